@@ -1,0 +1,41 @@
+/* apiserver/apiserver.h: the Kubernetes API over a store and its watch hub.
+ *
+ * Front: http/ exchanges (TLS for clients, the plain control socket for `berth status`). Side door: the local client, same
+ * verbs, same admission, no bytes. Both end in api_op (op.h): one typed operation, one implementation a verb. */
+#ifndef APISERVER_APISERVER_H
+#define APISERVER_APISERVER_H
+
+#include "client/client.h"
+#include "http/http.h"
+#include "watch/watch.h"
+
+struct apiserver;
+struct node_api;
+
+struct apiserver_options {
+    struct span service_cidr;   /* "10.43.0.0/16": cluster addresses are allocated from it */
+    struct span cluster_dns;    /* reserved in it */
+    struct span server_address; /* "10.42.0.1:6443" for the kubernetes endpoints */
+    struct span git_version;    /* "v1.34.0+berth" for /version */
+    struct span platform;       /* "linux/amd64" */
+    struct span public_url;     /* "https://127.0.0.1:6443" for discovery's serverAddress */
+    struct node_api *node;      /* may be NULL: pod logs and exec answer 503 */
+};
+
+/* Creates what a fresh cluster has: namespaces default, kube-system, kube-public, kube-node-lease; default service
+ * accounts; service kubernetes; StorageClass local. Ready (readyz) when these are there. */
+struct apiserver *apiserver_new(struct env *env, struct store *store, struct watch_hub *hub,
+                                const struct apiserver_options *options);
+void apiserver_free(struct apiserver *s);
+/* For http_server_new(env, apiserver_http(), server). */
+const struct http_handler *apiserver_http(void);
+bool apiserver_is_ready(const struct apiserver *s);
+/* fn(data) once ready (in a later turn). */
+void apiserver_on_ready(struct apiserver *s, void (*fn)(void *data), void *data);
+/* Free with client_free before the server. */
+struct client *apiserver_local_client(struct apiserver *s);
+/* Further paths on the control socket ("/berth/..."), answered by main/. Returns false when it does not know the path. */
+void apiserver_set_control(struct apiserver *s, bool (*handle)(void *data, struct http_exchange *x),
+                           void *data);
+
+#endif

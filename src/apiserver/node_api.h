@@ -1,0 +1,52 @@
+/* apiserver/node_api.h: what the API server asks of a node: logs, exec, attach. In one process main/ joins it to the
+ * kubelet; with agents on other machines it will be a connection. Calls never call back inside themselves. */
+#ifndef APISERVER_NODE_API_H
+#define APISERVER_NODE_API_H
+
+#include "base/err.h"
+#include "base/span.h"
+
+struct node_api;
+struct node_session;
+
+struct node_log_request {
+    struct span ns, pod, container;
+    bool follow, previous, timestamps;
+    int64_t tail_lines;  /* -1: all */
+    int64_t limit_bytes; /* -1: none */
+    int64_t since_ms;    /* wall clock; 0: all */
+};
+
+struct node_exec_request {
+    struct span ns, pod, container;
+    const struct span *command; /* count 0: attach */
+    size_t command_count;
+    bool tty, with_stdin, with_stdout, with_stderr;
+};
+
+struct node_session_handler {
+    /* fd 1 or 2; log bytes come as fd 1. */
+    void (*on_output)(void *data, int fd, struct span bytes);
+    /* exit_code of the command; err NULL, or why it could not run (reason and message for a Status). Session released after. */
+    void (*on_end)(void *data, int exit_code, const struct err *err);
+};
+
+struct node_api_ops {
+    struct node_session *(*logs)(struct node_api *n, const struct node_log_request *request,
+                                 const struct node_session_handler *handler, void *data);
+    struct node_session *(*exec)(struct node_api *n, const struct node_exec_request *request,
+                                 const struct node_session_handler *handler, void *data);
+    void (*write)(struct node_session *s, struct span bytes);
+    size_t (*queued)(const struct node_session *s);
+    void (*close_stdin)(struct node_session *s);
+    void (*resize)(struct node_session *s, uint16_t width, uint16_t height);
+    void (*pause)(struct node_session *s, bool paused);
+    /* The client is gone. No callback follows. */
+    void (*abort)(struct node_session *s);
+};
+
+struct node_api {
+    const struct node_api_ops *ops;
+};
+
+#endif

@@ -1,0 +1,176 @@
+#include "base/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_SEPARATE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_SEPARATE 1
+#endif
+#endif
+#ifndef ARENA_SEPARATE
+#define ARENA_SEPARATE 0
+#endif
+
+enum {
+    CHUNK_BYTES = 4096,      /* the first chunk: most requests fit */
+    CHUNK_BYTES_MAX = 262144 /* later chunks double up to this */
+};
+
+struct chunk {
+    struct chunk *next;
+    size_t size, used;
+    _Alignas(max_align_t) char bytes[];
+};
+
+struct hook {
+    struct hook *next;
+    void (*fn)(void *);
+    void *data;
+};
+
+struct arena {
+    struct chunk *head;  /* the chunk being filled */
+    struct hook *hooks;  /* latest first; live in the arena itself */
+    size_t used;
+};
+
+static struct chunk *chunk_new(size_t size)
+{
+    struct chunk *c = malloc(sizeof *c + size);
+    assert(c);
+    *c = (struct chunk){.size = size};
+    return c;
+}
+
+struct arena *arena_new(void)
+{
+    return MEM_NEW(struct arena);
+}
+
+static void run_hooks(struct arena *a)
+{
+    while (a->hooks) {
+        struct hook *h = a->hooks;
+        a->hooks = h->next;
+        h->fn(h->data);
+    }
+}
+
+void arena_clear(struct arena *a)
+{
+    assert(a);
+    run_hooks(a);
+    while (a->head && (a->head->next || ARENA_SEPARATE || a->head->size > CHUNK_BYTES)) {
+        struct chunk *c = a->head;
+        a->head = c->next;
+        free(c);
+    }
+    if (a->head) {
+        a->head->used = 0;
+    }
+    a->used = 0;
+}
+
+void arena_free(struct arena *a)
+{
+    if (!a) {
+        return;
+    }
+    arena_clear(a);
+    free(a->head);
+    free(a);
+}
+
+void *arena_alloc_raw(struct arena *a, size_t size)
+{
+    const size_t align = _Alignof(max_align_t);
+    assert(a);
+    assert(size < SIZE_MAX / 2);
+    size = (size + align - 1) / align * align;
+    if (size == 0) {
+        size = align;
+    }
+    if (ARENA_SEPARATE || !a->head || a->head->size - a->head->used < size) {
+        size_t want = a->head && !ARENA_SEPARATE ? a->head->size * 2 : CHUNK_BYTES;
+        if (want > CHUNK_BYTES_MAX) {
+            want = CHUNK_BYTES_MAX;
+        }
+        if (want < size || ARENA_SEPARATE) {
+            want = size;
+        }
+        struct chunk *c = chunk_new(want);
+        c->next = a->head;
+        a->head = c;
+    }
+    void *p = a->head->bytes + a->head->used;
+    a->head->used += size;
+    a->used += size;
+    return p;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    return memset(arena_alloc_raw(a, size), 0, size);
+}
+
+void *arena_array(struct arena *a, size_t count, size_t size)
+{
+    size_t total;
+    assert(!__builtin_mul_overflow(count, size, &total));
+    return arena_alloc(a, total);
+}
+
+struct span arena_dup(struct arena *a, struct span s)
+{
+    char *p = arena_alloc_raw(a, s.n + 1);
+    if (s.n) {
+        memcpy(p, s.p, s.n);
+    }
+    p[s.n] = '\0';
+    return span_of(p, s.n);
+}
+
+const char *arena_cstr(struct arena *a, struct span s)
+{
+    return arena_dup(a, s).p;
+}
+
+struct span arena_vprintf(struct arena *a, const char *fmt, va_list ap)
+{
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, again);
+    va_end(again);
+    assert(n >= 0);
+    char *p = arena_alloc_raw(a, (size_t)n + 1);
+    (void)vsnprintf(p, (size_t)n + 1, fmt, ap);
+    return span_of(p, (size_t)n);
+}
+
+struct span arena_printf(struct arena *a, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    struct span s = arena_vprintf(a, fmt, ap);
+    va_end(ap);
+    return s;
+}
+
+void arena_on_clear(struct arena *a, void (*fn)(void *), void *data)
+{
+    assert(a && fn);
+    struct hook *h = ARENA_NEW(a, struct hook);
+    *h = (struct hook){.next = a->hooks, .fn = fn, .data = data};
+    a->hooks = h;
+}
+
+size_t arena_used(const struct arena *a)
+{
+    return a->used;
+}

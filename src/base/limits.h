@@ -1,0 +1,41 @@
+/* base/limits.h: every limit of the program in one place, each with its reason.
+ * Tests stand on both sides of each boundary. Units are the last word of a name. */
+#ifndef BASE_LIMITS_H
+#define BASE_LIMITS_H
+
+enum {
+    /* Kubernetes' own limit on a request body (3 MiB) and on a stored object (etcd's 1.5 MiB). */
+    LIMIT_BODY_BYTES = 3 * 1024 * 1024,
+    LIMIT_OBJECT_BYTES = 1536 * 1024,
+    /* Deeper JSON or YAML is an attack on recursion, never an object: the deepest v1 type is 17 levels. */
+    LIMIT_JSON_DEPTH = 128,
+    /* A request head: kubectl sends 1 KB, service account tokens add 1 to 2 KB. */
+    LIMIT_HTTP_HEAD_BYTES = 32 * 1024,
+    LIMIT_URL_BYTES = 8 * 1024,
+    /* Connections are small (about 40 KB with TLS); a machine's worth of clients fits. */
+    LIMIT_CONNECTIONS = 4096,
+    /* A client that has not sent its head or body by then is dropped. */
+    LIMIT_HTTP_READ_MS = 30 * 1000,
+    /* A watch ends by itself in 30 to 60 minutes unless the client asks for another time. */
+    LIMIT_WATCH_DEFAULT_S = 30 * 60,
+    LIMIT_WATCH_MAX_S = 24 * 60 * 60,
+    /* Superseded versions kept so that watches resume: see store/store.h. */
+    LIMIT_HISTORY_VERSIONS = 16384,
+    /* Events live an hour, as in Kubernetes. */
+    LIMIT_EVENT_TTL_S = 60 * 60,
+    /* One name of a log event is written at most this often. */
+    LOG_RATE_PER_S = 200,
+    /* Names and label values (RFC 1123; apimachinery validation). */
+    LIMIT_DNS_LABEL_BYTES = 63,
+    LIMIT_DNS_SUBDOMAIN_BYTES = 253,
+    LIMIT_LABEL_VALUE_BYTES = 63,
+    LIMIT_ANNOTATIONS_BYTES = 256 * 1024,
+    /* A DNS message over TCP; over UDP 512 or the EDNS size, at most 1232 (no fragments). */
+    LIMIT_DNS_TCP_BYTES = 65535,
+    LIMIT_DNS_UDP_BYTES = 1232,
+};
+
+_Static_assert(LIMIT_OBJECT_BYTES < LIMIT_BODY_BYTES, "a stored object fits in a request");
+_Static_assert(LIMIT_URL_BYTES < LIMIT_HTTP_HEAD_BYTES, "the URL is part of the head");
+
+#endif

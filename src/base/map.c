@@ -1,0 +1,125 @@
+#include "base/map.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+static uint64_t seed_value = 0x9e3779b97f4a7c15u;
+
+void map_seed(uint64_t seed)
+{
+    seed_value = seed | 1;
+}
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    __uint128_t m = (__uint128_t)a * b;
+    return (uint64_t)m ^ (uint64_t)(m >> 64);
+}
+
+uint64_t map_hash(struct span key)
+{
+    uint64_t h = seed_value ^ (key.n * 0xff51afd7ed558ccdu);
+    size_t i = 0;
+    for (; i + 8 <= key.n; i += 8) {
+        uint64_t w;
+        memcpy(&w, key.p + i, 8);
+        h = mix(h ^ w, 0xa0761d6478bd642fu);
+    }
+    uint64_t w = 0;
+    if (i < key.n) {
+        memcpy(&w, key.p + i, key.n - i);
+    }
+    h = mix(h ^ w, 0xe7037ed1a0b428dbu);
+    return mix(h, seed_value);
+}
+
+void map_done(struct map *m)
+{
+    free(m->slots);
+    *m = MAP_INIT;
+}
+
+/* The slot holding key, or the free slot where it would go. cap > n always holds. */
+static size_t slot_of(const struct map *m, struct span key, uint64_t hash)
+{
+    size_t mask = m->cap - 1;
+    size_t i = hash & mask;
+    while (m->slots[i].value &&
+           !(m->slots[i].hash == hash && span_eq(m->slots[i].key, key))) {
+        i = (i + 1) & mask;
+    }
+    return i;
+}
+
+static void resize(struct map *m, size_t cap)
+{
+    assert((cap & (cap - 1)) == 0 && cap > m->n);
+    struct map old = *m;
+    m->slots = mem_new_array(cap, sizeof *m->slots);
+    m->cap = cap;
+    for (size_t i = 0; i < old.cap; i++) {
+        if (old.slots[i].value) {
+            m->slots[slot_of(m, old.slots[i].key, old.slots[i].hash)] = old.slots[i];
+        }
+    }
+    free(old.slots);
+}
+
+void *map_get(const struct map *m, struct span key)
+{
+    return m->n ? m->slots[slot_of(m, key, map_hash(key))].value : NULL;
+}
+
+void *map_put(struct map *m, struct span key, void *value)
+{
+    assert(value);
+    if ((m->n + 1) * 4 > m->cap * 3) {
+        resize(m, m->cap ? m->cap * 2 : 16);
+    }
+    uint64_t hash = map_hash(key);
+    struct map_slot *s = &m->slots[slot_of(m, key, hash)];
+    void *old = s->value;
+    *s = (struct map_slot){key, hash, value};
+    m->n += !old;
+    return old;
+}
+
+void *map_remove(struct map *m, struct span key)
+{
+    if (m->n == 0) {
+        return NULL;
+    }
+    size_t mask = m->cap - 1;
+    size_t i = slot_of(m, key, map_hash(key));
+    void *old = m->slots[i].value;
+    if (!old) {
+        return NULL;
+    }
+    m->n--;
+    /* Close the gap: shift back every follower whose home lies at or before it. */
+    for (size_t j = (i + 1) & mask; m->slots[j].value; j = (j + 1) & mask) {
+        size_t home = m->slots[j].hash & mask;
+        if (((j - home) & mask) >= ((j - i) & mask)) {
+            m->slots[i] = m->slots[j];
+            i = j;
+        }
+    }
+    m->slots[i].value = NULL;
+    return old;
+}
+
+void *map_next(const struct map *m, size_t *it, struct span *ret_key)
+{
+    while (*it < m->cap) {
+        const struct map_slot *s = &m->slots[(*it)++];
+        if (s->value) {
+            if (ret_key) {
+                *ret_key = s->key;
+            }
+            return s->value;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,81 @@
+/* base/span.h: a borrowed, bounded run of bytes; never NUL terminated unless a function says so.
+ *
+ * Spans are values: copy them freely. The bytes belong to somebody else (an arena, a blob, a literal)
+ * and must outlive the span. NUL termination happens only at the system-call edge (arena_cstr). */
+#ifndef BASE_SPAN_H
+#define BASE_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct span {
+    const char *p;
+    size_t n;
+};
+
+/* A span over a string literal, without its NUL. */
+#define SPAN(literal) ((struct span){"" literal, sizeof(literal) - 1})
+#define SPAN_NULL     ((struct span){NULL, 0})
+/* For printf: printf("%.*s", SPAN_ARG(s)). */
+#define SPAN_ARG(s) ((int)(s).n), ((s).p ? (s).p : "")
+
+static inline struct span span_of(const void *p, size_t n)
+{
+    return (struct span){p, n};
+}
+
+/* A span over a NUL terminated string; NULL gives the empty span. */
+static inline struct span span_cstr(const char *s)
+{
+    return (struct span){s, s ? strlen(s) : 0};
+}
+
+static inline bool span_eq(struct span a, struct span b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
+static inline bool span_eq_cstr(struct span a, const char *s)
+{
+    return span_eq(a, span_cstr(s));
+}
+
+static inline bool span_is_empty(struct span s)
+{
+    return s.n == 0;
+}
+
+/* The tail from `from` on; from past the end gives the empty span at the end. */
+static inline struct span span_from(struct span s, size_t from)
+{
+    if (from > s.n) {
+        from = s.n;
+    }
+    return (struct span){s.p + from, s.n - from};
+}
+
+static inline struct span span_first(struct span s, size_t n)
+{
+    return (struct span){s.p, n < s.n ? n : s.n};
+}
+
+/* Bytewise order as strcmp would have it; <0, 0, >0. */
+int span_cmp(struct span a, struct span b);
+bool span_starts(struct span s, struct span prefix);
+bool span_ends(struct span s, struct span suffix);
+bool span_eq_nocase(struct span a, struct span b);
+/* Index of the first byte c, or s.n. */
+size_t span_find(struct span s, char c);
+/* Index of the last byte c, or s.n. */
+size_t span_rfind(struct span s, char c);
+/* Splits at the first c: the part before it is returned, *rest becomes what follows (empty, p NULL, when c was absent). */
+struct span span_cut(struct span *rest, char c);
+/* Drops ASCII white space at both ends. */
+struct span span_trim(struct span s);
+/* Whole span as a decimal number, sign allowed, no space, no overflow. Returns false and leaves *ret otherwise. */
+bool span_to_i64(struct span s, int64_t *ret);
+bool span_to_u64(struct span s, uint64_t *ret);
+
+#endif

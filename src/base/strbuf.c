@@ -1,0 +1,91 @@
+#include "base/strbuf.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+void strbuf_done(struct strbuf *b)
+{
+    if (b) {
+        free(b->p);
+        *b = STRBUF_INIT;
+    }
+}
+
+void strbuf_clear(struct strbuf *b)
+{
+    b->n = 0;
+    if (b->p) {
+        b->p[0] = '\0';
+    }
+}
+
+char *strbuf_room(struct strbuf *b, size_t n)
+{
+    assert(n < SIZE_MAX / 4);
+    if (b->cap < b->n + n + 1) {
+        size_t cap = b->cap ? b->cap : 64;
+        while (cap < b->n + n + 1) {
+            cap *= 2;
+        }
+        b->p = mem_grow(b->p, cap, 1);
+        b->cap = cap;
+    }
+    return b->p + b->n;
+}
+
+void strbuf_added(struct strbuf *b, size_t n)
+{
+    assert(b->n + n < b->cap);
+    b->n += n;
+    b->p[b->n] = '\0';
+}
+
+void strbuf_put(struct strbuf *b, struct span s)
+{
+    if (s.n) {
+        memcpy(strbuf_room(b, s.n), s.p, s.n);
+        strbuf_added(b, s.n);
+    }
+}
+
+void strbuf_putc(struct strbuf *b, char c)
+{
+    strbuf_put(b, span_of(&c, 1));
+}
+
+void strbuf_puts(struct strbuf *b, const char *s)
+{
+    strbuf_put(b, span_cstr(s));
+}
+
+void strbuf_vprintf(struct strbuf *b, const char *fmt, va_list ap)
+{
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(NULL, 0, fmt, again);
+    va_end(again);
+    assert(n >= 0);
+    (void)vsnprintf(strbuf_room(b, (size_t)n), (size_t)n + 1, fmt, ap);
+    strbuf_added(b, (size_t)n);
+}
+
+void strbuf_printf(struct strbuf *b, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    strbuf_vprintf(b, fmt, ap);
+    va_end(ap);
+}
+
+void strbuf_consume(struct strbuf *b, size_t n)
+{
+    assert(n <= b->n);
+    if (n == 0) {
+        return;
+    }
+    memmove(b->p, b->p + n, b->n - n + 1);
+    b->n -= n;
+}

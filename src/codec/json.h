@@ -1,0 +1,79 @@
+/* codec/json.h: thin, bounded helpers around yyjson. Documents are immutable once published.
+ *
+ * Reading: json_parse() checks size and depth first. Values are yyjson_val *, const in spirit; every getter
+ * accepts NULL and a value of another type and then returns its "absent" result, so paths can be chained.
+ * Writing: build a yyjson_mut_doc (json_mut_new: memory from the arena), then json_write(). */
+#ifndef CODEC_JSON_H
+#define CODEC_JSON_H
+
+#include <yyjson.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/span.h"
+
+/* Parses one document into arena memory (the text is copied). Errors ERR_BAD_REQUEST with line, column and
+ * remedy; over LIMIT_BODY_BYTES ERR_TOO_LARGE; deeper than LIMIT_JSON_DEPTH ERR_BAD_REQUEST. Returns 0 or -1. */
+int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *reterr);
+/* Heap-allocated document for long-lived caches; free with yyjson_doc_free. NULL when malformed. */
+yyjson_doc *json_parse_heap(struct span text);
+/* Nesting depth of JSON text by a scan without recursion; stops at max + 1. */
+size_t json_depth(struct span text, size_t max);
+
+/* A mutable document whose memory is the arena's; never free it. */
+yyjson_mut_doc *json_mut_new(struct arena *a);
+/* Compact serialisation in arena memory. */
+struct span json_write(struct arena *a, const yyjson_val *v);
+struct span json_write_mut(struct arena *a, const yyjson_mut_val *v);
+/* Deep copy of an immutable value into a mutable document (strings are shared: keep the source alive). */
+yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v);
+
+/* ---- reading ---- */
+
+/* Member by key; NULL when v is no object or has no such key. */
+yyjson_val *json_get(const yyjson_val *v, const char *key);
+/* json_path(v, "metadata", "name", NULL). */
+yyjson_val *json_path(const yyjson_val *v, ...) __attribute__((sentinel));
+/* String value; empty span when absent or of another type. */
+struct span json_str(const yyjson_val *v);
+struct span json_get_str(const yyjson_val *v, const char *key);
+/* Integer value or `otherwise`. */
+int64_t json_int(const yyjson_val *v, int64_t otherwise);
+int64_t json_get_int(const yyjson_val *v, const char *key, int64_t otherwise);
+bool json_get_bool(const yyjson_val *v, const char *key, bool otherwise);
+/* Element count of an array or object; 0 otherwise. */
+size_t json_len(const yyjson_val *v);
+
+/* Iterates an array (key NULL) or an object; NULL or another type iterates nothing:
+ *     JSON_EACH(it, json_get(spec, "ports")) { use(it.val); }    JSON_EACH(it, labels) { use(it.key, it.val); } */
+struct json_iter {
+    yyjson_val *key, *val; /* current; val NULL at the end */
+    size_t left;
+    bool is_object;
+};
+struct json_iter json_iter_begin(const yyjson_val *container);
+void json_iter_next(struct json_iter *it);
+#define JSON_EACH(it, container)                                                                   \
+    for (struct json_iter it = json_iter_begin(container); it.val; json_iter_next(&it))
+
+/* Deep equality: member order does not matter, element order does; 1 and 1.0 are equal. */
+bool json_equal(const yyjson_val *a, const yyjson_val *b);
+bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b);
+
+/* ---- writing: helpers that take spans (copied by reference: keep them alive as long as the document) ---- */
+
+void json_put_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span value);
+void json_put_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, int64_t value);
+void json_put_bool(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, bool value);
+/* Puts or replaces; key and value belong to the document or a longer-lived arena. */
+void json_put(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, yyjson_mut_val *value);
+/* Puts, key by span. */
+void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, yyjson_mut_val *value);
+yyjson_mut_val *json_mut_get(const yyjson_mut_val *obj, const char *key);
+/* The member `key` as an object, created when absent or null. NULL when it exists with another type. */
+yyjson_mut_val *json_mut_obj(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key);
+struct span json_mut_str(const yyjson_mut_val *v);
+yyjson_mut_val *json_new_str(yyjson_mut_doc *doc, struct span value);
+void json_remove(yyjson_mut_val *obj, const char *key);
+
+#endif

@@ -1,0 +1,178 @@
+/* schema/schema.h: the API as data. One schema text (files *.schema in this folder) is compiled at build time into the const
+ * tables declared here; the engine (decode, defaults, validation, patches, OpenAPI) walks them. Adding a kind is
+ * adding rows; behaviour beyond rows is a hook named in the row. CustomResourceDefinitions will build the same
+ * structs at run time, so nothing may assume that a kind is built in. */
+#ifndef SCHEMA_SCHEMA_H
+#define SCHEMA_SCHEMA_H
+
+#include <yyjson.h>
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/span.h"
+
+/* JSON shape of a value. */
+enum schema_shape {
+    SCHEMA_OBJECT,  /* named type: fields */
+    SCHEMA_MAP,     /* string keys to elem */
+    SCHEMA_LIST,    /* of elem */
+    SCHEMA_STRING,
+    SCHEMA_BYTES,   /* base64 in JSON */
+    SCHEMA_INT32,
+    SCHEMA_INT64,
+    SCHEMA_BOOL,
+    SCHEMA_DOUBLE,
+    SCHEMA_QUANTITY,
+    SCHEMA_TIME,       /* RFC 3339, seconds */
+    SCHEMA_MICROTIME,  /* RFC 3339, microseconds */
+    SCHEMA_DURATION,
+    SCHEMA_INT_OR_STRING,
+    SCHEMA_ANY         /* any JSON value (RawExtension, FieldsV1, x-preserve) */
+};
+
+enum schema_list_kind { SCHEMA_LIST_ATOMIC, SCHEMA_LIST_SET, SCHEMA_LIST_MAP };
+
+enum schema_flag {
+    SCHEMA_REQUIRED = 1 << 0,    /* validation demands it */
+    SCHEMA_OMITEMPTY = 1 << 1,   /* Go's omitempty: empty values are not written */
+    SCHEMA_MERGE = 1 << 2,       /* patchStrategy merge (lists) */
+    SCHEMA_RETAIN_KEYS = 1 << 3, /* patchStrategy retainKeys */
+    SCHEMA_IMMUTABLE = 1 << 4,   /* may not change on update */
+    SCHEMA_STRUCT_ATOMIC = 1 << 5,
+    SCHEMA_ENUM_CLOSED = 1 << 6, /* values outside `values` are NotSupported */
+    SCHEMA_POINTER = 1 << 7      /* Go pointer: unset and zero differ */
+};
+
+struct schema_type;
+
+struct schema_field {
+    const char *name; /* JSON name */
+    uint8_t shape;    /* enum schema_shape */
+    uint8_t list_kind;
+    uint16_t flags;
+    uint16_t pb;                    /* protobuf field number, 0: none */
+    const struct schema_type *type; /* of the object, or of the list's or map's element */
+    uint8_t elem_shape;             /* of a list's or map's element */
+    const char *default_json;       /* static default as JSON text, NULL: none */
+    const char *merge_key;          /* strategic merge key of a list, NULL: none */
+    const char *map_keys;           /* comma separated list-map keys for server-side apply */
+    const char *values;             /* enumeration, '|' separated, NULL: none */
+    int64_t min, max;               /* bounds of numbers; INT64_MIN / INT64_MAX: none */
+    const char *format;             /* named check: "dns-label", "dns-subdomain", "label-map", "port", ... or NULL */
+    const char *doc;                /* one sentence in our own words */
+};
+
+struct schema_type {
+    const char *name;    /* "PodSpec" */
+    const char *group;   /* "" for core, "meta" for metav1 */
+    const char *version; /* "v1" */
+    const struct schema_field *fields; /* in declaration order */
+    uint16_t field_count;
+    const uint16_t *sorted; /* indexes of fields by name, for bsearch */
+    const char *doc;
+};
+
+enum schema_verb_flag {
+    SCHEMA_VERB_CREATE = 1 << 0,
+    SCHEMA_VERB_DELETE = 1 << 1,
+    SCHEMA_VERB_DELETECOLLECTION = 1 << 2,
+    SCHEMA_VERB_GET = 1 << 3,
+    SCHEMA_VERB_LIST = 1 << 4,
+    SCHEMA_VERB_PATCH = 1 << 5,
+    SCHEMA_VERB_UPDATE = 1 << 6,
+    SCHEMA_VERB_WATCH = 1 << 7
+};
+#define SCHEMA_VERBS_ALL 0xff
+
+struct schema_subresource {
+    const char *name;                          /* "status", "scale", "log", ... */
+    const char *group, *version, *kind;        /* what it speaks: autoscaling/v1 Scale, ... */
+    uint16_t verbs;
+};
+
+struct schema_column {
+    const char *name, *type, *format, *doc;
+    int32_t priority;
+};
+
+struct schema_kind;
+
+/* Behaviour beyond rows. Every pointer may be NULL. `obj` is the whole object. */
+struct schema_hooks {
+    /* Conditional defaults, after the static ones. old is NULL on create. */
+    void (*defaults)(yyjson_mut_doc *doc, yyjson_mut_val *obj);
+    /* Cross-field rules; appends causes. old is NULL on create. Texts: exactly Kubernetes'. */
+    void (*validate)(struct arena *a, const yyjson_val *obj, const yyjson_val *old, struct err *err);
+    /* Rules of a write to /status. */
+    void (*validate_status)(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
+                            struct err *err);
+    /* Cells of a table row, one per column: strings or integers added to `cells`. now_ms for ages. */
+    void (*row)(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
+                int64_t now_ms);
+    /* Value of a field selector key ("spec.nodeName"); false: the key is not supported. */
+    bool (*field)(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret);
+};
+
+struct schema_kind {
+    const char *group, *version, *kind, *list_kind;
+    const char *plural, *singular;
+    const char *resource;          /* "pods", "statefulsets.apps": the store's and hub's name */
+    const char *const *short_names; /* NULL terminated */
+    const char *const *categories;
+    bool namespaced;
+    uint16_t verbs;
+    const struct schema_type *type;
+    const struct schema_subresource *subresources;
+    size_t subresource_count;
+    const struct schema_column *columns; /* count 0: Name and Age only */
+    size_t column_count;
+    const struct schema_hooks *hooks; /* never NULL for built-in kinds */
+    const char *stored_only;          /* sentence for a Warning when nothing acts on the kind yet, or NULL */
+};
+
+/* All kinds, in discovery order. */
+size_t schema_kind_count(void);
+const struct schema_kind *schema_kind_at(size_t i);
+/* NULL when unknown. group "" is core. */
+const struct schema_kind *schema_kind_find(const char *group, const char *kind);
+const struct schema_kind *schema_resource_find(struct span group, struct span version,
+                                               struct span plural);
+/* By the store's resource name ("statefulsets.apps"). */
+const struct schema_kind *schema_resource_by_name(struct span resource);
+const struct schema_type *schema_type_find(const char *group, const char *version, const char *name);
+const struct schema_field *schema_field_find(const struct schema_type *type, struct span name);
+/* "v1", "apps/v1". */
+const char *schema_api_version(const struct schema_kind *kind);
+
+/* ---- engine (schema/engine) ---- */
+
+enum schema_strictness { SCHEMA_IGNORE, SCHEMA_WARN, SCHEMA_STRICT };
+
+struct schema_warnings {
+    struct span text[32];
+    size_t n;
+};
+
+/* Turns a client's JSON into our canonical tree in `doc`: right shapes (a wrong type is ERR_BAD_REQUEST with the
+ * field and what was expected, worded as Kubernetes does), unknown and duplicate fields by strictness (STRICT:
+ * ERR_BAD_REQUEST `strict decoding error: unknown field "spec.foo"`; WARN: warnings; always dropped), null members
+ * dropped, kind/apiVersion/metadata first. Returns the object or NULL with *reterr. */
+yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
+                              yyjson_mut_doc *doc, enum schema_strictness strictness,
+                              struct schema_warnings *warnings, struct err *reterr);
+/* Static defaults of the rows, then hooks->defaults. Idempotent. */
+void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj);
+/* Rows (required, bounds, enumerations, formats, immutability when old is given), metadata rules, then hooks. Returns 0,
+ * or -1 with reason ERR_INVALID, causes and the combined message of SPEC 1.5. */
+int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                    const yyjson_val *old, struct err *reterr);
+int schema_validate_status(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                           const yyjson_val *old, struct err *reterr);
+/* Collecting causes in hooks: type is FieldValueInvalid, FieldValueRequired, ...; message without the path. */
+void schema_invalid(struct arena *a, struct err *err, struct span field, struct span shown_value,
+                    const char *detail);
+/* ERR_INVALID with `KIND.GROUP "NAME" is invalid: ...` from the collected causes. */
+int schema_invalid_finish(struct arena *a, const struct schema_kind *kind, struct span name,
+                          struct err *err);
+
+#endif
