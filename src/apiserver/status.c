@@ -1,0 +1,117 @@
+#include "apiserver/status.h"
+
+#include "base/check.h"
+#include "codec/json.h"
+
+static yyjson_mut_val *begin(yyjson_mut_doc *doc, const char *status)
+{
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    json_put_str(doc, root, "kind", SPAN("Status"));
+    json_put_str(doc, root, "apiVersion", SPAN("v1"));
+    json_put(doc, root, "metadata", yyjson_mut_obj(doc));
+    json_put_str(doc, root, "status", span_cstr(status));
+    return root;
+}
+
+static void put_some(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span value)
+{
+    if (value.n) {
+        json_put_str(doc, obj, key, value);
+    }
+}
+
+static void put_names(yyjson_mut_doc *doc, yyjson_mut_val *details, const struct status_details *d)
+{
+    put_some(doc, details, "name", d->name);
+    put_some(doc, details, "group", d->group);
+    put_some(doc, details, "kind", d->kind);
+    put_some(doc, details, "uid", d->uid);
+}
+
+static void put_cause(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct err_cause *c)
+{
+    yyjson_mut_val *cause = yyjson_mut_obj(doc);
+    put_some(doc, cause, "reason", c->type);
+    put_some(doc, cause, "message", c->message);
+    put_some(doc, cause, "field", c->field);
+    yyjson_mut_arr_append(list, cause);
+}
+
+/* These two carry an empty details object when nothing is known, as clients are used to. */
+static bool has_details_always(enum err_reason reason)
+{
+    return reason == ERR_NOT_FOUND || reason == ERR_METHOD_NOT_ALLOWED;
+}
+
+struct span status_json(struct arena *a, const struct err *e)
+{
+    assert(a && e);
+    assert(e->reason > ERR_NONE && e->reason < ERR_REASON_COUNT);
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *root = begin(doc, "Failure");
+    json_put_str(doc, root, "message", e->message);
+    json_put_str(doc, root, "reason", span_cstr(err_reason_text(e->reason)));
+    yyjson_mut_val *details = yyjson_mut_obj(doc);
+    put_names(doc, details,
+              &(struct status_details){
+                  .name = e->name, .group = e->group, .kind = e->kind, .uid = e->uid});
+    if (e->causes) {
+        yyjson_mut_val *list = yyjson_mut_arr(doc);
+        for (const struct err_cause *c = e->causes; c; c = c->next) {
+            put_cause(doc, list, c);
+        }
+        json_put(doc, details, "causes", list);
+    }
+    if (e->retry_after_s > 0) {
+        json_put_int(doc, details, "retryAfterSeconds", e->retry_after_s);
+    }
+    if (yyjson_mut_obj_size(details) || has_details_always(e->reason)) {
+        json_put(doc, root, "details", details);
+    }
+    json_put_int(doc, root, "code", err_http_code(e->reason));
+    return json_write_mut(a, root);
+}
+
+struct span status_success_json(struct arena *a, const struct status_details *d)
+{
+    assert(a);
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *root = begin(doc, "Success");
+    if (d && (d->name.n || d->group.n || d->kind.n || d->uid.n)) {
+        yyjson_mut_val *details = yyjson_mut_obj(doc);
+        put_names(doc, details, d);
+        json_put(doc, root, "details", details);
+    }
+    return json_write_mut(a, root);
+}
+
+struct span status_exit_json(struct arena *a, int exit_code)
+{
+    assert(a);
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *root = begin(doc, exit_code == 0 ? "Success" : "Failure");
+    if (exit_code != 0) {
+        json_put_str(
+            doc, root, "message",
+            arena_printf(a, "command terminated with non-zero exit code: exit status %d",
+                         exit_code));
+        json_put_str(doc, root, "reason", SPAN("NonZeroExitCode"));
+        yyjson_mut_val *details = yyjson_mut_obj(doc), *list = yyjson_mut_arr(doc);
+        put_cause(doc, list,
+                  &(struct err_cause){.type = SPAN("ExitCode"),
+                                      .message = arena_printf(a, "%d", exit_code)});
+        json_put(doc, details, "causes", list);
+        json_put(doc, root, "details", details);
+    }
+    return json_write_mut(a, root);
+}
+
+void status_reply(struct http_exchange *x, const struct err *e)
+{
+    assert(x && e);
+    struct arena *a = http_arena(x);
+    if (e->retry_after_s > 0) {
+        http_add_header(x, "Retry-After", arena_printf(a, "%d", (int)e->retry_after_s));
+    }
+    http_reply(x, err_http_code(e->reason), "application/json", status_json(a, e));
+}
