@@ -1,7 +1,8 @@
 /* apiserver/apiserver.h: the Kubernetes API over a store and its watch hub.
  *
- * Front: http/ exchanges (TLS for clients, the plain control socket for `berth status`). Side door: the local client, same
- * verbs, same admission, no bytes. Both end in api_op (op.h): one typed operation, one implementation a verb. */
+ * Front: http/ exchanges (TLS for clients, the plain control socket for `berth status`). Side door:
+ * the local client, same verbs, same admission, no bytes. Both end in api_op (op.h): one typed
+ * operation, one implementation a verb. */
 #ifndef APISERVER_APISERVER_H
 #define APISERVER_APISERVER_H
 
@@ -22,8 +23,9 @@ struct apiserver_options {
     struct node_api *node;      /* may be NULL: pod logs and exec answer 503 */
 };
 
-/* Creates what a fresh cluster has: namespaces default, kube-system, kube-public, kube-node-lease; default service
- * accounts; service kubernetes; StorageClass local. Ready (readyz) when these are there. */
+/* Creates what a fresh cluster has: namespaces default, kube-system, kube-public, kube-node-lease;
+ * default service accounts; service kubernetes; StorageClass local. Ready (readyz) when these are
+ * there. */
 struct apiserver *apiserver_new(struct env *env, struct store *store, struct watch_hub *hub,
                                 const struct apiserver_options *options);
 void apiserver_free(struct apiserver *s);
@@ -34,7 +36,8 @@ bool apiserver_is_ready(const struct apiserver *s);
 void apiserver_on_ready(struct apiserver *s, void (*fn)(void *data), void *data);
 /* Free with client_free before the server. */
 struct client *apiserver_local_client(struct apiserver *s);
-/* Further paths on the control socket ("/berth/..."), answered by main/. Returns false when it does not know the path. */
+/* Further paths on the control socket ("/berth/..."), answered by main/. Returns false when it does
+ * not know the path. */
 void apiserver_set_control(struct apiserver *s, bool (*handle)(void *data, struct http_exchange *x),
                            void *data);
 

@@ -1,5 +1,6 @@
-/* apiserver/node_api.h: what the API server asks of a node: logs, exec, attach. In one process main/ joins it to the
- * kubelet; with agents on other machines it will be a connection. Calls never call back inside themselves. */
+/* apiserver/node_api.h: what the API server asks of a node: logs, exec, attach. In one process
+ * main/ joins it to the kubelet; with agents on other machines it will be a connection. Calls never
+ * call back inside themselves. */
 #ifndef APISERVER_NODE_API_H
 #define APISERVER_NODE_API_H
 
@@ -27,7 +28,8 @@ struct node_exec_request {
 struct node_session_handler {
     /* fd 1 or 2; log bytes come as fd 1. */
     void (*on_output)(void *data, int fd, struct span bytes);
-    /* exit_code of the command; err NULL, or why it could not run (reason and message for a Status). Session released after. */
+    /* exit_code of the command; err NULL, or why it could not run (reason and message for a
+     * Status). Session released after. */
     void (*on_end)(void *data, int exit_code, const struct err *err);
 };
 

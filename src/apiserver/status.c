@@ -91,10 +91,9 @@ struct span status_exit_json(struct arena *a, int exit_code)
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *root = begin(doc, exit_code == 0 ? "Success" : "Failure");
     if (exit_code != 0) {
-        json_put_str(
-            doc, root, "message",
-            arena_printf(a, "command terminated with non-zero exit code: exit status %d",
-                         exit_code));
+        json_put_str(doc, root, "message",
+                     arena_printf(a, "command terminated with non-zero exit code: exit status %d",
+                                  exit_code));
         json_put_str(doc, root, "reason", SPAN("NonZeroExitCode"));
         yyjson_mut_val *details = yyjson_mut_obj(doc), *list = yyjson_mut_arr(doc);
         put_cause(doc, list,

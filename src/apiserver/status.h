@@ -1,4 +1,5 @@
-/* apiserver/status.h: the one place where errors become HTTP codes and Status JSON (metav1.Status). */
+/* apiserver/status.h: the one place where errors become HTTP codes and Status JSON (metav1.Status).
+ */
 #ifndef APISERVER_STATUS_H
 #define APISERVER_STATUS_H
 
@@ -6,20 +7,22 @@
 #include "base/err.h"
 #include "http/http.h"
 
-/* Answers with the error's HTTP code and its Status; Retry-After when the error says so. The exchange is used up. */
+/* Answers with the error's HTTP code and its Status; Retry-After when the error says so. The
+ * exchange is used up. */
 void status_reply(struct http_exchange *x, const struct err *e);
 
 /* A Failure Status. e->reason is not ERR_NONE. */
 struct span status_json(struct arena *a, const struct err *e);
 
-/* A Success Status, as a delete that removed the object at once answers. Empty members are left out; all empty:
- * no details. */
+/* A Success Status, as a delete that removed the object at once answers. Empty members are left
+ * out; all empty: no details. */
 struct status_details {
     struct span name, group, kind, uid; /* kind: the resource's plural name */
 };
 struct span status_success_json(struct arena *a, const struct status_details *details);
 
-/* How a remote command ended: Success for 0, else reason NonZeroExitCode with the cause ExitCode. */
+/* How a remote command ended: Success for 0, else reason NonZeroExitCode with the cause ExitCode.
+ */
 struct span status_exit_json(struct arena *a, int exit_code);
 
 #endif

@@ -35,8 +35,8 @@ struct hook {
 };
 
 struct arena {
-    struct chunk *head;  /* the chunk being filled */
-    struct hook *hooks;  /* latest first; live in the arena itself */
+    struct chunk *head; /* the chunk being filled */
+    struct hook *hooks; /* latest first; live in the arena itself */
     size_t used;
 };
 

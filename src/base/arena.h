@@ -1,9 +1,9 @@
 /* base/arena.h: memory with one lifetime: a request, a reconcile, a DNS query.
  *
- * Allocation cannot fail. Nothing is freed singly; arena_clear() runs the attached cleanups (last first) and
- * keeps the first chunk for reuse, arena_free() gives everything back. Not thread safe: an arena has one
- * owner at a time. Under AddressSanitizer each allocation is separate and nothing is recycled, so that
- * a use after clear is seen. libuv handles never live in an arena. */
+ * Allocation cannot fail. Nothing is freed singly; arena_clear() runs the attached cleanups (last
+ * first) and keeps the first chunk for reuse, arena_free() gives everything back. Not thread safe:
+ * an arena has one owner at a time. Under AddressSanitizer each allocation is separate and nothing
+ * is recycled, so that a use after clear is seen. libuv handles never live in an arena. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
@@ -24,13 +24,14 @@ void *arena_alloc(struct arena *a, size_t size) __attribute__((malloc, returns_n
 /* Not zeroed. */
 void *arena_alloc_raw(struct arena *a, size_t size) __attribute__((malloc, returns_nonnull));
 void *arena_array(struct arena *a, size_t count, size_t size) __attribute__((returns_nonnull));
-#define ARENA_NEW(a, type)            ((type *)arena_alloc((a), sizeof(type)))
-#define ARENA_ARRAY(a, type, count)   ((type *)arena_array((a), (count), sizeof(type)))
+#define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
+#define ARENA_ARRAY(a, type, count) ((type *)arena_array((a), (count), sizeof(type)))
 
 /* Copies; the copy is also NUL terminated (the NUL is not counted), so .p serves as a C string. */
 struct span arena_dup(struct arena *a, struct span s);
 const char *arena_cstr(struct arena *a, struct span s);
-struct span arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+struct span arena_printf(struct arena *a, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 struct span arena_vprintf(struct arena *a, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
 

@@ -1,10 +1,10 @@
 /* base/check.h: assertions that stay on in release builds.
  *
  * assert(cond)  O(1) facts that our own code proves: aborts with the ring of last log events.
- * verify(cond)  whole-object invariants, costly: compiled in only with BERTH_VERIFY (tests, sim, CI).
- * never(cond)   believed impossible: aborts under BERTH_VERIFY, else logs once per place and yields cond,
- *               so that the caller takes its error path: if (never(x)) { return -EIO; }
- * Bytes from network, disk, children or other nodes are errors, never assertions. */
+ * verify(cond)  whole-object invariants, costly: compiled in only with BERTH_VERIFY (tests, sim,
+ * CI). never(cond)   believed impossible: aborts under BERTH_VERIFY, else logs once per place and
+ * yields cond, so that the caller takes its error path: if (never(x)) { return -EIO; } Bytes from
+ * network, disk, children or other nodes are errors, never assertions. */
 #ifndef BASE_CHECK_H
 #define BASE_CHECK_H
 
@@ -23,7 +23,7 @@ bool check_never(const char *what, const char *file, int line, const char *func)
 
 #ifdef BERTH_VERIFY
 #define verify(cond) assert(cond)
-#define never(cond)  ((cond) ? (check_failed(#cond, __FILE__, __LINE__, __func__), true) : false)
+#define never(cond) ((cond) ? (check_failed(#cond, __FILE__, __LINE__, __func__), true) : false)
 #else
 #define verify(cond)                                                                               \
     do {                                                                                           \

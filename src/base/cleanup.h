@@ -1,6 +1,7 @@
 /* base/cleanup.h: scope-bound release of synchronous resources.
  *
- * A variable with one of these attributes never crosses into a callback; hand it on with TAKE_PTR/TAKE_FD. */
+ * A variable with one of these attributes never crosses into a callback; hand it on with
+ * TAKE_PTR/TAKE_FD. */
 #ifndef BASE_CLEANUP_H
 #define BASE_CLEANUP_H
 
@@ -29,8 +30,8 @@ static inline void cleanup_fclose_fn(FILE **f)
     }
 }
 
-#define cleanup_free   CLEANUP(cleanup_free_fn)
-#define cleanup_close  CLEANUP(cleanup_close_fn)
+#define cleanup_free CLEANUP(cleanup_free_fn)
+#define cleanup_close CLEANUP(cleanup_close_fn)
 #define cleanup_fclose CLEANUP(cleanup_fclose_fn)
 
 /* Defines cleanup_NAME_fn for a type whose destructor accepts NULL. */

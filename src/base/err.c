@@ -21,10 +21,9 @@ const char *code_text(int code)
 static const struct {
     int http;
     const char *text;
-} reasons[] = {
-    [ERR_NONE] = {200, ""},
+} reasons[] = {[ERR_NONE] = {200, ""},
 #define X(name, code, text) [name] = {code, text},
-    ERR_REASONS(X)
+               ERR_REASONS(X)
 #undef X
 };
 
@@ -58,8 +57,7 @@ int err_wrap(struct arena *a, struct err *err, const char *fmt, ...)
         va_start(ap, fmt);
         struct span context = arena_vprintf(a, fmt, ap);
         va_end(ap);
-        err->message =
-            arena_printf(a, "%.*s: %.*s", SPAN_ARG(context), SPAN_ARG(err->message));
+        err->message = arena_printf(a, "%.*s: %.*s", SPAN_ARG(context), SPAN_ARG(err->message));
     }
     return -1;
 }
@@ -69,7 +67,8 @@ void err_add_cause(struct arena *a, struct err *err, const char *type, struct sp
 {
     assert(err && type);
     struct err_cause *c = ARENA_NEW(a, struct err_cause);
-    *c = (struct err_cause){.type = arena_dup(a, span_cstr(type)), .field = field, .message = message};
+    *c = (struct err_cause){
+        .type = arena_dup(a, span_cstr(type)), .field = field, .message = message};
     struct err_cause **at = &err->causes;
     while (*at) {
         at = &(*at)->next;

@@ -1,10 +1,10 @@
 /* base/err.h: the two error currencies.
  *
- * Low layers (base, os, codec, store) return negative errno values (-ENOENT), or one of the E_ codes below
- * where errno has no word; code_text() names both.
- * From schema/ up, errors are values: struct err, last parameter, set only on failure, memory in the caller's
- * arena. reason -> HTTP code -> Status JSON happens in exactly one place (apiserver/status.c). err_wrap() adds
- * context in front of the message at each layer that knows more. Nobody below main/ exits, nobody below the
+ * Low layers (base, os, codec, store) return negative errno values (-ENOENT), or one of the E_
+ * codes below where errno has no word; code_text() names both. From schema/ up, errors are values:
+ * struct err, last parameter, set only on failure, memory in the caller's arena. reason -> HTTP
+ * code -> Status JSON happens in exactly one place (apiserver/status.c). err_wrap() adds context in
+ * front of the message at each layer that knows more. Nobody below main/ exits, nobody below the
  * shells logs an error that it also returns. */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
@@ -37,7 +37,8 @@ enum e_code {
 /* Text for a negative errno or E_ code; never NULL. */
 const char *code_text(int code);
 
-/* API status reasons: name, HTTP code, the text in Status.reason (k8s.io/apimachinery metav1.StatusReason). */
+/* API status reasons: name, HTTP code, the text in Status.reason (k8s.io/apimachinery
+ * metav1.StatusReason). */
 #define ERR_REASONS(X)                                                                             \
     X(ERR_BAD_REQUEST, 400, "BadRequest")                                                          \
     X(ERR_UNAUTHORIZED, 401, "Unauthorized")                                                       \
@@ -65,8 +66,8 @@ enum err_reason {
         ERR_REASON_COUNT
 };
 
-/* One cause of an Invalid error. type is the metav1.CauseType text ("FieldValueInvalid"), message is without
- * the field path, field is the path ("spec.replicas"). */
+/* One cause of an Invalid error. type is the metav1.CauseType text ("FieldValueInvalid"), message
+ * is without the field path, field is the path ("spec.replicas"). */
 struct err_cause {
     struct err_cause *next;
     struct span type, message, field;

@@ -7,7 +7,8 @@ enum {
     /* Kubernetes' own limit on a request body (3 MiB) and on a stored object (etcd's 1.5 MiB). */
     LIMIT_BODY_BYTES = 3 * 1024 * 1024,
     LIMIT_OBJECT_BYTES = 1536 * 1024,
-    /* Deeper JSON or YAML is an attack on recursion, never an object: the deepest v1 type is 17 levels. */
+    /* Deeper JSON or YAML is an attack on recursion, never an object: the deepest v1 type is 17
+       levels. */
     LIMIT_JSON_DEPTH = 128,
     /* A request head: kubectl sends 1 KB, service account tokens add 1 to 2 KB. */
     LIMIT_HTTP_HEAD_BYTES = 32 * 1024,

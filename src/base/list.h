@@ -1,4 +1,5 @@
-/* base/list.h: an intrusive doubly linked ring. The head is a struct list too; an unlinked node points to itself. */
+/* base/list.h: an intrusive doubly linked ring. The head is a struct list too; an unlinked node
+ * points to itself. */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 
@@ -9,8 +10,11 @@ struct list {
     struct list *prev, *next;
 };
 
-#define LIST_INIT(head) {&(head), &(head)}
-#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define LIST_INIT(head)                                                                            \
+    {                                                                                              \
+        &(head), &(head)                                                                           \
+    }
+#define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 static inline void list_init(struct list *l)
 {

@@ -2,10 +2,11 @@
  *
  *     log_event(LOG_WARN, "image_pull_failed", LOG_S("ref", ref), LOG_I("http", 404));
  *
- * The name is unique in the tree (tools/tidy checks) and in snake_case; a field's value never holds a secret
- * (write "***"). One line each on the sink, key=value or JSON. The last events are kept in a ring that is
- * printed when an assertion fails. The sink is the only global of the program; thread safe.
- * An event of one name is written at most LOG_RATE_PER_S times a second; what was held back is counted. */
+ * The name is unique in the tree (tools/tidy checks) and in snake_case; a field's value never holds
+ * a secret (write "***"). One line each on the sink, key=value or JSON. The last events are kept in
+ * a ring that is printed when an assertion fails. The sink is the only global of the program;
+ * thread safe. An event of one name is written at most LOG_RATE_PER_S times a second; what was held
+ * back is counted. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -36,8 +37,10 @@ struct log_field {
 /* Use log_event(). The first field is a placeholder. */
 void log_emit(enum log_level level, const char *name, const struct log_field *fields, size_t n);
 
-/* Configuration, before threads start. fd is not owned. clock gives milliseconds since 1970 (NULL: no time). */
-void log_setup(int fd, enum log_level max, bool json, int64_t (*clock_ms)(void *), void *clock_data);
+/* Configuration, before threads start. fd is not owned. clock gives milliseconds since 1970 (NULL:
+ * no time). */
+void log_setup(int fd, enum log_level max, bool json, int64_t (*clock_ms)(void *),
+               void *clock_data);
 bool log_enabled(enum log_level level);
 /* Writes the ring of the last events to fd; async-signal-safe enough for a dying process. */
 void log_dump_ring(int fd);

@@ -46,8 +46,7 @@ static size_t slot_of(const struct map *m, struct span key, uint64_t hash)
 {
     size_t mask = m->cap - 1;
     size_t i = hash & mask;
-    while (m->slots[i].value &&
-           !(m->slots[i].hash == hash && span_eq(m->slots[i].key, key))) {
+    while (m->slots[i].value && !(m->slots[i].hash == hash && span_eq(m->slots[i].key, key))) {
         i = (i + 1) & mask;
     }
     return i;

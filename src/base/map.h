@@ -1,9 +1,10 @@
 /* base/map.h: a hash map from byte strings to pointers.
  *
- * Keys are borrowed: the caller keeps the key's bytes alive as long as the entry (usually they are inside the
- * value). Open addressing, power-of-two capacity, load at most 3/4. The hash is seeded (map_seed), so that
- * names chosen outside cannot aim at one bucket; the seed comes from the environment, hence deterministic
- * in simulation. Iteration order is not defined: sort where order matters. */
+ * Keys are borrowed: the caller keeps the key's bytes alive as long as the entry (usually they are
+ * inside the value). Open addressing, power-of-two capacity, load at most 3/4. The hash is seeded
+ * (map_seed), so that names chosen outside cannot aim at one bucket; the seed comes from the
+ * environment, hence deterministic in simulation. Iteration order is not defined: sort where order
+ * matters. */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
 
@@ -28,11 +29,13 @@ struct map {
 void map_done(struct map *m);
 /* NULL when absent. */
 void *map_get(const struct map *m, struct span key);
-/* value is not NULL. Returns the value that stood there, or NULL; the key's bytes are then the new ones. */
+/* value is not NULL. Returns the value that stood there, or NULL; the key's bytes are then the new
+ * ones. */
 void *map_put(struct map *m, struct span key, void *value);
 /* Returns the removed value, or NULL. */
 void *map_remove(struct map *m, struct span key);
-/* Iteration: size_t it = 0; while ((v = map_next(&m, &it, &key))) ...; no change to the map meanwhile. */
+/* Iteration: size_t it = 0; while ((v = map_next(&m, &it, &key))) ...; no change to the map
+ * meanwhile. */
 void *map_next(const struct map *m, size_t *it, struct span *ret_key);
 
 uint64_t map_hash(struct span key);

@@ -1,7 +1,8 @@
 /* base/mem.h: heap allocation that cannot fail.
  *
- * Everything sized by the outside passes a limit (base/limits.h) first, so running out of memory here is
- * the machine's end, not a request's: the process aborts and is started again (crash-only design). */
+ * Everything sized by the outside passes a limit (base/limits.h) first, so running out of memory
+ * here is the machine's end, not a request's: the process aborts and is started again (crash-only
+ * design). */
 #ifndef BASE_MEM_H
 #define BASE_MEM_H
 

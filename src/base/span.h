@@ -1,7 +1,8 @@
 /* base/span.h: a borrowed, bounded run of bytes; never NUL terminated unless a function says so.
  *
- * Spans are values: copy them freely. The bytes belong to somebody else (an arena, a blob, a literal)
- * and must outlive the span. NUL termination happens only at the system-call edge (arena_cstr). */
+ * Spans are values: copy them freely. The bytes belong to somebody else (an arena, a blob, a
+ * literal) and must outlive the span. NUL termination happens only at the system-call edge
+ * (arena_cstr). */
 #ifndef BASE_SPAN_H
 #define BASE_SPAN_H
 
@@ -17,7 +18,7 @@ struct span {
 
 /* A span over a string literal, without its NUL. */
 #define SPAN(literal) ((struct span){"" literal, sizeof(literal) - 1})
-#define SPAN_NULL     ((struct span){NULL, 0})
+#define SPAN_NULL ((struct span){NULL, 0})
 /* For printf: printf("%.*s", SPAN_ARG(s)). */
 #define SPAN_ARG(s) ((int)(s).n), ((s).p ? (s).p : "")
 
@@ -70,11 +71,13 @@ bool span_eq_nocase(struct span a, struct span b);
 size_t span_find(struct span s, char c);
 /* Index of the last byte c, or s.n. */
 size_t span_rfind(struct span s, char c);
-/* Splits at the first c: the part before it is returned, *rest becomes what follows (empty, p NULL, when c was absent). */
+/* Splits at the first c: the part before it is returned, *rest becomes what follows (empty, p NULL,
+ * when c was absent). */
 struct span span_cut(struct span *rest, char c);
 /* Drops ASCII white space at both ends. */
 struct span span_trim(struct span s);
-/* Whole span as a decimal number, sign allowed, no space, no overflow. Returns false and leaves *ret otherwise. */
+/* Whole span as a decimal number, sign allowed, no space, no overflow. Returns false and leaves
+ * *ret otherwise. */
 bool span_to_i64(struct span s, int64_t *ret);
 bool span_to_u64(struct span s, uint64_t *ret);
 

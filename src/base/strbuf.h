@@ -1,5 +1,5 @@
-/* base/strbuf.h: a growing byte buffer on the heap. Zero-initialise (STRBUF_INIT), release with strbuf_done.
- * The content is always followed by a NUL that is not counted. */
+/* base/strbuf.h: a growing byte buffer on the heap. Zero-initialise (STRBUF_INIT), release with
+ * strbuf_done. The content is always followed by a NUL that is not counted. */
 #ifndef BASE_STRBUF_H
 #define BASE_STRBUF_H
 
@@ -9,9 +9,9 @@
 #include "base/span.h"
 
 struct strbuf {
-    char *p;     /* NULL until the first byte */
-    size_t n;    /* bytes in use */
-    size_t cap;  /* bytes allocated, the NUL included */
+    char *p;    /* NULL until the first byte */
+    size_t n;   /* bytes in use */
+    size_t cap; /* bytes allocated, the NUL included */
 };
 
 #define STRBUF_INIT ((struct strbuf){NULL, 0, 0})

@@ -1,7 +1,8 @@
 /* base/vec.h: a growing array of values on the heap.
  *
  *     struct { VEC(struct pod_ref) refs; } x = {0};   // or: VEC(int) v = {0};
- *     VEC_PUSH(&x.refs, ref);  for (size_t i = 0; i < x.refs.n; i++) use(x.refs.at[i]);  VEC_DONE(&x.refs); */
+ *     VEC_PUSH(&x.refs, ref);  for (size_t i = 0; i < x.refs.n; i++) use(x.refs.at[i]);
+ * VEC_DONE(&x.refs); */
 #ifndef BASE_VEC_H
 #define BASE_VEC_H
 

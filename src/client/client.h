@@ -1,8 +1,10 @@
-/* client/client.h: how every part of Berth talks to the API: the same verbs, in process or over HTTPS.
+/* client/client.h: how every part of Berth talks to the API: the same verbs, in process or over
+ * HTTPS.
  *
- * controller/, kubelet/ and net/ see this interface only, so they run in one process with the API server, in several,
- * against another vendor's API server, or in the simulator. All calls are asynchronous: the reply never
- * arrives inside the call. In process, objects are shared by reference, not copied or re-parsed. */
+ * controller/, kubelet/ and net/ see this interface only, so they run in one process with the API
+ * server, in several, against another vendor's API server, or in the simulator. All calls are
+ * asynchronous: the reply never arrives inside the call. In process, objects are shared by
+ * reference, not copied or re-parsed. */
 #ifndef CLIENT_CLIENT_H
 #define CLIENT_CLIENT_H
 
@@ -10,7 +12,8 @@
 #include "codec/object.h"
 #include "env/env.h"
 
-struct schema_kind; /* schema/schema.h; schema_kind_find("apps", "StatefulSet") or the SCHEMA_KIND_ macros */
+struct schema_kind; /* schema/schema.h; schema_kind_find("apps", "StatefulSet") or the SCHEMA_KIND_
+                       macros */
 
 struct client;
 
@@ -50,8 +53,9 @@ struct client_request {
 #define CLIENT_REQUEST_INIT .grace_s = -1
 
 struct client_reply {
-    struct err err;        /* reason ERR_NONE on success */
-    struct object *object; /* single objects; borrowed for the call, NULL when the server sent a Status */
+    struct err err; /* reason ERR_NONE on success */
+    struct object
+        *object; /* single objects; borrowed for the call, NULL when the server sent a Status */
     struct object **items; /* lists */
     size_t item_count;
     int64_t rev; /* of the list, or of the object */
@@ -68,17 +72,19 @@ enum client_event_type { CLIENT_ADDED, CLIENT_MODIFIED, CLIENT_DELETED };
 
 struct client_watch;
 struct client_watch_handler {
-    /* Current objects as ADDED first; then synced once; then live events, in order, without gaps. */
+    /* Current objects as ADDED first; then synced once; then live events, in order, without gaps.
+     */
     void (*on_event)(void *data, enum client_event_type type, struct object *object);
     void (*on_synced)(void *data);
 };
-/* Lists and watches for ever: reconnects, relists after 410 and then reports only the differences (objects that
- * vanished meanwhile as DELETED). Selectors as in client_request. */
+/* Lists and watches for ever: reconnects, relists after 410 and then reports only the differences
+ * (objects that vanished meanwhile as DELETED). Selectors as in client_request. */
 struct client_watch *client_watch_new(struct client *c, const struct client_request *selection,
                                       const struct client_watch_handler *handler, void *data);
 void client_watch_free(struct client_watch *w);
 
-/* Implementations: apiserver/local_client.h (in process), client/https_client.h. A client starts with its table. */
+/* Implementations: apiserver/local_client.h (in process), client/https_client.h. A client starts
+ * with its table. */
 struct client_ops {
     void (*request)(struct client *c, const struct client_request *request, client_reply_fn *fn,
                     void *data);

@@ -1,6 +1,7 @@
 /* client/informer.h: a live, indexed view of one selection of objects, kept by a client watch.
  *
- * Controllers read views from informers (never from the network) and are told what changed by key. */
+ * Controllers read views from informers (never from the network) and are told what changed by key.
+ */
 #ifndef CLIENT_INFORMER_H
 #define CLIENT_INFORMER_H
 
@@ -9,7 +10,8 @@
 struct informer;
 
 struct informer_handler {
-    /* old is NULL on add, now is NULL on delete. Both borrowed. Called after the view has changed. */
+    /* old is NULL on add, now is NULL on delete. Both borrowed. Called after the view has changed.
+     */
     void (*on_change)(void *data, struct object *old, struct object *now);
 };
 
@@ -27,10 +29,12 @@ struct object *informer_get(struct informer *i, struct span ns, struct span name
 /* All objects in no particular order; fn returns false to stop. */
 void informer_each(struct informer *i, bool (*fn)(void *data, struct object *o), void *data);
 
-/* An index: key_fn appends the index keys of an object through emit (an owner uid, a node name, a service...).
- * informer_index_each visits the objects under one key: cost follows their number. Add before objects arrive. */
+/* An index: key_fn appends the index keys of an object through emit (an owner uid, a node name, a
+ * service...). informer_index_each visits the objects under one key: cost follows their number. Add
+ * before objects arrive. */
 typedef void informer_key_fn(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx);
-int informer_add_index(struct informer *i, informer_key_fn *key_fn); /* returns the index's number */
+int informer_add_index(struct informer *i,
+                       informer_key_fn *key_fn); /* returns the index's number */
 void informer_index_each(struct informer *i, int index, struct span key,
                          bool (*fn)(void *data, struct object *o), void *data);
 

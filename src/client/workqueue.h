@@ -1,7 +1,7 @@
 /* client/workqueue.h: de-duplicated keys, never one key twice at once, back-off with seeded jitter.
  *
- * Level-triggered: a key says "look again", never what happened. A key added while it is being worked on runs
- * once more afterwards. */
+ * Level-triggered: a key says "look again", never what happened. A key added while it is being
+ * worked on runs once more afterwards. */
 #ifndef CLIENT_WORKQUEUE_H
 #define CLIENT_WORKQUEUE_H
 
@@ -9,15 +9,16 @@
 
 struct workqueue;
 
-/* work(data, key) starts the sync of a key; the owner calls workqueue_done exactly once for it, now or later. At most
- * `parallel` keys are worked on at a time. */
+/* work(data, key) starts the sync of a key; the owner calls workqueue_done exactly once for it, now
+ * or later. At most `parallel` keys are worked on at a time. */
 struct workqueue *workqueue_new(struct env *env, size_t parallel,
                                 void (*work)(void *data, struct span key), void *data);
 void workqueue_free(struct workqueue *q);
 void workqueue_add(struct workqueue *q, struct span key); /* copied */
 /* The earlier of two delays wins; a plain add overtakes. */
 void workqueue_add_after(struct workqueue *q, struct span key, int64_t delay_ms);
-/* ok resets the key's back-off; otherwise it is queued again after 5 ms doubling to 1000 s (client-go's rates). */
+/* ok resets the key's back-off; otherwise it is queued again after 5 ms doubling to 1000 s
+ * (client-go's rates). */
 void workqueue_done(struct workqueue *q, struct span key, bool ok);
 size_t workqueue_depth(const struct workqueue *q);
 

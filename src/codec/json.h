@@ -1,8 +1,9 @@
 /* codec/json.h: thin, bounded helpers around yyjson. Documents are immutable once published.
  *
- * Reading: json_parse() checks size and depth first. Values are yyjson_val *, const in spirit; every getter
- * accepts NULL and a value of another type and then returns its "absent" result, so paths can be chained.
- * Writing: build a yyjson_mut_doc (json_mut_new: memory from the arena), then json_write(). */
+ * Reading: json_parse() checks size and depth first. Values are yyjson_val *, const in spirit;
+ * every getter accepts NULL and a value of another type and then returns its "absent" result, so
+ * paths can be chained. Writing: build a yyjson_mut_doc (json_mut_new: memory from the arena), then
+ * json_write(). */
 #ifndef CODEC_JSON_H
 #define CODEC_JSON_H
 
@@ -12,8 +13,9 @@
 #include "base/err.h"
 #include "base/span.h"
 
-/* Parses one document into arena memory (the text is copied). Errors ERR_BAD_REQUEST with line, column and
- * remedy; over LIMIT_BODY_BYTES ERR_TOO_LARGE; deeper than LIMIT_JSON_DEPTH ERR_BAD_REQUEST. Returns 0 or -1. */
+/* Parses one document into arena memory (the text is copied). Errors ERR_BAD_REQUEST with line,
+ * column and remedy; over LIMIT_BODY_BYTES ERR_TOO_LARGE; deeper than LIMIT_JSON_DEPTH
+ * ERR_BAD_REQUEST. Returns 0 or -1. */
 int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *reterr);
 /* Heap-allocated document for long-lived caches; free with yyjson_doc_free. NULL when malformed. */
 yyjson_doc *json_parse_heap(struct span text);
@@ -25,7 +27,8 @@ yyjson_mut_doc *json_mut_new(struct arena *a);
 /* Compact serialisation in arena memory. */
 struct span json_write(struct arena *a, const yyjson_val *v);
 struct span json_write_mut(struct arena *a, const yyjson_mut_val *v);
-/* Deep copy of an immutable value into a mutable document (strings are shared: keep the source alive). */
+/* Deep copy of an immutable value into a mutable document (strings are shared: keep the source
+ * alive). */
 yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v);
 
 /* ---- reading ---- */
@@ -45,7 +48,8 @@ bool json_get_bool(const yyjson_val *v, const char *key, bool otherwise);
 size_t json_len(const yyjson_val *v);
 
 /* Iterates an array (key NULL) or an object; NULL or another type iterates nothing:
- *     JSON_EACH(it, json_get(spec, "ports")) { use(it.val); }    JSON_EACH(it, labels) { use(it.key, it.val); } */
+ *     JSON_EACH(it, json_get(spec, "ports")) { use(it.val); }    JSON_EACH(it, labels) {
+ * use(it.key, it.val); } */
 struct json_iter {
     yyjson_val *key, *val; /* current; val NULL at the end */
     size_t left;
@@ -60,7 +64,8 @@ void json_iter_next(struct json_iter *it);
 bool json_equal(const yyjson_val *a, const yyjson_val *b);
 bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b);
 
-/* ---- writing: helpers that take spans (copied by reference: keep them alive as long as the document) ---- */
+/* ---- writing: helpers that take spans (copied by reference: keep them alive as long as the
+ * document) ---- */
 
 void json_put_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span value);
 void json_put_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, int64_t value);
@@ -68,9 +73,11 @@ void json_put_bool(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, bo
 /* Puts or replaces; key and value belong to the document or a longer-lived arena. */
 void json_put(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, yyjson_mut_val *value);
 /* Puts, key by span. */
-void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, yyjson_mut_val *value);
+void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key,
+                   yyjson_mut_val *value);
 yyjson_mut_val *json_mut_get(const yyjson_mut_val *obj, const char *key);
-/* The member `key` as an object, created when absent or null. NULL when it exists with another type. */
+/* The member `key` as an object, created when absent or null. NULL when it exists with another
+ * type. */
 yyjson_mut_val *json_mut_obj(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key);
 struct span json_mut_str(const yyjson_mut_val *v);
 yyjson_mut_val *json_new_str(yyjson_mut_doc *doc, struct span value);

@@ -1,10 +1,12 @@
 /* codec/object.h: one immutable, reference counted version of an API object.
  *
- * The serialised bytes are made once and shared by the store, GETs, LISTs and every watcher. They always start with
- * {"kind":...,"apiVersion":...,"metadata":{"resourceVersion":"REV", so that the revision, known only at commit,
- * is spliced in by object_new() and nowhere else. The parsed document is made on first use and kept.
- * Loop thread only, except object_json() bytes of a held reference, which any thread may read.
- * Under BERTH_VERIFY the bytes are hashed at birth and checked at death: published versions are const. */
+ * The serialised bytes are made once and shared by the store, GETs, LISTs and every watcher. They
+ * always start with
+ * {"kind":...,"apiVersion":...,"metadata":{"resourceVersion":"REV", so that the revision, known
+ * only at commit, is spliced in by object_new() and nowhere else. The parsed document is made on
+ * first use and kept. Loop thread only, except object_json() bytes of a held reference, which any
+ * thread may read. Under BERTH_VERIFY the bytes are hashed at birth and checked at death: published
+ * versions are const. */
 #ifndef CODEC_OBJECT_H
 #define CODEC_OBJECT_H
 
@@ -16,7 +18,8 @@
 struct object;
 
 /* key: "RESOURCE.GROUP/NAMESPACE/NAME" as made by object_key(); body: JSON of the object without a
- * metadata.resourceVersion, starting as described (codec/object.c: object_body_ok). Both are copied. */
+ * metadata.resourceVersion, starting as described (codec/object.c: object_body_ok). Both are
+ * copied. */
 struct object *object_new(struct span key, int64_t rev, struct span body);
 struct object *object_ref(struct object *o);
 void object_unref(struct object *o); /* NULL is fine */
@@ -27,9 +30,11 @@ struct span object_store_key(const struct object *o);
 struct span object_json(const struct object *o);
 /* Appends the bytes as the store keeps them (no resourceVersion) in two pieces without a copy. */
 void object_body_parts(const struct object *o, struct span ret_parts[2]);
-/* The parsed document's root; never NULL for a version made from valid JSON. Lives as long as the object. */
+/* The parsed document's root; never NULL for a version made from valid JSON. Lives as long as the
+ * object. */
 yyjson_val *object_root(struct object *o);
-/* Drops the parsed document to save memory; the next object_root() parses again. Only when no value is in use. */
+/* Drops the parsed document to save memory; the next object_root() parses again. Only when no value
+ * is in use. */
 void object_forget_root(struct object *o);
 
 /* From the parsed document; empty when absent. */
@@ -39,8 +44,8 @@ struct span object_uid(struct object *o);
 /* True when metadata.deletionTimestamp is set. */
 bool object_is_deleting(struct object *o);
 
-/* Store keys: "pods/default/redis-0", "statefulsets.apps/default/redis", "nodes//edge" (cluster scope: empty
- * namespace). resource is the plural, with ".GROUP" unless the group is core. */
+/* Store keys: "pods/default/redis-0", "statefulsets.apps/default/redis", "nodes//edge" (cluster
+ * scope: empty namespace). resource is the plural, with ".GROUP" unless the group is core. */
 struct arena;
 struct span object_key(struct arena *a, struct span resource, struct span ns, struct span name);
 /* Splits a key; returns false when it is not of that form. */

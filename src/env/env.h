@@ -1,12 +1,14 @@
-/* env/env.h: the environment as a parameter: clocks, timers, random, tasks, work, streams, processes.
+/* env/env.h: the environment as a parameter: clocks, timers, random, tasks, work, streams,
+ * processes.
  *
- * Everything above takes a struct env. Two implementations: env_uv (libuv, production) and sim/env_sim (virtual
- * time, seeded, deterministic). tools/tidy forbids time(), rand(), uv_now(), sockets and fork outside env/ and os/.
+ * Everything above takes a struct env. Two implementations: env_uv (libuv, production) and
+ * sim/env_sim (virtual time, seeded, deterministic). tools/tidy forbids time(), rand(), uv_now(),
+ * sockets and fork outside env/ and os/.
  *
- * Threading: one loop thread; every callback runs on it. The two exceptions are env_work.run (a worker thread)
- * and env_wakeup_send (any thread).
- * A turn: drain input callbacks -> posted tasks until none is left -> turn-end hooks (they may post again) -> wait.
- * Callbacks only change state and enqueue; the store commits the whole turn's writes in its turn-end hook. */
+ * Threading: one loop thread; every callback runs on it. The two exceptions are env_work.run (a
+ * worker thread) and env_wakeup_send (any thread). A turn: drain input callbacks -> posted tasks
+ * until none is left -> turn-end hooks (they may post again) -> wait. Callbacks only change state
+ * and enqueue; the store commits the whole turn's writes in its turn-end hook. */
 #ifndef ENV_ENV_H
 #define ENV_ENV_H
 
@@ -39,7 +41,8 @@ struct env_timer {
     struct heap_node node;               /* private */
 };
 
-/* Arms (re-arms when armed). fn runs once, delay_ms from now (0: in the next turn, never inside this call). */
+/* Arms (re-arms when armed). fn runs once, delay_ms from now (0: in the next turn, never inside
+ * this call). */
 void env_timer_start(struct env *env, struct env_timer *timer, int64_t delay_ms,
                      void (*fn)(struct env_timer *timer));
 /* Safe on a zeroed or stopped timer. Call before freeing the owner. */
@@ -60,7 +63,8 @@ struct env_task {
 void env_post(struct env *env, struct env_task *task, void (*fn)(struct env_task *task));
 void env_post_cancel(struct env *env, struct env_task *task);
 
-/* A hook called when no task is left, before waiting for input, once a turn. Returns nothing; may post. */
+/* A hook called when no task is left, before waiting for input, once a turn. Returns nothing; may
+ * post. */
 struct env_hook {
     void (*fn)(struct env_hook *hook);
     struct list link;
@@ -77,19 +81,21 @@ struct env_work {
     struct list link;                    /* private */
 };
 
-/* The shared pool (unpacking, hashing, mounts, network set-up). Not cancellable: run always precedes done. */
+/* The shared pool (unpacking, hashing, mounts, network set-up). Not cancellable: run always
+ * precedes done. */
 void env_work_start(struct env *env, struct env_work *work, void (*run)(struct env_work *work),
                     void (*done)(struct env_work *work));
 
 /* A lane is one dedicated thread that runs its work strictly in order (the store's commits). */
 struct env_lane;
 struct env_lane *env_lane_new(struct env *env, const char *name);
-void env_lane_start(struct env_lane *lane, struct env_work *work, void (*run)(struct env_work *work),
-                    void (*done)(struct env_work *work));
+void env_lane_start(struct env_lane *lane, struct env_work *work,
+                    void (*run)(struct env_work *work), void (*done)(struct env_work *work));
 /* Waits for what is queued (its done callbacks run), then ends the thread. */
 void env_lane_free(struct env_lane *lane);
 
-/* fn runs on the loop soon after any thread called env_wakeup_send (several sends may give one call). */
+/* fn runs on the loop soon after any thread called env_wakeup_send (several sends may give one
+ * call). */
 struct env_wakeup;
 struct env_wakeup *env_wakeup_new(struct env *env, void (*fn)(void *data), void *data);
 void env_wakeup_send(struct env_wakeup *w);
@@ -104,9 +110,11 @@ struct env_listener;
 struct env_stream_handler {
     /* Bytes arrived; they belong to the stream and are gone after the call. */
     void (*on_read)(void *data, struct span bytes);
-    /* The peer ended its side (code 0) or the stream failed; no more on_read. The owner then closes. */
+    /* The peer ended its side (code 0) or the stream failed; no more on_read. The owner then
+     * closes. */
     void (*on_end)(void *data, int code);
-    /* Everything written so far has left for the kernel; pull-style producers continue here. May be NULL. */
+    /* Everything written so far has left for the kernel; pull-style producers continue here. May be
+     * NULL. */
     void (*on_drain)(void *data);
 };
 
@@ -115,7 +123,8 @@ void env_stream_set(struct env_stream *s, const struct env_stream_handler *handl
 void env_stream_read(struct env_stream *s, bool on);
 /* Copies what the kernel does not take at once. Order is kept. Errors arrive at on_end. */
 void env_stream_write(struct env_stream *s, struct span bytes);
-/* Bytes copied and not yet taken by the kernel: producers stop above their bound and go on in on_drain. */
+/* Bytes copied and not yet taken by the kernel: producers stop above their bound and go on in
+ * on_drain. */
 size_t env_stream_queued(const struct env_stream *s);
 /* Half-close: ends our side once everything written has left. */
 void env_stream_shutdown(struct env_stream *s);
@@ -131,7 +140,8 @@ struct env_listener_handler {
     void (*on_accept)(void *data, struct env_stream *stream);
 };
 
-/* Returns 0 and *ret, or a negative errno (-EADDRINUSE). addr is a numeric IPv4 or IPv6 address; port 0 picks one. */
+/* Returns 0 and *ret, or a negative errno (-EADDRINUSE). addr is a numeric IPv4 or IPv6 address;
+ * port 0 picks one. */
 int env_listen_tcp(struct env *env, const char *addr, uint16_t port,
                    const struct env_listener_handler *handler, void *data,
                    struct env_listener **ret);
@@ -150,16 +160,18 @@ int env_connect_unix(struct env *env, const char *path, env_connect_fn *on_done,
 /* Wraps a pipe, pty or socket descriptor, which the stream then owns. Not for sim. */
 int env_stream_open_fd(struct env *env, int fd, struct env_stream **ret);
 
-/* ---- processes and directories (node agent; the simulator replaces the runtime above these) ---- */
+/* ---- processes and directories (node agent; the simulator replaces the runtime above these) ----
+ */
 
 struct env_process;
 
 struct env_spawn {
-    const char *const *argv; /* argv[0] is searched in PATH unless it has a slash; NULL terminated */
+    const char *const
+        *argv; /* argv[0] is searched in PATH unless it has a slash; NULL terminated */
     const char *const *envp; /* NULL: inherit */
     const char *cwd;         /* NULL: inherit */
-    /* Descriptors of the child, index = number there: entry -1 means /dev/null. At least 0, 1, 2. They stay
-     * the caller's, who closes them after the call. */
+    /* Descriptors of the child, index = number there: entry -1 means /dev/null. At least 0, 1, 2.
+     * They stay the caller's, who closes them after the call. */
     const int *fds;
     size_t fd_count;
     bool new_session; /* setsid */
@@ -168,7 +180,8 @@ struct env_spawn {
     void *data;
 };
 
-/* Returns 0 and *ret (NULL allowed when the caller never signals it), or a negative errno. Released after on_exit. */
+/* Returns 0 and *ret (NULL allowed when the caller never signals it), or a negative errno. Released
+ * after on_exit. */
 int env_spawn(struct env *env, const struct env_spawn *spec, struct env_process **ret);
 pid_t env_process_pid(const struct env_process *p);
 int env_process_kill(struct env_process *p, int signal);

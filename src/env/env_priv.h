@@ -1,7 +1,8 @@
 /* env/env_priv.h: what an implementation of env supplies. Included by env/ and sim/ only.
  *
- * Timers, tasks and turn-end hooks are shared code (env.c), so both implementations order them alike:
- * an implementation calls env_run_due() with its monotonic clock and env_run_tasks() at the end of each turn. */
+ * Timers, tasks and turn-end hooks are shared code (env.c), so both implementations order them
+ * alike: an implementation calls env_run_due() with its monotonic clock and env_run_tasks() at the
+ * end of each turn. */
 #ifndef ENV_ENV_PRIV_H
 #define ENV_ENV_PRIV_H
 
@@ -12,7 +13,8 @@ struct env_ops {
     int64_t (*now_us)(struct env *env);
     int64_t (*mono_ns)(struct env *env);
     void (*random)(struct env *env, void *buf, size_t n);
-    /* The earliest timer changed (INT64_MAX: none): the implementation re-arms its one real timer. */
+    /* The earliest timer changed (INT64_MAX: none): the implementation re-arms its one real timer.
+     */
     void (*timer_changed)(struct env *env, int64_t due_ns);
     void (*work_start)(struct env *env, struct env_work *work);
     struct env_lane *(*lane_new)(struct env *env, const char *name);

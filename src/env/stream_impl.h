@@ -1,5 +1,6 @@
-/* env/stream_impl.h: what a byte stream supplies. For implementers only: env/, sim/, and layers that are streams
- * themselves (TLS, WebSocket tunnels); users of streams include env/env.h. An implementation starts with the struct. */
+/* env/stream_impl.h: what a byte stream supplies. For implementers only: env/, sim/, and layers
+ * that are streams themselves (TLS, WebSocket tunnels); users of streams include env/env.h. An
+ * implementation starts with the struct. */
 #ifndef ENV_STREAM_IMPL_H
 #define ENV_STREAM_IMPL_H
 

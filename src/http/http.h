@@ -1,9 +1,11 @@
-/* http/http.h: a bounded HTTP/1.1 server on env streams, with or without TLS. Knows nothing of Kubernetes.
+/* http/http.h: a bounded HTTP/1.1 server on env streams, with or without TLS. Knows nothing of
+ * Kubernetes.
  *
- * A request is handed up whole (head and body, both limited); its memory is the exchange's arena. The reply is one of:
- * http_reply (whole), http_stream_begin .. _write .. _end (chunked; pull with on_drain), or http_upgrade (the
- * connection becomes a byte stream). Exactly one of them, at once or later. One request at a time per connection;
- * keep-alive and pipelining are handled here. Slow or oversized clients are dropped by the limits of base/limits.h. */
+ * A request is handed up whole (head and body, both limited); its memory is the exchange's arena.
+ * The reply is one of: http_reply (whole), http_stream_begin .. _write .. _end (chunked; pull with
+ * on_drain), or http_upgrade (the connection becomes a byte stream). Exactly one of them, at once
+ * or later. One request at a time per connection; keep-alive and pipelining are handled here. Slow
+ * or oversized clients are dropped by the limits of base/limits.h. */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
@@ -16,16 +18,20 @@ struct http_server;
 struct http_exchange;
 
 struct http_handler {
-    /* A complete request. The exchange lives until its reply is complete (or on_abort has returned). */
+    /* A complete request. The exchange lives until its reply is complete (or on_abort has
+     * returned). */
     void (*on_request)(void *data, struct http_exchange *x);
 };
 
-struct http_server *http_server_new(struct env *env, const struct http_handler *handler, void *data);
-/* tls NULL: plain text (the root-only control socket). Errors as env_listen_*. Several listeners may be added. */
+struct http_server *http_server_new(struct env *env, const struct http_handler *handler,
+                                    void *data);
+/* tls NULL: plain text (the root-only control socket). Errors as env_listen_*. Several listeners
+ * may be added. */
 int http_server_listen_tcp(struct http_server *s, const char *addr, uint16_t port,
                            struct tls_server *tls, uint16_t *ret_port);
 int http_server_listen_unix(struct http_server *s, const char *path, mode_t mode);
-/* Stops accepting; ends idle connections now, busy ones when their reply is complete, streams at once. */
+/* Stops accepting; ends idle connections now, busy ones when their reply is complete, streams at
+ * once. */
 void http_server_close(struct http_server *s);
 void http_server_free(struct http_server *s);
 struct http_server_stats {
@@ -44,8 +50,8 @@ struct span http_header(const struct http_exchange *x, const char *name);
 /* All values of a header joined with ", " (X-Stream-Protocol-Version comes several times). */
 struct span http_header_all(struct http_exchange *x, const char *name);
 struct span http_body(const struct http_exchange *x);
-/* Identity of a verified client certificate: common name, and organisations joined by '\n'. Empty without one.
- * On the control socket: common name "root-socket". */
+/* Identity of a verified client certificate: common name, and organisations joined by '\n'. Empty
+ * without one. On the control socket: common name "root-socket". */
 struct span http_client_name(const struct http_exchange *x);
 struct span http_client_orgs(const struct http_exchange *x);
 const char *http_peer(const struct http_exchange *x);
@@ -54,7 +60,8 @@ const char *http_peer(const struct http_exchange *x);
 
 /* Before the reply begins; spans are copied. */
 void http_add_header(struct http_exchange *x, const char *name, struct span value);
-/* Whole reply with Content-Length. The body is copied or sent before the call returns. HEAD sends no body. */
+/* Whole reply with Content-Length. The body is copied or sent before the call returns. HEAD sends
+ * no body. */
 void http_reply(struct http_exchange *x, int status, const char *content_type, struct span body);
 
 struct http_stream_handler {
@@ -68,9 +75,9 @@ void http_stream_write(struct http_exchange *x, struct span bytes);
 size_t http_stream_queued(const struct http_exchange *x);
 void http_stream_end(struct http_exchange *x); /* x is gone afterwards */
 
-/* Sends 101 with the headers added so far (Upgrade, Connection are the caller's) and hands the connection over as a
- * stream (TLS already undone); bytes that followed the head arrive at its first on_read. x is gone afterwards,
- * its arena too. */
+/* Sends 101 with the headers added so far (Upgrade, Connection are the caller's) and hands the
+ * connection over as a stream (TLS already undone); bytes that followed the head arrive at its
+ * first on_read. x is gone afterwards, its arena too. */
 struct env_stream *http_upgrade(struct http_exchange *x);
 
 /* ---- helpers ---- */
@@ -80,6 +87,7 @@ bool http_unescape(struct arena *a, struct span in, bool in_query, struct span *
 /* Decoded value of the first query parameter of that name; false when absent or malformed. */
 bool http_query_get(struct http_exchange *x, const char *name, struct span *ret);
 /* Iterates: size_t at = 0; while (http_query_next(x, &at, &key, &value)) ... (decoded) */
-bool http_query_next(struct http_exchange *x, size_t *at, struct span *ret_key, struct span *ret_value);
+bool http_query_next(struct http_exchange *x, size_t *at, struct span *ret_key,
+                     struct span *ret_value);
 
 #endif

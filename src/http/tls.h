@@ -1,4 +1,5 @@
-/* http/tls.h: TLS on env streams by OpenSSL, and the small PKI that Berth keeps for itself (P-256, X.509 v3).
+/* http/tls.h: TLS on env streams by OpenSSL, and the small PKI that Berth keeps for itself (P-256,
+ * X.509 v3).
  *
  * A TLS stream is an env_stream wrapping another one; users cannot tell the difference. */
 #ifndef HTTP_TLS_H
@@ -10,15 +11,16 @@
 
 struct tls_server;
 
-/* PEM inputs. client_ca_pem verifies client certificates, which are asked for but optional. TLS 1.2 and later,
- * ALPN "http/1.1". Returns 0, or -EINVAL with a sentence in *ret_detail. */
+/* PEM inputs. client_ca_pem verifies client certificates, which are asked for but optional. TLS 1.2
+ * and later, ALPN "http/1.1". Returns 0, or -EINVAL with a sentence in *ret_detail. */
 int tls_server_new(struct span cert_chain_pem, struct span key_pem, struct span client_ca_pem,
                    struct arena *a, struct tls_server **ret, struct span *ret_detail);
 void tls_server_free(struct tls_server *s);
 
-/* Wraps an accepted stream, which the new one then owns. on_ready(data, 0, stream) once the handshake is done, or
- * on_ready(data, -code, NULL) after the inner stream was closed. */
-void tls_accept(struct tls_server *s, struct env_stream *inner, env_connect_fn *on_ready, void *data);
+/* Wraps an accepted stream, which the new one then owns. on_ready(data, 0, stream) once the
+ * handshake is done, or on_ready(data, -code, NULL) after the inner stream was closed. */
+void tls_accept(struct tls_server *s, struct env_stream *inner, env_connect_fn *on_ready,
+                void *data);
 /* Client side; ca_pem verifies the server, cert/key (may be empty) authenticate us. */
 struct tls_client;
 int tls_client_new(struct span ca_pem, struct span cert_pem, struct span key_pem, struct arena *a,
@@ -37,7 +39,8 @@ struct tls_pair {
 };
 /* A new self-signed CA, valid ten years from now_ms. */
 int tls_make_ca(struct arena *a, struct span common_name, int64_t now_ms, struct tls_pair *ret);
-/* A certificate signed by ca. dns and ips: subject alternative names (server), may be empty; orgs: groups (client). */
+/* A certificate signed by ca. dns and ips: subject alternative names (server), may be empty; orgs:
+ * groups (client). */
 struct tls_leaf {
     struct span common_name;
     const struct span *orgs, *dns, *ips;
@@ -47,7 +50,8 @@ struct tls_leaf {
 };
 int tls_make_leaf(struct arena *a, const struct tls_pair *ca, const struct tls_leaf *leaf,
                   int64_t now_ms, struct tls_pair *ret);
-/* True when the certificate is signed by ca, holds all the names, matches its key and stays valid for min_days more. */
+/* True when the certificate is signed by ca, holds all the names, matches its key and stays valid
+ * for min_days more. */
 bool tls_leaf_fits(struct arena *a, const struct tls_pair *ca, const struct tls_pair *pair,
                    const struct tls_leaf *leaf, int64_t now_ms, int32_t min_days);
 

@@ -1,12 +1,14 @@
-/* image/image.h: container images on this node: an OCI layout, content addressed, shared by every container.
+/* image/image.h: container images on this node: an OCI layout, content addressed, shared by every
+ * container.
  *
  *   DATA/images/blobs/sha256/HEX      blobs: manifests, configs, layers as they came (verified)
  *   DATA/images/refs.json             reference -> manifest digest, atomically replaced
- *   DATA/images/layers/DIFFID/        unpacked layers, read-only by convention, complete when the directory exists
- *   DATA/images/tmp/                  work in progress; emptied at start
- * Everything is written to tmp/ first and renamed, so a kill at any instruction leaves either nothing or a whole.
- * Functions marked [blocking] run on a work thread and touch no loop state; several may run at once, also in two
- * processes (`berth image import` beside a running server): renames are the only synchronisation. */
+ *   DATA/images/layers/DIFFID/        unpacked layers, read-only by convention, complete when the
+ * directory exists DATA/images/tmp/                  work in progress; emptied at start Everything
+ * is written to tmp/ first and renamed, so a kill at any instruction leaves either nothing or a
+ * whole. Functions marked [blocking] run on a work thread and touch no loop state; several may run
+ * at once, also in two processes (`berth image import` beside a running server): renames are the
+ * only synchronisation. */
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
 
@@ -20,15 +22,16 @@ int image_store_open(struct span data_dir, struct arena *a, struct image_store *
                      struct span *ret_detail);
 void image_store_free(struct image_store *s);
 
-/* "redis:7" -> "docker.io/library/redis:7"; digests and ports are understood. False when malformed (with a sentence). */
+/* "redis:7" -> "docker.io/library/redis:7"; digests and ports are understood. False when malformed
+ * (with a sentence). */
 bool image_reference_normalise(struct arena *a, struct span in, struct span *ret,
                                struct span *ret_detail);
 /* Default policy: Always for ":latest" or no tag, else IfNotPresent. `ref` normalised. */
 bool image_reference_is_latest(struct span ref);
 
 struct image_config {
-    struct span id;        /* manifest digest "sha256:..." */
-    struct span reference; /* normalised */
+    struct span id;                            /* manifest digest "sha256:..." */
+    struct span reference;                     /* normalised */
     const struct span *entrypoint, *cmd, *env; /* as the image has them */
     size_t entrypoint_count, cmd_count, env_count;
     struct span user, workdir, stop_signal;
@@ -40,9 +43,10 @@ struct image_config {
 /* [blocking] Looks a normalised reference (or digest) up locally; -ENOENT when absent. */
 int image_find(struct image_store *s, struct span ref, struct arena *a, struct image_config *ret);
 
-/* [blocking] Imports an OCI or Docker archive (tar, optionally compressed) from fd (read to its end; a pipe is fine). Every
- * blob's digest is verified, layers are unpacked, references set. Calls on_ref for each image. `as` (may be empty)
- * names images that carry no reference. Errors: E_SYNTAX, E_DIGEST, -ENOSPC, ... with a sentence naming the entry. */
+/* [blocking] Imports an OCI or Docker archive (tar, optionally compressed) from fd (read to its
+ * end; a pipe is fine). Every blob's digest is verified, layers are unpacked, references set. Calls
+ * on_ref for each image. `as` (may be empty) names images that carry no reference. Errors:
+ * E_SYNTAX, E_DIGEST, -ENOSPC, ... with a sentence naming the entry. */
 int image_import(struct image_store *s, int fd, struct span as, struct arena *a,
                  void (*on_ref)(void *data, struct span ref, struct span digest), void *data,
                  struct span *ret_detail);
@@ -55,14 +59,17 @@ struct image_pull_options {
     void (*on_progress)(void *data, struct span blob, uint64_t done_bytes, uint64_t total_bytes);
     void *data;
 };
-/* [blocking] Pulls by HTTPS (or the mirror's URL), resuming partial blobs. Errors: -ENOENT (manifest unknown), E_UNAUTHORIZED,
- * E_DIGEST, -EHOSTUNREACH ... with a sentence naming the reference and the reason. */
+/* [blocking] Pulls by HTTPS (or the mirror's URL), resuming partial blobs. Errors: -ENOENT
+ * (manifest unknown), E_UNAUTHORIZED, E_DIGEST, -EHOSTUNREACH ... with a sentence naming the
+ * reference and the reason. */
 int image_pull(struct image_store *s, struct span ref, const struct image_pull_options *options,
                struct arena *a, struct image_config *ret, struct span *ret_detail);
 
 /* [blocking] All references, sorted. */
-int image_list(struct image_store *s, struct arena *a, struct image_config **ret, size_t *ret_count);
-/* [blocking] Removes the reference, and blobs and layers that no reference needs. -ENOENT when unknown. */
+int image_list(struct image_store *s, struct arena *a, struct image_config **ret,
+               size_t *ret_count);
+/* [blocking] Removes the reference, and blobs and layers that no reference needs. -ENOENT when
+ * unknown. */
 int image_remove(struct image_store *s, struct span ref, struct arena *a);
 
 #endif

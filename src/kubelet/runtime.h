@@ -1,9 +1,10 @@
-/* kubelet/runtime.h: containers as the node agent sees them. Two implementations: runtime_crun (conmon + crun) and
- * runtime_fake (no container; for benchmarks, tests and the simulator).
+/* kubelet/runtime.h: containers as the node agent sees them. Two implementations: runtime_crun
+ * (conmon + crun) and runtime_fake (no container; for benchmarks, tests and the simulator).
  *
- * Truth is on disk and in the kernel: after a restart runtime_list() tells what is there, and the agent goes on from
- * it. Every call is asynchronous and idempotent; done runs once, never inside the call; it may be killed at any
- * instruction and called again. Ids: a sandbox is named by the pod's uid; a container by "UID-NAME-ATTEMPT". */
+ * Truth is on disk and in the kernel: after a restart runtime_list() tells what is there, and the
+ * agent goes on from it. Every call is asynchronous and idempotent; done runs once, never inside
+ * the call; it may be killed at any instruction and called again. Ids: a sandbox is named by the
+ * pod's uid; a container by "UID-NAME-ATTEMPT". */
 #ifndef KUBELET_RUNTIME_H
 #define KUBELET_RUNTIME_H
 
@@ -12,14 +13,15 @@
 
 struct runtime;
 
-/* A pod's shared world: network, IPC and UTS namespaces, pinned by us; its address; resolv.conf and hosts files. */
+/* A pod's shared world: network, IPC and UTS namespaces, pinned by us; its address; resolv.conf and
+ * hosts files. */
 struct runtime_sandbox_spec {
-    struct span uid, ns, name;     /* of the pod */
-    struct span hostname;          /* at most 63 bytes */
+    struct span uid, ns, name; /* of the pod */
+    struct span hostname;      /* at most 63 bytes */
     bool host_network;
-    struct span resolv_conf;       /* complete file contents */
-    /* Text of /etc/hosts with the line of the pod itself left out: the runtime appends it when the address is known:
-     * "IP\tHOSTS_NAMES\n". hosts_names empty: nothing is appended. */
+    struct span resolv_conf; /* complete file contents */
+    /* Text of /etc/hosts with the line of the pod itself left out: the runtime appends it when the
+     * address is known: "IP\tHOSTS_NAMES\n". hosts_names empty: nothing is appended. */
     struct span hosts, hosts_names;
     const struct span *sysctls; /* "name=value" */
     size_t sysctl_count;
@@ -34,14 +36,14 @@ struct runtime_mount {
 
 struct runtime_container_spec {
     struct span sandbox_uid;
-    struct span name; /* container name in the pod */
-    uint32_t attempt; /* restart count of this start */
-    struct span rootfs_image;  /* image id (manifest digest) that image_prepare gave */
-    const struct span *args;   /* final argv: entrypoint and command already combined */
-    const struct span *env;    /* "NAME=value", complete */
+    struct span name;         /* container name in the pod */
+    uint32_t attempt;         /* restart count of this start */
+    struct span rootfs_image; /* image id (manifest digest) that image_prepare gave */
+    const struct span *args;  /* final argv: entrypoint and command already combined */
+    const struct span *env;   /* "NAME=value", complete */
     size_t arg_count, env_count;
     struct span cwd;
-    struct span user; /* "", "uid", "uid:gid", "name": resolved in the root's /etc/passwd */
+    struct span user;       /* "", "uid", "uid:gid", "name": resolved in the root's /etc/passwd */
     const uint32_t *groups; /* supplementary */
     size_t group_count;
     const struct runtime_mount *mounts;
@@ -61,7 +63,7 @@ struct runtime_container_spec {
 enum runtime_state { RUNTIME_CREATED, RUNTIME_RUNNING, RUNTIME_EXITED };
 
 struct runtime_status {
-    struct span id;   /* "UID-NAME-ATTEMPT" */
+    struct span id; /* "UID-NAME-ATTEMPT" */
     struct span sandbox_uid, name;
     uint32_t attempt;
     enum runtime_state state;
@@ -77,7 +79,8 @@ struct runtime_sandbox_status {
     bool ready;
 };
 
-/* code 0 or negative; detail: a sentence for events ("crun: exec format error"), valid for the call. */
+/* code 0 or negative; detail: a sentence for events ("crun: exec format error"), valid for the
+ * call. */
 typedef void runtime_done_fn(void *data, int code, struct span detail);
 typedef void runtime_sandbox_fn(void *data, int code, struct span ip, struct span detail);
 typedef void runtime_start_fn(void *data, int code, const struct runtime_status *status,
@@ -93,8 +96,10 @@ struct runtime_list_result {
 struct runtime_session;
 struct runtime_session_handler {
     void (*on_output)(void *data, int fd, struct span bytes); /* fd 1 or 2; with a tty always 1 */
-    /* The command ended (exec), or the container's process did (attach; code is then its exit code). Released after. */
-    void (*on_end)(void *data, int exit_code, struct span detail); /* exit_code < 0: could not run, see detail */
+    /* The command ended (exec), or the container's process did (attach; code is then its exit
+     * code). Released after. */
+    void (*on_end)(void *data, int exit_code,
+                   struct span detail); /* exit_code < 0: could not run, see detail */
 };
 struct runtime_exec_spec {
     struct span container_id;
@@ -104,15 +109,17 @@ struct runtime_exec_spec {
 };
 
 struct runtime_ops {
-    /* Called on every container exit, also for those that ended while we were away (after runtime_list). */
+    /* Called on every container exit, also for those that ended while we were away (after
+     * runtime_list). */
     void (*on_exit)(struct runtime *rt, void (*fn)(void *data, const struct runtime_status *status),
                     void *data);
-    void (*list)(struct runtime *rt, void (*fn)(void *data, const struct runtime_list_result *result),
-                 void *data);
+    void (*list)(struct runtime *rt,
+                 void (*fn)(void *data, const struct runtime_list_result *result), void *data);
     void (*sandbox_create)(struct runtime *rt, const struct runtime_sandbox_spec *spec,
                            runtime_sandbox_fn *done, void *data);
     void (*sandbox_remove)(struct runtime *rt, struct span uid, runtime_done_fn *done, void *data);
-    /* Creates and starts. A command that does not exist gives -ENOENT, one not executable -EACCES. */
+    /* Creates and starts. A command that does not exist gives -ENOENT, one not executable -EACCES.
+     */
     void (*container_start)(struct runtime *rt, const struct runtime_container_spec *spec,
                             runtime_start_fn *done, void *data);
     void (*container_kill)(struct runtime *rt, struct span id, int signal, runtime_done_fn *done,

@@ -1,7 +1,8 @@
-/* schema/schema.h: the API as data. One schema text (files *.schema in this folder) is compiled at build time into the const
- * tables declared here; the engine (decode, defaults, validation, patches, OpenAPI) walks them. Adding a kind is
- * adding rows; behaviour beyond rows is a hook named in the row. CustomResourceDefinitions will build the same
- * structs at run time, so nothing may assume that a kind is built in. */
+/* schema/schema.h: the API as data. One schema text (files *.schema in this folder) is compiled at
+ * build time into the const tables declared here; the engine (decode, defaults, validation,
+ * patches, OpenAPI) walks them. Adding a kind is adding rows; behaviour beyond rows is a hook named
+ * in the row. CustomResourceDefinitions will build the same structs at run time, so nothing may
+ * assume that a kind is built in. */
 #ifndef SCHEMA_SCHEMA_H
 #define SCHEMA_SCHEMA_H
 
@@ -13,21 +14,21 @@
 
 /* JSON shape of a value. */
 enum schema_shape {
-    SCHEMA_OBJECT,  /* named type: fields */
-    SCHEMA_MAP,     /* string keys to elem */
-    SCHEMA_LIST,    /* of elem */
+    SCHEMA_OBJECT, /* named type: fields */
+    SCHEMA_MAP,    /* string keys to elem */
+    SCHEMA_LIST,   /* of elem */
     SCHEMA_STRING,
-    SCHEMA_BYTES,   /* base64 in JSON */
+    SCHEMA_BYTES, /* base64 in JSON */
     SCHEMA_INT32,
     SCHEMA_INT64,
     SCHEMA_BOOL,
     SCHEMA_DOUBLE,
     SCHEMA_QUANTITY,
-    SCHEMA_TIME,       /* RFC 3339, seconds */
-    SCHEMA_MICROTIME,  /* RFC 3339, microseconds */
+    SCHEMA_TIME,      /* RFC 3339, seconds */
+    SCHEMA_MICROTIME, /* RFC 3339, microseconds */
     SCHEMA_DURATION,
     SCHEMA_INT_OR_STRING,
-    SCHEMA_ANY         /* any JSON value (RawExtension, FieldsV1, x-preserve) */
+    SCHEMA_ANY /* any JSON value (RawExtension, FieldsV1, x-preserve) */
 };
 
 enum schema_list_kind { SCHEMA_LIST_ATOMIC, SCHEMA_LIST_SET, SCHEMA_LIST_MAP };
@@ -58,14 +59,15 @@ struct schema_field {
     const char *map_keys;           /* comma separated list-map keys for server-side apply */
     const char *values;             /* enumeration, '|' separated, NULL: none */
     int64_t min, max;               /* bounds of numbers; INT64_MIN / INT64_MAX: none */
-    const char *format;             /* named check: "dns-label", "dns-subdomain", "label-map", "port", ... or NULL */
-    const char *doc;                /* one sentence in our own words */
+    const char
+        *format; /* named check: "dns-label", "dns-subdomain", "label-map", "port", ... or NULL */
+    const char *doc; /* one sentence in our own words */
 };
 
 struct schema_type {
-    const char *name;    /* "PodSpec" */
-    const char *group;   /* "" for core, "meta" for metav1 */
-    const char *version; /* "v1" */
+    const char *name;                  /* "PodSpec" */
+    const char *group;                 /* "" for core, "meta" for metav1 */
+    const char *version;               /* "v1" */
     const struct schema_field *fields; /* in declaration order */
     uint16_t field_count;
     const uint16_t *sorted; /* indexes of fields by name, for bsearch */
@@ -85,8 +87,8 @@ enum schema_verb_flag {
 #define SCHEMA_VERBS_ALL 0xff
 
 struct schema_subresource {
-    const char *name;                          /* "status", "scale", "log", ... */
-    const char *group, *version, *kind;        /* what it speaks: autoscaling/v1 Scale, ... */
+    const char *name;                   /* "status", "scale", "log", ... */
+    const char *group, *version, *kind; /* what it speaks: autoscaling/v1 Scale, ... */
     uint16_t verbs;
 };
 
@@ -102,11 +104,13 @@ struct schema_hooks {
     /* Conditional defaults, after the static ones. old is NULL on create. */
     void (*defaults)(yyjson_mut_doc *doc, yyjson_mut_val *obj);
     /* Cross-field rules; appends causes. old is NULL on create. Texts: exactly Kubernetes'. */
-    void (*validate)(struct arena *a, const yyjson_val *obj, const yyjson_val *old, struct err *err);
+    void (*validate)(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
+                     struct err *err);
     /* Rules of a write to /status. */
     void (*validate_status)(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
                             struct err *err);
-    /* Cells of a table row, one per column: strings or integers added to `cells`. now_ms for ages. */
+    /* Cells of a table row, one per column: strings or integers added to `cells`. now_ms for ages.
+     */
     void (*row)(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
                 int64_t now_ms);
     /* Value of a field selector key ("spec.nodeName"); false: the key is not supported. */
@@ -116,7 +120,7 @@ struct schema_hooks {
 struct schema_kind {
     const char *group, *version, *kind, *list_kind;
     const char *plural, *singular;
-    const char *resource;          /* "pods", "statefulsets.apps": the store's and hub's name */
+    const char *resource;           /* "pods", "statefulsets.apps": the store's and hub's name */
     const char *const *short_names; /* NULL terminated */
     const char *const *categories;
     bool namespaced;
@@ -127,7 +131,7 @@ struct schema_kind {
     const struct schema_column *columns; /* count 0: Name and Age only */
     size_t column_count;
     const struct schema_hooks *hooks; /* never NULL for built-in kinds */
-    const char *stored_only;          /* sentence for a Warning when nothing acts on the kind yet, or NULL */
+    const char *stored_only; /* sentence for a Warning when nothing acts on the kind yet, or NULL */
 };
 
 /* All kinds, in discovery order. */
@@ -139,7 +143,8 @@ const struct schema_kind *schema_resource_find(struct span group, struct span ve
                                                struct span plural);
 /* By the store's resource name ("statefulsets.apps"). */
 const struct schema_kind *schema_resource_by_name(struct span resource);
-const struct schema_type *schema_type_find(const char *group, const char *version, const char *name);
+const struct schema_type *schema_type_find(const char *group, const char *version,
+                                           const char *name);
 const struct schema_field *schema_field_find(const struct schema_type *type, struct span name);
 /* "v1", "apps/v1". */
 const char *schema_api_version(const struct schema_kind *kind);
@@ -153,22 +158,25 @@ struct schema_warnings {
     size_t n;
 };
 
-/* Turns a client's JSON into our canonical tree in `doc`: right shapes (a wrong type is ERR_BAD_REQUEST with the
- * field and what was expected, worded as Kubernetes does), unknown and duplicate fields by strictness (STRICT:
- * ERR_BAD_REQUEST `strict decoding error: unknown field "spec.foo"`; WARN: warnings; always dropped), null members
- * dropped, kind/apiVersion/metadata first. Returns the object or NULL with *reterr. */
+/* Turns a client's JSON into our canonical tree in `doc`: right shapes (a wrong type is
+ * ERR_BAD_REQUEST with the field and what was expected, worded as Kubernetes does), unknown and
+ * duplicate fields by strictness (STRICT: ERR_BAD_REQUEST `strict decoding error: unknown field
+ * "spec.foo"`; WARN: warnings; always dropped), null members dropped, kind/apiVersion/metadata
+ * first. Returns the object or NULL with *reterr. */
 yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
                               yyjson_mut_doc *doc, enum schema_strictness strictness,
                               struct schema_warnings *warnings, struct err *reterr);
 /* Static defaults of the rows, then hooks->defaults. Idempotent. */
 void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj);
-/* Rows (required, bounds, enumerations, formats, immutability when old is given), metadata rules, then hooks. Returns 0,
- * or -1 with reason ERR_INVALID, causes and the combined message of SPEC 1.5. */
+/* Rows (required, bounds, enumerations, formats, immutability when old is given), metadata rules,
+ * then hooks. Returns 0, or -1 with reason ERR_INVALID, causes and the combined message of
+ * SPEC 1.5. */
 int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                     const yyjson_val *old, struct err *reterr);
 int schema_validate_status(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                            const yyjson_val *old, struct err *reterr);
-/* Collecting causes in hooks: type is FieldValueInvalid, FieldValueRequired, ...; message without the path. */
+/* Collecting causes in hooks: type is FieldValueInvalid, FieldValueRequired, ...; message without
+ * the path. */
 void schema_invalid(struct arena *a, struct err *err, struct span field, struct span shown_value,
                     const char *detail);
 /* ERR_INVALID with `KIND.GROUP "NAME" is invalid: ...` from the collected causes. */

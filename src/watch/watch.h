@@ -1,10 +1,11 @@
 /* watch/watch.h: the cache that all reads are served from, and the fan-out of changes.
  *
- * The hub subscribes to the store. Per resource it keeps every live object (hash by key, order by namespace and
- * name), indexes (watch_index), and a window of past events. A watcher is a cursor into that window plus a
- * filter: it holds no queue, so a slow one costs nothing; when the window has moved past its cursor it is told
- * 410. Events are pulled: the hub says "there is more" once, the watcher then takes events while its
- * transport has room (h2o's proceed). Everything is committed state, in revision order, without gaps. */
+ * The hub subscribes to the store. Per resource it keeps every live object (hash by key, order by
+ * namespace and name), indexes (watch_index), and a window of past events. A watcher is a cursor
+ * into that window plus a filter: it holds no queue, so a slow one costs nothing; when the window
+ * has moved past its cursor it is told 410. Events are pulled: the hub says "there is more" once,
+ * the watcher then takes events while its transport has room (h2o's proceed). Everything is
+ * committed state, in revision order, without gaps. */
 #ifndef WATCH_WATCH_H
 #define WATCH_WATCH_H
 
@@ -24,16 +25,16 @@ size_t watch_hub_count(struct watch_hub *hub, struct span resource);
 
 /* What a list or watch wants. The filter gets parsed objects and is called on the loop thread. */
 struct watch_filter {
-    struct span resource;  /* "pods", "statefulsets.apps" */
-    struct span ns;        /* empty: all namespaces */
-    struct span name;      /* empty: any; set (metadata.name field selector): O(1) */
+    struct span resource; /* "pods", "statefulsets.apps" */
+    struct span ns;       /* empty: all namespaces */
+    struct span name;     /* empty: any; set (metadata.name field selector): O(1) */
     bool (*match)(void *data, struct object *o); /* NULL: all match */
     void *data;
 };
 
-/* Calls fn for matching objects in order of namespace and name, starting after the key `after` (empty: from the
- * start). fn returns false to stop. Returns the number visited. Cost: what is visited, not what exists in other
- * namespaces. */
+/* Calls fn for matching objects in order of namespace and name, starting after the key `after`
+ * (empty: from the start). fn returns false to stop. Returns the number visited. Cost: what is
+ * visited, not what exists in other namespaces. */
 size_t watch_hub_list(struct watch_hub *hub, const struct watch_filter *filter, struct span after,
                       bool (*fn)(void *data, struct object *o), void *data);
 
@@ -48,14 +49,15 @@ struct watch_event {
 
 struct watcher;
 
-/* Starts after revision `from`. on_more(data) is called (never inside watcher calls) when watcher_next would return
- * an event after having returned none. Returns NULL when `from` is below the window (compacted: 410 Gone); a `from`
- * above the current revision waits for it. The filter is copied; its spans too. */
+/* Starts after revision `from`. on_more(data) is called (never inside watcher calls) when
+ * watcher_next would return an event after having returned none. Returns NULL when `from` is below
+ * the window (compacted: 410 Gone); a `from` above the current revision waits for it. The filter is
+ * copied; its spans too. */
 struct watcher *watcher_new(struct watch_hub *hub, const struct watch_filter *filter, int64_t from,
                             void (*on_more)(void *data), void *data);
-/* The next matching event: 1 and *ret, 0 when there is none now, E_LIMIT when the window moved past the cursor.
- * An object that stops matching arrives as DELETED (its last matching state at the new revision), one that starts
- * matching as ADDED. */
+/* The next matching event: 1 and *ret, 0 when there is none now, E_LIMIT when the window moved past
+ * the cursor. An object that stops matching arrives as DELETED (its last matching state at the new
+ * revision), one that starts matching as ADDED. */
 int watcher_next(struct watcher *w, struct watch_event *ret);
 /* Revision up to which this watcher has seen everything (for bookmarks). */
 int64_t watcher_rev(const struct watcher *w);

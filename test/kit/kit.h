@@ -1,9 +1,11 @@
-/* test/kit/kit.h: the test kit: TAP on standard output, one process a test, a time limit, values printed on failure.
+/* test/kit/kit.h: the test kit: TAP on standard output, one process a test, a time limit, values
+ * printed on failure.
  *
  *     TEST(arena_memory_is_zeroed) { CHECK_EQ(x, 0); CHECK_SPAN(name, "redis-0"); }
  *
- * A test registers itself by existing. Exit codes of a test program: 0 all passed, 1 a failure. SKIP("reason") ends a
- * test as skipped. KIT_SEED (environment) fixes kit_random(); the seed is printed. A unit test may include its .c. */
+ * A test registers itself by existing. Exit codes of a test program: 0 all passed, 1 a failure.
+ * SKIP("reason") ends a test as skipped. KIT_SEED (environment) fixes kit_random(); the seed is
+ * printed. A unit test may include its .c. */
 #ifndef TEST_KIT_KIT_H
 #define TEST_KIT_KIT_H
 

@@ -1,0 +1,394 @@
+#include "codec/json.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+
+/* yyjson's readers take pointers without const although they do not write. */
+static yyjson_val *unconst(const yyjson_val *v)
+{
+    return (yyjson_val *)(uintptr_t)v;
+}
+
+/* ---- memory: yyjson on an arena ---- */
+
+static void *arena_malloc_cb(void *ctx, size_t size)
+{
+    return arena_alloc_raw(ctx, size);
+}
+
+static void *arena_realloc_cb(void *ctx, void *old, size_t old_size, size_t size)
+{
+    if (size <= old_size) {
+        return old;
+    }
+    void *p = arena_alloc_raw(ctx, size);
+    memcpy(p, old, old_size);
+    return p;
+}
+
+static void arena_free_cb(void *ctx, void *p)
+{
+    (void)ctx;
+    (void)p;
+}
+
+static yyjson_alc arena_alc(struct arena *a)
+{
+    return (yyjson_alc){arena_malloc_cb, arena_realloc_cb, arena_free_cb, a};
+}
+
+/* ---- parsing ---- */
+
+size_t json_depth(struct span text, size_t max)
+{
+    size_t depth = 0, deepest = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (in_string) {
+            if (c == '\\') {
+                i++;
+            } else if (c == '"') {
+                in_string = false;
+            }
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > deepest) {
+                deepest = depth;
+                if (deepest > max) {
+                    return deepest;
+                }
+            }
+        } else if ((c == '}' || c == ']') && depth) {
+            depth--;
+        }
+    }
+    return deepest;
+}
+
+static void line_and_column(struct span text, size_t pos, size_t *line, size_t *column)
+{
+    *line = 1;
+    *column = 1;
+    for (size_t i = 0; i < pos && i < text.n; i++) {
+        if (text.p[i] == '\n') {
+            (*line)++;
+            *column = 1;
+        } else {
+            (*column)++;
+        }
+    }
+}
+
+int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *reterr)
+{
+    assert(a && ret);
+    if (text.n > LIMIT_BODY_BYTES) {
+        return err_set(a, reterr, ERR_TOO_LARGE,
+                       "the document has %zu bytes, more than the limit of %d: split it", text.n,
+                       LIMIT_BODY_BYTES);
+    }
+    if (json_depth(text, LIMIT_JSON_DEPTH) > LIMIT_JSON_DEPTH) {
+        return err_set(a, reterr, ERR_BAD_REQUEST,
+                       "the JSON is nested deeper than the limit of %d levels", LIMIT_JSON_DEPTH);
+    }
+    yyjson_alc alc = arena_alc(a);
+    yyjson_read_err e;
+    yyjson_doc *doc =
+        yyjson_read_opts((char *)(uintptr_t)text.p, text.n, YYJSON_READ_NOFLAG, &alc, &e);
+    if (!doc) {
+        size_t line, column;
+        line_and_column(text, e.pos, &line, &column);
+        return err_set(a, reterr, ERR_BAD_REQUEST, "invalid JSON at line %zu, column %zu: %s", line,
+                       column, e.msg);
+    }
+    *ret = doc;
+    return 0;
+}
+
+yyjson_doc *json_parse_heap(struct span text)
+{
+    if (json_depth(text, LIMIT_JSON_DEPTH) > LIMIT_JSON_DEPTH) {
+        return NULL;
+    }
+    return yyjson_read(text.p, text.n, YYJSON_READ_NOFLAG);
+}
+
+yyjson_mut_doc *json_mut_new(struct arena *a)
+{
+    yyjson_alc alc = arena_alc(a);
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(&alc);
+    assert(doc);
+    return doc;
+}
+
+struct span json_write(struct arena *a, const yyjson_val *v)
+{
+    yyjson_alc alc = arena_alc(a);
+    size_t n = 0;
+    char *p = yyjson_val_write_opts(unconst(v), YYJSON_WRITE_NOFLAG, &alc, &n, NULL);
+    assert(p);
+    return span_of(p, n);
+}
+
+struct span json_write_mut(struct arena *a, const yyjson_mut_val *v)
+{
+    yyjson_alc alc = arena_alc(a);
+    size_t n = 0;
+    char *p = yyjson_mut_val_write_opts(v, YYJSON_WRITE_NOFLAG, &alc, &n, NULL);
+    assert(p);
+    return span_of(p, n);
+}
+
+yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v)
+{
+    if (!v) {
+        return NULL;
+    }
+    if (yyjson_is_obj(unconst(v))) {
+        yyjson_mut_val *obj = yyjson_mut_obj(doc);
+        JSON_EACH(it, v)
+        {
+            yyjson_mut_obj_add(obj, json_new_str(doc, json_str(it.key)),
+                               json_mut_copy(doc, it.val));
+        }
+        return obj;
+    }
+    if (yyjson_is_arr(unconst(v))) {
+        yyjson_mut_val *arr = yyjson_mut_arr(doc);
+        JSON_EACH(it, v)
+        {
+            yyjson_mut_arr_append(arr, json_mut_copy(doc, it.val));
+        }
+        return arr;
+    }
+    if (yyjson_is_str(unconst(v))) {
+        return json_new_str(doc, json_str(v));
+    }
+    return yyjson_val_mut_copy(doc, unconst(v));
+}
+
+/* ---- reading ---- */
+
+yyjson_val *json_get(const yyjson_val *v, const char *key)
+{
+    return yyjson_obj_get(unconst(v), key);
+}
+
+yyjson_val *json_path(const yyjson_val *v, ...)
+{
+    va_list ap;
+    va_start(ap, v);
+    yyjson_val *at = unconst(v);
+    const char *key;
+    while (at && (key = va_arg(ap, const char *)) != NULL) {
+        at = yyjson_obj_get(at, key);
+    }
+    va_end(ap);
+    return at;
+}
+
+struct span json_str(const yyjson_val *v)
+{
+    return yyjson_is_str(unconst(v))
+               ? span_of(unsafe_yyjson_get_str(unconst(v)), yyjson_get_len(unconst(v)))
+               : span_of("", 0);
+}
+
+struct span json_get_str(const yyjson_val *v, const char *key)
+{
+    return json_str(json_get(v, key));
+}
+
+int64_t json_int(const yyjson_val *v, int64_t otherwise)
+{
+    return yyjson_is_int(unconst(v)) ? yyjson_get_sint(unconst(v)) : otherwise;
+}
+
+int64_t json_get_int(const yyjson_val *v, const char *key, int64_t otherwise)
+{
+    return json_int(json_get(v, key), otherwise);
+}
+
+bool json_get_bool(const yyjson_val *v, const char *key, bool otherwise)
+{
+    yyjson_val *b = json_get(v, key);
+    return yyjson_is_bool(b) ? yyjson_get_bool(b) : otherwise;
+}
+
+size_t json_len(const yyjson_val *v)
+{
+    return yyjson_is_ctn(unconst(v)) ? unsafe_yyjson_get_len(unconst(v)) : 0;
+}
+
+struct json_iter json_iter_begin(const yyjson_val *container)
+{
+    struct json_iter it = {0};
+    yyjson_val *c = unconst(container);
+    if (!yyjson_is_ctn(c) || unsafe_yyjson_get_len(c) == 0) {
+        return it;
+    }
+    it.is_object = yyjson_is_obj(c);
+    it.left = unsafe_yyjson_get_len(c) - 1;
+    yyjson_val *first = unsafe_yyjson_get_first(c);
+    it.key = it.is_object ? first : NULL;
+    it.val = it.is_object ? first + 1 : first;
+    return it;
+}
+
+void json_iter_next(struct json_iter *it)
+{
+    assert(it->val);
+    if (it->left == 0) {
+        it->val = it->key = NULL;
+        return;
+    }
+    it->left--;
+    yyjson_val *next = unsafe_yyjson_get_next(it->val);
+    it->key = it->is_object ? next : NULL;
+    it->val = it->is_object ? next + 1 : next;
+}
+
+static bool numbers_equal(const yyjson_val *a, const yyjson_val *b)
+{
+    yyjson_val *x = unconst(a), *y = unconst(b);
+    if (yyjson_is_int(x) && yyjson_is_int(y)) {
+        bool x_negative = yyjson_is_sint(x) && yyjson_get_sint(x) < 0;
+        bool y_negative = yyjson_is_sint(y) && yyjson_get_sint(y) < 0;
+        return x_negative == y_negative && yyjson_get_uint(x) == yyjson_get_uint(y);
+    }
+    return !(yyjson_get_num(x) < yyjson_get_num(y)) && !(yyjson_get_num(x) > yyjson_get_num(y));
+}
+
+bool json_equal(const yyjson_val *a, const yyjson_val *b)
+{
+    if (!a || !b) {
+        return a == b;
+    }
+    if (yyjson_is_num(unconst(a)) && yyjson_is_num(unconst(b))) {
+        return numbers_equal(a, b);
+    }
+    if (yyjson_get_type(unconst(a)) != yyjson_get_type(unconst(b))) {
+        return false;
+    }
+    switch (yyjson_get_type(unconst(a))) {
+    case YYJSON_TYPE_STR:
+        return span_eq(json_str(a), json_str(b));
+    case YYJSON_TYPE_BOOL:
+        return yyjson_get_bool(unconst(a)) == yyjson_get_bool(unconst(b));
+    case YYJSON_TYPE_ARR: {
+        if (json_len(a) != json_len(b)) {
+            return false;
+        }
+        struct json_iter other = json_iter_begin(b);
+        JSON_EACH(it, a)
+        {
+            if (!json_equal(it.val, other.val)) {
+                return false;
+            }
+            json_iter_next(&other);
+        }
+        return true;
+    }
+    case YYJSON_TYPE_OBJ:
+        if (json_len(a) != json_len(b)) {
+            return false;
+        }
+        JSON_EACH(it, a)
+        {
+            struct span key = json_str(it.key);
+            yyjson_val *other = yyjson_obj_getn(unconst(b), key.p, key.n);
+            if (!other || !json_equal(it.val, other)) {
+                return false;
+            }
+        }
+        return true;
+    default:
+        return true; /* null */
+    }
+}
+
+bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b)
+{
+    if (!a || !b) {
+        return a == b;
+    }
+    return yyjson_mut_equals((yyjson_mut_val *)(uintptr_t)a, (yyjson_mut_val *)(uintptr_t)b);
+}
+
+/* ---- writing ---- */
+
+static yyjson_mut_val *unconst_mut(const yyjson_mut_val *v)
+{
+    return (yyjson_mut_val *)(uintptr_t)v;
+}
+
+yyjson_mut_val *json_new_str(yyjson_mut_doc *doc, struct span value)
+{
+    yyjson_mut_val *v = yyjson_mut_strn(doc, value.p ? value.p : "", value.n);
+    assert(v);
+    return v;
+}
+
+void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, yyjson_mut_val *value)
+{
+    assert(yyjson_mut_is_obj(obj) && value);
+    yyjson_mut_val *old = yyjson_mut_obj_getn(obj, key.p, key.n);
+    if (old) {
+        yyjson_mut_obj_replace(obj, json_new_str(doc, key), value);
+    } else {
+        yyjson_mut_obj_add(obj, json_new_str(doc, key), value);
+    }
+}
+
+void json_put(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, yyjson_mut_val *value)
+{
+    json_put_span(doc, obj, span_cstr(key), value);
+}
+
+void json_put_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span value)
+{
+    json_put(doc, obj, key, json_new_str(doc, value));
+}
+
+void json_put_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, int64_t value)
+{
+    json_put(doc, obj, key, yyjson_mut_sint(doc, value));
+}
+
+void json_put_bool(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, bool value)
+{
+    json_put(doc, obj, key, yyjson_mut_bool(doc, value));
+}
+
+yyjson_mut_val *json_mut_get(const yyjson_mut_val *obj, const char *key)
+{
+    return yyjson_mut_obj_get(unconst_mut(obj), key);
+}
+
+yyjson_mut_val *json_mut_obj(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key)
+{
+    yyjson_mut_val *v = json_mut_get(obj, key);
+    if (v && !yyjson_mut_is_null(v)) {
+        return yyjson_mut_is_obj(v) ? v : NULL;
+    }
+    v = yyjson_mut_obj(doc);
+    json_put(doc, obj, key, v);
+    return v;
+}
+
+struct span json_mut_str(const yyjson_mut_val *v)
+{
+    yyjson_mut_val *s = unconst_mut(v);
+    return yyjson_mut_is_str(s) ? span_of(yyjson_mut_get_str(s), yyjson_mut_get_len(s))
+                                : span_of("", 0);
+}
+
+void json_remove(yyjson_mut_val *obj, const char *key)
+{
+    (void)yyjson_mut_obj_remove_key(obj, key);
+}

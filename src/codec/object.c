@@ -1,0 +1,175 @@
+#include "codec/object.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "codec/json.h"
+
+/* One allocation: this head, the key, then the JSON with the revision spliced in. */
+struct object {
+    uint32_t refs;
+    uint32_t key_n;
+    uint32_t json_n;
+    uint32_t splice_at, splice_n; /* the spliced part within the JSON */
+    int64_t rev;
+    yyjson_doc *doc;
+#ifdef BERTH_VERIFY
+    uint64_t born_hash;
+#endif
+    char bytes[];
+};
+
+static const char metadata_open[] = "\"metadata\":{";
+
+/* Offset just after `"metadata":{` of a body that starts as object.h describes; 0 when it does not.
+ * The members before it are two plain strings, so the first match of the text at top level is the
+ * right one. */
+static size_t metadata_offset(struct span body)
+{
+    const struct span open = {metadata_open, sizeof metadata_open - 1};
+    const char *at = memmem(body.p, body.n < 512 ? body.n : 512, open.p, open.n);
+    return at ? (size_t)(at - body.p) + sizeof metadata_open - 1 : 0;
+}
+
+static char *json_of(const struct object *o)
+{
+    return (char *)(uintptr_t)o->bytes + o->key_n;
+}
+
+struct object *object_new(struct span key, int64_t rev, struct span body)
+{
+    size_t at = metadata_offset(body);
+    assert(rev > 0 && at > 0 && at < body.n && body.n < UINT32_MAX / 2);
+    bool alone = body.p[at] == '}'; /* metadata has no other member: no comma */
+    char splice[64];
+    int n = snprintf(splice, sizeof splice, "\"resourceVersion\":\"%lld\"%s", (long long)rev,
+                     alone ? "" : ",");
+    struct object *o = malloc(sizeof *o + key.n + body.n + (size_t)n + 1);
+    assert(o);
+    *o = (struct object){.refs = 1,
+                         .key_n = (uint32_t)key.n,
+                         .json_n = (uint32_t)(body.n + (size_t)n),
+                         .splice_at = (uint32_t)at,
+                         .splice_n = (uint32_t)n,
+                         .rev = rev};
+    memcpy(o->bytes, key.p, key.n);
+    char *json = json_of(o);
+    memcpy(json, body.p, at);
+    memcpy(json + at, splice, (size_t)n);
+    memcpy(json + at + n, body.p + at, body.n - at);
+    json[o->json_n] = '\0';
+#ifdef BERTH_VERIFY
+    o->born_hash = map_hash(span_of(json, o->json_n));
+#endif
+    return o;
+}
+
+struct object *object_ref(struct object *o)
+{
+    assert(o && o->refs > 0);
+    o->refs++;
+    return o;
+}
+
+void object_unref(struct object *o)
+{
+    if (!o) {
+        return;
+    }
+    assert(o->refs > 0);
+    if (--o->refs == 0) {
+#ifdef BERTH_VERIFY
+        assert(o->born_hash == map_hash(span_of(json_of(o), o->json_n)));
+#endif
+        yyjson_doc_free(o->doc);
+        free(o);
+    }
+}
+
+int64_t object_rev(const struct object *o)
+{
+    return o->rev;
+}
+
+struct span object_store_key(const struct object *o)
+{
+    return span_of(o->bytes, o->key_n);
+}
+
+struct span object_json(const struct object *o)
+{
+    return span_of(json_of(o), o->json_n);
+}
+
+void object_body_parts(const struct object *o, struct span ret_parts[2])
+{
+    struct span json = object_json(o);
+    ret_parts[0] = span_first(json, o->splice_at);
+    ret_parts[1] = span_from(json, o->splice_at + o->splice_n);
+}
+
+yyjson_val *object_root(struct object *o)
+{
+    if (!o->doc) {
+        o->doc = json_parse_heap(object_json(o));
+        assert(o->doc); /* bodies are written by our own serialiser or checked when loaded */
+    }
+    return yyjson_doc_get_root(o->doc);
+}
+
+void object_forget_root(struct object *o)
+{
+    yyjson_doc_free(o->doc);
+    o->doc = NULL;
+}
+
+struct span object_name(struct object *o)
+{
+    struct span resource, ns, name = {0};
+    (void)object_key_split(object_store_key(o), &resource, &ns, &name);
+    return name;
+}
+
+struct span object_namespace(struct object *o)
+{
+    struct span resource, ns = {0}, name;
+    (void)object_key_split(object_store_key(o), &resource, &ns, &name);
+    return ns;
+}
+
+struct span object_uid(struct object *o)
+{
+    return json_str(json_path(object_root(o), "metadata", "uid", NULL));
+}
+
+bool object_is_deleting(struct object *o)
+{
+    return json_path(object_root(o), "metadata", "deletionTimestamp", NULL) != NULL;
+}
+
+struct span object_key(struct arena *a, struct span resource, struct span ns, struct span name)
+{
+    assert(resource.n);
+    return arena_printf(a, "%.*s/%.*s/%.*s", SPAN_ARG(resource), SPAN_ARG(ns), SPAN_ARG(name));
+}
+
+bool object_key_split(struct span key, struct span *ret_resource, struct span *ret_ns,
+                      struct span *ret_name)
+{
+    struct span rest = key;
+    struct span resource = span_cut(&rest, '/');
+    if (!rest.p) {
+        return false;
+    }
+    struct span ns = span_cut(&rest, '/');
+    if (!rest.p || resource.n == 0 || span_find(rest, '/') != rest.n) {
+        return false;
+    }
+    *ret_resource = resource;
+    *ret_ns = ns;
+    *ret_name = rest;
+    return true;
+}

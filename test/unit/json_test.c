@@ -1,0 +1,129 @@
+/* codec/json and codec/object. */
+#include "kit/kit.h"
+
+#include "base/limits.h"
+#include "base/strbuf.h"
+#include "codec/json.h"
+#include "codec/object.h"
+
+TEST(json_parse_names_line_and_column)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct err e = {0};
+    yyjson_doc *doc;
+    CHECK_EQ(json_parse(a, SPAN("{\n \"a\": 1,\n \"b\" 2}"), &doc, &e), -1);
+    CHECK_EQ(e.reason, ERR_BAD_REQUEST);
+    CHECK(span_starts(e.message, SPAN("invalid JSON at line 3, column ")));
+}
+
+TEST(json_depth_is_bounded_on_both_sides)
+{
+    struct arena *a cleanup_arena = arena_new();
+    for (int extra = 0; extra < 2; extra++) {
+        struct strbuf b cleanup_strbuf = STRBUF_INIT;
+        for (int i = 0; i < LIMIT_JSON_DEPTH + extra; i++) {
+            strbuf_putc(&b, '[');
+        }
+        for (int i = 0; i < LIMIT_JSON_DEPTH + extra; i++) {
+            strbuf_putc(&b, ']');
+        }
+        yyjson_doc *doc;
+        struct err e = {0};
+        CHECK_EQ(json_parse(a, strbuf_span(&b), &doc, &e), extra ? -1 : 0);
+    }
+    CHECK_EQ(json_depth(SPAN("{\"a]\\\"[[[\":[1]}"), 99), 2);
+}
+
+TEST(json_iterates_and_chains_through_absent_values)
+{
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_doc *doc;
+    CHECK_EQ(json_parse(a, SPAN("{\"l\":[1,[2],{\"x\":3},\"s\"],\"o\":{\"k\":\"v\",\"n\":{}}}"),
+                        &doc, NULL),
+             0);
+    yyjson_val *root = yyjson_doc_get_root(doc);
+    size_t n = 0;
+    JSON_EACH(it, json_get(root, "l"))
+    {
+        CHECK(it.key == NULL);
+        n++;
+    }
+    CHECK_EQ(n, 4);
+    n = 0;
+    JSON_EACH(it, json_get(root, "o"))
+    {
+        CHECK_EQ(json_str(it.key).n, 1);
+        n++;
+    }
+    CHECK_EQ(n, 2);
+    JSON_EACH(it, json_get(root, "absent"))
+    {
+        CHECK(false);
+    }
+    CHECK_SPAN(json_str(json_path(root, "o", "k", NULL)), "v");
+    CHECK(json_path(root, "o", "k", "deeper", "still", NULL) == NULL);
+    CHECK_EQ(json_int(json_get(root, "o"), 7), 7);
+}
+
+static bool equal(const char *x, const char *y)
+{
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_doc *dx, *dy;
+    CHECK_EQ(json_parse(a, span_cstr(x), &dx, NULL), 0);
+    CHECK_EQ(json_parse(a, span_cstr(y), &dy, NULL), 0);
+    return json_equal(yyjson_doc_get_root(dx), yyjson_doc_get_root(dy));
+}
+
+TEST(json_equality_ignores_member_order_only)
+{
+    CHECK(equal("{\"a\":1,\"b\":[1,2]}", "{\"b\":[1,2],\"a\":1.0}"));
+    CHECK(!equal("[1,2]", "[2,1]"));
+    CHECK(!equal("{\"a\":1}", "{\"a\":1,\"b\":null}"));
+    CHECK(!equal("-1", "18446744073709551615"));
+    CHECK(!equal("\"1\"", "1"));
+}
+
+TEST(json_put_replaces_in_place)
+{
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *o = yyjson_mut_obj(doc);
+    json_put_int(doc, o, "a", 1);
+    json_put_str(doc, o, "b", SPAN("x"));
+    json_put_int(doc, o, "a", 2);
+    CHECK(json_mut_obj(doc, o, "c") != NULL);
+    CHECK(json_mut_obj(doc, o, "b") == NULL);
+    CHECK_SPAN(json_write_mut(a, o), "{\"a\":2,\"b\":\"x\",\"c\":{}}");
+}
+
+TEST(object_splices_the_revision_and_gives_the_body_back)
+{
+    const char *bodies[] = {"{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\","
+                            "\"uid\":\"u\"},\"spec\":{}}",
+                            "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{}}"};
+    for (int i = 0; i < 2; i++) {
+        struct object *o cleanup_object =
+            object_new(SPAN("pods/default/a"), 42, span_cstr(bodies[i]));
+        CHECK_SPAN(json_str(json_path(object_root(o), "metadata", "resourceVersion", NULL)), "42");
+        struct span parts[2];
+        object_body_parts(o, parts);
+        struct strbuf b cleanup_strbuf = STRBUF_INIT;
+        strbuf_put(&b, parts[0]);
+        strbuf_put(&b, parts[1]);
+        CHECK_SPAN(strbuf_span(&b), bodies[i]);
+        CHECK_SPAN(object_name(o), "a");
+        CHECK_SPAN(object_namespace(o), "default");
+        CHECK(!object_is_deleting(o));
+    }
+}
+
+TEST(object_keys_split_or_are_refused)
+{
+    struct span r, ns, name;
+    CHECK(object_key_split(SPAN("nodes//edge"), &r, &ns, &name));
+    CHECK_SPAN(ns, "");
+    CHECK_SPAN(name, "edge");
+    CHECK(!object_key_split(SPAN("nodes"), &r, &ns, &name));
+    CHECK(!object_key_split(SPAN("nodes/x"), &r, &ns, &name));
+    CHECK(!object_key_split(SPAN("a/b/c/d"), &r, &ns, &name));
+}
