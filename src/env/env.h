@@ -188,7 +188,8 @@ int env_process_kill(struct env_process *p, int signal);
 /* Forgets the callbacks; the child is still reaped. */
 void env_process_detach(struct env_process *p);
 
-/* fn(data, name) for every entry created in, moved into or written and closed in the directory. */
+/* fn(data, name) for every entry that is created, written, moved or removed in the directory: look
+ * what it was. */
 struct env_dir_watch;
 int env_dir_watch_new(struct env *env, const char *path, void (*fn)(void *data, const char *name),
                       void *data, struct env_dir_watch **ret);
