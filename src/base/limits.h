@@ -31,6 +31,14 @@ enum {
     LIMIT_DNS_SUBDOMAIN_BYTES = 253,
     LIMIT_LABEL_VALUE_BYTES = 63,
     LIMIT_ANNOTATIONS_BYTES = 256 * 1024,
+    /* Terms and values of one selector: an 8 KB URL holds some hundred. */
+    LIMIT_SELECTOR_TERMS = 4096,
+    /* Operations of one JSON Patch (kube-apiserver's own limit). */
+    LIMIT_JSON_PATCH_OPS = 10000,
+    /* Nodes a patch may visit: about 0.3 s. Quadratic only for lists merged by key, far above any real patch. */
+    LIMIT_PATCH_STEPS = 50 * 1000 * 1000,
+    /* Nodes that the copy operations of one JSON Patch may add: copying a copy doubles each time. */
+    LIMIT_PATCH_COPY_NODES = 1000 * 1000,
     /* A DNS message over TCP; over UDP 512 or the EDNS size, at most 1232 (no fragments). */
     LIMIT_DNS_TCP_BYTES = 65535,
     LIMIT_DNS_UDP_BYTES = 1232,
