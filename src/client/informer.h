@@ -20,7 +20,13 @@ struct informer *informer_new(struct client *c, const struct client_request *sel
 void informer_free(struct informer *i);
 /* Existing objects are reported to a late handler as adds, in the next turn. */
 void informer_add_handler(struct informer *i, const struct informer_handler *handler, void *data);
+/* Forgets every handler and on_synced function of this data pointer (the owner is about to be
+ * freed). */
+void informer_remove_handler(struct informer *i, void *data);
 bool informer_synced(const struct informer *i);
+/* Highest revision seen: a write acknowledged with a revision at or below it is in the view. */
+int64_t informer_rev(const struct informer *i);
+size_t informer_count(const struct informer *i);
 /* fn(data) once when the first list is complete (in the next turn if it already is). */
 void informer_on_synced(struct informer *i, void (*fn)(void *data), void *data);
 
@@ -30,8 +36,8 @@ struct object *informer_get(struct informer *i, struct span ns, struct span name
 void informer_each(struct informer *i, bool (*fn)(void *data, struct object *o), void *data);
 
 /* An index: key_fn appends the index keys of an object through emit (an owner uid, a node name, a
- * service...). informer_index_each visits the objects under one key: cost follows their number. Add
- * before objects arrive. */
+ * service...; at most 16, further ones are dropped). The same function added again returns the same
+ * index. informer_index_each visits the objects under one key: cost follows their number. */
 typedef void informer_key_fn(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx);
 int informer_add_index(struct informer *i,
                        informer_key_fn *key_fn); /* returns the index's number */

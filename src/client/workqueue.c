@@ -1,0 +1,193 @@
+/* client/workqueue.c: see workqueue.h.
+ *
+ * An item exists while it is queued, worked on, waiting for its timer, or has failures to remember.
+ * States are independent flags: an item may be worked on and dirty (asked for again) or delayed at
+ * the same time. */
+#include "client/workqueue.h"
+
+#include "base/check.h"
+#include "base/map.h"
+#include "base/mem.h"
+
+enum { BACKOFF_FIRST_MS = 5, BACKOFF_MAX_MS = 1000 * 1000 };
+
+struct item {
+    struct list link; /* in queue->ready; self-linked otherwise */
+    struct workqueue *queue;
+    struct env_timer timer;
+    int64_t due_ns; /* of the timer, when armed */
+    uint32_t failures;
+    bool queued, working, dirty;
+    size_t key_n;
+    char key[];
+};
+
+struct workqueue {
+    struct env *env;
+    size_t parallel, active;
+    void (*work)(void *data, struct span key);
+    void *data;
+    struct map items;
+    struct list ready;
+    size_t ready_count;
+    struct env_task task;
+};
+
+static struct span item_key(const struct item *it)
+{
+    return span_of(it->key, it->key_n);
+}
+
+struct workqueue *workqueue_new(struct env *env, size_t parallel,
+                                void (*work)(void *data, struct span key), void *data)
+{
+    assert(parallel > 0 && work);
+    struct workqueue *q = MEM_NEW(struct workqueue);
+    q->env = env;
+    q->parallel = parallel;
+    q->work = work;
+    q->data = data;
+    list_init(&q->ready);
+    return q;
+}
+
+void workqueue_free(struct workqueue *q)
+{
+    if (!q) {
+        return;
+    }
+    env_post_cancel(q->env, &q->task);
+    size_t pos = 0;
+    struct item *it;
+    while ((it = map_next(&q->items, &pos, NULL))) {
+        env_timer_stop(q->env, &it->timer);
+        free(it);
+    }
+    map_done(&q->items);
+    free(q);
+}
+
+static struct item *item_get(struct workqueue *q, struct span key)
+{
+    struct item *it = map_get(&q->items, key);
+    if (!it) {
+        it = mem_new(sizeof *it + key.n + 1);
+        list_init(&it->link);
+        it->queue = q;
+        it->key_n = key.n;
+        if (key.n) {
+            memcpy(it->key, key.p, key.n);
+        }
+        map_put(&q->items, item_key(it), it);
+    }
+    return it;
+}
+
+static void item_drop_if_idle(struct workqueue *q, struct item *it)
+{
+    if (!it->queued && !it->working && !env_timer_armed(&it->timer) && it->failures == 0) {
+        assert(!it->dirty);
+        map_remove(&q->items, item_key(it));
+        free(it);
+    }
+}
+
+static void run_ready(struct env_task *task)
+{
+    struct workqueue *q = CONTAINER_OF(task, struct workqueue, task);
+    /* Only what is queued now: keys that re-add themselves go behind the other tasks of the turn.
+     */
+    size_t budget = q->ready_count;
+    while (budget-- > 0 && q->active < q->parallel && q->ready_count > 0) {
+        struct item *it = CONTAINER_OF(list_pop_front(&q->ready), struct item, link);
+        assert(it->queued && !it->working);
+        q->ready_count--;
+        it->queued = false;
+        it->working = true;
+        q->active++;
+        q->work(q->data, item_key(it));
+    }
+    if (q->ready_count > 0 && q->active < q->parallel) {
+        env_post(q->env, &q->task, run_ready);
+    }
+}
+
+static void enqueue(struct workqueue *q, struct item *it)
+{
+    env_timer_stop(q->env, &it->timer);
+    if (it->working) {
+        it->dirty = true;
+    } else if (!it->queued) {
+        it->queued = true;
+        list_push_back(&q->ready, &it->link);
+        q->ready_count++;
+        env_post(q->env, &q->task, run_ready);
+    }
+}
+
+void workqueue_add(struct workqueue *q, struct span key)
+{
+    enqueue(q, item_get(q, key));
+}
+
+static void timer_due(struct env_timer *timer)
+{
+    struct item *it = CONTAINER_OF(timer, struct item, timer);
+    enqueue(it->queue, it);
+}
+
+void workqueue_add_after(struct workqueue *q, struct span key, int64_t delay_ms)
+{
+    struct item *it = item_get(q, key);
+    if (delay_ms <= 0) {
+        enqueue(q, it);
+        return;
+    }
+    if (it->queued || it->dirty) {
+        return;
+    }
+    int64_t due_ns = env_mono_ns(q->env) + delay_ms * 1000000;
+    if (env_timer_armed(&it->timer) && it->due_ns <= due_ns) {
+        return;
+    }
+    it->due_ns = due_ns;
+    env_timer_start(q->env, &it->timer, delay_ms, timer_due);
+}
+
+static int64_t backoff_ms(struct workqueue *q, uint32_t failures)
+{
+    int64_t base = BACKOFF_FIRST_MS;
+    for (uint32_t i = 1; i < failures && base < BACKOFF_MAX_MS; i++) {
+        base *= 2;
+    }
+    base = base < BACKOFF_MAX_MS ? base : BACKOFF_MAX_MS;
+    /* Up to a fifth more, so that keys which failed together do not retry together. */
+    return base + (int64_t)(env_random_u64(q->env) % (uint64_t)(base / 5 + 1));
+}
+
+void workqueue_done(struct workqueue *q, struct span key, bool ok)
+{
+    struct item *it = map_get(&q->items, key);
+    assert(it && it->working && q->active > 0);
+    it->working = false;
+    q->active--;
+    it->failures = ok ? 0 : it->failures + 1;
+    if (it->dirty && ok) {
+        it->dirty = false;
+        enqueue(q, it);
+    } else if (!ok) {
+        /* What was asked for meanwhile waits for the back-off too: a failing key must not spin on
+         * its own events. */
+        it->dirty = false;
+        workqueue_add_after(q, key, backoff_ms(q, it->failures));
+    }
+    if (q->ready_count > 0) {
+        env_post(q->env, &q->task, run_ready);
+    }
+    item_drop_if_idle(q, it);
+}
+
+size_t workqueue_depth(const struct workqueue *q)
+{
+    return q->ready_count;
+}

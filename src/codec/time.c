@@ -1,0 +1,180 @@
+/* codec/time.c: civil dates by the day count of a 400-year era that begins on the first of March.
+ */
+#include "codec/time.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+
+enum { DAYS_PER_ERA = 146097, ERA_TO_1970_DAYS = 719468, DAY_S = 24 * 60 * 60 };
+
+struct civil {
+    int64_t year;
+    int month, day;
+};
+
+static struct civil civil_of_days(int64_t days)
+{
+    days += ERA_TO_1970_DAYS;
+    int64_t era = (days >= 0 ? days : days - (DAYS_PER_ERA - 1)) / DAYS_PER_ERA;
+    int64_t doe = days - era * DAYS_PER_ERA;
+    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    int64_t mp = (5 * doy + 2) / 153;
+    int month = (int)(mp < 10 ? mp + 3 : mp - 9);
+    assert(doe >= 0 && doe < DAYS_PER_ERA && month >= 1 && month <= 12);
+    return (struct civil){yoe + era * 400 + (month <= 2), month,
+                          (int)(doy - (153 * mp + 2) / 5 + 1)};
+}
+
+static int64_t days_of_civil(int64_t year, int month, int day)
+{
+    year -= month <= 2;
+    int64_t era = (year >= 0 ? year : year - 399) / 400;
+    int64_t yoe = year - era * 400;
+    int64_t doy = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    return era * DAYS_PER_ERA + yoe * 365 + yoe / 4 - yoe / 100 + doy - ERA_TO_1970_DAYS;
+}
+
+static int64_t floor_div(int64_t a, int64_t b)
+{
+    return a / b - (a % b < 0);
+}
+
+static int format_seconds(char *buf, size_t cap, int64_t s)
+{
+    int64_t days = floor_div(s, DAY_S);
+    int64_t in_day = s - days * DAY_S;
+    struct civil c = civil_of_days(days);
+    return snprintf(buf, cap, "%04lld-%02d-%02dT%02d:%02d:%02d", (long long)c.year, c.month, c.day,
+                    (int)(in_day / 3600), (int)(in_day / 60 % 60), (int)(in_day % 60));
+}
+
+struct span time_format_to(char buf[TIME_TEXT_BYTES], int64_t ms)
+{
+    int n = format_seconds(buf, TIME_TEXT_BYTES - 1, floor_div(ms, 1000));
+    assert(n > 0 && n < TIME_TEXT_BYTES - 2);
+    buf[n] = 'Z';
+    buf[n + 1] = '\0';
+    return span_of(buf, (size_t)n + 1);
+}
+
+struct span time_format(struct arena *a, int64_t ms)
+{
+    char buf[TIME_TEXT_BYTES];
+    return arena_dup(a, time_format_to(buf, ms));
+}
+
+struct span time_format_micro(struct arena *a, int64_t us)
+{
+    char buf[TIME_TEXT_BYTES];
+    int64_t s = floor_div(us, 1000000);
+    int n = format_seconds(buf, sizeof buf, s);
+    assert(n > 0 && (size_t)n < sizeof buf);
+    return arena_printf(a, "%s.%06dZ", buf, (int)(us - s * 1000000));
+}
+
+/* A bounded reader with a sticky error. */
+struct reader {
+    struct span rest;
+    bool bad;
+};
+
+static int digits(struct reader *r, size_t count)
+{
+    int value = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (r->rest.n == 0 || r->rest.p[0] < '0' || r->rest.p[0] > '9') {
+            r->bad = true;
+            return 0;
+        }
+        value = value * 10 + (r->rest.p[0] - '0');
+        r->rest = span_from(r->rest, 1);
+    }
+    return value;
+}
+
+static char byte(struct reader *r)
+{
+    if (r->rest.n == 0) {
+        r->bad = true;
+        return 0;
+    }
+    char c = r->rest.p[0];
+    r->rest = span_from(r->rest, 1);
+    return c;
+}
+
+static int64_t fraction_ms(struct reader *r)
+{
+    int64_t ms = 0, weight = 100;
+    size_t n = 0;
+    while (r->rest.n > 0 && r->rest.p[0] >= '0' && r->rest.p[0] <= '9') {
+        ms += (r->rest.p[0] - '0') * weight;
+        weight /= 10;
+        n++;
+        r->rest = span_from(r->rest, 1);
+    }
+    r->bad |= n == 0;
+    return ms;
+}
+
+static int64_t offset_s(struct reader *r)
+{
+    char sign = byte(r);
+    if (sign == 'Z' || sign == 'z') {
+        return 0;
+    }
+    int hours = digits(r, 2);
+    r->bad |= byte(r) != ':';
+    int minutes = digits(r, 2);
+    r->bad |= (sign != '+' && sign != '-') || hours > 23 || minutes > 59;
+    int64_t s = (int64_t)hours * 3600 + minutes * 60;
+    return sign == '-' ? -s : s;
+}
+
+static int days_in_month(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return days[month - 1] + (month == 2 && leap);
+}
+
+bool time_parse(struct span text, int64_t *ret_ms)
+{
+    struct reader r = {text, false};
+    int year = digits(&r, 4);
+    r.bad |= byte(&r) != '-';
+    int month = digits(&r, 2);
+    r.bad |= byte(&r) != '-';
+    int day = digits(&r, 2);
+    char t = byte(&r);
+    r.bad |= t != 'T' && t != 't';
+    int hour = digits(&r, 2);
+    r.bad |= byte(&r) != ':';
+    int minute = digits(&r, 2);
+    r.bad |= byte(&r) != ':';
+    int second = digits(&r, 2);
+    int64_t ms = 0;
+    if (!r.bad && r.rest.n > 0 && r.rest.p[0] == '.') {
+        r.rest = span_from(r.rest, 1);
+        ms = fraction_ms(&r);
+    }
+    int64_t offset = offset_s(&r);
+    if (r.bad || r.rest.n > 0 || month < 1 || month > 12 || hour > 23 || minute > 59 ||
+        second > 60 || day < 1 || day > days_in_month(year, month)) {
+        return false;
+    }
+    *ret_ms =
+        (days_of_civil(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset) *
+            1000 +
+        ms;
+    return true;
+}
+
+int64_t time_or(struct span text, int64_t otherwise)
+{
+    int64_t ms = otherwise;
+    (void)time_parse(text, &ms);
+    return ms;
+}

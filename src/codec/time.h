@@ -1,0 +1,21 @@
+/* codec/time.h: RFC 3339 timestamps as the API writes them (metav1.Time in seconds,
+ * metav1.MicroTime). UTC only on output; offsets and fractions are read. No locale, no libc time
+ * zone. */
+#ifndef CODEC_TIME_H
+#define CODEC_TIME_H
+
+#include "base/arena.h"
+#include "base/span.h"
+
+/* "2006-01-02T15:04:05Z"; buf gets a NUL too. */
+#define TIME_TEXT_BYTES 32
+struct span time_format_to(char buf[TIME_TEXT_BYTES], int64_t ms);
+struct span time_format(struct arena *a, int64_t ms);
+/* "2006-01-02T15:04:05.000000Z" from microseconds since 1970. */
+struct span time_format_micro(struct arena *a, int64_t us);
+/* Milliseconds since 1970; false (and *ret untouched) when malformed. */
+bool time_parse(struct span text, int64_t *ret_ms);
+/* The parsed time, or `otherwise` when absent or malformed. */
+int64_t time_or(struct span text, int64_t otherwise);
+
+#endif

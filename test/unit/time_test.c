@@ -1,0 +1,54 @@
+/* test/unit/time_test.c: codec/time. */
+#include "codec/time.h"
+
+#include "kit/kit.h"
+
+TEST(time_text_of_known_instants)
+{
+    char buf[TIME_TEXT_BYTES];
+    CHECK_SPAN(time_format_to(buf, 0), "1970-01-01T00:00:00Z");
+    CHECK_SPAN(time_format_to(buf, 951782400000), "2000-02-29T00:00:00Z");
+    CHECK_SPAN(time_format_to(buf, 1785000000999), "2026-07-25T17:20:00Z");
+    CHECK_SPAN(time_format_to(buf, -1), "1969-12-31T23:59:59Z");
+    struct arena *a = arena_new();
+    CHECK_SPAN(time_format_micro(a, 1785000000000042), "2026-07-25T17:20:00.000042Z");
+    arena_free(a);
+}
+
+TEST(time_every_day_of_eight_centuries_reads_back)
+{
+    char buf[TIME_TEXT_BYTES];
+    for (int64_t day = -150000; day < 150000; day++) {
+        int64_t ms = day * 86400000 + 12345000, back = 0;
+        CHECK(time_parse(time_format_to(buf, ms), &back));
+        CHECK_EQ(back, ms);
+    }
+}
+
+TEST(time_reads_fractions_and_offsets)
+{
+    CHECK_EQ(time_or(SPAN("1970-01-01T00:00:01.5Z"), -1), 1500);
+    CHECK_EQ(time_or(SPAN("1970-01-01T01:00:01.123456+01:00"), -1), 1123);
+    CHECK_EQ(time_or(SPAN("1969-12-31T23:30:00-00:30"), -1), 0);
+}
+
+TEST(time_refuses_malformed_text)
+{
+    static const char *const bad[] = {"",
+                                      "1970",
+                                      "1970-01-01",
+                                      "1970-13-01T00:00:00Z",
+                                      "1970-02-29T00:00:00Z",
+                                      "1970-01-01T24:00:00Z",
+                                      "1970-01-01T00:00:00",
+                                      "1970-01-01T00:00:00.Z",
+                                      "1970-01-01T00:00:00Zx",
+                                      "1970-01-01T00:00:00+1:00",
+                                      "1970-01-00T00:00:00Z",
+                                      "1970/01/01T00:00:00Z"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        int64_t ms = 77;
+        CHECK(!time_parse(span_cstr(bad[i]), &ms));
+        CHECK_EQ(ms, 77);
+    }
+}
