@@ -5,6 +5,8 @@
  * do. */
 #include "client/informer.h"
 
+#include <stdlib.h>
+
 #include "base/check.h"
 #include "base/map.h"
 #include "base/strbuf.h"

@@ -5,6 +5,8 @@
  * the same time. */
 #include "client/workqueue.h"
 
+#include <stdlib.h>
+
 #include "base/check.h"
 #include "base/map.h"
 #include "base/mem.h"

@@ -1,0 +1,148 @@
+/* test/unit/workqueue_test.c: client/workqueue. */
+#include "client/workqueue.h"
+
+#include "kit/kit.h"
+#include "sim/tiny_env.h"
+
+struct probe {
+    struct env *env;
+    struct workqueue *q;
+    char log[512];
+    bool hold, fail;
+    int runs;
+};
+
+static void work(void *data, struct span key)
+{
+    struct probe *p = data;
+    p->runs++;
+    size_t n = strlen(p->log);
+    snprintf(p->log + n, sizeof p->log - n, "%.*s ", SPAN_ARG(key));
+    if (!p->hold) {
+        workqueue_done(p->q, key, !p->fail);
+    }
+}
+
+static void setup(struct probe *p, size_t parallel)
+{
+    *p = (struct probe){.env = tiny_env_new(1)};
+    p->q = workqueue_new(p->env, parallel, work, p);
+}
+
+static void done(struct probe *p)
+{
+    workqueue_free(p->q);
+    tiny_env_free(p->env);
+}
+
+TEST(workqueue_one_run_for_many_adds_in_order)
+{
+    struct probe p;
+    setup(&p, 1);
+    workqueue_add(p.q, SPAN("a"));
+    workqueue_add(p.q, SPAN("b"));
+    workqueue_add(p.q, SPAN("a"));
+    CHECK_EQ(p.runs, 0);
+    tiny_env_settle(p.env);
+    CHECK_SPAN(span_cstr(p.log), "a b ");
+    done(&p);
+}
+
+TEST(workqueue_key_added_while_worked_on_runs_once_more_and_never_twice_at_once)
+{
+    struct probe p;
+    setup(&p, 4);
+    p.hold = true;
+    workqueue_add(p.q, SPAN("a"));
+    tiny_env_settle(p.env);
+    workqueue_add(p.q, SPAN("a"));
+    workqueue_add(p.q, SPAN("a"));
+    tiny_env_settle(p.env);
+    CHECK_EQ(p.runs, 1);
+    workqueue_done(p.q, SPAN("a"), true);
+    tiny_env_settle(p.env);
+    CHECK_EQ(p.runs, 2);
+    workqueue_done(p.q, SPAN("a"), true);
+    tiny_env_settle(p.env);
+    CHECK_EQ(p.runs, 2);
+    done(&p);
+}
+
+TEST(workqueue_at_most_parallel_keys_are_worked_on)
+{
+    struct probe p;
+    setup(&p, 2);
+    p.hold = true;
+    workqueue_add(p.q, SPAN("a"));
+    workqueue_add(p.q, SPAN("b"));
+    workqueue_add(p.q, SPAN("c"));
+    tiny_env_settle(p.env);
+    CHECK_EQ(p.runs, 2);
+    CHECK_EQ(workqueue_depth(p.q), 1);
+    workqueue_done(p.q, SPAN("b"), true);
+    tiny_env_settle(p.env);
+    CHECK_SPAN(span_cstr(p.log), "a b c ");
+    done(&p);
+}
+
+TEST(workqueue_failures_back_off_doubling_and_success_resets)
+{
+    struct probe p;
+    setup(&p, 1);
+    p.fail = true;
+    workqueue_add(p.q, SPAN("a"));
+    tiny_env_settle(p.env);
+    CHECK_EQ(p.runs, 1);
+    tiny_env_run(p.env, 4);
+    CHECK_EQ(p.runs, 1);
+    tiny_env_run(p.env, 3); /* 5 to 6 ms */
+    CHECK_EQ(p.runs, 2);
+    tiny_env_run(p.env, 400); /* 10, 20, 40, 80, 160 and their jitter */
+    CHECK(p.runs >= 6 && p.runs <= 8);
+    p.fail = false;
+    tiny_env_run(p.env, 1000);
+    int before = p.runs;
+    p.fail = true;
+    workqueue_add(p.q, SPAN("a"));
+    tiny_env_run(p.env, 7);
+    CHECK_EQ(p.runs, before + 2);
+    done(&p);
+}
+
+TEST(workqueue_earlier_delay_wins_and_plain_add_overtakes)
+{
+    struct probe p;
+    setup(&p, 1);
+    workqueue_add_after(p.q, SPAN("a"), 1000);
+    workqueue_add_after(p.q, SPAN("a"), 50);
+    workqueue_add_after(p.q, SPAN("a"), 5000);
+    tiny_env_run(p.env, 49);
+    CHECK_EQ(p.runs, 0);
+    tiny_env_run(p.env, 2);
+    CHECK_EQ(p.runs, 1);
+    tiny_env_run(p.env, 10000);
+    CHECK_EQ(p.runs, 1);
+    workqueue_add_after(p.q, SPAN("a"), 1000);
+    workqueue_add(p.q, SPAN("a"));
+    tiny_env_settle(p.env);
+    CHECK_EQ(p.runs, 2);
+    tiny_env_run(p.env, 2000);
+    CHECK_EQ(p.runs, 2);
+    done(&p);
+}
+
+TEST(workqueue_delay_asked_for_while_worked_on_is_kept)
+{
+    struct probe p;
+    setup(&p, 1);
+    p.hold = true;
+    workqueue_add(p.q, SPAN("a"));
+    tiny_env_settle(p.env);
+    workqueue_add_after(p.q, SPAN("a"), 10);
+    workqueue_done(p.q, SPAN("a"), true);
+    tiny_env_run(p.env, 9);
+    CHECK_EQ(p.runs, 1);
+    tiny_env_run(p.env, 2);
+    CHECK_EQ(p.runs, 2);
+    done(&p);
+}
