@@ -51,7 +51,8 @@ struct schema_field {
     uint8_t shape;    /* enum schema_shape */
     uint8_t list_kind;
     uint16_t flags;
-    uint16_t pb;                    /* protobuf field number, 0: none */
+    uint16_t pb; /* protobuf field number, 0: none; of a field that JSON inlines but protobuf
+                  * nests in a message: number of that message << 8 | number in it */
     const struct schema_type *type; /* of the object, or of the list's or map's element */
     uint8_t elem_shape;             /* of a list's or map's element */
     const char *default_json;       /* static default as JSON text, NULL: none */
@@ -131,22 +132,29 @@ struct schema_kind {
     const struct schema_column *columns; /* count 0: Name and Age only */
     size_t column_count;
     const struct schema_hooks *hooks; /* never NULL for built-in kinds */
+    const char *api_version;          /* "v1", "apps/v1" */
+    const char *name_format; /* named check of metadata.name: "dns-subdomain", "dns-label", ... */
     const char *stored_only; /* sentence for a Warning when nothing acts on the kind yet, or NULL */
 };
 
-/* All kinds, in discovery order. */
+/* All served kinds, in discovery order. */
 size_t schema_kind_count(void);
 const struct schema_kind *schema_kind_at(size_t i);
-/* NULL when unknown. group "" is core. */
+/* NULL when unknown. group "" is core. Also finds kinds that are only bodies of requests and
+ * replies and not served as resources of their own (Scale, Eviction, Binding, DeleteOptions, ...);
+ * controllers name kinds without a look-up by SCHEMA_KIND(Pod) of schema/kinds.h. */
 const struct schema_kind *schema_kind_find(const char *group, const char *kind);
 const struct schema_kind *schema_resource_find(struct span group, struct span version,
                                                struct span plural);
-/* By the store's resource name ("statefulsets.apps"). */
+/* By the store's resource name ("statefulsets.apps"). NULL when unknown. */
 const struct schema_kind *schema_resource_by_name(struct span resource);
+/* All types, for documents made from the tables. */
+size_t schema_type_count(void);
+const struct schema_type *schema_type_at(size_t i);
 const struct schema_type *schema_type_find(const char *group, const char *version,
                                            const char *name);
 const struct schema_field *schema_field_find(const struct schema_type *type, struct span name);
-/* "v1", "apps/v1". */
+/* "v1", "apps/v1"; lives for ever. */
 const char *schema_api_version(const struct schema_kind *kind);
 
 /* ---- engine (schema/engine) ---- */
