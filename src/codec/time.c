@@ -105,18 +105,18 @@ static char byte(struct reader *r)
     return c;
 }
 
-static int64_t fraction_ms(struct reader *r)
+static int64_t fraction_us(struct reader *r)
 {
-    int64_t ms = 0, weight = 100;
+    int64_t us = 0, weight = 100000;
     size_t n = 0;
     while (r->rest.n > 0 && r->rest.p[0] >= '0' && r->rest.p[0] <= '9') {
-        ms += (r->rest.p[0] - '0') * weight;
+        us += (r->rest.p[0] - '0') * weight;
         weight /= 10;
         n++;
         r->rest = span_from(r->rest, 1);
     }
     r->bad |= n == 0;
-    return ms;
+    return us;
 }
 
 static int64_t offset_s(struct reader *r)
@@ -140,7 +140,7 @@ static int days_in_month(int year, int month)
     return days[month - 1] + (month == 2 && leap);
 }
 
-bool time_parse(struct span text, int64_t *ret_ms)
+bool time_parse_us(struct span text, int64_t *ret_us)
 {
     struct reader r = {text, false};
     int year = digits(&r, 4);
@@ -155,20 +155,30 @@ bool time_parse(struct span text, int64_t *ret_ms)
     int minute = digits(&r, 2);
     r.bad |= byte(&r) != ':';
     int second = digits(&r, 2);
-    int64_t ms = 0;
+    int64_t us = 0;
     if (!r.bad && r.rest.n > 0 && r.rest.p[0] == '.') {
         r.rest = span_from(r.rest, 1);
-        ms = fraction_ms(&r);
+        us = fraction_us(&r);
     }
     int64_t offset = offset_s(&r);
     if (r.bad || r.rest.n > 0 || month < 1 || month > 12 || hour > 23 || minute > 59 ||
         second > 60 || day < 1 || day > days_in_month(year, month)) {
         return false;
     }
-    *ret_ms =
+    *ret_us =
         (days_of_civil(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset) *
-            1000 +
-        ms;
+            1000000 +
+        us;
+    return true;
+}
+
+bool time_parse(struct span text, int64_t *ret_ms)
+{
+    int64_t us;
+    if (!time_parse_us(text, &us)) {
+        return false;
+    }
+    *ret_ms = floor_div(us, 1000);
     return true;
 }
 
@@ -177,4 +187,60 @@ int64_t time_or(struct span text, int64_t otherwise)
     int64_t ms = otherwise;
     (void)time_parse(text, &ms);
     return ms;
+}
+
+/* "5m", or "5m30s" when the smaller part is not zero. */
+static struct span two_parts(struct arena *a, int64_t big, char unit, int64_t small,
+                             char small_unit)
+{
+    if (small == 0) {
+        return arena_printf(a, "%lld%c", (long long)big, unit);
+    }
+    return arena_printf(a, "%lld%c%lld%c", (long long)big, unit, (long long)small, small_unit);
+}
+
+struct span time_age(struct arena *a, int64_t age_ms)
+{
+    int64_t seconds = age_ms / 1000, minutes = seconds / 60, hours = minutes / 60,
+            days = hours / 24;
+    if (seconds < -1) {
+        return SPAN("<invalid>");
+    }
+    if (seconds < 0) {
+        return SPAN("0s");
+    }
+    if (seconds < 120) {
+        return two_parts(a, seconds, 's', 0, 0);
+    }
+    if (minutes < 10) {
+        return two_parts(a, minutes, 'm', seconds % 60, 's');
+    }
+    if (minutes < 180) {
+        return two_parts(a, minutes, 'm', 0, 0);
+    }
+    if (hours < 8) {
+        return two_parts(a, hours, 'h', minutes % 60, 'm');
+    }
+    if (hours < 48) {
+        return two_parts(a, hours, 'h', 0, 0);
+    }
+    if (hours < 192) {
+        return two_parts(a, days, 'd', hours % 24, 'h');
+    }
+    if (days < 365 * 2) {
+        return two_parts(a, days, 'd', 0, 0);
+    }
+    if (days < 365 * 8) {
+        return two_parts(a, days / 365, 'y', days % 365, 'd');
+    }
+    return two_parts(a, days / 365, 'y', 0, 0);
+}
+
+struct span time_age_since(struct arena *a, struct span text, int64_t now_ms)
+{
+    int64_t ms;
+    if (!time_parse(text, &ms)) {
+        return SPAN("<unknown>");
+    }
+    return time_age(a, now_ms - ms);
 }

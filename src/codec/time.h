@@ -15,7 +15,13 @@ struct span time_format(struct arena *a, int64_t ms);
 struct span time_format_micro(struct arena *a, int64_t us);
 /* Milliseconds since 1970; false (and *ret untouched) when malformed. */
 bool time_parse(struct span text, int64_t *ret_ms);
+/* The same in microseconds; further decimals are dropped. */
+bool time_parse_us(struct span text, int64_t *ret_us);
 /* The parsed time, or `otherwise` when absent or malformed. */
 int64_t time_or(struct span text, int64_t otherwise);
+/* An age as kubectl shows it: "30s", "4m30s", "3h5m", "2d", "1y30d"; "<invalid>" for the future. */
+struct span time_age(struct arena *a, int64_t age_ms);
+/* Age at now_ms of a time in an object; "<unknown>" when the text is empty or no time. */
+struct span time_age_since(struct arena *a, struct span text, int64_t now_ms);
 
 #endif

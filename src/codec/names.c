@@ -1,0 +1,246 @@
+#include "codec/names.h"
+
+#include <arpa/inet.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+
+static const char length63[] = "must be no more than 63 characters";
+static const char length253[] = "must be no more than 253 characters";
+static const char label_text[] =
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
+    "must "
+    "start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
+    "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+static const char label_1035_text[] =
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an "
+    "alphabetic character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', "
+    "regex used for validation is '[a-z]([-a-z0-9]*[a-z0-9])?')";
+#define SUBDOMAIN_TEXT                                                                             \
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "   \
+    "'.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used "  \
+    "for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+#define QUALIFIED_TEXT                                                                             \
+    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "    \
+    "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for "         \
+    "validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+static const char value_text[] =
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', "
+    "and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or "
+    "'12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+static const char config_key_text[] =
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
+    " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
+
+static bool is_lower(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_alnum(char c)
+{
+    return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z');
+}
+
+static void complain(struct names_fault *f, const char *text)
+{
+    assert(f->n < NAMES_MESSAGES_MAX);
+    f->text[f->n++] = text;
+}
+
+static bool is_label(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        bool edge = i == 0 || i == s.n - 1;
+        if (!is_lower(s.p[i]) && !is_digit(s.p[i]) && (edge || s.p[i] != '-')) {
+            return false;
+        }
+    }
+    return s.n > 0;
+}
+
+static bool is_subdomain(struct span s)
+{
+    while (true) {
+        size_t dot = span_find(s, '.');
+        if (!is_label(span_first(s, dot))) {
+            return false;
+        }
+        if (dot == s.n) {
+            return true;
+        }
+        s = span_from(s, dot + 1);
+    }
+}
+
+/* Letters, digits, '-', '_' and '.', with a letter or digit at both ends. */
+static bool is_word(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        bool edge = i == 0 || i == s.n - 1;
+        if (!is_alnum(s.p[i]) && (edge || !strchr("-_.", s.p[i]) || s.p[i] == '\0')) {
+            return false;
+        }
+    }
+    return s.n > 0;
+}
+
+struct names_fault names_dns_label(struct span s)
+{
+    struct names_fault f = {0};
+    if (s.n > LIMIT_DNS_LABEL_BYTES) {
+        complain(&f, length63);
+    }
+    if (!is_label(s)) {
+        complain(&f, label_text);
+    }
+    return f;
+}
+
+struct names_fault names_dns_label_1035(struct span s)
+{
+    struct names_fault f = {0};
+    if (s.n > LIMIT_DNS_LABEL_BYTES) {
+        complain(&f, length63);
+    }
+    if (!is_label(s) || !is_lower(s.p[0])) {
+        complain(&f, label_1035_text);
+    }
+    return f;
+}
+
+struct names_fault names_dns_subdomain(struct span s)
+{
+    struct names_fault f = {0};
+    if (s.n > LIMIT_DNS_SUBDOMAIN_BYTES) {
+        complain(&f, length253);
+    }
+    if (!is_subdomain(s)) {
+        complain(&f, SUBDOMAIN_TEXT);
+    }
+    return f;
+}
+
+struct names_fault names_qualified(struct span s)
+{
+    struct names_fault f = {0};
+    size_t slash = span_find(s, '/');
+    struct span name = s;
+    if (slash < s.n) {
+        struct span prefix = span_first(s, slash);
+        name = span_from(s, slash + 1);
+        if (span_find(name, '/') < name.n) {
+            complain(&f,
+                     "a qualified name " QUALIFIED_TEXT
+                     " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')");
+            return f;
+        }
+        if (prefix.n == 0) {
+            complain(&f, "prefix part must be non-empty");
+        } else if (prefix.n > LIMIT_DNS_SUBDOMAIN_BYTES) {
+            complain(&f, "prefix part must be no more than 253 characters");
+        } else if (!is_subdomain(prefix)) {
+            complain(&f, "prefix part " SUBDOMAIN_TEXT);
+        }
+    }
+    if (name.n == 0) {
+        complain(&f, "name part must be non-empty");
+    } else if (name.n > LIMIT_LABEL_VALUE_BYTES) {
+        complain(&f, "name part must be no more than 63 characters");
+    }
+    if (!is_word(name)) {
+        complain(&f, "name part " QUALIFIED_TEXT);
+    }
+    return f;
+}
+
+struct names_fault names_label_value(struct span s)
+{
+    struct names_fault f = {0};
+    if (s.n > LIMIT_LABEL_VALUE_BYTES) {
+        complain(&f, length63);
+    }
+    if (s.n && !is_word(s)) {
+        complain(&f, value_text);
+    }
+    return f;
+}
+
+struct names_fault names_config_key(struct span s)
+{
+    struct names_fault f = {0};
+    if (s.n > LIMIT_DNS_SUBDOMAIN_BYTES) {
+        complain(&f, length253);
+    }
+    bool ok = s.n > 0;
+    for (size_t i = 0; i < s.n; i++) {
+        ok = ok && (is_alnum(s.p[i]) || s.p[i] == '-' || s.p[i] == '_' || s.p[i] == '.');
+    }
+    if (!ok) {
+        complain(&f, config_key_text);
+    } else if (span_eq(s, SPAN("."))) {
+        complain(&f, "must not be '.'");
+    } else if (span_eq(s, SPAN(".."))) {
+        complain(&f, "must not be '..'");
+    } else if (span_starts(s, SPAN(".."))) {
+        complain(&f, "must not start with '..'");
+    }
+    return f;
+}
+
+struct names_fault names_env(struct span s)
+{
+    struct names_fault f = {0};
+    bool ok = s.n > 0;
+    for (size_t i = 0; i < s.n; i++) {
+        ok = ok && s.p[i] >= ' ' && s.p[i] <= '~' && s.p[i] != '=';
+    }
+    if (!ok) {
+        complain(&f, "a valid environment variable name must consist only of printable ASCII "
+                     "characters other than '='");
+    }
+    return f;
+}
+
+struct names_fault names_port(struct span s)
+{
+    struct names_fault f = {0};
+    bool syntax = s.n > 0, letter = false, twice = false;
+    for (size_t i = 0; i < s.n; i++) {
+        syntax = syntax && (is_lower(s.p[i]) || is_digit(s.p[i]) || s.p[i] == '-');
+        letter = letter || is_lower(s.p[i]);
+        twice = twice || (i > 0 && s.p[i] == '-' && s.p[i - 1] == '-');
+    }
+    if (s.n > 15) {
+        complain(&f, "must be no more than 15 characters");
+    }
+    if (!syntax) {
+        complain(&f, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
+    }
+    if (!letter) {
+        complain(&f, "must contain at least one letter (a-z)");
+    }
+    if (twice) {
+        complain(&f, "must not contain consecutive hyphens");
+    } else if (s.n && (s.p[0] == '-' || s.p[s.n - 1] == '-')) {
+        complain(&f, "must not begin or end with a hyphen");
+    }
+    return f;
+}
+
+bool names_is_ip(struct span s)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char address[16];
+    if (s.n == 0 || s.n >= sizeof text || memchr(s.p, '\0', s.n)) {
+        return false;
+    }
+    memcpy(text, s.p, s.n);
+    text[s.n] = '\0';
+    return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
+}
