@@ -22,6 +22,13 @@ enum {
     LIMIT_WATCH_MAX_S = 24 * 60 * 60,
     /* Superseded versions kept so that watches resume: see store/store.h. */
     LIMIT_HISTORY_VERSIONS = 16384,
+    /* Events that the watch cache keeps, all resources together: creations are no history for the store, so that
+     * its limit does not bound them. An entry is 40 bytes; the objects are shared with the cache. */
+    LIMIT_WINDOW_EVENTS = 65536,
+    /* The write-ahead log is copied into the database above the first size when the store is idle, above
+     * the second at once: 4 and 16 MiB of pages; replaying the larger one takes about 50 ms. */
+    LIMIT_WAL_IDLE_BYTES = 4 * 1024 * 1024,
+    LIMIT_WAL_BYTES = 16 * 1024 * 1024,
     /* Events live an hour, as in Kubernetes. */
     LIMIT_EVENT_TTL_S = 60 * 60,
     /* One name of a log event is written at most this often. */

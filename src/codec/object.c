@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "codec/json.h"
@@ -32,6 +33,12 @@ static size_t metadata_offset(struct span body)
     const struct span open = {metadata_open, sizeof metadata_open - 1};
     const char *at = memmem(body.p, body.n < 512 ? body.n : 512, open.p, open.n);
     return at ? (size_t)(at - body.p) + sizeof metadata_open - 1 : 0;
+}
+
+bool object_body_ok(struct span body)
+{
+    size_t at = metadata_offset(body);
+    return at > 0 && at < body.n && body.n <= LIMIT_BODY_BYTES && body.p[0] == '{';
 }
 
 static char *json_of(const struct object *o)

@@ -21,6 +21,8 @@ struct object;
  * metadata.resourceVersion, starting as described (codec/object.c: object_body_ok). Both are
  * copied. */
 struct object *object_new(struct span key, int64_t rev, struct span body);
+/* True when body starts as described; what comes from a disk is asked before object_new(). */
+bool object_body_ok(struct span body);
 struct object *object_ref(struct object *o);
 void object_unref(struct object *o); /* NULL is fine */
 

@@ -2,17 +2,22 @@
  * one test suite.
  *
  * - A revision is a 64-bit number that grows with every successful write of the whole store; an
- * object's metadata.resourceVersion is the revision of its last write. Revisions of failed writes
- * may be missing.
+ *   object's metadata.resourceVersion is the revision of its last write. Revisions of failed writes
+ *   may be missing. The first write of a new store gets 2: 0 and 1 are never an object's revision.
  * - A write is a compare-and-swap on one key. It is decided at once against the latest state
  * (writes of this turn included) and completes, in order, when it is durable: group commit, one
- * transaction carries all writes of a turn; nothing is acknowledged before it is on disk.
+ *   transaction carries all writes of a turn; nothing is acknowledged before it is on disk. A
+ *   refused write (conflict, ...) completes in its place too, because it may have been decided upon
+ *   a write that is not durable yet.
  * - After a failed commit (-ENOSPC, -EIO) all writes of that batch and those decided upon them fail
- * with the code, the latest state falls back to what is durable, and the store goes on: later
- * writes are tried afresh.
+ *   with the code, the latest state falls back to what is durable, and the store goes on: later
+ *   writes are tried afresh. A refusal that was decided upon durable state keeps its own code.
  * - History: the last LIMIT_HISTORY_VERSIONS superseded versions and deletions are kept, across
- * restarts too, so that a watch resumes; older ones are compacted away (store_compact_rev). Loop
- * thread only. */
+ *   restarts too, so that a watch resumes; older ones are compacted away. store_compact_rev() is
+ * the revision of the newest write whose predecessor is gone: every event after it is there, with
+ * its `previous`.
+ *
+ * Loop thread only. */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
@@ -20,6 +25,7 @@
 #include "env/env.h"
 
 struct store;
+struct store_key; /* private */
 
 enum { STORE_ABSENT = 0, STORE_ANY = -1 };
 
@@ -27,34 +33,39 @@ enum { STORE_ABSENT = 0, STORE_ANY = -1 };
 struct store_write {
     struct span key;    /* copied by store_submit */
     int64_t expect_rev; /* STORE_ABSENT: must not exist; STORE_ANY; or the exact revision */
-    bool is_delete;   /* remove the key; body is then the last state of the object, for watchers */
+    bool is_delete;     /* remove the key; body is then the object's last state, for watchers */
     struct span body; /* as object_new() takes it; copied by store_submit. A delete needs it too */
-    /* Called once, on the loop, never inside store_submit. code: 0; E_CONFLICT (revision differs);
-     * -EEXIST; -ENOENT; -ENOSPC, -EIO ... When 0, object is the new version (for a delete: the last
-     * state, its revision the delete's), borrowed for the call. On conflict it is the current
-     * version, or NULL. */
+    /* Called once, on the loop, never inside store_submit.
+     * code 0: object is the new version (of a delete: the last state, at the delete's revision).
+     * E_CONFLICT: the revision differs; -EEXIST: expected to be absent; object is the current
+     * version. -ENOENT: no such key, whatever revision was expected; E_LIMIT: body over
+     * LIMIT_OBJECT_BYTES; -ENOSPC, -EIO, ...: the commit failed; object is NULL. object is borrowed
+     * for the call. */
     void (*done)(struct store_write *write, int code, struct object *object);
-    /* private to the backend */
+    /* private */
     struct list link;
+    struct store_key *entry;
     struct object *object, *previous;
     int code;
 };
 
-/* A committed change, in revision order, told to the one subscriber (the watch hub) before
- * write->done runs. */
+/* A committed change, in revision order, told to the one subscriber (the watch hub). All events of
+ * a commit come before the first write->done of it. */
 struct store_event {
     bool is_delete;
-    struct object
-        *object; /* the new version; of a delete, the last state at the delete's revision */
-    struct object
-        *previous; /* the version before; NULL for a creation, or when history no longer has it */
+    /* The new version; of a delete, the last state at the delete's revision. */
+    struct object *object;
+    /* The version before; NULL for a creation. While loading also when history has lost it, which
+     * happens at revisions up to store_compact_rev() only. */
+    struct object *previous;
 };
 typedef void store_event_fn(void *data, const struct store_event *event);
 
-/* Opens and calls fn for everything kept, in revision order: history and live versions, so that the
- * hub can rebuild its caches and its window. Backend constructors are below. After the call
- * store_submit may be used. */
-int store_load(struct store *s, store_event_fn *fn, void *data);
+/* Calls fn (NULL: nobody) for everything kept, in revision order: history and live versions, so
+ * that the hub can rebuild its caches and its window. Up to store_compact_rev() events may be
+ * missing: those are for the cache only. Once, before the first store_submit. Cannot fail: the
+ * constructor has read and checked everything. */
+void store_load(struct store *s, store_event_fn *fn, void *data);
 /* Subscribes to commits; one subscriber. */
 void store_subscribe(struct store *s, store_event_fn *fn, void *data);
 
@@ -63,12 +74,12 @@ void store_submit(struct store *s, struct store_write *write);
  * NULL when absent. For read-modify-write inside the server only; clients are served from the watch
  * cache (committed state). */
 struct object *store_peek(struct store *s, struct span key);
-/* Highest revision handed out / durable / compacted (events up to and including it may be missing).
- */
+/* Highest revision handed out; durable; compacted. */
 int64_t store_latest_rev(const struct store *s);
 int64_t store_durable_rev(const struct store *s);
 int64_t store_compact_rev(const struct store *s);
-/* Live keys, bytes of live bodies, commits, microseconds of the last commits (for metrics). */
+/* Of durable state: live keys and bytes of their JSON. Commits tried, writes committed,
+ * microseconds from handing a commit over until it was done. For metrics. */
 struct store_stats {
     uint64_t live_keys, live_bytes, commits, writes, commit_us_total, commit_us_max;
 };
@@ -76,26 +87,32 @@ void store_stats(const struct store *s, struct store_stats *ret);
 /* Waits until everything submitted is durable or failed (its done callbacks run), then releases.
  * NULL is fine. */
 void store_free(struct store *s);
+/* The crash of a role in a simulation: releases without calling anyone; what is not durable yet is
+ * lost or not, as on a real machine. The writes under way must still be valid memory; they are not
+ * touched afterwards. */
+void store_crash(struct store *s);
 
 /* Volatile; for tests, the simulator and --container-runtime fake benchmarks. latency_ms delays
- * each commit. fail, when not NULL, is asked before each commit: a negative code makes it fail
- * (fault injection). */
+ * each commit; the log has it after half of that time, so that a crash may hit between durable and
+ * acknowledged. fail, when not NULL, is asked before each commit: a negative code makes it fail. */
 struct store_memory_options {
     int64_t latency_ms;
     int (*fail)(void *data, uint64_t commit_number);
     void *data;
 };
 struct store *store_memory_new(struct env *env, const struct store_memory_options *options);
-/* For the simulator: the durable log survives a crash of the role; a new store opens on it. */
+/* For the simulator: the durable log survives a crash of the role; a new store opens on it. One
+ * store at a time. options may be NULL. */
 struct store_memory_disk;
 struct store_memory_disk *store_memory_disk_new(void);
 void store_memory_disk_free(struct store_memory_disk *disk);
 struct store *store_memory_open(struct env *env, struct store_memory_disk *disk,
                                 const struct store_memory_options *options);
 
-/* SQLite in WAL mode, synchronous=FULL. path is the database file. Errors: -EWOULDBLOCK (another
- * process has it), E_VERSION (made by a newer Berth), E_CORRUPT (integrity: the file is left as it
- * is), -EIO, -ENOSPC. *ret_detail is a sentence for people, in the arena. */
+/* SQLite in WAL mode, synchronous=FULL. path is the database file, made (mode 0600) when absent.
+ * Errors: -EWOULDBLOCK (another process has it), E_VERSION (made by a newer Berth), E_CORRUPT
+ * (integrity: the file is left as it is), -EIO, -ENOSPC, what open(2) says. *ret_detail is then a
+ * sentence for people, in the arena. Reads everything: about 2 s for a million small objects. */
 struct arena;
 int store_sqlite_open(struct env *env, const char *path, struct store **ret, struct arena *a,
                       struct span *ret_detail);

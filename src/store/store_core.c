@@ -1,0 +1,487 @@
+/* The front that all backends share. Invariants:
+ * - an entry of `keys` exists while the key is present or has writes under way;
+ * - entry->latest is the state after all submitted writes, entry->durable after all committed ones;
+ * - revisions of rows grow within a batch and from batch to batch. */
+#include <errno.h>
+
+#include "base/check.h"
+#include "base/err.h"
+#include "base/limits.h"
+#include "store/store_priv.h"
+
+struct store_key {
+    struct object *latest, *durable; /* NULL: absent */
+    uint32_t pending;                /* writes under way, refusals included */
+    uint64_t failed_in; /* number of the last commit in which a write of this key failed */
+    size_t key_n;
+    char key[];
+};
+
+/* ---- history ---- */
+
+static struct store_past *past_at(struct store_history *h, size_t i)
+{
+    assert(i < h->n);
+    return &h->ring[(h->head + i) & (h->cap - 1)];
+}
+
+static void past_push(struct store_history *h, struct store_past past)
+{
+    assert(past.at > past.prev);
+    if (h->n == h->cap) {
+        size_t cap = h->cap ? h->cap * 2 : 256;
+        struct store_past *ring = mem_new_array(cap, sizeof *ring);
+        for (size_t i = 0; i < h->n; i++) {
+            ring[i] = *past_at(h, i);
+        }
+        free(h->ring);
+        h->ring = ring;
+        h->cap = cap;
+        h->head = 0;
+    }
+    h->n++;
+    *past_at(h, h->n - 1) = past;
+}
+
+static void past_drop_oldest(struct store_history *h, size_t n)
+{
+    assert(n <= h->n);
+    h->head = h->cap ? (h->head + n) & (h->cap - 1) : 0;
+    h->n -= n;
+}
+
+/* ---- keys ---- */
+
+static struct store_key *entry_get(struct store *s, struct span key)
+{
+    struct store_key *e = map_get(&s->keys, key);
+    if (!e) {
+        e = mem_new(sizeof *e + key.n);
+        e->key_n = key.n;
+        memcpy(e->key, key.p, key.n);
+        (void)map_put(&s->keys, span_of(e->key, key.n), e);
+    }
+    return e;
+}
+
+static void entry_settle(struct store *s, struct store_key *e)
+{
+    if (e->pending == 0 && !e->latest) {
+        assert(!e->durable);
+        (void)map_remove(&s->keys, span_of(e->key, e->key_n));
+        free(e);
+    }
+}
+
+static void set_object(struct object **slot, struct object *o)
+{
+    struct object *old = *slot;
+    *slot = o ? object_ref(o) : NULL;
+    object_unref(old);
+}
+
+/* ---- life ---- */
+
+static void on_turn_end(struct env_hook *hook);
+static void on_refusals(struct env_task *task);
+
+void store_init(struct store *s, const struct store_ops *ops, struct env *env)
+{
+    assert(ops && env);
+    s->ops = ops;
+    s->env = env;
+    s->latest_rev = s->durable_rev = 1;
+    s->history_limit = LIMIT_HISTORY_VERSIONS;
+    list_init(&s->gathering);
+    list_init(&s->flight);
+    env_turn_end_add(env, &s->hook, on_turn_end);
+}
+
+static void drop_limbo(struct store *s)
+{
+    for (size_t i = 0; i < s->limbo.n; i++) {
+        object_unref(s->limbo.at[i]);
+    }
+    s->limbo.n = 0;
+}
+
+static void drop_loaded(struct store *s)
+{
+    for (size_t i = 0; i < s->loaded.n; i++) {
+        object_unref(s->loaded.at[i].object);
+        object_unref(s->loaded.at[i].previous);
+    }
+    VEC_DONE(&s->loaded);
+}
+
+void store_done(struct store *s)
+{
+    env_turn_end_remove(s->env, &s->hook);
+    env_post_cancel(s->env, &s->refusals);
+    drop_loaded(s);
+    drop_limbo(s);
+    VEC_DONE(&s->limbo);
+    VEC_DONE(&s->batch.rows);
+    VEC_DONE(&s->batch.evict);
+    free(s->history.ring);
+    size_t it = 0;
+    struct store_key *e;
+    while ((e = map_next(&s->keys, &it, NULL)) != NULL) {
+        object_unref(e->latest);
+        object_unref(e->durable);
+        free(e);
+    }
+    map_done(&s->keys);
+}
+
+void store_free(struct store *s)
+{
+    if (!s) {
+        return;
+    }
+    while (s->in_flight || !list_is_empty(&s->gathering)) {
+        store_start_commit(s);
+        if (s->batch.rows.n == 0) {
+            env_post_cancel(s->env, &s->refusals);
+            store_commit_done(s, 0);
+        } else {
+            s->ops->wait(s);
+        }
+    }
+    s->ops->free(s);
+}
+
+static void abandon(struct list *writes)
+{
+    struct list *link;
+    while ((link = list_pop_front(writes)) != NULL) {
+        struct store_write *w = CONTAINER_OF(link, struct store_write, link);
+        object_unref(w->object);
+        object_unref(w->previous);
+    }
+}
+
+void store_crash(struct store *s)
+{
+    struct list writes;
+    list_init(&writes);
+    /* The backend still reads the versions of the batch: their references go last. */
+    LIST_EACH(link, &s->flight)
+    {
+        list_remove(link);
+        list_push_back(&writes, link);
+    }
+    abandon(&s->gathering);
+    s->ops->free(s);
+    abandon(&writes);
+}
+
+/* ---- loading ---- */
+
+void store_replay(struct store *s, struct object *object, bool is_delete)
+{
+    int64_t rev = object_rev(object);
+    assert(rev > 0 && s->stats.commits == 0);
+    struct store_key *e = entry_get(s, object_store_key(object));
+    struct object *previous = e->latest ? object_ref(e->latest) : NULL;
+    if (previous || is_delete) {
+        past_push(&s->history, (struct store_past){.at = rev,
+                                                   .prev = previous ? object_rev(previous) : 0,
+                                                   .is_tombstone = is_delete});
+    }
+    if (previous) {
+        s->stats.live_bytes -= object_json(previous).n;
+        s->stats.live_keys--;
+    }
+    if (!is_delete) {
+        s->stats.live_bytes += object_json(object).n;
+        s->stats.live_keys++;
+    }
+    set_object(&e->latest, is_delete ? NULL : object);
+    set_object(&e->durable, is_delete ? NULL : object);
+    entry_settle(s, e);
+    VEC_PUSH(&s->loaded, ((struct store_loaded){object, previous, is_delete}));
+    s->latest_rev = s->durable_rev = rev > s->latest_rev ? rev : s->latest_rev;
+}
+
+void store_replay_end(struct store *s, int64_t compact_rev)
+{
+    assert(compact_rev >= 0);
+    s->compact_rev = compact_rev;
+    if (compact_rev > s->latest_rev) {
+        s->latest_rev = s->durable_rev = compact_rev;
+    }
+}
+
+void store_load(struct store *s, store_event_fn *fn, void *data)
+{
+    assert(s->stats.commits == 0);
+    for (size_t i = 0; fn && i < s->loaded.n; i++) {
+        const struct store_loaded *l = &s->loaded.at[i];
+        fn(data, &(struct store_event){l->is_delete, l->object, l->previous});
+    }
+    drop_loaded(s);
+}
+
+void store_subscribe(struct store *s, store_event_fn *fn, void *data)
+{
+    s->event = fn;
+    s->event_data = data;
+}
+
+/* ---- decisions ---- */
+
+static int decide(const struct store_key *e, const struct store_write *w)
+{
+    if (w->body.n > LIMIT_OBJECT_BYTES) {
+        return E_LIMIT;
+    }
+    if (w->expect_rev == STORE_ABSENT) {
+        return e->latest ? -EEXIST : 0;
+    }
+    if (!e->latest) {
+        return w->expect_rev == STORE_ANY && !w->is_delete ? 0 : -ENOENT;
+    }
+    if (w->expect_rev != STORE_ANY && w->expect_rev != object_rev(e->latest)) {
+        return E_CONFLICT;
+    }
+    return 0;
+}
+
+void store_submit(struct store *s, struct store_write *w)
+{
+    assert(w->done && w->expect_rev >= STORE_ANY);
+    assert(!(w->is_delete && w->expect_rev == STORE_ABSENT));
+    struct store_key *e = entry_get(s, w->key);
+    e->pending++;
+    w->entry = e;
+    w->object = w->previous = NULL;
+    w->code = decide(e, w);
+    if (w->code == 0) {
+        w->object = object_new(w->key, ++s->latest_rev, w->body);
+        w->previous = TAKE_PTR(e->latest);
+        e->latest = w->is_delete ? NULL : object_ref(w->object);
+    } else if (e->latest && w->code != E_LIMIT) {
+        w->object = object_ref(e->latest);
+    }
+    list_init(&w->link);
+    list_push_back(&s->gathering, &w->link);
+}
+
+struct object *store_peek(struct store *s, struct span key)
+{
+    struct store_key *e = map_get(&s->keys, key);
+    return e ? e->latest : NULL;
+}
+
+/* ---- commits ---- */
+
+static void add_row(struct store *s, const struct store_write *w)
+{
+    struct store_row row = {.rev = object_rev(w->object),
+                            .is_delete = w->is_delete,
+                            .object = w->object,
+                            .key = object_store_key(w->object)};
+    object_body_parts(w->object, row.body);
+    VEC_PUSH(&s->batch.rows, row);
+    if (w->previous) {
+        past_push(&s->history, (struct store_past){.at = row.rev,
+                                                   .prev = object_rev(w->previous),
+                                                   .is_tombstone = w->is_delete});
+        s->batch_past++;
+    }
+}
+
+static void choose_evictions(struct store *s)
+{
+    struct store_batch *b = &s->batch;
+    b->compact_rev = s->compact_rev;
+    size_t n = s->history.n > s->history_limit ? s->history.n - s->history_limit : 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct store_past *past = past_at(&s->history, i);
+        if (past->prev) {
+            VEC_PUSH(&b->evict, past->prev);
+        }
+        if (past->is_tombstone) {
+            VEC_PUSH(&b->evict, past->at);
+        }
+        assert(past->at > b->compact_rev);
+        b->compact_rev = past->at;
+    }
+}
+
+void store_start_commit(struct store *s)
+{
+    if (s->in_flight || list_is_empty(&s->gathering)) {
+        return;
+    }
+    assert(list_is_empty(&s->flight));
+    s->in_flight = true;
+    s->batch.rows.n = s->batch.evict.n = 0;
+    s->batch_past = 0;
+    LIST_EACH(link, &s->gathering)
+    {
+        struct store_write *w = CONTAINER_OF(link, struct store_write, link);
+        list_remove(link);
+        list_push_back(&s->flight, link);
+        if (w->code == 0) {
+            add_row(s, w);
+        }
+    }
+    if (s->batch.rows.n == 0) {
+        env_post(s->env, &s->refusals, on_refusals);
+        return;
+    }
+    choose_evictions(s);
+    s->batch.number = ++s->stats.commits;
+    s->commit_start_ns = env_mono_ns(s->env);
+    s->ops->commit(s);
+}
+
+static void on_turn_end(struct env_hook *hook)
+{
+    struct store *s = CONTAINER_OF(hook, struct store, hook);
+    drop_limbo(s);
+    store_start_commit(s);
+}
+
+static void on_refusals(struct env_task *task)
+{
+    struct store *s = CONTAINER_OF(task, struct store, refusals);
+    store_commit_done(s, 0);
+}
+
+static void finish(struct store *s, struct store_write *w)
+{
+    struct store_key *e = w->entry;
+    struct object *object = TAKE_PTR(w->object);
+    object_unref(TAKE_PTR(w->previous));
+    assert(e->pending > 0);
+    e->pending--;
+    entry_settle(s, e);
+    w->entry = NULL;
+    w->done(w, w->code, object); /* w may be gone now */
+    object_unref(object);
+}
+
+/* The writes of the batch become the durable state, and the subscriber hears of them. */
+static void settle_success(struct store *s, struct list *writes)
+{
+    size_t evicted = 0;
+    while (evicted < s->history.n && past_at(&s->history, evicted)->at <= s->batch.compact_rev) {
+        evicted++;
+    }
+    past_drop_oldest(&s->history, evicted);
+    s->compact_rev = s->batch.compact_rev;
+    LIST_EACH(link, writes)
+    {
+        struct store_write *w = CONTAINER_OF(link, struct store_write, link);
+        if (w->code != 0) {
+            continue;
+        }
+        struct store_key *e = w->entry;
+        s->stats.live_keys += (uint64_t)!w->is_delete - (uint64_t)(w->previous != NULL);
+        s->stats.live_bytes += w->is_delete ? 0 : object_json(w->object).n;
+        s->stats.live_bytes -= w->previous ? object_json(w->previous).n : 0;
+        s->stats.writes++;
+        set_object(&e->durable, w->is_delete ? NULL : w->object);
+        assert(object_rev(w->object) > s->durable_rev);
+        s->durable_rev = object_rev(w->object);
+    }
+    LIST_EACH(link, writes)
+    {
+        struct store_write *w = CONTAINER_OF(link, struct store_write, link);
+        if (w->code == 0 && s->event) {
+            s->event(s->event_data, &(struct store_event){w->is_delete, w->object, w->previous});
+        }
+    }
+}
+
+static void fail_write(struct store *s, struct store_write *w, int code)
+{
+    w->code = code;
+    if (w->object) {
+        VEC_PUSH(&s->limbo, w->object);
+        w->object = NULL;
+    }
+}
+
+/* The keys of the batch fall back; what was gathered meanwhile upon them falls with it. */
+static void settle_failure(struct store *s, struct list *writes, int code)
+{
+    s->history.n -= s->batch_past;
+    LIST_EACH(link, writes)
+    {
+        struct store_write *w = CONTAINER_OF(link, struct store_write, link);
+        if (w->code == 0) {
+            w->entry->failed_in = s->batch.number;
+            set_object(&w->entry->latest, w->entry->durable);
+            fail_write(s, w, code);
+        }
+    }
+    LIST_EACH(link, writes)
+    {
+        struct store_write *w = CONTAINER_OF(link, struct store_write, link);
+        if (w->code != code && w->entry->failed_in == s->batch.number) {
+            fail_write(s, w, code); /* refused because of a write that failed */
+        }
+    }
+    LIST_EACH(link, &s->gathering)
+    {
+        struct store_write *w = CONTAINER_OF(link, struct store_write, link);
+        if (w->entry->failed_in == s->batch.number) {
+            fail_write(s, w, code);
+            list_remove(link);
+            list_push_back(writes, link);
+        }
+    }
+}
+
+void store_commit_done(struct store *s, int code)
+{
+    assert(s->in_flight && code <= 0);
+    struct list writes;
+    list_init(&writes);
+    LIST_EACH(link, &s->flight)
+    {
+        list_remove(link);
+        list_push_back(&writes, link);
+    }
+    s->in_flight = false;
+    if (s->batch.rows.n) {
+        uint64_t us = (uint64_t)(env_mono_ns(s->env) - s->commit_start_ns) / 1000;
+        s->stats.commit_us_total += us;
+        s->stats.commit_us_max = us > s->stats.commit_us_max ? us : s->stats.commit_us_max;
+        if (code == 0) {
+            settle_success(s, &writes);
+        } else {
+            settle_failure(s, &writes, code);
+        }
+    }
+    struct list *link;
+    while ((link = list_pop_front(&writes)) != NULL) {
+        finish(s, CONTAINER_OF(link, struct store_write, link));
+    }
+}
+
+/* ---- facts ---- */
+
+int64_t store_latest_rev(const struct store *s)
+{
+    return s->latest_rev;
+}
+
+int64_t store_durable_rev(const struct store *s)
+{
+    return s->durable_rev;
+}
+
+int64_t store_compact_rev(const struct store *s)
+{
+    return s->compact_rev;
+}
+
+void store_stats(const struct store *s, struct store_stats *ret)
+{
+    *ret = s->stats;
+}

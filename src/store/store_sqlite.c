@@ -1,0 +1,458 @@
+/* The SQLite backend. The database is the durable log of the state that lives in memory:
+ *
+ *     log(rev INTEGER PRIMARY KEY, key TEXT, flags INTEGER, sum INTEGER, body BLOB)    one row a
+ * write, append only meta(name TEXT PRIMARY KEY, value INTEGER) format, compact_rev
+ *
+ * No secondary index: opening scans in revision order and replays. `sum` is the CRC-32 of key,
+ * flags and body, because SQLite has no checksum on its pages: a flipped bit is reported, not
+ * served. One lane thread commits: one transaction a batch, which also drops the rows that leave
+ * the history. It copies the write-ahead log into the database when the store is idle, or when the
+ * log has grown over its limit. The connection is used by the loop thread until the first commit,
+ * then by the lane only, then (lane ended) by the loop thread again. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <zlib.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/err.h"
+#include "base/limits.h"
+#include "base/strbuf.h"
+#include "store/store_priv.h"
+
+enum { FORMAT = 1, PAGE_BYTES = 4096, FLAG_DELETE = 1 };
+
+struct store_sqlite {
+    struct store s;
+    sqlite3 *db;
+    sqlite3_stmt *begin, *commit, *rollback, *insert, *evict, *compact;
+    struct env_lane *lane; /* made on demand */
+    bool is_ending;        /* no checkpoint is started any more */
+    bool is_crashed;       /* nobody is told */
+    struct env_work commit_work;
+    int code;           /* of the last commit */
+    struct strbuf body; /* lane */
+    int wal_pages;      /* written on the lane, read when a commit is done */
+    struct env_work checkpoint_work;
+    bool is_checkpointing;
+};
+
+/* ---- errors ---- */
+
+static int code_of(sqlite3 *db, int rc)
+{
+    int sys = db ? sqlite3_system_errno(db) : 0;
+    switch (rc & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return 0;
+    case SQLITE_FULL:
+        return -ENOSPC;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return -EWOULDBLOCK;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return E_CORRUPT;
+    case SQLITE_READONLY:
+        return -EROFS;
+    case SQLITE_NOMEM:
+        return -ENOMEM;
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return -EACCES;
+    case SQLITE_CANTOPEN:
+    case SQLITE_IOERR:
+        if (sys == EDQUOT || sys == EFBIG) {
+            return -ENOSPC; /* a quota or a file size limit: for the user the disk is full */
+        }
+        return sys > 0 ? -sys : -EIO;
+    default:
+        return -EIO;
+    }
+}
+
+static int explain(struct arena *a, struct span *ret_detail, const char *path, sqlite3 *db,
+                   int code)
+{
+    const char *reason = db ? sqlite3_errmsg(db) : "out of memory";
+    if (code == -EWOULDBLOCK) {
+        *ret_detail = arena_printf(a, "The database %s is in use by another process.", path);
+    } else if (code == E_CORRUPT) {
+        *ret_detail =
+            arena_printf(a,
+                         "The database %s is damaged (%s); it was left as it is. Put back a "
+                         "copy of it, or use another data directory.",
+                         path, reason);
+    } else {
+        *ret_detail = arena_printf(a, "The database %s cannot be opened: %s.", path,
+                                   code == -EIO ? reason : code_text(code));
+    }
+    return code;
+}
+
+/* E_CORRUPT with our own words. */
+static int damaged(struct arena *a, struct span *ret_detail, const char *path, const char *what,
+                   int64_t rev)
+{
+    *ret_detail =
+        arena_printf(a,
+                     "The database %s is damaged (%s, revision %lld); it was left as it is. "
+                     "Put back a copy of it, or use another data directory.",
+                     path, what, (long long)rev);
+    return E_CORRUPT;
+}
+
+/* ---- the lane ---- */
+
+static uint32_t row_sum(struct span key, int64_t flags, struct span body_a, struct span body_b)
+{
+    unsigned char f = (unsigned char)flags;
+    uLong sum = crc32(0, (const Bytef *)key.p, (uInt)key.n);
+    sum = crc32(sum, &f, 1);
+    sum = crc32(sum, (const Bytef *)body_a.p, (uInt)body_a.n);
+    if (body_b.n) {
+        sum = crc32(sum, (const Bytef *)body_b.p, (uInt)body_b.n);
+    }
+    return (uint32_t)sum;
+}
+
+/* Runs a statement that gives no rows. */
+static int run(sqlite3_stmt *st)
+{
+    int rc = sqlite3_step(st);
+    (void)sqlite3_reset(st);
+    return rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+static int insert_row(struct store_sqlite *q, const struct store_row *row)
+{
+    int64_t flags = row->is_delete ? FLAG_DELETE : 0;
+    strbuf_clear(&q->body);
+    strbuf_put(&q->body, row->body[0]);
+    strbuf_put(&q->body, row->body[1]);
+    struct span body = strbuf_span(&q->body);
+    sqlite3_bind_int64(q->insert, 1, row->rev);
+    sqlite3_bind_text(q->insert, 2, row->key.p, (int)row->key.n, SQLITE_STATIC);
+    sqlite3_bind_int64(q->insert, 3, flags);
+    sqlite3_bind_int64(q->insert, 4, row_sum(row->key, flags, body, SPAN_NULL));
+    sqlite3_bind_blob(q->insert, 5, body.p, (int)body.n, SQLITE_STATIC);
+    return run(q->insert);
+}
+
+static int write_batch(struct store_sqlite *q, const struct store_batch *b)
+{
+    int rc = run(q->begin);
+    for (size_t i = 0; rc == SQLITE_OK && i < b->rows.n; i++) {
+        rc = insert_row(q, &b->rows.at[i]);
+    }
+    for (size_t i = 0; rc == SQLITE_OK && i < b->evict.n; i++) {
+        sqlite3_bind_int64(q->evict, 1, b->evict.at[i]);
+        rc = run(q->evict);
+    }
+    if (rc == SQLITE_OK && b->evict.n) {
+        sqlite3_bind_int64(q->compact, 1, b->compact_rev);
+        rc = run(q->compact);
+    }
+    return rc == SQLITE_OK ? run(q->commit) : rc;
+}
+
+static void run_commit(struct env_work *work)
+{
+    struct store_sqlite *q = CONTAINER_OF(work, struct store_sqlite, commit_work);
+    int rc = write_batch(q, &q->s.batch);
+    q->code = code_of(q->db, rc);
+    if (rc != SQLITE_OK && !sqlite3_get_autocommit(q->db)) {
+        (void)run(q->rollback);
+    }
+}
+
+static int on_wal(void *data, sqlite3 *db, const char *name, int pages)
+{
+    (void)db;
+    (void)name;
+    ((struct store_sqlite *)data)->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static void run_checkpoint(struct env_work *work)
+{
+    struct store_sqlite *q = CONTAINER_OF(work, struct store_sqlite, checkpoint_work);
+    /* A failure (disk full) leaves everything in the write-ahead log, where it is safe; the next
+     * one tries again. */
+    (void)sqlite3_wal_checkpoint_v2(q->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+/* ---- the loop ---- */
+
+static void done_checkpoint(struct env_work *work)
+{
+    struct store_sqlite *q = CONTAINER_OF(work, struct store_sqlite, checkpoint_work);
+    q->is_checkpointing = false;
+}
+
+static void maybe_checkpoint(struct store_sqlite *q, int wal_pages)
+{
+    size_t bytes = (size_t)wal_pages * PAGE_BYTES;
+    bool is_idle = list_is_empty(&q->s.gathering);
+    if (!q->is_ending && !q->is_checkpointing &&
+        (bytes >= LIMIT_WAL_BYTES || (is_idle && bytes >= LIMIT_WAL_IDLE_BYTES))) {
+        q->is_checkpointing = true;
+        env_lane_start(q->lane, &q->checkpoint_work, run_checkpoint, done_checkpoint);
+    }
+}
+
+static void done_commit(struct env_work *work)
+{
+    struct store_sqlite *q = CONTAINER_OF(work, struct store_sqlite, commit_work);
+    if (q->is_crashed) {
+        return;
+    }
+    int wal_pages = q->wal_pages;
+    store_commit_done(&q->s, q->code);
+    maybe_checkpoint(q, wal_pages);
+}
+
+static void sqlite_commit(struct store *s)
+{
+    struct store_sqlite *q = CONTAINER_OF(s, struct store_sqlite, s);
+    if (!q->lane) {
+        q->lane = env_lane_new(s->env, "store");
+    }
+    env_lane_start(q->lane, &q->commit_work, run_commit, done_commit);
+}
+
+static void sqlite_wait(struct store *s)
+{
+    struct store_sqlite *q = CONTAINER_OF(s, struct store_sqlite, s);
+    q->is_ending = true;
+    env_lane_free(TAKE_PTR(q->lane));
+    assert(!q->is_checkpointing);
+}
+
+static void close_db(struct store_sqlite *q)
+{
+    sqlite3_stmt *const all[] = {q->begin, q->commit, q->rollback, q->insert, q->evict, q->compact};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        (void)sqlite3_finalize(all[i]);
+    }
+    (void)sqlite3_close(q->db);
+}
+
+static void sqlite_free(struct store *s)
+{
+    struct store_sqlite *q = CONTAINER_OF(s, struct store_sqlite, s);
+    q->is_crashed = s->in_flight;
+    sqlite_wait(s);
+    close_db(q);
+    strbuf_done(&q->body);
+    store_done(s);
+    free(q);
+}
+
+static const struct store_ops sqlite_ops = {
+    .commit = sqlite_commit, .wait = sqlite_wait, .free = sqlite_free};
+
+/* ---- opening ---- */
+
+static int exec(struct store_sqlite *q, const char *sql)
+{
+    return sqlite3_exec(q->db, sql, NULL, NULL, NULL);
+}
+
+/* One integer; *ret stays when there is no row. */
+static int query_int(struct store_sqlite *q, const char *sql, int64_t *ret)
+{
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(q->db, sql, -1, &st, NULL);
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_step(st);
+        if (rc == SQLITE_ROW && sqlite3_column_type(st, 0) == SQLITE_INTEGER) {
+            *ret = sqlite3_column_int64(st, 0);
+        }
+    }
+    (void)sqlite3_finalize(st);
+    return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}
+
+/* The tables are made in one rollback-journal transaction, so that a crash leaves an empty database
+ * or a whole one and the schema never depends on the write-ahead log file. */
+static int create_tables(struct store_sqlite *q)
+{
+    char sql[600];
+    snprintf(sql, sizeof sql,
+             "PRAGMA page_size=%d; PRAGMA synchronous=FULL; BEGIN EXCLUSIVE;"
+             "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+             "CREATE TABLE log(rev INTEGER PRIMARY KEY, key TEXT NOT NULL, flags INTEGER NOT NULL,"
+             " sum INTEGER NOT NULL, body BLOB NOT NULL);"
+             "INSERT INTO meta VALUES('format',%d),('compact_rev',0);"
+             "COMMIT",
+             PAGE_BYTES, FORMAT);
+    return exec(q, sql);
+}
+
+/* Takes the file for us alone, and says what it is. */
+static int check_format(struct store_sqlite *q, const char *path, struct arena *a,
+                        struct span *ret_detail)
+{
+    int64_t tables = 0, format = -1;
+    int rc = exec(q, "PRAGMA locking_mode=EXCLUSIVE");
+    if (rc == SQLITE_OK) {
+        rc = query_int(q, "SELECT count(*) FROM sqlite_schema", &tables);
+    }
+    if (rc == SQLITE_OK && tables == 0) {
+        rc = create_tables(q);
+    }
+    if (rc != SQLITE_OK) {
+        return explain(a, ret_detail, path, q->db, code_of(q->db, rc));
+    }
+    rc = query_int(q, "SELECT value FROM meta WHERE name='format'", &format);
+    if (rc == SQLITE_ERROR || (rc == SQLITE_OK && format < 1)) {
+        *ret_detail =
+            arena_printf(a, "The file %s is not a Berth database; it was left as it is.", path);
+        return E_CORRUPT;
+    }
+    if (rc == SQLITE_OK && format > FORMAT) {
+        *ret_detail =
+            arena_printf(a,
+                         "The database %s was made by a newer version of Berth (format %lld, "
+                         "this one knows %d); it was left as it is.",
+                         path, (long long)format, FORMAT);
+        return E_VERSION;
+    }
+    return rc == SQLITE_OK ? 0 : explain(a, ret_detail, path, q->db, code_of(q->db, rc));
+}
+
+/* What is wrong with a row, or NULL. */
+static const char *row_fault(sqlite3_stmt *st, struct span key, struct span body)
+{
+    struct span resource, ns, name;
+    int64_t flags = sqlite3_column_int64(st, 2);
+    if (sqlite3_column_int64(st, 3) != (int64_t)row_sum(key, flags, body, SPAN_NULL)) {
+        return "wrong checksum";
+    }
+    if (flags != 0 && flags != FLAG_DELETE) {
+        return "unknown flags";
+    }
+    if (!object_key_split(key, &resource, &ns, &name) || !object_body_ok(body)) {
+        return "malformed row";
+    }
+    return NULL;
+}
+
+static int load_rows(struct store_sqlite *q, const char *path, struct arena *a,
+                     struct span *ret_detail)
+{
+    int64_t compact_rev = -1, last = 0;
+    sqlite3_stmt *st = NULL;
+    int rc = query_int(q, "SELECT value FROM meta WHERE name='compact_rev'", &compact_rev);
+    if (rc == SQLITE_OK && compact_rev < 0) {
+        return damaged(a, ret_detail, path, "no compact_rev", 0);
+    }
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_prepare_v2(q->db, "SELECT rev,key,flags,sum,body FROM log ORDER BY rev", -1,
+                                &st, NULL);
+    }
+    const char *fault = NULL;
+    while (rc == SQLITE_OK && !fault && (rc = sqlite3_step(st)) == SQLITE_ROW) {
+        int64_t rev = sqlite3_column_int64(st, 0);
+        struct span key = {(const char *)sqlite3_column_text(st, 1),
+                           (size_t)sqlite3_column_bytes(st, 1)};
+        struct span body = {sqlite3_column_blob(st, 4), (size_t)sqlite3_column_bytes(st, 4)};
+        fault = rev <= last ? "revisions out of order" : row_fault(st, key, body);
+        last = rev;
+        if (!fault) {
+            store_replay(&q->s, object_new(key, rev, body),
+                         sqlite3_column_int64(st, 2) == FLAG_DELETE);
+        }
+        rc = SQLITE_OK;
+    }
+    (void)sqlite3_finalize(st);
+    if (fault) {
+        return damaged(a, ret_detail, path, fault, last);
+    }
+    if (rc != SQLITE_DONE) {
+        return explain(a, ret_detail, path, q->db, code_of(q->db, rc));
+    }
+    store_replay_end(&q->s, compact_rev);
+    return 0;
+}
+
+static int prepare(struct store_sqlite *q)
+{
+    const struct {
+        sqlite3_stmt **ret;
+        const char *sql;
+    } all[] = {
+        {&q->begin, "BEGIN IMMEDIATE"},
+        {&q->commit, "COMMIT"},
+        {&q->rollback, "ROLLBACK"},
+        {&q->insert, "INSERT INTO log(rev,key,flags,sum,body) VALUES(?1,?2,?3,?4,?5)"},
+        {&q->evict, "DELETE FROM log WHERE rev=?1"},
+        {&q->compact, "UPDATE meta SET value=?1 WHERE name='compact_rev'"},
+    };
+    int rc = SQLITE_OK;
+    for (size_t i = 0; rc == SQLITE_OK && i < sizeof all / sizeof *all; i++) {
+        rc = sqlite3_prepare_v3(q->db, all[i].sql, -1, SQLITE_PREPARE_PERSISTENT, all[i].ret, NULL);
+    }
+    return rc;
+}
+
+/* From here on the file is ours to write. */
+static int make_ready(struct store_sqlite *q)
+{
+    int rc = exec(q, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-1024;");
+    if (rc == SQLITE_OK) {
+        rc = sqlite3_db_config(q->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
+    }
+    (void)sqlite3_wal_hook(q->db, on_wal, q); /* replaces the automatic checkpoint */
+    return rc == SQLITE_OK ? prepare(q) : rc;
+}
+
+static int open_db(struct store_sqlite *q, const char *path, struct arena *a,
+                   struct span *ret_detail)
+{
+    /* Objects hold secrets: SQLite would create the file for everybody to read. */
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+    if (fd < 0) {
+        int code = -errno;
+        *ret_detail =
+            arena_printf(a, "The database %s cannot be opened: %s.", path, code_text(code));
+        return code;
+    }
+    (void)close(fd); /* before SQLite has a lock: closing any descriptor would drop it */
+    int rc = sqlite3_open_v2(path, &q->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (rc == SQLITE_OK) {
+        (void)sqlite3_extended_result_codes(q->db, 1);
+        rc = sqlite3_db_config(q->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    }
+    if (rc != SQLITE_OK) {
+        return explain(a, ret_detail, path, q->db, code_of(q->db, rc));
+    }
+    int code = check_format(q, path, a, ret_detail);
+    if (code == 0) {
+        code = load_rows(q, path, a, ret_detail);
+    }
+    if (code == 0 && (rc = make_ready(q)) != SQLITE_OK) {
+        code = explain(a, ret_detail, path, q->db, code_of(q->db, rc));
+    }
+    return code;
+}
+
+int store_sqlite_open(struct env *env, const char *path, struct store **ret, struct arena *a,
+                      struct span *ret_detail)
+{
+    assert(path && ret && ret_detail);
+    struct store_sqlite *q = MEM_NEW(struct store_sqlite);
+    store_init(&q->s, &sqlite_ops, env);
+    int code = open_db(q, path, a, ret_detail);
+    if (code < 0) {
+        sqlite_free(&q->s);
+        return code;
+    }
+    *ret = &q->s;
+    return 0;
+}
