@@ -4,11 +4,11 @@
  *   DATA/images/blobs/sha256/HEX      blobs: manifests, configs, layers as they came (verified)
  *   DATA/images/refs.json             reference -> manifest digest, atomically replaced
  *   DATA/images/layers/DIFFID/        unpacked layers, read-only by convention, complete when the
- * directory exists DATA/images/tmp/                  work in progress; emptied at start Everything
- * is written to tmp/ first and renamed, so a kill at any instruction leaves either nothing or a
- * whole. Functions marked [blocking] run on a work thread and touch no loop state; several may run
- * at once, also in two processes (`berth image import` beside a running server): renames are the
- * only synchronisation. */
+ * directory exists DATA/images/tmp/                  work in progress; emptied by image_store_clean
+ * Everything is written to tmp/ first and renamed, so a kill at any instruction leaves either
+ * nothing or a whole. Functions marked [blocking] run on a work thread and touch no loop state;
+ * several may run at once, also in two processes (`berth image import` beside a running server):
+ * renames are the only synchronisation. */
 #ifndef IMAGE_IMAGE_H
 #define IMAGE_IMAGE_H
 
@@ -21,6 +21,9 @@ struct image_store; /* immutable after opening: safe from any thread */
 int image_store_open(struct span data_dir, struct arena *a, struct image_store **ret,
                      struct span *ret_detail);
 void image_store_free(struct image_store *s);
+/* [blocking] Removes work that a killed process left in tmp/; work under way elsewhere is locked
+ * and stays. */
+void image_store_clean(struct image_store *s);
 
 /* "redis:7" -> "docker.io/library/redis:7"; digests and ports are understood. False when malformed
  * (with a sentence). */
@@ -28,6 +31,9 @@ bool image_reference_normalise(struct arena *a, struct span in, struct span *ret
                                struct span *ret_detail);
 /* Default policy: Always for ":latest" or no tag, else IfNotPresent. `ref` normalised. */
 bool image_reference_is_latest(struct span ref);
+
+/* This machine's architecture as images name it: "amd64", "arm64", ... */
+struct span image_host_arch(void);
 
 struct image_config {
     struct span id;                            /* manifest digest "sha256:..." */

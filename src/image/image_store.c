@@ -1,0 +1,439 @@
+/* References, manifests, configurations, removal. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "codec/json.h"
+#include "image/image_priv.h"
+
+enum { MANIFEST_BYTES_MAX = 2 * 1024 * 1024, LAYERS_MAX = 256 };
+
+int image_store_open(struct span data_dir, struct arena *a, struct image_store **ret,
+                     struct span *ret_detail)
+{
+    struct image_store s = {
+        .root = (char *)(uintptr_t)arena_printf(a, "%.*s/images", SPAN_ARG(data_dir)).p};
+    static const char *const dirs[] = {"", "/blobs", "/blobs/sha256", "/layers", "/tmp"};
+    for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+        const char *path = arena_printf(a, "%s%s", s.root, dirs[i]).p;
+        if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+            return fail(a, ret_detail, -errno, "cannot make the image directory %s: %s", path,
+                        strerror(errno));
+        }
+    }
+    *ret = MEM_NEW(struct image_store);
+    (*ret)->root = mem_strdup(s.root);
+    return 0;
+}
+
+void image_store_free(struct image_store *s)
+{
+    if (s) {
+        free(s->root);
+        free(s);
+    }
+}
+
+/* ---- blobs and layers ---- */
+
+static const char *blob_path(const struct image_store *s, struct arena *a, struct span digest)
+{
+    return image_path(s, a, "blobs/sha256/%.*s", SPAN_ARG(digest_hex(digest)));
+}
+
+static const char *layer_path(const struct image_store *s, struct arena *a, struct span diff_id)
+{
+    return image_path(s, a, "layers/%.*s", SPAN_ARG(digest_hex(diff_id)));
+}
+
+bool blob_exists(const struct image_store *s, struct span digest)
+{
+    struct arena *a cleanup_arena = arena_new();
+    return access(blob_path(s, a, digest), R_OK) == 0;
+}
+
+int blob_adopt(const struct image_store *s, const char *path, struct span digest)
+{
+    struct arena *a cleanup_arena = arena_new();
+    int fd cleanup_close = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0) {
+        return -errno;
+    }
+    return rename(path, blob_path(s, a, digest)) != 0 ? -errno : 0;
+}
+
+int blob_write(const struct image_store *s, struct arena *a, struct span content,
+               struct span digest)
+{
+    return write_file_atomic(blob_path(s, a, digest), content);
+}
+
+bool layer_exists(const struct image_store *s, struct span diff_id)
+{
+    struct arena *a cleanup_arena = arena_new();
+    return access(layer_path(s, a, diff_id), F_OK) == 0;
+}
+
+/* ---- references ---- */
+
+static int refs_lock(const struct image_store *s, struct arena *a, int mode)
+{
+    int fd = open(image_path(s, a, "lock"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0 && flock(fd, mode) != 0) {
+        (void)close(fd);
+        fd = -1;
+    }
+    return fd;
+}
+
+/* The references object, or NULL when there is no file yet. */
+static int refs_load(const struct image_store *s, struct arena *a, yyjson_val **ret)
+{
+    struct span text;
+    yyjson_doc *doc;
+    *ret = NULL;
+    int code = read_file(a, image_path(s, a, "refs.json"), MANIFEST_BYTES_MAX, &text);
+    if (code == -ENOENT) {
+        return 0;
+    }
+    if (code < 0) {
+        return code;
+    }
+    if (json_parse(a, text, &doc, NULL) != 0) {
+        return E_CORRUPT;
+    }
+    *ret = json_get(yyjson_doc_get_root(doc), "refs");
+    return 0;
+}
+
+static int refs_save(const struct image_store *s, struct arena *a, yyjson_mut_doc *doc,
+                     yyjson_mut_val *refs)
+{
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    json_put(doc, root, "refs", refs);
+    return write_file_atomic(image_path(s, a, "refs.json"), json_write_mut(a, root));
+}
+
+int refs_set(const struct image_store *s, struct arena *a, const struct span *refs, size_t n,
+             struct span digest)
+{
+    int lock cleanup_close = refs_lock(s, a, LOCK_EX);
+    yyjson_val *old = NULL;
+    int code = lock < 0 ? -errno : refs_load(s, a, &old);
+    if (code < 0) {
+        return code;
+    }
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *all = old ? json_mut_copy(doc, old) : yyjson_mut_obj(doc);
+    for (size_t i = 0; i < n; i++) {
+        json_put_span(doc, all, refs[i], json_new_str(doc, digest));
+    }
+    return refs_save(s, a, doc, all);
+}
+
+/* ---- manifests ---- */
+
+static struct span *string_array(struct arena *a, const yyjson_val *arr, size_t *ret_count)
+{
+    struct span *out = ARENA_ARRAY(a, struct span, json_len(arr) + 1);
+    size_t n = 0;
+    JSON_EACH(it, arr)
+    {
+        out[n++] = arena_dup(a, json_str(it.val));
+    }
+    *ret_count = n;
+    return out;
+}
+
+static int load_blob_json(const struct image_store *s, struct arena *a, struct span digest,
+                          yyjson_val **ret, struct span *detail)
+{
+    struct span text;
+    yyjson_doc *doc;
+    int code = read_file(a, blob_path(s, a, digest), MANIFEST_BYTES_MAX, &text);
+    if (code < 0) {
+        return fail(a, detail, code, "blob %.*s: %s", SPAN_ARG(digest), code_text(code));
+    }
+    struct err e = {0};
+    if (json_parse(a, text, &doc, &e) != 0) {
+        return fail(a, detail, E_SYNTAX, "blob %.*s: %.*s", SPAN_ARG(digest), SPAN_ARG(e.message));
+    }
+    *ret = yyjson_doc_get_root(doc);
+    return 0;
+}
+
+static int read_layers(const struct image_store *s, struct arena *a, yyjson_val *manifest,
+                       yyjson_val *config, struct image_manifest *ret, struct image_config *out,
+                       struct span *detail)
+{
+    yyjson_val *layers = json_get(manifest, "layers");
+    size_t diff_count;
+    ret->layer_count = json_len(layers);
+    ret->diff_ids = string_array(a, json_path(config, "rootfs", "diff_ids", NULL), &diff_count);
+    if (diff_count != ret->layer_count || diff_count > LAYERS_MAX) {
+        return fail(a, detail, E_SYNTAX,
+                    "the manifest has %zu layers but the configuration names %zu (at most %d)",
+                    ret->layer_count, diff_count, LAYERS_MAX);
+    }
+    ret->layer_digests = ARENA_ARRAY(a, struct span, ret->layer_count + 1);
+    struct span *dirs = ARENA_ARRAY(a, struct span, ret->layer_count + 1);
+    size_t i = 0;
+    JSON_EACH(it, layers)
+    {
+        ret->layer_digests[i] = arena_dup(a, json_get_str(it.val, "digest"));
+        out->size_bytes += (uint64_t)json_get_int(it.val, "size", 0);
+        if (!digest_ok(ret->layer_digests[i]) || !digest_ok(ret->diff_ids[i])) {
+            return fail(a, detail, E_SYNTAX, "layer %zu has a malformed digest", i);
+        }
+        dirs[i] = span_cstr(layer_path(s, a, ret->diff_ids[i]));
+        i++;
+    }
+    out->layers = dirs;
+    out->layer_count = i;
+    return 0;
+}
+
+int manifest_load(const struct image_store *s, struct arena *a, struct span digest,
+                  struct image_manifest *ret, struct image_config *ret_config, struct span *detail)
+{
+    yyjson_val *manifest, *config;
+    int code = load_blob_json(s, a, digest, &manifest, detail);
+    if (code < 0) {
+        return code;
+    }
+    struct span config_digest = json_str(json_path(manifest, "config", "digest", NULL));
+    if (!digest_ok(config_digest)) {
+        return fail(a, detail, E_SYNTAX, "%.*s is not an image manifest: it names no configuration",
+                    SPAN_ARG(digest));
+    }
+    *ret = (struct image_manifest){.config_digest = config_digest};
+    code = load_blob_json(s, a, config_digest, &config, detail);
+    if (code < 0) {
+        return code;
+    }
+    yyjson_val *c = json_get(config, "config");
+    *ret_config = (struct image_config){
+        .id = arena_dup(a, digest),
+        .user = json_get_str(c, "User"),
+        .workdir = json_get_str(c, "WorkingDir"),
+        .stop_signal = json_get_str(c, "StopSignal"),
+    };
+    ret_config->entrypoint =
+        string_array(a, json_get(c, "Entrypoint"), &ret_config->entrypoint_count);
+    ret_config->cmd = string_array(a, json_get(c, "Cmd"), &ret_config->cmd_count);
+    ret_config->env = string_array(a, json_get(c, "Env"), &ret_config->env_count);
+    return read_layers(s, a, manifest, config, ret, ret_config, detail);
+}
+
+static int config_of(struct image_store *s, struct arena *a, struct span ref, struct span digest,
+                     struct image_config *ret)
+{
+    struct image_manifest m;
+    if (!digest_ok(digest)) {
+        return E_CORRUPT;
+    }
+    int code = manifest_load(s, a, digest, &m, ret, NULL);
+    if (code < 0) {
+        return code;
+    }
+    for (size_t i = 0; i < m.layer_count; i++) {
+        if (!layer_exists(s, m.diff_ids[i])) {
+            return -ENOENT;
+        }
+    }
+    ret->reference = arena_dup(a, ref);
+    return 0;
+}
+
+int image_find(struct image_store *s, struct span ref, struct arena *a, struct image_config *ret)
+{
+    yyjson_val *refs;
+    if (digest_ok(ref)) {
+        return config_of(s, a, ref, ref, ret);
+    }
+    int code = refs_load(s, a, &refs);
+    if (code < 0) {
+        return code;
+    }
+    yyjson_val *digest = refs ? yyjson_obj_getn(refs, ref.p, ref.n) : NULL;
+    size_t at = span_find(ref, '@');
+    if (!digest && at < ref.n && digest_ok(span_from(ref, at + 1))) {
+        /* By digest: whatever reference brought it. */
+        return config_of(s, a, ref, span_from(ref, at + 1), ret);
+    }
+    return digest ? config_of(s, a, ref, json_str(digest), ret) : -ENOENT;
+}
+
+static int by_reference(const void *x, const void *y)
+{
+    const struct image_config *a = x, *b = y;
+    return span_cmp(a->reference, b->reference);
+}
+
+int image_list(struct image_store *s, struct arena *a, struct image_config **ret, size_t *ret_count)
+{
+    yyjson_val *refs;
+    int code = refs_load(s, a, &refs);
+    if (code < 0) {
+        return code;
+    }
+    *ret = ARENA_ARRAY(a, struct image_config, json_len(refs) + 1);
+    size_t n = 0;
+    JSON_EACH(it, refs)
+    {
+        if (config_of(s, a, json_str(it.key), json_str(it.val), &(*ret)[n]) == 0) {
+            n++;
+        }
+    }
+    qsort(*ret, n, sizeof **ret, by_reference);
+    *ret_count = n;
+    return 0;
+}
+
+/* ---- removal ---- */
+
+struct keep_set {
+    struct map names; /* hexadecimal names of blobs and layers that references need */
+};
+
+static void keep(struct keep_set *k, struct span digest)
+{
+    static char yes;
+    if (digest_ok(digest)) {
+        (void)map_put(&k->names, digest_hex(digest), &yes);
+    }
+}
+
+static void keep_manifest(const struct image_store *s, struct arena *a, struct keep_set *k,
+                          struct span digest)
+{
+    struct image_manifest m;
+    struct image_config c;
+    keep(k, digest);
+    if (!digest_ok(digest) || manifest_load(s, a, digest, &m, &c, NULL) < 0) {
+        return;
+    }
+    keep(k, m.config_digest);
+    for (size_t i = 0; i < m.layer_count; i++) {
+        keep(k, m.layer_digests[i]);
+        keep(k, m.diff_ids[i]);
+    }
+}
+
+/* True when an overlay mount of this machine stands on the layer. */
+static bool layer_in_use(struct span mountinfo, struct span hex)
+{
+    return memmem(mountinfo.p, mountinfo.n, hex.p, hex.n) != NULL;
+}
+
+static struct span read_mountinfo(struct arena *a)
+{
+    FILE *f cleanup_fclose = fopen("/proc/self/mountinfo", "re");
+    char *p = NULL;
+    size_t n = 0;
+    if (f && getdelim(&p, &n, '\0', f) > 0) {
+        struct span text = arena_dup(a, span_cstr(p));
+        free(p);
+        return text;
+    }
+    free(p);
+    return SPAN("");
+}
+
+static void sweep(const struct image_store *s, struct arena *a, const struct keep_set *k,
+                  const char *dir)
+{
+    struct span mounts = read_mountinfo(a);
+    DIR *d = opendir(image_path(s, a, "%s", dir));
+    struct dirent *e;
+    while (d && (e = readdir(d)) != NULL) {
+        struct span name = span_cstr(e->d_name);
+        if (name.n == DIGEST_HEX_BYTES && !map_get(&k->names, name) &&
+            !layer_in_use(mounts, name)) {
+            (void)remove_tree(image_path(s, a, "%s/%s", dir, e->d_name));
+        }
+    }
+    if (d) {
+        (void)closedir(d);
+    }
+}
+
+int image_remove(struct image_store *s, struct span ref, struct arena *a)
+{
+    int lock cleanup_close = refs_lock(s, a, LOCK_EX);
+    yyjson_val *old = NULL;
+    int code = lock < 0 ? -errno : refs_load(s, a, &old);
+    if (code < 0) {
+        return code;
+    }
+    if (!old || !yyjson_obj_getn(old, ref.p, ref.n)) {
+        return -ENOENT;
+    }
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *left = yyjson_mut_obj(doc);
+    struct keep_set k = {MAP_INIT};
+    JSON_EACH(it, old)
+    {
+        if (!span_eq(json_str(it.key), ref)) {
+            json_put_span(doc, left, json_str(it.key), json_new_str(doc, json_str(it.val)));
+            keep_manifest(s, a, &k, json_str(it.val));
+        }
+    }
+    code = refs_save(s, a, doc, left);
+    if (code == 0) {
+        sweep(s, a, &k, "layers");
+        sweep(s, a, &k, "blobs/sha256");
+    }
+    map_done(&k.names);
+    return code;
+}
+
+/* ---- publishing ---- */
+
+int image_publish(struct image_store *s, struct arena *a, struct span manifest_digest,
+                  const struct span *refs, size_t ref_count, struct span *detail)
+{
+    struct image_manifest m;
+    struct image_config c;
+    struct image_tmp tmp;
+    int code = manifest_load(s, a, manifest_digest, &m, &c, detail);
+    if (code < 0) {
+        return code;
+    }
+    code = image_tmp_new(s, a, &tmp);
+    if (code < 0) {
+        return fail(a, detail, code, "cannot make a work directory: %s", code_text(code));
+    }
+    bool any = false;
+    for (size_t i = 0; i < m.layer_count && code == 0; i++) {
+        if (!layer_exists(s, m.diff_ids[i])) {
+            const char *into = arena_printf(a, "%s/%zu", tmp.path, i).p;
+            code =
+                layer_unpack(a, blob_path(s, a, m.layer_digests[i]), into, m.diff_ids[i], detail);
+            any = true;
+        }
+    }
+    if (code == 0 && any && (code = sync_tree(tmp.path)) < 0) {
+        (void)fail(a, detail, code, "cannot sync the layers: %s", code_text(code));
+    }
+    for (size_t i = 0; i < m.layer_count && code == 0; i++) {
+        const char *from = arena_printf(a, "%s/%zu", tmp.path, i).p;
+        if (access(from, F_OK) == 0 && rename(from, layer_path(s, a, m.diff_ids[i])) != 0 &&
+            errno != EEXIST && errno != ENOTEMPTY) { /* another process was first: as good */
+            code = fail(a, detail, -errno, "cannot publish layer %zu: %s", i, strerror(errno));
+        }
+    }
+    image_tmp_done(&tmp);
+    if (code == 0 && (code = refs_set(s, a, refs, ref_count, manifest_digest)) < 0) {
+        (void)fail(a, detail, code, "cannot write the references: %s", code_text(code));
+    }
+    return code;
+}
