@@ -1,0 +1,206 @@
+/* schema/patch: the three patch forms, mostly by the cases of data/patch.json, and their limits. */
+#include "kit/kit.h"
+
+#include "base/limits.h"
+#include "base/strbuf.h"
+#include "codec/json.h"
+#include "schema/patch.h"
+
+static yyjson_val *parse(struct arena *a, struct span text)
+{
+    yyjson_doc *doc = NULL;
+    struct err err = {0};
+    if (json_parse(a, text, &doc, &err) < 0) {
+        kit_fail(__FILE__, __LINE__, "%.*s", SPAN_ARG(err.message));
+    }
+    return yyjson_doc_get_root(doc);
+}
+
+static struct span read_all(struct arena *a, const char *path)
+{
+    FILE *f cleanup_fclose = fopen(path, "re");
+    struct strbuf b cleanup_strbuf = STRBUF_INIT;
+    CHECK(f);
+    for (size_t n = 1; n > 0;) {
+        n = fread(strbuf_room(&b, 4096), 1, 4096, f);
+        strbuf_added(&b, n);
+    }
+    return arena_dup(a, strbuf_span(&b));
+}
+
+static yyjson_mut_val *apply(struct arena *a, yyjson_mut_doc *doc, const yyjson_val *c,
+                             struct err *err)
+{
+    yyjson_val *original = json_get(c, "original"), *patch = json_get(c, "patch");
+    struct span form = json_get_str(c, "form");
+    if (span_eq(form, SPAN("json"))) {
+        return patch_json(a, doc, original, patch, err);
+    }
+    if (span_eq(form, SPAN("merge"))) {
+        return patch_merge(a, doc, original, patch, err);
+    }
+    const struct schema_kind *kind = schema_kind_find(arena_cstr(a, json_get_str(c, "group")),
+                                                      arena_cstr(a, json_get_str(c, "kind")));
+    CHECK(kind);
+    return patch_strategic(a, doc, kind->type, original, patch, err);
+}
+
+static void check_case(const yyjson_val *c)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct err err = {0};
+    yyjson_val *want = json_get(c, "want");
+    struct span before = json_write(a, json_get(c, "original")),
+                message = json_get_str(c, "message");
+    kit_note("%.*s", SPAN_ARG(json_get_str(c, "name")));
+    yyjson_mut_val *got = apply(a, json_mut_new(a), c, &err);
+    struct span after = json_write(a, json_get(c, "original"));
+    CHECK(span_eq(before, after));
+    if (!want) {
+        CHECK(!got);
+        CHECK_SPAN(json_get_str(c, "code"), err_reason_text(err.reason));
+        CHECK(message.n == 0 || span_eq(message, err.message));
+        return;
+    }
+    if (!got) {
+        kit_fail(__FILE__, __LINE__, "%.*s", SPAN_ARG(err.message));
+    }
+    struct span text = json_write_mut(a, got);
+    if (!json_equal(parse(a, text), want)) {
+        kit_fail(__FILE__, __LINE__, "got %.*s", SPAN_ARG(text));
+    }
+}
+
+TEST(patches_give_what_kubernetes_gives)
+{
+    struct arena *a cleanup_arena = arena_new();
+    size_t n = 0;
+    JSON_EACH(it, parse(a, read_all(a, "test/unit/data/patch.json")))
+    {
+        check_case(it.val);
+        n++;
+    }
+    CHECK(n > 50);
+}
+
+/* A type of our own: what the engine needs from a row, and nothing of the built-in kinds. */
+static const struct schema_field item_fields[] = {
+    {.name = "id", .shape = SCHEMA_INT32},
+    {.name = "v", .shape = SCHEMA_STRING},
+};
+static const uint16_t item_sorted[] = {0, 1};
+static const struct schema_type item_type = {.name = "Item",
+                                             .group = "x",
+                                             .version = "v1",
+                                             .fields = item_fields,
+                                             .field_count = 2,
+                                             .sorted = item_sorted};
+static const struct schema_field thing_fields[] = {
+    {.name = "items",
+     .shape = SCHEMA_LIST,
+     .elem_shape = SCHEMA_OBJECT,
+     .type = &item_type,
+     .flags = SCHEMA_MERGE,
+     .merge_key = "id"},
+    {.name = "plain", .shape = SCHEMA_LIST, .elem_shape = SCHEMA_STRING},
+    {.name = "set", .shape = SCHEMA_LIST, .elem_shape = SCHEMA_STRING, .flags = SCHEMA_MERGE},
+    {.name = "things", .shape = SCHEMA_MAP, .elem_shape = SCHEMA_OBJECT, .type = &item_type},
+};
+static const uint16_t thing_sorted[] = {0, 1, 2, 3};
+static const struct schema_type thing_type = {.name = "Thing",
+                                              .group = "x",
+                                              .version = "v1",
+                                              .fields = thing_fields,
+                                              .field_count = 4,
+                                              .sorted = thing_sorted};
+
+static struct span strategic(struct arena *a, const char *original, const char *patch)
+{
+    struct err err = {0};
+    yyjson_mut_val *v =
+        patch_strategic(a, json_mut_new(a), &thing_type, parse(a, span_cstr(original)),
+                        parse(a, span_cstr(patch)), &err);
+    return v ? json_write_mut(a, v) : err.message;
+}
+
+TEST(strategic_merge_follows_rows_of_any_type)
+{
+    struct arena *a cleanup_arena = arena_new();
+    CHECK_SPAN(strategic(a, "{\"items\":[{\"id\":1,\"v\":\"a\"},{\"id\":2}]}",
+                         "{\"items\":[{\"id\":1,\"v\":\"b\"}]}"),
+               "{\"items\":[{\"id\":1,\"v\":\"b\"},{\"id\":2}]}");
+    CHECK_SPAN(
+        strategic(a, "{\"plain\":[\"a\"],\"set\":[\"a\"]}", "{\"plain\":[\"b\"],\"set\":[\"b\"]}"),
+        "{\"plain\":[\"b\"],\"set\":[\"b\",\"a\"]}");
+    CHECK_SPAN(strategic(a, "{\"things\":{\"x\":{\"id\":1,\"v\":\"a\"}}}",
+                         "{\"things\":{\"x\":{\"v\":null},\"y\":{\"id\":2}}}"),
+               "{\"things\":{\"x\":{\"id\":1},\"y\":{\"id\":2}}}");
+}
+
+TEST(json_patch_operations_are_limited)
+{
+    for (int over = 0; over < 2; over++) {
+        struct arena *a cleanup_arena = arena_new();
+        struct strbuf b cleanup_strbuf = STRBUF_INIT;
+        struct err err = {0};
+        for (int i = 0; i < LIMIT_JSON_PATCH_OPS + over; i++) {
+            strbuf_puts(&b, i ? ",{\"op\":\"add\",\"path\":\"/a\",\"value\":1}"
+                              : "[{\"op\":\"add\",\"path\":\"/a\",\"value\":1}");
+        }
+        strbuf_putc(&b, ']');
+        yyjson_mut_val *v =
+            patch_json(a, json_mut_new(a), parse(a, SPAN("{}")), parse(a, strbuf_span(&b)), &err);
+        CHECK_EQ(v != NULL, !over);
+        CHECK(!over || err.reason == ERR_TOO_LARGE);
+    }
+}
+
+TEST(copies_of_copies_are_stopped)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct strbuf b cleanup_strbuf = STRBUF_INIT;
+    struct err err = {0};
+    for (int i = 0; i < 64; i++) {
+        strbuf_printf(&b, "%s{\"op\":\"copy\",\"from\":\"/a\",\"path\":\"/a/k%d\"}", i ? "," : "[",
+                      i);
+    }
+    strbuf_putc(&b, ']');
+    CHECK(!patch_json(a, json_mut_new(a), parse(a, SPAN("{\"a\":{\"x\":1}}")),
+                      parse(a, strbuf_span(&b)), &err));
+    CHECK_EQ(err.reason, ERR_INVALID);
+}
+
+TEST(a_patch_cannot_nest_deeper_than_the_limit)
+{
+    for (int over = 0; over < 2; over++) {
+        struct arena *a cleanup_arena = arena_new();
+        struct strbuf b cleanup_strbuf = STRBUF_INIT;
+        struct err err = {0};
+        strbuf_puts(&b, "[{\"op\":\"add\",\"path\":\"/a\",\"value\":{}}");
+        for (int i = 2; i < LIMIT_JSON_DEPTH + over; i++) {
+            strbuf_puts(&b, ",{\"op\":\"add\",\"path\":\"");
+            for (int k = 0; k < i; k++) {
+                strbuf_puts(&b, "/a");
+            }
+            strbuf_puts(&b, "\",\"value\":{}}");
+        }
+        strbuf_putc(&b, ']');
+        CHECK_EQ(patch_json(a, json_mut_new(a), parse(a, SPAN("{}")), parse(a, strbuf_span(&b)),
+                            &err) != NULL,
+                 !over);
+    }
+}
+
+TEST(a_quadratic_list_merge_runs_out_of_steps)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct strbuf b cleanup_strbuf = STRBUF_INIT;
+    struct err err = {0};
+    for (int i = 0; i < 20000; i++) {
+        strbuf_printf(&b, "%s{\"id\":%d}", i ? "," : "{\"items\":[", i);
+    }
+    strbuf_puts(&b, "]}");
+    yyjson_val *big = parse(a, strbuf_span(&b));
+    CHECK(!patch_strategic(a, json_mut_new(a), &thing_type, big, big, &err));
+    CHECK_EQ(err.reason, ERR_TOO_LARGE);
+}
