@@ -17,6 +17,21 @@ enum {
     LIMIT_CONNECTIONS = 4096,
     /* A client that has not sent its head or body by then is dropped. */
     LIMIT_HTTP_READ_MS = 30 * 1000,
+    /* A TLS handshake is two round trips. */
+    LIMIT_TLS_HANDSHAKE_MS = 15 * 1000,
+    /* Idle keep-alive connections; Go's clients give theirs up after 90 s, so they close first. */
+    LIMIT_HTTP_IDLE_MS = 120 * 1000,
+    /* A client that does not take a whole reply by then is dropped. */
+    LIMIT_HTTP_WRITE_MS = 120 * 1000,
+    /* After an error reply, unread input is thrown away for so long, so that the reply arrives before
+     * the reset. */
+    LIMIT_HTTP_LINGER_MS = 2 * 1000,
+    /* kubectl sends about 8. */
+    LIMIT_HTTP_HEADERS = 100,
+    /* Pipelined bytes kept while a request is being answered; beyond, reading stops. */
+    LIMIT_HTTP_PIPELINE_BYTES = 64 * 1024,
+    /* Whole replies above this are compressed for clients that accept gzip (as kube-apiserver does). */
+    LIMIT_HTTP_GZIP_MIN_BYTES = 128 * 1024,
     /* A watch ends by itself in 30 to 60 minutes unless the client asks for another time. */
     LIMIT_WATCH_DEFAULT_S = 30 * 60,
     LIMIT_WATCH_MAX_S = 24 * 60 * 60,

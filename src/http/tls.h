@@ -11,23 +11,29 @@
 
 struct tls_server;
 
-/* PEM inputs. client_ca_pem verifies client certificates, which are asked for but optional. TLS 1.2
- * and later, ALPN "http/1.1". Returns 0, or -EINVAL with a sentence in *ret_detail. */
+/* PEM inputs. client_ca_pem (empty: none are asked for) verifies client certificates, which are
+ * optional; one that does not verify counts as none, so that the layer above can answer in words.
+ * TLS 1.2 and later, ALPN "http/1.1". Streams keep what they need: the server may be freed before
+ * them. Returns 0, or -EINVAL with a sentence in *ret_detail. */
 int tls_server_new(struct span cert_chain_pem, struct span key_pem, struct span client_ca_pem,
                    struct arena *a, struct tls_server **ret, struct span *ret_detail);
 void tls_server_free(struct tls_server *s);
 
 /* Wraps an accepted stream, which the new one then owns. on_ready(data, 0, stream) once the
- * handshake is done, or on_ready(data, -code, NULL) after the inner stream was closed. */
-void tls_accept(struct tls_server *s, struct env_stream *inner, env_connect_fn *on_ready,
-                void *data);
+ * handshake is done, or on_ready(data, -code, NULL) after both streams were closed; never inside
+ * this call. The stream returned is the one on_ready will bring: until then it may only be closed,
+ * and no on_ready follows that. */
+struct env_stream *tls_accept(struct tls_server *s, struct env_stream *inner,
+                              env_connect_fn *on_ready, void *data);
 /* Client side; ca_pem verifies the server, cert/key (may be empty) authenticate us. */
 struct tls_client;
 int tls_client_new(struct span ca_pem, struct span cert_pem, struct span key_pem, struct arena *a,
                    struct tls_client **ret, struct span *ret_detail);
 void tls_client_free(struct tls_client *c);
-void tls_connect(struct tls_client *c, struct env_stream *inner, const char *server_name,
-                 env_connect_fn *on_ready, void *data);
+/* server_name: a DNS name or an IP address that the server's certificate must hold. As tls_accept.
+ */
+struct env_stream *tls_connect(struct tls_client *c, struct env_stream *inner,
+                               const char *server_name, env_connect_fn *on_ready, void *data);
 /* Subject of the verified peer certificate of a TLS stream; empty when there is none. */
 struct span tls_peer_name(const struct env_stream *s);
 struct span tls_peer_orgs(const struct env_stream *s); /* joined by '\n' */
