@@ -1,0 +1,213 @@
+/* The cache: live objects by key and in order, windows of past events, fed by the store's commits.
+ */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "watch/watch_priv.h"
+
+struct resource *hub_resource(struct watch_hub *hub, struct span name)
+{
+    struct resource *r = map_get(&hub->resources, name);
+    if (!r) {
+        r = mem_new(sizeof *r + name.n);
+        r->name_n = name.n;
+        memcpy(r->name, name.p, name.n);
+        r->window.floor = hub->start_floor;
+        (void)map_put(&hub->resources, span_of(r->name, name.n), r);
+    }
+    return r;
+}
+
+/* ---- events ---- */
+
+static void recent_push(struct watch_hub *hub, struct resource *r)
+{
+    if (hub->recent_n == hub->recent_cap) {
+        size_t cap = hub->recent_cap ? hub->recent_cap * 2 : 64;
+        struct resource **ring = mem_new_array(cap, sizeof *ring);
+        for (size_t i = 0; i < hub->recent_n; i++) {
+            ring[i] = hub->recent[(hub->recent_head + i) & (hub->recent_cap - 1)];
+        }
+        free(hub->recent);
+        hub->recent = ring;
+        hub->recent_cap = cap;
+        hub->recent_head = 0;
+    }
+    hub->recent[(hub->recent_head + hub->recent_n++) & (hub->recent_cap - 1)] = r;
+}
+
+/* Forgets what the store has compacted, and what is over the limit. */
+static void trim(struct watch_hub *hub)
+{
+    int64_t compact_rev = store_compact_rev(hub->store);
+    while (hub->recent_n) {
+        struct window *w = &hub->recent[hub->recent_head]->window;
+        if (window_at(w, w->first)->rev > compact_rev && hub->recent_n <= LIMIT_WINDOW_EVENTS) {
+            break;
+        }
+        window_drop_oldest(w);
+        hub->recent_head = (hub->recent_head + 1) & (hub->recent_cap - 1);
+        hub->recent_n--;
+    }
+}
+
+static void update_cache(struct watch_hub *hub, struct resource *r, const struct store_event *e)
+{
+    struct span key = object_store_key(e->object);
+    struct order_node *node = map_get(&hub->nodes, key);
+    if (e->is_delete) {
+        if (node) { /* absent only for a tombstone whose past is compacted */
+            (void)map_remove(&hub->nodes, key);
+            order_remove(&r->order, node);
+        }
+        return;
+    }
+    if (node) {
+        struct object *old = node->object;
+        node->object = object_ref(e->object);
+        (void)map_put(&hub->nodes, key, node); /* the key's bytes are the new version's now */
+        object_unref(old);
+    } else {
+        node = order_insert(&r->order, e->object);
+        (void)map_put(&hub->nodes, object_store_key(node->object), node);
+    }
+    verify(hub->nodes.n >= r->order.n);
+}
+
+static void on_event(void *data, const struct store_event *e)
+{
+    struct watch_hub *hub = data;
+    struct span key = object_store_key(e->object);
+    struct span resource, ns, name;
+    bool is_key = object_key_split(key, &resource, &ns, &name);
+    int64_t rev = object_rev(e->object);
+    assert(is_key && (hub->is_loading || rev > hub->rev));
+    struct resource *r = hub_resource(hub, resource);
+    update_cache(hub, r, e);
+    if (rev <= hub->start_floor) {
+        return; /* loaded, and the events beside it are incomplete */
+    }
+    window_push(&r->window, e);
+    recent_push(hub, r);
+    if (!hub->is_loading) {
+        hub->rev = rev;
+        watchers_wake(hub, r, key);
+    }
+    trim(hub);
+}
+
+/* ---- life ---- */
+
+struct watch_hub *watch_hub_new(struct env *env, struct store *store)
+{
+    assert(env && store);
+    struct watch_hub *hub = MEM_NEW(struct watch_hub);
+    hub->env = env;
+    hub->store = store;
+    hub->rev = store_durable_rev(store);
+    hub->start_floor = store_compact_rev(store);
+    list_init(&hub->woken);
+    hub->is_loading = true;
+    store_load(store, on_event, hub);
+    hub->is_loading = false;
+    store_subscribe(store, on_event, hub);
+    return hub;
+}
+
+void watch_hub_free(struct watch_hub *hub)
+{
+    if (!hub) {
+        return;
+    }
+    assert(hub->watchers == 0 && list_is_empty(&hub->woken));
+    env_post_cancel(hub->env, &hub->tell);
+    store_subscribe(hub->store, NULL, NULL);
+    map_done(&hub->nodes);
+    size_t it = 0;
+    struct resource *r;
+    while ((r = map_next(&hub->resources, &it, NULL)) != NULL) {
+        assert(r->buckets.n == 0);
+        order_done(&r->order);
+        window_done(&r->window);
+        map_done(&r->buckets);
+        free(r);
+    }
+    map_done(&hub->resources);
+    free(hub->recent);
+    free(hub);
+}
+
+/* ---- reading ---- */
+
+int64_t watch_hub_rev(const struct watch_hub *hub)
+{
+    return hub->rev;
+}
+
+struct object *watch_hub_get(struct watch_hub *hub, struct span key)
+{
+    const struct order_node *node = map_get(&hub->nodes, key);
+    return node ? node->object : NULL;
+}
+
+size_t watch_hub_count(struct watch_hub *hub, struct span resource)
+{
+    const struct resource *r = map_get(&hub->resources, resource);
+    return r ? r->order.n : 0;
+}
+
+static bool is_match(const struct watch_filter *f, struct object *o)
+{
+    return !f->match || f->match(f->data, o);
+}
+
+/* One name in a known place, when the place is known: a namespace is given or the resource has
+ * none. */
+static bool is_single(const struct resource *r, const struct watch_filter *f)
+{
+    return f->name.n &&
+           (f->ns.n || !r->order.head[0] || object_namespace(r->order.head[0]->object).n == 0);
+}
+
+size_t watch_hub_list(struct watch_hub *hub, const struct watch_filter *f, struct span after,
+                      bool (*fn)(void *data, struct object *o), void *data)
+{
+    const struct resource *r = map_get(&hub->resources, f->resource);
+    if (!r) {
+        return 0;
+    }
+    cleanup_strbuf struct strbuf prefix = STRBUF_INIT;
+    strbuf_put(&prefix, f->resource);
+    strbuf_putc(&prefix, '/');
+    if (is_single(r, f)) {
+        strbuf_printf(&prefix, "%.*s/%.*s", SPAN_ARG(f->ns), SPAN_ARG(f->name));
+        struct object *o = watch_hub_get(hub, strbuf_span(&prefix));
+        if (!o || span_cmp(strbuf_span(&prefix), after) <= 0 || !is_match(f, o)) {
+            return 0;
+        }
+        (void)fn(data, o);
+        return 1;
+    }
+    if (f->ns.n) {
+        strbuf_printf(&prefix, "%.*s/", SPAN_ARG(f->ns));
+    }
+    size_t visited = 0;
+    struct span start = strbuf_span(&prefix);
+    const struct order_node *node = span_cmp(after, start) < 0
+                                        ? order_seek(&r->order, start, true)
+                                        : order_seek(&r->order, after, false);
+    for (; node && span_starts(object_store_key(node->object), start); node = node->next[0]) {
+        struct object *o = node->object;
+        if ((f->name.n && !span_eq(object_name(o), f->name)) || !is_match(f, o)) {
+            continue;
+        }
+        visited++;
+        if (!fn(data, o)) {
+            break;
+        }
+    }
+    return visited;
+}

@@ -1,0 +1,85 @@
+/* A skip list. A node's height comes from its key's (seeded) hash: no state, and nobody can choose
+ * it. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "watch/watch_priv.h"
+
+static unsigned height_of(struct span key)
+{
+    uint64_t hash = map_hash(key) * 0x9e3779b97f4a7c15u | (uint64_t)1 << 63;
+    unsigned height = 1 + (unsigned)__builtin_ctzll(hash) / 2;
+    return height < ORDER_LEVELS ? height : ORDER_LEVELS;
+}
+
+static struct span key_of(const struct order_node *node)
+{
+    return object_store_key(node->object);
+}
+
+/* For each level the slot that points to the first node with a key >= key. */
+static void find_slots(struct order *o, struct span key, struct order_node **slots[ORDER_LEVELS])
+{
+    struct order_node **level = o->head; /* the array of next pointers that we stand on */
+    for (unsigned i = ORDER_LEVELS; i-- > 0;) {
+        while (level[i] && span_cmp(key_of(level[i]), key) < 0) {
+            level = level[i]->next;
+        }
+        slots[i] = &level[i];
+    }
+}
+
+struct order_node *order_insert(struct order *o, struct object *object)
+{
+    struct order_node **slots[ORDER_LEVELS];
+    struct span key = object_store_key(object);
+    find_slots(o, key, slots);
+    assert(!*slots[0] || !span_eq(key_of(*slots[0]), key));
+    unsigned levels = height_of(key);
+    struct order_node *node = mem_new(sizeof *node + levels * sizeof(struct order_node *));
+    node->object = object_ref(object);
+    node->levels = levels;
+    for (unsigned i = 0; i < levels; i++) {
+        node->next[i] = *slots[i];
+        *slots[i] = node;
+    }
+    o->n++;
+    return node;
+}
+
+void order_remove(struct order *o, struct order_node *node)
+{
+    struct order_node **slots[ORDER_LEVELS];
+    find_slots(o, key_of(node), slots);
+    assert(*slots[0] == node && o->n > 0);
+    for (unsigned i = 0; i < node->levels; i++) {
+        *slots[i] = node->next[i];
+    }
+    o->n--;
+    object_unref(node->object);
+    free(node);
+}
+
+struct order_node *order_seek(const struct order *o, struct span key, bool or_equal)
+{
+    struct order_node *const *level = o->head;
+    for (unsigned i = ORDER_LEVELS; i-- > 0;) {
+        while (level[i] && span_cmp(key_of(level[i]), key) < (or_equal ? 0 : 1)) {
+            level = level[i]->next;
+        }
+    }
+    return level[0];
+}
+
+void order_done(struct order *o)
+{
+    struct order_node *node = o->head[0];
+    while (node) {
+        struct order_node *next = node->next[0];
+        object_unref(node->object);
+        free(node);
+        node = next;
+    }
+    *o = (struct order){0};
+}

@@ -1,0 +1,230 @@
+/* Watchers. One is in one of three states:
+ *
+ *     READING  the owner takes events from pos on        -- watcher_next finds none -->  ASLEEP
+ *     ASLEEP   in its bucket; everything so far is seen  -- an event concerns it --->    WOKEN
+ *     WOKEN    to be told in this turn; pos is that event  -- told, or watcher_next -->  READING
+ *
+ * A sleeper's pos is not kept: on waking it starts at the event that woke it, whatever went by
+ * meanwhile. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "watch/watch_priv.h"
+
+enum watcher_state { READING, ASLEEP, WOKEN };
+
+struct watcher {
+    struct watch_hub *hub;
+    struct resource *resource;
+    struct bucket *bucket;
+    struct watch_filter filter; /* ns and name point into bucket->key */
+    int64_t from;               /* not told: events up to it */
+    int64_t seen;               /* everything up to it is told or skipped */
+    uint64_t pos;               /* sequence number of the next event to look at */
+    enum watcher_state state;
+    bool is_lost;     /* the window moved past pos */
+    struct list link; /* ASLEEP: bucket->sleepers; WOKEN: hub->woken */
+    void (*on_more)(void *data);
+    void *data;
+};
+
+/* ---- buckets ---- */
+
+static struct bucket *bucket_join(struct resource *r, struct span ns, struct span name)
+{
+    size_t n = ns.n + 1 + name.n;
+    struct bucket *b = mem_new(sizeof *b + n);
+    memcpy(b->key, ns.p ? ns.p : "", ns.n);
+    b->key[ns.n] = '/';
+    memcpy(b->key + ns.n + 1, name.p ? name.p : "", name.n);
+    b->key_n = n;
+    list_init(&b->sleepers);
+    struct bucket *known = map_get(&r->buckets, span_of(b->key, n));
+    if (known) {
+        free(b);
+        b = known;
+    } else {
+        (void)map_put(&r->buckets, span_of(b->key, n), b);
+    }
+    b->watchers++;
+    return b;
+}
+
+static void bucket_leave(struct resource *r, struct bucket *b)
+{
+    assert(b->watchers > 0);
+    if (--b->watchers == 0) {
+        assert(list_is_empty(&b->sleepers));
+        (void)map_remove(&r->buckets, span_of(b->key, b->key_n));
+        free(b);
+    }
+}
+
+/* ---- what an event is for a watcher ---- */
+
+static bool in_place(const struct watcher *w, struct object *o)
+{
+    return (!w->filter.ns.n || span_eq(w->filter.ns, object_namespace(o))) &&
+           (!w->filter.name.n || span_eq(w->filter.name, object_name(o)));
+}
+
+/* False: nothing. The place (namespace, name) is known to fit. */
+static bool classify(const struct watcher *w, const struct past_event *e, enum watch_type *ret)
+{
+    if (e->rev <= w->from) {
+        return false;
+    }
+    bool (*match)(void *, struct object *) = w->filter.match;
+    void *data = w->filter.data;
+    bool before = e->previous && (!match || match(data, e->previous));
+    if (e->is_delete) {
+        *ret = WATCH_DELETED;
+        return e->previous ? before : !match || match(data, e->object);
+    }
+    bool now = !match || match(data, e->object);
+    *ret = !now ? WATCH_DELETED : before ? WATCH_MODIFIED : WATCH_ADDED;
+    return now || before;
+}
+
+/* ---- waking ---- */
+
+static void wake_bucket(struct watch_hub *hub, struct resource *r, struct span key)
+{
+    struct bucket *b = map_get(&r->buckets, key);
+    if (!b) {
+        return;
+    }
+    const struct past_event *e = window_at(&r->window, r->window.end - 1);
+    LIST_EACH(link, &b->sleepers)
+    {
+        struct watcher *w = CONTAINER_OF(link, struct watcher, link);
+        enum watch_type type;
+        assert(w->state == ASLEEP);
+        if (classify(w, e, &type)) {
+            list_remove(link);
+            list_push_back(&hub->woken, link);
+            w->state = WOKEN;
+            w->pos = r->window.end - 1;
+            w->seen = e->rev - 1;
+        }
+    }
+}
+
+/* The four buckets that a key falls into are all parts of its text: "/", "NS/", "/NAME", "NS/NAME".
+ */
+void watchers_wake(struct watch_hub *hub, struct resource *r, struct span key)
+{
+    if (r->buckets.n == 0) {
+        return;
+    }
+    struct span place = span_from(key, r->name_n + 1);
+    size_t slash = span_rfind(place, '/');
+    assert(slash < place.n);
+    wake_bucket(hub, r, SPAN("/"));
+    wake_bucket(hub, r, place);
+    if (slash > 0) {
+        wake_bucket(hub, r, span_first(place, slash + 1));
+        wake_bucket(hub, r, span_from(place, slash));
+    }
+    if (!list_is_empty(&hub->woken)) {
+        env_post(hub->env, &hub->tell, watchers_tell);
+    }
+}
+
+void watchers_tell(struct env_task *task)
+{
+    struct watch_hub *hub = CONTAINER_OF(task, struct watch_hub, tell);
+    struct list *link;
+    while ((link = list_pop_front(&hub->woken)) != NULL) {
+        struct watcher *w = CONTAINER_OF(link, struct watcher, link);
+        assert(w->state == WOKEN);
+        w->state = READING;
+        w->on_more(w->data); /* w may be gone now */
+    }
+}
+
+/* ---- the owner's side ---- */
+
+struct watcher *watcher_new(struct watch_hub *hub, const struct watch_filter *filter, int64_t from,
+                            void (*on_more)(void *), void *data)
+{
+    assert(filter->resource.n && on_more && from >= 0);
+    struct resource *r = hub_resource(hub, filter->resource);
+    if (from < r->window.floor) {
+        return NULL;
+    }
+    struct watcher *w = MEM_NEW(struct watcher);
+    w->hub = hub;
+    w->resource = r;
+    w->bucket = bucket_join(r, filter->ns, filter->name);
+    w->filter = *filter;
+    w->filter.resource = span_of(r->name, r->name_n);
+    w->filter.ns = span_of(w->bucket->key, filter->ns.n);
+    w->filter.name = span_of(w->bucket->key + filter->ns.n + 1, filter->name.n);
+    w->from = w->seen = from;
+    w->pos = window_seek(&r->window, from);
+    w->on_more = on_more;
+    w->data = data;
+    list_init(&w->link);
+    hub->watchers++;
+    return w;
+}
+
+static void fill(const struct past_event *e, enum watch_type type, struct watch_event *ret)
+{
+    *ret = (struct watch_event){
+        .type = type, .object = e->object, .previous = e->previous, .rev = e->rev};
+}
+
+int watcher_next(struct watcher *w, struct watch_event *ret)
+{
+    struct window *window = &w->resource->window;
+    if (w->state == ASLEEP) {
+        return 0;
+    }
+    if (w->state == WOKEN) { /* before it was told: it need not be any more */
+        list_remove(&w->link);
+        w->state = READING;
+    }
+    if (w->is_lost || (w->pos < window->first && w->seen < window->floor)) {
+        w->is_lost = true;
+        return E_LIMIT;
+    }
+    if (w->pos < window->first) {
+        w->pos = window->first;
+    }
+    while (w->pos < window->end) {
+        struct past_event *e = window_at(window, w->pos++);
+        enum watch_type type;
+        w->seen = e->rev > w->seen ? e->rev : w->seen;
+        if (in_place(w, e->object) && classify(w, e, &type)) {
+            fill(e, type, ret);
+            if (type == WATCH_DELETED && !e->is_delete) {
+                ret->object = past_event_gone(e);
+            }
+            return 1;
+        }
+    }
+    w->state = ASLEEP;
+    list_push_back(&w->bucket->sleepers, &w->link);
+    return 0;
+}
+
+int64_t watcher_rev(const struct watcher *w)
+{
+    int64_t rev = w->state == ASLEEP ? w->hub->rev : w->seen;
+    return rev > w->from ? rev : w->from;
+}
+
+void watcher_free(struct watcher *w)
+{
+    if (w) {
+        list_remove(&w->link);
+        bucket_leave(w->resource, w->bucket);
+        assert(w->hub->watchers > 0);
+        w->hub->watchers--;
+        free(w);
+    }
+}
