@@ -1,4 +1,5 @@
-/* schema/kind_plain.c: hooks of kinds that need no behaviour beyond their rows, and what all kinds share. */
+/* schema/kind_plain.c: hooks of kinds that need no behaviour beyond their rows, and what all kinds
+ * share. */
 #include "schema/kind.h"
 
 bool kind_field_metadata(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)

@@ -11,7 +11,7 @@
 #include "codec/json.h"
 #include "schema/patch_priv.h"
 
-#define ORDER_PREFIX  "$setElementOrder/"
+#define ORDER_PREFIX "$setElementOrder/"
 #define DELETE_PREFIX "$deleteFromPrimitiveList/"
 
 /* What the tables know about a value; all zero (an atomic value of unknown type) when they do not

@@ -1,0 +1,86 @@
+/* schema/engine.h: what the engine's files and the hooks share. Internal to schema/.
+ *
+ * Paths are chains on the stack that cost nothing until an error needs their text. */
+#ifndef SCHEMA_ENGINE_H
+#define SCHEMA_ENGINE_H
+
+#include "codec/json.h"
+#include "codec/names.h"
+#include "schema/schema.h"
+
+struct path {
+    const struct path *up; /* NULL: the root */
+    enum { PATH_FIELD, PATH_INDEX, PATH_KEY } what;
+    struct span name; /* of a field or map key */
+    size_t index;
+};
+
+/* Live until the end of the enclosing block. AT_FIELD takes a string literal or const char *. */
+#define AT_SPAN(parent, text)                                                                      \
+    (&(const struct path){.up = (parent), .what = PATH_FIELD, .name = (text)})
+#define AT_FIELD(parent, text) AT_SPAN(parent, span_cstr(text))
+#define AT_INDEX(parent, i) (&(const struct path){.up = (parent), .what = PATH_INDEX, .index = (i)})
+#define AT_KEY(parent, text)                                                                       \
+    (&(const struct path){.up = (parent), .what = PATH_KEY, .name = (text)})
+
+/* "spec.containers[0].resources.limits[memory]". */
+struct span path_text(struct arena *a, const struct path *p);
+
+/* Where causes go. At most CAUSES_MAX are kept: a body can hold a million mistakes. */
+struct check {
+    struct arena *a;
+    struct err *err;
+};
+
+enum { CAUSES_MAX = 100 };
+
+/* A value as error texts show it: strings quoted, the rest as JSON; absent is null. */
+struct span shown(struct arena *a, const yyjson_val *v);
+struct span shown_text(struct arena *a, struct span text);
+/* One cause each, worded as Kubernetes does. detail may be NULL where Kubernetes gives none. */
+void cause_required(struct check *c, const struct path *p, const char *detail);
+void cause_invalid(struct check *c, const struct path *p, struct span value, const char *detail);
+void cause_forbidden(struct check *c, const struct path *p, const char *detail);
+void cause_duplicate(struct check *c, const struct path *p, struct span value);
+void cause_not_found(struct check *c, const struct path *p, struct span value);
+/* values: '|' separated. */
+void cause_not_supported(struct check *c, const struct path *p, struct span value,
+                         const char *values);
+void cause_too_long(struct check *c, const struct path *p, size_t max_bytes);
+
+/* ---- checks by name (engine_format.c) ---- */
+
+/* The check called `format` on a string or number; unknown formats are a hole in the tables. */
+void format_check(struct check *c, const struct path *p, const char *format, const yyjson_val *v);
+/* What is wrong with a name by a format of names; nothing for other formats. */
+struct names_fault format_name_fault(const char *format, struct span s);
+/* Is there such a check? (For the walk over the tables.) */
+bool format_known(const char *format);
+void check_port_number(struct check *c, const struct path *p, int64_t port);
+/* A port as number or name. */
+void check_port(struct check *c, const struct path *p, const yyjson_val *v);
+void check_labels(struct check *c, const struct path *p, const yyjson_val *labels);
+void check_annotations(struct check *c, const struct path *p, const yyjson_val *annotations);
+/* A LabelSelector object. */
+void check_label_selector(struct check *c, const struct path *p, const yyjson_val *selector);
+void check_not_negative(struct check *c, const struct path *p, const yyjson_val *number);
+/* Values of a map of quantities. */
+void check_quantities(struct check *c, const struct path *p, const yyjson_val *map);
+
+/* ---- walks ---- */
+
+/* Rows of a type over an object: required, bounds, enumerations, formats, and immutability when old
+ * is given. */
+void check_rows(struct check *c, const struct path *p, const struct schema_type *type,
+                const yyjson_val *obj, const yyjson_val *old);
+/* metadata of an object of this kind; old NULL on create. */
+void check_metadata(struct check *c, const struct schema_kind *kind, const yyjson_val *meta,
+                    const yyjson_val *old);
+/* Static defaults and zero values of an object, by its type. */
+void default_rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj);
+/* Is it what Go's zero value would be: absent, null, "", 0, false, [] or {}? */
+bool is_zero(const yyjson_val *v);
+/* Equal, with absent, null and empty taken as the same at the top and inside. */
+bool semantic_equal(const yyjson_val *a, const yyjson_val *b);
+
+#endif

@@ -1,0 +1,483 @@
+/* schema/engine_decode.c: a client's JSON becomes our canonical tree.
+ *
+ * One walk over the value guided by the rows. Depth is bounded before (json_parse), so recursion is
+ * safe. The first wrong type ends the walk; unknown and repeated members are collected and reported
+ * at the end. */
+#include <math.h>
+
+#include "base/check.h"
+#include "base/map.h"
+#include "codec/quantity.h"
+#include "codec/time.h"
+#include "schema/engine.h"
+
+struct decoder {
+    struct arena *a;
+    yyjson_mut_doc *doc;
+    struct span complaints[32]; /* about unknown and repeated members */
+    size_t n;
+    bool keep_complaints;
+    bool failed;
+    struct err *err;
+};
+
+/* What is being decoded: the shape, and the struct and field it stands in, for error texts. */
+struct slot {
+    const struct schema_field *field;
+    const struct schema_type *owner; /* NULL: the root */
+    uint8_t shape;                   /* the field's, or its element's */
+};
+
+static yyjson_mut_val *decode(struct decoder *d, const struct slot *slot, const yyjson_val *v,
+                              const struct path *p);
+
+/* ---- errors ---- */
+
+/* Go's field path has no indexes and no map keys. */
+static struct span go_path(struct arena *a, const struct path *p)
+{
+    if (!p) {
+        return SPAN("");
+    }
+    struct span up = go_path(a, p->up);
+    if (p->what != PATH_FIELD) {
+        return up;
+    }
+    return up.n ? arena_printf(a, "%.*s.%.*s", SPAN_ARG(up), SPAN_ARG(p->name)) : p->name;
+}
+
+static const char *go_scalar(uint8_t shape)
+{
+    switch ((enum schema_shape)shape) {
+    case SCHEMA_INT32:
+        return "int32";
+    case SCHEMA_INT64:
+        return "int64";
+    case SCHEMA_BOOL:
+        return "bool";
+    case SCHEMA_DOUBLE:
+        return "float64";
+    case SCHEMA_BYTES:
+        return "[]uint8";
+    case SCHEMA_INT_OR_STRING:
+        return "intstr.IntOrString";
+    case SCHEMA_QUANTITY:
+        return "resource.Quantity";
+    default:
+        return "string";
+    }
+}
+
+static struct span go_type(struct arena *a, const struct slot *s)
+{
+    const struct schema_field *f = s->field;
+    if (s->shape == SCHEMA_OBJECT) {
+        return arena_printf(a, "v1.%s", f->type->name);
+    }
+    if (s->shape != SCHEMA_LIST && s->shape != SCHEMA_MAP) {
+        return span_cstr(go_scalar(s->shape));
+    }
+    const char *prefix = s->shape == SCHEMA_LIST ? "[]" : "map[string]";
+    if (f->elem_shape == SCHEMA_OBJECT) {
+        return arena_printf(a, "%sv1.%s", prefix, f->type->name);
+    }
+    return arena_printf(a, "%s%s", prefix, go_scalar(f->elem_shape));
+}
+
+static const char *json_kind(const yyjson_val *v)
+{
+    yyjson_val *x = (yyjson_val *)v;
+    return yyjson_is_str(x)    ? "string"
+           : yyjson_is_num(x)  ? "number"
+           : yyjson_is_bool(x) ? "bool"
+           : yyjson_is_arr(x)  ? "array"
+                               : "object";
+}
+
+static yyjson_mut_val *fail(struct decoder *d, const char *text)
+{
+    d->failed = true;
+    (void)err_set(d->a, d->err, ERR_BAD_REQUEST, "%s", text);
+    return NULL;
+}
+
+static yyjson_mut_val *wrong_type(struct decoder *d, const struct slot *s, const yyjson_val *v,
+                                  const struct path *p)
+{
+    bool number_into_int =
+        yyjson_is_num((yyjson_val *)v) && (s->shape == SCHEMA_INT32 || s->shape == SCHEMA_INT64);
+    struct span number = number_into_int ? json_write(d->a, v) : SPAN("");
+    struct span path = go_path(d->a, p), type = go_type(d->a, s);
+    return fail(
+        d, arena_printf(d->a,
+                        "json: cannot unmarshal %s%s%.*s into Go struct field %s.%.*s of type %.*s",
+                        json_kind(v), number.n ? " " : "", SPAN_ARG(number), s->owner->name,
+                        SPAN_ARG(path), SPAN_ARG(type))
+               .p);
+}
+
+static yyjson_mut_val *bad_value(struct decoder *d, const struct path *p, const char *what)
+{
+    struct span path = path_text(d->a, p);
+    return fail(d, arena_printf(d->a, "%s (at %.*s)", what, SPAN_ARG(path)).p);
+}
+
+static void complain(struct decoder *d, const char *what, const struct path *p)
+{
+    if (!d->keep_complaints || d->n == sizeof d->complaints / sizeof *d->complaints) {
+        return;
+    }
+    struct span path = path_text(d->a, p);
+    d->complaints[d->n++] = arena_printf(d->a, "%s field \"%.*s\"", what, SPAN_ARG(path));
+}
+
+/* ---- values ---- */
+
+static yyjson_mut_val *new_str(struct decoder *d, struct span s)
+{
+    return yyjson_mut_strncpy(d->doc, s.p ? s.p : "", s.n);
+}
+
+static yyjson_mut_val *decode_int(struct decoder *d, const struct slot *s, const yyjson_val *v,
+                                  const struct path *p)
+{
+    yyjson_val *x = (yyjson_val *)v;
+    if (!yyjson_is_int(x) || (yyjson_is_uint(x) && yyjson_get_uint(x) > INT64_MAX)) {
+        return wrong_type(d, s, v, p);
+    }
+    int64_t n = yyjson_get_sint(x);
+    if (s->shape != SCHEMA_INT64 && (n > INT32_MAX || n < INT32_MIN)) {
+        return wrong_type(d, s, v, p);
+    }
+    return yyjson_mut_sint(d->doc, n);
+}
+
+static yyjson_mut_val *decode_quantity(struct decoder *d, const struct slot *s, const yyjson_val *v,
+                                       const struct path *p)
+{
+    yyjson_val *x = (yyjson_val *)v;
+    struct span text = yyjson_is_num(x) ? json_write(d->a, v) : span_trim(json_str(v));
+    if (!yyjson_is_num(x) && !yyjson_is_str(x)) {
+        return wrong_type(d, s, v, p);
+    }
+    struct quantity q;
+    char buf[QUANTITY_TEXT_BYTES];
+    const char *fault = quantity_parse(text, &q);
+    if (fault) {
+        return bad_value(d, p, fault);
+    }
+    return new_str(d, quantity_format(&q, buf));
+}
+
+static yyjson_mut_val *decode_time(struct decoder *d, const struct slot *s, const yyjson_val *v,
+                                   const struct path *p)
+{
+    if (!yyjson_is_str((yyjson_val *)v)) {
+        return wrong_type(d, s, v, p);
+    }
+    struct span text = json_str(v);
+    int64_t us;
+    if (!time_parse_us(text, &us)) {
+        const char *layout = s->shape == SCHEMA_MICROTIME ? "2006-01-02T15:04:05.000000Z07:00"
+                                                          : "2006-01-02T15:04:05Z07:00";
+        struct span quoted = shown_text(d->a, text);
+        return bad_value(d, p,
+                         arena_printf(d->a,
+                                      "parsing time %.*s as \"%s\": cannot parse %.*s as a time",
+                                      SPAN_ARG(quoted), layout, SPAN_ARG(quoted))
+                             .p);
+    }
+    if (s->shape == SCHEMA_MICROTIME) {
+        return new_str(d, time_format_micro(d->a, us));
+    }
+    return new_str(d, time_format(d->a, us >= 0 ? us / 1000 : (us - 999) / 1000));
+}
+
+/* Index of the first byte that standard base64 cannot have there, or the length. White space is not
+ * allowed to stay: line ends are dropped into `clean` as Go does. */
+static size_t base64_fault(struct span s, char *clean, size_t *ret_n)
+{
+    size_t n = 0, padding = 0, last = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        char c = s.p[i];
+        if (c == '\n' || c == '\r') {
+            continue;
+        }
+        bool digit = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+                     c == '+' || c == '/';
+        bool pad = c == '=' && n % 4 >= 2;
+        if ((!digit && !pad) || (digit && padding)) {
+            return i;
+        }
+        padding += pad;
+        clean[n++] = c;
+        last = i;
+    }
+    *ret_n = n;
+    return n % 4 ? last + 1 < s.n ? last + 1 : s.n - 1 : s.n;
+}
+
+static yyjson_mut_val *decode_bytes(struct decoder *d, const struct slot *s, const yyjson_val *v,
+                                    const struct path *p)
+{
+    if (!yyjson_is_str((yyjson_val *)v)) {
+        return wrong_type(d, s, v, p);
+    }
+    struct span text = json_str(v);
+    char *clean = arena_alloc_raw(d->a, text.n + 1);
+    size_t n = 0;
+    size_t at = base64_fault(text, clean, &n);
+    if (at < text.n) {
+        return bad_value(d, p, arena_printf(d->a, "illegal base64 data at input byte %zu", at).p);
+    }
+    return yyjson_mut_strn(d->doc, clean, n);
+}
+
+static yyjson_mut_val *decode_scalar(struct decoder *d, const struct slot *s, const yyjson_val *v,
+                                     const struct path *p)
+{
+    yyjson_val *x = (yyjson_val *)v;
+    switch ((enum schema_shape)s->shape) {
+    case SCHEMA_INT32:
+    case SCHEMA_INT64:
+        return decode_int(d, s, v, p);
+    case SCHEMA_INT_OR_STRING:
+        return yyjson_is_str(x) ? new_str(d, json_str(v)) : decode_int(d, s, v, p);
+    case SCHEMA_BOOL:
+        return yyjson_is_bool(x) ? yyjson_mut_bool(d->doc, yyjson_get_bool(x))
+                                 : wrong_type(d, s, v, p);
+    case SCHEMA_DOUBLE:
+        return yyjson_is_num(x) ? json_mut_copy(d->doc, v) : wrong_type(d, s, v, p);
+    case SCHEMA_BYTES:
+        return decode_bytes(d, s, v, p);
+    case SCHEMA_QUANTITY:
+        return decode_quantity(d, s, v, p);
+    case SCHEMA_TIME:
+    case SCHEMA_MICROTIME:
+        return decode_time(d, s, v, p);
+    case SCHEMA_ANY:
+        return json_mut_copy(d->doc, v);
+    default: /* strings and durations */
+        return yyjson_is_str(x) ? new_str(d, json_str(v)) : wrong_type(d, s, v, p);
+    }
+}
+
+/* ---- containers ---- */
+
+/* Go makes a zero value of a null element. */
+static yyjson_mut_val *zero_of(struct decoder *d, uint8_t shape)
+{
+    switch ((enum schema_shape)shape) {
+    case SCHEMA_OBJECT:
+    case SCHEMA_MAP:
+        return yyjson_mut_obj(d->doc);
+    case SCHEMA_LIST:
+        return yyjson_mut_arr(d->doc);
+    case SCHEMA_INT32:
+    case SCHEMA_INT64:
+    case SCHEMA_DOUBLE:
+    case SCHEMA_INT_OR_STRING:
+        return yyjson_mut_sint(d->doc, 0);
+    case SCHEMA_BOOL:
+        return yyjson_mut_bool(d->doc, false);
+    case SCHEMA_QUANTITY:
+        return new_str(d, SPAN("0"));
+    case SCHEMA_ANY:
+    case SCHEMA_TIME:
+    case SCHEMA_MICROTIME:
+        return yyjson_mut_null(d->doc);
+    default:
+        return new_str(d, SPAN(""));
+    }
+}
+
+static yyjson_mut_val *decode_list(struct decoder *d, const struct slot *s, const yyjson_val *v,
+                                   const struct path *p)
+{
+    if (!yyjson_is_arr((yyjson_val *)v)) {
+        return wrong_type(d, s, v, p);
+    }
+    const struct slot element = {s->field, s->owner, s->field->elem_shape};
+    yyjson_mut_val *list = yyjson_mut_arr(d->doc);
+    size_t i = 0;
+    JSON_EACH(it, v)
+    {
+        yyjson_mut_val *one = yyjson_is_null(it.val) ? zero_of(d, element.shape)
+                                                     : decode(d, &element, it.val, AT_INDEX(p, i));
+        if (d->failed) {
+            return NULL;
+        }
+        yyjson_mut_arr_append(list, one);
+        i++;
+    }
+    return list;
+}
+
+/* Overwrites a value in place, keeping its place among its siblings. */
+static void overwrite(yyjson_mut_val *to, const yyjson_mut_val *from)
+{
+    to->tag = from->tag;
+    to->uni = from->uni;
+}
+
+static yyjson_mut_val *decode_map(struct decoder *d, const struct slot *s, const yyjson_val *v,
+                                  const struct path *p)
+{
+    if (!yyjson_is_obj((yyjson_val *)v)) {
+        return wrong_type(d, s, v, p);
+    }
+    const struct slot element = {s->field, s->owner, s->field->elem_shape};
+    yyjson_mut_val *object = yyjson_mut_obj(d->doc);
+    struct map seen = MAP_INIT;
+    JSON_EACH(it, v)
+    {
+        struct span key = json_str(it.key);
+        const struct path *here = AT_KEY(p, key);
+        yyjson_mut_val *one =
+            yyjson_is_null(it.val) ? zero_of(d, element.shape) : decode(d, &element, it.val, here);
+        if (d->failed) {
+            break;
+        }
+        yyjson_mut_val *before = map_get(&seen, key);
+        if (before) {
+            complain(d, "duplicate", here);
+            overwrite(before, one);
+        } else {
+            yyjson_mut_obj_add(object, new_str(d, key), one);
+            (void)map_put(&seen, key, one);
+        }
+    }
+    map_done(&seen);
+    return d->failed ? NULL : object;
+}
+
+enum { FIELDS_MAX = 256 };
+
+/* Members of an object. With `head`, members already put there (kind, apiVersion) are skipped. */
+static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type *type,
+                                     const yyjson_val *v, const struct path *p, bool root,
+                                     yyjson_mut_val *object)
+{
+    assert(type->field_count <= FIELDS_MAX);
+    yyjson_mut_val **seen = ARENA_ARRAY(d->a, yyjson_mut_val *, type->field_count + 1);
+    JSON_EACH(it, v)
+    {
+        struct span key = json_str(it.key);
+        const struct schema_field *f = schema_field_find(type, key);
+        const struct path *here = AT_SPAN(p, key);
+        if (!f) {
+            complain(d, "unknown", here);
+            continue;
+        }
+        size_t at = (size_t)(f - type->fields);
+        if (seen[at]) {
+            complain(d, "duplicate", here);
+        }
+        if (yyjson_is_null(it.val) && (f->shape != SCHEMA_ANY)) {
+            continue;
+        }
+        const struct slot slot = {f, type, f->shape};
+        yyjson_mut_val *one = decode(d, &slot, it.val, here);
+        if (d->failed) {
+            return NULL;
+        }
+        bool in_head = root && (span_eq(key, SPAN("kind")) || span_eq(key, SPAN("apiVersion")));
+        if (seen[at] && !in_head) {
+            overwrite(seen[at], one);
+        } else if (!in_head) {
+            yyjson_mut_obj_add(object, yyjson_mut_str(d->doc, f->name), one);
+        }
+        seen[at] = one;
+    }
+    return object;
+}
+
+static yyjson_mut_val *decode(struct decoder *d, const struct slot *slot, const yyjson_val *v,
+                              const struct path *p)
+{
+    switch ((enum schema_shape)slot->shape) {
+    case SCHEMA_OBJECT:
+        if (!yyjson_is_obj((yyjson_val *)v)) {
+            return wrong_type(d, slot, v, p);
+        }
+        return decode_object(d, slot->field->type, v, p, false, yyjson_mut_obj(d->doc));
+    case SCHEMA_LIST:
+        return decode_list(d, slot, v, p);
+    case SCHEMA_MAP:
+        return decode_map(d, slot, v, p);
+    default:
+        return decode_scalar(d, slot, v, p);
+    }
+}
+
+/* ---- the whole object ---- */
+
+/* A served kind's body must be of that kind; bodies such as DeleteOptions come under several names.
+ */
+static bool right_kind(struct decoder *d, const struct schema_kind *kind, const yyjson_val *in)
+{
+    struct span k = json_get_str(in, "kind"), version = json_get_str(in, "apiVersion");
+    bool served = schema_resource_by_name(span_cstr(kind->resource)) == kind;
+    if (!served || ((k.n == 0 || span_eq_cstr(k, kind->kind)) &&
+                    (version.n == 0 || span_eq_cstr(version, kind->api_version)))) {
+        return true;
+    }
+    size_t slash = span_find(version, '/');
+    struct span v = slash < version.n ? span_from(version, slash + 1) : version;
+    (void)err_set(d->a, d->err, ERR_BAD_REQUEST,
+                  "%.*s in version \"%.*s\" cannot be handled as a %s", SPAN_ARG(k), SPAN_ARG(v),
+                  kind->kind);
+    return false;
+}
+
+static int report(struct decoder *d, enum schema_strictness strictness,
+                  struct schema_warnings *warnings)
+{
+    if (strictness == SCHEMA_WARN && warnings) {
+        for (size_t i = 0; i < d->n && warnings->n < sizeof warnings->text / sizeof *warnings->text;
+             i++) {
+            warnings->text[warnings->n++] = d->complaints[i];
+        }
+    }
+    if (strictness != SCHEMA_STRICT || d->n == 0) {
+        return 0;
+    }
+    struct span all = d->complaints[0];
+    for (size_t i = 1; i < d->n; i++) {
+        all = arena_printf(d->a, "%.*s, %.*s", SPAN_ARG(all), SPAN_ARG(d->complaints[i]));
+    }
+    return err_set(d->a, d->err, ERR_BAD_REQUEST, "strict decoding error: %.*s", SPAN_ARG(all));
+}
+
+yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
+                              yyjson_mut_doc *doc, enum schema_strictness strictness,
+                              struct schema_warnings *warnings, struct err *reterr)
+{
+    assert(a && kind && doc);
+    struct decoder d = {
+        .a = a, .doc = doc, .err = reterr, .keep_complaints = strictness != SCHEMA_IGNORE};
+    if (!yyjson_is_obj((yyjson_val *)in)) {
+        (void)err_set(a, reterr, ERR_BAD_REQUEST,
+                      "json: cannot unmarshal %s into Go value of type v1.%s",
+                      in ? json_kind(in) : "nothing", kind->kind);
+        return NULL;
+    }
+    if (!right_kind(&d, kind, in)) {
+        return NULL;
+    }
+    yyjson_mut_val *obj = yyjson_mut_obj(doc);
+    json_put_str(doc, obj, "kind", span_cstr(kind->kind));
+    json_put_str(doc, obj, "apiVersion", span_cstr(kind->api_version));
+    if (!decode_object(&d, kind->type, in, NULL, true, obj) ||
+        report(&d, strictness, warnings) < 0) {
+        return NULL;
+    }
+    yyjson_mut_val *meta = yyjson_mut_obj_remove_key(obj, "metadata");
+    if (!meta && schema_field_find(kind->type, SPAN("metadata"))) {
+        meta = yyjson_mut_obj(doc);
+    }
+    if (meta) {
+        yyjson_mut_obj_insert(obj, yyjson_mut_str(doc, "metadata"), meta, 2);
+    }
+    return obj;
+}

@@ -1,0 +1,113 @@
+/* schema/engine_defaults.c: static defaults of the rows, and the zero values that Go would write.
+ *
+ * Kubernetes' replies carry zero values of fields without omitempty ("replicas": 0 in a status) and
+ * empty objects of fields that are not pointers ("resources": {}); clients compare objects, so ours
+ * carry them too. Lists, maps and times stay absent instead of null. */
+#include "base/check.h"
+#include "schema/engine.h"
+
+static bool is_zero_mut(const yyjson_mut_val *v)
+{
+    yyjson_mut_val *x = (yyjson_mut_val *)v;
+    return !x || yyjson_mut_is_null(x) || (yyjson_mut_is_str(x) && yyjson_mut_get_len(x) == 0) ||
+           (yyjson_mut_is_int(x) && yyjson_mut_get_int(x) == 0) || yyjson_mut_is_false(x);
+}
+
+/* Default texts are literals of ours: strings without escapes, numbers, booleans, objects. */
+static yyjson_mut_val *default_value(yyjson_mut_doc *doc, const char *text)
+{
+    size_t n = strlen(text);
+    if (text[0] == '"') {
+        assert(n >= 2 && text[n - 1] == '"');
+        return yyjson_mut_strn(doc, text + 1, n - 2);
+    }
+    if (strcmp(text, "{}") == 0) {
+        return yyjson_mut_obj(doc);
+    }
+    int64_t number;
+    if (span_to_i64(span_cstr(text), &number)) {
+        return yyjson_mut_sint(doc, number);
+    }
+    assert(strcmp(text, "true") == 0 || strcmp(text, "false") == 0);
+    return yyjson_mut_bool(doc, text[0] == 't');
+}
+
+static yyjson_mut_val *zero_value(yyjson_mut_doc *doc, const struct schema_field *f)
+{
+    if (f->flags & SCHEMA_POINTER) {
+        return NULL;
+    }
+    if (f->shape == SCHEMA_OBJECT) {
+        return yyjson_mut_obj(doc);
+    }
+    if (f->flags & SCHEMA_OMITEMPTY) {
+        return NULL;
+    }
+    switch ((enum schema_shape)f->shape) {
+    case SCHEMA_STRING:
+        return yyjson_mut_strn(doc, "", 0);
+    case SCHEMA_INT32:
+    case SCHEMA_INT64:
+        return yyjson_mut_sint(doc, 0);
+    case SCHEMA_BOOL:
+        return yyjson_mut_bool(doc, false);
+    default:
+        return NULL;
+    }
+}
+
+static void descend(yyjson_mut_doc *doc, const struct schema_field *f, yyjson_mut_val *v)
+{
+    if (f->shape == SCHEMA_OBJECT && yyjson_mut_is_obj(v)) {
+        default_rows(doc, f->type, v);
+    } else if (f->shape == SCHEMA_LIST && f->elem_shape == SCHEMA_OBJECT && yyjson_mut_is_arr(v)) {
+        size_t i, n;
+        yyjson_mut_val *one;
+        yyjson_mut_arr_foreach(v, i, n, one)
+        {
+            if (yyjson_mut_is_obj(one)) {
+                default_rows(doc, f->type, one);
+            }
+        }
+    } else if (f->shape == SCHEMA_MAP && f->elem_shape == SCHEMA_OBJECT && yyjson_mut_is_obj(v)) {
+        size_t i, n;
+        yyjson_mut_val *key, *one;
+        yyjson_mut_obj_foreach(v, i, n, key, one)
+        {
+            if (yyjson_mut_is_obj(one)) {
+                default_rows(doc, f->type, one);
+            }
+        }
+    }
+}
+
+void default_rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj)
+{
+    assert(doc && type && yyjson_mut_is_obj(obj));
+    for (size_t k = 0; k < type->field_count; k++) {
+        const struct schema_field *f = &type->fields[k];
+        yyjson_mut_val *v = yyjson_mut_obj_get(obj, f->name);
+        bool unset = f->flags & SCHEMA_POINTER ? !v || yyjson_mut_is_null(v) : is_zero_mut(v);
+        if (unset && f->default_json) {
+            v = default_value(doc, f->default_json);
+            json_put(doc, obj, f->name, v);
+        } else if (!v) {
+            v = zero_value(doc, f);
+            if (v) {
+                yyjson_mut_obj_add(obj, yyjson_mut_str(doc, f->name), v);
+            }
+        }
+        if (v) {
+            descend(doc, f, v);
+        }
+    }
+}
+
+void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj)
+{
+    assert(doc && kind && yyjson_mut_is_obj(obj));
+    default_rows(doc, kind->type, obj);
+    if (kind->hooks->defaults) {
+        kind->hooks->defaults(doc, obj);
+    }
+}

@@ -1,0 +1,230 @@
+/* schema/engine_validate.c: rules that rows say, in one walk, then the hooks of the kind. */
+#include "base/check.h"
+#include "schema/engine.h"
+
+bool is_zero(const yyjson_val *v)
+{
+    yyjson_val *x = (yyjson_val *)v;
+    return !x || yyjson_is_null(x) || (yyjson_is_str(x) && yyjson_get_len(x) == 0) ||
+           (yyjson_is_int(x) && yyjson_get_sint(x) == 0) || yyjson_is_false(x) ||
+           (yyjson_is_ctn(x) && yyjson_get_len(x) == 0);
+}
+
+/* Nothing at all inside: absent, null, "", or containers of such. Numbers and booleans say
+ * something. */
+static bool is_nothing(const yyjson_val *v)
+{
+    yyjson_val *x = (yyjson_val *)v;
+    if (!x || yyjson_is_null(x) || (yyjson_is_str(x) && yyjson_get_len(x) == 0)) {
+        return true;
+    }
+    if (yyjson_is_arr(x)) {
+        return yyjson_get_len(x) == 0;
+    }
+    if (!yyjson_is_obj(x)) {
+        return false;
+    }
+    JSON_EACH(it, v)
+    {
+        if (!is_nothing(it.val)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool members_equal(const yyjson_val *a, const yyjson_val *b)
+{
+    JSON_EACH(it, a)
+    {
+        if (!semantic_equal(
+                it.val, yyjson_obj_getn((yyjson_val *)b, json_str(it.key).p, json_str(it.key).n))) {
+            return false;
+        }
+    }
+    JSON_EACH(it, b)
+    {
+        struct span key = json_str(it.key);
+        if (!yyjson_obj_getn((yyjson_val *)a, key.p, key.n) && !is_nothing(it.val)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool semantic_equal(const yyjson_val *a, const yyjson_val *b)
+{
+    yyjson_val *x = (yyjson_val *)a, *y = (yyjson_val *)b;
+    if (yyjson_is_obj(x) && yyjson_is_obj(y)) {
+        return members_equal(a, b);
+    }
+    if (yyjson_is_arr(x) && yyjson_is_arr(y)) {
+        if (yyjson_get_len(x) != yyjson_get_len(y)) {
+            return false;
+        }
+        struct json_iter other = json_iter_begin(b);
+        JSON_EACH(it, a)
+        {
+            if (!semantic_equal(it.val, other.val)) {
+                return false;
+            }
+            json_iter_next(&other);
+        }
+        return true;
+    }
+    if (is_nothing(a) || is_nothing(b)) {
+        return is_nothing(a) && is_nothing(b);
+    }
+    return json_equal(a, b);
+}
+
+static bool listed(struct span value, const char *values)
+{
+    struct span rest = span_cstr(values);
+    while (rest.n) {
+        if (span_eq(value, span_cut(&rest, '|'))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_listed(struct check *c, const struct path *p, const struct schema_field *f,
+                         const yyjson_val *v)
+{
+    if (f->shape == SCHEMA_STRING) {
+        struct span s = json_str(v);
+        if (s.n && !listed(s, f->values)) {
+            cause_not_supported(c, p, shown(c->a, v), f->values);
+        }
+        return;
+    }
+    JSON_EACH(it, v)
+    {
+        if (!listed(json_str(it.val), f->values)) {
+            cause_not_supported(c, p, shown(c->a, it.val), f->values);
+        }
+    }
+}
+
+static void check_bounds(struct check *c, const struct path *p, const struct schema_field *f,
+                         const yyjson_val *v)
+{
+    int64_t n = json_int(v, 0);
+    if (n >= f->min && n <= f->max) {
+        return;
+    }
+    struct span detail =
+        f->max == INT64_MAX
+            ? arena_printf(c->a, "must be greater than or equal to %lld", (long long)f->min)
+            : arena_printf(c->a, "must be between %lld and %lld, inclusive", (long long)f->min,
+                           (long long)f->max);
+    cause_invalid(c, p, shown(c->a, v), detail.p);
+}
+
+static void check_inside(struct check *c, const struct path *p, const struct schema_field *f,
+                         const yyjson_val *v, const yyjson_val *old)
+{
+    if (f->shape == SCHEMA_OBJECT) {
+        check_rows(c, p, f->type, v, old);
+    } else if (f->shape == SCHEMA_LIST && f->elem_shape == SCHEMA_OBJECT) {
+        size_t i = 0;
+        JSON_EACH(it, v)
+        {
+            check_rows(c, AT_INDEX(p, i), f->type, it.val, NULL);
+            i++;
+        }
+    } else if (f->shape == SCHEMA_MAP && f->elem_shape == SCHEMA_OBJECT) {
+        JSON_EACH(it, v)
+        {
+            check_rows(c, AT_KEY(p, json_str(it.key)), f->type, it.val, NULL);
+        }
+    }
+}
+
+static void check_field(struct check *c, const struct path *p, const struct schema_field *f,
+                        const yyjson_val *v, const yyjson_val *old_value, bool update)
+{
+    if (update && (f->flags & SCHEMA_IMMUTABLE) && !semantic_equal(v, old_value)) {
+        cause_invalid(c, p, shown(c->a, v), "field is immutable");
+    }
+    if (is_zero(v)) {
+        bool unset = (f->flags & SCHEMA_POINTER) ? !v : true;
+        if ((f->flags & SCHEMA_REQUIRED) && unset) {
+            cause_required(c, p, NULL);
+            return;
+        }
+        if (!v || (f->format && f->shape == SCHEMA_STRING)) {
+            return;
+        }
+    }
+    if (f->min != INT64_MIN || f->max != INT64_MAX) {
+        check_bounds(c, p, f, v);
+    }
+    if (f->flags & SCHEMA_ENUM_CLOSED) {
+        check_listed(c, p, f, v);
+    }
+    if (f->format) {
+        format_check(c, p, f->format, v);
+    }
+    check_inside(c, p, f, v, old_value);
+}
+
+void check_rows(struct check *c, const struct path *p, const struct schema_type *type,
+                const yyjson_val *obj, const yyjson_val *old)
+{
+    assert(c && type);
+    for (size_t i = 0; i < type->field_count; i++) {
+        const struct schema_field *f = &type->fields[i];
+        /* Metadata has rules of its own, and a status is checked when it is written. */
+        if (strcmp(f->name, "metadata") == 0 || strcmp(f->name, "status") == 0) {
+            continue;
+        }
+        check_field(c, AT_FIELD(p, f->name), f, json_get(obj, f->name), json_get(old, f->name),
+                    old != NULL);
+    }
+}
+
+static int finish(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                  const struct err *found, struct err *reterr)
+{
+    if (!found->causes) {
+        return 0;
+    }
+    struct err e = *found;
+    (void)schema_invalid_finish(a, kind, json_get_str(json_get(obj, "metadata"), "name"), &e);
+    if (reterr) {
+        *reterr = e;
+    }
+    return -1;
+}
+
+int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                    const yyjson_val *old, struct err *reterr)
+{
+    assert(a && kind && obj);
+    struct err found = {0};
+    struct check c = {a, &found};
+    check_metadata(&c, kind, json_get(obj, "metadata"), json_get(old, "metadata"));
+    check_rows(&c, NULL, kind->type, obj, old);
+    if (kind->hooks->validate) {
+        kind->hooks->validate(a, obj, old, &found);
+    }
+    return finish(a, kind, obj, &found, reterr);
+}
+
+int schema_validate_status(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                           const yyjson_val *old, struct err *reterr)
+{
+    assert(a && kind && obj);
+    struct err found = {0};
+    struct check c = {a, &found};
+    const struct schema_field *status = schema_field_find(kind->type, SPAN("status"));
+    if (status && status->type) {
+        check_rows(&c, AT_FIELD(NULL, "status"), status->type, json_get(obj, "status"), NULL);
+    }
+    if (kind->hooks->validate_status) {
+        kind->hooks->validate_status(a, obj, old, &found);
+    }
+    return finish(a, kind, obj, &found, reterr);
+}

@@ -1,0 +1,208 @@
+/* The engine: decoding, defaults and validation by the rows. */
+#include "base/arena.h"
+#include "codec/json.h"
+#include "schema/engine.h"
+#include "schema/kinds.h"
+#include "test/kit/kit.h"
+
+static struct arena *a;
+
+static yyjson_val *parse(const char *text)
+{
+    a = a ? a : arena_new();
+    yyjson_doc *doc;
+    struct err e;
+    if (json_parse(a, span_cstr(text), &doc, &e) < 0) {
+        kit_fail(__FILE__, __LINE__, "%s: %.*s", text, SPAN_ARG(e.message));
+    }
+    return yyjson_doc_get_root(doc);
+}
+
+static struct span decoded(const struct schema_kind *kind, const char *text)
+{
+    struct err e;
+    yyjson_mut_val *v =
+        schema_decode(a, kind, parse(text), json_mut_new(a), SCHEMA_STRICT, NULL, &e);
+    return v ? json_write_mut(a, v) : e.message;
+}
+
+/* ' stands for ", so that the cases can be read. */
+static const char *quoted(const char *s)
+{
+    a = a ? a : arena_new();
+    char *copy = (char *)arena_cstr(a, span_cstr(s));
+    for (char *p = copy; *p; p++) {
+        *p = *p == '\'' ? '"' : *p;
+    }
+    return copy;
+}
+
+#define DECODES(kind, in, out) CHECK_SPAN(decoded(SCHEMA_KIND(kind), quoted(in)), quoted(out))
+#define REFUSES(kind, in, message) CHECK_SPAN(decoded(SCHEMA_KIND(kind), quoted(in)), message)
+
+TEST(kind_and_version_and_metadata_come_first)
+{
+    DECODES(ConfigMap, "{'data':{'a':'b'},'metadata':{'name':'x'},'kind':'ConfigMap'}",
+            "{'kind':'ConfigMap','apiVersion':'v1','metadata':{'name':'x'},'data':{'a':'b'}}");
+    DECODES(ConfigMap, "{}", "{'kind':'ConfigMap','apiVersion':'v1','metadata':{}}");
+}
+
+TEST(null_members_are_dropped_but_not_inside_free_form_data)
+{
+    DECODES(ConfigMap, "{'metadata':{'creationTimestamp':null},'data':null}",
+            "{'kind':'ConfigMap','apiVersion':'v1','metadata':{}}");
+    DECODES(ControllerRevision, "{'data':{'a':null},'revision':1}",
+            "{'kind':'ControllerRevision','apiVersion':'apps/"
+            "v1','metadata':{},'data':{'a':null},'revision':1}");
+}
+
+TEST(quantities_times_and_base64_become_canonical)
+{
+    DECODES(PersistentVolume, "{'spec':{'capacity':{'storage':'1024Mi','n':2000}}}",
+            "{'kind':'PersistentVolume','apiVersion':'v1','metadata':{},'spec':{'capacity':{'"
+            "storage':'1Gi','n':'2k'}}}");
+    DECODES(Secret, "{'data':{'k':'aGVs\\nbG8='}}",
+            "{'kind':'Secret','apiVersion':'v1','metadata':{},'data':{'k':'aGVsbG8='}}");
+    DECODES(Lease,
+            "{'metadata':{'creationTimestamp':'2024-01-01T02:00:00+02:00'},'spec':{'renewTime':'"
+            "2024-01-01T00:00:00Z'}}",
+            "{'kind':'Lease','apiVersion':'coordination.k8s.io/"
+            "v1','metadata':{'creationTimestamp':'2024-01-01T00:00:00Z'},"
+            "'spec':{'renewTime':'2024-01-01T00:00:00.000000Z'}}");
+}
+
+TEST(wrong_types_name_struct_path_and_type)
+{
+    REFUSES(StatefulSet, "{'spec':{'replicas':'three'}}",
+            "json: cannot unmarshal string into Go struct field StatefulSetSpec.spec.replicas of "
+            "type int32");
+    REFUSES(Pod, "{'spec':'x'}",
+            "json: cannot unmarshal string into Go struct field Pod.spec of type v1.PodSpec");
+    REFUSES(Pod, "{'spec':{'containers':[{'env':[{'name':'A','value':1}]}]}}",
+            "json: cannot unmarshal number into Go struct field EnvVar.spec.containers.env.value "
+            "of type string");
+    REFUSES(Pod, "{'spec':{'containers':{}}}",
+            "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type "
+            "[]v1.Container");
+    REFUSES(Pod, "{'metadata':{'labels':{'a':true}}}",
+            "json: cannot unmarshal bool into Go struct field ObjectMeta.metadata.labels of type "
+            "string");
+    REFUSES(StatefulSet, "{'spec':{'replicas':1.5}}",
+            "json: cannot unmarshal number 1.5 into Go struct field StatefulSetSpec.spec.replicas "
+            "of type int32");
+    REFUSES(StatefulSet, "{'spec':{'replicas':3000000000}}",
+            "json: cannot unmarshal number 3000000000 into Go struct field "
+            "StatefulSetSpec.spec.replicas of type int32");
+    REFUSES(Secret, "{'data':{'k':'a!'}}", "illegal base64 data at input byte 1 (at data[k])");
+    REFUSES(ConfigMap, "[]", "json: cannot unmarshal array into Go value of type v1.ConfigMap");
+    REFUSES(Pod, "{'kind':'ConfigMap','apiVersion':'v1'}",
+            "ConfigMap in version \"v1\" cannot be handled as a Pod");
+}
+
+TEST(unknown_and_repeated_fields_follow_the_strictness)
+{
+    const char *text = quoted("{'spec':{'foo':1,'replicas':1,'replicas':2,'template':{'spec':{'"
+                              "containers':[{'bar':1}]}}}}");
+    REFUSES(StatefulSet, text,
+            "strict decoding error: unknown field \"spec.foo\", duplicate field \"spec.replicas\", "
+            "unknown field \"spec.template.spec.containers[0].bar\"");
+    struct schema_warnings w = {0};
+    struct err e;
+    yyjson_mut_val *v = schema_decode(a, SCHEMA_KIND(StatefulSet), parse(text), json_mut_new(a),
+                                      SCHEMA_WARN, &w, &e);
+    CHECK(v != NULL);
+    CHECK_EQ(w.n, 3);
+    CHECK_SPAN(w.text[0], "unknown field \"spec.foo\"");
+    CHECK_SPAN(
+        json_write_mut(a, v),
+        quoted("{'kind':'StatefulSet','apiVersion':'apps/"
+               "v1','metadata':{},'spec':{'replicas':2,'template':{'spec':{'containers':[{}]}}}}"));
+    w.n = 0;
+    CHECK(schema_decode(a, SCHEMA_KIND(StatefulSet), parse(text), json_mut_new(a), SCHEMA_IGNORE,
+                        &w, &e) != NULL);
+    CHECK_EQ(w.n, 0);
+}
+
+TEST(bodies_come_under_several_names)
+{
+    DECODES(Eviction, "{'kind':'Eviction','apiVersion':'policy/v1beta1','metadata':{'name':'p'}}",
+            "{'kind':'Eviction','apiVersion':'policy/v1','metadata':{'name':'p'}}");
+    DECODES(DeleteOptions, "{'propagationPolicy':'Background'}",
+            "{'kind':'DeleteOptions','apiVersion':'v1','propagationPolicy':'Background'}");
+}
+
+static struct span validated(const struct schema_kind *kind, const char *text, const char *old)
+{
+    struct err e = {0};
+    if (schema_validate(a, kind, parse(text), old ? parse(old) : NULL, &e) == 0) {
+        return SPAN("fine");
+    }
+    CHECK_EQ(e.reason, ERR_INVALID);
+    CHECK(e.causes != NULL);
+    return e.message;
+}
+#define INVALID(kind, in, message)                                                                 \
+    CHECK_SPAN(validated(SCHEMA_KIND(kind), quoted(in), NULL), message)
+
+TEST(metadata_is_checked)
+{
+    INVALID(
+        ConfigMap,
+        "{'metadata':{'name':'m','namespace':'d','ownerReferences':[{'kind':'Pod','name':'x'}]}}",
+        "ConfigMap \"m\" is invalid: [metadata.ownerReferences.apiVersion: Invalid value: \"\": "
+        "version must not be empty, "
+        "metadata.ownerReferences.uid: Invalid value: \"\": uid must not be empty]");
+    INVALID(ConfigMap, "{'metadata':{'namespace':'d'}}",
+            "ConfigMap \"\" is invalid: metadata.name: Required value: name or generateName is "
+            "required");
+    INVALID(Node, "{'metadata':{'name':'n','namespace':'d'}}",
+            "Node \"n\" is invalid: metadata.namespace: Forbidden: not allowed on this type");
+    INVALID(ConfigMap,
+            "{'metadata':{'name':'m','generateName':'m-','namespace':'d','finalizers':['x']}}",
+            "ConfigMap \"m\" is invalid: metadata.finalizers: Invalid value: \"x\": "
+            "name is neither a standard finalizer name nor is it fully qualified");
+    INVALID(ConfigMap, "{'metadata':{'name':'m','namespace':'d','annotations':{'a~/b':''}}}",
+            "ConfigMap \"m\" is invalid: metadata.annotations: Invalid value: \"a~/b\": prefix "
+            "part a lowercase RFC 1123 subdomain "
+            "must consist of lower case alphanumeric characters, '-' or '.', and must start and "
+            "end with an alphanumeric character "
+            "(e.g. 'example.com', regex used for validation is "
+            "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')");
+}
+
+TEST(a_million_mistakes_give_a_hundred_causes)
+{
+    a = arena_new();
+    struct err e = {0};
+    struct check c = {a, &e};
+    for (size_t i = 0; i < 100000; i++) {
+        cause_required(&c, AT_INDEX(AT_FIELD(NULL, "x"), i), NULL);
+    }
+    size_t n = 0;
+    for (const struct err_cause *x = e.causes; x; x = x->next) {
+        n++;
+    }
+    CHECK_EQ(n, CAUSES_MAX + 1);
+}
+
+TEST(nothing_and_empty_are_the_same_when_changes_are_looked_for)
+{
+    CHECK(semantic_equal(parse(quoted("{'a':[],'b':{'c':''}}")), parse("{}")));
+    CHECK(semantic_equal(NULL, parse("{}")));
+    CHECK(!semantic_equal(parse(quoted("{'a':0}")), parse("{}")));
+    CHECK(!semantic_equal(parse("[1,2]"), parse("[2,1]")));
+    CHECK(semantic_equal(parse(quoted("{'a':1,'b':2}")), parse(quoted("{'b':2,'a':1}"))));
+}
+
+TEST(formats_of_all_rows_exist)
+{
+    for (size_t i = 0; i < schema_type_count(); i++) {
+        const struct schema_type *t = schema_type_at(i);
+        for (size_t j = 0; j < t->field_count; j++) {
+            CHECK(!t->fields[j].format || format_known(t->fields[j].format));
+        }
+    }
+    for (size_t i = 0; i < schema_kind_count(); i++) {
+        CHECK(format_known(schema_kind_at(i)->name_format));
+    }
+}
