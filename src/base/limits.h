@@ -48,6 +48,18 @@ enum {
     LIMIT_EVENT_TTL_S = 60 * 60,
     /* One name of a log event is written at most this often. */
     LOG_RATE_PER_S = 200,
+    /* A SPDY control frame and its header block unpacked: kubectl's have about 100 bytes. */
+    LIMIT_SPDY_CONTROL_BYTES = 16 * 1024,
+    LIMIT_SPDY_HEADERS = 64,
+    /* Streams of one exec: five at most. */
+    LIMIT_REMOTE_STREAMS = 16,
+    /* Bytes on their way in either direction of an exec, attach or log: beyond, the producer waits. */
+    LIMIT_REMOTE_QUEUE_BYTES = 64 * 1024,
+    /* A client that has not opened its streams by then, or does not hang up after the end, is dropped. */
+    LIMIT_REMOTE_SETUP_MS = 30 * 1000,
+    LIMIT_REMOTE_LINGER_MS = 10 * 1000,
+    /* A terminal size on the resize channel: {"Width":65535,"Height":65535} and some space. */
+    LIMIT_REMOTE_RESIZE_BYTES = 256,
     /* Names and label values (RFC 1123; apimachinery validation). */
     LIMIT_DNS_LABEL_BYTES = 63,
     LIMIT_DNS_SUBDOMAIN_BYTES = 253,
