@@ -1,0 +1,37 @@
+/* os/os_cgroup.h: control groups of any layout: v2, v1, and v1 controllers with a cgroup2 mount
+ * beside them.
+ *
+ * Limits are set by the container runtime from the OCI configuration; here groups are found,
+ * emptied and removed. A path is relative to each hierarchy's root ("/berth/pod1"). Everything may
+ * block: worker threads only. */
+#ifndef OS_OS_CGROUP_H
+#define OS_OS_CGROUP_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/span.h"
+
+enum os_cgroup_mode { OS_CGROUP_NONE, OS_CGROUP_V1, OS_CGROUP_V2, OS_CGROUP_HYBRID };
+
+struct os_cgroup {
+    enum os_cgroup_mode mode;
+    /* Mount points of all hierarchies, cgroup2 included. */
+    const struct span *roots;
+    size_t root_count;
+    struct span v2_root; /* empty when there is no cgroup2 mount */
+    /* crun before 1.9 refuses to run while this is mounted beside v1 controllers and has
+     * controllers of its own. */
+    bool v2_in_the_way;
+};
+
+/* From this thread's mount table. */
+int os_cgroup_detect(struct arena *a, struct os_cgroup *ret);
+/* SIGKILL to every process in the groups at path and beneath, in every hierarchy, until none is
+ * left or two seconds have passed (-ETIMEDOUT). Absent groups are empty. */
+int os_cgroup_kill(const struct os_cgroup *cg, struct span path);
+/* Removes the groups at path and beneath in every hierarchy. They must be empty: -EBUSY. */
+int os_cgroup_remove(const struct os_cgroup *cg, struct span path);
+
+#endif

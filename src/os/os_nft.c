@@ -1,0 +1,241 @@
+/* nftables transactions. */
+#include "os/os_nft.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/table.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <net/if.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+
+enum { MESSAGE_BYTES = 16 * 1024, PRIORITY_SRCNAT = 100 };
+
+struct os_nft_batch {
+    struct strbuf out;
+    uint32_t seq;
+    uint32_t first_seq; /* of the changes: acknowledgements are counted from here */
+};
+
+static void put_begin(struct os_nft_batch *b)
+{
+    char buf[256];
+    struct nlmsghdr *h = nftnl_batch_begin(buf, b->seq++);
+    strbuf_put(&b->out, span_of(buf, h->nlmsg_len));
+}
+
+struct os_nft_batch *os_nft_batch_new(void)
+{
+    struct os_nft_batch *b = MEM_NEW(struct os_nft_batch);
+    b->seq = 1;
+    put_begin(b);
+    return b;
+}
+
+void os_nft_batch_free(struct os_nft_batch *b)
+{
+    if (b) {
+        strbuf_done(&b->out);
+    }
+    free(b);
+}
+
+static struct nlmsghdr *message(struct os_nft_batch *b, char *buf, uint16_t type, uint16_t flags)
+{
+    return nftnl_nlmsg_build_hdr(buf, type, NFPROTO_IPV4, flags | NLM_F_ACK, b->seq++);
+}
+
+static void put(struct os_nft_batch *b, const struct nlmsghdr *h)
+{
+    assert(h->nlmsg_len <= MESSAGE_BYTES);
+    strbuf_put(&b->out, span_of(h, h->nlmsg_len));
+}
+
+static void put_table(struct os_nft_batch *b, const char *table, uint16_t type, uint16_t flags)
+{
+    char buf[MESSAGE_BYTES];
+    struct nftnl_table *t = nftnl_table_alloc();
+    assert(t);
+    nftnl_table_set_str(t, NFTNL_TABLE_NAME, table);
+    nftnl_table_set_u32(t, NFTNL_TABLE_FAMILY, NFPROTO_IPV4);
+    struct nlmsghdr *h = message(b, buf, type, flags);
+    nftnl_table_nlmsg_build_payload(h, t);
+    nftnl_table_free(t);
+    put(b, h);
+}
+
+void os_nft_table_add(struct os_nft_batch *b, const char *table, bool fresh)
+{
+    put_table(b, table, NFT_MSG_NEWTABLE, NLM_F_CREATE);
+    if (fresh) {
+        put_table(b, table, NFT_MSG_DELTABLE, 0);
+        put_table(b, table, NFT_MSG_NEWTABLE, NLM_F_CREATE);
+    }
+}
+
+void os_nft_chain_add(struct os_nft_batch *b, const char *table, const char *chain,
+                      const char *type, uint32_t hook, int32_t priority)
+{
+    char buf[MESSAGE_BYTES];
+    struct nftnl_chain *c = nftnl_chain_alloc();
+    assert(c);
+    nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, table);
+    nftnl_chain_set_str(c, NFTNL_CHAIN_NAME, chain);
+    if (type) {
+        nftnl_chain_set_str(c, NFTNL_CHAIN_TYPE, type);
+        nftnl_chain_set_u32(c, NFTNL_CHAIN_HOOKNUM, hook);
+        nftnl_chain_set_s32(c, NFTNL_CHAIN_PRIO, priority);
+        nftnl_chain_set_u32(c, NFTNL_CHAIN_POLICY, NF_ACCEPT);
+    }
+    struct nlmsghdr *h = message(b, buf, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
+    nftnl_chain_nlmsg_build_payload(h, c);
+    nftnl_chain_free(c);
+    put(b, h);
+}
+
+void os_nft_rule_add(struct os_nft_batch *b, struct nftnl_rule *rule)
+{
+    char buf[MESSAGE_BYTES];
+    struct nlmsghdr *h = message(b, buf, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+    nftnl_rule_nlmsg_build_payload(h, rule);
+    nftnl_rule_free(rule);
+    put(b, h);
+}
+
+/* The kernel acknowledges each message of the batch, or reports the failing ones; the last sequence
+ * ends it. */
+static int receive(struct mnl_socket *sock, uint32_t last)
+{
+    char buf[MESSAGE_BYTES];
+    int code = 0;
+    for (;;) {
+        ssize_t n = mnl_socket_recvfrom(sock, buf, sizeof buf);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return -errno;
+        }
+        int left = (int)n;
+        for (const struct nlmsghdr *h = (const void *)buf; mnl_nlmsg_ok(h, left);
+             h = mnl_nlmsg_next(h, &left)) {
+            const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
+            if (h->nlmsg_type != NLMSG_ERROR) {
+                continue;
+            }
+            code = code ? code : e->error;
+            /* An error of the batch itself comes with the sequence of its begin or end message. */
+            if (h->nlmsg_seq >= last || h->nlmsg_seq <= 1 || code) {
+                return code;
+            }
+        }
+    }
+}
+
+int os_nft_commit(struct os_nft_batch *b)
+{
+    char buf[256];
+    uint32_t last = b->seq - 1;
+    struct nlmsghdr *h = nftnl_batch_end(buf, b->seq++);
+    strbuf_put(&b->out, span_of(buf, h->nlmsg_len));
+    struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+    int code = 0;
+    if (!sock || mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) != 0) {
+        code = -errno;
+    } else if (last > 1 && mnl_socket_sendto(sock, b->out.p, b->out.n) < 0) {
+        code = -errno;
+    } else if (last > 1) {
+        code = receive(sock, last);
+    }
+    if (sock) {
+        (void)mnl_socket_close(sock);
+    }
+    strbuf_clear(&b->out);
+    b->seq = 1;
+    put_begin(b);
+    return code;
+}
+
+int os_nft_table_remove(const char *table)
+{
+    struct os_nft_batch *b = os_nft_batch_new();
+    put_table(b, table, NFT_MSG_DELTABLE, 0);
+    int code = os_nft_commit(b);
+    os_nft_batch_free(b);
+    return code == -ENOENT ? 0 : code;
+}
+
+/* ---- masquerade ---- */
+
+static struct nftnl_expr *expr(struct nftnl_rule *rule, const char *kind)
+{
+    struct nftnl_expr *e = nftnl_expr_alloc(kind);
+    assert(e);
+    nftnl_rule_add_expr(rule, e);
+    return e;
+}
+
+/* register 1 = 4 bytes of the IP header at offset, masked; compared with value (network order). */
+static void match_address(struct nftnl_rule *rule, uint32_t offset, uint32_t mask, uint32_t op,
+                          uint32_t value)
+{
+    const uint32_t zero = 0;
+    struct nftnl_expr *e = expr(rule, "payload");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, 4);
+    e = expr(rule, "bitwise");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, 4);
+    nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &mask, sizeof mask);
+    nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
+    e = expr(rule, "cmp");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
+    nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, &value, sizeof value);
+}
+
+int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const char *bridge)
+{
+    enum { SADDR = 12, DADDR = 16 };
+    assert(prefix >= 1 && prefix <= 32 && strlen(bridge) < IFNAMSIZ);
+    uint32_t host_mask = ~0u << (32 - prefix);
+    uint32_t mask = htonl(host_mask), value = htonl(net & host_mask);
+    struct os_nft_batch *b = os_nft_batch_new();
+    os_nft_table_add(b, table, true);
+    os_nft_chain_add(b, table, "postrouting", "nat", NF_INET_POST_ROUTING, PRIORITY_SRCNAT);
+    struct nftnl_rule *rule = nftnl_rule_alloc();
+    assert(rule);
+    nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, table);
+    nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, "postrouting");
+    nftnl_rule_set_u32(rule, NFTNL_RULE_FAMILY, NFPROTO_IPV4);
+    match_address(rule, SADDR, mask, NFT_CMP_EQ, value);
+    match_address(rule, DADDR, mask, NFT_CMP_NEQ, value);
+    char name[IFNAMSIZ] = {0};
+    memcpy(name, bridge, strlen(bridge));
+    struct nftnl_expr *e = expr(rule, "meta");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, NFT_META_OIFNAME);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, NFT_REG_1);
+    e = expr(rule, "cmp");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, NFT_CMP_NEQ);
+    nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, name, sizeof name);
+    (void)expr(rule, "masq");
+    os_nft_rule_add(b, rule);
+    int code = os_nft_commit(b);
+    os_nft_batch_free(b);
+    return code;
+}

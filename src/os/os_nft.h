@@ -1,0 +1,36 @@
+/* os/os_nft.h: nftables in small atomic transactions (libnftnl over libmnl). Blocking: worker
+ * threads only.
+ *
+ * A batch collects changes; commit sends them as one transaction in this thread's network
+ * namespace: all or nothing. */
+#ifndef OS_OS_NFT_H
+#define OS_OS_NFT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct nftnl_rule;
+struct os_nft_batch;
+
+struct os_nft_batch *os_nft_batch_new(void);
+void os_nft_batch_free(struct os_nft_batch *b);
+
+/* Family ip. Adding what exists is fine; with `fresh` the table's old content is dropped in the
+ * same transaction. */
+void os_nft_table_add(struct os_nft_batch *b, const char *table, bool fresh);
+/* A base chain when type is not NULL ("nat", "filter"), with hook (NF_INET_*) and priority; policy
+ * accept. */
+void os_nft_chain_add(struct os_nft_batch *b, const char *table, const char *chain,
+                      const char *type, uint32_t hook, int32_t priority);
+/* Appends the rule (consumed), which names its table and chain. */
+void os_nft_rule_add(struct os_nft_batch *b, struct nftnl_rule *rule);
+/* 0 or the first error. The batch is empty afterwards. */
+int os_nft_commit(struct os_nft_batch *b);
+
+/* Removes the table; absent is success. */
+int os_nft_table_remove(const char *table);
+/* Replaces the table by one that masquerades packets from net/prefix (host byte order) that leave
+ * by a link other than `bridge` for a destination outside net/prefix. */
+int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const char *bridge);
+
+#endif

@@ -1,0 +1,235 @@
+/* The pod network for real, in a network namespace of the test's own. */
+#include "net/net_pod.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "kit/kit.h"
+#include "os/os_fs.h"
+#include "os/os_mount.h"
+#include "os/os_netlink.h"
+#include "os/os_nft.h"
+#include "os/os_ns.h"
+
+static void own_world(void)
+{
+    if (geteuid() != 0) {
+        SKIP("needs root: makes network namespaces");
+    }
+    CHECK_EQ(unshare(CLONE_NEWNET | CLONE_NEWNS), 0);
+    CHECK_EQ(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+}
+
+static struct net_pod *make_net(struct arena *a, const char *cidr)
+{
+    struct net_pod *net;
+    struct span detail = SPAN_NULL;
+    struct net_pod_config config = {
+        .bridge = SPAN("berth0"),
+        .pod_cidr = span_cstr(cidr),
+        .service_cidr = SPAN("10.43.0.0/16"),
+        .cluster_dns = SPAN("10.43.0.10"),
+        .state_dir = arena_printf(a, "%s/net", kit_tmpdir()),
+    };
+    CHECK_EQ(net_pod_new(&config, a, &net, &detail), 0);
+    int code = net_pod_setup(net, a, &detail);
+    if (code) {
+        kit_note("%.*s", SPAN_ARG(detail));
+    }
+    CHECK_EQ(code, 0);
+    return net;
+}
+
+static int pin(struct arena *a, const char *name)
+{
+    struct os_ns_pin p = {.net = arena_printf(a, "%s/%s", kit_tmpdir(), name).p};
+    CHECK_EQ(os_ns_pin(&p), 0);
+    int fd = os_ns_open(p.net);
+    CHECK(fd >= 0);
+    return fd;
+}
+
+struct udp {
+    int fd;
+    uint32_t to;
+};
+
+static int open_udp(void *data)
+{
+    struct udp *u = data;
+    u->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(7000)};
+    struct timeval tv = {.tv_sec = 2};
+    (void)setsockopt(u->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
+    return bind(u->fd, (struct sockaddr *)&in, sizeof in) == 0 ? 0 : -errno;
+}
+
+static int send_to(int fd, uint32_t addr)
+{
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_port = htons(7000), .sin_addr.s_addr = htonl(addr)};
+    return sendto(fd, "hello", 5, 0, (struct sockaddr *)&in, sizeof in) == 5 ? 0 : -errno;
+}
+
+TEST(pods_reach_each_other_and_the_node_and_nothing_is_left)
+{
+    own_world();
+    cleanup_arena struct arena *a = arena_new();
+    struct net_pod *net = make_net(a, "10.42.0.0/24");
+    struct span detail = SPAN_NULL, ip1, ip2, again;
+    int ns1 = pin(a, "ns1"), ns2 = pin(a, "ns2");
+    CHECK_EQ(net_pod_attach(net, SPAN("uid-1"), ns1, a, &ip1, &detail), 0);
+    CHECK_EQ(net_pod_attach(net, SPAN("uid-2"), ns2, a, &ip2, &detail), 0);
+    CHECK_SPAN(ip1, "10.42.0.2");
+    CHECK_SPAN(ip2, "10.42.0.3");
+    CHECK_EQ(net_pod_attach(net, SPAN("uid-1"), ns1, a, &again, &detail), 0);
+    CHECK_SPAN(again, "10.42.0.2");
+    /* Twice is as once. */
+    CHECK_EQ(net_pod_setup(net, a, &detail), 0);
+
+    struct udp u1 = {0}, u2 = {0}, host = {0};
+    CHECK_EQ(os_ns_run_in_net(ns1, open_udp, &u1), 0);
+    CHECK_EQ(os_ns_run_in_net(ns2, open_udp, &u2), 0);
+    CHECK_EQ(open_udp(&host), 0);
+    char buf[16];
+    struct sockaddr_in from;
+    socklen_t n = sizeof from;
+    CHECK_EQ(send_to(u1.fd, 0x0a2a0003), 0);
+    CHECK_EQ(recvfrom(u2.fd, buf, sizeof buf, 0, (struct sockaddr *)&from, &n), 5);
+    CHECK_EQ(ntohl(from.sin_addr.s_addr), 0x0a2a0002); /* not masqueraded inside the range */
+    CHECK_EQ(send_to(u1.fd, 0x0a2b000a), 0);           /* the DNS address is the node's */
+    CHECK_EQ(recvfrom(host.fd, buf, sizeof buf, 0, (struct sockaddr *)&from, &n), 5);
+    CHECK_EQ(send_to(host.fd, 0x0a2a0002), 0);
+    CHECK_EQ(recv(u1.fd, buf, sizeof buf, 0), 5);
+
+    CHECK_EQ(net_pod_detach(net, SPAN("uid-1"), a), 0);
+    CHECK_EQ(net_pod_detach(net, SPAN("uid-1"), a), 0);
+    int ns3 = pin(a, "ns3");
+    CHECK_EQ(net_pod_attach(net, SPAN("uid-3"), ns3, a, &ip1, &detail), 0);
+    CHECK_SPAN(ip1, "10.42.0.4"); /* a freed address is not the next one */
+    CHECK_EQ(net_pod_remove(net, a), 0);
+    CHECK_EQ(net_pod_remove(net, a), 0);
+    net_pod_free(net);
+    struct os_netlink *nl;
+    CHECK_EQ(os_netlink_open(-1, &nl), 0);
+    CHECK_EQ(os_netlink_index(nl, "berth0"), -ENODEV);
+    os_netlink_free(nl);
+    struct span *names;
+    size_t count;
+    CHECK_EQ(os_fs_list(a, arena_printf(a, "%s/net", kit_tmpdir()).p, &names, &count), -ENOENT);
+    struct os_nft_batch *b = os_nft_batch_new();
+    CHECK_EQ(os_nft_commit(b), 0); /* an empty batch is fine */
+    os_nft_batch_free(b);
+    CHECK_EQ(os_umount_beneath(a, span_cstr(kit_tmpdir())), 0);
+    close(ns1), close(ns2), close(ns3), close(u1.fd), close(u2.fd), close(host.fd);
+}
+
+TEST(a_pod_reaches_the_world_under_the_nodes_address)
+{
+    own_world();
+    cleanup_arena struct arena *a = arena_new();
+    struct net_pod *net = make_net(a, "10.42.0.0/24");
+    struct span detail = SPAN_NULL, ip;
+    int pod = pin(a, "pod"), world = pin(a, "world");
+    CHECK_EQ(net_pod_attach(net, SPAN("uid-1"), pod, a, &ip, &detail), 0);
+    const uint8_t mac1[6] = {2, 0, 0, 0, 0, 1}, mac2[6] = {2, 0, 0, 0, 0, 2};
+    struct os_netlink *nl, *in;
+    CHECK_EQ(os_netlink_open(-1, &nl), 0);
+    CHECK_EQ(os_netlink_open(world, &in), 0);
+    CHECK_EQ(os_netlink_bridge_ensure(nl, "out0", mac1, 1500), 0);
+    int out = os_netlink_index(nl, "out0");
+    CHECK_EQ(os_netlink_address_ensure(nl, out, 0xc0000201, 24), 0);
+    CHECK_EQ(os_netlink_veth_create(nl, "out1", out, "eth0", world, mac2, 1500), 0);
+    int eth = os_netlink_index(in, "eth0");
+    CHECK(eth > 0);
+    CHECK_EQ(os_netlink_up(in, eth), 0);
+    CHECK_EQ(os_netlink_address_ensure(in, eth, 0xc0000202, 24), 0);
+    struct udp u1 = {0}, u2 = {0};
+    CHECK_EQ(os_ns_run_in_net(pod, open_udp, &u1), 0);
+    CHECK_EQ(os_ns_run_in_net(world, open_udp, &u2), 0);
+    char buf[16];
+    struct sockaddr_in from;
+    socklen_t n = sizeof from;
+    CHECK_EQ(send_to(u1.fd, 0xc0000202), 0);
+    CHECK_EQ(recvfrom(u2.fd, buf, sizeof buf, 0, (struct sockaddr *)&from, &n), 5);
+    CHECK_EQ(ntohl(from.sin_addr.s_addr), 0xc0000201);
+    CHECK_EQ(net_pod_remove(net, a), 0);
+    net_pod_free(net);
+    os_netlink_free(nl), os_netlink_free(in);
+    close(pod), close(world), close(u1.fd), close(u2.fd);
+    CHECK_EQ(os_umount_beneath(a, span_cstr(kit_tmpdir())), 0);
+}
+
+static bool only_two(void *data, struct span uid)
+{
+    (void)data;
+    return span_eq(uid, SPAN("uid-2"));
+}
+
+TEST(addresses_survive_a_restart_and_run_out_with_a_sentence)
+{
+    own_world();
+    cleanup_arena struct arena *a = arena_new();
+    struct net_pod *net = make_net(a, "10.42.0.0/29");
+    struct span detail = SPAN_NULL, ip, first = SPAN_NULL;
+    int ns[6];
+    for (int i = 0; i < 6; i++) {
+        ns[i] = pin(a, arena_printf(a, "n%d", i).p);
+        struct span uid = arena_printf(a, "uid-%d", i);
+        int code = net_pod_attach(net, uid, ns[i], a, &ip, &detail);
+        CHECK_EQ(code, i < 5 ? 0 : -EADDRNOTAVAIL);
+        first = i == 2 ? ip : first;
+    }
+    CHECK_SPAN(detail, "no address is left in the node's pod range");
+    net_pod_free(net);
+    net = make_net(a, "10.42.0.0/29");
+    CHECK_EQ(net_pod_collect(net, only_two, NULL, a), 0);
+    CHECK_EQ(net_pod_attach(net, SPAN("uid-2"), ns[2], a, &ip, &detail), 0);
+    CHECK(span_eq(ip, first));
+    CHECK_EQ(net_pod_attach(net, SPAN("uid-5"), ns[5], a, &ip, &detail), 0);
+    CHECK(!span_eq(ip, first));
+    CHECK_EQ(net_pod_remove(net, a), 0);
+    net_pod_free(net);
+    for (int i = 0; i < 6; i++) {
+        close(ns[i]);
+    }
+    CHECK_EQ(os_umount_beneath(a, span_cstr(kit_tmpdir())), 0);
+}
+
+TEST(an_overlay_of_many_layers_with_awkward_names_mounts)
+{
+    own_world();
+    cleanup_arena struct arena *a = arena_new();
+    enum { LAYERS = 120 };
+    struct span lower[LAYERS];
+    for (int i = 0; i < LAYERS; i++) {
+        lower[i] = arena_printf(a, "%s/la:yer,%d-%064d", kit_tmpdir(), i, i);
+        CHECK_EQ(mkdir(lower[i].p, 0755), 0);
+        CHECK_EQ(os_fs_write(arena_printf(a, "%s/f%d", lower[i].p, i).p, SPAN("x"), 0644), 0);
+        CHECK_EQ(
+            os_fs_write(arena_printf(a, "%s/top", lower[i].p).p, arena_printf(a, "%d", i), 0644),
+            0);
+    }
+    /* The upper directory may not be on an overlay itself. */
+    const char *t = arena_printf(a, "%s/t", kit_tmpdir()).p;
+    CHECK_EQ(mkdir(t, 0755), 0);
+    CHECK_EQ(os_mount_tmpfs(t, 1 << 20, 0755), 0);
+    const char *m = arena_printf(a, "%s/m", t).p, *u = arena_printf(a, "%s/u", t).p,
+               *w = arena_printf(a, "%s/w", t).p;
+    CHECK(mkdir(m, 0755) == 0 && mkdir(u, 0755) == 0 && mkdir(w, 0755) == 0);
+    CHECK_EQ(os_mount_overlay(m, lower, LAYERS, u, w), 0);
+    struct span text;
+    CHECK_EQ(os_fs_read(a, AT_FDCWD, arena_printf(a, "%s/top", m).p, 100, &text), 0);
+    CHECK_SPAN(text, "119");
+    CHECK_EQ(os_fs_read(a, AT_FDCWD, arena_printf(a, "%s/f0", m).p, 100, &text), 0);
+    CHECK_EQ(os_fs_remove_tree_at(t), -EXDEV);
+    CHECK_EQ(os_umount_beneath(a, span_cstr(t)), 0);
+    CHECK_EQ(os_fs_remove_tree_at(t), 0);
+}
