@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/strbuf.h"
+#include "codec/names.h"
 
 enum token { TOKEN_END, TOKEN_WORD, TOKEN_OPEN, TOKEN_CLOSE, TOKEN_COMMA, TOKEN_OP };
 
@@ -21,56 +22,6 @@ struct reader {
     struct span *values;
     size_t term_count, value_count;
 };
-
-static bool is_alnum(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
-
-/* [A-Za-z0-9] at both ends, [-._A-Za-z0-9] between, at most max bytes, at least one. */
-static bool name_ok(struct span s, size_t max)
-{
-    if (s.n == 0 || s.n > max || !is_alnum(s.p[0]) || !is_alnum(s.p[s.n - 1])) {
-        return false;
-    }
-    for (size_t i = 0; i < s.n; i++) {
-        if (!is_alnum(s.p[i]) && s.p[i] != '-' && s.p[i] != '.' && s.p[i] != '_') {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool subdomain_ok(struct span s)
-{
-    if (s.n == 0 || s.n > LIMIT_DNS_SUBDOMAIN_BYTES) {
-        return false;
-    }
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        bool lower = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-        bool edge = i == 0 || i == s.n - 1 || s.p[i - 1] == '.' || s.p[i + 1] == '.';
-        if (!lower && (edge || (c != '-' && c != '.'))) {
-            return false;
-        }
-    }
-    return true;
-}
-
-bool selector_label_key_ok(struct span key)
-{
-    size_t slash = span_find(key, '/');
-    if (slash == key.n) {
-        return name_ok(key, LIMIT_LABEL_VALUE_BYTES);
-    }
-    return subdomain_ok(span_first(key, slash)) &&
-           name_ok(span_from(key, slash + 1), LIMIT_LABEL_VALUE_BYTES);
-}
-
-bool selector_label_value_ok(struct span value)
-{
-    return value.n == 0 || name_ok(value, LIMIT_LABEL_VALUE_BYTES);
-}
 
 /* ---- text form ---- */
 
@@ -130,13 +81,11 @@ static int add_value(struct reader *r, struct span value)
         return err_set(r->a, r->err, ERR_BAD_REQUEST, "a selector may have at most %d terms",
                        LIMIT_SELECTOR_TERMS);
     }
-    if (!selector_label_value_ok(value)) {
-        return err_set(
-            r->a, r->err, ERR_BAD_REQUEST,
-            "unable to parse requirement: values[0]: Invalid value: \"%.*s\": a valid label "
-            "must be an empty string or consist of alphanumeric characters, '-', '_' or "
-            "'.', and must start and end with an alphanumeric character",
-            SPAN_ARG(span_first(value, 128)));
+    struct names_fault fault = names_label_value(value);
+    if (fault.n > 0) {
+        return err_set(r->a, r->err, ERR_BAD_REQUEST,
+                       "unable to parse requirement: values[0]: Invalid value: \"%.*s\": %s",
+                       SPAN_ARG(span_first(value, 128)), fault.text[0]);
     }
     r->values[r->value_count++] = value;
     return 0;
@@ -197,13 +146,11 @@ static int parse_comparison(struct reader *r, struct selector_term *term)
 
 static int check_key(struct reader *r, struct span key, enum err_reason reason)
 {
-    if (!selector_label_key_ok(key)) {
-        return err_set(
-            r->a, r->err, reason,
-            "unable to parse requirement: key: Invalid value: \"%.*s\": name part must "
-            "consist of alphanumeric characters, '-', '_' or '.', and must start and end "
-            "with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc')",
-            SPAN_ARG(span_first(key, 128)));
+    struct names_fault fault = names_qualified(key);
+    if (fault.n > 0) {
+        return err_set(r->a, r->err, reason,
+                       "unable to parse requirement: key: Invalid value: \"%.*s\": %s",
+                       SPAN_ARG(span_first(key, 128)), fault.text[0]);
     }
     return 0;
 }

@@ -53,10 +53,6 @@ bool selector_matches(const struct selector *s, const yyjson_val *labels);
  */
 struct span selector_text(struct arena *a, const struct selector *s);
 
-/* Label syntax (apimachinery validation): [DNS-subdomain/]name, and the value. */
-bool selector_label_key_ok(struct span key);
-bool selector_label_value_ok(struct span value);
-
 /* ---- field selectors ---- */
 
 struct field_term {
