@@ -3,6 +3,7 @@
  * env_uv_process.c. */
 #include "env/env_uv.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
@@ -55,26 +56,44 @@ static void on_timer(uv_timer_t *t)
 
 static void op_timer_changed(struct env *env, int64_t due_ns)
 {
-    struct env_uv *u = env_uv_of(env);
+    (void)due_ns;
+    env_uv_of(env)->timer_changed = true;
+}
+
+/* At the end of a turn, not at once: libuv runs a timer that a timer callback arms with 0 in the
+ * same round, before tasks, hooks and input had their turn. */
+static void arm_timer(struct env_uv *u)
+{
+    if (!u->timer_changed) {
+        return;
+    }
+    u->timer_changed = false;
+    int64_t due_ns = env_next_due_ns(&u->env);
     if (due_ns == INT64_MAX) {
         (void)uv_timer_stop(&u->timer);
         return;
     }
-    int64_t delay_ns = due_ns - op_mono_ns(env);
+    int64_t delay_ns = due_ns - op_mono_ns(&u->env);
     /* Rounded up: firing early would only re-arm. */
     uint64_t delay_ms = delay_ns > 0 ? (uint64_t)(delay_ns + 999999) / 1000000 : 0;
     uv_update_time(&u->loop);
     (void)uv_timer_start(&u->timer, on_timer, delay_ms, 0);
 }
 
+static void end_turn(struct env_uv *u)
+{
+    env_run_tasks(&u->env);
+    arm_timer(u);
+}
+
 static void on_prepare(uv_prepare_t *p)
 {
-    env_run_tasks(&((struct env_uv *)p->data)->env);
+    end_turn(p->data);
 }
 
 static void on_check(uv_check_t *c)
 {
-    env_run_tasks(&((struct env_uv *)c->data)->env);
+    end_turn(c->data);
 }
 
 /* ---- pool work ---- */
@@ -282,6 +301,8 @@ struct env *env_uv_new(void)
     /* Image pulls block pool threads for long; the default of four would make pods wait behind
      * them. */
     (void)setenv("UV_THREADPOOL_SIZE", "12", 0);
+    /* Writing to a peer that is gone is an error of that stream. Children get the default back. */
+    (void)signal(SIGPIPE, SIG_IGN);
     struct env_uv *u = MEM_NEW(struct env_uv);
     env_init(&u->env, &uv_ops);
     list_init(&u->finished);

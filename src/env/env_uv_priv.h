@@ -12,6 +12,7 @@ struct env_uv {
     struct env env; /* first */
     uv_loop_t loop;
     uv_timer_t timer;
+    bool timer_changed; /* to be armed at the end of the turn */
     uv_prepare_t prepare;
     uv_check_t check;
     uv_async_t async;
