@@ -1,0 +1,122 @@
+/* apiserver/op.h: one typed operation. The HTTP front and the local client are two thin adapters that fill one in and
+ * read its result; everything between (preconditions, admission, validation, the write) is here, one file a verb.
+ *
+ * Life: the adapter zeroes the struct in an arena of its own, fills "what", calls api_op_run(). done() is
+ * called exactly once, at once (reads, refusals) or in a later turn (writes, when they are durable). The adapter
+ * reads the result inside done(), then calls api_op_release(). The arena lives until then. */
+#ifndef APISERVER_OP_H
+#define APISERVER_OP_H
+
+#include "client/client.h"
+#include "codec/json.h"
+#include "schema/schema.h"
+#include "store/store.h"
+
+struct apiserver;
+struct selection;
+
+enum api_verb {
+    API_GET,
+    API_LIST,
+    API_WATCH, /* never run as an operation: front_watch.c and local_watch.c stream */
+    API_CREATE,
+    API_UPDATE,
+    API_PATCH,
+    API_DELETE,
+    API_DELETECOLLECTION
+};
+
+enum api_patch { API_PATCH_JSON, API_PATCH_MERGE, API_PATCH_STRATEGIC };
+
+struct api_options {
+    bool dry_run;
+    enum schema_strictness strictness; /* fieldValidation */
+    struct span field_manager;
+    struct span label_selector, field_selector;
+    /* reads */
+    struct span rev, rev_match, continue_token;
+    int64_t limit; /* 0: none */
+    /* watch */
+    bool bookmarks, send_initial, has_send_initial;
+    int64_t timeout_s; /* 0: the default */
+    /* delete */
+    enum client_propagation propagation;
+    int64_t grace_s; /* -1: not given */
+    struct span precondition_uid, precondition_rev;
+};
+
+struct api_op {
+    struct apiserver *server;
+    struct arena *arena;
+    /* what */
+    enum api_verb verb;
+    const struct schema_kind *kind;
+    struct span ns, name;
+    const struct schema_subresource *sub; /* NULL: the object itself */
+    enum api_patch patch_type;
+    struct api_options options;
+    const yyjson_val *body; /* object, patch or options; NULL: none */
+    void (*done)(struct api_op *op);
+
+    /* the result: err.reason ERR_NONE on success */
+    struct err err;
+    int http_status;        /* 200, 201 */
+    struct object *object;  /* a stored version (referenced), or NULL */
+    const yyjson_val *tree; /* what is answered when it is not a stored version: dry run, Scale, Status */
+    struct object **items;  /* lists: referenced, in order */
+    size_t item_count, item_cap;
+    int64_t rev;               /* of a list */
+    struct span next_continue; /* of a list that stopped at its limit */
+    int64_t remaining;         /* items after it; -1: not known */
+    struct schema_warnings warnings;
+
+    /* private to the implementation */
+    struct store_write write;
+    struct span key;
+    int attempts;
+    int (*attempt)(struct api_op *op);      /* decides from the current state and submits; see write.h */
+    int (*mutate)(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
+                  yyjson_mut_val **ret); /* sub-resources: how the object changes */
+    void (*present)(struct api_op *op);  /* turns op->object into another answer, or NULL */
+    struct selection *selection;
+    uint32_t claimed_ip;                    /* given back when the write fails; 0: none */
+    uint32_t released_ip;                   /* given back when the delete succeeds; 0: none */
+    struct api_op *parent;                  /* of the deletes of a collection */
+    size_t pending;
+    bool name_generated;
+};
+
+/* kind, arena, server, verb, done are set. */
+void api_op_run(struct api_op *op);
+/* Drops the references that the result holds. */
+void api_op_release(struct api_op *op);
+
+/* ---- for the verb files ---- */
+
+/* One file each. They end in api_op_finish, now or later. */
+void op_get(struct api_op *op);
+void op_list(struct api_op *op);
+void op_create(struct api_op *op);
+void op_update(struct api_op *op); /* and patch, and /status */
+void op_delete(struct api_op *op);
+void op_deletecollection(struct api_op *op);
+void op_scale(struct api_op *op);
+void op_binding(struct api_op *op);
+void op_eviction(struct api_op *op);
+void op_finalize(struct api_op *op); /* namespaces/finalize */
+
+/* Calls done. With -1 op->err is set; the return value lets callers write `return api_op_fail(op);`. */
+void api_op_finish(struct api_op *op);
+/* Sets op->err with the resource's details and the message; returns -1. */
+int api_op_err(struct api_op *op, enum err_reason reason, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+int api_op_not_found(struct api_op *op);
+/* `Operation cannot be fulfilled on RESOURCE "NAME": WHY` */
+int api_op_conflict(struct api_op *op, struct span why);
+void api_op_warn(struct api_op *op, struct span text);
+bool api_sub_is(const struct api_op *op, const char *name);
+/* A stored object, latest state; NULL when absent. */
+struct object *api_peek(struct apiserver *s, struct arena *a, const char *resource, struct span ns,
+                        struct span name);
+
+#endif

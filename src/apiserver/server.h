@@ -1,0 +1,45 @@
+/* apiserver/server.h: the server's own state, shared by the files of this folder only. */
+#ifndef APISERVER_SERVER_H
+#define APISERVER_SERVER_H
+
+#include "apiserver/apiserver.h"
+#include "apiserver/ip_alloc.h"
+#include "base/strbuf.h"
+
+struct discovery;
+struct snapshots;
+struct event_ttl;
+struct bootstrap;
+
+struct api_counters {
+    uint64_t requests[8]; /* by enum api_verb */
+    uint64_t errors;
+    uint64_t watches_open, watches_total;
+};
+
+struct apiserver {
+    struct env *env;
+    struct store *store;
+    struct watch_hub *hub;
+    struct arena *arena; /* what lives as long as the server: copied options */
+    struct apiserver_options options;
+    struct discovery *discovery;
+    struct snapshots *snapshots;
+    struct ip_alloc service_ips;
+    struct event_ttl *event_ttl;
+    struct bootstrap *bootstrap;
+    struct list watches; /* front_watch.c: open streams, ended by apiserver_free */
+    struct api_counters counters;
+    bool (*control)(void *data, struct http_exchange *x);
+    void *control_data;
+    bool is_ready;
+    struct list ready_waiters;
+    struct env_task ready_task;
+};
+
+/* bootstrap.c: creates what a fresh cluster has, then calls apiserver_became_ready(). */
+void bootstrap_start(struct apiserver *s);
+void bootstrap_free(struct bootstrap *b); /* NULL is fine */
+void apiserver_became_ready(struct apiserver *s);
+
+#endif
