@@ -1,5 +1,5 @@
-/* apiserver/ip_alloc.h: which addresses of the service range are taken: one bit each. IPv4, at most 2^20 addresses.
- * Addresses are host-order numbers; 0 means none. */
+/* apiserver/ip_alloc.h: which addresses of the service range are taken: one bit each. IPv4, at most
+ * 2^20 addresses. Addresses are host-order numbers; 0 means none. */
 #ifndef APISERVER_IP_ALLOC_H
 #define APISERVER_IP_ALLOC_H
 

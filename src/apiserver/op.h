@@ -1,9 +1,11 @@
-/* apiserver/op.h: one typed operation. The HTTP front and the local client are two thin adapters that fill one in and
- * read its result; everything between (preconditions, admission, validation, the write) is here, one file a verb.
+/* apiserver/op.h: one typed operation. The HTTP front and the local client are two thin adapters
+ * that fill one in and read its result; everything between (preconditions, admission, validation,
+ * the write) is here, one file a verb.
  *
- * Life: the adapter zeroes the struct in an arena of its own, fills "what", calls api_op_run(). done() is
- * called exactly once, at once (reads, refusals) or in a later turn (writes, when they are durable). The adapter
- * reads the result inside done(), then calls api_op_release(). The arena lives until then. */
+ * Life: the adapter zeroes the struct in an arena of its own, fills "what", calls api_op_run().
+ * done() is called exactly once, at once (reads, refusals) or in a later turn (writes, when they
+ * are durable). The adapter reads the result inside done(), then calls api_op_release(). The arena
+ * lives until then. */
 #ifndef APISERVER_OP_H
 #define APISERVER_OP_H
 
@@ -60,10 +62,11 @@ struct api_op {
 
     /* the result: err.reason ERR_NONE on success */
     struct err err;
-    int http_status;        /* 200, 201 */
-    struct object *object;  /* a stored version (referenced), or NULL */
-    const yyjson_val *tree; /* what is answered when it is not a stored version: dry run, Scale, Status */
-    struct object **items;  /* lists: referenced, in order */
+    int http_status;       /* 200, 201 */
+    struct object *object; /* a stored version (referenced), or NULL */
+    const yyjson_val
+        *tree; /* what is answered when it is not a stored version: dry run, Scale, Status */
+    struct object **items; /* lists: referenced, in order */
     size_t item_count, item_cap;
     int64_t rev;               /* of a list */
     struct span next_continue; /* of a list that stopped at its limit */
@@ -74,16 +77,18 @@ struct api_op {
     struct store_write write;
     struct span key;
     int attempts;
-    int (*attempt)(struct api_op *op);      /* decides from the current state and submits; see write.h */
+    int (*attempt)(struct api_op *op); /* decides from the current state and submits; see write.h */
     int (*mutate)(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                   yyjson_mut_val **ret); /* sub-resources: how the object changes */
     void (*present)(struct api_op *op);  /* turns op->object into another answer, or NULL */
     struct selection *selection;
-    uint32_t claimed_ip;                    /* given back when the write fails; 0: none */
-    uint32_t released_ip;                   /* given back when the delete succeeds; 0: none */
-    struct api_op *parent;                  /* of the deletes of a collection */
+    uint32_t claimed_ip;   /* given back when the write fails; 0: none */
+    uint32_t released_ip;  /* given back when the write succeeds; 0: none */
+    struct api_op *parent; /* of the deletes of a collection */
     size_t pending;
     bool name_generated;
+    bool server_change; /* binding, finalize: the kind's rules about updates by clients do not apply
+                         */
 };
 
 /* kind, arena, server, verb, done are set. */
@@ -105,7 +110,8 @@ void op_binding(struct api_op *op);
 void op_eviction(struct api_op *op);
 void op_finalize(struct api_op *op); /* namespaces/finalize */
 
-/* Calls done. With -1 op->err is set; the return value lets callers write `return api_op_fail(op);`. */
+/* Calls done. With -1 op->err is set; the return value lets callers write `return
+ * api_op_fail(op);`. */
 void api_op_finish(struct api_op *op);
 /* Sets op->err with the resource's details and the message; returns -1. */
 int api_op_err(struct api_op *op, enum err_reason reason, const char *fmt, ...)

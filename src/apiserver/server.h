@@ -35,11 +35,16 @@ struct apiserver {
     bool is_ready;
     struct list ready_waiters;
     struct env_task ready_task;
+    /* Writes that the store has not answered yet: they hold the server. */
+    size_t writes_open;
+    bool is_freed;
 };
 
 /* bootstrap.c: creates what a fresh cluster has, then calls apiserver_became_ready(). */
 void bootstrap_start(struct apiserver *s);
 void bootstrap_free(struct bootstrap *b); /* NULL is fine */
 void apiserver_became_ready(struct apiserver *s);
+/* server.c: the last write of a freed server is answered. */
+void apiserver_write_done(struct apiserver *s);
 
 #endif

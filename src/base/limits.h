@@ -10,6 +10,8 @@ enum {
     /* Deeper JSON or YAML is an attack on recursion, never an object: the deepest v1 type is 17
        levels. */
     LIMIT_JSON_DEPTH = 128,
+    /* A body of 3 MiB has at most half as many values; more come only from aliases that multiply. */
+    LIMIT_YAML_NODES = 1500 * 1000,
     /* A request head: kubectl sends 1 KB, service account tokens add 1 to 2 KB. */
     LIMIT_HTTP_HEAD_BYTES = 32 * 1024,
     LIMIT_URL_BYTES = 8 * 1024,

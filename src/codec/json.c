@@ -144,6 +144,15 @@ struct span json_write_mut(struct arena *a, const yyjson_mut_val *v)
     return span_of(p, n);
 }
 
+yyjson_val *json_freeze(struct arena *a, const yyjson_mut_val *v)
+{
+    yyjson_alc alc = arena_alc(a);
+    yyjson_doc *doc =
+        yyjson_mut_val_imut_copy((yyjson_mut_val *)(uintptr_t)v, &alc); /* reads only */
+    assert(doc);
+    return yyjson_doc_get_root(doc);
+}
+
 yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v)
 {
     if (!v) {

@@ -27,6 +27,9 @@ yyjson_mut_doc *json_mut_new(struct arena *a);
 /* Compact serialisation in arena memory. */
 struct span json_write(struct arena *a, const yyjson_val *v);
 struct span json_write_mut(struct arena *a, const yyjson_mut_val *v);
+/* An immutable copy of a tree in one arena block, for readers and validators (strings are copied).
+ */
+yyjson_val *json_freeze(struct arena *a, const yyjson_mut_val *v);
 /* Deep copy of an immutable value into a mutable document (strings are shared: keep the source
  * alive). */
 yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v);

@@ -1,0 +1,397 @@
+#include "apiserver/admission.h"
+
+#include "apiserver/meta.h"
+#include "apiserver/server.h"
+#include "base/check.h"
+#include "codec/time.h"
+#include "schema/kinds.h"
+#include "watch/watch.h"
+
+int admission_namespace(struct api_op *op)
+{
+    if (!op->kind->namespaced) {
+        return 0;
+    }
+    struct object *ns = api_peek(op->server, op->arena, "namespaces", SPAN_NULL, op->ns);
+    if (!ns) {
+        (void)api_op_err(op, ERR_NOT_FOUND, "namespaces \"%.*s\" not found", SPAN_ARG(op->ns));
+        op->err.group = SPAN_NULL;
+        op->err.kind = SPAN("namespaces");
+        op->err.name = op->ns;
+        return -1;
+    }
+    if (object_is_deleting(ns)) {
+        (void)api_op_err(op, ERR_FORBIDDEN,
+                         "%s \"%.*s\" is forbidden: unable to create new content in namespace "
+                         "%.*s because it is being terminated",
+                         op->kind->resource, SPAN_ARG(op->name), SPAN_ARG(op->ns));
+        err_add_cause(
+            op->arena, &op->err, "NamespaceTerminating", SPAN("metadata.namespace"),
+            arena_printf(op->arena, "namespace %.*s is being terminated", SPAN_ARG(op->ns)));
+        return -1;
+    }
+    return 0;
+}
+
+/* ---- pods ---- */
+
+static bool tolerates(yyjson_mut_val *list, const char *key)
+{
+    yyjson_mut_val *item;
+    yyjson_mut_arr_iter it = yyjson_mut_arr_iter_with(list);
+    while (list && (item = yyjson_mut_arr_iter_next(&it))) {
+        struct span k = json_mut_str(json_mut_get(item, "key"));
+        struct span effect = json_mut_str(json_mut_get(item, "effect"));
+        if ((k.n == 0 || span_eq_cstr(k, key)) &&
+            (effect.n == 0 || span_eq(effect, SPAN("NoExecute")))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void add_toleration(yyjson_mut_doc *doc, yyjson_mut_val *spec, const char *key)
+{
+    yyjson_mut_val *list = json_mut_get(spec, "tolerations");
+    if (tolerates(list, key)) {
+        return;
+    }
+    if (!yyjson_mut_is_arr(list)) {
+        list = yyjson_mut_arr(doc);
+        json_put(doc, spec, "tolerations", list);
+    }
+    yyjson_mut_val *t = yyjson_mut_obj(doc);
+    json_put_str(doc, t, "key", span_cstr(key));
+    json_put_str(doc, t, "operator", SPAN("Exists"));
+    json_put_str(doc, t, "effect", SPAN("NoExecute"));
+    json_put_int(doc, t, "tolerationSeconds", 300);
+    yyjson_mut_arr_append(list, t);
+}
+
+/* Guaranteed: every container has equal limits and requests for cpu and memory; BestEffort: none
+ * has any. Requests that are absent were filled from the limits by the defaults. */
+static const char *qos_class(yyjson_mut_val *spec)
+{
+    static const char *const lists[] = {"containers", "initContainers"};
+    static const char *const names[] = {"cpu", "memory"};
+    bool any = false, all = true;
+    for (size_t l = 0; l < 2; l++) {
+        yyjson_mut_val *list = json_mut_get(spec, lists[l]), *c;
+        yyjson_mut_arr_iter it = yyjson_mut_arr_iter_with(list);
+        while (yyjson_mut_is_arr(list) && (c = yyjson_mut_arr_iter_next(&it))) {
+            yyjson_mut_val *res = json_mut_get(c, "resources");
+            for (size_t i = 0; i < 2; i++) {
+                yyjson_mut_val *limit = json_mut_get(json_mut_get(res, "limits"), names[i]);
+                yyjson_mut_val *request = json_mut_get(json_mut_get(res, "requests"), names[i]);
+                any |= limit || request;
+                all &= limit && (!request || json_mut_equal(limit, request));
+            }
+        }
+    }
+    return !any ? "BestEffort" : all ? "Guaranteed" : "Burstable";
+}
+
+static int pod_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    (void)op;
+    yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
+    yyjson_mut_val *status = json_mut_obj(doc, obj, "status");
+    if (!json_mut_str(json_mut_get(spec, "serviceAccountName")).n) {
+        json_put_str(doc, spec, "serviceAccountName", SPAN("default"));
+    }
+    json_put_str(doc, spec, "serviceAccount",
+                 json_mut_str(json_mut_get(spec, "serviceAccountName")));
+    add_toleration(doc, spec, "node.kubernetes.io/not-ready");
+    add_toleration(doc, spec, "node.kubernetes.io/unreachable");
+    json_put_str(doc, status, "phase", SPAN("Pending"));
+    json_put_str(doc, status, "qosClass", span_cstr(qos_class(spec)));
+    return 0;
+}
+
+/* ---- volumes ---- */
+
+struct default_class {
+    struct span name;
+    int64_t born_ms;
+};
+
+static bool consider_class(void *data, struct object *o)
+{
+    struct default_class *best = data;
+    const yyjson_val *root = object_root(o);
+    const yyjson_val *notes = json_path(root, "metadata", "annotations", NULL);
+    if (!span_eq(json_get_str(notes, "storageclass.kubernetes.io/is-default-class"),
+                 SPAN("true")) &&
+        !span_eq(json_get_str(notes, "storageclass.beta.kubernetes.io/is-default-class"),
+                 SPAN("true"))) {
+        return true;
+    }
+    int64_t born = time_or(json_str(json_path(root, "metadata", "creationTimestamp", NULL)), 0);
+    if (best->name.n == 0 || born > best->born_ms) { /* newest, then by name: the list's order */
+        *best = (struct default_class){object_name(o), born};
+    }
+    return true;
+}
+
+static int claim_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
+    if (spec && !json_mut_get(spec, "storageClassName")) {
+        struct default_class best = {0};
+        struct watch_filter all = {.resource = SPAN("storageclasses.storage.k8s.io")};
+        (void)watch_hub_list(op->server->hub, &all, SPAN_NULL, consider_class, &best);
+        if (best.name.n) {
+            json_put_str(doc, spec, "storageClassName", arena_dup(op->arena, best.name));
+        }
+    }
+    meta_add_finalizer(doc, obj, "kubernetes.io/pvc-protection");
+    json_put_str(doc, json_mut_obj(doc, obj, "status"), "phase", SPAN("Pending"));
+    return 0;
+}
+
+static int volume_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    (void)op;
+    meta_add_finalizer(doc, obj, "kubernetes.io/pv-protection");
+    json_put_str(doc, json_mut_obj(doc, obj, "status"), "phase", SPAN("Pending"));
+    return 0;
+}
+
+/* ---- namespaces ---- */
+
+static void namespace_label(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *labels = json_mut_obj(doc, json_mut_get(obj, "metadata"), "labels");
+    if (labels) {
+        json_put_str(doc, labels, "kubernetes.io/metadata.name", op->name);
+    }
+}
+
+static int namespace_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    yyjson_mut_arr_append(list, json_new_str(doc, SPAN("kubernetes")));
+    json_put(doc, json_mut_obj(doc, obj, "spec"), "finalizers", list);
+    json_put_str(doc, json_mut_obj(doc, obj, "status"), "phase", SPAN("Active"));
+    namespace_label(op, doc, obj);
+    return 0;
+}
+
+static int namespace_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                            const yyjson_val *old)
+{
+    yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
+    const yyjson_val *list = json_path(old, "spec", "finalizers", NULL);
+    if (list) { /* only /finalize changes them */
+        json_put(doc, spec, "finalizers", json_mut_copy(doc, list));
+    } else {
+        json_remove(spec, "finalizers");
+    }
+    namespace_label(op, doc, obj);
+    return 0;
+}
+
+/* ---- services ---- */
+
+static bool has_cluster_ip(yyjson_mut_val *spec)
+{
+    return !span_eq(json_mut_str(json_mut_get(spec, "type")), SPAN("ExternalName"));
+}
+
+static int ip_refused(struct api_op *op, struct span ip, const char *why)
+{
+    schema_invalid(op->arena, &op->err, SPAN("spec.clusterIPs"),
+                   arena_printf(op->arena, "[\"%.*s\"]", SPAN_ARG(ip)),
+                   arena_cstr(op->arena, arena_printf(op->arena, "failed to allocate IP %.*s: %s",
+                                                      SPAN_ARG(ip), why)));
+    return schema_invalid_finish(op->arena, op->kind, op->name, &op->err);
+}
+
+static int claim_ip(struct api_op *op, struct span text, struct span *ret)
+{
+    struct ip_alloc *ips = &op->server->service_ips;
+    ip_alloc_release(ips, op->claimed_ip);
+    op->claimed_ip = 0;
+    uint32_t ip = 0;
+    *ret = text;
+    if (text.n == 0) {
+        op->claimed_ip = ip_alloc_next(ips);
+        if (!op->claimed_ip) {
+            return api_op_err(op, ERR_INTERNAL, "failed to allocate a serviceIP: range is full");
+        }
+        *ret = ip_text(op->arena, op->claimed_ip);
+        return 0;
+    }
+    if (!ip_parse(text, &ip)) {
+        return 0; /* validation says what is wrong with it */
+    }
+    if (!ip_alloc_contains(ips, ip)) {
+        return ip_refused(
+            op, text,
+            arena_cstr(op->arena,
+                       arena_printf(op->arena,
+                                    "the provided IP (%.*s) is not in the valid "
+                                    "range. The range of valid IPs is %.*s",
+                                    SPAN_ARG(text), SPAN_ARG(op->server->options.service_cidr))));
+    }
+    if (!ip_alloc_claim(ips, ip)) {
+        return ip_refused(op, text, "provided IP is already allocated");
+    }
+    op->claimed_ip = ip;
+    return 0;
+}
+
+static void set_strings(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span only)
+{
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    yyjson_mut_arr_append(list, json_new_str(doc, only));
+    json_put(doc, obj, key, list);
+}
+
+static void put_absent(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span value)
+{
+    if (!json_mut_get(obj, key)) {
+        json_put_str(doc, obj, key, value);
+    }
+}
+
+static void service_families(yyjson_mut_doc *doc, yyjson_mut_val *spec)
+{
+    if (!json_mut_get(spec, "ipFamilies")) {
+        set_strings(doc, spec, "ipFamilies", SPAN("IPv4"));
+    }
+    put_absent(doc, spec, "ipFamilyPolicy", SPAN("SingleStack"));
+    put_absent(doc, spec, "internalTrafficPolicy", SPAN("Cluster"));
+}
+
+static int service_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
+    if (!spec || !has_cluster_ip(spec)) {
+        return 0;
+    }
+    struct span ip = json_mut_str(json_mut_get(spec, "clusterIP"));
+    if (ip.n == 0) {
+        ip = json_mut_str(yyjson_mut_arr_get_first(json_mut_get(spec, "clusterIPs")));
+    }
+    if (!span_eq(ip, SPAN("None"))) {
+        if (claim_ip(op, ip, &ip)) {
+            return -1;
+        }
+        api_op_warn(op, SPAN("this server does not carry traffic to a Service's cluster address "
+                             "yet: use the pods' names (a headless Service, clusterIP: None)"));
+    }
+    json_put_str(doc, spec, "clusterIP", ip);
+    if (!json_mut_get(spec, "clusterIPs")) {
+        set_strings(doc, spec, "clusterIPs", ip);
+    }
+    service_families(doc, spec);
+    return 0;
+}
+
+static int service_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                          const yyjson_val *old)
+{
+    yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
+    struct span was = json_str(json_path(old, "spec", "clusterIP", NULL));
+    struct span ip = json_mut_str(json_mut_get(spec, "clusterIP"));
+    uint32_t number = 0;
+    if (!spec) {
+        return 0;
+    }
+    if (!has_cluster_ip(spec)) {
+        op->released_ip = ip_parse(was, &number) ? number : 0;
+        json_remove(spec, "clusterIP");
+        json_remove(spec, "clusterIPs");
+        return 0;
+    }
+    if (was.n == 0) {
+        return service_create(op, doc, obj);
+    }
+    if (ip.n && !span_eq(ip, was)) {
+        schema_invalid(op->arena, &op->err, SPAN("spec.clusterIPs[0]"),
+                       arena_printf(op->arena, "[\"%.*s\"]", SPAN_ARG(ip)),
+                       "may not change once set");
+        return schema_invalid_finish(op->arena, op->kind, op->name, &op->err);
+    }
+    json_put_str(doc, spec, "clusterIP", was);
+    static const char *const kept[] = {"clusterIPs", "ipFamilies", "ipFamilyPolicy"};
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        const yyjson_val *v = json_path(old, "spec", kept[i], NULL);
+        if (v && !json_mut_get(spec, kept[i])) {
+            json_put(doc, spec, kept[i], json_mut_copy(doc, v));
+        }
+    }
+    service_families(doc, spec);
+    return 0;
+}
+
+static bool claim_one(void *data, struct object *o)
+{
+    uint32_t ip = 0;
+    if (ip_parse(json_str(json_path(object_root(o), "spec", "clusterIP", NULL)), &ip)) {
+        (void)ip_alloc_claim(data, ip);
+    }
+    return true;
+}
+
+void admission_claim_existing(struct apiserver *s)
+{
+    struct watch_filter services = {.resource = SPAN("services")};
+    (void)watch_hub_list(s->hub, &services, SPAN_NULL, claim_one, &s->service_ips);
+}
+
+/* ---- the table ---- */
+
+static const struct admission {
+    const struct schema_kind *kind;
+    int (*create)(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
+    int (*update)(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                  const yyjson_val *old);
+} admissions[] = {
+    {SCHEMA_KIND(Pod), pod_create, NULL},
+    {SCHEMA_KIND(Service), service_create, service_update},
+    {SCHEMA_KIND(PersistentVolumeClaim), claim_create, NULL},
+    {SCHEMA_KIND(PersistentVolume), volume_create, NULL},
+    {SCHEMA_KIND(Namespace), namespace_create, namespace_update},
+};
+
+static const struct admission *find(const struct schema_kind *kind)
+{
+    for (size_t i = 0; i < sizeof admissions / sizeof *admissions; i++) {
+        if (admissions[i].kind == kind) {
+            return &admissions[i];
+        }
+    }
+    return NULL;
+}
+
+int admission_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    const struct admission *a = find(op->kind);
+    return a && a->create ? a->create(op, doc, obj) : 0;
+}
+
+int admission_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                     const yyjson_val *old)
+{
+    const struct admission *a = find(op->kind);
+    return a && a->update ? a->update(op, doc, obj, old) : 0;
+}
+
+int admission_delete(struct api_op *op, const yyjson_val *obj)
+{
+    (void)obj;
+    static const char *const kept[] = {"default", "kube-system", "kube-public"};
+    if (op->kind != SCHEMA_KIND(Namespace)) {
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        if (span_eq_cstr(op->name, kept[i])) {
+            return api_op_err(op, ERR_FORBIDDEN,
+                              "namespaces \"%.*s\" is forbidden: this namespace may not be deleted",
+                              SPAN_ARG(op->name));
+        }
+    }
+    return 0;
+}

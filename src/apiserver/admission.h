@@ -1,0 +1,20 @@
+/* apiserver/admission.h: what the server adds to objects or refuses beyond their own rules: things
+ * that depend on other objects (namespaces, the default class, free addresses) or on the kind's
+ * life. */
+#ifndef APISERVER_ADMISSION_H
+#define APISERVER_ADMISSION_H
+
+#include "apiserver/op.h"
+
+/* The namespace exists and is not being ended. Returns 0, or -1 with op->err. */
+int admission_namespace(struct api_op *op);
+/* After defaults, before validation. */
+int admission_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
+int admission_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                     const yyjson_val *old);
+/* May this object be deleted at all? */
+int admission_delete(struct api_op *op, const yyjson_val *obj);
+/* Addresses of stored Services are taken: at start, over everything there is. */
+void admission_claim_existing(struct apiserver *s);
+
+#endif

@@ -1,0 +1,198 @@
+/* What a fresh cluster has. Each object is created only when it is absent; the endpoints of the API
+ * server itself are written again when the address has changed. The server is ready when all of it
+ * is durable. */
+#include "apiserver/op.h"
+#include "apiserver/server.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "schema/kinds.h"
+
+enum { RETRY_MS = 1000 };
+
+struct bootstrap {
+    struct apiserver *server;
+    struct arena *arena; /* of one round */
+    size_t pending;
+    bool failed, is_freed;
+    struct env_timer retry;
+};
+
+static void begin(struct bootstrap *b);
+
+static void on_retry(struct env_timer *timer)
+{
+    begin(CONTAINER_OF(timer, struct bootstrap, retry));
+}
+
+void bootstrap_free(struct bootstrap *b)
+{
+    if (!b) {
+        return;
+    }
+    env_timer_stop(b->server->env, &b->retry);
+    b->is_freed = true;
+    if (b->pending == 0) {
+        arena_free(b->arena);
+        free(b);
+    }
+}
+
+static void finish_one(struct bootstrap *b)
+{
+    assert(b->pending > 0);
+    if (--b->pending > 0) {
+        return;
+    }
+    if (b->is_freed) {
+        bootstrap_free(b);
+    } else if (b->failed) {
+        env_timer_start(b->server->env, &b->retry, RETRY_MS, on_retry);
+    } else {
+        struct apiserver *s = b->server;
+        s->bootstrap = NULL;
+        bootstrap_free(b);
+        apiserver_became_ready(s);
+    }
+}
+
+struct step {
+    struct bootstrap *bootstrap;
+    struct api_op op;
+};
+
+static void on_done(struct api_op *op)
+{
+    struct step *step = CONTAINER_OF(op, struct step, op);
+    struct bootstrap *b = step->bootstrap;
+    if (op->err.reason != ERR_NONE && op->err.reason != ERR_ALREADY_EXISTS) {
+        log_event(LOG_WARN, "bootstrap_object_failed", LOG_C("resource", op->kind->resource),
+                  LOG_S("name", op->name), LOG_S("reason", op->err.message),
+                  LOG_C("then", "retrying in 1 s"));
+        b->failed = true;
+    }
+    api_op_release(op);
+    finish_one(b);
+}
+
+static void submit(struct bootstrap *b, enum api_verb verb, const struct schema_kind *kind,
+                   const char *ns, const char *name, struct span json)
+{
+    struct step *step = ARENA_NEW(b->arena, struct step);
+    yyjson_doc *doc = NULL;
+    int rc = json_parse(b->arena, json, &doc, NULL);
+    assert(rc == 0); /* our own text */
+    step->bootstrap = b;
+    step->op = (struct api_op){.server = b->server,
+                               .arena = b->arena,
+                               .verb = verb,
+                               .kind = kind,
+                               .ns = span_cstr(ns),
+                               .name = verb == API_CREATE ? SPAN_NULL : span_cstr(name),
+                               .options.grace_s = -1,
+                               .options.strictness = SCHEMA_STRICT,
+                               .options.field_manager = SPAN("berth"),
+                               .body = yyjson_doc_get_root(doc),
+                               .done = on_done};
+    b->pending++;
+    api_op_run(&step->op);
+}
+
+static struct object *current(struct bootstrap *b, const struct schema_kind *kind, const char *ns,
+                              const char *name)
+{
+    return api_peek(b->server, b->arena, kind->resource, span_cstr(ns), span_cstr(name));
+}
+
+static void ensure(struct bootstrap *b, const struct schema_kind *kind, const char *ns,
+                   const char *name, struct span json)
+{
+    if (!current(b, kind, ns, name)) {
+        submit(b, API_CREATE, kind, ns, name, json);
+    }
+}
+
+/* Created, or written again: an update that changes nothing costs nothing. */
+static void enforce(struct bootstrap *b, const struct schema_kind *kind, const char *ns,
+                    const char *name, struct span json)
+{
+    submit(b, current(b, kind, ns, name) ? API_UPDATE : API_CREATE, kind, ns, name, json);
+}
+
+static void namespaces(struct bootstrap *b)
+{
+    static const char *const names[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        ensure(b, SCHEMA_KIND(Namespace), "", names[i],
+               arena_printf(b->arena, "{\"metadata\":{\"name\":\"%s\"}}", names[i]));
+        ensure(b, SCHEMA_KIND(ServiceAccount), names[i], "default",
+               SPAN("{\"metadata\":{\"name\":\"default\"}}"));
+    }
+}
+
+static void storage_class(struct bootstrap *b)
+{
+    ensure(b, SCHEMA_KIND(StorageClass), "", "local",
+           SPAN("{\"metadata\":{\"name\":\"local\",\"annotations\":{"
+                "\"storageclass.kubernetes.io/is-default-class\":\"true\"}},"
+                "\"provisioner\":\"berth.dev/local\",\"reclaimPolicy\":\"Delete\","
+                "\"volumeBindingMode\":\"Immediate\"}"));
+}
+
+static void service(struct bootstrap *b)
+{
+    struct apiserver *s = b->server;
+    struct span address = s->options.server_address, port = address;
+    struct span ip = span_cut(&port, ':');
+    uint32_t number;
+    uint64_t port_number;
+    if (s->service_ips.count == 0 || !ip_parse(ip, &number) || !span_to_u64(port, &port_number)) {
+        return; /* no address that pods could use */
+    }
+    ensure(b, SCHEMA_KIND(Service), "default", "kubernetes",
+           arena_printf(b->arena,
+                        "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"component\":"
+                        "\"apiserver\",\"provider\":\"kubernetes\"}},\"spec\":{\"type\":"
+                        "\"ClusterIP\",\"clusterIP\":\"%.*s\",\"ports\":[{\"name\":\"https\","
+                        "\"protocol\":\"TCP\",\"port\":443,\"targetPort\":%llu}]}}",
+                        SPAN_ARG(ip_text(b->arena, s->service_ips.first + 1)),
+                        (unsigned long long)port_number));
+    enforce(b, SCHEMA_KIND(Endpoints), "default", "kubernetes",
+            arena_printf(b->arena,
+                         "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{"
+                         "\"endpointslice.kubernetes.io/skip-mirror\":\"true\"}},\"subsets\":[{"
+                         "\"addresses\":[{\"ip\":\"%.*s\"}],\"ports\":[{\"name\":\"https\","
+                         "\"port\":%llu,\"protocol\":\"TCP\"}]}]}",
+                         SPAN_ARG(ip), (unsigned long long)port_number));
+    enforce(b, SCHEMA_KIND(EndpointSlice), "default", "kubernetes",
+            arena_printf(b->arena,
+                         "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{"
+                         "\"kubernetes.io/service-name\":\"kubernetes\"}},\"addressType\":"
+                         "\"IPv4\",\"endpoints\":[{\"addresses\":[\"%.*s\"],\"conditions\":{"
+                         "\"ready\":true}}],\"ports\":[{\"name\":\"https\",\"port\":%llu,"
+                         "\"protocol\":\"TCP\"}]}",
+                         SPAN_ARG(ip), (unsigned long long)port_number));
+}
+
+static void begin(struct bootstrap *b)
+{
+    arena_clear(b->arena);
+    b->failed = false;
+    b->pending = 1; /* ours, until everything is submitted */
+    bool fresh = !current(b, SCHEMA_KIND(Namespace), "", "default");
+    namespaces(b);
+    if (fresh) { /* later its absence is the user's wish */
+        storage_class(b);
+    }
+    service(b);
+    finish_one(b);
+}
+
+void bootstrap_start(struct apiserver *s)
+{
+    struct bootstrap *b = MEM_NEW(struct bootstrap);
+    b->server = s;
+    b->arena = arena_new();
+    s->bootstrap = b;
+    begin(b);
+}

@@ -1,0 +1,196 @@
+#include "apiserver/event_ttl.h"
+
+#include "apiserver/op.h"
+#include "apiserver/server.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "codec/time.h"
+#include "schema/kinds.h"
+#include "watch/watch.h"
+
+/* Deletes of one turn of the timer; the rest follows in the next. */
+enum { DELETES_A_TURN = 128 };
+
+struct entry {
+    struct heap_node node; /* by the time it ends, milliseconds since 1970 */
+    size_t key_n;
+    char key[];
+};
+
+struct event_ttl {
+    struct apiserver *server;
+    struct map entries; /* store key -> struct entry */
+    struct heap by_end;
+    struct watcher *watcher;
+    struct env_timer timer;
+};
+
+static void on_timer(struct env_timer *timer);
+
+static void arm(struct event_ttl *t)
+{
+    struct heap_node *first = heap_min(&t->by_end);
+    if (!first) {
+        env_timer_stop(t->server->env, &t->timer);
+        return;
+    }
+    int64_t wait = first->key - env_now_ms(t->server->env);
+    env_timer_start(t->server->env, &t->timer, wait > 0 ? wait : 0, on_timer);
+}
+
+static void forget(struct event_ttl *t, struct span key)
+{
+    struct entry *e = map_remove(&t->entries, key);
+    if (e) {
+        heap_remove(&t->by_end, &e->node);
+        free(e);
+    }
+}
+
+static void remember(struct event_ttl *t, struct span key, int64_t end_ms)
+{
+    forget(t, key);
+    struct entry *e = mem_new(sizeof *e + key.n);
+    e->key_n = key.n;
+    memcpy(e->key, key.p, key.n);
+    (void)map_put(&t->entries, span_of(e->key, e->key_n), e);
+    heap_insert(&t->by_end, &e->node, end_ms);
+}
+
+/* ---- ending ---- */
+
+struct ending {
+    struct arena *arena;
+    struct api_op op;
+};
+
+static void on_ended(struct api_op *op)
+{
+    struct ending *d = CONTAINER_OF(op, struct ending, op);
+    api_op_release(op);
+    arena_free(d->arena); /* d lives in it */
+}
+
+static void end_event(struct event_ttl *t, struct span key)
+{
+    struct arena *a = arena_new();
+    struct ending *d = ARENA_NEW(a, struct ending);
+    struct span resource, ns, name;
+    d->arena = a;
+    bool ok = object_key_split(arena_dup(a, key), &resource, &ns, &name);
+    assert(ok);
+    d->op = (struct api_op){.server = t->server,
+                            .arena = a,
+                            .verb = API_DELETE,
+                            .kind = SCHEMA_KIND(Event),
+                            .ns = ns,
+                            .name = name,
+                            .options.grace_s = -1,
+                            .done = on_ended};
+    api_op_run(&d->op);
+}
+
+static void on_timer(struct env_timer *timer)
+{
+    struct event_ttl *t = CONTAINER_OF(timer, struct event_ttl, timer);
+    int64_t now = env_now_ms(t->server->env);
+    for (int i = 0; i < DELETES_A_TURN; i++) {
+        struct heap_node *first = heap_min(&t->by_end);
+        if (!first || first->key > now) {
+            break;
+        }
+        struct entry *e = CONTAINER_OF(first, struct entry, node);
+        end_event(t, span_of(e->key, e->key_n));
+        forget(t, span_of(e->key, e->key_n));
+    }
+    arm(t);
+}
+
+/* ---- what there is ---- */
+
+static int64_t last_ms(struct object *o)
+{
+    const yyjson_val *root = object_root(o);
+    const struct span times[] = {json_get_str(root, "lastTimestamp"),
+                                 json_get_str(root, "eventTime"),
+                                 json_str(json_path(root, "series", "lastObservedTime", NULL)),
+                                 json_str(json_path(root, "metadata", "creationTimestamp", NULL))};
+    int64_t last = 0;
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        int64_t ms = time_or(times[i], 0);
+        last = ms > last ? ms : last;
+    }
+    object_forget_root(o);
+    return last;
+}
+
+static bool on_existing(void *data, struct object *o)
+{
+    struct event_ttl *t = data;
+    remember(t, object_store_key(o), last_ms(o) + LIMIT_EVENT_TTL_S * 1000);
+    return true;
+}
+
+static void on_more(void *data);
+
+static void start(struct event_ttl *t)
+{
+    struct watch_filter events = {.resource = SPAN("events")};
+    struct watch_hub *hub = t->server->hub;
+    t->watcher = watcher_new(hub, &events, watch_hub_rev(hub), on_more, t);
+    assert(t->watcher);
+    (void)watch_hub_list(hub, &events, SPAN_NULL, on_existing, t);
+    /* The watcher says "more" only after it has once had nothing. */
+    struct watch_event e;
+    while (watcher_next(t->watcher, &e) == 1) {
+    }
+    arm(t);
+}
+
+static void on_more(void *data)
+{
+    struct event_ttl *t = data;
+    struct watch_event e;
+    int rc;
+    int64_t end = env_now_ms(t->server->env) + LIMIT_EVENT_TTL_S * 1000;
+    while ((rc = watcher_next(t->watcher, &e)) == 1) {
+        if (e.type == WATCH_DELETED) {
+            forget(t, object_store_key(e.object));
+        } else if (e.object) {
+            remember(t, object_store_key(e.object), end);
+        }
+    }
+    if (rc == E_LIMIT) { /* overrun by a burst: look at what there is */
+        watcher_free(TAKE_PTR(t->watcher));
+        start(t);
+        return;
+    }
+    arm(t);
+}
+
+struct event_ttl *event_ttl_new(struct apiserver *s)
+{
+    struct event_ttl *t = MEM_NEW(struct event_ttl);
+    t->server = s;
+    start(t);
+    return t;
+}
+
+void event_ttl_free(struct event_ttl *t)
+{
+    if (!t) {
+        return;
+    }
+    env_timer_stop(t->server->env, &t->timer);
+    watcher_free(t->watcher);
+    size_t it = 0;
+    struct entry *e;
+    while ((e = map_next(&t->entries, &it, NULL))) {
+        free(e);
+    }
+    map_done(&t->entries);
+    heap_done(&t->by_end);
+    free(t);
+}

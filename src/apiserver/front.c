@@ -1,0 +1,311 @@
+/* The HTTP adapter: who asks, for what, and how the answer looks on the wire. */
+#include "apiserver/front.h"
+
+#include "apiserver/status.h"
+#include "base/check.h"
+#include "schema/kinds.h"
+
+void front_warnings(struct front *f)
+{
+    for (size_t i = 0; i < f->op.warnings.n; i++) {
+        struct strbuf text cleanup_strbuf = STRBUF_INIT;
+        struct span w = f->op.warnings.text[i];
+        strbuf_puts(&text, "299 - \"");
+        for (size_t j = 0; j < w.n; j++) {
+            if (w.p[j] == '"' || w.p[j] == '\\') {
+                strbuf_putc(&text, '\\');
+            }
+            strbuf_putc(&text, (unsigned char)w.p[j] < ' ' ? ' ' : w.p[j]);
+        }
+        strbuf_putc(&text, '"');
+        http_add_header(f->x, "Warning", strbuf_span(&text));
+    }
+}
+
+void front_fail(struct front *f, const struct err *e)
+{
+    assert(e->reason != ERR_NONE);
+    f->server->counters.errors++;
+    status_reply(f->x, e);
+}
+
+static void fail(struct front *f, enum err_reason reason, const char *message)
+{
+    struct err e = {.reason = reason, .message = span_cstr(message)};
+    front_fail(f, &e);
+}
+
+static void on_done(struct api_op *op)
+{
+    struct front *f = CONTAINER_OF(op, struct front, op);
+    front_warnings(f);
+    if (op->err.reason != ERR_NONE) {
+        api_op_release(op); /* first: the reply ends the exchange, whose arena op lives in */
+        status_reply(f->x, &op->err); /* counted by api_op_finish */
+        return;
+    }
+    if (op->object && f->render.accept.form == FORM_JSON && !op->tree) {
+        /* A hold, because the exchange (and op in its arena) may be gone once the reply is
+         * complete. */
+        struct object *o cleanup_object = object_ref(op->object);
+        int status = op->http_status;
+        api_op_release(op);
+        http_reply(f->x, status, "application/json", object_json(o));
+        return;
+    }
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    render_result(&out, &f->render, op);
+    int status = op->http_status;
+    api_op_release(op);
+    http_reply(f->x, status, f->render.accept.content_type, strbuf_span(&out));
+}
+
+/* ---- who asks ---- */
+
+static bool is_root_socket(const struct http_exchange *x)
+{
+    return span_eq(http_client_name(x), SPAN("root-socket")) &&
+           span_starts(span_cstr(http_peer(x)), SPAN("unix"));
+}
+
+static bool has_org(struct span orgs, struct span wanted)
+{
+    while (orgs.n) {
+        if (span_eq(span_cut(&orgs, '\n'), wanted)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *verb_name(enum api_verb verb)
+{
+    static const char *const names[] = {"get",    "list",  "watch",  "create",
+                                        "update", "patch", "delete", "deletecollection"};
+    return names[verb];
+}
+
+static void forbid(struct front *f)
+{
+    const struct api_op *op = &f->op;
+    struct span user = http_client_name(f->x);
+    struct err e = {.reason = ERR_FORBIDDEN};
+    if (!op->kind) {
+        e.message = arena_printf(f->arena, "forbidden: User \"%.*s\" cannot access path \"%.*s\"",
+                                 SPAN_ARG(user), SPAN_ARG(http_path(f->x)));
+        front_fail(f, &e);
+        return;
+    }
+    struct span where = op->ns.n
+                            ? arena_printf(f->arena, "in the namespace \"%.*s\"", SPAN_ARG(op->ns))
+                            : SPAN("at the cluster scope");
+    e.message = arena_printf(
+        f->arena,
+        "%s%s is forbidden: User \"%.*s\" cannot %s resource \"%s\" in API "
+        "group \"%s\" %.*s",
+        op->kind->resource,
+        op->name.n ? arena_cstr(f->arena, arena_printf(f->arena, " \"%.*s\"", SPAN_ARG(op->name)))
+                   : "",
+        SPAN_ARG(user), verb_name(op->verb), op->kind->plural, op->kind->group, SPAN_ARG(where));
+    e.group = span_cstr(op->kind->group);
+    e.kind = span_cstr(op->kind->plural);
+    e.name = op->name;
+    front_fail(f, &e);
+}
+
+/* Until there is RBAC: the group system:masters and the control socket may do everything, others
+ * nothing. Health and version are open, so that probes and load balancers need no certificate.
+ * Returns false when it has answered. */
+static bool admit(struct front *f)
+{
+    if (f->route.type == ROUTE_HEALTH || f->route.type == ROUTE_VERSION || is_root_socket(f->x) ||
+        has_org(http_client_orgs(f->x), SPAN("system:masters"))) {
+        return true;
+    }
+    if (http_client_name(f->x).n == 0) {
+        fail(f, ERR_UNAUTHORIZED, "Unauthorized");
+    } else {
+        forbid(f);
+    }
+    return false;
+}
+
+/* ---- for what ---- */
+
+/* False: the method means nothing here. */
+static bool find_verb(struct front *f)
+{
+    struct span m = http_method(f->x);
+    bool one = f->route.name.n > 0;
+    struct api_op *op = &f->op;
+    if (span_eq(m, SPAN("GET")) || span_eq(m, SPAN("HEAD"))) {
+        op->verb = one ? API_GET : API_LIST;
+    } else if (span_eq(m, SPAN("POST"))) {
+        op->verb = API_CREATE;
+        return !one || f->route.sub;
+    } else if (span_eq(m, SPAN("PUT"))) {
+        op->verb = API_UPDATE;
+        return one;
+    } else if (span_eq(m, SPAN("PATCH"))) {
+        op->verb = API_PATCH;
+        return one;
+    } else if (span_eq(m, SPAN("DELETE"))) {
+        op->verb = one ? API_DELETE : API_DELETECOLLECTION;
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static bool is_stream(const struct route *r)
+{
+    static const char *const subs[] = {"log", "exec", "attach", "portforward"};
+    for (size_t i = 0; r->sub && i < sizeof subs / sizeof *subs; i++) {
+        if (r->kind == SCHEMA_KIND(Pod) && strcmp(r->sub->name, subs[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void front_resource(struct front *f)
+{
+    struct api_op *op = &f->op;
+    const struct schema_kind *shown =
+        f->route.sub ? schema_kind_find(f->route.sub->group, f->route.sub->kind) : op->kind;
+    f->render.kind = shown ? shown : op->kind;
+    f->render.now_ms = env_now_ms(f->server->env);
+    if (is_stream(&f->route)) {
+        front_pod_stream(f);
+        return;
+    }
+    if (!api_negotiate(http_header(f->x, "accept"), false, &f->render.accept)) {
+        fail(f, ERR_NOT_ACCEPTABLE,
+             "only the following media types are accepted: application/json");
+        return;
+    }
+    if (front_options(f) || front_body(f)) {
+        front_fail(f, &op->err);
+        return;
+    }
+    if (op->verb == API_WATCH) {
+        front_watch(f);
+        return;
+    }
+    api_op_run(op);
+}
+
+static void front_health(struct front *f)
+{
+    bool ready = f->server->is_ready || span_eq(f->route.word, SPAN("livez"));
+    if (ready) {
+        http_reply(f->x, 200, "text/plain; charset=utf-8", SPAN("ok"));
+    } else {
+        http_reply(f->x, 503, "text/plain; charset=utf-8",
+                   SPAN("[-]bootstrap failed: the first objects are still being created\n"));
+    }
+}
+
+static void front_version(struct front *f)
+{
+    const struct apiserver_options *o = &f->server->options;
+    struct span rest = o->git_version;
+    if (rest.n && rest.p[0] == 'v') {
+        rest = span_from(rest, 1);
+    }
+    struct span major = span_cut(&rest, '.'), minor = span_cut(&rest, '.');
+    yyjson_mut_doc *doc = json_mut_new(f->arena);
+    yyjson_mut_val *v = yyjson_mut_obj(doc);
+    json_put_str(doc, v, "major", major);
+    json_put_str(doc, v, "minor", minor);
+    json_put_str(doc, v, "gitVersion", o->git_version);
+    json_put_str(doc, v, "gitCommit", SPAN(""));
+    json_put_str(doc, v, "gitTreeState", SPAN("clean"));
+    json_put_str(doc, v, "buildDate", SPAN("1970-01-01T00:00:00Z"));
+    json_put_str(doc, v, "goVersion", SPAN("none"));
+    json_put_str(doc, v, "compiler", SPAN("gcc"));
+    json_put_str(doc, v, "platform", o->platform);
+    http_reply(f->x, 200, "application/json", json_write_mut(f->arena, v));
+}
+
+static void front_not_found(struct front *f)
+{
+    fail(f, ERR_NOT_FOUND, "the server could not find the requested resource");
+}
+
+static void dispatch(struct front *f)
+{
+    if (f->route.type != ROUTE_RESOURCE && f->route.type != ROUTE_NONE &&
+        !span_eq(http_method(f->x), SPAN("GET")) && !span_eq(http_method(f->x), SPAN("HEAD"))) {
+        fail(f, ERR_METHOD_NOT_ALLOWED,
+             "the server does not allow this method on the requested resource");
+        return;
+    }
+    switch (f->route.type) {
+    case ROUTE_RESOURCE:
+        front_resource(f);
+        return;
+    case ROUTE_INDEX:
+    case ROUTE_API_VERSIONS:
+    case ROUTE_GROUPS:
+    case ROUTE_GROUP:
+    case ROUTE_RESOURCES:
+        front_discovery(f);
+        return;
+    case ROUTE_OPENAPI_V2:
+    case ROUTE_OPENAPI_V3:
+    case ROUTE_OPENAPI_V3_GROUP:
+        front_openapi(f);
+        return;
+    case ROUTE_VERSION:
+        front_version(f);
+        return;
+    case ROUTE_HEALTH:
+        front_health(f);
+        return;
+    case ROUTE_METRICS:
+        front_metrics(f);
+        return;
+    case ROUTE_NONE:
+        break;
+    }
+    front_not_found(f);
+}
+
+static void on_request(void *data, struct http_exchange *x)
+{
+    struct apiserver *s = data;
+    struct arena *a = http_arena(x);
+    if (s->control && is_root_socket(x) && span_starts(http_path(x), SPAN("/berth/")) &&
+        s->control(s->control_data, x)) {
+        return;
+    }
+    struct front *f = ARENA_NEW(a, struct front);
+    f->server = s;
+    f->x = x;
+    f->arena = a;
+    f->route = route_parse(a, http_path(x));
+    f->op = (struct api_op){.server = s,
+                            .arena = a,
+                            .kind = f->route.kind,
+                            .ns = f->route.ns,
+                            .name = f->route.name,
+                            .sub = f->route.sub,
+                            .done = on_done};
+    bool known = f->route.type != ROUTE_RESOURCE || find_verb(f);
+    if (!admit(f)) {
+        return;
+    }
+    if (!known) {
+        fail(f, ERR_METHOD_NOT_ALLOWED,
+             "the server does not allow this method on the requested resource");
+        return;
+    }
+    dispatch(f);
+}
+
+const struct http_handler *apiserver_http(void)
+{
+    static const struct http_handler handler = {.on_request = on_request};
+    return &handler;
+}

@@ -1,0 +1,36 @@
+/* apiserver/front.h: the HTTP adapter's files among themselves. */
+#ifndef APISERVER_FRONT_H
+#define APISERVER_FRONT_H
+
+#include "apiserver/render.h"
+#include "apiserver/route.h"
+#include "apiserver/server.h"
+
+/* One request on its way through. Lives in the exchange's arena. */
+struct front {
+    struct apiserver *server;
+    struct http_exchange *x;
+    struct arena *arena;
+    struct route route;
+    struct api_render render;
+    struct api_op op;
+};
+
+/* Sends the error; the exchange is used up. */
+void front_fail(struct front *f, const struct err *e);
+/* Fills op.options from the query; -1 with op.err. */
+int front_options(struct front *f);
+/* Parses the body by its Content-Type into op.body; delete options into op.options. -1 with op.err.
+ */
+int front_body(struct front *f);
+/* Warning headers of the operation. */
+void front_warnings(struct front *f);
+
+void front_watch(struct front *f); /* front_watch.c */
+void front_watches_end(struct apiserver *s);
+void front_pod_stream(struct front *f); /* front_pod.c: log, exec, attach, portforward */
+void front_discovery(struct front *f);  /* front_discovery.c */
+void front_openapi(struct front *f);    /* front_discovery.c */
+void front_metrics(struct front *f);    /* front_metrics.c */
+
+#endif

@@ -1,0 +1,121 @@
+/* Discovery and OpenAPI over HTTP: content negotiation, ETags and caching. */
+#include "apiserver/discovery.h"
+#include "apiserver/front.h"
+#include "base/check.h"
+
+#define OPENAPI_V2_ACCEPT "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+#define OPENAPI_V2_TYPE "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+static void not_found(struct front *f)
+{
+    struct err e = {.reason = ERR_NOT_FOUND,
+                    .message = SPAN("the server could not find the requested resource")};
+    front_fail(f, &e);
+}
+
+static bool etag_matches(struct span header, struct span etag)
+{
+    while (header.n) {
+        struct span one = span_trim(span_cut(&header, ','));
+        if (span_starts(one, SPAN("W/"))) {
+            one = span_from(one, 2);
+        }
+        if (span_eq(one, etag) || span_eq(one, SPAN("*"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void reply(struct front *f, struct discovery_doc doc, const char *type, bool with_etag)
+{
+    if (!doc.body.n) {
+        not_found(f);
+        return;
+    }
+    if (with_etag) {
+        http_add_header(f->x, "ETag", doc.etag);
+        http_add_header(f->x, "Vary", SPAN("Accept"));
+        if (etag_matches(http_header(f->x, "if-none-match"), doc.etag)) {
+            http_reply(f->x, 304, type, SPAN_NULL);
+            return;
+        }
+    }
+    http_reply(f->x, 200, type, doc.body);
+}
+
+void front_discovery(struct front *f)
+{
+    struct discovery *d = f->server->discovery;
+    const struct route *r = &f->route;
+    struct api_accept accept;
+    if (!api_negotiate(http_header(f->x, "accept"), true, &accept)) {
+        struct err e = {.reason = ERR_NOT_ACCEPTABLE,
+                        .message = SPAN("only the following media types are accepted: "
+                                        "application/json")};
+        front_fail(f, &e);
+        return;
+    }
+    bool aggregated = accept.form == FORM_DISCOVERY;
+    if (aggregated && (r->type == ROUTE_API_VERSIONS || r->type == ROUTE_GROUPS)) {
+        reply(f, discovery_aggregated(d, r->type == ROUTE_API_VERSIONS, accept.version),
+              accept.content_type, true);
+        return;
+    }
+    struct discovery_doc doc = {0};
+    switch (r->type) {
+    case ROUTE_INDEX:
+        doc = discovery_index(d);
+        break;
+    case ROUTE_API_VERSIONS:
+        doc = discovery_api_versions(d);
+        break;
+    case ROUTE_GROUPS:
+        doc = discovery_groups(d);
+        break;
+    case ROUTE_GROUP:
+        doc = discovery_group(d, r->group);
+        break;
+    default:
+        doc = discovery_resources(d, r->group, r->version);
+        break;
+    }
+    reply(f, doc, "application/json", false);
+}
+
+/* The hash in the URL names the content: with it the answer may be kept for ever. */
+static void set_caching(struct front *f, struct span hash)
+{
+    if (hash.n) {
+        http_add_header(f->x, "Cache-Control", SPAN("public, immutable"));
+        http_add_header(f->x, "Expires", SPAN("Fri, 01 Jan 2100 00:00:00 GMT"));
+    } else {
+        http_add_header(f->x, "Cache-Control", SPAN("no-cache, private"));
+    }
+}
+
+void front_openapi(struct front *f)
+{
+    struct discovery *d = f->server->discovery;
+    struct span accept = http_header(f->x, "accept"), hash = SPAN_NULL;
+    switch (f->route.type) {
+    case ROUTE_OPENAPI_V2: {
+        bool protobuf =
+            f->route.word.n > 0 || (accept.n && memmem(accept.p, accept.n, OPENAPI_V2_ACCEPT,
+                                                       sizeof OPENAPI_V2_ACCEPT - 1));
+        reply(f, discovery_openapi_v2(d, protobuf), protobuf ? OPENAPI_V2_TYPE : "application/json",
+              true);
+        return;
+    }
+    case ROUTE_OPENAPI_V3:
+        reply(f, discovery_openapi_v3_index(d), "application/json", true);
+        return;
+    default:
+        break;
+    }
+    assert(f->route.type == ROUTE_OPENAPI_V3_GROUP);
+    (void)http_query_get(f->x, "hash", &hash);
+    set_caching(f, hash);
+    reply(f, discovery_openapi_v3_group(d, f->route.group, f->route.version), "application/json",
+          true);
+}

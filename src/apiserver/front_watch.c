@@ -1,0 +1,268 @@
+/* Watches over HTTP: one JSON object a line in a chunked reply. Pulled: events are taken from the
+ * hub's window only while the connection has room, so a slow client costs nothing but its cursor.
+ */
+#include "apiserver/front.h"
+#include "apiserver/selection.h"
+#include "apiserver/status.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/mem.h"
+
+enum { QUEUE_BYTES = 64 * 1024, BATCH_BYTES = 16 * 1024, BOOKMARK_MS = 60 * 1000 };
+
+struct watch_stream {
+    struct front *f;
+    struct watcher *watcher;
+    struct object **initial; /* still to be sent as ADDED */
+    size_t initial_n, initial_at;
+    int64_t initial_rev;
+    bool owes_initial_end;
+    struct env_timer timeout, bookmark;
+    struct list link;
+};
+
+static void release(struct watch_stream *w)
+{
+    struct apiserver *s = w->f->server;
+    env_timer_stop(s->env, &w->timeout);
+    env_timer_stop(s->env, &w->bookmark);
+    watcher_free(w->watcher);
+    w->watcher = NULL;
+    for (size_t i = w->initial_at; i < w->initial_n; i++) {
+        object_unref(w->initial[i]);
+    }
+    free(w->initial);
+    w->initial = NULL;
+    w->initial_n = w->initial_at = 0;
+    list_remove(&w->link);
+    s->counters.watches_open--;
+    api_op_release(&w->f->op);
+}
+
+static void end(struct watch_stream *w)
+{
+    struct http_exchange *x = w->f->x;
+    release(w);
+    http_stream_end(x); /* w is gone with the exchange's arena */
+}
+
+static void put_expired(struct watch_stream *w, struct strbuf *out)
+{
+    struct err e = {.reason = ERR_EXPIRED,
+                    .message = SPAN("too old resource version: the watch fell behind the history "
+                                    "that is kept; list again")};
+    render_error_event(out, status_json(w->f->arena, &e));
+}
+
+/* One event into out. False: nothing more for now; *ended: the stream is over. */
+static bool step(struct watch_stream *w, struct strbuf *out, bool *ended)
+{
+    const struct api_render *r = &w->f->render;
+    if (w->initial_at < w->initial_n) {
+        struct object *o = w->initial[w->initial_at++];
+        render_event(out, r, WATCH_ADDED, o, object_rev(o), false);
+        object_unref(o);
+        return true;
+    }
+    if (w->owes_initial_end) {
+        w->owes_initial_end = false;
+        render_event(out, r, WATCH_BOOKMARK, NULL, w->initial_rev, true);
+        return true;
+    }
+    struct watch_event e;
+    int rc = watcher_next(w->watcher, &e);
+    if (rc == 1) {
+        render_event(out, r, e.type, e.object, e.rev, false);
+        return true;
+    }
+    if (rc == E_LIMIT) {
+        put_expired(w, out);
+        *ended = true;
+    }
+    return false;
+}
+
+static void pump(struct watch_stream *w)
+{
+    struct http_exchange *x = w->f->x;
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    bool ended = false, more = true;
+    w->f->render.now_ms = env_now_ms(w->f->server->env);
+    while (more && http_stream_queued(x) < QUEUE_BYTES) {
+        while (more && out.n < BATCH_BYTES) {
+            more = step(w, &out, &ended);
+        }
+        if (out.n) {
+            http_stream_write(x, strbuf_span(&out));
+            strbuf_clear(&out);
+        }
+    }
+    if (ended) {
+        end(w);
+    }
+}
+
+static void on_more(void *data)
+{
+    pump(data);
+}
+
+static void on_drain(void *data)
+{
+    pump(data);
+}
+
+static void on_abort(void *data)
+{
+    release(data);
+}
+
+static void send_bookmark(struct watch_stream *w)
+{
+    bool behind = w->initial_at < w->initial_n || w->owes_initial_end;
+    if (behind || http_stream_queued(w->f->x) >= QUEUE_BYTES) {
+        return; /* a client that has not caught up has no use for it */
+    }
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    render_event(&out, &w->f->render, WATCH_BOOKMARK, NULL, watcher_rev(w->watcher), false);
+    http_stream_write(w->f->x, strbuf_span(&out));
+}
+
+static void on_bookmark(struct env_timer *timer)
+{
+    struct watch_stream *w = CONTAINER_OF(timer, struct watch_stream, bookmark);
+    send_bookmark(w);
+    env_timer_start(w->f->server->env, timer, BOOKMARK_MS, on_bookmark);
+}
+
+static void on_timeout(struct env_timer *timer)
+{
+    struct watch_stream *w = CONTAINER_OF(timer, struct watch_stream, timeout);
+    if (w->f->op.options.bookmarks) {
+        send_bookmark(w);
+    }
+    end(w);
+}
+
+static int check_options(struct front *f)
+{
+    const struct api_options *o = &f->op.options;
+    if (o->has_send_initial && !span_eq(o->rev_match, SPAN("NotOlderThan"))) {
+        return api_op_err(&f->op, ERR_INVALID,
+                          "resourceVersionMatch: Forbidden: sendInitialEvents requires setting "
+                          "resourceVersionMatch to NotOlderThan");
+    }
+    if (!o->has_send_initial && o->rev_match.n) {
+        return api_op_err(&f->op, ERR_INVALID,
+                          "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for "
+                          "watch unless sendInitialEvents is provided");
+    }
+    if (o->send_initial && !o->bookmarks) {
+        return api_op_err(&f->op, ERR_INVALID,
+                          "allowWatchBookmarks: Forbidden: sendInitialEvents requires "
+                          "allowWatchBookmarks, because a bookmark ends the initial events");
+    }
+    return 0;
+}
+
+static bool collect(void *data, struct object *o)
+{
+    struct watch_stream *w = data;
+    if ((w->initial_n & (w->initial_n - 1)) == 0) { /* grows at powers of two */
+        w->initial = mem_grow(w->initial, w->initial_n ? w->initial_n * 2 : 1, sizeof *w->initial);
+    }
+    w->initial[w->initial_n++] = object_ref(o);
+    return true;
+}
+
+/* Where the watch starts: with what exists, or after a revision. -1 with op.err. */
+static int find_start(struct watch_stream *w, const struct watch_filter *filter, int64_t *ret_from)
+{
+    struct api_op *op = &w->f->op;
+    const struct api_options *o = &op->options;
+    struct watch_hub *hub = w->f->server->hub;
+    int64_t rev = 0;
+    if (o->rev.n && (!span_to_i64(o->rev, &rev) || rev < 0)) {
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "resourceVersion: Invalid value: \"%.*s\": must be a number",
+                          SPAN_ARG(o->rev));
+    }
+    bool from_now = rev == 0 || o->send_initial;
+    *ret_from = from_now ? watch_hub_rev(hub) : rev;
+    bool initial = o->has_send_initial ? o->send_initial : rev == 0;
+    if (initial) {
+        (void)watch_hub_list(hub, filter, SPAN_NULL, collect, w);
+        w->owes_initial_end = o->has_send_initial;
+        w->initial_rev = *ret_from;
+    }
+    return 0;
+}
+
+static void begin(struct watch_stream *w)
+{
+    static const struct http_stream_handler handler = {.on_drain = on_drain, .on_abort = on_abort};
+    struct front *f = w->f;
+    struct env *env = f->server->env;
+    int64_t s = f->op.options.timeout_s;
+    if (s <= 0) {
+        s = LIMIT_WATCH_DEFAULT_S +
+            (int64_t)(env_random_u64(env) % LIMIT_WATCH_DEFAULT_S); /* spread, as clients expect */
+    }
+    s = s < LIMIT_WATCH_MAX_S ? s : LIMIT_WATCH_MAX_S;
+    env_timer_start(env, &w->timeout, s * 1000, on_timeout);
+    if (f->op.options.bookmarks) {
+        env_timer_start(env, &w->bookmark, BOOKMARK_MS, on_bookmark);
+    }
+    http_stream_begin(f->x, 200, "application/json", &handler, w);
+    pump(w);
+}
+
+void front_watch(struct front *f)
+{
+    struct api_op *op = &f->op;
+    struct apiserver *s = f->server;
+    if (op->sub || !(op->kind->verbs & SCHEMA_VERB_WATCH)) {
+        (void)api_op_err(op, ERR_METHOD_NOT_ALLOWED,
+                         "the server does not allow this method on the requested resource");
+        front_fail(f, &op->err);
+        return;
+    }
+    s->counters.requests[API_WATCH]++;
+    struct watch_stream *w = ARENA_NEW(f->arena, struct watch_stream);
+    w->f = f;
+    list_init(&w->link);
+    list_push_back(&s->watches, &w->link);
+    s->counters.watches_open++;
+    s->counters.watches_total++;
+    int64_t from = 0;
+    int rc = check_options(f) || selection_new(op) ? -1 : 0;
+    if (rc == 0) {
+        struct watch_filter filter = *selection_filter(op->selection);
+        filter.name = op->name.n ? op->name : filter.name;
+        rc = find_start(w, &filter, &from);
+        if (rc == 0) {
+            w->watcher = watcher_new(s->hub, &filter, from, on_more, w);
+        }
+    }
+    if (rc == 0 && !w->watcher) {
+        rc = api_op_err(op, ERR_EXPIRED, "too old resource version: %lld (%lld)", (long long)from,
+                        (long long)store_compact_rev(s->store));
+        op->err.group = op->err.kind = op->err.name = SPAN_NULL;
+    }
+    if (rc) {
+        struct err e = op->err;
+        release(w);
+        front_fail(f, &e);
+        return;
+    }
+    begin(w);
+}
+
+void front_watches_end(struct apiserver *s)
+{
+    LIST_EACH(it, &s->watches)
+    {
+        release(CONTAINER_OF(it, struct watch_stream, link));
+    }
+    assert(list_is_empty(&s->watches));
+}

@@ -1,0 +1,258 @@
+/* A watch in process. States: LISTING (a task is posted) -> LIVE (events are taken from the watcher
+ * by a task) -> LISTING again when the hub's window moved past us. What was reported is kept by
+ * key, so that a new list tells only what differs. */
+#include "apiserver/local_client.h"
+#include "apiserver/op.h"
+#include "apiserver/selection.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "watch/watch.h"
+
+/* Events handled before others get their turn. */
+enum { EVENTS_A_TASK = 256 };
+
+struct known {
+    struct object *object; /* owns its key's bytes too */
+    uint64_t round;        /* of the list that saw it last */
+};
+
+struct local_watch {
+    struct client_watch base;
+    struct apiserver *server;
+    struct client_watch_handler handler;
+    void *data;
+    struct arena *arena;
+    struct api_op op; /* kind, namespace and selection only */
+    struct map known; /* store key -> struct known */
+    struct watcher *watcher;
+    uint64_t round;
+    bool is_synced, is_freed, in_callback;
+    struct env_task task;
+};
+
+static void destroy(struct local_watch *w)
+{
+    size_t it = 0;
+    struct known *k;
+    while ((k = map_next(&w->known, &it, NULL))) {
+        object_unref(k->object);
+        free(k);
+    }
+    map_done(&w->known);
+    api_op_release(&w->op);
+    arena_free(w->arena);
+    free(w);
+}
+
+/* False: the callback freed us; nothing of w may be touched. */
+static bool tell(struct local_watch *w, enum client_event_type type, struct object *object)
+{
+    w->in_callback = true;
+    w->handler.on_event(w->data, type, object);
+    w->in_callback = false;
+    if (w->is_freed) {
+        destroy(w);
+        return false;
+    }
+    return true;
+}
+
+static bool tell_synced(struct local_watch *w)
+{
+    if (w->is_synced) {
+        return true;
+    }
+    w->is_synced = true;
+    if (!w->handler.on_synced) {
+        return true;
+    }
+    w->in_callback = true;
+    w->handler.on_synced(w->data);
+    w->in_callback = false;
+    if (w->is_freed) {
+        destroy(w);
+        return false;
+    }
+    return true;
+}
+
+/* Remembers the version; returns what the change is, or -1 when it is known already. */
+static int remember(struct local_watch *w, struct object *o)
+{
+    struct known *k = map_get(&w->known, object_store_key(o));
+    if (!k) {
+        k = MEM_NEW(struct known);
+        k->object = object_ref(o);
+        k->round = w->round;
+        (void)map_put(&w->known, object_store_key(o), k);
+        return CLIENT_ADDED;
+    }
+    k->round = w->round;
+    if (object_rev(k->object) >= object_rev(o)) {
+        return -1;
+    }
+    struct object *old = k->object;
+    (void)map_remove(&w->known, object_store_key(old));
+    k->object = object_ref(o);
+    (void)map_put(&w->known, object_store_key(o), k);
+    object_unref(old);
+    return CLIENT_MODIFIED;
+}
+
+static bool forget(struct local_watch *w, struct span key)
+{
+    struct known *k = map_remove(&w->known, key);
+    if (!k) {
+        return false;
+    }
+    object_unref(k->object);
+    free(k);
+    return true;
+}
+
+struct collected {
+    VEC(struct object *) objects;
+};
+
+static bool collect(void *data, struct object *o)
+{
+    struct collected *c = data;
+    VEC_PUSH(&c->objects, object_ref(o));
+    return true;
+}
+
+static void on_task(struct env_task *task);
+
+static void on_more(void *data)
+{
+    struct local_watch *w = data;
+    env_post(w->server->env, &w->task, on_task);
+}
+
+/* Those that an earlier list or event had and this one has not. */
+static bool report_vanished(struct local_watch *w)
+{
+    struct collected gone = {0};
+    size_t it = 0;
+    struct known *k;
+    while ((k = map_next(&w->known, &it, NULL))) {
+        if (k->round != w->round) {
+            VEC_PUSH(&gone.objects, object_ref(k->object));
+        }
+    }
+    bool alive = true;
+    for (size_t i = 0; i < gone.objects.n; i++) {
+        struct object *o = gone.objects.at[i];
+        if (alive) {
+            (void)forget(w, object_store_key(o));
+            alive = tell(w, CLIENT_DELETED, o);
+        }
+        object_unref(o);
+    }
+    VEC_DONE(&gone.objects);
+    return alive;
+}
+
+static bool list(struct local_watch *w)
+{
+    struct collected now = {0};
+    const struct watch_filter *filter = selection_filter(w->op.selection);
+    w->round++;
+    w->watcher = watcher_new(w->server->hub, filter, watch_hub_rev(w->server->hub), on_more, w);
+    assert(w->watcher); /* the current revision is inside the window */
+    (void)watch_hub_list(w->server->hub, filter, SPAN_NULL, collect, &now);
+    bool alive = true;
+    for (size_t i = 0; i < now.objects.n; i++) {
+        struct object *o = now.objects.at[i];
+        int type = alive ? remember(w, o) : -1;
+        if (type >= 0) {
+            alive = tell(w, (enum client_event_type)type, o);
+        }
+        object_unref(o);
+    }
+    VEC_DONE(&now.objects);
+    return alive && report_vanished(w) && tell_synced(w);
+}
+
+static bool one_event(struct local_watch *w, const struct watch_event *e)
+{
+    struct object *o = object_ref(e->object);
+    bool alive = true;
+    if (e->type == WATCH_DELETED) {
+        if (forget(w, object_store_key(o))) {
+            alive = tell(w, CLIENT_DELETED, o);
+        }
+    } else {
+        int type = remember(w, o);
+        if (type >= 0) {
+            alive = tell(w, (enum client_event_type)type, o);
+        }
+    }
+    object_unref(o);
+    return alive;
+}
+
+static void on_task(struct env_task *task)
+{
+    struct local_watch *w = CONTAINER_OF(task, struct local_watch, task);
+    if (!w->watcher && !list(w)) {
+        return;
+    }
+    for (int i = 0; i < EVENTS_A_TASK; i++) {
+        struct watch_event e;
+        int rc = watcher_next(w->watcher, &e);
+        if (rc == 0) {
+            return;
+        }
+        if (rc == E_LIMIT) { /* fell behind: list again */
+            watcher_free(TAKE_PTR(w->watcher));
+            break;
+        }
+        if (e.object && !one_event(w, &e)) {
+            return;
+        }
+    }
+    env_post(w->server->env, &w->task, on_task);
+}
+
+struct client_watch *local_watch_new(struct client *c, const struct client_request *q,
+                                     const struct client_watch_handler *handler, void *data)
+{
+    struct local_watch *w = MEM_NEW(struct local_watch);
+    struct arena *a = arena_new();
+    w->base.client = c;
+    w->server = local_client_server(c);
+    w->handler = *handler;
+    w->data = data;
+    w->arena = a;
+    w->op = (struct api_op){.server = w->server,
+                            .arena = a,
+                            .verb = API_WATCH,
+                            .kind = q->kind,
+                            .ns = arena_dup(a, q->ns)};
+    w->op.options.label_selector = arena_dup(a, q->label_selector);
+    w->op.options.field_selector = q->name.n && !q->field_selector.n
+                                       ? arena_printf(a, "metadata.name=%.*s", SPAN_ARG(q->name))
+                                       : arena_dup(a, q->field_selector);
+    int rc = selection_new(&w->op);
+    assert(rc == 0); /* selectors of our own code */
+    env_post(w->server->env, &w->task, on_task);
+    return &w->base;
+}
+
+void local_watch_free(struct client_watch *cw)
+{
+    struct local_watch *w = (struct local_watch *)cw;
+    if (!w) {
+        return;
+    }
+    env_post_cancel(w->server->env, &w->task);
+    watcher_free(TAKE_PTR(w->watcher));
+    w->is_freed = true;
+    if (!w->in_callback) {
+        destroy(w);
+    }
+}

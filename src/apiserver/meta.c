@@ -1,0 +1,235 @@
+#include "apiserver/meta.h"
+
+#include "base/check.h"
+#include "codec/time.h"
+
+struct span meta_uid(struct arena *a, struct env *env)
+{
+    uint8_t b[16];
+    env_random(env, b, sizeof b);
+    b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
+    b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+    static const char hex[] = "0123456789abcdef";
+    char *out = arena_alloc_raw(a, 37);
+    size_t n = 0;
+    for (size_t i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            out[n++] = '-';
+        }
+        out[n++] = hex[b[i] >> 4];
+        out[n++] = hex[b[i] & 15];
+    }
+    assert(n == 36);
+    out[n] = '\0';
+    return span_of(out, n);
+}
+
+struct span meta_generate_name(struct arena *a, struct env *env, struct span base)
+{
+    static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
+    char tail[5];
+    uint64_t r = env_random_u64(env);
+    for (size_t i = 0; i < sizeof tail; i++) {
+        tail[i] = alphabet[r % (sizeof alphabet - 1)];
+        r /= sizeof alphabet - 1;
+    }
+    base = span_first(base, 58);
+    return arena_printf(a, "%.*s%.*s", SPAN_ARG(base), (int)sizeof tail, tail);
+}
+
+bool meta_has_generation(const struct schema_kind *kind)
+{
+    static const char *const resources[] = {"statefulsets.apps",
+                                            "deployments.apps",
+                                            "replicasets.apps",
+                                            "daemonsets.apps",
+                                            "replicationcontrollers",
+                                            "pods",
+                                            "jobs.batch",
+                                            "cronjobs.batch",
+                                            "poddisruptionbudgets.policy",
+                                            "networkpolicies.networking.k8s.io",
+                                            "ingresses.networking.k8s.io",
+                                            "endpointslices.discovery.k8s.io",
+                                            "priorityclasses.scheduling.k8s.io"};
+    for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
+        if (strcmp(kind->resource, resources[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void meta_create(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct schema_kind *kind,
+                 struct arena *a, struct env *env)
+{
+    yyjson_mut_val *meta = json_mut_obj(doc, obj, "metadata");
+    assert(meta);
+    static const char *const owned[] = {"resourceVersion",
+                                        "managedFields",
+                                        "selfLink",
+                                        "deletionTimestamp",
+                                        "deletionGracePeriodSeconds",
+                                        "generation"};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
+        json_remove(meta, owned[i]);
+    }
+    json_put_str(doc, meta, "uid", meta_uid(a, env));
+    json_put_str(doc, meta, "creationTimestamp", time_format(a, env_now_ms(env)));
+    if (meta_has_generation(kind)) {
+        json_put_int(doc, meta, "generation", 1);
+    }
+}
+
+void meta_update(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old)
+{
+    static const char *const kept[] = {"name",
+                                       "namespace",
+                                       "uid",
+                                       "creationTimestamp",
+                                       "generation",
+                                       "generateName",
+                                       "deletionTimestamp",
+                                       "deletionGracePeriodSeconds"};
+    static const char *const dropped[] = {"resourceVersion", "managedFields", "selfLink"};
+    yyjson_mut_val *meta = json_mut_obj(doc, obj, "metadata");
+    const yyjson_val *was = json_get(old, "metadata");
+    assert(meta && was);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        const yyjson_val *v = json_get(was, kept[i]);
+        if (v) {
+            json_put(doc, meta, kept[i], json_mut_copy(doc, v));
+        } else {
+            json_remove(meta, kept[i]);
+        }
+    }
+    for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++) {
+        json_remove(meta, dropped[i]);
+    }
+}
+
+static bool is_bookkeeping(struct span key)
+{
+    return span_eq(key, SPAN("metadata")) || span_eq(key, SPAN("status")) ||
+           span_eq(key, SPAN("kind")) || span_eq(key, SPAN("apiVersion"));
+}
+
+static yyjson_val *get_span(const yyjson_val *obj, struct span key)
+{
+    return yyjson_obj_getn((yyjson_val *)(uintptr_t)obj, key.p, key.n);
+}
+
+/* Every member of a (but the skipped) is equal in b; *ret_count counts them. */
+static bool members_equal(const yyjson_val *a, const yyjson_val *b, bool (*skip)(struct span),
+                          size_t *ret_count)
+{
+    size_t n = 0;
+    JSON_EACH(it, a)
+    {
+        struct span key = json_str(it.key);
+        if (skip(key)) {
+            continue;
+        }
+        n++;
+        if (!json_equal(it.val, get_span(b, key))) {
+            return false;
+        }
+    }
+    *ret_count = n;
+    return true;
+}
+
+static bool all_equal(const yyjson_val *a, const yyjson_val *b, bool (*skip)(struct span))
+{
+    size_t in_a, in_b = 0;
+    if (!members_equal(a, b, skip, &in_a)) {
+        return false;
+    }
+    JSON_EACH(it, b)
+    {
+        in_b += !skip(json_str(it.key));
+    }
+    return in_a == in_b;
+}
+
+bool meta_spec_changed(const yyjson_val *obj, const yyjson_val *old)
+{
+    return !all_equal(obj, old, is_bookkeeping);
+}
+
+static bool is_metadata(struct span key)
+{
+    return span_eq(key, SPAN("metadata"));
+}
+
+static bool is_rev(struct span key)
+{
+    return span_eq(key, SPAN("resourceVersion"));
+}
+
+bool meta_equal(const yyjson_val *obj, const yyjson_val *old)
+{
+    return all_equal(obj, old, is_metadata) &&
+           all_equal(json_get(obj, "metadata"), json_get(old, "metadata"), is_rev);
+}
+
+void meta_bump_generation(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old)
+{
+    int64_t was = json_get_int(json_get(old, "metadata"), "generation", 0);
+    json_put_int(doc, json_mut_obj(doc, obj, "metadata"), "generation", was + 1);
+}
+
+bool meta_has_finalizer(const yyjson_val *obj, const char *name)
+{
+    JSON_EACH(it, json_path(obj, "metadata", "finalizers", NULL))
+    {
+        if (span_eq_cstr(json_str(it.val), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static yyjson_mut_val *finalizers_of(const yyjson_mut_val *obj)
+{
+    yyjson_mut_val *list = json_mut_get(json_mut_get(obj, "metadata"), "finalizers");
+    return yyjson_mut_is_arr(list) ? list : NULL;
+}
+
+size_t meta_finalizer_count(const yyjson_mut_val *obj)
+{
+    return yyjson_mut_arr_size(finalizers_of(obj));
+}
+
+void meta_add_finalizer(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *name)
+{
+    yyjson_mut_val *list = finalizers_of(obj), *item;
+    yyjson_mut_arr_iter it = yyjson_mut_arr_iter_with(list);
+    while (list && (item = yyjson_mut_arr_iter_next(&it))) {
+        if (span_eq_cstr(json_mut_str(item), name)) {
+            return;
+        }
+    }
+    if (!list) {
+        list = yyjson_mut_arr(doc);
+        json_put(doc, json_mut_obj(doc, obj, "metadata"), "finalizers", list);
+    }
+    yyjson_mut_arr_append(list, json_new_str(doc, span_cstr(name)));
+}
+
+void meta_remove_finalizer(yyjson_mut_val *obj, const char *name)
+{
+    yyjson_mut_val *list = finalizers_of(obj), *item;
+    if (!list) {
+        return;
+    }
+    yyjson_mut_arr_iter it = yyjson_mut_arr_iter_with(list);
+    while ((item = yyjson_mut_arr_iter_next(&it))) {
+        if (span_eq_cstr(json_mut_str(item), name)) {
+            yyjson_mut_arr_iter_remove(&it);
+        }
+    }
+    if (yyjson_mut_arr_size(list) == 0) {
+        json_remove(json_mut_get(obj, "metadata"), "finalizers");
+    }
+}

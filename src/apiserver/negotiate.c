@@ -1,0 +1,83 @@
+#include "apiserver/negotiate.h"
+
+struct media {
+    struct span type, as, group, version;
+};
+
+static struct media parse_media(struct span text)
+{
+    struct media m = {0};
+    struct span rest = text;
+    m.type = span_trim(span_cut(&rest, ';'));
+    while (rest.n) {
+        struct span value = span_trim(span_cut(&rest, ';'));
+        struct span key = span_trim(span_cut(&value, '='));
+        value = span_trim(value);
+        if (span_eq_nocase(key, SPAN("as"))) {
+            m.as = value;
+        } else if (span_eq_nocase(key, SPAN("g"))) {
+            m.group = value;
+        } else if (span_eq_nocase(key, SPAN("v"))) {
+            m.version = value;
+        }
+    }
+    return m;
+}
+
+static bool is_json(struct span type)
+{
+    return span_eq_nocase(type, SPAN("application/json")) || span_eq(type, SPAN("*/*")) ||
+           span_eq_nocase(type, SPAN("application/*"));
+}
+
+static bool pick(const struct media *m, bool discovery, struct api_accept *ret)
+{
+    *ret = (struct api_accept){FORM_JSON, "v1", "application/json"};
+    if (!is_json(m->type)) {
+        return false;
+    }
+    if (m->as.n == 0) {
+        return true;
+    }
+    if (discovery) {
+        bool v2 = span_eq(m->version, SPAN("v2")), beta = span_eq(m->version, SPAN("v2beta1"));
+        if (!span_eq(m->group, SPAN("apidiscovery.k8s.io")) || (!v2 && !beta) ||
+            !span_eq(m->as, SPAN("APIGroupDiscoveryList"))) {
+            return false;
+        }
+        ret->form = FORM_DISCOVERY;
+        ret->version = v2 ? "v2" : "v2beta1";
+        ret->content_type =
+            v2 ? "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+               : "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+        return true;
+    }
+    bool v1 = span_eq(m->version, SPAN("v1"));
+    if (!span_eq(m->group, SPAN("meta.k8s.io")) || (!v1 && !span_eq(m->version, SPAN("v1beta1")))) {
+        return false;
+    }
+    ret->version = v1 ? "v1" : "v1beta1";
+    if (span_eq(m->as, SPAN("Table"))) {
+        ret->form = FORM_TABLE;
+        return true;
+    }
+    ret->form = FORM_PARTIAL;
+    return span_eq(m->as, SPAN("PartialObjectMetadata")) ||
+           span_eq(m->as, SPAN("PartialObjectMetadataList"));
+}
+
+bool api_negotiate(struct span accept, bool discovery, struct api_accept *ret)
+{
+    *ret = (struct api_accept){FORM_JSON, "v1", "application/json"};
+    struct span rest = span_trim(accept);
+    if (rest.n == 0) {
+        return true;
+    }
+    while (rest.n) {
+        struct media m = parse_media(span_cut(&rest, ','));
+        if (pick(&m, discovery, ret)) {
+            return true;
+        }
+    }
+    return false;
+}

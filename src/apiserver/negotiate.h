@@ -1,0 +1,27 @@
+/* apiserver/negotiate.h: which form of an answer a client asked for. JSON always; Tables, partial
+ * metadata and aggregated discovery when the Accept header names them before plain JSON. */
+#ifndef APISERVER_NEGOTIATE_H
+#define APISERVER_NEGOTIATE_H
+
+#include <stdbool.h>
+
+#include "base/span.h"
+
+enum api_form {
+    FORM_JSON,
+    FORM_TABLE,
+    FORM_PARTIAL,   /* PartialObjectMetadata(List) */
+    FORM_DISCOVERY, /* APIGroupDiscoveryList */
+};
+
+struct api_accept {
+    enum api_form form;
+    const char *version;      /* of the form: "v1", "v1beta1", "v2", "v2beta1" */
+    const char *content_type; /* exact, parameters included for discovery */
+};
+
+/* The first acceptable entry. discovery: only then is aggregated discovery possible, and tables are
+ * not. False: nothing acceptable (406). An empty header accepts JSON. */
+bool api_negotiate(struct span accept, bool discovery, struct api_accept *ret);
+
+#endif

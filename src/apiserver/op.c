@@ -1,0 +1,192 @@
+#include "apiserver/op.h"
+
+#include "apiserver/selection.h"
+#include "apiserver/server.h"
+#include "base/check.h"
+
+bool api_sub_is(const struct api_op *op, const char *name)
+{
+    return op->sub && strcmp(op->sub->name, name) == 0;
+}
+
+static void verr(struct api_op *op, enum err_reason reason, struct span message)
+{
+    op->err = (struct err){.reason = reason,
+                           .message = message,
+                           .group = span_cstr(op->kind->group),
+                           .kind = span_cstr(op->kind->plural),
+                           .name = op->name};
+}
+
+int api_op_err(struct api_op *op, enum err_reason reason, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    struct span message = arena_vprintf(op->arena, fmt, ap);
+    va_end(ap);
+    verr(op, reason, message);
+    if (reason == ERR_BAD_REQUEST || reason == ERR_INTERNAL) {
+        op->err.group = op->err.kind = op->err.name = SPAN_NULL;
+    }
+    return -1;
+}
+
+int api_op_not_found(struct api_op *op)
+{
+    return api_op_err(op, ERR_NOT_FOUND, "%s \"%.*s\" not found", op->kind->resource,
+                      SPAN_ARG(op->name));
+}
+
+int api_op_conflict(struct api_op *op, struct span why)
+{
+    return api_op_err(op, ERR_CONFLICT, "Operation cannot be fulfilled on %s \"%.*s\": %.*s",
+                      op->kind->resource, SPAN_ARG(op->name), SPAN_ARG(why));
+}
+
+void api_op_warn(struct api_op *op, struct span text)
+{
+    struct schema_warnings *w = &op->warnings;
+    if (w->n < sizeof w->text / sizeof *w->text) {
+        w->text[w->n++] = text;
+    }
+}
+
+struct object *api_peek(struct apiserver *s, struct arena *a, const char *resource, struct span ns,
+                        struct span name)
+{
+    return store_peek(s->store, object_key(a, span_cstr(resource), ns, name));
+}
+
+void api_op_finish(struct api_op *op)
+{
+    assert(op->done && op->http_status);
+    if (op->err.reason != ERR_NONE) {
+        op->server->counters.errors++;
+        if (op->claimed_ip) {
+            ip_alloc_release(&op->server->service_ips, op->claimed_ip);
+        }
+    } else if (op->present) {
+        op->present(op);
+    }
+    op->done(op);
+}
+
+void api_op_release(struct api_op *op)
+{
+    for (size_t i = 0; i < op->item_count; i++) {
+        object_unref(op->items[i]);
+    }
+    op->item_count = 0;
+    free(op->items);
+    op->items = NULL;
+    object_unref(op->object);
+    op->object = NULL;
+    if (op->selection) {
+        selection_done(op->selection);
+        op->selection = NULL;
+    }
+}
+
+static uint16_t verb_flag(enum api_verb verb)
+{
+    switch (verb) {
+    case API_GET:
+        return SCHEMA_VERB_GET;
+    case API_LIST:
+        return SCHEMA_VERB_LIST;
+    case API_WATCH:
+        return SCHEMA_VERB_WATCH;
+    case API_CREATE:
+        return SCHEMA_VERB_CREATE;
+    case API_UPDATE:
+        return SCHEMA_VERB_UPDATE;
+    case API_PATCH:
+        return SCHEMA_VERB_PATCH;
+    case API_DELETE:
+        return SCHEMA_VERB_DELETE;
+    case API_DELETECOLLECTION:
+        return SCHEMA_VERB_DELETECOLLECTION;
+    }
+    return 0;
+}
+
+/* The object operations without a sub-resource. */
+static void run_main(struct api_op *op)
+{
+    switch (op->verb) {
+    case API_GET:
+        op_get(op);
+        return;
+    case API_LIST:
+        op_list(op);
+        return;
+    case API_CREATE:
+        op_create(op);
+        return;
+    case API_UPDATE:
+    case API_PATCH:
+        op_update(op);
+        return;
+    case API_DELETE:
+        op_delete(op);
+        return;
+    case API_DELETECOLLECTION:
+        op_deletecollection(op);
+        return;
+    case API_WATCH:
+        break;
+    }
+    assert(!"a watch is streamed, not run");
+}
+
+static void run_sub(struct api_op *op)
+{
+    if (api_sub_is(op, "scale")) {
+        op_scale(op);
+    } else if (api_sub_is(op, "binding")) {
+        op_binding(op);
+    } else if (api_sub_is(op, "eviction")) {
+        op_eviction(op);
+    } else if (api_sub_is(op, "finalize")) {
+        op_finalize(op);
+    } else if (api_sub_is(op, "status") || api_sub_is(op, "ephemeralcontainers") ||
+               api_sub_is(op, "resize")) {
+        if (!api_sub_is(op, "status")) {
+            (void)api_op_err(op, ERR_METHOD_NOT_ALLOWED,
+                             "%s/%s is not implemented by this server yet", op->kind->resource,
+                             op->sub->name);
+            api_op_finish(op);
+            return;
+        }
+        run_main(op);
+    } else {
+        (void)api_op_err(op, ERR_BAD_REQUEST, "%s/%s needs an HTTP connection", op->kind->resource,
+                         op->sub->name);
+        api_op_finish(op);
+    }
+}
+
+void api_op_run(struct api_op *op)
+{
+    assert(op->server && op->arena && op->kind && op->done);
+    op->http_status = 200;
+    op->remaining = -1;
+    op->server->counters.requests[op->verb]++;
+    uint16_t verbs = op->sub ? op->sub->verbs : op->kind->verbs;
+    if (!(verbs & verb_flag(op->verb))) {
+        (void)api_op_err(op, ERR_METHOD_NOT_ALLOWED,
+                         "the server does not allow this method on the requested resource");
+        api_op_finish(op);
+        return;
+    }
+    bool one = op->verb != API_LIST && op->verb != API_DELETECOLLECTION &&
+               (op->verb != API_CREATE || op->sub);
+    if (one || op->name.n) {
+        op->key = object_key(op->arena, span_cstr(op->kind->resource), op->ns, op->name);
+    }
+    if (op->sub) {
+        run_sub(op);
+    } else {
+        run_main(op);
+    }
+}

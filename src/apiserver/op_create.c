@@ -1,0 +1,97 @@
+/* create: one parse (the front's), one decode, one serialisation. */
+#include "apiserver/admission.h"
+#include "apiserver/meta.h"
+#include "apiserver/server.h"
+#include "apiserver/write.h"
+#include "base/check.h"
+
+/* Kinds whose status a client may give at creation: whoever registers a node knows its state. */
+static bool keeps_status(const struct schema_kind *kind)
+{
+    return strcmp(kind->resource, "nodes") == 0;
+}
+
+static int check_names(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *meta)
+{
+    struct span ns = json_mut_str(json_mut_get(meta, "namespace"));
+    if (ns.n && !span_eq(ns, op->ns)) {
+        return op->kind->namespaced ? api_op_err(op, ERR_BAD_REQUEST,
+                                                 "the namespace of the provided object does "
+                                                 "not match the namespace sent on the request")
+                                    : api_op_err(op, ERR_BAD_REQUEST,
+                                                 "namespace must not be set on an object of a "
+                                                 "cluster-scoped kind");
+    }
+    if (op->kind->namespaced) {
+        json_put_str(doc, meta, "namespace", op->ns);
+    } else {
+        json_remove(meta, "namespace");
+    }
+    if (json_mut_str(json_mut_get(meta, "resourceVersion")).n) {
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "resourceVersion should not be set on objects to be created");
+    }
+    op->name = json_mut_str(json_mut_get(meta, "name"));
+    struct span base = json_mut_str(json_mut_get(meta, "generateName"));
+    op->name_generated = op->name.n == 0 && base.n;
+    if (op->name_generated) {
+        op->name = meta_generate_name(op->arena, op->server->env, base);
+        json_put_str(doc, meta, "name", op->name);
+    }
+    return 0;
+}
+
+static int exists(struct api_op *op)
+{
+    return api_op_err(op, ERR_ALREADY_EXISTS, "%s \"%.*s\" already exists", op->kind->resource,
+                      SPAN_ARG(op->name));
+}
+
+static int create_attempt(struct api_op *op)
+{
+    struct arena *a = op->arena;
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *obj = write_decode(op, op->body, doc);
+    if (!obj || check_names(op, doc, json_mut_get(obj, "metadata")) || admission_namespace(op)) {
+        return -1;
+    }
+    if (!keeps_status(op->kind)) {
+        json_remove(obj, "status");
+    }
+    meta_create(doc, obj, op->kind, a, op->server->env);
+    schema_defaults(doc, op->kind, obj);
+    if (admission_create(op, doc, obj)) {
+        return -1;
+    }
+    yyjson_val *frozen = json_freeze(a, obj);
+    if (schema_validate(a, op->kind, frozen, NULL, &op->err)) {
+        return -1;
+    }
+    op->key = object_key(a, span_cstr(op->kind->resource), op->ns, op->name);
+    if (store_peek(op->server->store, op->key)) {
+        if (op->name_generated && ++op->attempts < 8) {
+            ip_alloc_release(&op->server->service_ips, op->claimed_ip);
+            op->claimed_ip = 0;
+            return create_attempt(op);
+        }
+        return exists(op);
+    }
+    op->http_status = 201;
+    if (op->options.dry_run) {
+        ip_alloc_release(&op->server->service_ips, op->claimed_ip);
+        op->claimed_ip = 0;
+        op->tree = frozen;
+        return 1;
+    }
+    return write_submit(op, STORE_ABSENT, json_write(a, frozen));
+}
+
+void op_create(struct api_op *op)
+{
+    assert(!op->sub);
+    op->attempt = create_attempt;
+    if (op->kind->stored_only) {
+        api_op_warn(op, span_cstr(op->kind->stored_only));
+    }
+    write_start(op);
+}

@@ -1,0 +1,281 @@
+/* Sub-resources that change an object in their own way: scale, binding, eviction,
+ * namespaces/finalize. */
+#include "apiserver/server.h"
+#include "apiserver/write.h"
+#include "base/check.h"
+#include "codec/selector.h"
+#include "codec/time.h"
+#include "schema/kinds.h"
+#include "schema/patch.h"
+
+/* ---- scale ---- */
+
+static yyjson_mut_val *scale_tree(struct api_op *op, yyjson_mut_doc *doc, const yyjson_val *obj)
+{
+    static const char *const members[] = {"name", "namespace", "uid", "resourceVersion",
+                                          "creationTimestamp"};
+    yyjson_mut_val *root = yyjson_mut_obj(doc), *meta = yyjson_mut_obj(doc);
+    yyjson_mut_val *spec = yyjson_mut_obj(doc), *status = yyjson_mut_obj(doc);
+    json_put_str(doc, root, "kind", SPAN("Scale"));
+    json_put_str(doc, root, "apiVersion", SPAN("autoscaling/v1"));
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        const yyjson_val *v = json_path(obj, "metadata", members[i], NULL);
+        if (v) {
+            json_put(doc, meta, members[i], json_mut_copy(doc, v));
+        }
+    }
+    json_put(doc, root, "metadata", meta);
+    int64_t replicas = json_int(json_path(obj, "spec", "replicas", NULL), 0);
+    if (replicas) {
+        json_put_int(doc, spec, "replicas", replicas);
+    }
+    json_put(doc, root, "spec", spec);
+    json_put_int(doc, status, "replicas", json_int(json_path(obj, "status", "replicas", NULL), 0));
+    struct selector sel;
+    if (selector_from_object(op->arena, json_path(obj, "spec", "selector", NULL), &sel, NULL) ==
+        0) {
+        struct span text = selector_text(op->arena, &sel);
+        if (text.n) {
+            json_put_str(doc, status, "selector", text);
+        }
+    }
+    json_put(doc, root, "status", status);
+    return root;
+}
+
+static void scale_present(struct api_op *op)
+{
+    const yyjson_val *from = op->tree ? op->tree : object_root(op->object);
+    op->tree = json_freeze(op->arena, scale_tree(op, json_mut_new(op->arena), from));
+    object_unref(op->object);
+    op->object = NULL;
+}
+
+/* The Scale that the client wants, checked. */
+static const yyjson_val *scale_wanted(struct api_op *op, struct object *current,
+                                      yyjson_mut_doc *doc)
+{
+    const struct schema_kind *kind = SCHEMA_KIND(Scale);
+    const yyjson_val *in = op->body;
+    if (op->verb == API_PATCH) {
+        const yyjson_val *was = json_freeze(op->arena, scale_tree(op, doc, object_root(current)));
+        yyjson_mut_val *out = op->patch_type == API_PATCH_JSON
+                                  ? patch_json(op->arena, doc, was, in, &op->err)
+                              : op->patch_type == API_PATCH_MERGE
+                                  ? patch_merge(op->arena, doc, was, in, &op->err)
+                                  : patch_strategic(op->arena, doc, kind->type, was, in, &op->err);
+        if (!out) {
+            return NULL;
+        }
+        in = json_freeze(op->arena, out);
+    }
+    yyjson_mut_val *decoded =
+        schema_decode(op->arena, kind, in, doc, op->options.strictness, &op->warnings, &op->err);
+    if (!decoded) {
+        return NULL;
+    }
+    const yyjson_val *scale = json_freeze(op->arena, decoded);
+    return schema_validate(op->arena, kind, scale, NULL, &op->err) ? NULL : scale;
+}
+
+static int scale_mutate(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
+                        yyjson_mut_val **ret)
+{
+    const yyjson_val *scale = scale_wanted(op, current, doc);
+    if (!scale) {
+        return -1;
+    }
+    yyjson_mut_val *obj = json_mut_copy(doc, object_root(current));
+    yyjson_mut_val *meta = json_mut_get(obj, "metadata");
+    static const char *const checked[] = {"name", "namespace", "uid", "resourceVersion"};
+    for (size_t i = 0; i < sizeof checked / sizeof *checked; i++) {
+        struct span v = json_str(json_path(scale, "metadata", checked[i], NULL));
+        if (v.n) { /* write_change compares them with what is stored */
+            json_put_str(doc, meta, checked[i], v);
+        }
+    }
+    json_put_int(doc, json_mut_obj(doc, obj, "spec"), "replicas",
+                 json_int(json_path(scale, "spec", "replicas", NULL), 0));
+    *ret = obj;
+    return 0;
+}
+
+void op_scale(struct api_op *op)
+{
+    op->present = scale_present;
+    if (op->verb == API_GET) {
+        op_get(op);
+        return;
+    }
+    op->mutate = scale_mutate;
+    op_update(op);
+}
+
+/* ---- binding ---- */
+
+static void success_present(struct api_op *op)
+{
+    yyjson_mut_doc *doc = json_mut_new(op->arena);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    json_put_str(doc, root, "kind", SPAN("Status"));
+    json_put_str(doc, root, "apiVersion", SPAN("v1"));
+    json_put(doc, root, "metadata", yyjson_mut_obj(doc));
+    json_put_str(doc, root, "status", SPAN("Success"));
+    json_put_int(doc, root, "code", 201);
+    op->tree = json_freeze(op->arena, root);
+}
+
+static void set_scheduled(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *status = json_mut_obj(doc, obj, "status");
+    yyjson_mut_val *list = json_mut_get(status, "conditions"), *item, *cond = NULL;
+    if (!yyjson_mut_is_arr(list)) {
+        list = yyjson_mut_arr(doc);
+        json_put(doc, status, "conditions", list);
+    }
+    yyjson_mut_arr_iter it = yyjson_mut_arr_iter_with(list);
+    while ((item = yyjson_mut_arr_iter_next(&it))) {
+        if (span_eq(json_mut_str(json_mut_get(item, "type")), SPAN("PodScheduled"))) {
+            cond = item;
+        }
+    }
+    if (!cond) {
+        cond = yyjson_mut_obj(doc);
+        json_put_str(doc, cond, "type", SPAN("PodScheduled"));
+        yyjson_mut_arr_append(list, cond);
+    }
+    json_put_str(doc, cond, "status", SPAN("True"));
+    json_put(doc, cond, "lastProbeTime", yyjson_mut_null(doc));
+    json_put_str(doc, cond, "lastTransitionTime",
+                 time_format(op->arena, env_now_ms(op->server->env)));
+    json_remove(cond, "reason");
+    json_remove(cond, "message");
+}
+
+static int binding_mutate(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
+                          yyjson_mut_val **ret)
+{
+    const yyjson_val *old = object_root(current);
+    struct span node = json_str(json_path(op->body, "target", "name", NULL));
+    struct span on = json_str(json_path(old, "spec", "nodeName", NULL));
+    struct span uid = json_str(json_path(op->body, "metadata", "uid", NULL));
+    if (node.n == 0) {
+        return api_op_err(op, ERR_INVALID,
+                          "Binding \"%.*s\" is invalid: target.name: Required value",
+                          SPAN_ARG(op->name));
+    }
+    if (uid.n && !span_eq(uid, object_uid(current))) {
+        return api_op_conflict(op, SPAN("the pod is another one than the binding's uid says"));
+    }
+    if (json_path(old, "metadata", "deletionTimestamp", NULL)) {
+        return api_op_conflict(op, arena_printf(op->arena,
+                                                "pod %.*s is being deleted, cannot be assigned to "
+                                                "a host",
+                                                SPAN_ARG(op->name)));
+    }
+    if (on.n) {
+        return api_op_err(op, ERR_CONFLICT,
+                          "Operation cannot be fulfilled on pods/binding \"%.*s\": pod %.*s is "
+                          "already assigned to node \"%.*s\"",
+                          SPAN_ARG(op->name), SPAN_ARG(op->name), SPAN_ARG(on));
+    }
+    yyjson_mut_val *obj = json_mut_copy(doc, old);
+    json_put_str(doc, json_mut_obj(doc, obj, "spec"), "nodeName", node);
+    const yyjson_val *annotations = json_path(op->body, "metadata", "annotations", NULL);
+    if (json_len(annotations)) {
+        yyjson_mut_val *to = json_mut_obj(doc, json_mut_get(obj, "metadata"), "annotations");
+        JSON_EACH(it, annotations)
+        {
+            json_put_span(doc, to, json_str(it.key), json_mut_copy(doc, it.val));
+        }
+    }
+    set_scheduled(op, doc, obj);
+    *ret = obj;
+    return 0;
+}
+
+void op_binding(struct api_op *op)
+{
+    op->mutate = binding_mutate;
+    op->server_change = true;
+    op->present = success_present;
+    op_update(op);
+    op->http_status = 201;
+}
+
+/* ---- eviction: a delete by another door until there are disruption budgets ---- */
+
+static void on_evicted(struct api_op *child)
+{
+    struct api_op *op = child->parent;
+    if (child->err.reason != ERR_NONE) {
+        op->err = child->err; /* the same arena */
+    }
+    api_op_release(child);
+    api_op_finish(op);
+}
+
+void op_eviction(struct api_op *op)
+{
+    const yyjson_val *in = json_get(op->body, "deleteOptions");
+    struct span version = json_get_str(op->body, "apiVersion");
+    struct span name = json_str(json_path(op->body, "metadata", "name", NULL));
+    op->present = success_present;
+    op->http_status = 201;
+    if ((version.n && !span_starts(version, SPAN("policy/v1"))) ||
+        (name.n && !span_eq(name, op->name))) {
+        (void)api_op_err(op, ERR_BAD_REQUEST,
+                         "name in URL does not match name in Eviction object, "
+                         "or it is not a policy/v1 Eviction");
+        api_op_finish(op);
+        return;
+    }
+    struct api_op *child = ARENA_NEW(op->arena, struct api_op);
+    *child = (struct api_op){.server = op->server,
+                             .arena = op->arena,
+                             .verb = API_DELETE,
+                             .kind = op->kind,
+                             .ns = op->ns,
+                             .name = op->name,
+                             .options = op->options,
+                             .done = on_evicted,
+                             .parent = op};
+    const yyjson_val *pre = json_get(in, "preconditions");
+    child->options.grace_s = json_get_int(in, "gracePeriodSeconds", -1);
+    child->options.precondition_uid = json_get_str(pre, "uid");
+    child->options.precondition_rev = json_get_str(pre, "resourceVersion");
+    child->options.dry_run = op->options.dry_run || json_len(json_get(in, "dryRun")) > 0;
+    api_op_run(child);
+}
+
+/* ---- namespaces/finalize ---- */
+
+static int finalize_mutate(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
+                           yyjson_mut_val **ret)
+{
+    yyjson_mut_val *wanted = write_decode(op, op->body, doc);
+    if (!wanted) {
+        return -1;
+    }
+    yyjson_mut_val *obj = json_mut_copy(doc, object_root(current));
+    struct span rev =
+        json_mut_str(json_mut_get(json_mut_get(wanted, "metadata"), "resourceVersion"));
+    if (rev.n) {
+        json_put_str(doc, json_mut_get(obj, "metadata"), "resourceVersion", rev);
+    }
+    yyjson_mut_val *list = json_mut_get(json_mut_get(wanted, "spec"), "finalizers");
+    if (yyjson_mut_arr_size(list)) {
+        json_put(doc, json_mut_obj(doc, obj, "spec"), "finalizers", list);
+    } else {
+        json_remove(json_mut_obj(doc, obj, "spec"), "finalizers");
+    }
+    *ret = obj;
+    return 0;
+}
+
+void op_finalize(struct api_op *op)
+{
+    op->mutate = finalize_mutate;
+    op->server_change = true;
+    op_update(op);
+}

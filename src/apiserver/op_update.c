@@ -1,0 +1,58 @@
+/* update and patch of an object or of its status. */
+#include "apiserver/server.h"
+#include "apiserver/write.h"
+#include "base/check.h"
+#include "schema/patch.h"
+
+static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson_mut_doc *doc)
+{
+    const yyjson_val *was = object_root(current);
+    yyjson_mut_val *out = NULL;
+    switch (op->patch_type) {
+    case API_PATCH_JSON:
+        out = patch_json(op->arena, doc, was, op->body, &op->err);
+        break;
+    case API_PATCH_MERGE:
+        out = patch_merge(op->arena, doc, was, op->body, &op->err);
+        break;
+    case API_PATCH_STRATEGIC:
+        out = patch_strategic(op->arena, doc, op->kind->type, was, op->body, &op->err);
+        break;
+    }
+    if (!out) {
+        assert(op->err.reason != ERR_NONE);
+        return NULL;
+    }
+    return write_decode(op, json_freeze(op->arena, out), doc);
+}
+
+static int update_attempt(struct api_op *op)
+{
+    struct object *current = store_peek(op->server->store, op->key);
+    if (!current) {
+        return api_op_not_found(op);
+    }
+    yyjson_mut_doc *doc = json_mut_new(op->arena);
+    yyjson_mut_val *obj = NULL;
+    if (op->mutate) {
+        if (op->mutate(op, current, doc, &obj)) {
+            return -1;
+        }
+    } else if (op->verb == API_PATCH) {
+        obj = patched(op, current, doc);
+    } else {
+        obj = write_decode(op, op->body, doc);
+        if (obj && !json_mut_str(json_mut_get(json_mut_get(obj, "metadata"), "name")).n) {
+            return api_op_err(op, ERR_BAD_REQUEST,
+                              "the name of the object (based on URL) was undeterminable: name must "
+                              "be provided");
+        }
+    }
+    return obj ? write_change(op, current, doc, obj, api_sub_is(op, "status")) : -1;
+}
+
+void op_update(struct api_op *op)
+{
+    op->attempt = update_attempt;
+    write_start(op);
+}

@@ -1,0 +1,262 @@
+#include "apiserver/render.h"
+
+#include "base/check.h"
+#include "codec/time.h"
+
+static void put_json(struct strbuf *out, struct arena *a, const yyjson_val *v)
+{
+    strbuf_put(out, json_write(a, v));
+}
+
+static void put_string(struct strbuf *out, struct arena *a, struct span s)
+{
+    yyjson_mut_doc *doc = json_mut_new(a);
+    strbuf_put(out, json_write_mut(a, json_new_str(doc, s)));
+}
+
+/* ---- tables ---- */
+
+static const struct schema_column name_and_age[] = {
+    {"Name", "string", "name", "Name must be unique within a namespace.", 0},
+    {"Age", "string", "", "Time since creation.", 0},
+};
+
+static void put_columns(struct strbuf *out, struct arena *a, const struct schema_kind *kind)
+{
+    const struct schema_column *columns = kind->column_count ? kind->columns : name_and_age;
+    size_t n = kind->column_count ? kind->column_count : 2;
+    strbuf_puts(out, "\"columnDefinitions\":[");
+    for (size_t i = 0; i < n; i++) {
+        const struct schema_column *c = &columns[i];
+        strbuf_puts(out, i ? ",{\"name\":" : "{\"name\":");
+        put_string(out, a, span_cstr(c->name));
+        strbuf_printf(out, ",\"type\":\"%s\",\"format\":\"%s\",\"description\":", c->type,
+                      c->format ? c->format : "");
+        put_string(out, a, span_cstr(c->doc ? c->doc : ""));
+        strbuf_printf(out, ",\"priority\":%d}", (int)c->priority);
+    }
+    strbuf_putc(out, ']');
+}
+
+static void put_partial(struct strbuf *out, struct arena *a, const struct api_render *r,
+                        const yyjson_val *obj)
+{
+    strbuf_printf(out,
+                  "{\"kind\":\"PartialObjectMetadata\",\"apiVersion\":\"meta.k8s.io/%s\","
+                  "\"metadata\":",
+                  r->accept.version);
+    const yyjson_val *meta = json_get(obj, "metadata");
+    if (meta) {
+        put_json(out, a, meta);
+    } else {
+        strbuf_puts(out, "{}");
+    }
+    strbuf_putc(out, '}');
+}
+
+static void put_cells(struct strbuf *out, struct arena *a, const struct api_render *r,
+                      const yyjson_val *obj)
+{
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *cells = yyjson_mut_arr(doc);
+    const struct schema_hooks *hooks = r->kind->hooks;
+    if (r->kind->column_count && hooks && hooks->row) {
+        hooks->row(a, doc, cells, obj, r->now_ms);
+    } else {
+        const yyjson_val *meta = json_get(obj, "metadata");
+        int64_t born = time_or(json_get_str(meta, "creationTimestamp"), -1);
+        yyjson_mut_arr_append(cells, json_new_str(doc, json_get_str(meta, "name")));
+        yyjson_mut_arr_append(
+            cells, json_new_str(doc, born < 0 ? SPAN("<unknown>") : time_age(a, r->now_ms - born)));
+    }
+    strbuf_put(out, json_write_mut(a, cells));
+}
+
+static void put_row(struct strbuf *out, struct arena *a, const struct api_render *r,
+                    const yyjson_val *obj)
+{
+    strbuf_puts(out, "{\"cells\":");
+    put_cells(out, a, r, obj);
+    if (span_eq(r->include_object, SPAN("Object"))) {
+        strbuf_puts(out, ",\"object\":");
+        put_json(out, a, obj);
+    } else if (!span_eq(r->include_object, SPAN("None"))) {
+        strbuf_puts(out, ",\"object\":");
+        put_partial(out, a, r, obj);
+    }
+    strbuf_putc(out, '}');
+}
+
+static void put_table_head(struct strbuf *out, struct arena *a, const struct api_render *r,
+                           struct span list_metadata)
+{
+    strbuf_printf(out, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/%s\",\"metadata\":%.*s,",
+                  r->accept.version, SPAN_ARG(list_metadata));
+    put_columns(out, a, r->kind);
+    strbuf_puts(out, ",\"rows\":[");
+}
+
+static struct span rev_metadata(struct arena *a, int64_t rev)
+{
+    return arena_printf(a, "{\"resourceVersion\":\"%lld\"}", (long long)rev);
+}
+
+/* ---- one object ---- */
+
+static void put_object(struct strbuf *out, struct arena *a, const struct api_render *r,
+                       struct object *o)
+{
+    switch (r->accept.form) {
+    case FORM_TABLE:
+        put_table_head(out, a, r, rev_metadata(a, object_rev(o)));
+        put_row(out, a, r, object_root(o));
+        strbuf_puts(out, "]}");
+        return;
+    case FORM_PARTIAL:
+        put_partial(out, a, r, object_root(o));
+        return;
+    case FORM_JSON:
+    case FORM_DISCOVERY:
+        strbuf_put(out, object_json(o));
+        return;
+    }
+}
+
+/* ---- lists ---- */
+
+static struct span list_metadata(struct arena *a, const struct api_op *op)
+{
+    if (!op->next_continue.n) {
+        return rev_metadata(a, op->rev);
+    }
+    struct span left = op->remaining >= 0 ? arena_printf(a, ",\"remainingItemCount\":%lld",
+                                                         (long long)op->remaining)
+                                          : SPAN_NULL;
+    return arena_printf(a, "{\"resourceVersion\":\"%lld\",\"continue\":\"%.*s\"%.*s}",
+                        (long long)op->rev, SPAN_ARG(op->next_continue), SPAN_ARG(left));
+}
+
+/* Items of a list carry no kind and apiVersion: their bytes without the members that every object
+ * starts with. */
+static void put_item(struct strbuf *out, struct span json, size_t skip)
+{
+    assert(json.n > skip);
+    strbuf_putc(out, '{');
+    strbuf_put(out, span_from(json, skip));
+}
+
+static void put_list(struct strbuf *out, struct arena *a, const struct api_render *r,
+                     const struct api_op *op)
+{
+    struct arena *row = arena_new();
+    struct span meta = list_metadata(a, op);
+    struct span start = arena_printf(a, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",", r->kind->kind,
+                                     schema_api_version(r->kind));
+    if (r->accept.form == FORM_TABLE) {
+        put_table_head(out, a, r, meta);
+    } else if (r->accept.form == FORM_PARTIAL) {
+        strbuf_printf(out,
+                      "{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/%s\","
+                      "\"metadata\":%.*s,\"items\":[",
+                      r->accept.version, SPAN_ARG(meta));
+    } else {
+        strbuf_printf(out, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":%.*s,\"items\":[",
+                      r->kind->list_kind, schema_api_version(r->kind), SPAN_ARG(meta));
+    }
+    for (size_t i = 0; i < op->item_count; i++) {
+        struct object *o = op->items[i];
+        if (i) {
+            strbuf_putc(out, ',');
+        }
+        if (r->accept.form == FORM_TABLE) {
+            put_row(out, row, r, object_root(o));
+        } else if (r->accept.form == FORM_PARTIAL) {
+            put_partial(out, row, r, object_root(o));
+        } else {
+            bool usual = span_starts(object_json(o), start);
+            put_item(out, object_json(o), usual ? start.n : 1);
+        }
+        arena_clear(row);
+    }
+    strbuf_puts(out, "]}");
+    arena_free(row);
+}
+
+static bool is_of_kind(const yyjson_val *tree, const struct schema_kind *kind)
+{
+    return span_eq_cstr(json_get_str(tree, "kind"), kind->kind);
+}
+
+void render_result(struct strbuf *out, const struct api_render *r, const struct api_op *op)
+{
+    assert(op->err.reason == ERR_NONE);
+    struct arena *a = op->arena;
+    if (op->tree) {
+        if (r->accept.form == FORM_TABLE && is_of_kind(op->tree, r->kind)) {
+            put_table_head(out, a, r, rev_metadata(a, op->rev));
+            put_row(out, a, r, op->tree);
+            strbuf_puts(out, "]}");
+        } else if (r->accept.form == FORM_PARTIAL && is_of_kind(op->tree, r->kind)) {
+            put_partial(out, a, r, op->tree);
+        } else {
+            put_json(out, a, op->tree);
+        }
+    } else if (op->object) {
+        put_object(out, a, r, op->object);
+    } else {
+        put_list(out, a, r, op);
+    }
+}
+
+/* ---- watch events ---- */
+
+static void put_bookmark(struct strbuf *out, struct arena *a, const struct api_render *r,
+                         int64_t rev, bool initial_end)
+{
+    if (r->accept.form == FORM_TABLE) {
+        put_table_head(out, a, r, rev_metadata(a, rev));
+        if (initial_end) {
+            strbuf_printf(out,
+                          "{\"cells\":[],\"object\":{\"kind\":\"PartialObjectMetadata\","
+                          "\"apiVersion\":\"meta.k8s.io/%s\",\"metadata\":{\"resourceVersion\":"
+                          "\"%lld\",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}}}}",
+                          r->accept.version, (long long)rev);
+        }
+        strbuf_puts(out, "]}");
+        return;
+    }
+    bool partial = r->accept.form == FORM_PARTIAL;
+    strbuf_printf(out,
+                  "{\"kind\":\"%s\",\"apiVersion\":\"%s%s\",\"metadata\":{\"resourceVersion\":"
+                  "\"%lld\",\"creationTimestamp\":null%s}}",
+                  partial ? "PartialObjectMetadata" : r->kind->kind, partial ? "meta.k8s.io/" : "",
+                  partial ? r->accept.version : schema_api_version(r->kind), (long long)rev,
+                  initial_end ? ",\"annotations\":{\"k8s.io/initial-events-end\":\"true\"}" : "");
+}
+
+void render_event(struct strbuf *out, const struct api_render *r, enum watch_type type,
+                  struct object *object, int64_t rev, bool initial_end)
+{
+    static const char *const names[] = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"};
+    assert((unsigned)type < 4 && (object || type == WATCH_BOOKMARK));
+    strbuf_printf(out, "{\"type\":\"%s\",\"object\":", names[type]);
+    if (object && r->accept.form == FORM_JSON) {
+        strbuf_put(out, object_json(object));
+    } else {
+        struct arena *a = arena_new();
+        if (object) {
+            put_object(out, a, r, object);
+        } else {
+            put_bookmark(out, a, r, rev, initial_end);
+        }
+        arena_free(a);
+    }
+    strbuf_puts(out, "}\n");
+}
+
+void render_error_event(struct strbuf *out, struct span status_json)
+{
+    strbuf_puts(out, "{\"type\":\"ERROR\",\"object\":");
+    strbuf_put(out, status_json);
+    strbuf_puts(out, "}\n");
+}

@@ -1,0 +1,27 @@
+/* apiserver/render.h: the bytes of an answer: an object, a list, a table, partial metadata, a watch
+ * event. Plain JSON of a stored version is its own bytes; nothing is serialised again. */
+#ifndef APISERVER_RENDER_H
+#define APISERVER_RENDER_H
+
+#include "apiserver/negotiate.h"
+#include "apiserver/op.h"
+#include "base/strbuf.h"
+#include "watch/watch.h"
+
+struct api_render {
+    const struct schema_kind *kind;
+    struct api_accept accept;
+    struct span include_object; /* of table rows: None, Metadata (default), Object */
+    int64_t now_ms;
+};
+
+/* The result of a finished operation (err.reason is ERR_NONE). */
+void render_result(struct strbuf *out, const struct api_render *r, const struct api_op *op);
+/* One line of a watch. For a bookmark object is NULL; initial_end marks the end of the initial
+ * events. */
+void render_event(struct strbuf *out, const struct api_render *r, enum watch_type type,
+                  struct object *object, int64_t rev, bool initial_end);
+/* An ERROR line with this Status JSON. */
+void render_error_event(struct strbuf *out, struct span status_json);
+
+#endif

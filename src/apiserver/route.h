@@ -1,0 +1,36 @@
+/* apiserver/route.h: what a path means. Pure: a path in, a route out; spans are in the arena. */
+#ifndef APISERVER_ROUTE_H
+#define APISERVER_ROUTE_H
+
+#include "base/arena.h"
+#include "schema/schema.h"
+
+enum route_type {
+    ROUTE_NONE,
+    ROUTE_INDEX,        /* / */
+    ROUTE_API_VERSIONS, /* /api */
+    ROUTE_GROUPS,       /* /apis */
+    ROUTE_GROUP,        /* /apis/G */
+    ROUTE_RESOURCES,    /* /api/v1, /apis/G/V */
+    ROUTE_RESOURCE,     /* everything below those */
+    ROUTE_VERSION,
+    ROUTE_HEALTH,     /* /livez, /readyz, /healthz, also /livez/CHECK */
+    ROUTE_OPENAPI_V2, /* also /swagger-2.0.0.pb-v1 */
+    ROUTE_OPENAPI_V3,
+    ROUTE_OPENAPI_V3_GROUP, /* /openapi/v3/api/v1, /openapi/v3/apis/G/V */
+    ROUTE_METRICS
+};
+
+struct route {
+    enum route_type type;
+    struct span group, version;
+    const struct schema_kind *kind;
+    struct span ns, name;
+    const struct schema_subresource *sub;
+    struct span word; /* the first segment of a health or swagger path */
+};
+
+/* path is still percent-encoded. Unknown and malformed paths give ROUTE_NONE. */
+struct route route_parse(struct arena *a, struct span path);
+
+#endif

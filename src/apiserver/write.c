@@ -1,0 +1,304 @@
+#include "apiserver/write.h"
+
+#include <errno.h>
+
+#include "apiserver/admission.h"
+#include "apiserver/meta.h"
+#include "apiserver/server.h"
+#include "base/check.h"
+#include "base/limits.h"
+
+/* A commit that failed takes back what was decided upon it; more than a few in a row means a sick
+ * disk. */
+enum { WRITE_ATTEMPTS = 5 };
+
+static void submit_failed(struct api_op *op, int code)
+{
+    if (code == E_CONFLICT) {
+        (void)api_op_conflict(op, SPAN("the object has been modified; please apply your changes to "
+                                       "the latest version and try again"));
+    } else if (code == E_LIMIT) {
+        (void)api_op_err(op, ERR_TOO_LARGE, "the object is larger than the limit of %d bytes",
+                         LIMIT_OBJECT_BYTES);
+    } else {
+        (void)api_op_err(op, ERR_INTERNAL, "the write of %s \"%.*s\" was not stored: %s",
+                         op->kind->resource, SPAN_ARG(op->name), code_text(code));
+    }
+}
+
+static void on_written(struct store_write *write, int code, struct object *object)
+{
+    struct api_op *op = CONTAINER_OF(write, struct api_op, write);
+    struct apiserver *s = op->server; /* op is gone after finish */
+    bool again = code == E_CONFLICT || code == -EEXIST || code == -ENOENT;
+    if (code == 0) {
+        op->object = object_ref(object);
+        op->rev = object_rev(object);
+        ip_alloc_release(&s->service_ips, op->released_ip);
+        api_op_finish(op);
+    } else if (again && ++op->attempts < WRITE_ATTEMPTS && !s->is_freed) {
+        write_start(op);
+    } else {
+        submit_failed(op, code);
+        api_op_finish(op);
+    }
+    apiserver_write_done(s);
+}
+
+static void submit(struct api_op *op)
+{
+    op->server->writes_open++;
+    store_submit(op->server->store, &op->write);
+}
+
+void write_start(struct api_op *op)
+{
+    assert(op->attempt);
+    if (op->attempt(op) != 0) {
+        api_op_finish(op);
+    }
+}
+
+int write_submit(struct api_op *op, int64_t expect_rev, struct span body)
+{
+    if (body.n > LIMIT_OBJECT_BYTES) {
+        submit_failed(op, E_LIMIT);
+        return -1;
+    }
+    op->write = (struct store_write){
+        .key = op->key, .expect_rev = expect_rev, .body = body, .done = on_written};
+    submit(op);
+    return 0;
+}
+
+int write_submit_delete(struct api_op *op, struct object *current)
+{
+    struct span part[2];
+    object_body_parts(current, part);
+    char *body = arena_alloc_raw(op->arena, part[0].n + part[1].n);
+    memcpy(body, part[0].p, part[0].n);
+    memcpy(body + part[0].n, part[1].p, part[1].n);
+    op->write = (struct store_write){.key = op->key,
+                                     .expect_rev = object_rev(current),
+                                     .is_delete = true,
+                                     .body = span_of(body, part[0].n + part[1].n),
+                                     .done = on_written};
+    submit(op);
+    return 0;
+}
+
+/* ---- decoding ---- */
+
+static struct span group_of(struct span api_version)
+{
+    size_t slash = span_find(api_version, '/');
+    return slash == api_version.n ? SPAN_NULL : span_first(api_version, slash);
+}
+
+static int check_kind(struct api_op *op, const yyjson_val *in)
+{
+    struct span kind = json_get_str(in, "kind"), version = json_get_str(in, "apiVersion");
+    const char *want = schema_api_version(op->kind);
+    if (version.n && !span_eq_cstr(version, want)) {
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "the API version in the data (%.*s) does not match the expected API "
+                          "version (%s)",
+                          SPAN_ARG(version), want);
+    }
+    if (kind.n && !span_eq_cstr(kind, op->kind->kind)) {
+        struct span group = group_of(version);
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "%.*s in version \"%s\" cannot be handled as a %s: converting (v1.%.*s) "
+                          "to (%s.%s): unknown conversion",
+                          SPAN_ARG(kind), op->kind->version, op->kind->kind, SPAN_ARG(kind),
+                          group.n ? op->kind->group : "core", op->kind->kind);
+    }
+    return 0;
+}
+
+yyjson_mut_val *write_ordered(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    static const char *const first[] = {"kind", "apiVersion", "metadata"};
+    yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(obj);
+    bool ok = true;
+    for (size_t i = 0; i < 3 && ok; i++) {
+        yyjson_mut_val *key = yyjson_mut_obj_iter_next(&it);
+        ok = key && yyjson_mut_equals_str(key, first[i]);
+    }
+    yyjson_mut_val *kind = yyjson_mut_str(doc, op->kind->kind);
+    yyjson_mut_val *version = yyjson_mut_str(doc, schema_api_version(op->kind));
+    yyjson_mut_val *meta = json_mut_obj(doc, obj, "metadata");
+    if (!meta) {
+        meta = yyjson_mut_obj(doc);
+    }
+    if (ok) {
+        json_put(doc, obj, "kind", kind);
+        json_put(doc, obj, "apiVersion", version);
+        return obj;
+    }
+    yyjson_mut_val *out = yyjson_mut_obj(doc), *key;
+    json_put(doc, out, "kind", kind);
+    json_put(doc, out, "apiVersion", version);
+    for (size_t i = 0; i < 3; i++) {
+        json_remove(obj, first[i]);
+    }
+    json_put(doc, out, "metadata", meta);
+    it = yyjson_mut_obj_iter_with(obj);
+    while ((key = yyjson_mut_obj_iter_next(&it))) {
+        /* Copied: a value linked into a second object would break the iteration. */
+        yyjson_mut_val *v = yyjson_mut_val_mut_copy(doc, yyjson_mut_obj_iter_get_val(key));
+        json_put_span(doc, out, json_mut_str(key), v);
+    }
+    return out;
+}
+
+yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut_doc *doc)
+{
+    if (!yyjson_is_obj((yyjson_val *)(uintptr_t)in)) {
+        (void)api_op_err(op, ERR_BAD_REQUEST,
+                         "the request's body must be one JSON object of kind %s", op->kind->kind);
+        return NULL;
+    }
+    if (check_kind(op, in)) {
+        return NULL;
+    }
+    yyjson_mut_val *obj = schema_decode(op->arena, op->kind, in, doc, op->options.strictness,
+                                        &op->warnings, &op->err);
+    return obj ? write_ordered(op, doc, obj) : NULL;
+}
+
+/* ---- changes of what exists ---- */
+
+static int check_identity(struct api_op *op, struct object *current, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *meta = json_mut_get(obj, "metadata");
+    struct span name = json_mut_str(json_mut_get(meta, "name"));
+    struct span ns = json_mut_str(json_mut_get(meta, "namespace"));
+    struct span uid = json_mut_str(json_mut_get(meta, "uid"));
+    struct span rev = json_mut_str(json_mut_get(meta, "resourceVersion"));
+    struct span uid_now = object_uid(current);
+    if (name.n && !span_eq(name, op->name)) {
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "the name of the object (%.*s) does not match the name on the URL (%.*s)",
+                          SPAN_ARG(name), SPAN_ARG(op->name));
+    }
+    if (ns.n && !span_eq(ns, op->ns)) {
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "the namespace of the provided object does not match "
+                          "the namespace sent on the request");
+    }
+    if (uid.n && !span_eq(uid, uid_now)) {
+        struct span why = arena_printf(
+            op->arena,
+            "StorageError: invalid object, Code: 4, Key: /registry/%s/%.*s%s%.*s, ResourceVersion: "
+            "0, AdditionalErrorMsg: Precondition failed: UID in precondition: %.*s, UID in object "
+            "meta: %.*s",
+            op->kind->plural, SPAN_ARG(op->ns), op->ns.n ? "/" : "", SPAN_ARG(op->name),
+            SPAN_ARG(uid), SPAN_ARG(uid_now));
+        return api_op_conflict(op, why);
+    }
+    int64_t want = 0;
+    if (rev.n && !span_eq(rev, SPAN("0")) &&
+        (!span_to_i64(rev, &want) || want != object_rev(current))) {
+        return api_op_conflict(op, SPAN("the object has been modified; please apply your changes "
+                                        "to the latest version and try again"));
+    }
+    return 0;
+}
+
+static void take_member(yyjson_mut_doc *doc, yyjson_mut_val *to, const yyjson_val *from,
+                        const char *key)
+{
+    const yyjson_val *v = json_get(from, key);
+    if (v) {
+        json_put(doc, to, key, json_mut_copy(doc, v));
+    } else {
+        json_remove(to, key);
+    }
+}
+
+/* A write to /status: the stored object with the new status, labels, annotations and finalizers. */
+static yyjson_mut_val *status_only(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old)
+{
+    static const char *const meta_members[] = {"labels", "annotations", "finalizers"};
+    yyjson_mut_val *out = json_mut_copy(doc, old);
+    yyjson_mut_val *status = json_mut_get(obj, "status"), *to = json_mut_get(out, "metadata");
+    if (status) {
+        json_put(doc, out, "status", status);
+    } else {
+        json_remove(out, "status");
+    }
+    for (size_t i = 0; i < sizeof meta_members / sizeof *meta_members; i++) {
+        yyjson_mut_val *v = json_mut_get(json_mut_get(obj, "metadata"), meta_members[i]);
+        if (v) {
+            json_put(doc, to, meta_members[i], v);
+        } else {
+            json_remove(to, meta_members[i]);
+        }
+    }
+    return out;
+}
+
+static bool is_gone(const struct api_op *op, const yyjson_val *obj)
+{
+    const yyjson_val *meta = json_get(obj, "metadata");
+    return json_get(meta, "deletionTimestamp") && json_len(json_get(meta, "finalizers")) == 0 &&
+           json_get_int(meta, "deletionGracePeriodSeconds", 0) == 0 &&
+           (strcmp(op->kind->resource, "namespaces") != 0 ||
+            json_len(json_path(obj, "spec", "finalizers", NULL)) == 0);
+}
+
+/* The answer of a dry run: what would be stored, at the revision that is. */
+static int dry_result(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj, int64_t rev)
+{
+    json_put_str(doc, json_mut_get(obj, "metadata"), "resourceVersion",
+                 arena_printf(op->arena, "%lld", (long long)rev));
+    op->tree = json_freeze(op->arena, obj);
+    return 1;
+}
+
+int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
+                 yyjson_mut_val *obj, bool status)
+{
+    const yyjson_val *old = object_root(current);
+    if (check_identity(op, current, obj)) {
+        return -1;
+    }
+    if (status) {
+        obj = status_only(doc, obj, old);
+    } else if (!op->mutate) {
+        take_member(doc, obj, old, "status");
+    }
+    meta_update(doc, obj, old);
+    schema_defaults(doc, op->kind, obj);
+    if (!status && !op->server_change && admission_update(op, doc, obj, old)) {
+        return -1;
+    }
+    yyjson_val *frozen = json_freeze(op->arena, obj);
+    if (!status && !op->server_change && meta_has_generation(op->kind) &&
+        meta_spec_changed(frozen, old)) {
+        meta_bump_generation(doc, obj, old);
+        frozen = json_freeze(op->arena, obj);
+    }
+    const yyjson_val *rules_old = op->server_change ? NULL : old;
+    int rc = status ? schema_validate_status(op->arena, op->kind, frozen, old, &op->err)
+                    : schema_validate(op->arena, op->kind, frozen, rules_old, &op->err);
+    if (rc) {
+        return -1;
+    }
+    int64_t rev = object_rev(current);
+    if (op->options.dry_run) {
+        return dry_result(op, doc, obj, rev);
+    }
+    if (is_gone(op, frozen)) {
+        return write_submit_delete(op, current);
+    }
+    /* A no-op is answered from what is durable; upon a write that still waits for its commit it
+     * becomes a write itself, so that the answer waits too. */
+    if (meta_equal(frozen, old) && rev <= store_durable_rev(op->server->store)) {
+        op->object = object_ref(current);
+        op->rev = rev;
+        return 1;
+    }
+    return write_submit(op, rev, json_write(op->arena, frozen));
+}

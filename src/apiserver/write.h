@@ -1,0 +1,31 @@
+/* apiserver/write.h: the one way in which an object gets into the store.
+ *
+ * A write is decided by op->attempt() from the latest state (store_peek) and submitted with that
+ * revision, so it cannot lose another's change. When the state turned out to be another after all
+ * (a failed commit took writes of this turn back) the attempt is made again, which evaluates the
+ * client's own preconditions afresh. */
+#ifndef APISERVER_WRITE_H
+#define APISERVER_WRITE_H
+
+#include "apiserver/op.h"
+
+/* Runs op->attempt; finishes op when it returns -1 (op->err set) or 1 (result set). 0: submitted,
+ * done later. */
+void write_start(struct api_op *op);
+/* Submits: body starts as object.h demands. Returns 0. */
+int write_submit(struct api_op *op, int64_t expect_rev, struct span body);
+int write_submit_delete(struct api_op *op, struct object *current);
+
+/* The client's object in op->body as our tree, kind and apiVersion checked and set. NULL with
+ * op->err. */
+yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut_doc *doc);
+/* The start of obj in the order that object.h demands. Returns the object to go on with. */
+yyjson_mut_val *write_ordered(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
+
+/* What follows the change of an existing object, for every kind of update: server-owned metadata,
+ * defaults, admission, generation, validation, no-op, finalizers, dry run, submit. `status` says
+ * that only status (and labels, annotations, finalizers) may change. Returns as an attempt does. */
+int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
+                 yyjson_mut_val *obj, bool status);
+
+#endif

@@ -1,0 +1,57 @@
+/* The verbs over HTTP: what is stored, what is answered, what is refused. */
+#include "test/kit/api_kit.h"
+
+#define CM "/api/v1/namespaces/default/configmaps"
+
+TEST(create_get_list_delete_round_trip)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r = api_expect(&k, 201, "POST", CM, "",
+                                    "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{"
+                                    "\"name\":\"m\"},\"data\":{\"a\":\"1\"}}");
+    CHECK_SPAN(api_str(&r, "kind"), "ConfigMap");
+    CHECK_SPAN(api_str(&r, "metadata.namespace"), "default");
+    CHECK_EQ(api_str(&r, "metadata.uid").n, 36);
+    CHECK_EQ(api_str(&r, "metadata.creationTimestamp").n, 20);
+    CHECK(api_str(&r, "metadata.resourceVersion").n > 0);
+    CHECK(!api_at(r.json, "metadata.generation"));
+    struct api_reply g = api_expect(&k, 200, "GET", CM "/m", "", NULL);
+    CHECK(span_eq(r.body, g.body));
+    struct api_reply l = api_expect(&k, 200, "GET", CM, "", NULL);
+    CHECK_SPAN(api_str(&l, "kind"), "ConfigMapList");
+    CHECK_SPAN(api_str(&l, "items.0.metadata.name"), "m");
+    CHECK(!api_at(l.json, "items.0.kind"));
+    struct api_reply d = api_expect(&k, 200, "DELETE", CM "/m", "", "{}");
+    CHECK_SPAN(api_str(&d, "status"), "Success");
+    CHECK(span_eq(api_str(&d, "details.uid"), api_str(&r, "metadata.uid")));
+    CHECK_SPAN(api_str(&d, "details.kind"), "configmaps");
+    g = api_expect(&k, 404, "GET", CM "/m", "", NULL);
+    CHECK_SPAN(api_str(&g, "message"), "configmaps \"m\" not found");
+    CHECK_SPAN(api_str(&g, "reason"), "NotFound");
+    api_kit_stop(&k);
+}
+
+TEST(bootstrap_makes_what_a_fresh_cluster_has)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    const char *paths[] = {"/api/v1/namespaces/default",
+                           "/api/v1/namespaces/kube-system",
+                           "/api/v1/namespaces/kube-node-lease",
+                           "/api/v1/namespaces/kube-public/serviceaccounts/default",
+                           "/api/v1/namespaces/default/services/kubernetes",
+                           "/api/v1/namespaces/default/endpoints/kubernetes",
+                           "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes",
+                           "/apis/storage.k8s.io/v1/storageclasses/local"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        (void)api_expect(&k, 200, "GET", paths[i], "", NULL);
+    }
+    struct api_reply r = api_get(&k, "/api/v1/namespaces/default");
+    CHECK_SPAN(api_str(&r, "status.phase"), "Active");
+    CHECK_SPAN(api_str(&r, "spec.finalizers.0"), "kubernetes");
+    r = api_get(&k, "/api/v1/namespaces/default/services/kubernetes");
+    CHECK_SPAN(api_str(&r, "spec.clusterIP"), "10.43.0.1");
+    (void)api_expect(&k, 200, "GET", "/readyz", "", NULL);
+    api_kit_stop(&k);
+}
