@@ -1,0 +1,402 @@
+/* Sessions of exec and attach: the part that both protocols share. */
+#include "apiserver/remote.h"
+
+#include <stdlib.h>
+
+#include "apiserver/remote_priv.h"
+#include "apiserver/status.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "codec/json.h"
+
+/* ---- hub ---- */
+
+struct remote_hub *remote_hub_new(struct env *env, struct node_api *node)
+{
+    assert(env);
+    struct remote_hub *h = MEM_NEW(struct remote_hub);
+    h->env = env;
+    h->node = node;
+    list_init(&h->sessions);
+    list_init(&h->logs);
+    return h;
+}
+
+static void remote_free(struct remote *r);
+
+void remote_hub_free(struct remote_hub *h)
+{
+    if (!h) {
+        return;
+    }
+    LIST_EACH(link, &h->sessions)
+    {
+        remote_drop(CONTAINER_OF(link, struct remote, link));
+    }
+    remote_logs_end_all(h);
+    assert(list_is_empty(&h->sessions) && list_is_empty(&h->logs));
+    free(h);
+}
+
+size_t remote_hub_open(const struct remote_hub *h)
+{
+    return h->open;
+}
+
+/* ---- life of a session ---- */
+
+static void enter(struct remote *r)
+{
+    r->depth++;
+}
+
+static void leave(struct remote *r)
+{
+    assert(r->depth > 0);
+    if (--r->depth == 0 && r->state == REMOTE_DEAD) {
+        remote_free(r);
+    }
+}
+
+static void remote_free(struct remote *r)
+{
+    assert(r->depth == 0 && !r->stream && !r->session);
+    env_timer_stop(r->hub->env, &r->timer);
+    list_remove(&r->link);
+    r->hub->open--;
+    if (r->proto) {
+        r->proto->free(r);
+    }
+    strbuf_done(&r->out);
+    strbuf_done(&r->early);
+    arena_free(r->arena);
+    free(r);
+}
+
+static void flush(struct remote *r)
+{
+    if (r->out.n && r->stream) {
+        env_stream_write(r->stream, strbuf_span(&r->out));
+    }
+    strbuf_clear(&r->out);
+    if (r->out.cap > LIMIT_REMOTE_QUEUE_BYTES * 4) {
+        strbuf_done(&r->out);
+    }
+}
+
+void remote_drop(struct remote *r)
+{
+    if (r->state == REMOTE_DEAD) {
+        return;
+    }
+    enter(r);
+    flush(r);
+    r->state = REMOTE_DEAD;
+    if (r->session) {
+        struct node_session *s = TAKE_PTR(r->session);
+        r->hub->node->ops->abort(s);
+    }
+    if (r->stream) {
+        env_stream_close_flush(TAKE_PTR(r->stream));
+    }
+    leave(r);
+}
+
+static void on_timer(struct env_timer *timer)
+{
+    remote_drop(CONTAINER_OF(timer, struct remote, timer));
+}
+
+/* ---- from the node ---- */
+
+static void on_output(void *data, int fd, struct span bytes)
+{
+    struct remote *r = data;
+    assert(r->state == REMOTE_RUNNING);
+    bool wanted = fd == 2 ? r->request.with_stderr && !r->request.tty : r->request.with_stdout;
+    if (!wanted || bytes.n == 0) {
+        return;
+    }
+    r->proto->output(r, fd == 2 ? REMOTE_STDERR : REMOTE_STDOUT, bytes);
+    flush(r);
+    if (!r->node_paused && r->session && env_stream_queued(r->stream) > LIMIT_REMOTE_QUEUE_BYTES) {
+        r->node_paused = true;
+        r->hub->node->ops->pause(r->session, true);
+    }
+}
+
+static void finish(struct remote *r, int exit_code, const struct err *err)
+{
+    struct remote_result result = {0};
+    if (err) {
+        result.status = status_json(r->arena, err);
+        result.text = err->message;
+    } else {
+        result.status = status_exit_json(r->arena, exit_code);
+        if (exit_code != 0) {
+            result.text = arena_printf(
+                r->arena, "command terminated with non-zero exit code: exit status %d", exit_code);
+        }
+    }
+    r->state = REMOTE_LINGER;
+    r->proto->finish(r, &result);
+    flush(r);
+    env_timer_start(r->hub->env, &r->timer, LIMIT_REMOTE_LINGER_MS, on_timer);
+    if (r->client_paused) {
+        r->client_paused = false;
+        env_stream_read(r->stream, true); /* to see the client hang up */
+    }
+}
+
+static void on_session_end(void *data, int exit_code, const struct err *err)
+{
+    struct remote *r = data;
+    assert(r->state == REMOTE_RUNNING);
+    r->session = NULL;
+    finish(r, exit_code, err);
+}
+
+static void on_session_drain(void *data)
+{
+    struct remote *r = data;
+    if (r->client_paused && r->stream) {
+        r->client_paused = false;
+        env_stream_read(r->stream, true);
+    }
+}
+
+static const struct node_session_handler session_handler = {on_output, on_session_end,
+                                                            on_session_drain};
+
+static void pass_size(struct remote *r)
+{
+    if (r->session && r->request.tty && r->width) {
+        r->hub->node->ops->resize(r->session, r->width, r->height);
+    }
+}
+
+void remote_start(struct remote *r)
+{
+    assert(r->state == REMOTE_SETUP && !r->session);
+    struct node_api *n = r->hub->node;
+    env_timer_stop(r->hub->env, &r->timer);
+    r->state = REMOTE_RUNNING;
+    r->session = n->ops->exec(n, &r->request, &session_handler, r);
+    assert(r->session);
+    pass_size(r);
+    if (r->early.n) {
+        n->ops->write(r->session, strbuf_span(&r->early));
+        strbuf_done(&r->early);
+    }
+    if (r->stdin_ended) {
+        n->ops->close_stdin(r->session);
+    }
+}
+
+/* ---- from the client ---- */
+
+void remote_stdin(struct remote *r, struct span bytes)
+{
+    if (!r->request.with_stdin || r->stdin_ended || bytes.n == 0) {
+        return;
+    }
+    if (r->state == REMOTE_SETUP) {
+        strbuf_put(&r->early, bytes);
+        if (r->early.n > LIMIT_REMOTE_QUEUE_BYTES) {
+            remote_drop(r);
+        }
+        return;
+    }
+    if (!r->session) {
+        return; /* the command is over: nobody reads this any more */
+    }
+    const struct node_api_ops *ops = r->hub->node->ops;
+    ops->write(r->session, bytes);
+    if (!r->client_paused && ops->queued(r->session) > LIMIT_REMOTE_QUEUE_BYTES) {
+        r->client_paused = true;
+        env_stream_read(r->stream, false);
+    }
+}
+
+void remote_stdin_end(struct remote *r)
+{
+    if (!r->request.with_stdin || r->stdin_ended) {
+        return;
+    }
+    r->stdin_ended = true;
+    if (r->session) {
+        r->hub->node->ops->close_stdin(r->session);
+    }
+}
+
+static void resize_line(struct remote *r)
+{
+    yyjson_doc *doc = json_parse_heap(span_of(r->resize, r->resize_n));
+    const yyjson_val *root = yyjson_doc_get_root(doc);
+    int64_t width = json_get_int(root, "Width", 0), height = json_get_int(root, "Height", 0);
+    r->resize_n = 0;
+    yyjson_doc_free(doc);
+    if (width > 0 && width <= UINT16_MAX && height > 0 && height <= UINT16_MAX) {
+        r->width = (uint16_t)width;
+        r->height = (uint16_t)height;
+        pass_size(r);
+    }
+}
+
+void remote_resize(struct remote *r, struct span bytes)
+{
+    for (size_t i = 0; i < bytes.n && r->state != REMOTE_DEAD; i++) {
+        if (r->resize_n == sizeof r->resize) {
+            remote_drop(r); /* no size is that long */
+            return;
+        }
+        r->resize[r->resize_n++] = bytes.p[i];
+        if (bytes.p[i] == '}') {
+            resize_line(r);
+        } else if (bytes.p[i] == '\n') {
+            r->resize_n = 0;
+        }
+    }
+}
+
+static void on_read(void *data, struct span bytes)
+{
+    struct remote *r = data;
+    enter(r);
+    r->proto->input(r, bytes);
+    if (r->state != REMOTE_DEAD) {
+        flush(r);
+        if (env_stream_queued(r->stream) > REMOTE_STUCK_BYTES) {
+            remote_drop(r);
+        }
+    }
+    leave(r);
+}
+
+static void on_end(void *data, int code)
+{
+    (void)code;
+    remote_drop(data);
+}
+
+static void on_drain(void *data)
+{
+    struct remote *r = data;
+    if (r->node_paused && r->session) {
+        r->node_paused = false;
+        r->hub->node->ops->pause(r->session, false);
+    }
+}
+
+static const struct env_stream_handler stream_handler = {on_read, on_end, on_drain};
+
+/* ---- begin ---- */
+
+bool remote_has_token(struct span list, const char *token)
+{
+    while (list.n) {
+        if (span_eq_nocase(span_trim(span_cut(&list, ',')), span_cstr(token))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_true(struct span v)
+{
+    return !span_eq_cstr(v, "false") && !span_eq_cstr(v, "0") && v.n > 0;
+}
+
+int remote_exec_parse(struct http_exchange *x, bool with_command, struct node_exec_request *ret,
+                      struct err *reterr)
+{
+    struct arena *a = http_arena(x);
+    struct span key, value;
+    size_t at = 0, count = 0;
+    *ret = (struct node_exec_request){0};
+    while (http_query_next(x, &at, &key, &value)) {
+        count += span_eq_cstr(key, "command");
+    }
+    struct span *command = ARENA_ARRAY(a, struct span, count + 1);
+    for (at = 0; http_query_next(x, &at, &key, &value);) {
+        if (span_eq_cstr(key, "command")) {
+            command[ret->command_count++] = value;
+        } else if (span_eq_cstr(key, "container")) {
+            ret->container = value;
+        } else if (span_eq_cstr(key, "tty")) {
+            ret->tty = is_true(value);
+        } else if (span_eq_cstr(key, "stdin")) {
+            ret->with_stdin = is_true(value);
+        } else if (span_eq_cstr(key, "stdout")) {
+            ret->with_stdout = is_true(value);
+        } else if (span_eq_cstr(key, "stderr")) {
+            ret->with_stderr = is_true(value);
+        }
+    }
+    ret->command = command;
+    if (with_command && ret->command_count == 0) {
+        return err_set(a, reterr, ERR_BAD_REQUEST,
+                       "you must specify at least one command for the container");
+    }
+    if (!with_command) {
+        ret->command_count = 0;
+    }
+    if (!ret->with_stdin && !ret->with_stdout && !ret->with_stderr) {
+        return err_set(a, reterr, ERR_BAD_REQUEST,
+                       "you must specify at least 1 of stdin, stdout, stderr");
+    }
+    if (ret->tty && ret->with_stderr) {
+        ret->with_stderr = false; /* a terminal has one output; old clients ask for both */
+    }
+    return 0;
+}
+
+static void copy_request(struct remote *r, const struct node_exec_request *in)
+{
+    r->request = *in;
+    r->request.ns = arena_dup(r->arena, in->ns);
+    r->request.pod = arena_dup(r->arena, in->pod);
+    r->request.container = arena_dup(r->arena, in->container);
+    struct span *command = ARENA_ARRAY(r->arena, struct span, in->command_count + 1);
+    for (size_t i = 0; i < in->command_count; i++) {
+        command[i] = arena_dup(r->arena, in->command[i]);
+    }
+    r->request.command = command;
+}
+
+void remote_exec(struct remote_hub *h, struct http_exchange *x,
+                 const struct node_exec_request *request)
+{
+    struct err err;
+    struct arena *a = http_arena(x);
+    if (!h->node) {
+        err_set(a, &err, ERR_UNAVAILABLE, "this server has no node agent");
+        status_reply(x, &err);
+        return;
+    }
+    bool ws = remote_ws_wanted(x);
+    if (!ws && !remote_spdy_wanted(x)) {
+        err_set(a, &err, ERR_BAD_REQUEST, "Upgrade request required: WebSocket or SPDY/3.1");
+        status_reply(x, &err);
+        return;
+    }
+    struct remote *r = MEM_NEW(struct remote);
+    r->hub = h;
+    h->open++;
+    list_push_back(&h->sessions, &r->link);
+    r->arena = arena_new();
+    copy_request(r, request);
+    if ((ws ? remote_ws_begin : remote_spdy_begin)(r, x, &err) < 0) {
+        status_reply(x, &err);
+        remote_free(r);
+        return;
+    }
+    r->stream = http_upgrade(x);
+    env_stream_set(r->stream, &stream_handler, r);
+    env_stream_read(r->stream, true);
+    if (ws) {
+        remote_start(r); /* its channels exist from the start */
+    } else {
+        env_timer_start(h->env, &r->timer, LIMIT_REMOTE_SETUP_MS, on_timer);
+    }
+}

@@ -1,0 +1,37 @@
+/* apiserver/remote.h: logs, exec and attach of a pod: a client's connection on one side, a node's
+ * session on the other.
+ *
+ * The router has checked the pod and chosen the container; everything else is here: query,
+ * negotiation of WebSocket (v5 and v4.channel.k8s.io) or SPDY/3.1 (v4 to v1), channels, exit
+ * status, back-pressure both ways, clients and nodes that go away. What fails before the upgrade is
+ * answered as a Status, what fails later on the error channel. */
+#ifndef APISERVER_REMOTE_H
+#define APISERVER_REMOTE_H
+
+#include "apiserver/node_api.h"
+#include "env/env.h"
+#include "http/http.h"
+
+/* All sessions of one server. node may be NULL: everything is answered with 503. */
+struct remote_hub;
+struct remote_hub *remote_hub_new(struct env *env, struct node_api *node);
+/* Aborts what is still open. NULL is fine. */
+void remote_hub_free(struct remote_hub *h);
+size_t remote_hub_open(const struct remote_hub *h);
+
+/* Fills command, container, tty and with_* from the query (not ns and pod); memory is the
+ * exchange's arena. with_command false: attach, which has none. Returns 0, or -1 with *reterr. */
+int remote_exec_parse(struct http_exchange *x, bool with_command, struct node_exec_request *ret,
+                      struct err *reterr);
+/* Takes the exchange over. request is copied. */
+void remote_exec(struct remote_hub *h, struct http_exchange *x,
+                 const struct node_exec_request *request);
+
+/* The same for GET pods/log: container, follow, previous, tailLines, sinceSeconds, sinceTime,
+ * timestamps, limitBytes. */
+int remote_logs_parse(struct env *env, struct http_exchange *x, struct node_log_request *ret,
+                      struct err *reterr);
+void remote_logs(struct remote_hub *h, struct http_exchange *x,
+                 const struct node_log_request *request);
+
+#endif

@@ -1,0 +1,201 @@
+/* GET pods/log: a chunked text stream from the node's session. The reply begins with the first
+ * bytes or, so that a quiet container does not keep its reader (and our knowledge of whether it is
+ * still there) waiting, a moment later. */
+#include <stdlib.h>
+
+#include "apiserver/remote_priv.h"
+#include "apiserver/status.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "codec/time.h"
+
+enum { BEGIN_MS = 200 };
+
+struct remote_log {
+    struct list link;
+    struct remote_hub *hub;
+    struct http_exchange *x; /* NULL once given back */
+    struct node_session *session;
+    struct env_timer timer;
+    bool begun, paused;
+};
+
+static void log_free(struct remote_log *l)
+{
+    assert(!l->session && !l->x);
+    env_timer_stop(l->hub->env, &l->timer);
+    list_remove(&l->link);
+    l->hub->open--;
+    free(l);
+}
+
+static void on_drain(void *data)
+{
+    struct remote_log *l = data;
+    if (l->paused && l->session) {
+        l->paused = false;
+        l->hub->node->ops->pause(l->session, false);
+    }
+}
+
+static void on_abort(void *data)
+{
+    struct remote_log *l = data;
+    l->x = NULL;
+    if (l->session) {
+        l->hub->node->ops->abort(TAKE_PTR(l->session));
+    }
+    log_free(l);
+}
+
+static const struct http_stream_handler stream_handler = {on_drain, on_abort};
+
+static void begin(struct remote_log *l)
+{
+    if (!l->begun) {
+        l->begun = true;
+        env_timer_stop(l->hub->env, &l->timer);
+        http_stream_begin(l->x, 200, "text/plain", &stream_handler, l);
+    }
+}
+
+static void on_timer(struct env_timer *timer)
+{
+    begin(CONTAINER_OF(timer, struct remote_log, timer));
+}
+
+static void on_output(void *data, int fd, struct span bytes)
+{
+    struct remote_log *l = data;
+    (void)fd;
+    begin(l);
+    http_stream_write(l->x, bytes);
+    if (!l->paused && http_stream_queued(l->x) > LIMIT_REMOTE_QUEUE_BYTES) {
+        l->paused = true;
+        l->hub->node->ops->pause(l->session, true);
+    }
+}
+
+static void on_end(void *data, int exit_code, const struct err *err)
+{
+    struct remote_log *l = data;
+    (void)exit_code;
+    struct http_exchange *x = l->x;
+    l->session = NULL;
+    if (err && !l->begun) {
+        l->x = NULL;
+        status_reply(x, err);
+    } else {
+        begin(l);
+        l->x = NULL;
+        http_stream_end(x);
+    }
+    log_free(l);
+}
+
+static const struct node_session_handler session_handler = {on_output, on_end, NULL};
+
+void remote_logs(struct remote_hub *h, struct http_exchange *x,
+                 const struct node_log_request *request)
+{
+    if (!h->node) {
+        struct err err;
+        err_set(http_arena(x), &err, ERR_UNAVAILABLE, "this server has no node agent");
+        status_reply(x, &err);
+        return;
+    }
+    struct remote_log *l = MEM_NEW(struct remote_log);
+    l->hub = h;
+    l->x = x;
+    h->open++;
+    list_push_back(&h->logs, &l->link);
+    env_timer_start(h->env, &l->timer, BEGIN_MS, on_timer);
+    l->session = h->node->ops->logs(h->node, request, &session_handler, l);
+    assert(l->session);
+}
+
+void remote_logs_end_all(struct remote_hub *h)
+{
+    LIST_EACH(link, &h->logs)
+    {
+        struct remote_log *l = CONTAINER_OF(link, struct remote_log, link);
+        if (l->session) {
+            h->node->ops->abort(TAKE_PTR(l->session));
+        }
+        begin(l);
+        http_stream_end(TAKE_PTR(l->x));
+        log_free(l);
+    }
+}
+
+/* ---- query ---- */
+
+static int bad_value(struct arena *a, struct err *reterr, const char *field, struct span value,
+                     const char *why)
+{
+    struct span message = arena_printf(a, "Invalid value: %.*s: %s", SPAN_ARG(value), why);
+    err_set(a, reterr, ERR_INVALID, "PodLogOptions \"\" is invalid: %s: %.*s", field,
+            SPAN_ARG(message));
+    reterr->kind = SPAN("PodLogOptions");
+    err_add_cause(a, reterr, "FieldValueInvalid", span_cstr(field), message);
+    return -1;
+}
+
+/* Absent leaves *ret alone. */
+static int take_number(struct http_exchange *x, const char *name, int64_t min, int64_t *ret,
+                       struct err *reterr)
+{
+    struct arena *a = http_arena(x);
+    struct span v;
+    int64_t n;
+    if (!http_query_get(x, name, &v)) {
+        return 0;
+    }
+    if (!span_to_i64(v, &n)) {
+        return err_set(a, reterr, ERR_BAD_REQUEST, "%s: \"%.*s\" is not a number", name,
+                       SPAN_ARG(v));
+    }
+    if (n < min) {
+        return bad_value(a, reterr, name, v,
+                         min ? "must be greater than 0" : "must be greater than or equal to 0");
+    }
+    *ret = n;
+    return 0;
+}
+
+static bool take_flag(struct http_exchange *x, const char *name)
+{
+    struct span v;
+    return http_query_get(x, name, &v) && v.n && !span_eq_cstr(v, "false") && !span_eq_cstr(v, "0");
+}
+
+int remote_logs_parse(struct env *env, struct http_exchange *x, struct node_log_request *ret,
+                      struct err *reterr)
+{
+    struct arena *a = http_arena(x);
+    struct span since_time = SPAN_NULL;
+    int64_t since_s = 0;
+    *ret = (struct node_log_request){.tail_lines = -1, .limit_bytes = -1};
+    (void)http_query_get(x, "container", &ret->container);
+    ret->follow = take_flag(x, "follow");
+    ret->previous = take_flag(x, "previous");
+    ret->timestamps = take_flag(x, "timestamps");
+    if (take_number(x, "tailLines", 0, &ret->tail_lines, reterr) < 0 ||
+        take_number(x, "limitBytes", 1, &ret->limit_bytes, reterr) < 0 ||
+        take_number(x, "sinceSeconds", 1, &since_s, reterr) < 0) {
+        return -1;
+    }
+    if (http_query_get(x, "sinceTime", &since_time) && !time_parse(since_time, &ret->since_ms)) {
+        return err_set(a, reterr, ERR_BAD_REQUEST, "sinceTime: \"%.*s\" is no RFC 3339 time",
+                       SPAN_ARG(since_time));
+    }
+    if (since_s && since_time.n) {
+        return bad_value(a, reterr, "sinceSeconds", since_time,
+                         "at most one of `sinceTime` or `sinceSeconds` may be specified");
+    }
+    if (since_s) {
+        int64_t now_ms = env_now_ms(env);
+        ret->since_ms = since_s < now_ms / 1000 ? now_ms - since_s * 1000 : 0;
+    }
+    return 0;
+}

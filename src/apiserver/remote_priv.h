@@ -1,0 +1,96 @@
+/* apiserver/remote_priv.h: a remote session and what its two protocols supply.
+ *
+ *   SETUP --all streams open--> RUNNING --on_end--> LINGER --client hangs up or time--> DEAD
+ *
+ * The client may go at any time: the node's session is aborted, the state is DEAD. */
+#ifndef APISERVER_REMOTE_PRIV_H
+#define APISERVER_REMOTE_PRIV_H
+
+#include "apiserver/remote.h"
+#include "base/limits.h"
+#include "base/list.h"
+#include "base/strbuf.h"
+
+struct remote_hub {
+    struct env *env;
+    struct node_api *node;
+    struct list sessions; /* remote.link */
+    struct list logs;     /* remote_log.link */
+    size_t open;
+};
+
+/* Numbers as the WebSocket protocol has them. */
+enum remote_channel {
+    REMOTE_STDIN,
+    REMOTE_STDOUT,
+    REMOTE_STDERR,
+    REMOTE_ERROR,
+    REMOTE_RESIZE,
+    REMOTE_CHANNELS
+};
+/* Answers to pings of a client that does not read may grow to this; then it is dropped. */
+enum { REMOTE_STUCK_BYTES = 16 * LIMIT_REMOTE_QUEUE_BYTES };
+enum remote_state { REMOTE_SETUP, REMOTE_RUNNING, REMOTE_LINGER, REMOTE_DEAD };
+
+struct remote;
+
+/* How a command ended, in both forms that protocols want. */
+struct remote_result {
+    struct span status; /* Status JSON */
+    struct span text;   /* empty: success */
+};
+
+struct remote_proto {
+    /* Bytes from the client; calls the remote_* functions below. */
+    void (*input)(struct remote *r, struct span bytes);
+    /* These append frames to r->out. */
+    void (*output)(struct remote *r, enum remote_channel channel, struct span bytes);
+    void (*finish)(struct remote *r, const struct remote_result *result);
+    void (*free)(struct remote *r);
+};
+
+struct remote {
+    struct list link;
+    struct remote_hub *hub;
+    const struct remote_proto *proto;
+    void *proto_data;
+    struct arena *arena;
+    struct node_exec_request request;
+    struct env_stream *stream; /* NULL when DEAD */
+    struct node_session *session;
+    enum remote_state state;
+    int depth;           /* our frames on the stack; the last one frees a DEAD one */
+    struct strbuf out;   /* frames of the call in progress */
+    struct strbuf early; /* stdin that came before the command started */
+    struct env_timer timer;
+    bool node_paused, client_paused, stdin_ended;
+    char resize[LIMIT_REMOTE_RESIZE_BYTES];
+    size_t resize_n;
+    uint16_t width, height; /* the last size the client told; 0: none */
+};
+
+/* ---- for protocols ---- */
+
+/* Everything is there: starts the command. */
+void remote_start(struct remote *r);
+void remote_stdin(struct remote *r, struct span bytes);
+void remote_stdin_end(struct remote *r);
+/* A piece of the resize channel: one JSON object a line. */
+void remote_resize(struct remote *r, struct span bytes);
+/* The client is gone or has broken the protocol; what is in r->out still leaves. */
+void remote_drop(struct remote *r);
+
+/* Chooses from what the exchange offers and upgrades it. */
+bool remote_ws_wanted(struct http_exchange *x);
+bool remote_spdy_wanted(struct http_exchange *x);
+/* Each makes the session's proto and proto_data, adds the reply headers and returns 0; or -1 with
+ * *reterr. */
+int remote_ws_begin(struct remote *r, struct http_exchange *x, struct err *reterr);
+int remote_spdy_begin(struct remote *r, struct http_exchange *x, struct err *reterr);
+/* True when the comma-separated list holds the token (ASCII case is ignored). */
+bool remote_has_token(struct span list, const char *token);
+
+/* ---- logs ---- */
+void remote_logs_end_all(struct remote_hub *h);
+
+#endif

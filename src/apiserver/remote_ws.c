@@ -1,0 +1,142 @@
+/* Remote commands over WebSocket: binary messages, the first byte is the channel. v5 adds 255: the
+ * channel named by the next byte is closed. */
+#include <stdlib.h>
+
+#include "apiserver/remote_priv.h"
+#include "base/check.h"
+#include "base/mem.h"
+#include "codec/websocket.h"
+
+enum { CHANNEL_CLOSE = 255, CHANNEL_NONE = -1 };
+
+struct remote_ws {
+    struct ws_decoder decoder;
+    bool is_v5, close_sent;
+    int channel; /* of the message in progress; CHANNEL_NONE before its first byte */
+};
+
+static void put_close(struct remote *r, uint16_t code, struct span reason)
+{
+    struct remote_ws *w = r->proto_data;
+    if (!w->close_sent) {
+        w->close_sent = true;
+        ws_put_close(&r->out, code, reason);
+    }
+}
+
+static void refuse(struct remote *r, uint16_t code, struct span reason)
+{
+    put_close(r, code, reason);
+    remote_drop(r);
+}
+
+static void on_message(struct remote *r, const struct ws_event *e)
+{
+    struct remote_ws *w = r->proto_data;
+    struct span bytes = e->bytes;
+    if (e->is_start) {
+        w->channel = CHANNEL_NONE;
+    }
+    if (w->channel == CHANNEL_NONE && bytes.n) {
+        w->channel = (uint8_t)bytes.p[0];
+        bytes = span_from(bytes, 1);
+    }
+    if (bytes.n == 0) {
+        return; /* an empty message only says that the client is there */
+    }
+    if (w->channel == REMOTE_STDIN) {
+        remote_stdin(r, bytes);
+    } else if (w->channel == REMOTE_RESIZE) {
+        remote_resize(r, bytes);
+    } else if (w->channel == CHANNEL_CLOSE && w->is_v5) {
+        if (bytes.p[0] == REMOTE_STDIN) {
+            remote_stdin_end(r);
+        }
+    } else {
+        refuse(r, WS_PROTOCOL_ERROR, SPAN("not a channel that clients write"));
+    }
+}
+
+static void ws_input(struct remote *r, struct span bytes)
+{
+    struct remote_ws *w = r->proto_data;
+    struct ws_event e;
+    while (r->state != REMOTE_DEAD && ws_next(&w->decoder, &bytes, &e)) {
+        switch (e.type) {
+        case WS_DATA:
+            on_message(r, &e);
+            break;
+        case WS_PING:
+            ws_put(&r->out, WS_OP_PONG, e.bytes, SPAN_NULL);
+            break;
+        case WS_PONG:
+            break;
+        case WS_CLOSE:
+            refuse(r, e.code == WS_NO_CODE ? WS_NORMAL : e.code, SPAN_NULL);
+            break;
+        case WS_ERROR:
+            refuse(r, e.code, e.bytes);
+            break;
+        }
+    }
+}
+
+static void ws_output(struct remote *r, enum remote_channel channel, struct span bytes)
+{
+    const char first = (char)channel;
+    ws_put(&r->out, WS_OP_BINARY, span_of(&first, 1), bytes);
+}
+
+static void ws_finish(struct remote *r, const struct remote_result *result)
+{
+    ws_output(r, REMOTE_ERROR, result->status);
+    put_close(r, WS_NORMAL, SPAN_NULL);
+}
+
+static void ws_free(struct remote *r)
+{
+    struct remote_ws *w = r->proto_data;
+    ws_decoder_done(&w->decoder);
+    free(w);
+}
+
+static const struct remote_proto ws_proto = {ws_input, ws_output, ws_finish, ws_free};
+
+bool remote_ws_wanted(struct http_exchange *x)
+{
+    return remote_has_token(http_header_all(x, "upgrade"), "websocket") &&
+           remote_has_token(http_header_all(x, "connection"), "upgrade");
+}
+
+int remote_ws_begin(struct remote *r, struct http_exchange *x, struct err *reterr)
+{
+    struct arena *a = http_arena(x);
+    struct span offered = http_header_all(x, "sec-websocket-protocol");
+    bool is_v5 = remote_has_token(offered, "v5.channel.k8s.io");
+    char accept[WS_ACCEPT_BYTES + 1];
+    if (!span_eq_cstr(http_method(x), "GET") ||
+        !span_eq_cstr(http_header(x, "sec-websocket-version"), "13") ||
+        !ws_accept_key(http_header(x, "sec-websocket-key"), accept)) {
+        return err_set(a, reterr, ERR_BAD_REQUEST,
+                       "malformed WebSocket request: GET, Sec-WebSocket-Version 13 and "
+                       "Sec-WebSocket-Key are needed");
+    }
+    if (!is_v5 && !remote_has_token(offered, "v4.channel.k8s.io")) {
+        return err_set(a, reterr, ERR_BAD_REQUEST,
+                       "no common WebSocket protocol: client offers \"%.*s\", server has "
+                       "v5.channel.k8s.io and v4.channel.k8s.io",
+                       SPAN_ARG(offered));
+    }
+    struct remote_ws *w = MEM_NEW(struct remote_ws);
+    w->decoder.expect_mask = true;
+    w->is_v5 = is_v5;
+    w->channel = CHANNEL_NONE;
+    r->proto = &ws_proto;
+    r->proto_data = w;
+    http_add_header(x, "Upgrade", SPAN("websocket"));
+    http_add_header(x, "Connection", SPAN("Upgrade"));
+    http_add_header(x, "Sec-WebSocket-Accept", span_of(accept, WS_ACCEPT_BYTES));
+    http_add_header(x, "Sec-WebSocket-Protocol",
+                    is_v5 ? SPAN("v5.channel.k8s.io") : SPAN("v4.channel.k8s.io"));
+    return 0;
+}
