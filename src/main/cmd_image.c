@@ -1,0 +1,143 @@
+/* berth image: works on the store in the data directory itself, so it does not need the server. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "image/image.h"
+#include "main/main.h"
+#include "main/options.h"
+
+static void print_ref(void *data, struct span ref, struct span digest)
+{
+    (void)data;
+    (void)printf("%.*s %.*s\n", SPAN_ARG(ref), SPAN_ARG(digest));
+}
+
+static int complain(const char *what, struct span detail)
+{
+    (void)fprintf(stderr, "berth image: %s: %.*s\n", what, SPAN_ARG(detail));
+    return 1;
+}
+
+static int import_one(struct image_store *s, struct arena *a, const char *path, struct span as)
+{
+    bool standard_input = strcmp(path, "-") == 0;
+    int opened cleanup_close = standard_input ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+    if (!standard_input && opened < 0) {
+        return complain(path, span_cstr(strerror(errno)));
+    }
+    struct span why = SPAN_NULL;
+    int code = image_import(s, standard_input ? 0 : opened, as, a, print_ref, NULL, &why);
+    return code < 0 ? complain(path, why.n ? why : span_cstr(code_text(code))) : 0;
+}
+
+static int do_import(struct image_store *s, struct arena *a, const struct options *o)
+{
+    if (o->arg_count < 2) {
+        (void)fprintf(stderr, "berth image import: name an archive, or - for standard input\n");
+        return 2;
+    }
+    int failed = 0;
+    for (size_t i = 1; i < o->arg_count; i++) {
+        failed |= import_one(s, a, o->args[i], o->as);
+    }
+    return failed;
+}
+
+static bool reference_of(struct arena *a, const struct options *o, struct span *ret)
+{
+    struct span why;
+    if (o->arg_count != 2) {
+        (void)fprintf(stderr, "berth image %s: name one image\n", o->args[0]);
+        return false;
+    }
+    if (!image_reference_normalise(a, span_cstr(o->args[1]), ret, &why)) {
+        (void)fprintf(stderr, "berth image: %.*s\n", SPAN_ARG(why));
+        return false;
+    }
+    return true;
+}
+
+static int do_pull(struct image_store *s, struct arena *a, const struct options *o)
+{
+    struct span ref, why = SPAN_NULL;
+    struct image_config config;
+    struct image_pull_options pull = {.mirrors = o->registry_mirrors,
+                                      .mirror_count = o->registry_mirror_count};
+    if (!reference_of(a, o, &ref)) {
+        return 2;
+    }
+    if (image_pull(s, ref, &pull, a, &config, &why) < 0) {
+        (void)fprintf(stderr, "berth image: %.*s\n", SPAN_ARG(why));
+        return 1;
+    }
+    print_ref(NULL, config.reference, config.id);
+    return 0;
+}
+
+static int do_list(struct image_store *s, struct arena *a, const struct options *o)
+{
+    struct image_config *list;
+    size_t n;
+    int code = image_list(s, a, &list, &n);
+    (void)o;
+    if (code < 0) {
+        return complain("the references cannot be read", span_cstr(code_text(code)));
+    }
+    (void)printf("%-50s %-20s %s\n", "IMAGE", "ID", "SIZE");
+    for (size_t i = 0; i < n; i++) {
+        (void)printf("%-50.*s %-20.*s %.1f MB\n", SPAN_ARG(list[i].reference),
+                     SPAN_ARG(span_first(list[i].id, 19)), (double)list[i].size_bytes / 1e6);
+    }
+    return 0;
+}
+
+static int do_remove(struct image_store *s, struct arena *a, const struct options *o)
+{
+    struct span ref;
+    if (!reference_of(a, o, &ref)) {
+        return 2;
+    }
+    int code = image_remove(s, ref, a);
+    return code < 0 ? complain(ref.p, span_cstr(code == -ENOENT ? "no such image" : code_text(code)))
+                    : 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct image_store *s, struct arena *a, const struct options *o);
+} actions[] = {{"import", do_import}, {"pull", do_pull}, {"ls", do_list}, {"rm", do_remove}};
+
+int cmd_image(int argc, char **argv)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct options o;
+    int code = options_parse(a, OPTIONS_COMMON | OPTIONS_IMAGE, "image", argc, argv, &o);
+    if (code != 0) {
+        return code < 0 ? 2 : 0;
+    }
+    for (size_t i = 0; o.arg_count && i < sizeof actions / sizeof *actions; i++) {
+        if (strcmp(o.args[0], actions[i].name) == 0) {
+            struct image_store *s = NULL;
+            struct span why;
+            if (mkdir(o.data_dir.p, 0700) != 0 && errno != EEXIST) {
+                return complain(o.data_dir.p, span_cstr(strerror(errno)));
+            }
+            if (image_store_open(o.data_dir, a, &s, &why) < 0) {
+                (void)fprintf(stderr, "berth image: %.*s\n", SPAN_ARG(why));
+                return 1;
+            }
+            code = actions[i].run(s, a, &o);
+            image_store_free(s);
+            return code;
+        }
+    }
+    (void)fprintf(stderr, "usage: berth image import FILE... | pull REF | ls | rm REF\n");
+    return 2;
+}

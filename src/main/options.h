@@ -1,0 +1,42 @@
+/* main/options.h: every setting in one table: its flag, its key in the YAML configuration file (the flag's own name), its default, its check. */
+#ifndef MAIN_OPTIONS_H
+#define MAIN_OPTIONS_H
+
+#include "base/arena.h"
+#include "base/span.h"
+
+enum { OPTIONS_MIRRORS_MAX = 64 };
+
+struct options {
+    struct span data_dir;
+    struct span config;
+    struct span bind_address;
+    uint16_t https_listen_port;
+    struct span node_name;
+    struct span write_kubeconfig;
+    struct span cluster_cidr, service_cidr, cluster_dns, cluster_domain;
+    struct span bridge;
+    struct span registry_mirrors[OPTIONS_MIRRORS_MAX];
+    size_t registry_mirror_count;
+    struct span container_runtime;
+    struct span log_format;
+    int64_t verbosity;
+    /* berth image import --as */
+    struct span as;
+    /* Words that are no options, in order. */
+    const char *const *args;
+    size_t arg_count;
+};
+
+enum options_group {
+    OPTIONS_COMMON = 1 << 0, /* --data-dir */
+    OPTIONS_SERVER = 1 << 1,
+    OPTIONS_IMAGE = 1 << 2
+};
+
+/* Parses the words after the subcommand; for groups with OPTIONS_SERVER also the configuration file, which flags override.
+ * Returns 0; -1 after one line on stderr that names the option, its value and the remedy; 1 when help was printed. */
+int options_parse(struct arena *a, unsigned groups, const char *command, int argc, char **argv,
+                  struct options *ret);
+
+#endif

@@ -1,0 +1,133 @@
+#include "net/dns_feed.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "client/informer.h"
+#include "codec/json.h"
+#include "plan/zone_plan.h"
+#include "schema/kinds.h"
+
+struct dns_feed {
+    struct dns_zone *zone;
+    char *domain;
+    struct informer *services, *slices, *namespaces;
+    int slices_by_service; /* index: "NS/SERVICE" */
+    int waiting;           /* informers not synced yet */
+};
+
+static const char service_label[] = "kubernetes.io/service-name";
+
+static struct span slice_service(struct object *slice)
+{
+    return json_str(json_path(object_root(slice), "metadata", "labels", service_label, NULL));
+}
+
+static void slice_key(struct object *slice, void (*emit)(void *ctx, struct span key), void *ctx)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct span service = slice_service(slice);
+    if (service.n) {
+        emit(ctx,
+             arena_printf(a, "%.*s/%.*s", SPAN_ARG(object_namespace(slice)), SPAN_ARG(service)));
+    }
+}
+
+typedef VEC(const yyjson_val *) slice_list;
+
+static bool collect(void *data, struct object *slice)
+{
+    slice_list *list = data;
+    VEC_PUSH(list, object_root(slice));
+    return true;
+}
+
+/* Recomputes one service's records. */
+static void refresh(struct dns_feed *f, struct span ns, struct span name)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct object *service = informer_get(f->services, ns, name);
+    slice_list slices = {0};
+    struct span key = arena_printf(a, "%.*s/%.*s", SPAN_ARG(ns), SPAN_ARG(name));
+    informer_index_each(f->slices, f->slices_by_service, key, collect, &slices);
+    struct zone_view view = {.service = service ? object_root(service) : NULL,
+                             .slices = slices.at,
+                             .slice_count = slices.n,
+                             .domain = span_cstr(f->domain)};
+    struct zone_plan plan;
+    zone_plan(a, &view, &plan);
+    dns_zone_set(f->zone, key, plan.records, plan.count);
+    VEC_DONE(&slices);
+}
+
+static void on_service(void *data, struct object *old, struct object *now)
+{
+    struct object *o = now ? now : old;
+    refresh(data, object_namespace(o), object_name(o));
+}
+
+static void on_slice(void *data, struct object *old, struct object *now)
+{
+    struct object *o = now ? now : old;
+    if (old && now && !span_eq(slice_service(old), slice_service(now))) {
+        refresh(data, object_namespace(old), slice_service(old));
+    }
+    if (slice_service(o).n) {
+        refresh(data, object_namespace(o), slice_service(o));
+    }
+}
+
+static void on_namespace(void *data, struct object *old, struct object *now)
+{
+    struct dns_feed *f = data;
+    dns_zone_set_namespace(f->zone, object_name(now ? now : old), now != NULL);
+}
+
+static void on_synced(void *data)
+{
+    struct dns_feed *f = data;
+    assert(f->waiting > 0);
+    if (--f->waiting == 0) {
+        dns_zone_ready(f->zone);
+    }
+}
+
+static struct informer *watch(struct dns_feed *f, struct client *client,
+                              const struct schema_kind *kind,
+                              void (*on_change)(void *, struct object *, struct object *))
+{
+    struct client_request all = {.kind = kind, CLIENT_REQUEST_INIT};
+    struct informer *i = informer_new(client, &all);
+    const struct informer_handler handler = {on_change};
+    if (kind == SCHEMA_KIND(EndpointSlice)) {
+        f->slices_by_service = informer_add_index(i, slice_key);
+    }
+    informer_add_handler(i, &handler, f);
+    informer_on_synced(i, on_synced, f);
+    f->waiting++;
+    return i;
+}
+
+struct dns_feed *dns_feed_new(struct client *client, struct dns_zone *zone, struct span domain)
+{
+    struct dns_feed *f = MEM_NEW(struct dns_feed);
+    f->zone = zone;
+    f->domain = strndup(domain.p, domain.n);
+    f->services = watch(f, client, SCHEMA_KIND(Service), on_service);
+    f->slices = watch(f, client, SCHEMA_KIND(EndpointSlice), on_slice);
+    f->namespaces = watch(f, client, SCHEMA_KIND(Namespace), on_namespace);
+    return f;
+}
+
+void dns_feed_free(struct dns_feed *f)
+{
+    if (f) {
+        informer_free(f->services);
+        informer_free(f->slices);
+        informer_free(f->namespaces);
+        free(f->domain);
+        free(f);
+    }
+}

@@ -1,0 +1,379 @@
+#include "net/dns_zone.h"
+
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "codec/dns.h"
+
+enum { TTL_S = 5, TXT_TTL_S = 28800 };
+
+struct record {
+    struct owner *owner;
+    uint16_t type, port;
+    uint8_t ip[4];
+    char *target; /* owned; NULL for A */
+};
+
+struct name {
+    char *text;
+    VEC(struct record) records;
+};
+
+struct owner {
+    char *key;
+    VEC(struct name *) names; /* where it has records, once each */
+};
+
+struct dns_zone {
+    pthread_mutex_t lock;
+    char *domain;
+    bool ready;
+    struct map names;      /* text -> struct name */
+    struct map owners;     /* key -> struct owner */
+    struct map namespaces; /* name -> its own copy */
+    uint32_t serial, turn; /* turn rotates the answers */
+};
+
+struct dns_zone *dns_zone_new(struct span domain)
+{
+    struct dns_zone *z = MEM_NEW(struct dns_zone);
+    (void)pthread_mutex_init(&z->lock, NULL);
+    z->domain = strndup(domain.p, domain.n);
+    z->serial = 1;
+    return z;
+}
+
+/* ---- changes ---- */
+
+static void name_drop_owner(struct dns_zone *z, struct name *n, struct owner *o)
+{
+    for (size_t i = n->records.n; i-- > 0;) {
+        if (n->records.at[i].owner == o) {
+            free(n->records.at[i].target);
+            VEC_REMOVE(&n->records, i);
+        }
+    }
+    if (n->records.n == 0) {
+        (void)map_remove(&z->names, span_cstr(n->text));
+        VEC_DONE(&n->records);
+        free(n->text);
+        free(n);
+    }
+}
+
+static void owner_drop(struct dns_zone *z, struct owner *o)
+{
+    for (size_t i = 0; i < o->names.n; i++) {
+        name_drop_owner(z, o->names.at[i], o);
+    }
+    (void)map_remove(&z->owners, span_cstr(o->key));
+    VEC_DONE(&o->names);
+    free(o->key);
+    free(o);
+}
+
+static void add(struct dns_zone *z, struct owner *o, const struct zone_record *r)
+{
+    struct name *n = map_get(&z->names, r->name);
+    if (!n) {
+        n = MEM_NEW(struct name);
+        n->text = strndup(r->name.p, r->name.n);
+        (void)map_put(&z->names, span_cstr(n->text), n);
+    }
+    bool first = true;
+    for (size_t i = 0; i < n->records.n; i++) {
+        first &= n->records.at[i].owner != o;
+    }
+    if (first) {
+        VEC_PUSH(&o->names, n);
+    }
+    struct record copy = {.owner = o, .type = r->type, .port = r->port};
+    memcpy(copy.ip, r->ip, 4);
+    copy.target = r->target.n ? strndup(r->target.p, r->target.n) : NULL;
+    VEC_PUSH(&n->records, copy);
+}
+
+void dns_zone_set(struct dns_zone *z, struct span owner, const struct zone_record *records,
+                  size_t count)
+{
+    (void)pthread_mutex_lock(&z->lock);
+    struct owner *o = map_get(&z->owners, owner);
+    if (o) {
+        owner_drop(z, o);
+    }
+    if (count) {
+        o = MEM_NEW(struct owner);
+        o->key = strndup(owner.p, owner.n);
+        (void)map_put(&z->owners, span_cstr(o->key), o);
+        for (size_t i = 0; i < count; i++) {
+            add(z, o, &records[i]);
+        }
+    }
+    z->serial++;
+    (void)pthread_mutex_unlock(&z->lock);
+}
+
+void dns_zone_set_namespace(struct dns_zone *z, struct span name, bool exists)
+{
+    (void)pthread_mutex_lock(&z->lock);
+    if (exists && !map_get(&z->namespaces, name)) {
+        char *copy = strndup(name.p, name.n);
+        (void)map_put(&z->namespaces, span_cstr(copy), copy);
+    } else if (!exists) {
+        free(map_remove(&z->namespaces, name));
+    }
+    (void)pthread_mutex_unlock(&z->lock);
+}
+
+void dns_zone_ready(struct dns_zone *z)
+{
+    (void)pthread_mutex_lock(&z->lock);
+    z->ready = true;
+    (void)pthread_mutex_unlock(&z->lock);
+}
+
+void dns_zone_free(struct dns_zone *z)
+{
+    if (!z) {
+        return;
+    }
+    for (size_t i = 0; i < z->owners.cap; i++) {
+        while (z->owners.slots[i].value) {
+            owner_drop(z, z->owners.slots[i].value);
+        }
+    }
+    assert(z->names.n == 0);
+    size_t it = 0;
+    void *name;
+    while ((name = map_next(&z->namespaces, &it, NULL)) != NULL) {
+        free(name);
+    }
+    map_done(&z->namespaces);
+    map_done(&z->owners);
+    map_done(&z->names);
+    (void)pthread_mutex_destroy(&z->lock);
+    free(z->domain);
+    free(z);
+}
+
+/* ---- answers ---- */
+
+struct answer {
+    struct dns_zone *z;
+    const struct dns_query *q;
+    struct dns_writer w;
+};
+
+static void put_target(struct answer *x, const struct record *r, size_t srv_count)
+{
+    uint8_t data[6 + DNS_NAME_BYTES_MAX] = {0};
+    size_t head = r->type == DNS_SRV ? 6 : 0;
+    if (head) {
+        uint16_t weight = (uint16_t)(srv_count ? 100 / srv_count : 100);
+        weight = weight ? weight : 1;
+        data[2] = (uint8_t)(weight >> 8);
+        data[3] = (uint8_t)weight;
+        data[4] = (uint8_t)(r->port >> 8);
+        data[5] = (uint8_t)r->port;
+    }
+    size_t n = dns_name_write(data + head, span_cstr(r->target));
+    if (n) {
+        dns_put_record(&x->w, DNS_ANSWER, NULL, r->type, TTL_S, span_of(data, head + n));
+    }
+}
+
+/* The addresses of the SRV targets, as a courtesy. */
+static void put_additional(struct answer *x, const struct name *n)
+{
+    for (size_t i = 0; i < n->records.n; i++) {
+        const struct record *r = &n->records.at[i];
+        struct span target = span_cstr(r->target);
+        const struct name *t = r->type == DNS_SRV ? map_get(&x->z->names, target) : NULL;
+        for (size_t j = 0; t && j < t->records.n; j++) {
+            if (t->records.at[j].type == DNS_A) {
+                dns_put_record(&x->w, DNS_ADDITIONAL, &target, DNS_A, TTL_S,
+                               span_of(t->records.at[j].ip, 4));
+            }
+        }
+    }
+}
+
+static size_t put_answers(struct answer *x, const struct name *n)
+{
+    size_t count = 0, total = n->records.n, srv = 0;
+    for (size_t i = 0; i < total; i++) {
+        srv += n->records.at[i].type == DNS_SRV;
+    }
+    uint32_t start = total ? x->z->turn++ % (uint32_t)total : 0;
+    for (size_t k = 0; k < total; k++) {
+        const struct record *r = &n->records.at[(start + k) % total];
+        bool alias = r->type == DNS_CNAME && (x->q->type == DNS_A || x->q->type == DNS_AAAA);
+        if (r->type != x->q->type && x->q->type != DNS_ANY && !alias) {
+            continue;
+        }
+        count++;
+        if (r->type == DNS_A) {
+            dns_put_record(&x->w, DNS_ANSWER, NULL, DNS_A, TTL_S, span_of(r->ip, 4));
+        } else {
+            put_target(x, r, srv);
+        }
+    }
+    if (count && x->q->type == DNS_SRV) {
+        put_additional(x, n);
+    }
+    return count;
+}
+
+static size_t soa_data(struct dns_zone *z, uint8_t *out)
+{
+    char text[DNS_NAME_BYTES_MAX + 16];
+    (void)snprintf(text, sizeof text, "ns.dns.%s", z->domain);
+    size_t n = dns_name_write(out, span_cstr(text));
+    (void)snprintf(text, sizeof text, "hostmaster.%s", z->domain);
+    n += dns_name_write(out + n, span_cstr(text));
+    const uint32_t numbers[] = {z->serial, 7200, 1800, 86400, TTL_S};
+    for (size_t i = 0; i < 5; i++) {
+        uint32_t v = htonl(numbers[i]);
+        memcpy(out + n, &v, 4);
+        n += 4;
+    }
+    return n;
+}
+
+static void put_soa(struct answer *x, enum dns_section section)
+{
+    uint8_t data[2 * DNS_NAME_BYTES_MAX + 20];
+    struct span zone = span_cstr(x->z->domain);
+    size_t n = soa_data(x->z, data);
+    dns_put_record(&x->w, section, &zone, DNS_SOA, TTL_S, span_of(data, n));
+}
+
+/* Names that exist without records of their own: ZONE, svc.ZONE, pod.ZONE, NS.svc.ZONE,
+ * NS.pod.ZONE. */
+static bool is_inner_name(struct dns_zone *z, struct span name)
+{
+    struct span domain = span_cstr(z->domain);
+    if (span_eq(name, domain)) {
+        return true;
+    }
+    struct span head = span_first(name, name.n - domain.n - 1);
+    if (span_eq(head, SPAN("svc")) || span_eq(head, SPAN("pod")) || span_eq(head, SPAN("dns"))) {
+        return true;
+    }
+    struct span rest = head;
+    struct span ns = span_cut(&rest, '.');
+    return (span_eq(rest, SPAN("svc")) || span_eq(rest, SPAN("pod"))) &&
+           map_get(&z->namespaces, ns);
+}
+
+/* "10-42-0-5.NS.pod.ZONE" is the address it spells, in a namespace that exists. */
+static bool pod_address(struct dns_zone *z, struct span name, uint8_t ip[4])
+{
+    struct span rest = span_first(name, name.n - strlen(z->domain) - 1);
+    struct span host = span_cut(&rest, '.'), ns = span_cut(&rest, '.');
+    char text[16];
+    if (!span_eq(rest, SPAN("pod")) || !map_get(&z->namespaces, ns) || host.n >= sizeof text) {
+        return false;
+    }
+    for (size_t i = 0; i < host.n; i++) {
+        text[i] = host.p[i] == '-' ? '.' : host.p[i];
+    }
+    text[host.n] = '\0';
+    return inet_pton(AF_INET, text, ip) == 1;
+}
+
+static enum dns_rcode answer_apex(struct answer *x, struct span name)
+{
+    uint8_t data[DNS_NAME_BYTES_MAX];
+    char text[DNS_NAME_BYTES_MAX + 16];
+    if (span_eq(name, span_cstr(x->z->domain)) && x->q->type == DNS_SOA) {
+        put_soa(x, DNS_ANSWER);
+    } else if (span_eq(name, span_cstr(x->z->domain)) && x->q->type == DNS_NS) {
+        (void)snprintf(text, sizeof text, "ns.dns.%s", x->z->domain);
+        size_t n = dns_name_write(data, span_cstr(text));
+        dns_put_record(&x->w, DNS_ANSWER, NULL, DNS_NS, TTL_S, span_of(data, n));
+    } else {
+        put_soa(x, DNS_AUTHORITY);
+    }
+    return DNS_NOERROR;
+}
+
+static enum dns_rcode answer_ours(struct answer *x)
+{
+    struct dns_zone *z = x->z;
+    struct span name = span_of(x->q->name, x->q->name_bytes);
+    char version[DNS_NAME_BYTES_MAX + 16];
+    (void)snprintf(version, sizeof version, "dns-version.%s", z->domain);
+    uint8_t ip[4];
+    const struct name *n = map_get(&z->names, name);
+    if (x->q->type == DNS_AXFR || x->q->type == DNS_AXFR - 1) {
+        return DNS_REFUSED;
+    }
+    if (n) {
+        if (put_answers(x, n) == 0) {
+            put_soa(x, DNS_AUTHORITY);
+        }
+        return DNS_NOERROR;
+    }
+    if (is_inner_name(z, name)) {
+        return answer_apex(x, name);
+    }
+    if (span_eq_cstr(name, version)) {
+        if (x->q->type == DNS_TXT) {
+            dns_put_record(&x->w, DNS_ANSWER, NULL, DNS_TXT, TXT_TTL_S, SPAN("\0051.1.0"));
+        } else {
+            put_soa(x, DNS_AUTHORITY);
+        }
+        return DNS_NOERROR;
+    }
+    if (pod_address(z, name, ip)) {
+        if (x->q->type == DNS_A) {
+            dns_put_record(&x->w, DNS_ANSWER, NULL, DNS_A, TTL_S, span_of(ip, 4));
+        } else {
+            put_soa(x, DNS_AUTHORITY);
+        }
+        return DNS_NOERROR;
+    }
+    put_soa(x, DNS_AUTHORITY);
+    return DNS_NXDOMAIN;
+}
+
+size_t dns_zone_error(struct span message, int rcode, uint8_t *out)
+{
+    struct dns_query q;
+    struct dns_writer w;
+    if (message.n < DNS_HEADER_BYTES || ((uint8_t)message.p[2] & 0x80)) {
+        return 0;
+    }
+    (void)dns_query_read(message, &q);
+    dns_reply_begin(&w, out, LIMIT_DNS_UDP_BYTES, &q);
+    return dns_reply_end(&w, &q, (enum dns_rcode)rcode, false, true);
+}
+
+enum dns_verdict dns_zone_answer(struct dns_zone *z, struct span message, bool tcp, uint8_t *out,
+                                 size_t *ret_bytes)
+{
+    struct dns_query q;
+    int code = dns_query_read(message, &q);
+    if (code < 0 || q.class != 1) {
+        *ret_bytes = dns_zone_error(message, code < 0 ? DNS_FORMERR : DNS_NOTIMP, out);
+        return *ret_bytes ? DNS_ANSWERED : DNS_IGNORE;
+    }
+    struct span name = span_of(q.name, q.name_bytes);
+    (void)pthread_mutex_lock(&z->lock);
+    bool ours = dns_name_is_under(name, span_cstr(z->domain)) || map_get(&z->names, name);
+    if (ours) {
+        struct answer x = {.z = z, .q = &q};
+        dns_reply_begin(&x.w, out, tcp ? LIMIT_DNS_TCP_BYTES : q.udp_bytes, &q);
+        enum dns_rcode rcode = z->ready ? answer_ours(&x) : DNS_SERVFAIL;
+        *ret_bytes = dns_reply_end(&x.w, &q, rcode, true, true);
+    }
+    (void)pthread_mutex_unlock(&z->lock);
+    return ours ? DNS_ANSWERED : DNS_FORWARD;
+}

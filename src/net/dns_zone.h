@@ -1,0 +1,35 @@
+/* net/dns_zone.h: all records by name, and the answer to a query.
+ *
+ * The loop thread changes one owner's records at a time (an owner is a Service or a Namespace); the
+ * DNS thread reads. A mutex held for one look-up or one change is the only meeting point: the cost
+ * of a change follows that change, where a snapshot of the whole zone would follow its size. */
+#ifndef NET_DNS_ZONE_H
+#define NET_DNS_ZONE_H
+
+#include "base/span.h"
+#include "plan/zone_plan.h"
+
+struct dns_zone;
+
+/* domain: "cluster.local". Until dns_zone_ready() every name of ours answers SERVFAIL. */
+struct dns_zone *dns_zone_new(struct span domain);
+void dns_zone_free(struct dns_zone *z);
+void dns_zone_ready(struct dns_zone *z);
+/* Replaces everything that owner ("service/default/redis") has put before. Copies. */
+void dns_zone_set(struct dns_zone *z, struct span owner, const struct zone_record *records,
+                  size_t count);
+/* A namespace's name answers NODATA instead of NXDOMAIN while it exists. */
+void dns_zone_set_namespace(struct dns_zone *z, struct span name, bool exists);
+
+enum dns_verdict {
+    DNS_ANSWERED, /* the reply is in out */
+    DNS_FORWARD,  /* not ours: ask the machine's resolvers */
+    DNS_IGNORE    /* not even a header: drop */
+};
+/* Any thread. out has room for LIMIT_DNS_TCP_BYTES when tcp, else LIMIT_DNS_UDP_BYTES. */
+enum dns_verdict dns_zone_answer(struct dns_zone *z, struct span message, bool tcp, uint8_t *out,
+                                 size_t *ret_bytes);
+/* A reply of that code to the message (for failed forwarding); 0 when it is no query. */
+size_t dns_zone_error(struct span message, int rcode, uint8_t *out);
+
+#endif
