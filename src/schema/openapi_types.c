@@ -250,6 +250,15 @@ static void put_gvk(struct openapi *o, yyjson_mut_val *out, const struct schema_
     put_val(o, out, "x-kubernetes-group-version-kind", list);
 }
 
+/* What clients refuse to leave out: what validation demands, and what has no empty form to be left
+ * out in. Scalars that are always written may still be absent from what a user sends. */
+static bool is_required(const struct schema_field *f)
+{
+    bool composed = f->shape == SCHEMA_OBJECT || f->shape == SCHEMA_INT_OR_STRING;
+    return !(f->flags & SCHEMA_OMITEMPTY) && !f->default_json &&
+           ((f->flags & SCHEMA_REQUIRED) || composed);
+}
+
 yyjson_mut_val *openapi_type(struct openapi *o, const struct schema_type *type)
 {
     assert(type);
@@ -261,7 +270,7 @@ yyjson_mut_val *openapi_type(struct openapi *o, const struct schema_type *type)
     for (size_t i = 0; i < type->field_count; i++) {
         const struct schema_field *f = &type->fields[i];
         put_val(o, properties, f->name, field_schema(o, f));
-        if ((f->flags & SCHEMA_REQUIRED) && !(f->flags & SCHEMA_OMITEMPTY)) {
+        if (is_required(f)) {
             (void)yyjson_mut_arr_append(required, json_new_str(o->doc, span_cstr(f->name)));
         }
     }
