@@ -30,9 +30,12 @@ struct span path_text(struct arena *a, const struct path *p);
 struct check {
     struct arena *a;
     struct err *err;
+    bool too_many; /* a list is over LIST_MAX: rules that compare elements must not run */
 };
 
-enum { CAUSES_MAX = 100 };
+/* Elements of a list of objects: far above any real use, low enough for rules that compare each
+ * with each. */
+enum { CAUSES_MAX = 100, LIST_MAX = 8192 };
 
 /* A value as error texts show it: strings quoted, the rest as JSON; absent is null. */
 struct span shown(struct arena *a, const yyjson_val *v);
@@ -46,6 +49,7 @@ void cause_not_found(struct check *c, const struct path *p, struct span value);
 /* values: '|' separated. */
 void cause_not_supported(struct check *c, const struct path *p, struct span value,
                          const char *values);
+void cause_too_many(struct check *c, const struct path *p, size_t count, size_t max);
 void cause_too_long(struct check *c, const struct path *p, size_t max_bytes);
 
 /* ---- checks by name (engine_format.c) ---- */

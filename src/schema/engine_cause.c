@@ -93,6 +93,13 @@ void cause_too_long(struct check *c, const struct path *p, size_t max_bytes)
         arena_printf(c->a, "Too long: may not be more than %zu bytes", max_bytes));
 }
 
+void cause_too_many(struct check *c, const struct path *p, size_t count, size_t max)
+{
+    assert(count > max);
+    add(c, p, "FieldValueTooMany",
+        arena_printf(c->a, "Too many: %zu: must have at most %zu items", count, max));
+}
+
 void cause_not_supported(struct check *c, const struct path *p, struct span value,
                          const char *values)
 {
@@ -112,7 +119,7 @@ void schema_invalid(struct arena *a, struct err *err, struct span field, struct 
                     const char *detail)
 {
     assert(a && err && detail);
-    struct check c = {a, err};
+    struct check c = {.a = a, .err = err};
     cause_invalid(&c, AT_SPAN(NULL, field), shown_value, detail);
 }
 

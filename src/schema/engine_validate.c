@@ -1,5 +1,6 @@
 /* schema/engine_validate.c: rules that rows say, in one walk, then the hooks of the kind. */
 #include "base/check.h"
+#include "base/map.h"
 #include "schema/engine.h"
 
 bool is_zero(const yyjson_val *v)
@@ -33,23 +34,27 @@ static bool is_nothing(const yyjson_val *v)
     return true;
 }
 
+/* Are all members of a the same in b, and what a lacks nothing? Large maps are looked up by hash.
+ */
 static bool members_equal(const yyjson_val *a, const yyjson_val *b)
 {
-    JSON_EACH(it, a)
-    {
-        if (!semantic_equal(
-                it.val, yyjson_obj_getn((yyjson_val *)b, json_str(it.key).p, json_str(it.key).n))) {
-            return false;
-        }
-    }
+    struct map in_b = MAP_INIT;
     JSON_EACH(it, b)
     {
-        struct span key = json_str(it.key);
-        if (!yyjson_obj_getn((yyjson_val *)a, key.p, key.n) && !is_nothing(it.val)) {
-            return false;
-        }
+        (void)map_put(&in_b, json_str(it.key), it.val);
     }
-    return true;
+    bool equal = true;
+    JSON_EACH(it, a)
+    {
+        equal = equal && semantic_equal(it.val, map_remove(&in_b, json_str(it.key)));
+    }
+    size_t at = 0;
+    const yyjson_val *extra;
+    while (equal && (extra = map_next(&in_b, &at, NULL))) {
+        equal = is_nothing(extra);
+    }
+    map_done(&in_b);
+    return equal;
 }
 
 bool semantic_equal(const yyjson_val *a, const yyjson_val *b)
@@ -127,6 +132,9 @@ static void check_inside(struct check *c, const struct path *p, const struct sch
 {
     if (f->shape == SCHEMA_OBJECT) {
         check_rows(c, p, f->type, v, old);
+    } else if (json_len(v) > LIST_MAX && f->elem_shape == SCHEMA_OBJECT) {
+        cause_too_many(c, p, json_len(v), LIST_MAX);
+        c->too_many = true;
     } else if (f->shape == SCHEMA_LIST && f->elem_shape == SCHEMA_OBJECT) {
         size_t i = 0;
         JSON_EACH(it, v)
@@ -204,10 +212,10 @@ int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjso
 {
     assert(a && kind && obj);
     struct err found = {0};
-    struct check c = {a, &found};
+    struct check c = {.a = a, .err = &found};
     check_metadata(&c, kind, json_get(obj, "metadata"), json_get(old, "metadata"));
     check_rows(&c, NULL, kind->type, obj, old);
-    if (kind->hooks->validate) {
+    if (kind->hooks->validate && !c.too_many) {
         kind->hooks->validate(a, obj, old, &found);
     }
     return finish(a, kind, obj, &found, reterr);
@@ -218,12 +226,12 @@ int schema_validate_status(struct arena *a, const struct schema_kind *kind, cons
 {
     assert(a && kind && obj);
     struct err found = {0};
-    struct check c = {a, &found};
+    struct check c = {.a = a, .err = &found};
     const struct schema_field *status = schema_field_find(kind->type, SPAN("status"));
     if (status && status->type) {
         check_rows(&c, AT_FIELD(NULL, "status"), status->type, json_get(obj, "status"), NULL);
     }
-    if (kind->hooks->validate_status) {
+    if (kind->hooks->validate_status && !c.too_many) {
         kind->hooks->validate_status(a, obj, old, &found);
     }
     return finish(a, kind, obj, &found, reterr);

@@ -174,7 +174,7 @@ TEST(a_million_mistakes_give_a_hundred_causes)
 {
     a = arena_new();
     struct err e = {0};
-    struct check c = {a, &e};
+    struct check c = {.a = a, .err = &e};
     for (size_t i = 0; i < 100000; i++) {
         cause_required(&c, AT_INDEX(AT_FIELD(NULL, "x"), i), NULL);
     }

@@ -1,0 +1,139 @@
+/* schema/kind_event.c: events, namespaces and service accounts. */
+#include "codec/time.h"
+#include "schema/kind.h"
+
+/* ---- events ---- */
+
+static void event_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
+                           struct err *err)
+{
+    struct check c = {.a = a, .err = err};
+    const yyjson_val *about = json_get(json_get(obj, "involvedObject"), "namespace");
+    struct span ns = json_get_str(json_get(obj, "metadata"), "namespace");
+    bool cluster_wide = json_str(about).n == 0 && span_eq(ns, SPAN("default"));
+    if (!old && !cluster_wide && !span_eq(json_str(about), ns)) {
+        cause_invalid(&c, AT_FIELD(AT_FIELD(NULL, "involvedObject"), "namespace"),
+                      shown_text(a, json_str(about)), "does not match event.namespace");
+    }
+}
+
+static struct span target(struct arena *a, const yyjson_val *ref)
+{
+    struct span kind = arena_dup(a, json_get_str(ref, "kind")), name = json_get_str(ref, "name");
+    for (size_t i = 0; i < kind.n; i++) {
+        char *p = (char *)&kind.p[i];
+        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
+    }
+    return name.n ? arena_printf(a, "%.*s/%.*s", SPAN_ARG(kind), SPAN_ARG(name)) : kind;
+}
+
+static struct span source(struct arena *a, const yyjson_val *obj)
+{
+    const yyjson_val *from = json_get(obj, "source");
+    struct span who = json_get_str(from, "component"), where = json_get_str(from, "host");
+    if (who.n == 0) {
+        who = json_get_str(obj, "reportingComponent");
+        where = json_get_str(obj, "reportingInstance");
+    }
+    return where.n ? arena_printf(a, "%.*s, %.*s", SPAN_ARG(who), SPAN_ARG(where)) : who;
+}
+
+static void event_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
+                      const yyjson_val *obj, int64_t now_ms)
+{
+    struct row r = {a, doc, cells, obj, now_ms};
+    const yyjson_val *series = json_get(obj, "series");
+    struct span first = json_get_str(obj, "firstTimestamp"),
+                last = json_get_str(obj, "lastTimestamp");
+    int64_t count = json_get_int(obj, "count", 0);
+    first = first.n ? first : json_get_str(obj, "eventTime");
+    last = last.n ? last : first;
+    if (series) {
+        last = json_get_str(series, "lastObservedTime");
+        count = json_get_int(series, "count", 0);
+    } else if (count == 0) {
+        count = 1;
+    }
+    cell(&r, time_age_since(a, last, now_ms));
+    cell(&r, json_get_str(obj, "type"));
+    cell(&r, json_get_str(obj, "reason"));
+    cell(&r, target(a, json_get(obj, "involvedObject")));
+    cell(&r, json_get_str(json_get(obj, "involvedObject"), "fieldPath"));
+    cell(&r, source(a, obj));
+    cell(&r, span_trim(json_get_str(obj, "message")));
+    cell(&r, time_age_since(a, first, now_ms));
+    cell_int(&r, count);
+    cell_name(&r);
+}
+
+static bool event_field(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)
+{
+    static const char *const keys[] = {"involvedObject.kind",
+                                       "involvedObject.namespace",
+                                       "involvedObject.name",
+                                       "involvedObject.uid",
+                                       "involvedObject.apiVersion",
+                                       "involvedObject.resourceVersion",
+                                       "involvedObject.fieldPath",
+                                       "reason",
+                                       "reportingComponent",
+                                       "type",
+                                       NULL};
+    if (span_eq(key, SPAN("source"))) {
+        struct span who = json_get_str(json_get(obj, "source"), "component");
+        *ret = who.n ? who : json_get_str(obj, "reportingComponent");
+        return true;
+    }
+    return kind_field(a, obj, key, keys, ret);
+}
+
+const struct schema_hooks schema_hooks_event = {
+    .validate = event_validate, .row = event_row, .field = event_field};
+
+/* ---- namespaces ---- */
+
+static void namespace_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *meta = json_mut_get(obj, "metadata");
+    struct span name = json_mut_str(json_mut_get(meta, "name"));
+    if (name.n) {
+        yyjson_mut_val *labels = json_mut_obj(doc, meta, "labels");
+        if (labels) {
+            json_put(doc, labels, "kubernetes.io/metadata.name",
+                     yyjson_mut_strncpy(doc, name.p, name.n));
+        }
+    }
+}
+
+static void namespace_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
+                          const yyjson_val *obj, int64_t now_ms)
+{
+    struct row r = {a, doc, cells, obj, now_ms};
+    cell_name(&r);
+    cell(&r, json_get_str(json_get(obj, "status"), "phase"));
+    cell_age(&r);
+}
+
+static bool namespace_field(struct arena *a, const yyjson_val *obj, struct span key,
+                            struct span *ret)
+{
+    static const char *const keys[] = {"status.phase", NULL};
+    return kind_field(a, obj, key, keys, ret);
+}
+
+const struct schema_hooks schema_hooks_namespace = {
+    .defaults = namespace_defaults, .row = namespace_row, .field = namespace_field};
+
+/* ---- service accounts ---- */
+
+static void account_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
+                        const yyjson_val *obj, int64_t now_ms)
+{
+    struct row r = {a, doc, cells, obj, now_ms};
+    cell_name(&r);
+    cell_int(&r, (int64_t)json_len(json_get(obj, "secrets")));
+    cell_age(&r);
+}
+
+const struct schema_hooks schema_hooks_serviceaccount = {.row = account_row,
+                                                         .field = kind_field_metadata};

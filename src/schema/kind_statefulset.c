@@ -1,0 +1,292 @@
+/* schema/kind_statefulset.c: stateful sets and their revisions. */
+#include "base/check.h"
+#include "codec/selector.h"
+#include "schema/kind.h"
+
+static void claim_template_defaults(yyjson_mut_doc *doc, yyjson_mut_val *templates)
+{
+    size_t i, n;
+    yyjson_mut_val *t;
+    yyjson_mut_arr_foreach(templates, i, n, t)
+    {
+        json_put_str(doc, t, "apiVersion", SPAN("v1"));
+        json_put_str(doc, t, "kind", SPAN("PersistentVolumeClaim"));
+    }
+}
+
+static void defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *spec = json_mut_get(obj, "spec");
+    yyjson_mut_val *strategy = json_mut_obj(doc, spec, "updateStrategy");
+    if (strategy && json_mut_str(json_mut_get(strategy, "type")).n == 0) {
+        json_put_str(doc, strategy, "type", SPAN("RollingUpdate"));
+        yyjson_mut_val *rolling = json_mut_obj(doc, strategy, "rollingUpdate");
+        if (rolling && !json_mut_get(rolling, "partition")) {
+            json_put_int(doc, rolling, "partition", 0);
+        }
+    }
+    pod_spec_defaults(doc, json_mut_get(json_mut_get(spec, "template"), "spec"));
+    claim_template_defaults(doc, json_mut_get(spec, "volumeClaimTemplates"));
+}
+
+/* ---- validation ---- */
+
+/* A percentage, or -1. */
+static int64_t percent_of(struct span s)
+{
+    uint64_t n;
+    if (!span_ends(s, SPAN("%")) || !span_to_u64(span_first(s, s.n - 1), &n) || n > INT32_MAX) {
+        return -1;
+    }
+    return (int64_t)n;
+}
+
+static void check_max_unavailable(struct check *c, const struct path *p, const yyjson_val *v)
+{
+    if (!v) {
+        return;
+    }
+    bool text = yyjson_is_str((yyjson_val *)v);
+    int64_t n = text ? percent_of(json_str(v)) : json_int(v, 0);
+    if (text && n < 0) {
+        cause_invalid(c, p, shown(c->a, v),
+                      "a valid percent string must be a numeric string followed by an ending '%' "
+                      "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')");
+        return;
+    }
+    if (n < 0) {
+        cause_invalid(c, p, shown(c->a, v), "must be greater than or equal to 0");
+    }
+    if (n == 0) {
+        cause_invalid(c, p, shown(c->a, v), "cannot be 0");
+    }
+    if (text && n > 100) {
+        cause_invalid(c, p, shown(c->a, v), "must not be greater than 100%");
+    }
+}
+
+static void check_strategy(struct check *c, const struct path *p, const yyjson_val *strategy)
+{
+    struct span type = json_get_str(strategy, "type");
+    const yyjson_val *rolling = json_get(strategy, "rollingUpdate");
+    if (type.n == 0) {
+        cause_required(c, p, NULL);
+    } else if (span_eq(type, SPAN("OnDelete"))) {
+        if (rolling) {
+            cause_invalid(c, AT_FIELD(p, "rollingUpdate"), shown(c->a, rolling),
+                          "only allowed for updateStrategy 'RollingUpdate'");
+        }
+    } else if (span_eq(type, SPAN("RollingUpdate"))) {
+        check_max_unavailable(c, AT_FIELD(AT_FIELD(p, "rollingUpdate"), "maxUnavailable"),
+                              json_get(rolling, "maxUnavailable"));
+    } else {
+        cause_invalid(c, p, shown(c->a, strategy), "must be 'RollingUpdate' or 'OnDelete'");
+    }
+}
+
+static void check_selector(struct check *c, const struct path *p, const yyjson_val *spec)
+{
+    const yyjson_val *selector = json_get(spec, "selector");
+    size_t terms = json_len(json_get(selector, "matchLabels")) +
+                   json_len(json_get(selector, "matchExpressions"));
+    const struct path *here = AT_FIELD(p, "selector");
+    if (!selector) {
+        cause_required(c, here, NULL);
+    } else {
+        check_label_selector(c, here, selector);
+        if (terms == 0) {
+            cause_invalid(c, here, shown(c->a, selector),
+                          "empty selector is invalid for statefulset");
+            return;
+        }
+    }
+    struct selector s;
+    struct err ignored;
+    const yyjson_val *labels = json_path(spec, "template", "metadata", "labels", NULL);
+    bool usable = !selector || selector_from_object(c->a, selector, &s, &ignored) == 0;
+    if (usable && (!selector || !selector_matches(&s, labels))) {
+        cause_invalid(c, AT_FIELD(AT_FIELD(AT_FIELD(p, "template"), "metadata"), "labels"),
+                      shown(c->a, labels), "`selector` does not match template `labels`");
+    }
+}
+
+static void check_template(struct check *c, const struct path *p, const yyjson_val *spec)
+{
+    const yyjson_val *t = json_get(spec, "template"), *meta = json_get(t, "metadata");
+    const yyjson_val *pod = json_get(t, "spec");
+    const struct path *here = AT_FIELD(p, "template"), *in = AT_FIELD(here, "spec");
+    check_labels(c, AT_FIELD(here, "labels"), json_get(meta, "labels"));
+    check_annotations(c, AT_FIELD(here, "annotations"), json_get(meta, "annotations"));
+    const yyjson_val *policy = json_get(pod, "restartPolicy");
+    if (!span_eq(json_str(policy), SPAN("Always"))) {
+        cause_not_supported(c, AT_FIELD(in, "restartPolicy"), shown(c->a, policy), "Always");
+    }
+    if (json_get(pod, "activeDeadlineSeconds")) {
+        cause_forbidden(c, AT_FIELD(in, "activeDeadlineSeconds"),
+                        "activeDeadlineSeconds in StatefulSet is not Supported");
+    }
+    check_pod_spec(c, in, pod, json_get(spec, "volumeClaimTemplates"));
+}
+
+static void check_claim_templates(struct check *c, const struct path *p,
+                                  const yyjson_val *templates)
+{
+    size_t i = 0;
+    JSON_EACH(it, templates)
+    {
+        const struct path *here = AT_INDEX(p, i), *meta = AT_FIELD(here, "metadata");
+        const yyjson_val *name = json_get(json_get(it.val, "metadata"), "name");
+        if (json_str(name).n == 0) {
+            cause_required(c, AT_FIELD(meta, "name"), NULL);
+        } else {
+            format_check(c, AT_FIELD(meta, "name"), "dns-subdomain", name);
+        }
+        check_labels(c, AT_FIELD(meta, "labels"), json_get(json_get(it.val, "metadata"), "labels"));
+        check_claim_spec(c, AT_FIELD(here, "spec"), json_get(it.val, "spec"));
+        i++;
+    }
+}
+
+static const char update_text[] =
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+    "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+    "'minReadySeconds' are forbidden";
+
+static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old, struct err *err)
+{
+    static const char *const mutable[] = {"replicas",
+                                          "ordinals",
+                                          "template",
+                                          "updateStrategy",
+                                          "revisionHistoryLimit",
+                                          "persistentVolumeClaimRetentionPolicy",
+                                          "minReadySeconds",
+                                          NULL};
+    struct check c = {.a = a, .err = err};
+    const yyjson_val *spec = json_get(obj, "spec");
+    const struct path *p = AT_FIELD(NULL, "spec");
+    const yyjson_val *policy = json_get(spec, "podManagementPolicy");
+    if (json_str(policy).n == 0) {
+        cause_required(&c, AT_FIELD(p, "podManagementPolicy"), NULL);
+    } else if (!span_eq(json_str(policy), SPAN("OrderedReady")) &&
+               !span_eq(json_str(policy), SPAN("Parallel"))) {
+        cause_invalid(&c, AT_FIELD(p, "podManagementPolicy"), shown(a, policy),
+                      "must be 'OrderedReady' or 'Parallel'");
+    }
+    check_strategy(&c, AT_FIELD(p, "updateStrategy"), json_get(spec, "updateStrategy"));
+    if (!old && json_get_str(spec, "serviceName").n) {
+        format_check(&c, AT_FIELD(p, "serviceName"), "dns-label", json_get(spec, "serviceName"));
+    }
+    check_selector(&c, p, spec);
+    check_template(&c, p, spec);
+    check_claim_templates(&c, AT_FIELD(p, "volumeClaimTemplates"),
+                          json_get(spec, "volumeClaimTemplates"));
+    if (old && !equal_except(spec, json_get(old, "spec"), mutable)) {
+        cause_forbidden(&c, p, update_text);
+    }
+}
+
+static void check_at_most(struct check *c, const struct path *p, const yyjson_val *status,
+                          const char *counted, int64_t most, const char *detail)
+{
+    int64_t n = json_get_int(status, counted, 0);
+    if (n > most) {
+        cause_invalid(c, AT_FIELD(p, counted), arena_printf(c->a, "%lld", (long long)n), detail);
+    }
+}
+
+static void validate_status(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
+                            struct err *err)
+{
+    static const char *const counts[] = {"readyReplicas", "currentReplicas", "updatedReplicas",
+                                         "availableReplicas"};
+    struct check c = {.a = a, .err = err};
+    const yyjson_val *status = json_get(obj, "status");
+    const struct path *p = AT_FIELD(NULL, "status");
+    check_not_negative(&c, AT_FIELD(p, "replicas"), json_get(status, "replicas"));
+    for (size_t i = 0; i < 4; i++) {
+        check_not_negative(&c, AT_FIELD(p, counts[i]), json_get(status, counts[i]));
+    }
+    check_not_negative(&c, AT_FIELD(p, "observedGeneration"),
+                       json_get(status, "observedGeneration"));
+    check_not_negative(&c, AT_FIELD(p, "collisionCount"), json_get(status, "collisionCount"));
+    int64_t replicas = json_get_int(status, "replicas", 0);
+    for (size_t i = 0; i < 4; i++) {
+        check_at_most(&c, p, status, counts[i], replicas, "cannot be greater than status.replicas");
+    }
+    check_at_most(&c, p, status, "availableReplicas", json_get_int(status, "readyReplicas", 0),
+                  "cannot be greater than status.readyReplicas");
+    int64_t before = json_get_int(json_get(old, "status"), "collisionCount", 0);
+    const yyjson_val *now = json_get(status, "collisionCount");
+    if (json_int(now, 0) < before) {
+        cause_invalid(&c, AT_FIELD(p, "collisionCount"), shown(a, now), "cannot be decremented");
+    }
+}
+
+static void row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
+                int64_t now_ms)
+{
+    struct row r = {a, doc, cells, obj, now_ms};
+    const yyjson_val *containers = json_path(obj, "spec", "template", "spec", "containers", NULL);
+    cell_name(&r);
+    cell(&r, arena_printf(a, "%lld/%lld",
+                          (long long)json_get_int(json_get(obj, "status"), "readyReplicas", 0),
+                          (long long)json_get_int(json_get(obj, "spec"), "replicas", 0)));
+    cell_age(&r);
+    cell(&r, joined(a, containers, "name"));
+    cell(&r, joined(a, containers, "image"));
+}
+
+const struct schema_hooks schema_hooks_statefulset = {.defaults = defaults,
+                                                      .validate = validate,
+                                                      .validate_status = validate_status,
+                                                      .row = row,
+                                                      .field = kind_field_metadata};
+
+/* ---- revisions ---- */
+
+static void revision_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
+                              struct err *err)
+{
+    (void)old;
+    struct check c = {.a = a, .err = err};
+    if (!json_get(obj, "data")) {
+        cause_required(&c, AT_FIELD(NULL, "data"), "data is mandatory");
+    }
+}
+
+/* "statefulset.apps/web". */
+static struct span controller_of(struct arena *a, const yyjson_val *obj)
+{
+    JSON_EACH(it, json_get(json_get(obj, "metadata"), "ownerReferences"))
+    {
+        if (!json_get_bool(it.val, "controller", false)) {
+            continue;
+        }
+        struct span kind = arena_dup(a, json_get_str(it.val, "kind"));
+        for (size_t i = 0; i < kind.n; i++) {
+            char *p = (char *)&kind.p[i];
+            *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
+        }
+        struct span version = json_get_str(it.val, "apiVersion"),
+                    name = json_get_str(it.val, "name");
+        size_t slash = span_find(version, '/');
+        struct span group = slash < version.n ? span_first(version, slash) : SPAN("");
+        return arena_printf(a, "%.*s%s%.*s/%.*s", SPAN_ARG(kind), group.n ? "." : "",
+                            SPAN_ARG(group), SPAN_ARG(name));
+    }
+    return SPAN("<none>");
+}
+
+static void revision_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
+                         const yyjson_val *obj, int64_t now_ms)
+{
+    struct row r = {a, doc, cells, obj, now_ms};
+    cell_name(&r);
+    cell(&r, controller_of(a, obj));
+    cell_int(&r, json_get_int(obj, "revision", 0));
+    cell_age(&r);
+}
+
+const struct schema_hooks schema_hooks_revision = {
+    .validate = revision_validate, .row = revision_row, .field = kind_field_metadata};
