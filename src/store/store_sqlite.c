@@ -25,7 +25,7 @@
 #include "base/strbuf.h"
 #include "store/store_priv.h"
 
-enum { FORMAT = 1, PAGE_BYTES = 4096, FLAG_DELETE = 1 };
+enum { FORMAT = 1, PAGE_BYTES = 8192, FLAG_DELETE = 1 };
 
 struct meta {
     int64_t compact_rev, rows;
