@@ -105,8 +105,9 @@ static int do_remove(struct image_store *s, struct arena *a, const struct option
         return 2;
     }
     int code = image_remove(s, ref, a);
-    return code < 0 ? complain(ref.p, span_cstr(code == -ENOENT ? "no such image" : code_text(code)))
-                    : 0;
+    return code < 0
+               ? complain(ref.p, span_cstr(code == -ENOENT ? "no such image" : code_text(code)))
+               : 0;
 }
 
 static const struct {

@@ -1,4 +1,5 @@
-/* berth status: reads the API through the control socket and says, on one screen, what is there and what waits. */
+/* berth status: reads the API through the control socket and says, on one screen, what is there and
+ * what waits. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,7 +61,8 @@ static bool is_true(const yyjson_val *cond)
     return span_eq(json_get_str(cond, "status"), SPAN("True"));
 }
 
-/* Message of the newest event on the object that is a warning, or any when warnings_only is false. */
+/* Message of the newest event on the object that is a warning, or any when warnings_only is false.
+ */
 static struct span newest_event(const struct world *w, const yyjson_val *o, bool warnings_only)
 {
     struct span best = SPAN_NULL, best_time = SPAN("");
@@ -98,8 +100,8 @@ static const char *pod_word(const yyjson_val *pod)
         return "ready";
     }
     struct span phase = json_str(json_path(pod, "status", "phase", NULL));
-    return span_eq(phase, SPAN("Running")) ? "not ready"
-           : span_eq(phase, SPAN("Failed")) ? "failed"
+    return span_eq(phase, SPAN("Running"))     ? "not ready"
+           : span_eq(phase, SPAN("Failed"))    ? "failed"
            : span_eq(phase, SPAN("Succeeded")) ? "finished"
                                                : "starting";
 }
@@ -160,7 +162,8 @@ static struct span pod_reason(struct arena *a, const struct world *w, const yyjs
     JSON_EACH(it, json_path(pod, "status", "containerStatuses", NULL))
     {
         yyjson_val *waiting = json_path(it.val, "state", "waiting", NULL);
-        struct span reason = json_get_str(waiting, "reason"), text = json_get_str(waiting, "message");
+        struct span reason = json_get_str(waiting, "reason"),
+                    text = json_get_str(waiting, "message");
         if (waiting && text.n) {
             return arena_printf(a, "%.*s: %.*s", SPAN_ARG(reason), SPAN_ARG(text));
         }

@@ -1,9 +1,11 @@
-/* main/main.h: the subcommands. Each takes the words from its own name on and returns the exit code. */
+/* main/main.h: the subcommands. Each takes the words from its own name on and returns the exit
+ * code. */
 #ifndef MAIN_MAIN_H
 #define MAIN_MAIN_H
 
 #define BERTH_VERSION "0.1.0"
-/* The Kubernetes version whose API we follow, for /version: kubectl warns when it is far from its own. */
+/* The Kubernetes version whose API we follow, for /version: kubectl warns when it is far from its
+ * own. */
 #define BERTH_API_VERSION "v1.34.0+berth"
 
 int cmd_server(int argc, char **argv);

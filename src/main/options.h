@@ -1,4 +1,5 @@
-/* main/options.h: every setting in one table: its flag, its key in the YAML configuration file (the flag's own name), its default, its check. */
+/* main/options.h: every setting in one table: its flag, its key in the YAML configuration file (the
+ * flag's own name), its default, its check. */
 #ifndef MAIN_OPTIONS_H
 #define MAIN_OPTIONS_H
 
@@ -31,11 +32,13 @@ struct options {
 enum options_group {
     OPTIONS_COMMON = 1 << 0, /* --data-dir */
     OPTIONS_SERVER = 1 << 1,
-    OPTIONS_IMAGE = 1 << 2
+    OPTIONS_IMAGE = 1 << 2,
+    OPTIONS_STOP = 1 << 3 /* the names that a server's network was made with */
 };
 
-/* Parses the words after the subcommand; for groups with OPTIONS_SERVER also the configuration file, which flags override.
- * Returns 0; -1 after one line on stderr that names the option, its value and the remedy; 1 when help was printed. */
+/* Parses the words after the subcommand; for groups with OPTIONS_SERVER also the configuration
+ * file, which flags override. Returns 0; -1 after one line on stderr that names the option, its
+ * value and the remedy; 1 when help was printed. */
 int options_parse(struct arena *a, unsigned groups, const char *command, int argc, char **argv,
                   struct options *ret);
 

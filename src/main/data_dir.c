@@ -1,0 +1,182 @@
+#include "main/data_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/err.h"
+#include "os/os_fs.h"
+
+enum { PEM_BYTES_MAX = 64 * 1024, DAYS_LEAF = 365, DAYS_LEFT_MIN = 30 };
+
+static int complain(struct arena *a, struct span *detail, const char *what, const char *path,
+                    int code)
+{
+    *detail = arena_printf(a, "%s %s: %s", what, path, code_text(code));
+    return -1;
+}
+
+int data_dir_lock(struct arena *a, struct span data_dir, struct span *ret_detail)
+{
+    const char *dir = arena_cstr(a, data_dir);
+    int code = os_fs_mkdirs(dir, 0700);
+    if (code < 0) {
+        return complain(a, ret_detail, "cannot make the data directory", dir, code);
+    }
+    const char *path = arena_printf(a, "%s/lock", dir).p;
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return complain(a, ret_detail, "cannot open", path, -errno);
+    }
+    char pid[32] = "";
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        ssize_t n = read(fd, pid, sizeof pid - 1);
+        struct span who = span_trim(span_of(pid, n > 0 ? (size_t)n : 0));
+        *ret_detail =
+            arena_printf(a,
+                         "the data directory %s is in use by another berth%s%.*s: stop it "
+                         "with `berth stop --data-dir %s`, or give another --data-dir",
+                         dir, who.n ? ", process " : "", SPAN_ARG(who), dir);
+        (void)close(fd);
+        return -1;
+    }
+    int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
+    (void)!ftruncate(fd, 0);
+    (void)!pwrite(fd, pid, (size_t)n, 0);
+    return fd;
+}
+
+/* ---- certificates ---- */
+
+static bool load_pair(struct arena *a, const char *dir, const char *name, struct tls_pair *ret)
+{
+    return os_fs_read(a, AT_FDCWD, arena_printf(a, "%s/%s.crt", dir, name).p, PEM_BYTES_MAX,
+                      &ret->cert_pem) == 0 &&
+           os_fs_read(a, AT_FDCWD, arena_printf(a, "%s/%s.key", dir, name).p, PEM_BYTES_MAX,
+                      &ret->key_pem) == 0;
+}
+
+/* The key first: a certificate without its key would be taken for whole. */
+static int save_pair(struct arena *a, const char *dir, const char *name,
+                     const struct tls_pair *pair)
+{
+    int code =
+        os_fs_write_atomic(arena_printf(a, "%s/%s.key", dir, name).p, pair->key_pem, 0600, true);
+    return code < 0 ? code
+                    : os_fs_write_atomic(arena_printf(a, "%s/%s.crt", dir, name).p, pair->cert_pem,
+                                         0644, true);
+}
+
+static int ensure_leaf(struct arena *a, const char *dir, const char *name,
+                       const struct tls_pair *ca, const struct tls_leaf *leaf, int64_t now_ms,
+                       struct tls_pair *ret)
+{
+    if (load_pair(a, dir, name, ret) && tls_leaf_fits(a, ca, ret, leaf, now_ms, DAYS_LEFT_MIN)) {
+        return 0;
+    }
+    int code = tls_make_leaf(a, ca, leaf, now_ms, ret);
+    return code < 0 ? code : save_pair(a, dir, name, ret);
+}
+
+static int server_leaf(struct arena *a, const struct options *o, struct span gateway,
+                       struct span service_ip, const char *dir, int64_t now_ms,
+                       struct data_dir_pki *pki)
+{
+    const struct span dns[] = {
+        SPAN("localhost"),
+        SPAN("kubernetes"),
+        SPAN("kubernetes.default"),
+        SPAN("kubernetes.default.svc"),
+        arena_printf(a, "kubernetes.default.svc.%.*s", SPAN_ARG(o->cluster_domain)),
+        o->node_name};
+    struct span ips[5] = {SPAN("127.0.0.1"), SPAN("::1")};
+    size_t n = 2;
+    if (!span_eq(o->bind_address, ips[0]) && !span_eq(o->bind_address, ips[1]) &&
+        !span_eq(o->bind_address, SPAN("0.0.0.0")) && !span_eq(o->bind_address, SPAN("::"))) {
+        ips[n++] = o->bind_address;
+    }
+    if (gateway.n) {
+        ips[n++] = gateway;
+    }
+    if (service_ip.n) {
+        ips[n++] = service_ip;
+    }
+    const struct tls_leaf leaf = {.common_name = SPAN("berth"),
+                                  .dns = dns,
+                                  .dns_count = sizeof dns / sizeof *dns,
+                                  .ips = ips,
+                                  .ip_count = n,
+                                  .is_server = true,
+                                  .valid_days = DAYS_LEAF};
+    return ensure_leaf(a, dir, "server", &pki->ca, &leaf, now_ms, &pki->server);
+}
+
+int data_dir_pki(struct arena *a, const struct options *o, struct span gateway,
+                 struct span service_ip, int64_t now_ms, struct data_dir_pki *ret,
+                 struct span *ret_detail)
+{
+    const char *dir = arena_printf(a, "%.*s/tls", SPAN_ARG(o->data_dir)).p;
+    int code = os_fs_mkdirs(dir, 0700);
+    if (code == 0 && !load_pair(a, dir, "ca", &ret->ca)) {
+        code = tls_make_ca(a, SPAN("berth-ca"), now_ms, &ret->ca);
+        code = code < 0 ? code : save_pair(a, dir, "ca", &ret->ca);
+    }
+    code = code < 0 ? code : server_leaf(a, o, gateway, service_ip, dir, now_ms, ret);
+    static const struct span masters[] = {SPAN("system:masters")};
+    const struct tls_leaf admin = {.common_name = SPAN("berth-admin"),
+                                   .orgs = masters,
+                                   .org_count = 1,
+                                   .valid_days = DAYS_LEAF};
+    code = code < 0 ? code : ensure_leaf(a, dir, "admin", &ret->ca, &admin, now_ms, &ret->admin);
+    return code < 0 ? complain(a, ret_detail, "cannot load or make the certificates in", dir, code)
+                    : 0;
+}
+
+/* ---- kubeconfig ---- */
+
+static struct span base64(struct arena *a, struct span in)
+{
+    unsigned char *out = arena_alloc(a, (in.n + 2) / 3 * 4 + 1);
+    int n = EVP_EncodeBlock(out, (const unsigned char *)in.p, (int)in.n);
+    assert(n >= 0);
+    return span_of(out, (size_t)n);
+}
+
+struct span data_dir_url(struct arena *a, const struct options *o)
+{
+    struct span host = o->bind_address;
+    if (span_eq(host, SPAN("0.0.0.0")) || span_eq(host, SPAN("::"))) {
+        host = SPAN("127.0.0.1");
+    }
+    bool v6 = span_find(host, ':') < host.n;
+    return arena_printf(a, "https://%s%.*s%s:%u", v6 ? "[" : "", SPAN_ARG(host), v6 ? "]" : "",
+                        o->https_listen_port);
+}
+
+int data_dir_kubeconfig(struct arena *a, const struct options *o, const struct data_dir_pki *pki,
+                        struct span *ret_detail)
+{
+    struct span text = arena_printf(
+        a,
+        "apiVersion: v1\nkind: Config\ncurrent-context: berth\n"
+        "clusters:\n- name: berth\n  cluster:\n    server: %.*s\n    certificate-authority-data: "
+        "%.*s\n"
+        "users:\n- name: berth-admin\n  user:\n    client-certificate-data: %.*s\n    "
+        "client-key-data: %.*s\n"
+        "contexts:\n- name: berth\n  context:\n    cluster: berth\n    user: berth-admin\n",
+        SPAN_ARG(data_dir_url(a, o)), SPAN_ARG(base64(a, pki->ca.cert_pem)),
+        SPAN_ARG(base64(a, pki->admin.cert_pem)), SPAN_ARG(base64(a, pki->admin.key_pem)));
+    const char *path = arena_cstr(a, o->write_kubeconfig);
+    struct span old;
+    if (os_fs_read(a, AT_FDCWD, path, PEM_BYTES_MAX, &old) == 0 && span_eq(old, text)) {
+        return 0;
+    }
+    int code = os_fs_write_atomic(path, text, 0600, false);
+    return code < 0 ? complain(a, ret_detail, "cannot write the kubeconfig", path, code) : 0;
+}

@@ -1,0 +1,358 @@
+#include "main/options.h"
+
+#include <argp.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/err.h"
+#include "codec/json.h"
+#include "codec/yaml.h"
+
+enum option_type { TYPE_TEXT, TYPE_PORT, TYPE_LEVEL, TYPE_LIST };
+
+/* A value's check: NULL, or what is wrong with it. */
+typedef const char *check_fn(struct arena *a, struct span value);
+
+static const char *check_address(struct arena *a, struct span v)
+{
+    unsigned char raw[16];
+    const char *text = arena_cstr(a, v);
+    bool ok = inet_pton(AF_INET, text, raw) == 1 || inet_pton(AF_INET6, text, raw) == 1;
+    return ok ? NULL : "is no IP address; give one such as 127.0.0.1 or 0.0.0.0";
+}
+
+static const char *check_cidr(struct arena *a, struct span v)
+{
+    struct span rest = v;
+    const char *ip = arena_cstr(a, span_cut(&rest, '/'));
+    unsigned char raw[4];
+    int64_t bits;
+    if (inet_pton(AF_INET, ip, raw) != 1 || !span_to_i64(rest, &bits) || bits < 8 || bits > 28) {
+        return "is no IPv4 range; give one such as 10.42.0.0/16 (a prefix of 8 to 28 bits)";
+    }
+    return NULL;
+}
+
+static const char *check_domain(struct arena *a, struct span v)
+{
+    (void)a;
+    for (size_t i = 0; i < v.n; i++) {
+        char c = v.p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.')) {
+            return "is no name; lower-case letters, digits, '-' and '.' are allowed";
+        }
+    }
+    return v.n && v.n <= 63 && v.p[0] != '.' && v.p[0] != '-' && v.p[v.n - 1] != '.'
+               ? NULL
+               : "is no name; it must have 1 to 63 characters and begin with a letter or digit";
+}
+
+static const char *check_bridge(struct arena *a, struct span v)
+{
+    return v.n > 11 ? "is too long; an interface name made from it may have 11 characters"
+                    : check_domain(a, v);
+}
+
+static const char *check_mirror(struct arena *a, struct span v)
+{
+    (void)a;
+    struct span url = v;
+    struct span host = span_cut(&url, '=');
+    bool ok = host.n && (span_starts(url, SPAN("http://")) || span_starts(url, SPAN("https://")));
+    return ok ? NULL : "is no mirror; write HOST=URL, such as docker.io=http://127.0.0.1:5000";
+}
+
+static const char *check_runtime(struct arena *a, struct span v)
+{
+    (void)a;
+    return span_eq(v, SPAN("crun")) || span_eq(v, SPAN("fake"))
+               ? NULL
+               : "is unknown; crun and fake are there";
+}
+
+static const char *check_format(struct arena *a, struct span v)
+{
+    (void)a;
+    return span_eq(v, SPAN("text")) || span_eq(v, SPAN("json")) ? NULL
+                                                                : "is unknown; use text or json";
+}
+
+static const char *check_path(struct arena *a, struct span v)
+{
+    (void)a;
+    return v.n ? NULL : "is empty; give a path";
+}
+
+static const struct setting {
+    const char *name;
+    int key; /* argp's: a letter, or a number above 255 */
+    const char *arg;
+    enum option_type type;
+    unsigned groups;
+    const char *initial;
+    size_t offset;
+    check_fn *check;
+    const char *doc;
+} settings[] = {
+#define AT(member) offsetof(struct options, member)
+    {"data-dir", 256, "DIR", TYPE_TEXT, OPTIONS_COMMON | OPTIONS_SERVER | OPTIONS_IMAGE,
+     "/var/lib/berth", AT(data_dir), check_path, "where everything is kept"},
+    {"config", 257, "FILE", TYPE_TEXT, OPTIONS_SERVER, NULL, AT(config), NULL,
+     "YAML file with any of these settings under the flag's own name; flags override it"},
+    {"bind-address", 258, "ADDR", TYPE_TEXT, OPTIONS_SERVER, "127.0.0.1", AT(bind_address),
+     check_address, "address of the API; 0.0.0.0 opens it to other machines"},
+    {"https-listen-port", 259, "PORT", TYPE_PORT, OPTIONS_SERVER, "6443", AT(https_listen_port),
+     NULL, "port of the API"},
+    {"node-name", 260, "NAME", TYPE_TEXT, OPTIONS_SERVER, NULL, AT(node_name), check_domain,
+     "name of this node; the host name if not given"},
+    {"write-kubeconfig", 261, "FILE", TYPE_TEXT, OPTIONS_SERVER, NULL, AT(write_kubeconfig),
+     check_path, "where the kubeconfig goes; DATA-DIR/kubeconfig if not given"},
+    {"cluster-cidr", 262, "CIDR", TYPE_TEXT, OPTIONS_SERVER | OPTIONS_STOP, "10.42.0.0/16",
+     AT(cluster_cidr), check_cidr, "addresses of pods"},
+    {"service-cidr", 263, "CIDR", TYPE_TEXT, OPTIONS_SERVER | OPTIONS_STOP, "10.43.0.0/16",
+     AT(service_cidr), check_cidr, "addresses of services"},
+    {"cluster-dns", 264, "ADDR", TYPE_TEXT, OPTIONS_SERVER | OPTIONS_STOP, "10.43.0.10",
+     AT(cluster_dns), check_address, "address of the DNS server, within the service range"},
+    {"cluster-domain", 265, "NAME", TYPE_TEXT, OPTIONS_SERVER, "cluster.local", AT(cluster_domain),
+     check_domain, "domain that services are named in"},
+    {"bridge", 266, "NAME", TYPE_TEXT, OPTIONS_SERVER | OPTIONS_STOP, "berth0", AT(bridge),
+     check_bridge, "name of the pods' bridge; servers side by side need different ones"},
+    {"registry-mirror", 267, "HOST=URL", TYPE_LIST, OPTIONS_SERVER | OPTIONS_IMAGE, NULL,
+     AT(registry_mirrors), check_mirror,
+     "pull images of HOST from URL (may be repeated; http is fine)"},
+    {"container-runtime", 268, "NAME", TYPE_TEXT, OPTIONS_SERVER, "crun", AT(container_runtime),
+     check_runtime, "crun, or fake: no container, pods become Ready by themselves"},
+    {"log-format", 269, "FORMAT", TYPE_TEXT, OPTIONS_SERVER, "text", AT(log_format), check_format,
+     "text or json"},
+    {"verbosity", 'v', "LEVEL", TYPE_LEVEL, OPTIONS_SERVER, "1", AT(verbosity), NULL,
+     "0 errors and warnings, 1 what happens, 2 everything"},
+    {"as", 270, "REF", TYPE_TEXT, OPTIONS_IMAGE, NULL, AT(as), check_path,
+     "import: the name of images that carry none"},
+#undef AT
+};
+enum { SETTINGS = sizeof settings / sizeof *settings };
+
+struct parse {
+    struct arena *a;
+    unsigned groups;
+    const char *command;
+    struct options *o;
+    bool given[SETTINGS]; /* by a flag: the file does not override it */
+    const char **args;
+    size_t arg_count;
+    bool failed, help;
+};
+
+static int complain(struct parse *p, const char *where, const char *name, struct span value,
+                    const char *what)
+{
+    (void)fprintf(stderr, "berth %s: %s%s \"%.*s\" %s\n", p->command, where, name, SPAN_ARG(value),
+                  what);
+    p->failed = true;
+    return -1;
+}
+
+static int apply(struct parse *p, const char *where, const struct setting *s, struct span value)
+{
+    void *at = (char *)p->o + s->offset;
+    const char *wrong = s->check ? s->check(p->a, value) : NULL;
+    int64_t number = 0;
+    if (wrong) {
+        return complain(p, where, s->name, value, wrong);
+    }
+    switch (s->type) {
+    case TYPE_TEXT:
+        *(struct span *)at = arena_dup(p->a, value);
+        return 0;
+    case TYPE_PORT:
+        if (!span_to_i64(value, &number) || number < 0 || number > 65535) {
+            return complain(p, where, s->name, value, "is no port; give a number up to 65535");
+        }
+        *(uint16_t *)at = (uint16_t)number;
+        return 0;
+    case TYPE_LEVEL:
+        if (!span_to_i64(value, &number) || number < 0 || number > 9) {
+            return complain(p, where, s->name, value, "is no level; give a number from 0 to 9");
+        }
+        *(int64_t *)at = number;
+        return 0;
+    case TYPE_LIST:
+        if (p->o->registry_mirror_count == OPTIONS_MIRRORS_MAX) {
+            return complain(p, where, s->name, value, "is one too many; 64 are allowed");
+        }
+        p->o->registry_mirrors[p->o->registry_mirror_count++] = arena_dup(p->a, value);
+        return 0;
+    }
+    return 0;
+}
+
+static error_t on_option(int key, char *arg, struct argp_state *state)
+{
+    struct parse *p = state->input;
+    if (key == ARGP_KEY_ARG) {
+        p->args[p->arg_count++] = arg;
+        return 0;
+    }
+    if (key == '?') {
+        p->help = true;
+        argp_state_help(state, stdout, ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK);
+        return 0;
+    }
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (settings[i].key == key) {
+            p->given[i] = true;
+            return apply(p, "--", &settings[i], span_cstr(arg)) ? EINVAL : 0;
+        }
+    }
+    return ARGP_ERR_UNKNOWN;
+}
+
+static int run_argp(struct parse *p, int argc, char **argv)
+{
+    struct argp_option table[SETTINGS + 2] = {0};
+    size_t n = 0;
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (settings[i].groups & p->groups) {
+            const char *doc =
+                settings[i].initial
+                    ? arena_printf(p->a, "%s (default %s)", settings[i].doc, settings[i].initial).p
+                    : settings[i].doc;
+            table[n++] =
+                (struct argp_option){settings[i].name, settings[i].key, settings[i].arg, 0, doc, 0};
+        }
+    }
+    table[n++] = (struct argp_option){"help", '?', NULL, 0, "this text", -1};
+    struct argp argp = {.options = table, .parser = on_option, .args_doc = ""};
+    argv[0] = (char *)(uintptr_t)arena_printf(p->a, "berth %s", p->command).p;
+    error_t code = argp_parse(&argp, argc, argv, ARGP_NO_HELP | ARGP_NO_EXIT, NULL, p);
+    return code || p->failed ? -1 : 0;
+}
+
+/* ---- the configuration file ---- */
+
+static int apply_value(struct parse *p, const char *where, const struct setting *s, yyjson_val *v)
+{
+    if (s->type == TYPE_LIST && yyjson_is_arr(v)) {
+        JSON_EACH(it, v)
+        {
+            if (apply(p, where, s, json_str(it.val)) != 0) {
+                return -1;
+            }
+        }
+        return 0;
+    }
+    if (yyjson_is_ctn(v) || yyjson_is_null(v)) {
+        return complain(p, where, s->name, json_write(p->a, v), "must be a single value");
+    }
+    return apply(p, where, s, yyjson_is_str(v) ? json_str(v) : json_write(p->a, v));
+}
+
+static int apply_file(struct parse *p, const yyjson_val *root)
+{
+    const char *where = arena_printf(p->a, "%.*s: ", SPAN_ARG(p->o->config)).p;
+    JSON_EACH(it, root)
+    {
+        size_t i = 0;
+        while (i < SETTINGS && !(settings[i].groups & OPTIONS_SERVER &&
+                                 span_eq_cstr(json_str(it.key), settings[i].name))) {
+            i++;
+        }
+        if (i == SETTINGS || settings[i].offset == offsetof(struct options, config)) {
+            return complain(p, where, "setting", json_str(it.key),
+                            "is unknown; `berth server --help` lists them");
+        }
+        if (!p->given[i] && apply_value(p, where, &settings[i], it.val) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+enum { CONFIG_BYTES_MAX = 256 * 1024 };
+
+static int read_config(struct parse *p)
+{
+    const char *path = p->o->config.p;
+    FILE *f cleanup_fclose = fopen(path, "re");
+    if (!f) {
+        return complain(p, "--", "config", p->o->config, strerror(errno));
+    }
+    char *text = arena_alloc_raw(p->a, CONFIG_BYTES_MAX + 1);
+    size_t n = fread(text, 1, CONFIG_BYTES_MAX + 1, f);
+    if (n > CONFIG_BYTES_MAX) {
+        return complain(p, "--", "config", p->o->config, "is larger than 256 KiB");
+    }
+    struct err e = {0};
+    yyjson_val *root = yaml_parse(p->a, span_of(text, n), &e);
+    if (!root) {
+        return complain(p, "--", "config", p->o->config,
+                        arena_printf(p->a, "is no YAML: %.*s", SPAN_ARG(e.message)).p);
+    }
+    if (!yyjson_is_obj(root)) {
+        return complain(p, "--", "config", p->o->config, "must hold one mapping of settings");
+    }
+    return apply_file(p, root);
+}
+
+/* ---- what follows from other settings ---- */
+
+static int fill_in(struct parse *p)
+{
+    struct options *o = p->o;
+    if (o->data_dir.p[0] != '/') {
+        char cwd[4096];
+        if (!getcwd(cwd, sizeof cwd)) {
+            return complain(p, "--", "data-dir", o->data_dir,
+                            "is relative to a directory that is gone");
+        }
+        o->data_dir = arena_printf(p->a, "%s/%.*s", cwd, SPAN_ARG(o->data_dir));
+    }
+    if (o->write_kubeconfig.n == 0) {
+        o->write_kubeconfig = arena_printf(p->a, "%.*s/kubeconfig", SPAN_ARG(o->data_dir));
+    }
+    if (o->node_name.n == 0) {
+        char host[256] = "node";
+        (void)gethostname(host, sizeof host - 1);
+        for (char *c = host; *c; c++) {
+            *c = *c >= 'A' && *c <= 'Z' ? (char)(*c + 32) : *c == '_' ? '-' : *c;
+        }
+        o->node_name = arena_dup(p->a, span_cstr(host));
+        if (check_domain(p->a, o->node_name)) {
+            return complain(p, "", "host name", o->node_name,
+                            "is no node name; give one with --node-name");
+        }
+    }
+    return 0;
+}
+
+int options_parse(struct arena *a, unsigned groups, const char *command, int argc, char **argv,
+                  struct options *ret)
+{
+    *ret = (struct options){0};
+    struct parse p = {.a = a, .groups = groups, .command = command, .o = ret};
+    p.args = ARENA_ARRAY(a, const char *, (size_t)argc + 1);
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (settings[i].initial) {
+            int code = apply(&p, "", &settings[i], span_cstr(settings[i].initial));
+            assert(code == 0);
+        }
+    }
+    if (run_argp(&p, argc, argv) != 0) {
+        return -1;
+    }
+    if (p.help) {
+        return 1;
+    }
+    if (ret->config.n && read_config(&p) != 0) {
+        return -1;
+    }
+    ret->args = p.args;
+    ret->arg_count = p.arg_count;
+    return fill_in(&p);
+}

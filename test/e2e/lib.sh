@@ -1,0 +1,130 @@
+# test/e2e/lib.sh: what every end-to-end test shares. Source it first; it runs the rest of the script inside namespaces of its own (network
+# without a way out, mounts, processes), so that nothing of a test is seen by the machine or by another test, and everything ends with it.
+#
+#   start_berth [OPTION...]   a server on a data directory of its own, images imported; KUBECONFIG is set
+#   k ARGUMENTS               kubectl of the version under test (KUBECTL_VERSION: 1.20 or 1.32)
+#   check NAME COMMAND...     one test: the command succeeds; its output is shown when not
+#   within SECONDS COMMAND... repeats the command until it succeeds
+#   finish                    stops the server and checks that nothing is left behind
+
+set -u
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cache=${BERTH_CACHE:-$top/.cache}
+if [ -z "${E2E_INSIDE:-}" ]; then
+    if [ "$(id -u)" != 0 ]; then
+        echo "ok 1 - $(basename "$0") # SKIP needs root for namespaces and containers"; echo 1..1; exit 0
+    fi
+    export E2E_INSIDE=1
+    # timeout ends the namespace's first process, and the kernel all others.
+    exec timeout -k 5 "${E2E_TIMEOUT_S:-240}" unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private bash "$0" "$@"
+fi
+
+berth=${BERTH:-$top/build/release/berth}
+KUBECTL_VERSION=${KUBECTL_VERSION:-1.32}
+kubectl=$cache/bin/kubectl-$KUBECTL_VERSION
+work=$(mktemp -d /tmp/berth-e2e.XXXXXX)
+data=$work/data
+export HOME=$work KUBECONFIG=$data/kubeconfig
+number=0 failed=0 server_pid=
+
+ip link set lo up
+# The machine's resolvers are not to be asked: a resolver of our own, when a test wants one, listens here.
+echo 'nameserver 127.0.0.53' >"$work/resolv.conf"
+mount --bind "$work/resolv.conf" /etc/resolv.conf
+
+cleanup() {
+    [ -z "$server_pid" ] || kill -9 "$server_pid" 2>/dev/null
+    "$berth" stop --data-dir "$data" >/dev/null 2>&1
+    umount /etc/resolv.conf 2>/dev/null
+    rm -rf --one-file-system "$work"
+}
+trap cleanup EXIT
+
+k() { timeout "${K_TIMEOUT_S:-60}" "$kubectl" "$@"; }
+
+result() { # NAME CODE OUTPUT-FILE
+    number=$((number + 1))
+    if [ "$2" = 0 ]; then
+        echo "ok $number - $1"
+    else
+        failed=$((failed + 1))
+        sed 's/^/#   /' "$3" | tail -n 25
+        echo "not ok $number - $1"
+    fi
+}
+
+check() {
+    local name=$1; shift
+    ("$@") >"$work/out" 2>&1
+    result "$name" $? "$work/out"
+}
+
+# within SECONDS COMMAND...: the command's last output stays on standard output.
+within() {
+    local end=$((SECONDS + $1)) out; shift
+    while :; do
+        if out=$("$@" 2>&1); then echo "$out"; return 0; fi
+        if [ $SECONDS -ge "$end" ]; then echo "$out"; echo "still not after the time: $*"; return 1; fi
+        sleep 0.05
+    done
+}
+
+equal() { # WANTED COMMAND...: the command's output is exactly that
+    local wanted=$1 got; shift
+    got=$("$@" 2>&1)
+    [ "$got" = "$wanted" ] || { printf 'got:    %s\nwanted: %s\n' "$got" "$wanted"; return 1; }
+}
+
+contains() { # TEXT COMMAND...
+    local text=$1 got; shift
+    got=$("$@" 2>&1)
+    case $got in *"$text"*) ;; *) printf 'no "%s" in:\n%s\n' "$text" "$got"; return 1 ;; esac
+}
+
+lacks() { # TEXT COMMAND...
+    local text=$1 got; shift
+    got=$("$@" 2>&1)
+    case $got in *"$text"*) printf '"%s" is in:\n%s\n' "$text" "$got"; return 1 ;; *) ;; esac
+}
+
+fails() { # TEXT COMMAND...: fails and says TEXT
+    local text=$1 got; shift
+    if got=$("$@" 2>&1); then printf 'did not fail:\n%s\n' "$got"; return 1; fi
+    case $got in *"$text"*) ;; *) printf 'no "%s" in:\n%s\n' "$text" "$got"; return 1 ;; esac
+}
+
+launch() { # OPTION...: starts the server, waits for its last line
+    "$berth" server --data-dir "$data" --node-name edge "$@" >"$work/server.out" 2>>"$work/server.log" &
+    server_pid=$!
+    within 20 grep -q '^ready' "$work/server.out" >/dev/null || { cat "$work/server.out" "$work/server.log"; return 1; }
+}
+
+start_berth() {
+    mkdir -p "$data"
+    local image
+    for image in ${E2E_IMAGES:-busybox redis}; do
+        "$berth" image import "$cache/images/$image.tar" --data-dir "$data" >/dev/null || { echo "Bail out! cannot import $image"; exit 1; }
+    done
+    launch "$@" || { echo "Bail out! the server does not start"; exit 1; }
+}
+
+ready_count() { k get pods -l "$1" --no-headers 2>/dev/null | awk '{split($2,a,"/"); if (a[1]==a[2] && $3=="Running") n++} END {print n+0}'; }
+pods_ready() { [ "$(ready_count "$1")" = "$2" ]; } # SELECTOR COUNT
+gone() { ! k get "$@" >/dev/null 2>&1; }
+
+leftovers() { # everything a server could have left: prints it
+    grep -F " $data" /proc/self/mountinfo
+    ip -o link | grep -vE '^[0-9]+: (lo|tunl0|sit0|ip6tnl0|gre0|gretap0|erspan0|ip_vti0|ip6_vti0|ip6gre0|teql0|dummy0|bond0|ifb[01])[@:]'
+    nft list tables 2>/dev/null
+    ps -eo pid,args | grep -E 'conmon|redis-server|crun' | grep -v grep
+    find /sys/fs/cgroup -type d -name "$(basename "$work")*" 2>/dev/null
+}
+
+finish() {
+    check 'berth stop ends the pods and the server' "$berth" stop --data-dir "$data"
+    wait "$server_pid" 2>/dev/null; server_pid=
+    check 'nothing is left behind: no mount, link, nft table, process' equal '' leftovers
+    echo "1..$number"
+    trap - EXIT; cleanup
+    [ "$failed" = 0 ]; exit $?
+}
