@@ -25,6 +25,8 @@ struct runtime_sandbox_spec {
     struct span hosts, hosts_names;
     const struct span *sysctls; /* "name=value" */
     size_t sysctl_count;
+    const struct span *annotations; /* "berth.dev/name=value": only those; runtime_fake reads them */
+    size_t annotation_count;
 };
 
 struct runtime_mount {

@@ -1,0 +1,404 @@
+/* kubelet/kubelet.c: the table of pods: who is here, adoption of what an earlier kubelet left,
+ * stopping in order. */
+#include "kubelet/kubelet.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "kubelet/kubelet_priv.h"
+
+/* A runtime listing under way. */
+struct list_call {
+    struct list link;
+    struct kubelet *k;
+};
+
+struct kubelet_pod *kubelet_pod_find(struct kubelet *k, struct span uid)
+{
+    return map_get(&k->by_uid, uid);
+}
+
+size_t kubelet_pod_count(const struct kubelet *k)
+{
+    return k->by_uid.n;
+}
+
+/* ---- stopping ---- */
+
+static bool stop_order(const struct kubelet_pod *pod, struct span *ret_owner, int64_t *ret_ordinal)
+{
+    if (!pod->object) {
+        return false;
+    }
+    JSON_EACH(it, json_path(object_root(pod->object), "metadata", "ownerReferences", NULL))
+    {
+        size_t dash = span_rfind(pod->name, '-');
+        if (json_get_bool(it.val, "controller", false) &&
+            span_eq_cstr(json_get_str(it.val, "kind"), "StatefulSet") && dash < pod->name.n &&
+            span_to_i64(span_from(pod->name, dash + 1), ret_ordinal)) {
+            *ret_owner = json_get_str(it.val, "uid");
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool stop_turn_of(struct kubelet *k, const struct kubelet_pod *pod)
+{
+    struct span owner = SPAN_NULL, other_owner = SPAN_NULL;
+    int64_t ordinal = 0, other_ordinal = 0;
+    bool in_set = stop_order(pod, &owner, &ordinal);
+    struct kubelet_pod *other = NULL;
+    size_t it = 0;
+    while ((other = map_next(&k->by_uid, &it, NULL)) != NULL) {
+        if (other == pod || !stop_order(other, &other_owner, &other_ordinal)) {
+            continue;
+        }
+        if (!in_set || (span_eq(owner, other_owner) && other_ordinal > ordinal)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void on_stopped(struct env_task *task)
+{
+    struct kubelet *k = CONTAINER_OF(task, struct kubelet, stop_task);
+    void (*fn)(void *) = k->stop_fn;
+    k->stop_fn = NULL;
+    if (fn) {
+        fn(k->stop_data);
+    }
+}
+
+static void stop_advance(struct kubelet *k)
+{
+    if (!k->stopping || !k->adopted) {
+        return;
+    }
+    if (k->by_uid.n == 0) {
+        env_post(k->env, &k->stop_task, on_stopped);
+        return;
+    }
+    struct kubelet_pod *pod = NULL;
+    size_t it = 0;
+    while ((pod = map_next(&k->by_uid, &it, NULL)) != NULL) {
+        if (!pod->stop_turn && stop_turn_of(k, pod)) {
+            pod->stop_turn = true;
+            kubelet_pod_poke(pod);
+        }
+    }
+}
+
+void kubelet_stop_pods(struct kubelet *k, void (*done)(void *data), void *data)
+{
+    assert(!k->stopping);
+    k->stopping = true;
+    k->stop_fn = done;
+    k->stop_data = data;
+    stop_advance(k);
+}
+
+/* ---- pods come and go ---- */
+
+static struct kubelet_pod *find_by_name(struct kubelet *k, struct span ns, struct span name,
+                                        const struct kubelet_pod *except)
+{
+    struct kubelet_pod *pod = NULL;
+    size_t it = 0;
+    while ((pod = map_next(&k->by_uid, &it, NULL)) != NULL) {
+        if (pod != except && span_eq(pod->name, name) && span_eq(pod->ns, ns)) {
+            return pod;
+        }
+    }
+    return NULL;
+}
+
+static struct kubelet_pod *add_pod(struct kubelet *k, struct object *o)
+{
+    struct kubelet_pod *before = find_by_name(k, object_namespace(o), object_name(o), NULL);
+    struct kubelet_pod *pod =
+        kubelet_pod_new(k, o, object_uid(o), object_namespace(o), object_name(o));
+    pod->predecessor = before != NULL;
+    map_put(&k->by_uid, pod->uid, pod);
+    kubelet_pod_poke(pod);
+    return pod;
+}
+
+void kubelet_pod_gone(struct kubelet *k, struct span ns, struct span name)
+{
+    struct kubelet_pod *next = find_by_name(k, ns, name, NULL);
+    if (next && next->predecessor) {
+        next->predecessor = false;
+        kubelet_pod_poke(next);
+    }
+    stop_advance(k);
+}
+
+static void pod_changed(void *data, struct object *old, struct object *now)
+{
+    struct kubelet *k = data;
+    if (!k->adopted) {
+        return;
+    }
+    if (old && (!now || !span_eq(object_uid(old), object_uid(now)))) {
+        struct kubelet_pod *pod = kubelet_pod_find(k, object_uid(old));
+        if (pod) {
+            kubelet_pod_update(pod, NULL);
+        }
+    }
+    if (!now) {
+        return;
+    }
+    struct kubelet_pod *pod = kubelet_pod_find(k, object_uid(now));
+    if (pod) {
+        kubelet_pod_update(pod, now);
+    } else if (!k->stopping) {
+        add_pod(k, now);
+    }
+}
+
+static void service_changed(void *data, struct object *old, struct object *now)
+{
+    (void)data, (void)old, (void)now; /* read when a container starts */
+}
+
+/* ---- adoption ---- */
+
+static bool adopt_one(void *data, struct object *o)
+{
+    struct kubelet *k = data;
+    if (!kubelet_pod_find(k, object_uid(o))) {
+        kubelet_pod_adopt(add_pod(k, o), &k->found);
+    }
+    return true;
+}
+
+static void adopt_orphan(struct kubelet *k, struct span uid, struct span ns, struct span name)
+{
+    if (uid.n == 0 || kubelet_pod_find(k, uid)) {
+        return;
+    }
+    struct kubelet_pod *pod = kubelet_pod_new(k, NULL, uid, ns, name);
+    map_put(&k->by_uid, pod->uid, pod);
+    kubelet_pod_adopt(pod, &k->found);
+    kubelet_pod_poke(pod);
+    log_event(LOG_INFO, "kubelet_orphan_pod", LOG_S("uid", uid), LOG_S("name", name));
+}
+
+/* Directories of pods that nobody knows any more: "NS_NAME_UID" of logs, "UID" of volumes. */
+static void adopt_directories(struct kubelet *k, const char *sub)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct span path = arena_printf(a, "%.*s/%s", SPAN_ARG(k->options.data_dir), sub);
+    DIR *d = opendir(path.p);
+    if (!d) {
+        return;
+    }
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        struct span uid = span_cstr(e->d_name), ns = SPAN_NULL, name = SPAN_NULL;
+        if (e->d_name[0] == '.') {
+            continue;
+        }
+        if (span_find(uid, '_') < uid.n) {
+            ns = span_cut(&uid, '_');
+            name = span_cut(&uid, '_');
+        }
+        adopt_orphan(k, uid, ns, name);
+    }
+    (void)closedir(d);
+}
+
+static void adopt_all(struct kubelet *k)
+{
+    if (!k->listed || !k->pods_synced || !k->services_synced || k->adopted) {
+        return;
+    }
+    k->adopted = true;
+    informer_each(k->pods, adopt_one, k);
+    for (size_t i = 0; i < k->found.sandbox_count; i++) {
+        const struct runtime_sandbox_status *s = &k->found.sandboxes[i];
+        adopt_orphan(k, s->uid, s->ns, s->name);
+    }
+    for (size_t i = 0; i < k->found.container_count; i++) {
+        adopt_orphan(k, k->found.containers[i].sandbox_uid, SPAN_NULL, SPAN_NULL);
+    }
+    if (!k->options.no_files) {
+        adopt_directories(k, "logs");
+        adopt_directories(k, "pods");
+    }
+    arena_free(k->found.arena);
+    k->found = (struct kubelet_found){0};
+    log_event(LOG_INFO, "kubelet_adopted", LOG_I("pods", k->by_uid.n));
+    kubelet_node_go(k->node);
+    stop_advance(k);
+}
+
+static void copy_found(struct kubelet *k, const struct runtime_list_result *r)
+{
+    struct kubelet_found *f = &k->found;
+    struct arena *a = f->arena = arena_new();
+    f->sandboxes = ARENA_ARRAY(a, struct runtime_sandbox_status, r->sandbox_count + 1);
+    f->containers = ARENA_ARRAY(a, struct runtime_status, r->container_count + 1);
+    f->sandbox_count = r->sandbox_count;
+    f->container_count = r->container_count;
+    for (size_t i = 0; i < r->sandbox_count; i++) {
+        struct runtime_sandbox_status *s = &f->sandboxes[i];
+        *s = r->sandboxes[i];
+        s->uid = arena_dup(a, s->uid);
+        s->ns = arena_dup(a, s->ns);
+        s->name = arena_dup(a, s->name);
+        s->ip = arena_dup(a, s->ip);
+    }
+    for (size_t i = 0; i < r->container_count; i++) {
+        struct runtime_status *s = &f->containers[i];
+        *s = r->containers[i];
+        s->id = arena_dup(a, s->id);
+        s->sandbox_uid = arena_dup(a, s->sandbox_uid);
+        s->name = arena_dup(a, s->name);
+    }
+}
+
+static void on_list(void *data, const struct runtime_list_result *result)
+{
+    struct list_call *call = data;
+    struct kubelet *k = call->k;
+    list_remove(&call->link);
+    free(call);
+    assert(!k->listed);
+    copy_found(k, result);
+    k->listed = true;
+    adopt_all(k);
+}
+
+static void on_pods_synced(void *data)
+{
+    struct kubelet *k = data;
+    k->pods_synced = true;
+    adopt_all(k);
+}
+
+static void on_services_synced(void *data)
+{
+    struct kubelet *k = data;
+    k->services_synced = true;
+    adopt_all(k);
+}
+
+static void on_exit_event(void *data, const struct runtime_status *status)
+{
+    struct kubelet *k = data;
+    struct kubelet_pod *pod = kubelet_pod_find(k, status->sandbox_uid);
+    if (pod) {
+        kubelet_pod_exited(pod, status);
+        return;
+    }
+    /* Before adoption: the copied listing learns it. */
+    for (size_t i = 0; i < k->found.container_count; i++) {
+        struct runtime_status *s = &k->found.containers[i];
+        if (span_eq(s->id, status->id)) {
+            s->state = RUNTIME_EXITED;
+            s->exit_code = status->exit_code;
+            s->signal = status->signal;
+            s->oom_killed = status->oom_killed;
+            s->finished_ms = status->finished_ms;
+        }
+    }
+}
+
+/* ---- life ---- */
+
+static void keep_options(struct kubelet *k, const struct kubelet_options *o)
+{
+    struct arena *a = k->arena;
+    k->options = *o;
+    struct span *spans[] = {
+        &k->options.data_dir,       &k->options.node_name,       &k->options.node_ip,
+        &k->options.cluster_dns,    &k->options.cluster_domain,  &k->options.version,
+        &k->options.runtime_scheme, &k->options.runtime_version, &k->options.resolv_conf_path};
+    for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++) {
+        *spans[i] = arena_dup(a, *spans[i]);
+    }
+    if (k->options.resolv_conf_path.n == 0) {
+        k->options.resolv_conf_path = SPAN("/etc/resolv.conf");
+    }
+    if (k->options.max_pods == 0) {
+        k->options.max_pods = 110;
+    }
+}
+
+struct kubelet *kubelet_new(struct env *env, struct client *client,
+                            const struct kubelet_options *options)
+{
+    assert(options->node_name.n > 0 && options->runtime != NULL && options->images != NULL);
+    assert(options->no_files || (options->data_dir.n > 0 && options->data_dir.p[0] == '/'));
+    struct kubelet *k = MEM_NEW(struct kubelet);
+    k->env = env;
+    k->client = client;
+    k->runtime = options->runtime;
+    k->arena = arena_new();
+    keep_options(k, options);
+    list_init(&k->sessions);
+    list_init(&k->events);
+    list_init(&k->list_calls);
+    struct client_request mine = {CLIENT_REQUEST_INIT, .verb = CLIENT_LIST,
+                                  .kind = kubelet_kind("", "Pod"),
+                                  .field_selector = arena_printf(k->arena, "spec.nodeName=%.*s",
+                                                                 SPAN_ARG(k->options.node_name))};
+    k->pods = informer_new(client, &mine);
+    informer_add_handler(k->pods, &(struct informer_handler){.on_change = pod_changed}, k);
+    informer_on_synced(k->pods, on_pods_synced, k);
+    struct client_request services = {CLIENT_REQUEST_INIT, .verb = CLIENT_LIST,
+                                      .kind = kubelet_kind("", "Service")};
+    k->services = informer_new(client, &services);
+    informer_add_handler(k->services, &(struct informer_handler){.on_change = service_changed}, k);
+    informer_on_synced(k->services, on_services_synced, k);
+    k->runtime->ops->on_exit(k->runtime, on_exit_event, k);
+    struct list_call *call = MEM_NEW(struct list_call);
+    call->k = k;
+    list_push_back(&k->list_calls, &call->link);
+    k->runtime->ops->list(k->runtime, on_list, call);
+    k->node = kubelet_node_new(k);
+    return k;
+}
+
+void kubelet_on_ready(struct kubelet *k, void (*fn)(void *data), void *data)
+{
+    k->ready_fn = fn;
+    k->ready_data = data;
+}
+
+void kubelet_free(struct kubelet *k)
+{
+    if (!k) {
+        return;
+    }
+    k->stopping = false;
+    k->closing = true;
+    kubelet_sessions_done(k);
+    struct kubelet_pod *pod = NULL;
+    size_t it = 0;
+    while ((it = 0, pod = map_next(&k->by_uid, &it, NULL)) != NULL) {
+        kubelet_pod_free(pod);
+    }
+    LIST_EACH(l, &k->list_calls)
+    {
+        struct list_call *call = CONTAINER_OF(l, struct list_call, link);
+        list_remove(&call->link);
+        free(call); /* the runtime is gone: its answer does not come */
+    }
+    kubelet_node_free(k->node);
+    kubelet_events_done(k);
+    env_post_cancel(k->env, &k->stop_task);
+    informer_free(k->pods);
+    informer_free(k->services);
+    client_cancel(k->client, k);
+    assert(k->refs.n == 0);
+    map_done(&k->by_uid);
+    map_done(&k->refs);
+    arena_free(k->found.arena);
+    arena_free(k->arena);
+    free(k);
+}

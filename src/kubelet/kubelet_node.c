@@ -1,0 +1,389 @@
+/* kubelet/kubelet_node.c: the Node object and its lease. The object is written when it is missing,
+ * when the agent starts, and when somebody says that this node is not Ready; the lease every 10 s:
+ * the only periodic work of the agent. */
+#include <stdlib.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "codec/time.h"
+#include "kubelet/kubelet_priv.h"
+
+enum { LEASE_RENEW_MS = 10 * 1000, LEASE_S = 40, RETRY_MS = 1000 };
+
+struct kubelet_node {
+    struct kubelet *k;
+    struct client_watch *watch;
+    struct object *object; /* as last seen; NULL: there is none */
+    bool synced, go, busy, told_ready;
+    struct env_timer lease_timer, retry_timer;
+    int64_t cpu_milli, memory_bytes, storage_bytes;
+};
+
+static void act(struct kubelet_node *n);
+
+/* ---- facts of this machine ---- */
+
+static void measure(struct kubelet_node *n)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct span info = SPAN_NULL;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    n->cpu_milli = (cpus > 0 ? cpus : 1) * 1000;
+    n->memory_bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    if (kubelet_read_file(a, "/proc/meminfo", 16384, &info) == 0 &&
+        span_starts(info, SPAN("MemTotal:"))) {
+        struct span line = span_trim(span_from(span_cut(&info, '\n'), 9));
+        int64_t kib = 0;
+        if (span_to_i64(span_first(line, span_find(line, ' ')), &kib)) {
+            n->memory_bytes = kib * 1024;
+        }
+    }
+    struct statvfs fs;
+    const char *dir = n->k->options.no_files ? "/" : n->k->options.data_dir.p;
+    if (statvfs(dir, &fs) == 0 || statvfs("/", &fs) == 0) {
+        n->storage_bytes = (int64_t)((uint64_t)fs.f_blocks * fs.f_frsize);
+    }
+}
+
+int64_t kubelet_node_capacity(const struct kubelet *k, const char *resource)
+{
+    const struct kubelet_node *n = k->node;
+    return strcmp(resource, "cpu") == 0                 ? n->cpu_milli
+           : strcmp(resource, "memory") == 0            ? n->memory_bytes
+           : strcmp(resource, "ephemeral-storage") == 0 ? n->storage_bytes
+                                                        : 0;
+}
+
+static struct span file_line(struct arena *a, const char *path)
+{
+    struct span text = SPAN_NULL;
+    if (kubelet_read_file(a, path, 4096, &text) < 0) {
+        return SPAN_NULL;
+    }
+    return span_trim(span_cut(&text, '\n'));
+}
+
+static struct span os_image(struct arena *a)
+{
+    struct span text = SPAN_NULL;
+    if (kubelet_read_file(a, "/etc/os-release", 8192, &text) < 0) {
+        return SPAN("Linux");
+    }
+    while (text.n > 0) {
+        struct span line = span_cut(&text, '\n');
+        if (span_starts(line, SPAN("PRETTY_NAME="))) {
+            line = span_trim(span_from(line, 12));
+            bool quoted = line.n >= 2 && line.p[0] == '"';
+            return quoted ? span_of(line.p + 1, line.n - 2) : line;
+        }
+    }
+    return SPAN("Linux");
+}
+
+static const char *arch_name(const char *machine)
+{
+    static const char *const names[][2] = {
+        {"x86_64", "amd64"}, {"aarch64", "arm64"},   {"armv7l", "arm"},      {"armv6l", "arm"},
+        {"i686", "386"},     {"ppc64le", "ppc64le"}, {"riscv64", "riscv64"}, {"s390x", "s390x"}};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(machine, names[i][0]) == 0) {
+            return names[i][1];
+        }
+    }
+    return machine;
+}
+
+/* ---- the object ---- */
+
+static void put_resources(struct kubelet_node *n, struct arena *a, yyjson_mut_doc *doc,
+                          yyjson_mut_val *status, const char *key)
+{
+    yyjson_mut_val *v = json_mut_obj(doc, status, key);
+    json_put_str(doc, v, "cpu", arena_printf(a, "%lld", (long long)(n->cpu_milli / 1000)));
+    json_put_str(doc, v, "memory", arena_printf(a, "%lldKi", (long long)(n->memory_bytes / 1024)));
+    json_put_str(doc, v, "ephemeral-storage",
+                 arena_printf(a, "%lldKi", (long long)(n->storage_bytes / 1024)));
+    json_put_str(doc, v, "pods", arena_printf(a, "%u", n->k->options.max_pods));
+}
+
+static void put_condition(struct kubelet_node *n, struct arena *a, yyjson_mut_doc *doc,
+                          yyjson_mut_val *list, const char *type, const char *value,
+                          const char *reason, const char *message)
+{
+    struct span now = time_format(a, env_now_ms(n->k->env)), since = now;
+    JSON_EACH(it,
+              n->object ? json_path(object_root(n->object), "status", "conditions", NULL) : NULL)
+    {
+        if (span_eq_cstr(json_get_str(it.val, "type"), type) &&
+            span_eq_cstr(json_get_str(it.val, "status"), value) &&
+            json_get_str(it.val, "lastTransitionTime").n > 0) {
+            since = json_get_str(it.val, "lastTransitionTime");
+        }
+    }
+    yyjson_mut_val *c = yyjson_mut_obj(doc);
+    json_put_str(doc, c, "type", span_cstr(type));
+    json_put_str(doc, c, "status", span_cstr(value));
+    json_put_str(doc, c, "lastHeartbeatTime", now);
+    json_put_str(doc, c, "lastTransitionTime", since);
+    json_put_str(doc, c, "reason", span_cstr(reason));
+    json_put_str(doc, c, "message", span_cstr(message));
+    yyjson_mut_arr_append(list, c);
+}
+
+static void put_info(struct kubelet_node *n, struct arena *a, yyjson_mut_doc *doc,
+                     yyjson_mut_val *status, const struct utsname *u)
+{
+    const struct kubelet_options *o = &n->k->options;
+    yyjson_mut_val *v = json_mut_obj(doc, status, "nodeInfo");
+    json_put_str(doc, v, "machineID", file_line(a, "/etc/machine-id"));
+    json_put_str(doc, v, "systemUUID", file_line(a, "/sys/class/dmi/id/product_uuid"));
+    json_put_str(doc, v, "bootID", file_line(a, "/proc/sys/kernel/random/boot_id"));
+    json_put_str(doc, v, "kernelVersion", arena_dup(a, span_cstr(u->release)));
+    json_put_str(doc, v, "osImage", os_image(a));
+    json_put_str(doc, v, "containerRuntimeVersion", o->runtime_version);
+    json_put_str(doc, v, "kubeletVersion", o->version);
+    json_put_str(doc, v, "kubeProxyVersion", o->version);
+    json_put_str(doc, v, "operatingSystem", SPAN("linux"));
+    json_put_str(doc, v, "architecture", span_cstr(arch_name(u->machine)));
+}
+
+static yyjson_mut_val *status_json(struct kubelet_node *n, struct arena *a, yyjson_mut_doc *doc,
+                                   const struct utsname *u)
+{
+    yyjson_mut_val *status = yyjson_mut_obj(doc);
+    put_resources(n, a, doc, status, "capacity");
+    put_resources(n, a, doc, status, "allocatable");
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    put_condition(n, a, doc, list, "MemoryPressure", "False", "KubeletHasSufficientMemory",
+                  "kubelet has sufficient memory available");
+    put_condition(n, a, doc, list, "DiskPressure", "False", "KubeletHasNoDiskPressure",
+                  "kubelet has no disk pressure");
+    put_condition(n, a, doc, list, "PIDPressure", "False", "KubeletHasSufficientPID",
+                  "kubelet has sufficient PID available");
+    put_condition(n, a, doc, list, "Ready", "True", "KubeletReady",
+                  "kubelet is posting ready status");
+    json_put(doc, status, "conditions", list);
+    const struct kubelet_options *o = &n->k->options;
+    yyjson_mut_val *addresses = yyjson_mut_arr(doc);
+    const char *const types[] = {"InternalIP", "Hostname"};
+    for (size_t i = 0; i < 2; i++) {
+        yyjson_mut_val *v = yyjson_mut_obj(doc);
+        json_put_str(doc, v, "type", span_cstr(types[i]));
+        json_put_str(doc, v, "address", i == 0 ? o->node_ip : o->node_name);
+        yyjson_mut_arr_append(addresses, v);
+    }
+    json_put(doc, status, "addresses", addresses);
+    put_info(n, a, doc, status, u);
+    return status;
+}
+
+static void put_labels(struct kubelet_node *n, yyjson_mut_doc *doc, yyjson_mut_val *meta,
+                       const struct utsname *u)
+{
+    yyjson_mut_val *labels = json_mut_obj(doc, meta, "labels");
+    struct span arch = span_cstr(arch_name(u->machine));
+    json_put_str(doc, labels, "beta.kubernetes.io/arch", arch);
+    json_put_str(doc, labels, "beta.kubernetes.io/os", SPAN("linux"));
+    json_put_str(doc, labels, "kubernetes.io/arch", arch);
+    json_put_str(doc, labels, "kubernetes.io/hostname", n->k->options.node_name);
+    json_put_str(doc, labels, "kubernetes.io/os", SPAN("linux"));
+}
+
+/* ---- acting ---- */
+
+static void on_retry(struct env_timer *timer)
+{
+    act(CONTAINER_OF(timer, struct kubelet_node, retry_timer));
+}
+
+static bool went_well(struct kubelet_node *n, const struct client_reply *reply)
+{
+    n->busy = false;
+    if (reply->err.reason == ERR_NONE || reply->err.reason == ERR_ALREADY_EXISTS) {
+        return true;
+    }
+    log_event(LOG_WARN, "kubelet_node_write_failed", LOG_S("error", reply->err.message));
+    env_timer_start(n->k->env, &n->retry_timer, RETRY_MS, on_retry);
+    return false;
+}
+
+static void on_created(void *data, const struct client_reply *reply)
+{
+    (void)went_well(data, reply); /* the watch shows it */
+}
+
+static void on_status(void *data, const struct client_reply *reply)
+{
+    struct kubelet_node *n = data;
+    struct kubelet *k = n->k;
+    if (!went_well(n, reply)) {
+        return;
+    }
+    if (!n->told_ready) {
+        n->told_ready = true;
+        if (k->ready_fn) {
+            k->ready_fn(k->ready_data);
+        }
+    }
+}
+
+static bool says_ready(struct kubelet_node *n)
+{
+    JSON_EACH(it, json_path(object_root(n->object), "status", "conditions", NULL))
+    {
+        if (span_eq_cstr(json_get_str(it.val, "type"), "Ready")) {
+            return span_eq_cstr(json_get_str(it.val, "status"), "True");
+        }
+    }
+    return false;
+}
+
+static void write_node(struct kubelet_node *n, bool create)
+{
+    struct kubelet *k = n->k;
+    struct arena *a cleanup_arena = arena_new();
+    struct utsname u;
+    if (uname(&u) < 0) {
+        memset(&u, 0, sizeof u);
+    }
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    if (create) {
+        json_put_str(doc, root, "kind", SPAN("Node"));
+        json_put_str(doc, root, "apiVersion", SPAN("v1"));
+        yyjson_mut_val *meta = json_mut_obj(doc, root, "metadata");
+        json_put_str(doc, meta, "name", k->options.node_name);
+        put_labels(n, doc, meta, &u);
+    } else {
+        json_put(doc, root, "status", status_json(n, a, doc, &u));
+    }
+    n->busy = true;
+    client_do(k->client,
+              &(struct client_request){
+                  CLIENT_REQUEST_INIT, .verb = create ? CLIENT_CREATE : CLIENT_PATCH_MERGE,
+                  .kind = kubelet_kind("", "Node"),
+                  .name = create ? SPAN_NULL : k->options.node_name,
+                  .subresource = create ? SPAN_NULL : SPAN("status"),
+                  .body = json_write_mut(a, root), .field_manager = SPAN("kubelet")},
+              create ? on_created : on_status, n);
+}
+
+static void act(struct kubelet_node *n)
+{
+    if (!n->go || !n->synced || n->busy) {
+        return;
+    }
+    if (!n->object) {
+        write_node(n, true);
+    } else if (!n->told_ready || !says_ready(n)) {
+        write_node(n, false);
+    }
+}
+
+/* ---- the lease ---- */
+
+static void lease_write(struct kubelet_node *n, bool create);
+
+static void on_lease(void *data, const struct client_reply *reply)
+{
+    struct kubelet_node *n = data;
+    if (reply->err.reason == ERR_NOT_FOUND) {
+        lease_write(n, true);
+    }
+}
+
+static void on_lease_created(void *data, const struct client_reply *reply)
+{
+    (void)data, (void)reply; /* the next renewal tries again */
+}
+
+static void lease_write(struct kubelet_node *n, bool create)
+{
+    struct kubelet *k = n->k;
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    if (create) {
+        json_put_str(doc, root, "kind", SPAN("Lease"));
+        json_put_str(doc, root, "apiVersion", SPAN("coordination.k8s.io/v1"));
+        yyjson_mut_val *meta = json_mut_obj(doc, root, "metadata");
+        json_put_str(doc, meta, "name", k->options.node_name);
+        json_put_str(doc, meta, "namespace", SPAN("kube-node-lease"));
+    }
+    yyjson_mut_val *spec = json_mut_obj(doc, root, "spec");
+    json_put_str(doc, spec, "holderIdentity", k->options.node_name);
+    json_put_int(doc, spec, "leaseDurationSeconds", LEASE_S);
+    json_put_str(doc, spec, "renewTime", time_format_micro(a, env_now_us(k->env)));
+    client_do(k->client,
+              &(struct client_request){
+                  CLIENT_REQUEST_INIT, .verb = create ? CLIENT_CREATE : CLIENT_PATCH_MERGE,
+                  .kind = kubelet_kind("coordination.k8s.io", "Lease"),
+                  .ns = SPAN("kube-node-lease"), .name = create ? SPAN_NULL : k->options.node_name,
+                  .body = json_write_mut(a, root), .field_manager = SPAN("kubelet")},
+              create ? on_lease_created : on_lease, n);
+}
+
+static void on_lease_timer(struct env_timer *timer)
+{
+    struct kubelet_node *n = CONTAINER_OF(timer, struct kubelet_node, lease_timer);
+    lease_write(n, false);
+    env_timer_start(n->k->env, timer, LEASE_RENEW_MS, on_lease_timer);
+}
+
+/* ---- life ---- */
+
+static void on_event(void *data, enum client_event_type type, struct object *object)
+{
+    struct kubelet_node *n = data;
+    object_unref(n->object);
+    n->object = type == CLIENT_DELETED ? NULL : object_ref(object);
+    act(n);
+}
+
+static void on_synced(void *data)
+{
+    struct kubelet_node *n = data;
+    n->synced = true;
+    act(n);
+}
+
+struct kubelet_node *kubelet_node_new(struct kubelet *k)
+{
+    static const struct client_watch_handler handler = {.on_event = on_event,
+                                                        .on_synced = on_synced};
+    struct kubelet_node *n = MEM_NEW(struct kubelet_node);
+    n->k = k;
+    measure(n);
+    struct client_request me = {
+        CLIENT_REQUEST_INIT,
+        .verb = CLIENT_LIST,
+        .kind = kubelet_kind("", "Node"),
+        .field_selector =
+            arena_printf(k->arena, "metadata.name=%.*s", SPAN_ARG(k->options.node_name)),
+    };
+    n->watch = client_watch_new(k->client, &me, &handler, n);
+    return n;
+}
+
+void kubelet_node_go(struct kubelet_node *n)
+{
+    n->go = true;
+    act(n);
+    on_lease_timer(&n->lease_timer);
+}
+
+void kubelet_node_free(struct kubelet_node *n)
+{
+    if (!n) {
+        return;
+    }
+    client_watch_free(n->watch);
+    client_cancel(n->k->client, n);
+    env_timer_stop(n->k->env, &n->lease_timer);
+    env_timer_stop(n->k->env, &n->retry_timer);
+    object_unref(n->object);
+    free(n);
+}

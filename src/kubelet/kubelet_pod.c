@@ -1,0 +1,554 @@
+/* kubelet/kubelet_pod.c: one pod: its state, what changes it, and the tick that plans and starts
+ * the steps. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "codec/time.h"
+#include "kubelet/kubelet_priv.h"
+
+/* ---- containers ---- */
+
+struct span kubelet_container_id(struct arena *a, const struct kubelet_container *c,
+                                 uint32_t attempt)
+{
+    return arena_printf(a, "%.*s-%.*s-%u", SPAN_ARG(c->pod->uid), SPAN_ARG(c->v->name), attempt);
+}
+
+struct kubelet_container *kubelet_pod_container(struct kubelet_pod *pod, struct span name)
+{
+    for (size_t i = 0; i < pod->container_count; i++) {
+        if (span_eq(pod->containers[i].v->name, name)) {
+            return &pod->containers[i];
+        }
+    }
+    return NULL;
+}
+
+void kubelet_container_event(struct kubelet_container *c, enum pod_event event)
+{
+    c->v->instance = pod_instance_next(c->v->instance, event);
+}
+
+void kubelet_container_quiet(struct kubelet_container *c)
+{
+    kubelet_probes_stop(c);
+    kubelet_check_cancel(c->hook);
+    c->hook = NULL;
+    kubelet_rotation_free(c->rotation);
+    c->rotation = NULL;
+}
+
+static void drop_message(struct pod_result *r)
+{
+    kubelet_keep(&r->message, SPAN_NULL);
+}
+
+static void container_done(struct kubelet_container *c)
+{
+    kubelet_container_quiet(c);
+    drop_message(&c->v->result);
+    drop_message(&c->v->last);
+    kubelet_keep(&c->v->image_prep.reason, SPAN_NULL);
+    kubelet_keep(&c->v->image_prep.message, SPAN_NULL);
+    kubelet_keep(&c->v->image_id, SPAN_NULL);
+    kubelet_keep(&c->v->image, SPAN_NULL);
+    kubelet_keep(&c->spec_image, SPAN_NULL);
+    kubelet_keep(&c->told, SPAN_NULL);
+    arena_free(c->image_arena);
+}
+
+/* ---- life ---- */
+
+static void add_containers(struct kubelet_pod *pod, const yyjson_val *list, bool init, size_t *at)
+{
+    struct pod_container_view *v = init ? pod->view.inits : pod->view.mains;
+    JSON_EACH(it, list)
+    {
+        struct kubelet_container *c = &pod->containers[*at];
+        c->pod = pod;
+        c->init = init;
+        c->v = v++;
+        c->v->name = arena_dup(pod->arena, json_get_str(it.val, "name"));
+        kubelet_keep(&c->v->image, json_get_str(it.val, "image"));
+        (*at)++;
+    }
+}
+
+struct kubelet_pod *kubelet_pod_new(struct kubelet *k, struct object *object, struct span uid,
+                                    struct span ns, struct span name)
+{
+    assert(uid.n > 0);
+    struct kubelet_pod *pod = MEM_NEW(struct kubelet_pod);
+    pod->k = k;
+    pod->arena = arena_new();
+    pod->object = object ? object_ref(object) : NULL;
+    pod->uid = pod->view.uid = arena_dup(pod->arena, uid);
+    pod->ns = pod->view.ns = arena_dup(pod->arena, ns);
+    pod->name = pod->view.name = arena_dup(pod->arena, name);
+    list_init(&pod->ops);
+    pod->view.exists = object != NULL;
+    pod->view.host_ip = k->options.node_ip;
+    pod->view.container_scheme = k->options.runtime_scheme;
+    if (object) {
+        const yyjson_val *spec = kubelet_pod_spec(pod);
+        const yyjson_val *inits = json_get(spec, "initContainers");
+        const yyjson_val *mains = json_get(spec, "containers");
+        size_t at = 0;
+        pod->view.init_count = json_len(inits);
+        pod->view.main_count = json_len(mains);
+        pod->container_count = json_len(inits) + json_len(mains);
+        pod->view.inits = ARENA_ARRAY(pod->arena, struct pod_container_view, json_len(inits) + 1);
+        pod->view.mains = ARENA_ARRAY(pod->arena, struct pod_container_view, json_len(mains) + 1);
+        pod->containers =
+            ARENA_ARRAY(pod->arena, struct kubelet_container, pod->container_count + 1);
+        add_containers(pod, inits, true, &at);
+        add_containers(pod, mains, false, &at);
+        pod->view.host_network = json_get_bool(spec, "hostNetwork", false);
+        pod->view.refused = kubelet_view_refusal(pod->arena, spec);
+        pod->view.start_ms =
+            time_or(json_get_str(json_get(object_root(object), "status"), "startTime"), 0);
+    }
+    return pod;
+}
+
+void kubelet_pod_free(struct kubelet_pod *pod)
+{
+    struct kubelet *k = pod->k;
+    map_remove(&k->by_uid, pod->uid);
+    LIST_EACH(l, &pod->ops)
+    {
+        struct kubelet_op *op = CONTAINER_OF(l, struct kubelet_op, link);
+        list_remove(&op->link);
+        op->pod = NULL;
+        op->c = NULL;
+        if (k->closing && !op->outlives) {
+            (void)kubelet_op_end(op);
+        }
+    }
+    for (size_t i = 0; i < pod->container_count; i++) {
+        kubelet_sessions_exited(k, &pod->containers[i]);
+        container_done(&pod->containers[i]);
+    }
+    kubelet_refs_drop(pod);
+    env_timer_stop(k->env, &pod->wake);
+    env_timer_stop(k->env, &pod->later);
+    env_post_cancel(k->env, &pod->tick);
+    client_cancel(k->client, pod);
+    kubelet_keep(&pod->view.volumes.message, SPAN_NULL);
+    kubelet_keep(&pod->view.sandbox.message, SPAN_NULL);
+    kubelet_keep(&pod->view.pod_ip, SPAN_NULL);
+    kubelet_keep(&pod->sent, SPAN_NULL);
+    kubelet_keep(&pod->told, SPAN_NULL);
+    object_unref(pod->object);
+    struct arena *arena = pod->arena;
+    struct span ns = pod->ns, name = pod->name;
+    free(pod);
+    kubelet_pod_gone(k, ns, name);
+    arena_free(arena);
+}
+
+/* ---- the tick ---- */
+
+/* What waits for a person is told once, when it starts to wait or its words change. */
+static void tell_waiting(struct kubelet_pod *pod, const struct pod_view *view)
+{
+    struct span text = SPAN_NULL;
+    if (view->refused.n > 0) {
+        text = view->refused;
+    } else if (view->volumes_message.n > 0) {
+        text = view->volumes_message;
+    }
+    if (!span_eq(text, pod->told)) {
+        kubelet_keep(&pod->told, text);
+        if (text.n > 0) {
+            kubelet_event(pod, NULL, KUBELET_WARNING, view->refused.n ? "Failed" : "FailedMount",
+                          view->refused.n ? "Error: %.*s" : "%.*s", SPAN_ARG(text));
+        }
+    }
+    for (size_t i = 0; i < pod->container_count; i++) {
+        struct kubelet_container *c = &pod->containers[i];
+        const struct pod_container_view *v =
+            c->init ? &view->inits[c->v - pod->view.inits] : &view->mains[c->v - pod->view.mains];
+        bool due = v->config_reason.n > 0 && view->volumes_message.n == 0 &&
+                   (c->init || pod_init_current(view) == view->init_count);
+        if (due && !span_eq(c->told, v->config_message)) {
+            kubelet_keep(&c->told, v->config_message);
+            kubelet_event(pod, c, KUBELET_WARNING, "Failed", "Error: %.*s",
+                          SPAN_ARG(v->config_message));
+        }
+    }
+}
+
+static void tell_backoff(struct kubelet_pod *pod, const struct pod_status *status)
+{
+    for (size_t i = 0; i < pod->container_count; i++) {
+        struct kubelet_container *c = &pod->containers[i];
+        const struct pod_container_status *s = c->init ? &status->inits[c->v - pod->view.inits]
+                                                       : &status->mains[c->v - pod->view.mains];
+        struct span reason = s->state.kind == POD_STATE_WAITING ? s->state.reason : SPAN_NULL;
+        bool crash = span_eq_cstr(reason, "CrashLoopBackOff");
+        bool image = span_eq_cstr(reason, "ImagePullBackOff");
+        if ((!crash && !image) || span_eq(c->told, s->state.message)) {
+            continue;
+        }
+        kubelet_keep(&c->told, s->state.message);
+        if (crash) {
+            kubelet_event(pod, c, KUBELET_WARNING, "BackOff",
+                          "Back-off restarting failed container %.*s in pod %.*s_%.*s(%.*s)",
+                          SPAN_ARG(c->v->name), SPAN_ARG(pod->name), SPAN_ARG(pod->ns),
+                          SPAN_ARG(pod->uid));
+        } else {
+            kubelet_event(pod, c, KUBELET_NORMAL, "BackOff", "Back-off pulling image \"%.*s\"",
+                          SPAN_ARG(c->v->image));
+            kubelet_event(pod, c, KUBELET_WARNING, "Failed", "Error: ImagePullBackOff");
+        }
+    }
+}
+
+static void on_wake(struct env_timer *timer)
+{
+    kubelet_pod_poke(CONTAINER_OF(timer, struct kubelet_pod, wake));
+}
+
+static void on_tick(struct env_task *task)
+{
+    struct kubelet_pod *pod = CONTAINER_OF(task, struct kubelet_pod, tick);
+    struct kubelet *k = pod->k;
+    struct arena *a cleanup_arena = arena_new();
+    struct pod_view view;
+    struct pod_plan plan;
+    kubelet_view_gather(pod, a, &view);
+    pod_plan(a, &view, &plan);
+    for (size_t i = 0; i < plan.step_count && !pod->dead; i++) {
+        kubelet_step_run(pod, &view, &plan.steps[i]);
+    }
+    if (pod->dead) {
+        kubelet_pod_free(pod);
+        return;
+    }
+    if (!pod_is_ending(&view)) {
+        if (view.start_ms == 0) {
+            pod->view.start_ms = view.now_ms;
+        }
+        tell_waiting(pod, &view);
+        tell_backoff(pod, &plan.status);
+        kubelet_volumes_refresh(pod);
+    }
+    kubelet_status_sync(pod, &view, &plan.status, a);
+    env_timer_stop(k->env, &pod->wake);
+    if (plan.wake_ms != 0) {
+        int64_t delay = plan.wake_ms - env_now_ms(k->env);
+        env_timer_start(k->env, &pod->wake, delay > 0 ? delay : 0, on_wake);
+    }
+}
+
+void kubelet_pod_poke(struct kubelet_pod *pod)
+{
+    env_post(pod->k->env, &pod->tick, on_tick);
+}
+
+static void on_later(struct env_timer *timer)
+{
+    kubelet_pod_poke(CONTAINER_OF(timer, struct kubelet_pod, later));
+}
+
+void kubelet_pod_poke_after(struct kubelet_pod *pod, int64_t ms)
+{
+    int64_t at = env_mono_ns(pod->k->env) + ms * 1000000;
+    if (!env_timer_armed(&pod->later) || at < pod->later_ns) {
+        pod->later_ns = at;
+        env_timer_start(pod->k->env, &pod->later, ms, on_later);
+    }
+}
+
+/* ---- what happens to a pod ---- */
+
+/* A container's image may be changed in place: the instance then ends and the next one has the new
+ * image. */
+static void image_changed(struct kubelet_pod *pod)
+{
+    for (size_t i = 0; i < pod->container_count; i++) {
+        struct kubelet_container *c = &pod->containers[i];
+        struct span image = json_get_str(kubelet_container_spec(c), "image");
+        if (span_eq(image, c->v->image)) {
+            continue;
+        }
+        kubelet_keep(&c->v->image, image);
+        if (c->v->image_prep.state != POD_PREP_BUSY) {
+            c->v->image_prep.state = POD_PREP_TODO;
+            c->v->image_prep.failures = 0;
+        }
+        if (pod_instance_live(c->v->instance)) {
+            c->v->unhealthy = true;
+            kubelet_event(pod, c, KUBELET_NORMAL, "Killing",
+                          "Container %.*s definition changed, will be restarted",
+                          SPAN_ARG(c->v->name));
+        }
+    }
+}
+
+void kubelet_pod_update(struct kubelet_pod *pod, struct object *object)
+{
+    if (!object) {
+        pod->view.exists = false;
+    } else {
+        assert(span_eq(object_uid(object), pod->uid));
+        (void)object_ref(object);
+        object_unref(pod->object);
+        pod->object = object;
+        image_changed(pod);
+        kubelet_status_seen(pod);
+    }
+    kubelet_pod_poke(pod);
+}
+
+/* The message a container left in its terminationMessagePath, or the end of its log. */
+static void read_message(struct kubelet_container *c)
+{
+    if (c->pod->k->options.no_files || !c->pod->object) {
+        return;
+    }
+    struct arena *a cleanup_arena = arena_new();
+    struct span text = SPAN_NULL;
+    struct span path =
+        arena_printf(a, "%.*s/termination/%.*s-%u", SPAN_ARG(kubelet_pod_dir(a, c->pod)),
+                     SPAN_ARG(c->v->name), c->v->attempt);
+    int code = kubelet_read_file(a, path.p, 4096, &text);
+    if (code == 0 && text.n > 0) {
+        kubelet_keep(&c->v->result.message, text);
+    }
+}
+
+void kubelet_pod_exited(struct kubelet_pod *pod, const struct runtime_status *status)
+{
+    struct kubelet_container *c = kubelet_pod_container(pod, status->name);
+    if (!c || status->attempt != c->v->attempt || !pod_instance_live(c->v->instance)) {
+        return; /* known already, or of an instance that was given up */
+    }
+    int64_t started = status->started_ms ? status->started_ms : c->v->started_ms;
+    kubelet_container_event(c, POD_EVENT_EXITED);
+    kubelet_container_quiet(c);
+    c->v->has_attempt = c->v->has_result = true;
+    c->v->result = (struct pod_result){
+        .exit_code = status->exit_code,
+        .signal = status->signal,
+        .oom_killed = status->oom_killed,
+        .started_ms = started,
+        .finished_ms = status->finished_ms ? status->finished_ms : env_now_ms(pod->k->env),
+        .attempt = c->v->attempt,
+    };
+    c->v->unhealthy = c->v->ready = c->v->started = c->v->kill_sent = false;
+    read_message(c);
+    kubelet_sessions_exited(pod->k, c);
+    kubelet_pod_poke(pod);
+}
+
+/* ---- adoption ---- */
+
+static void result_from(struct pod_result *r, const yyjson_val *terminated, uint32_t attempt)
+{
+    *r = (struct pod_result){
+        .exit_code = (int32_t)json_get_int(terminated, "exitCode", 255),
+        .signal = (int32_t)json_get_int(terminated, "signal", 0),
+        .oom_killed = span_eq_cstr(json_get_str(terminated, "reason"), "OOMKilled"),
+        .start_failed = span_eq_cstr(json_get_str(terminated, "reason"), "ContainerCannotRun"),
+        .started_ms = time_or(json_get_str(terminated, "startedAt"), 0),
+        .finished_ms = time_or(json_get_str(terminated, "finishedAt"), 0),
+        .attempt = attempt,
+    };
+    struct span message = json_get_str(terminated, "message");
+    r->message = SPAN_NULL;
+    kubelet_keep(&r->message, message);
+}
+
+/* What the API remembers of a container. */
+static void adopt_status(struct kubelet_container *c, bool has_sandbox)
+{
+    const char *list = c->init ? "initContainerStatuses" : "containerStatuses";
+    const yyjson_val *mine = NULL;
+    JSON_EACH(it, json_path(object_root(c->pod->object), "status", list, NULL))
+    {
+        if (span_eq(json_get_str(it.val, "name"), c->v->name)) {
+            mine = it.val;
+        }
+    }
+    uint32_t restarts = (uint32_t)json_get_int(mine, "restartCount", 0);
+    const yyjson_val *state = json_get(mine, "state");
+    const yyjson_val *ended = json_get(state, "terminated");
+    const yyjson_val *running = json_get(state, "running");
+    const yyjson_val *last = json_path(mine, "lastState", "terminated", NULL);
+    if (last && (ended || running)) {
+        result_from(&c->v->last, last, restarts ? restarts - 1 : 0);
+        c->v->has_last = true;
+    }
+    kubelet_keep(&c->v->image_id, json_get_str(mine, "imageID"));
+    c->v->stale = !has_sandbox;
+    c->v->attempt = restarts;
+    if (ended || (last && !running)) {
+        result_from(&c->v->result, ended ? ended : last, restarts);
+        c->v->has_attempt = c->v->has_result = true;
+    } else if (running) {
+        c->v->has_attempt = c->v->has_result = true;
+        c->v->result = (struct pod_result){
+            .exit_code = 137,
+            .lost = true,
+            .started_ms = time_or(json_get_str(running, "startedAt"), 0),
+            .finished_ms = env_now_ms(c->pod->k->env),
+            .attempt = restarts,
+        };
+        kubelet_keep(&c->v->result.message,
+                     SPAN("The container could not be located when the node agent started"));
+    }
+    if (!c->v->stale) {
+        c->v->restarts_in_a_row = restarts;
+    }
+    c->v->ready = json_get_bool(mine, "ready", false);
+    c->v->started = json_get_bool(mine, "started", true);
+}
+
+static void drop_done(void *data, int code, struct span detail)
+{
+    (void)code, (void)detail; /* listed again at the next start */
+    struct kubelet_pod *pod = kubelet_op_end(data);
+    if (pod) {
+        kubelet_pod_poke(pod);
+    }
+}
+
+/* What the runtime has of a container. */
+static void adopt_found(struct kubelet_container *c, const struct runtime_status *s)
+{
+    struct kubelet_pod *pod = c->pod;
+    struct pod_container_view *v = c->v;
+    if (s->state == RUNTIME_CREATED) {
+        /* Killed between create and start: the same attempt is started again. */
+        if (!v->has_attempt || v->attempt >= s->attempt) {
+            v->has_attempt = v->has_result = s->attempt > 0;
+            v->attempt = s->attempt ? s->attempt - 1 : 0;
+        }
+        return;
+    }
+    drop_message(&v->result);
+    v->attempt = s->attempt;
+    v->has_attempt = true;
+    v->stale = pod->view.sandbox.state != POD_PREP_DONE || pod->view.sandbox_broken;
+    v->started_ms = s->started_ms;
+    kubelet_keep(&c->spec_image, v->image);
+    if (s->state == RUNTIME_RUNNING) {
+        v->instance = POD_INSTANCE_RUNNING;
+        v->has_result = false;
+        v->result = (struct pod_result){0};
+        return;
+    }
+    v->instance = POD_INSTANCE_EXITED;
+    v->has_result = true;
+    v->ready = false;
+    v->result = (struct pod_result){
+        .exit_code = s->exit_code,
+        .signal = s->signal,
+        .oom_killed = s->oom_killed,
+        .started_ms = s->started_ms,
+        .finished_ms = s->finished_ms ? s->finished_ms : env_now_ms(pod->k->env),
+        .attempt = s->attempt,
+    };
+    read_message(c);
+}
+
+/* An orphan has no spec: its containers are those that the runtime knows. */
+static void orphan_containers(struct kubelet_pod *pod, const struct kubelet_found *found)
+{
+    pod->view.mains =
+        ARENA_ARRAY(pod->arena, struct pod_container_view, found->container_count + 1);
+    pod->containers = ARENA_ARRAY(pod->arena, struct kubelet_container, found->container_count + 1);
+    for (size_t i = 0; i < found->container_count; i++) {
+        const struct runtime_status *s = &found->containers[i];
+        if (!span_eq(s->sandbox_uid, pod->uid) || kubelet_pod_container(pod, s->name)) {
+            continue;
+        }
+        struct kubelet_container *c = &pod->containers[pod->container_count];
+        c->pod = pod;
+        c->v = &pod->view.mains[pod->container_count];
+        c->v->name = arena_dup(pod->arena, s->name);
+        pod->view.main_count = ++pod->container_count;
+    }
+}
+
+static const struct runtime_status *newest(const struct kubelet_found *found, struct span uid,
+                                           struct span name)
+{
+    const struct runtime_status *best = NULL;
+    for (size_t i = 0; i < found->container_count; i++) {
+        const struct runtime_status *s = &found->containers[i];
+        if (span_eq(s->sandbox_uid, uid) && span_eq(s->name, name) &&
+            (!best || s->attempt > best->attempt)) {
+            best = s;
+        }
+    }
+    return best;
+}
+
+/* Instances that are not the newest of a known container are taken away at once. */
+static void drop_others(struct kubelet_pod *pod, const struct kubelet_found *found)
+{
+    for (size_t i = 0; i < found->container_count; i++) {
+        const struct runtime_status *s = &found->containers[i];
+        if (!span_eq(s->sandbox_uid, pod->uid) ||
+            (kubelet_pod_container(pod, s->name) && newest(found, pod->uid, s->name) == s)) {
+            continue;
+        }
+        struct runtime *rt = pod->k->runtime;
+        if (s->state == RUNTIME_RUNNING) {
+            struct kubelet_op *kill_op = kubelet_op_new(pod, NULL);
+            rt->ops->container_kill(rt, arena_dup(kill_op->arena, s->id), 9, drop_done, kill_op);
+        } else {
+            struct kubelet_op *op = kubelet_op_new(pod, NULL);
+            rt->ops->container_remove(rt, arena_dup(op->arena, s->id), drop_done, op);
+        }
+        log_event(LOG_WARN, "kubelet_stray_container", LOG_S("id", s->id));
+    }
+}
+
+void kubelet_pod_adopt(struct kubelet_pod *pod, const struct kubelet_found *found)
+{
+    struct pod_view *v = &pod->view;
+    bool has_sandbox = false;
+    for (size_t i = 0; i < found->sandbox_count; i++) {
+        const struct runtime_sandbox_status *s = &found->sandboxes[i];
+        if (span_eq(s->uid, pod->uid)) {
+            v->sandbox.state = POD_PREP_DONE;
+            v->sandbox_broken = !s->ready;
+            has_sandbox = s->ready;
+            kubelet_keep(&v->pod_ip, s->ip);
+        }
+    }
+    if (!pod->object) {
+        orphan_containers(pod, found);
+    }
+    for (size_t i = 0; i < pod->container_count; i++) {
+        struct kubelet_container *c = &pod->containers[i];
+        if (pod->object) {
+            adopt_status(c, has_sandbox);
+        }
+        const struct runtime_status *s = newest(found, pod->uid, c->v->name);
+        if (s) {
+            adopt_found(c, s);
+        }
+        if (c->v->instance == POD_INSTANCE_RUNNING) {
+            kubelet_started(c);
+        } else {
+            c->v->started = c->v->ready = false;
+        }
+    }
+    drop_others(pod, found);
+    /* Mounts of a pod that ran, or that goes, may be there: written again, or taken away. */
+    struct span phase = pod->object
+                            ? json_get_str(json_get(object_root(pod->object), "status"), "phase")
+                            : SPAN_NULL;
+    if (has_sandbox || !pod->object || object_is_deleting(pod->object) ||
+        span_eq_cstr(phase, "Failed") || span_eq_cstr(phase, "Succeeded")) {
+        v->volumes.state = POD_PREP_DONE;
+        pod->volumes_stale = true;
+    }
+}

@@ -1,0 +1,294 @@
+/* kubelet/kubelet_priv.h: the structs shared by the files of the node agent. */
+#ifndef KUBELET_KUBELET_PRIV_H
+#define KUBELET_KUBELET_PRIV_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/vec.h"
+#include "client/informer.h"
+#include "codec/json.h"
+#include "kubelet/kubelet.h"
+#include "kubelet/kubelet_api.h"
+#include "kubelet/kubelet_images.h"
+#include "kubelet/runtime.h"
+#include "plan/pod_plan.h"
+#include "schema/schema.h"
+
+struct kubelet_node;
+struct kubelet_ref;
+struct kubelet_probe;
+struct kubelet_check;
+struct kubelet_rotation;
+struct kubelet_volume_job;
+struct kubelet_pod;
+
+/* What the runtime listed at start, copied; consumed while pods are adopted. */
+struct kubelet_found {
+    struct arena *arena;
+    struct runtime_sandbox_status *sandboxes;
+    struct runtime_status *containers;
+    size_t sandbox_count, container_count;
+};
+
+struct kubelet {
+    struct env *env;
+    struct client *client;
+    struct runtime *runtime;
+    struct kubelet_options options; /* spans in `arena` */
+    struct arena *arena;            /* as long as the kubelet */
+    struct informer *pods, *services;
+    bool closing; /* in kubelet_free */
+    bool listed, pods_synced, services_synced, adopted, stopping;
+    struct kubelet_found found;
+    struct map by_uid; /* struct kubelet_pod */
+    struct map refs;   /* struct kubelet_ref by "resource/ns/name" */
+    struct list sessions, events;
+    struct kubelet_node *node;
+    void (*ready_fn)(void *data);
+    void *ready_data;
+    void (*stop_fn)(void *data);
+    void *stop_data;
+    struct env_task stop_task;
+    struct env_timer list_retry;
+    struct list list_calls;
+};
+
+struct kubelet_container {
+    struct kubelet_pod *pod;
+    struct pod_container_view *v; /* in pod->view */
+    bool init;
+    struct arena *image_arena; /* of `image` */
+    struct image_config image;
+    struct span spec_image; /* owned: what the current instance was started from */
+    struct kubelet_probe *probes[3];
+    struct kubelet_check *hook;
+    struct kubelet_rotation *rotation;
+    struct span told; /* owned: text of the last Failed/BackOff event, so that it is told once */
+    int64_t image_began_ns;
+};
+
+struct kubelet_pod {
+    struct kubelet *k;
+    struct arena *arena;   /* as long as the pod */
+    struct object *object; /* newest version; NULL: an orphan of the runtime */
+    struct span uid, ns, name;
+    struct pod_view view;                 /* what lasts; a tick fills in the rest on a copy */
+    struct kubelet_container *containers; /* inits, then mains */
+    size_t container_count;
+    struct env_task tick;
+    struct env_timer wake;
+    struct list ops; /* struct kubelet_op under way */
+    VEC(struct kubelet_ref *) refs;
+    bool refs_pending; /* filled during a gather: something was not looked up yet */
+    struct span told;  /* owned: text of the last pod-level warning */
+    bool dead;         /* to be freed at the end of the tick */
+    bool predecessor;  /* waits for an earlier pod of the same name */
+    bool stop_turn;    /* kubelet_stop_pods: its turn has come */
+    /* status */
+    struct span sent;      /* owned: last status text sent or confirmed */
+    bool status_busy;      /* a write is in flight */
+    bool status_dirty;     /* changed meanwhile */
+    int64_t status_due_ns; /* not before, while steps are moving quickly; 0: none */
+    int64_t delete_failures;
+    struct env_timer later; /* kubelet_pod_poke_after */
+    int64_t later_ns;
+    /* volumes */
+    bool volumes_stale;   /* a referenced object changed after they were written */
+    bool volumes_writing; /* a refresh is under way */
+};
+
+/* ---- operations under way: they outlive their pod harmlessly ---- */
+
+struct kubelet_op {
+    struct list link;
+    struct kubelet_pod *pod; /* NULL: the pod is gone, the result is dropped */
+    struct kubelet_container *c;
+    uint32_t attempt;
+    bool outlives; /* its callback comes for certain, also after kubelet_free (the runtime's do not)
+                    */
+    int64_t began_ns;
+    struct arena *arena; /* of the request's spans */
+};
+struct kubelet_op *kubelet_op_new(struct kubelet_pod *pod, struct kubelet_container *c);
+/* Frees the op; its pod, or NULL. */
+struct kubelet_pod *kubelet_op_end(struct kubelet_op *op);
+
+/* ---- small things (kubelet_util.c) ---- */
+
+/* *dst becomes an owned copy; the old one is freed. An empty src leaves it empty. */
+void kubelet_keep(struct span *dst, struct span src);
+const struct schema_kind *kubelet_kind(const char *group, const char *kind);
+/* "1", "500m", "1Gi" in thousandths; false when malformed or out of range. */
+bool kubelet_quantity_milli(struct span text, int64_t *ret);
+/* Whole units, rounded up; `otherwise` when absent or malformed. */
+int64_t kubelet_quantity_or(const yyjson_val *v, int64_t otherwise);
+/* "SIGTERM", "TERM", "15", "SIGRTMIN+3"; `otherwise` when unknown. */
+int kubelet_signal(struct span text, int otherwise);
+/* 1.5s, 203ms: Go's duration text, rounded as kubelet's events have it. */
+struct span kubelet_duration(struct arena *a, int64_t ns);
+/* A whole small file (at most max bytes) in arena memory; -errno. Blocking. */
+int kubelet_read_file(struct arena *a, const char *path, size_t max, struct span *ret);
+/* mkdir -p; -errno. Blocking. */
+int kubelet_mkdirs(const char *path, mode_t mode);
+/* rm -r that never follows a link and never crosses into a mount; -errno. Blocking. */
+int kubelet_remove_tree(const char *path);
+/* base64 (standard alphabet) to bytes; false when malformed. */
+bool kubelet_base64(struct arena *a, struct span text, struct span *ret);
+
+/* ---- kubelet.c ---- */
+
+struct kubelet_pod *kubelet_pod_find(struct kubelet *k, struct span uid);
+/* A pod was freed: its successor may go on, a stop may continue. */
+void kubelet_pod_gone(struct kubelet *k, struct span ns, struct span name);
+
+/* ---- kubelet_pod.c ---- */
+
+/* object NULL: an orphan with these names, known only to the runtime. */
+struct kubelet_pod *kubelet_pod_new(struct kubelet *k, struct object *object, struct span uid,
+                                    struct span ns, struct span name);
+void kubelet_pod_free(struct kubelet_pod *pod);
+/* A newer version, or NULL: it was deleted from the API. */
+void kubelet_pod_update(struct kubelet_pod *pod, struct object *object);
+/* Looks at the pod again, later in this turn. */
+void kubelet_pod_poke(struct kubelet_pod *pod);
+/* Looks at the pod again after ms at the latest. */
+void kubelet_pod_poke_after(struct kubelet_pod *pod, int64_t ms);
+void kubelet_pod_exited(struct kubelet_pod *pod, const struct runtime_status *status);
+struct kubelet_container *kubelet_pod_container(struct kubelet_pod *pod, struct span name);
+void kubelet_pod_adopt(struct kubelet_pod *pod, const struct kubelet_found *found);
+/* The instance moves by the planner's table. */
+void kubelet_container_event(struct kubelet_container *c, enum pod_event event);
+/* Forgets what belongs to one instance: probes, hook, rotation. */
+void kubelet_container_quiet(struct kubelet_container *c);
+struct span kubelet_container_id(struct arena *a, const struct kubelet_container *c,
+                                 uint32_t attempt);
+
+/* ---- kubelet_step.c ---- */
+
+void kubelet_step_run(struct kubelet_pod *pod, const struct pod_view *view,
+                      const struct pod_step *step);
+void kubelet_started(struct kubelet_container *c); /* probes, rotation of a running instance */
+
+/* ---- kubelet_view.c ---- */
+
+/* The container's spec (a member of spec.initContainers or spec.containers). */
+yyjson_val *kubelet_container_spec(const struct kubelet_container *c);
+yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod);
+/* Completes a copy of pod->view for the planner; memory from a. */
+void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *ret);
+/* What of this spec we do not do; empty: nothing. */
+struct span kubelet_view_refusal(struct arena *a, const yyjson_val *spec);
+
+/* ---- kubelet_status.c ---- */
+
+void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
+                         const struct pod_status *status, struct arena *a);
+void kubelet_status_seen(struct kubelet_pod *pod); /* a new object version arrived */
+
+/* ---- kubelet_event.c ---- */
+
+#define KUBELET_NORMAL "Normal"
+#define KUBELET_WARNING "Warning"
+/* An event about the pod (c NULL) or one of its containers. */
+void kubelet_event(struct kubelet_pod *pod, const struct kubelet_container *c, const char *type,
+                   const char *reason, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void kubelet_events_done(struct kubelet *k);
+
+/* ---- kubelet_refs.c ---- */
+
+/* The object that a pod refers to, watched from now on: NULL when absent, or not looked up yet
+ * (then refs_pending). */
+struct object *kubelet_ref(struct kubelet_pod *pod, const char *kind, struct span ns,
+                           struct span name);
+void kubelet_refs_drop(struct kubelet_pod *pod);
+
+/* ---- kubelet_volumes.c ---- */
+
+/* Empty *ret_message: everything that the volumes refer to is there. */
+void kubelet_volumes_missing(struct kubelet_pod *pod, struct arena *a, struct span *ret_reason,
+                             struct span *ret_message);
+/* done in a later turn. undo: unmount and remove the pod's directory. */
+void kubelet_volumes_prepare(struct kubelet_pod *pod,
+                             void (*done)(struct kubelet_op *op, int code, struct span detail));
+void kubelet_volumes_teardown(struct kubelet_pod *pod,
+                              void (*done)(struct kubelet_op *op, int code, struct span detail));
+/* Writes config maps and secrets again after a change. */
+void kubelet_volumes_refresh(struct kubelet_pod *pod);
+/* Mounts of one container. Returns 0 or -1 with a sentence. */
+int kubelet_volumes_mounts(struct kubelet_pod *pod, const yyjson_val *container, struct arena *a,
+                           struct runtime_mount **ret, size_t *ret_count, struct span *ret_detail);
+/* DATA/pods/UID */
+struct span kubelet_pod_dir(struct arena *a, const struct kubelet_pod *pod);
+
+/* ---- kubelet_env.c ---- */
+
+struct kubelet_env_result {
+    struct span *env, *args;
+    size_t env_count, arg_count;
+    struct span cwd, user;
+    struct span reason,
+        message; /* not empty: it cannot be started: CreateContainerConfigError and why */
+};
+/* image NULL: only checks that every reference is there. */
+void kubelet_env_build(struct kubelet_pod *pod, const yyjson_val *container,
+                       const struct image_config *image, struct arena *a,
+                       struct kubelet_env_result *ret);
+/* $(NAME) expansion as Kubernetes does it: $$ is $, unknown names stay as they are. env holds
+ * "NAME=value". */
+struct span kubelet_env_expand(struct arena *a, struct span text, const struct span *env, size_t n);
+/* Value of a downward API path ("metadata.name", "metadata.labels['x']"); false: not supported. */
+bool kubelet_field_value(struct kubelet_pod *pod, struct arena *a, struct span path,
+                         struct span *ret);
+
+/* ---- kubelet_dns.c ---- */
+
+struct span kubelet_dns_hostname(struct arena *a, const yyjson_val *pod, struct span zone);
+/* "HOST.SUBDOMAIN.NS.svc.ZONE\tHOST" or "HOST". */
+struct span kubelet_dns_hosts_names(struct arena *a, const yyjson_val *pod, struct span zone);
+struct span kubelet_dns_hosts(struct arena *a, const yyjson_val *pod);
+/* node_conf: text of the node's resolv.conf. *ret_missing_dns: fell back for want of a cluster DNS
+ * address. */
+struct span kubelet_dns_resolv(struct arena *a, const yyjson_val *pod, struct span cluster_dns,
+                               struct span zone, struct span node_conf, bool *ret_missing_dns);
+
+/* ---- kubelet_check.c: one probe or hook ---- */
+
+enum kubelet_check_result { KUBELET_CHECK_OK, KUBELET_CHECK_FAILED, KUBELET_CHECK_ERROR };
+typedef void kubelet_check_fn(void *data, enum kubelet_check_result result, struct span output);
+/* handler: JSON with exec, httpGet or tcpSocket. done comes once, later, unless cancelled before.
+ */
+struct kubelet_check *kubelet_check_new(struct kubelet_container *c, const yyjson_val *handler,
+                                        int64_t timeout_ms, kubelet_check_fn *done, void *data);
+void kubelet_check_cancel(struct kubelet_check *check); /* NULL is fine */
+
+/* ---- kubelet_probe.c ---- */
+
+void kubelet_probes_start(struct kubelet_container *c);
+void kubelet_probes_stop(struct kubelet_container *c);
+
+/* ---- kubelet_logs.c ---- */
+
+/* DATA/logs/NS_NAME_UID/CONTAINER/ATTEMPT.log */
+struct span kubelet_log_path(struct arena *a, const struct kubelet_container *c, uint32_t attempt);
+struct span kubelet_log_dir(struct arena *a, const struct kubelet_pod *pod);
+/* Removes the pod's logs, later, on a work thread. */
+void kubelet_logs_remove(struct kubelet_pod *pod);
+struct kubelet_rotation *kubelet_rotation_new(struct kubelet_container *c);
+void kubelet_rotation_free(struct kubelet_rotation *r);
+
+/* ---- kubelet_node.c ---- */
+
+struct kubelet_node *kubelet_node_new(struct kubelet *k);
+void kubelet_node_free(struct kubelet_node *n);
+/* Pods are adopted: the node may say Ready. */
+void kubelet_node_go(struct kubelet_node *n);
+/* Of this node: resource "cpu" in thousandths of a core, "memory", "ephemeral-storage" in bytes. */
+int64_t kubelet_node_capacity(const struct kubelet *k, const char *resource);
+
+/* ---- kubelet_session.c ---- */
+
+void kubelet_sessions_done(struct kubelet *k);
+/* The container's instance ended or its pod goes: followers of its log read to the end. */
+void kubelet_sessions_exited(struct kubelet *k, const struct kubelet_container *c);
+
+#endif

@@ -1,0 +1,180 @@
+/* kubelet/kubelet_probe.c: when probes run, and what their results mean.
+ *
+ * Startup first, the others wait for it. The first readiness and startup probe run when the initial
+ * delay is over and, until the first success, again after 50, 100, 200, ... ms up to the period, so
+ * that a program that is up in 200 ms is Ready in 200 ms. Those extra runs count for success only:
+ * failures count, and are told, once a period. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "kubelet/kubelet_priv.h"
+
+enum { FIRST_RETRY_MS = 50 };
+enum probe_kind { PROBE_STARTUP, PROBE_READINESS, PROBE_LIVENESS };
+static const char *const field[] = {"startupProbe", "readinessProbe", "livenessProbe"};
+static const char *const word[] = {"Startup", "Readiness", "Liveness"};
+
+struct kubelet_probe {
+    struct kubelet_container *c;
+    enum probe_kind kind;
+    struct env_timer timer;
+    struct kubelet_check *check;
+    int64_t period_ms, timeout_ms, success_threshold, failure_threshold;
+    int64_t successes, failures; /* in a row */
+    int64_t retry_ms;            /* of the quick runs; 0: regular */
+    int64_t failed_ns; /* monotonic time of the last counted failure, or of the first run */
+};
+
+static void probe_free(struct kubelet_probe *p)
+{
+    if (p) {
+        kubelet_check_cancel(p->check);
+        env_timer_stop(p->c->pod->k->env, &p->timer);
+        free(p);
+    }
+}
+
+static void probe_run(struct env_timer *timer);
+
+static void probe_again(struct kubelet_probe *p, int64_t delay_ms)
+{
+    env_timer_start(p->c->pod->k->env, &p->timer, delay_ms, probe_run);
+}
+
+static void probe_new(struct kubelet_container *c, enum probe_kind kind);
+
+static void succeeded(struct kubelet_probe *p)
+{
+    struct kubelet_container *c = p->c;
+    p->failures = 0;
+    p->successes++;
+    p->retry_ms = 0;
+    if (p->successes < p->success_threshold) {
+        return;
+    }
+    if (p->kind == PROBE_READINESS && !c->v->ready) {
+        c->v->ready = true;
+        kubelet_pod_poke(c->pod);
+    }
+    if (p->kind == PROBE_STARTUP) {
+        c->v->started = true;
+        c->v->ready = json_get(kubelet_container_spec(c), field[PROBE_READINESS]) == NULL;
+        probe_new(c, PROBE_READINESS);
+        probe_new(c, PROBE_LIVENESS);
+        kubelet_pod_poke(c->pod);
+    }
+}
+
+static void failed(struct kubelet_probe *p, bool error, struct span output)
+{
+    struct kubelet_container *c = p->c;
+    p->successes = 0;
+    int64_t now = env_mono_ns(c->pod->k->env);
+    if (p->retry_ms > 0 && now - p->failed_ns < p->period_ms * 1000000) {
+        return; /* a quick run between two regular ones */
+    }
+    p->failed_ns = now;
+    p->failures++;
+    kubelet_event(c->pod, c, KUBELET_WARNING, "Unhealthy", "%s probe %s: %.*s", word[p->kind],
+                  error ? "errored" : "failed", SPAN_ARG(span_trim(output)));
+    if (p->failures < p->failure_threshold) {
+        return;
+    }
+    if (p->kind == PROBE_READINESS) {
+        if (c->v->ready) {
+            c->v->ready = false;
+            kubelet_pod_poke(c->pod);
+        }
+        return;
+    }
+    if (!c->v->unhealthy) {
+        c->v->unhealthy = true;
+        kubelet_event(c->pod, c, KUBELET_NORMAL, "Killing",
+                      "Container %.*s failed %s probe, will be restarted", SPAN_ARG(c->v->name),
+                      p->kind == PROBE_STARTUP ? "startup" : "liveness");
+        kubelet_pod_poke(c->pod);
+    }
+}
+
+static void on_result(void *data, enum kubelet_check_result result, struct span output)
+{
+    struct kubelet_probe *p = data;
+    struct kubelet_container *c = p->c;
+    p->check = NULL;
+    if (result == KUBELET_CHECK_OK) {
+        succeeded(p);
+    } else {
+        failed(p, result == KUBELET_CHECK_ERROR, output);
+    }
+    if (p->kind == PROBE_STARTUP && c->v->started) {
+        probe_free(p);
+        c->probes[PROBE_STARTUP] = NULL;
+        return;
+    }
+    int64_t delay = p->period_ms;
+    if (p->retry_ms > 0) {
+        delay = p->retry_ms < p->period_ms ? p->retry_ms : p->period_ms;
+        p->retry_ms *= 2;
+    }
+    probe_again(p, delay);
+}
+
+static void probe_run(struct env_timer *timer)
+{
+    struct kubelet_probe *p = CONTAINER_OF(timer, struct kubelet_probe, timer);
+    const yyjson_val *spec = json_get(kubelet_container_spec(p->c), field[p->kind]);
+    assert(p->check == NULL);
+    p->check = kubelet_check_new(p->c, spec, p->timeout_ms, on_result, p);
+}
+
+static int64_t seconds(const yyjson_val *spec, const char *key, int64_t otherwise)
+{
+    int64_t s = json_get_int(spec, key, otherwise);
+    return s > 0 ? s : otherwise;
+}
+
+static void probe_new(struct kubelet_container *c, enum probe_kind kind)
+{
+    const yyjson_val *spec = json_get(kubelet_container_spec(c), field[kind]);
+    if (!spec || c->probes[kind]) {
+        return;
+    }
+    struct kubelet_probe *p = MEM_NEW(struct kubelet_probe);
+    p->c = c;
+    p->kind = kind;
+    p->period_ms = seconds(spec, "periodSeconds", 10) * 1000;
+    p->timeout_ms = seconds(spec, "timeoutSeconds", 1) * 1000;
+    p->success_threshold = seconds(spec, "successThreshold", 1);
+    p->failure_threshold = seconds(spec, "failureThreshold", 3);
+    p->retry_ms = kind == PROBE_LIVENESS ? 0 : FIRST_RETRY_MS;
+    p->failed_ns = env_mono_ns(c->pod->k->env);
+    c->probes[kind] = p;
+    /* The delay counts from the container's start, also when the probe begins later (after
+     * adoption). */
+    int64_t since = env_now_ms(c->pod->k->env) - c->v->started_ms;
+    int64_t delay = json_get_int(spec, "initialDelaySeconds", 0) * 1000 - since;
+    probe_again(p, delay > 0 ? delay : 0);
+}
+
+void kubelet_probes_start(struct kubelet_container *c)
+{
+    const yyjson_val *spec = kubelet_container_spec(c);
+    bool startup = json_get(spec, field[PROBE_STARTUP]) != NULL;
+    if (!startup || c->v->started) {
+        c->v->started = true;
+        c->v->ready = c->v->ready || json_get(spec, field[PROBE_READINESS]) == NULL;
+        probe_new(c, PROBE_READINESS);
+        probe_new(c, PROBE_LIVENESS);
+        return;
+    }
+    probe_new(c, PROBE_STARTUP);
+}
+
+void kubelet_probes_stop(struct kubelet_container *c)
+{
+    for (size_t i = 0; i < 3; i++) {
+        probe_free(c->probes[i]);
+        c->probes[i] = NULL;
+    }
+}

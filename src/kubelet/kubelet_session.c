@@ -1,0 +1,427 @@
+/* kubelet/kubelet_session.c: logs, exec and attach for the API server. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/strbuf.h"
+#include "kubelet/kubelet_cri.h"
+#include "kubelet/kubelet_priv.h"
+
+enum { READ_BYTES = 64 * 1024, LINE_MAX_BYTES = 1024 * 1024 };
+
+struct kubelet_session {
+    struct list link;
+    struct kubelet *k;
+    struct env *env;
+    struct kubelet_session_handler handler;
+    void *data;
+    struct arena *arena;
+    struct env_task task;
+    struct err err; /* told by the task when reason is set */
+    bool paused, released;
+    /* exec, attach */
+    struct runtime_session *runtime;
+    bool waits; /* on_end comes though the session is gone */
+    /* logs */
+    bool is_log, follow, ended;  /* ended: no more will be written */
+    struct kubelet_container *c; /* whose current instance is followed; NULL: nobody's any more */
+    struct cri_filter filter;
+    struct span path, dir;
+    struct env_dir_watch *watch;
+    int fd;
+    int64_t at;
+    struct strbuf in;
+};
+
+static void session_free(struct kubelet_session *s)
+{
+    if (s->watch) {
+        env_dir_watch_free(s->watch);
+    }
+    if (s->fd >= 0) {
+        (void)close(s->fd);
+    }
+    env_post_cancel(s->env, &s->task);
+    strbuf_done(&s->in);
+    arena_free(s->arena);
+    free(s);
+}
+
+/* Off the list, no callback from here on; freed unless the runtime still holds it. */
+static void release(struct kubelet_session *s)
+{
+    if (!s->released) {
+        s->released = true;
+        list_remove(&s->link);
+    }
+    if (s->runtime) {
+        s->k->runtime->ops->session_abort(TAKE_PTR(s->runtime));
+    }
+    if (!s->waits) {
+        session_free(s);
+    }
+}
+
+static void end(struct kubelet_session *s, int exit_code, const struct err *err)
+{
+    void (*fn)(void *, int, const struct err *) = s->handler.on_end;
+    void *data = s->data;
+    assert(!s->released);
+    s->released = true;
+    list_remove(&s->link);
+    fn(data, exit_code, err);
+    if (!s->waits) {
+        session_free(s);
+    }
+}
+
+static struct kubelet_session *
+session_new(struct kubelet *k, const struct kubelet_session_handler *handler, void *data)
+{
+    struct kubelet_session *s = MEM_NEW(struct kubelet_session);
+    s->k = k;
+    s->env = k->env;
+    s->handler = *handler;
+    s->data = data;
+    s->arena = arena_new();
+    s->fd = -1;
+    list_push_back(&k->sessions, &s->link);
+    return s;
+}
+
+static void tell_error(struct env_task *task)
+{
+    struct kubelet_session *s = CONTAINER_OF(task, struct kubelet_session, task);
+    end(s, -1, &s->err);
+}
+
+static struct kubelet_session *refuse(struct kubelet_session *s)
+{
+    assert(s->err.reason != ERR_NONE);
+    env_post(s->env, &s->task, tell_error);
+    return s;
+}
+
+/* ---- whom it is about ---- */
+
+static struct kubelet_pod *find_pod(struct kubelet *k, struct span ns, struct span name)
+{
+    struct kubelet_pod *pod = NULL, *best = NULL;
+    size_t it = 0;
+    while ((pod = map_next(&k->by_uid, &it, NULL)) != NULL) {
+        if (span_eq(pod->ns, ns) && span_eq(pod->name, name) && pod->object &&
+            (!best || pod->view.exists)) {
+            best = pod;
+        }
+    }
+    return best;
+}
+
+static struct kubelet_container *find_container(struct kubelet_session *s, struct span ns,
+                                                struct span name, struct span container)
+{
+    struct kubelet_pod *pod = find_pod(s->k, ns, name);
+    if (!pod) {
+        (void)err_set(s->arena, &s->err, ERR_NOT_FOUND, "pods \"%.*s\" not found", SPAN_ARG(name));
+        return NULL;
+    }
+    if (container.n == 0) {
+        container = json_str(json_path(object_root(pod->object), "metadata", "annotations",
+                                       "kubectl.kubernetes.io/default-container", NULL));
+    }
+    if (container.n == 0 && pod->view.main_count == 1) {
+        return &pod->containers[pod->view.init_count];
+    }
+    struct kubelet_container *c = kubelet_pod_container(pod, container);
+    if (!c && container.n == 0) {
+        struct span list = SPAN_NULL;
+        for (size_t i = 0; i < pod->view.main_count; i++) {
+            list = arena_printf(s->arena, "%.*s%s%.*s", SPAN_ARG(list), i ? " " : "",
+                                SPAN_ARG(pod->view.mains[i].name));
+        }
+        (void)err_set(s->arena, &s->err, ERR_BAD_REQUEST,
+                      "a container name must be specified for pod %.*s, choose one of: [%.*s]",
+                      SPAN_ARG(name), SPAN_ARG(list));
+    } else if (!c) {
+        (void)err_set(s->arena, &s->err, ERR_BAD_REQUEST,
+                      "container %.*s is not valid for pod %.*s", SPAN_ARG(container),
+                      SPAN_ARG(name));
+    }
+    return c;
+}
+
+/* ---- logs ---- */
+
+static void log_pump(struct env_task *task);
+
+static void log_more(struct kubelet_session *s)
+{
+    if (!s->paused && !s->released) {
+        env_post(s->env, &s->task, log_pump);
+    }
+}
+
+static void on_log_write(void *data, const char *name)
+{
+    (void)name;
+    log_more(data);
+}
+
+/* After a rotation the path is another file. True: it was opened. */
+static bool log_reopened(struct kubelet_session *s)
+{
+    struct stat here, there;
+    if (s->fd >= 0 && (fstat(s->fd, &here) < 0 || stat(s->path.p, &there) < 0 ||
+                       (here.st_ino == there.st_ino && here.st_dev == there.st_dev))) {
+        return false;
+    }
+    int fd = open(s->path.p, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        return false;
+    }
+    if (s->fd >= 0) {
+        (void)close(s->fd);
+    }
+    s->fd = fd;
+    s->at = 0;
+    return true;
+}
+
+/* One bite of the file a turn: reads stay short, and a pause takes effect between them. */
+static void log_pump(struct env_task *task)
+{
+    struct kubelet_session *s = CONTAINER_OF(task, struct kubelet_session, task);
+    ssize_t n = 0;
+    if (s->paused) {
+        return;
+    }
+    if (s->fd >= 0) {
+        char *room = strbuf_room(&s->in, READ_BYTES);
+        n = pread(s->fd, room, READ_BYTES, s->at);
+        if (n > 0) {
+            s->at += n;
+            strbuf_added(&s->in, (size_t)n);
+        }
+    }
+    if (n > 0) {
+        struct strbuf out cleanup_strbuf = STRBUF_INIT;
+        size_t used = kubelet_cri_print(&s->filter, strbuf_span(&s->in), &out);
+        if (used == 0 && s->in.n > LINE_MAX_BYTES) {
+            strbuf_put(&out, strbuf_span(&s->in)); /* no line at all: passed on as it is */
+            used = s->in.n;
+        }
+        strbuf_consume(&s->in, used);
+        log_more(s);
+        if (out.n > 0) {
+            s->handler.on_output(s->data, 1,
+                                 strbuf_span(&out)); /* may abort the session: nothing after */
+        }
+        return;
+    }
+    if (s->filter.left_bytes == 0) {
+        end(s, 0, NULL);
+        return;
+    }
+    if (s->follow && log_reopened(s)) {
+        log_more(s);
+        return;
+    }
+    if (!s->follow || s->ended) {
+        end(s, 0, NULL);
+    }
+}
+
+static int log_open(struct kubelet_session *s, const struct kubelet_log_request *r)
+{
+    s->fd = open(s->path.p, O_RDONLY | O_CLOEXEC);
+    if (s->fd < 0) {
+        return errno == ENOENT ? 0 : -errno; /* not written yet */
+    }
+    if (r->tail_lines >= 0) {
+        int64_t at = kubelet_cri_tail(s->fd, r->tail_lines);
+        s->at = at > 0 ? at : 0;
+    }
+    return 0;
+}
+
+struct kubelet_session *kubelet_logs(struct kubelet *k, const struct kubelet_log_request *r,
+                                     const struct kubelet_session_handler *handler, void *data)
+{
+    struct kubelet_session *s = session_new(k, handler, data);
+    struct kubelet_container *c = find_container(s, r->ns, r->pod, r->container);
+    if (!c) {
+        return refuse(s);
+    }
+    const struct pod_container_view *v = c->v;
+    if (r->previous && !v->has_last) {
+        (void)err_set(s->arena, &s->err, ERR_BAD_REQUEST,
+                      "previous terminated container \"%.*s\" in pod \"%.*s\" not found",
+                      SPAN_ARG(v->name), SPAN_ARG(r->pod));
+        return refuse(s);
+    }
+    if (!v->has_attempt || (v->instance == POD_INSTANCE_STARTING && !v->has_last)) {
+        (void)err_set(
+            s->arena, &s->err, ERR_BAD_REQUEST,
+            "container \"%.*s\" in pod \"%.*s\" is waiting to start: %.*s", SPAN_ARG(v->name),
+            SPAN_ARG(r->pod),
+            SPAN_ARG(v->image_prep.reason.n ? v->image_prep.reason : SPAN("ContainerCreating")));
+        return refuse(s);
+    }
+    s->is_log = true;
+    s->filter = (struct cri_filter){
+        .since_ms = r->since_ms, .timestamps = r->timestamps, .left_bytes = r->limit_bytes};
+    s->follow = r->follow && !r->previous;
+    s->ended = !pod_instance_live(v->instance);
+    s->c = s->follow ? c : NULL;
+    if (k->options.no_files) {
+        s->follow = false;
+        env_post(s->env, &s->task, log_pump);
+        return s;
+    }
+    s->path = kubelet_log_path(s->arena, c, r->previous ? v->attempt - 1 : v->attempt);
+    s->dir = arena_dup(s->arena, span_first(s->path, span_rfind(s->path, '/')));
+    int code = log_open(s, r);
+    if (code == 0 && s->follow && !s->ended) {
+        code = env_dir_watch_new(s->env, s->dir.p, on_log_write, s, &s->watch);
+    }
+    if (code < 0) {
+        (void)err_set(s->arena, &s->err, ERR_INTERNAL, "cannot read the log %.*s: %s",
+                      SPAN_ARG(s->path), code_text(code));
+        return refuse(s);
+    }
+    env_post(s->env, &s->task, log_pump);
+    return s;
+}
+
+void kubelet_sessions_exited(struct kubelet *k, const struct kubelet_container *c)
+{
+    LIST_EACH(l, &k->sessions)
+    {
+        struct kubelet_session *s = CONTAINER_OF(l, struct kubelet_session, link);
+        if (s->is_log && s->c == c) {
+            s->ended = true;
+            s->c = NULL;
+            log_more(s);
+        }
+    }
+}
+
+/* ---- exec, attach ---- */
+
+static void exec_output(void *data, int fd, struct span bytes)
+{
+    struct kubelet_session *s = data;
+    if (!s->released) {
+        s->handler.on_output(s->data, fd, bytes);
+    }
+}
+
+static void exec_end(void *data, int exit_code, struct span detail)
+{
+    struct kubelet_session *s = data;
+    s->runtime = NULL;
+    s->waits = false;
+    if (s->released) {
+        session_free(s);
+        return;
+    }
+    if (exit_code < 0) {
+        (void)err_set(s->arena, &s->err, ERR_INTERNAL, "%.*s",
+                      SPAN_ARG(detail.n ? detail : SPAN("the command could not be run")));
+        end(s, -1, &s->err);
+        return;
+    }
+    end(s, exit_code, NULL);
+}
+
+struct kubelet_session *kubelet_exec(struct kubelet *k, const struct kubelet_exec_request *r,
+                                     const struct kubelet_session_handler *handler, void *data)
+{
+    static const struct runtime_session_handler runtime_handler = {.on_output = exec_output,
+                                                                   .on_end = exec_end};
+    struct kubelet_session *s = session_new(k, handler, data);
+    struct kubelet_container *c = find_container(s, r->ns, r->pod, r->container);
+    if (!c) {
+        return refuse(s);
+    }
+    if (c->v->instance != POD_INSTANCE_RUNNING && c->v->instance != POD_INSTANCE_STOPPING) {
+        (void)err_set(s->arena, &s->err, ERR_NOT_FOUND,
+                      "unable to upgrade connection: container not found (\"%.*s\")",
+                      SPAN_ARG(c->v->name));
+        return refuse(s);
+    }
+    struct span *args = ARENA_ARRAY(s->arena, struct span, r->command_count + 1);
+    for (size_t i = 0; i < r->command_count; i++) {
+        args[i] = arena_dup(s->arena, r->command[i]);
+    }
+    struct runtime_exec_spec spec = {
+        .container_id = kubelet_container_id(s->arena, c, c->v->attempt),
+        .args = args,
+        .arg_count = r->command_count,
+        .tty = r->tty,
+        .with_stdin = r->with_stdin,
+        .with_stdout = r->with_stdout,
+        .with_stderr = r->with_stderr,
+    };
+    s->runtime = k->runtime->ops->exec(k->runtime, &spec, &runtime_handler, s);
+    s->waits = s->runtime == NULL;
+    return s;
+}
+
+/* ---- the caller's side ---- */
+
+void kubelet_session_write(struct kubelet_session *s, struct span bytes)
+{
+    if (s->runtime) {
+        s->k->runtime->ops->session_write(s->runtime, bytes);
+    }
+}
+
+size_t kubelet_session_queued(const struct kubelet_session *s)
+{
+    return s->runtime ? s->k->runtime->ops->session_queued(s->runtime) : 0;
+}
+
+void kubelet_session_close_stdin(struct kubelet_session *s)
+{
+    if (s->runtime) {
+        s->k->runtime->ops->session_close_stdin(s->runtime);
+    }
+}
+
+void kubelet_session_resize(struct kubelet_session *s, uint16_t width, uint16_t height)
+{
+    if (s->runtime) {
+        s->k->runtime->ops->session_resize(s->runtime, width, height);
+    }
+}
+
+void kubelet_session_pause(struct kubelet_session *s, bool paused)
+{
+    s->paused = paused;
+    if (s->runtime) {
+        s->k->runtime->ops->session_pause(s->runtime, paused);
+    } else if (s->is_log && !paused) {
+        log_more(s);
+    }
+}
+
+void kubelet_session_abort(struct kubelet_session *s)
+{
+    release(s);
+}
+
+void kubelet_sessions_done(struct kubelet *k)
+{
+    LIST_EACH(l, &k->sessions)
+    {
+        struct kubelet_session *s = CONTAINER_OF(l, struct kubelet_session, link);
+        s->runtime = NULL; /* the runtime is gone already */
+        s->waits = false;
+        (void)err_set(s->arena, &s->err, ERR_UNAVAILABLE, "the node agent stops");
+        end(s, -1, &s->err);
+    }
+}

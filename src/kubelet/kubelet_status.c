@@ -1,0 +1,118 @@
+/* kubelet/kubelet_status.c: writes a pod's status when it changed, one write at a time, newest
+ * state wins. While steps are moving quickly (a start takes some 40 ms) a write waits up to
+ * HOLD_MS, so that one write says Running and Ready. */
+#include "base/check.h"
+#include "base/log.h"
+#include "kubelet/kubelet_priv.h"
+#include "plan/pod_status_json.h"
+
+enum { HOLD_MS = 200, RETRY_MS = 500 };
+
+static bool moving(const struct pod_view *v)
+{
+    bool is = v->sandbox.state == POD_PREP_BUSY || v->volumes.state == POD_PREP_BUSY;
+    for (size_t i = 0; i < v->main_count; i++) {
+        const struct pod_container_view *c = &v->mains[i];
+        is |= c->instance == POD_INSTANCE_STARTING || c->image_prep.state == POD_PREP_BUSY ||
+              c->instance == POD_INSTANCE_REMOVING;
+    }
+    return is && !pod_is_ending(v);
+}
+
+static void on_written(void *data, const struct client_reply *reply)
+{
+    struct kubelet_pod *pod = data;
+    pod->status_busy = false;
+    if (reply->err.reason == ERR_NONE) {
+        if (pod->status_dirty) {
+            kubelet_pod_poke(pod);
+        }
+        return;
+    }
+    kubelet_keep(&pod->sent, SPAN_NULL);
+    if (reply->err.reason == ERR_NOT_FOUND) {
+        return; /* the watch tells what happened to the object */
+    }
+    log_event(LOG_WARN, "kubelet_status_write_failed", LOG_S("pod", pod->name),
+              LOG_S("error", reply->err.message));
+    kubelet_pod_poke_after(pod, RETRY_MS);
+}
+
+/* The API server says something else than we told last (another writer): tell again. */
+void kubelet_status_seen(struct kubelet_pod *pod)
+{
+    if (pod->sent.n == 0 || pod->status_busy) {
+        return;
+    }
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_doc *doc = NULL;
+    if (json_parse(a, pod->sent, &doc, NULL) != 0) {
+        return;
+    }
+    yyjson_val *told = yyjson_doc_get_root(doc);
+    yyjson_val *has = json_get(object_root(pod->object), "status");
+    struct span told_ready = SPAN_NULL, has_ready = SPAN_NULL;
+    JSON_EACH(it, json_get(told, "conditions"))
+    {
+        if (span_eq_cstr(json_get_str(it.val, "type"), "Ready")) {
+            told_ready = json_get_str(it.val, "status");
+        }
+    }
+    JSON_EACH(it, json_get(has, "conditions"))
+    {
+        if (span_eq_cstr(json_get_str(it.val, "type"), "Ready")) {
+            has_ready = json_get_str(it.val, "status");
+        }
+    }
+    bool newer = span_eq(told_ready, has_ready) &&
+                 span_eq(json_get_str(told, "phase"), json_get_str(has, "phase"));
+    /* An older version that was under way when we wrote looks the same as a foreign write: the
+     * write is repeated then, which changes nothing. */
+    if (!newer) {
+        kubelet_keep(&pod->sent, SPAN_NULL);
+    }
+}
+
+void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
+                         const struct pod_status *status, struct arena *a)
+{
+    struct kubelet *k = pod->k;
+    if (!view->exists || view->stop_only || view->acked_terminal || !pod->object ||
+        view->object_deleted || k->stopping) {
+        return;
+    }
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *value = pod_status_json(a, doc, status);
+    struct span text = json_write_mut(a, value);
+    pod->status_dirty = false;
+    if (span_eq(text, pod->sent)) {
+        pod->status_due_ns = 0;
+        return;
+    }
+    if (pod->status_busy) {
+        pod->status_dirty = true;
+        return;
+    }
+    int64_t now = env_mono_ns(k->env);
+    if (moving(view)) {
+        if (pod->status_due_ns == 0) {
+            pod->status_due_ns = now + HOLD_MS * 1000000LL;
+        }
+        if (now < pod->status_due_ns) {
+            kubelet_pod_poke_after(pod, (pod->status_due_ns - now) / 1000000 + 1);
+            return;
+        }
+    }
+    pod->status_due_ns = 0;
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    json_put_str(doc, json_mut_obj(doc, root, "metadata"), "uid", pod->uid);
+    json_put(doc, root, "status", value);
+    kubelet_keep(&pod->sent, text);
+    pod->status_busy = true;
+    client_do(k->client,
+              &(struct client_request){
+                  CLIENT_REQUEST_INIT, .verb = CLIENT_PATCH_MERGE, .kind = kubelet_kind("", "Pod"),
+                  .ns = pod->ns, .name = pod->name, .subresource = SPAN("status"),
+                  .body = json_write_mut(a, root), .field_manager = SPAN("kubelet")},
+              on_written, pod);
+}

@@ -1,0 +1,192 @@
+/* kubelet/kubelet_view.c: from the pod object and the agent's own state to the planner's view. */
+#include <errno.h>
+
+#include "base/check.h"
+#include "codec/time.h"
+#include "kubelet/kubelet_priv.h"
+#include "plan/pod_status_json.h"
+
+yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod)
+{
+    return pod->object ? json_get(object_root(pod->object), "spec") : NULL;
+}
+
+yyjson_val *kubelet_container_spec(const struct kubelet_container *c)
+{
+    JSON_EACH(it, json_get(kubelet_pod_spec(c->pod), c->init ? "initContainers" : "containers"))
+    {
+        if (span_eq(json_get_str(it.val, "name"), c->v->name)) {
+            return it.val;
+        }
+    }
+    return NULL;
+}
+
+static bool is_true(const yyjson_val *spec, const char *key)
+{
+    return json_get_bool(spec, key, false);
+}
+
+struct span kubelet_view_refusal(struct arena *a, const yyjson_val *spec)
+{
+    JSON_EACH(it, json_get(spec, "initContainers"))
+    {
+        if (json_get_str(it.val, "restartPolicy").n > 0) {
+            return arena_printf(a,
+                                "init container \"%.*s\" has a restartPolicy: restartable init "
+                                "containers (sidecars) are not supported by Berth yet",
+                                SPAN_ARG(json_get_str(it.val, "name")));
+        }
+    }
+    static const char *const flags[] = {"hostPID", "hostIPC", "shareProcessNamespace"};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        if (is_true(spec, flags[i])) {
+            return arena_printf(a, "%s is not supported by Berth yet", flags[i]);
+        }
+    }
+    JSON_EACH(c, json_get(spec, "containers"))
+    {
+        if (json_len(json_get(c.val, "volumeDevices")) > 0) {
+            return arena_printf(a,
+                                "container \"%.*s\" has volumeDevices: block volumes are not "
+                                "supported by Berth yet",
+                                SPAN_ARG(json_get_str(c.val, "name")));
+        }
+    }
+    return SPAN_NULL;
+}
+
+static enum pod_policy policy_of(const yyjson_val *spec)
+{
+    struct span p = json_get_str(spec, "restartPolicy");
+    return span_eq_cstr(p, "Never")       ? POD_NEVER
+           : span_eq_cstr(p, "OnFailure") ? POD_ON_FAILURE
+                                          : POD_ALWAYS;
+}
+
+/* Conditions as last told: our own from the last write, foreign ones from the object. */
+static void gather_conditions(struct kubelet_pod *pod, struct arena *a, struct pod_view *v)
+{
+    yyjson_val *status = json_get(object_root(pod->object), "status");
+    yyjson_doc *doc = NULL;
+    const yyjson_val *lists[2] = {json_get(status, "conditions"), NULL};
+    if (pod->sent.n > 0 && json_parse(a, pod->sent, &doc, NULL) == 0) {
+        lists[1] = json_get(yyjson_doc_get_root(doc), "conditions");
+    }
+    size_t max = json_len(lists[0]) + json_len(lists[1]);
+    struct pod_condition *out = ARENA_ARRAY(a, struct pod_condition, max + 1);
+    for (size_t l = 0; l < 2; l++) {
+        JSON_EACH(it, lists[l])
+        {
+            struct pod_condition c = {
+                .type = json_get_str(it.val, "type"),
+                .status = json_get_str(it.val, "status"),
+                .reason = json_get_str(it.val, "reason"),
+                .message = json_get_str(it.val, "message"),
+                .transition_ms = time_or(json_get_str(it.val, "lastTransitionTime"), 0),
+            };
+            size_t at = 0;
+            while (at < v->condition_count && !span_eq(out[at].type, c.type)) {
+                at++;
+            }
+            bool own = span_eq_cstr(c.type, "Ready") || span_eq_cstr(c.type, "ContainersReady") ||
+                       span_eq_cstr(c.type, "Initialized") ||
+                       span_eq_cstr(c.type, "PodScheduled") ||
+                       span_eq_cstr(c.type, "PodReadyToStartContainers");
+            if (l == 1 && !own) {
+                continue; /* the object has the newer word */
+            }
+            out[at] = c;
+            v->condition_count += at == v->condition_count;
+        }
+    }
+    v->conditions = out;
+}
+
+static void gather_gates(struct arena *a, const yyjson_val *spec, struct pod_view *v)
+{
+    const yyjson_val *gates = json_get(spec, "readinessGates");
+    struct span *out = ARENA_ARRAY(a, struct span, json_len(gates) + 1);
+    JSON_EACH(it, gates)
+    {
+        out[v->gate_count++] = json_get_str(it.val, "conditionType");
+    }
+    v->gates = out;
+}
+
+/* Missing references keep what is not running from starting. */
+static void gather_references(struct kubelet_pod *pod, struct arena *a, struct pod_view *v)
+{
+    pod->refs_pending = false;
+    if (v->volumes.state != POD_PREP_DONE) {
+        kubelet_volumes_missing(pod, a, &v->volumes_reason, &v->volumes_message);
+    }
+    for (size_t i = 0; i < pod->container_count; i++) {
+        struct kubelet_container *c = &pod->containers[i];
+        if (pod_instance_live(c->v->instance)) {
+            continue;
+        }
+        struct kubelet_env_result env;
+        kubelet_env_build(pod, kubelet_container_spec(c), NULL, a, &env);
+        struct pod_container_view *cv =
+            c->init ? &v->inits[c->v - pod->view.inits] : &v->mains[c->v - pod->view.mains];
+        cv->config_reason = env.reason;
+        cv->config_message = env.message;
+    }
+    v->inputs_ready = !pod->refs_pending && !pod->predecessor;
+}
+
+void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *ret)
+{
+    struct pod_view *v = ret;
+    *v = pod->view;
+    v->now_ms = env_now_ms(pod->k->env);
+    v->inits = ARENA_ARRAY(a, struct pod_container_view, v->init_count + 1);
+    v->mains = ARENA_ARRAY(a, struct pod_container_view, v->main_count + 1);
+    for (size_t i = 0; i < v->init_count; i++) {
+        v->inits[i] = pod->view.inits[i];
+    }
+    for (size_t i = 0; i < v->main_count; i++) {
+        v->mains[i] = pod->view.mains[i];
+    }
+    bool waits_to_stop = pod->k->stopping && !pod->stop_turn;
+    v->stop_only = pod->k->stopping && pod->stop_turn;
+    v->deleting = !v->exists || (pod->object && object_is_deleting(pod->object));
+    v->grace_ms = 30 * 1000;
+    if (!pod->object) {
+        v->deleting = true;
+        return;
+    }
+    const yyjson_val *root = object_root(pod->object);
+    const yyjson_val *spec = json_get(root, "spec");
+    const yyjson_val *status = json_get(root, "status");
+    v->policy = policy_of(spec);
+    int64_t grace_s = json_get_int(spec, "terminationGracePeriodSeconds", 30);
+    if (v->deleting) {
+        grace_s =
+            json_path(root, "metadata", "deletionGracePeriodSeconds", NULL)
+                ? json_get_int(json_get(root, "metadata"), "deletionGracePeriodSeconds", grace_s)
+                : grace_s;
+    }
+    if (!v->exists && !object_is_deleting(pod->object)) {
+        grace_s = 1; /* forced: the user takes it for gone, a successor may be waiting */
+    }
+    v->grace_ms = (grace_s > 0 ? grace_s : 1) * 1000;
+    int64_t deadline_s = json_get_int(spec, "activeDeadlineSeconds", 0);
+    if (deadline_s > 0 && v->start_ms != 0) {
+        v->deadline_ms = v->start_ms + deadline_s * 1000;
+    }
+    struct span phase = json_get_str(status, "phase");
+    v->acked_terminal = span_eq_cstr(phase, "Succeeded") || span_eq_cstr(phase, "Failed");
+    v->acked_phase = v->acked_terminal ? phase : SPAN_NULL;
+    v->qos_class = json_get_str(status, "qosClass");
+    if (v->qos_class.n == 0) {
+        v->qos_class = pod_qos_class(spec);
+    }
+    gather_conditions(pod, a, v);
+    gather_gates(a, spec, v);
+    if (!pod_is_ending(v)) {
+        gather_references(pod, a, v);
+        v->inputs_ready = v->inputs_ready && !waits_to_stop;
+    }
+}

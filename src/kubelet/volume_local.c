@@ -1,0 +1,238 @@
+/* kubelet/volume_local.c: see the header. */
+#include "kubelet/volume_local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/loop.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/err.h"
+#include "kubelet/kubelet_priv.h"
+#include "kubelet/volume_write.h"
+
+extern char **environ;
+
+static int fail(struct arena *a, struct span *ret_detail, int code, const char *what,
+                struct span path)
+{
+    *ret_detail = arena_printf(a, "%s %.*s: %s", what, SPAN_ARG(path), code_text(code));
+    return code;
+}
+
+static bool is_mounted(const char *path)
+{
+    struct stat here, above;
+    cleanup_free char *parent = NULL;
+    if (asprintf(&parent, "%s/..", path) < 0) {
+        parent = NULL;
+        return false;
+    }
+    return stat(path, &here) == 0 && stat(parent, &above) == 0 && here.st_dev != above.st_dev;
+}
+
+/* A file system in the file: the program, because nothing else writes ext4. A work thread may wait
+ * for it. */
+static int run_mkfs(const char *image)
+{
+    const char *const argv[] = {"mkfs.ext4",
+                                "-q",
+                                "-F",
+                                "-m",
+                                "0",
+                                "-E",
+                                "lazy_itable_init=1,lazy_journal_init=1,nodiscard",
+                                image,
+                                NULL};
+    posix_spawn_file_actions_t actions;
+    (void)posix_spawn_file_actions_init(&actions);
+    for (int fd = 0; fd < 3; fd++) {
+        (void)posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+    }
+    pid_t pid = -1;
+    int code = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);
+    (void)posix_spawn_file_actions_destroy(&actions);
+    if (code != 0) {
+        return -code;
+    }
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR) {
+            return errno == ECHILD
+                       ? 0
+                       : -errno; /* reaped by the loop's child handler: the mount decides */
+        }
+    }
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
+}
+
+/* A loop device for the image that goes away with its last user. */
+static int open_loop(int image_fd, const char *image, char *name, size_t name_bytes)
+{
+    cleanup_close int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+    if (control < 0) {
+        return -errno;
+    }
+    for (int tries = 0; tries < 16; tries++) {
+        int n = ioctl(control, LOOP_CTL_GET_FREE);
+        if (n < 0) {
+            return -errno;
+        }
+        (void)snprintf(name, name_bytes, "/dev/loop%d", n);
+        cleanup_close int fd = open(name, O_RDWR | O_CLOEXEC);
+        if (fd < 0) {
+            return -errno;
+        }
+        struct loop_config config = {.fd = (uint32_t)image_fd,
+                                     .info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO};
+        (void)snprintf((char *)config.info.lo_file_name, sizeof config.info.lo_file_name, "%s",
+                       image);
+        if (ioctl(fd, LOOP_CONFIGURE, &config) == 0) {
+            return TAKE_FD(fd);
+        }
+        config.info.lo_flags = LO_FLAGS_AUTOCLEAR; /* no direct I/O below this file */
+        if (errno == EINVAL && ioctl(fd, LOOP_CONFIGURE, &config) == 0) {
+            return TAKE_FD(fd);
+        }
+        if (errno != EBUSY) {
+            return -errno;
+        }
+    }
+    return -EBUSY;
+}
+
+static int mount_image(const char *image, const char *path)
+{
+    char name[32];
+    cleanup_close int image_fd = open(image, O_RDWR | O_CLOEXEC);
+    if (image_fd < 0) {
+        return -errno;
+    }
+    cleanup_close int loop = open_loop(image_fd, image, name, sizeof name);
+    if (loop < 0) {
+        return loop;
+    }
+    return mount(name, path, "ext4", MS_NOATIME, "errors=remount-ro") < 0 ? -errno : 0;
+}
+
+static int make_image(const char *image, int64_t size_bytes)
+{
+    cleanup_close int fd = open(image, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (ftruncate(fd, size_bytes) < 0) {
+        return -errno;
+    }
+    return run_mkfs(image);
+}
+
+/* The image is made under another name, so that a kill leaves no half file system behind. */
+static int create_enforced(struct span path, int64_t size_bytes, struct arena *a)
+{
+    struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
+    struct span tmp = arena_printf(a, "%.*s.img.tmp", SPAN_ARG(path));
+    (void)unlink(tmp.p);
+    int code = make_image(tmp.p, size_bytes);
+    if (code == 0) {
+        code = mount_image(tmp.p, path.p);
+    }
+    if (code == 0) {
+        (void)rmdir(arena_printf(a, "%.*s/lost+found", SPAN_ARG(path)).p);
+        (void)chmod(path.p, 0777);
+        if (rename(tmp.p, image.p) < 0) {
+            code = -errno;
+            (void)umount2(path.p, MNT_DETACH);
+        }
+    }
+    if (code < 0) {
+        (void)unlink(tmp.p);
+    }
+    return code;
+}
+
+int volume_local_create(struct span data_dir, struct span name, int64_t size_bytes, bool enforce,
+                        struct arena *a, struct volume_local_made *ret, struct span *ret_detail)
+{
+    enum { SMALLEST_BYTES = 4 * 1024 * 1024 }; /* ext4 with a journal needs about this */
+    if (name.n == 0 || span_find(name, '/') < name.n || name.p[0] == '.') {
+        *ret_detail = SPAN("a volume's name is one path component");
+        return -EINVAL;
+    }
+    struct span path = arena_printf(a, "%.*s/volumes/%.*s", SPAN_ARG(data_dir), SPAN_ARG(name));
+    struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
+    struct stat st;
+    *ret = (struct volume_local_made){.path = path};
+    bool existed = stat(path.p, &st) == 0;
+    int code = kubelet_mkdirs(path.p, 0755);
+    if (code < 0) {
+        return fail(a, ret_detail, code, "cannot make", path);
+    }
+    if (stat(image.p, &st) == 0) {
+        ret->enforced = true;
+        return volume_local_attach(path, a, ret_detail);
+    }
+    if (!existed) {
+        (void)chmod(path.p, 0777); /* the pod's process may have any uid */
+    }
+    if (!enforce || existed) {
+        return 0;
+    }
+    code = create_enforced(path, size_bytes < SMALLEST_BYTES ? SMALLEST_BYTES : size_bytes, a);
+    if (code == 0) {
+        ret->enforced = true;
+        return 0;
+    }
+    ret->warning = arena_printf(a,
+                                "the size of volume %.*s is not enforced, it is a plain directory: "
+                                "cannot make a loop-mounted ext4 file system: %s",
+                                SPAN_ARG(name), code_text(code));
+    return 0;
+}
+
+int volume_local_attach(struct span path, struct arena *a, struct span *ret_detail)
+{
+    struct stat st;
+    struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
+    struct span dir = arena_dup(a, path);
+    if (stat(dir.p, &st) < 0) {
+        *ret_detail = arena_printf(a, "path \"%.*s\" does not exist", SPAN_ARG(path));
+        return -errno;
+    }
+    if (stat(image.p, &st) < 0 || is_mounted(dir.p)) {
+        return 0;
+    }
+    int code = mount_image(image.p, dir.p);
+    return code < 0 ? fail(a, ret_detail, code, "cannot mount", image) : 0;
+}
+
+int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
+                        struct span *ret_detail)
+{
+    if (name.n == 0 || span_find(name, '/') < name.n || name.p[0] == '.') {
+        *ret_detail = SPAN("a volume's name is one path component");
+        return -EINVAL;
+    }
+    struct span path = arena_printf(a, "%.*s/volumes/%.*s", SPAN_ARG(data_dir), SPAN_ARG(name));
+    struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
+    if (is_mounted(path.p) && umount2(path.p, 0) < 0) {
+        return fail(a, ret_detail, -errno, "cannot unmount", path);
+    }
+    if (unlink(image.p) < 0 && errno != ENOENT) {
+        return fail(a, ret_detail, -errno, "cannot remove", image);
+    }
+    int code = kubelet_remove_tree(path.p);
+    return code < 0 ? fail(a, ret_detail, code, "cannot remove", path) : 0;
+}
+
+int volume_local_detach_all(struct span data_dir, struct arena *a, struct span *ret_detail)
+{
+    return volume_teardown(arena_printf(a, "%.*s/volumes", SPAN_ARG(data_dir)).p, false, a,
+                           ret_detail);
+}

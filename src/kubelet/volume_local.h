@@ -1,0 +1,32 @@
+/* kubelet/volume_local.h: the disks of local claims: DATA/volumes/pvc-UID, made and removed for the
+ * local provisioner.
+ *
+ * A volume is a directory; with enforcement it is the mount point of an ext4 file system of the
+ * claimed size in a sparse file beside it (DATA/volumes/pvc-UID.img, loop mounted). The data is
+ * removed by volume_local_remove() and by nothing else. All functions block: work threads only. */
+#ifndef KUBELET_VOLUME_LOCAL_H
+#define KUBELET_VOLUME_LOCAL_H
+
+#include "base/arena.h"
+#include "base/span.h"
+
+struct volume_local_made {
+    struct span path;    /* of the directory */
+    bool enforced;       /* its size is a real limit */
+    struct span warning; /* not empty: why it is not, a sentence for an event */
+};
+
+/* name "pvc-UID". Idempotent: an existing volume is returned as it is. */
+int volume_local_create(struct span data_dir, struct span name, int64_t size_bytes, bool enforce,
+                        struct arena *a, struct volume_local_made *ret, struct span *ret_detail);
+/* Unmounts, then removes the directory, the image and what is in them. 0 when there is nothing.
+ * -EBUSY while in use. */
+int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
+                        struct span *ret_detail);
+/* Makes the directory usable after a reboot: mounts the image beside it when there is one. -ENOENT:
+ * no such volume. */
+int volume_local_attach(struct span path, struct arena *a, struct span *ret_detail);
+/* Unmounts every volume of the data directory (`berth stop`); the data stays. */
+int volume_local_detach_all(struct span data_dir, struct arena *a, struct span *ret_detail);
+
+#endif

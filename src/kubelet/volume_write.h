@@ -1,0 +1,45 @@
+/* kubelet/volume_write.h: the blocking half of volumes: directories, files and mounts of one pod,
+ * on a work thread. */
+#ifndef KUBELET_VOLUME_WRITE_H
+#define KUBELET_VOLUME_WRITE_H
+
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/span.h"
+
+struct volume_file {
+    struct span path; /* relative, no ".." */
+    struct span bytes;
+    mode_t mode;
+};
+
+enum volume_kind {
+    VOLUME_EMPTY, /* a directory of the pod */
+    VOLUME_TMPFS, /* the same in memory */
+    VOLUME_FILES, /* config maps, secrets, downward API: replaced atomically */
+    VOLUME_HOST,  /* a path of this machine, by its hostPath type */
+    VOLUME_LOCAL  /* a persistent volume's directory */
+};
+
+struct volume_desc {
+    enum volume_kind kind;
+    struct span name, path; /* of the volume; on the host */
+    struct span host_type;  /* VOLUME_HOST: DirectoryOrCreate, ... */
+    uint64_t size_bytes;    /* VOLUME_TMPFS; 0: no own limit */
+    int64_t fs_group;       /* -1: none */
+    struct volume_file *files;
+    size_t file_count;
+};
+
+/* [blocking] Idempotent: what is there stays. Returns 0 or a negative code with a sentence for
+ * FailedMount. */
+int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *ret_detail);
+/* [blocking] Makes dir show exactly these files: a fresh directory, then `..data` is switched to it
+ * in one rename; links DIR/NAME -> ..data/NAME. Nothing is written when nothing changed. */
+int volume_write_files(const char *dir, const struct volume_file *files, size_t n, int64_t fs_group,
+                       struct arena *a, struct span *ret_detail);
+/* [blocking] Unmounts everything below dir, innermost first, then removes it (when asked). */
+int volume_teardown(const char *dir, bool remove, struct arena *a, struct span *ret_detail);
+
+#endif

@@ -1,0 +1,359 @@
+/* plan/pod_plan.c: the steps of a pod. See pod_plan.h for the states and the promises. */
+#include "plan/pod_plan.h"
+
+#include "base/check.h"
+
+#define N POD_INSTANCE_NONE
+#define S POD_INSTANCE_STARTING
+#define R POD_INSTANCE_RUNNING
+#define T POD_INSTANCE_STOPPING
+#define X POD_INSTANCE_EXITED
+#define D POD_INSTANCE_REMOVING
+static const uint8_t next_instance[POD_INSTANCE_COUNT][POD_EVENT_COUNT] = {
+    /*          START STARTED START_FAILED TERM EXITED REMOVE REMOVED REMOVE_FAILED */
+    [N] = {S, N, N, N, N, N, N, N}, [S] = {S, R, X, S, X, S, S, S}, [R] = {R, R, R, T, X, R, R, R},
+    [T] = {T, T, T, T, X, T, T, T}, [X] = {X, X, X, X, X, D, X, X}, [D] = {D, D, D, D, D, D, N, X},
+};
+#undef N
+#undef S
+#undef R
+#undef T
+#undef X
+#undef D
+
+enum pod_instance pod_instance_next(enum pod_instance now, enum pod_event event)
+{
+    assert(now < POD_INSTANCE_COUNT);
+    assert(event < POD_EVENT_COUNT);
+    return next_instance[now][event];
+}
+
+int64_t pod_backoff_ms(int64_t first_ms, int64_t max_ms, uint32_t failures)
+{
+    assert(first_ms > 0 && first_ms <= max_ms);
+    if (failures == 0) {
+        return 0;
+    }
+    int64_t ms = first_ms;
+    for (uint32_t i = 1; i < failures && ms < max_ms; i++) {
+        ms *= 2;
+    }
+    return ms < max_ms ? ms : max_ms;
+}
+
+static bool ran_long(const struct pod_container_view *c)
+{
+    return c->has_result && c->result.finished_ms - c->result.started_ms >= POD_CRASH_RESET_MS;
+}
+
+int64_t pod_crash_backoff_ms(const struct pod_container_view *c)
+{
+    if (ran_long(c) || c->stale) {
+        return 0;
+    }
+    return pod_backoff_ms(POD_CRASH_FIRST_MS, POD_CRASH_MAX_MS, c->restarts_in_a_row);
+}
+
+uint32_t pod_restarts_after(const struct pod_container_view *c)
+{
+    if (!c->has_attempt || c->stale) {
+        return 0;
+    }
+    return ran_long(c) ? 1 : c->restarts_in_a_row + 1;
+}
+
+bool pod_init_completed(const struct pod_container_view *c)
+{
+    return !pod_instance_live(c->instance) && c->has_result && !c->stale &&
+           c->result.exit_code == 0 && !c->result.start_failed && !c->result.lost;
+}
+
+size_t pod_init_current(const struct pod_view *v)
+{
+    /* When a later one or a main container ran in this sandbox, the earlier ones are done. */
+    for (size_t i = 0; i < v->init_count; i++) {
+        if (!pod_init_completed(&v->inits[i])) {
+            return i;
+        }
+    }
+    return v->init_count;
+}
+
+bool pod_wants_restart(const struct pod_view *v, const struct pod_container_view *c, bool init)
+{
+    assert(!pod_instance_live(c->instance));
+    if (!c->has_result) {
+        return true; /* never started */
+    }
+    if (init) {
+        if (c->stale) {
+            return true; /* a new sandbox runs them again */
+        }
+        bool ok = pod_init_completed(c);
+        return !ok && v->policy != POD_NEVER;
+    }
+    if (v->policy == POD_ALWAYS) {
+        return true;
+    }
+    bool failed = c->result.exit_code != 0 || c->result.start_failed || c->result.lost;
+    return v->policy == POD_ON_FAILURE && failed;
+}
+
+struct span pod_final_phase(const struct pod_view *v)
+{
+    if (v->acked_terminal) {
+        return v->acked_phase;
+    }
+    for (size_t i = 0; i < v->init_count; i++) {
+        const struct pod_container_view *c = &v->inits[i];
+        if (!pod_instance_live(c->instance) && c->has_result && !pod_init_completed(c) &&
+            !pod_wants_restart(v, c, true)) {
+            return SPAN("Failed");
+        }
+    }
+    bool failed = false;
+    for (size_t i = 0; i < v->main_count; i++) {
+        const struct pod_container_view *c = &v->mains[i];
+        if (pod_instance_live(c->instance) || !c->has_result || pod_wants_restart(v, c, false)) {
+            return SPAN_NULL;
+        }
+        failed |= c->result.exit_code != 0 || c->result.start_failed || c->result.lost;
+    }
+    if (v->main_count == 0) {
+        return SPAN_NULL;
+    }
+    return failed ? SPAN("Failed") : SPAN("Succeeded");
+}
+
+bool pod_is_overdue(const struct pod_view *v)
+{
+    return v->deadline_ms != 0 && v->now_ms >= v->deadline_ms;
+}
+
+bool pod_is_ending(const struct pod_view *v)
+{
+    return v->deleting || v->stop_only || pod_is_overdue(v) || pod_final_phase(v).n > 0;
+}
+
+/* ---- the planner's own working state ---- */
+
+struct work {
+    struct arena *a;
+    const struct pod_view *v;
+    struct pod_plan *plan;
+};
+
+static void step(struct work *w, enum pod_step_type type, bool init, size_t container,
+                 uint32_t attempt)
+{
+    struct pod_plan *p = w->plan;
+    assert(p->step_count < 4 + 2 * (w->v->init_count + w->v->main_count));
+    p->steps[p->step_count++] =
+        (struct pod_step){.type = type, .init = init, .container = container, .attempt = attempt};
+}
+
+static void wake_at(struct work *w, int64_t ms)
+{
+    if (ms > w->v->now_ms && (w->plan->wake_ms == 0 || ms < w->plan->wake_ms)) {
+        w->plan->wake_ms = ms;
+    }
+}
+
+/* True when the thing may be tried (now), else arranges the wake-up. */
+static bool may_try(struct work *w, const struct pod_prep *p, int64_t first_ms, int64_t max_ms)
+{
+    if (p->state == POD_PREP_TODO) {
+        return true;
+    }
+    if (p->state != POD_PREP_FAILED) {
+        return false;
+    }
+    int64_t at = p->failed_ms + pod_backoff_ms(first_ms, max_ms, p->failures);
+    wake_at(w, at);
+    return at <= w->v->now_ms;
+}
+
+static void plan_stop(struct work *w, const struct pod_container_view *c, bool init, size_t i,
+                      bool end)
+{
+    const struct pod_view *v = w->v;
+    if (c->instance == POD_INSTANCE_RUNNING && end) {
+        step(w, POD_STEP_TERM, init, i, c->attempt);
+    }
+    if (c->instance == POD_INSTANCE_STOPPING && !c->kill_sent) {
+        int64_t at = c->stop_ms + v->grace_ms;
+        if (at <= v->now_ms) {
+            step(w, POD_STEP_KILL, init, i, c->attempt);
+        }
+        wake_at(w, at);
+    }
+}
+
+/* Ends everything, then takes everything away, then the API object. */
+static void plan_ending(struct work *w)
+{
+    const struct pod_view *v = w->v;
+    bool gone = v->deleting || v->stop_only;
+    /* A finished pod keeps its ended containers until the API server knows how they ended. */
+    bool may_remove = gone || v->acked_terminal;
+    size_t left = 0;
+    for (size_t n = 0; n < v->init_count + v->main_count; n++) {
+        bool init = n < v->init_count;
+        size_t i = init ? n : n - v->init_count;
+        const struct pod_container_view *c = init ? &v->inits[i] : &v->mains[i];
+        left += c->instance != POD_INSTANCE_NONE;
+        plan_stop(w, c, init, i, true);
+        if (c->instance == POD_INSTANCE_EXITED && may_remove) {
+            step(w, POD_STEP_REMOVE, init, i, c->attempt);
+        }
+    }
+    if (left > 0 || !may_remove) {
+        return;
+    }
+    if (v->sandbox.state == POD_PREP_DONE || v->sandbox.state == POD_PREP_FAILED) {
+        step(w, POD_STEP_REMOVE_SANDBOX, false, 0, 0);
+        return;
+    }
+    if (v->sandbox.state != POD_PREP_TODO) {
+        return; /* busy either way */
+    }
+    if (v->volumes.state == POD_PREP_DONE || v->volumes.state == POD_PREP_FAILED) {
+        step(w, POD_STEP_TEARDOWN_VOLUMES, false, 0, 0);
+        return;
+    }
+    if (v->volumes.state != POD_PREP_TODO) {
+        return;
+    }
+    if (v->deleting && v->exists && !v->stop_only) {
+        if (!v->object_deleted) {
+            step(w, POD_STEP_DELETE_OBJECT, false, 0, 0);
+        }
+        return;
+    }
+    if (gone) {
+        step(w, POD_STEP_FORGET, false, 0, 0);
+    }
+}
+
+/* A container whose turn it is. Returns true when a start is under way, so that the next one waits.
+ */
+static bool plan_container(struct work *w, bool init, size_t i)
+{
+    const struct pod_view *v = w->v;
+    const struct pod_container_view *c = init ? &v->inits[i] : &v->mains[i];
+    plan_stop(w, c, init, i, c->unhealthy);
+    if (c->instance == POD_INSTANCE_STARTING) {
+        return true;
+    }
+    if (pod_instance_live(c->instance) || c->instance == POD_INSTANCE_REMOVING ||
+        !pod_wants_restart(v, c, init)) {
+        return false;
+    }
+    if (c->has_result && c->has_attempt) {
+        int64_t at = c->result.finished_ms + pod_crash_backoff_ms(c);
+        wake_at(w, at);
+        if (at > v->now_ms) {
+            return false;
+        }
+    }
+    if (c->instance == POD_INSTANCE_EXITED) {
+        step(w, POD_STEP_REMOVE, init, i, c->attempt);
+        return false;
+    }
+    if (may_try(w, &c->image_prep, POD_IMAGE_FIRST_MS, POD_IMAGE_MAX_MS)) {
+        step(w, POD_STEP_PREPARE_IMAGE, init, i, 0);
+        return false;
+    }
+    if (c->image_prep.state == POD_PREP_FAILED) {
+        wake_at(w, c->image_prep.failed_ms + POD_IMAGE_ERR_SHOWN_MS);
+    }
+    bool ready = c->image_prep.state == POD_PREP_DONE && v->volumes.state == POD_PREP_DONE &&
+                 v->sandbox.state == POD_PREP_DONE && !v->sandbox_broken;
+    if (!ready || c->config_reason.n > 0) {
+        return false;
+    }
+    step(w, POD_STEP_START, init, i, c->has_attempt ? c->attempt + 1 : 0);
+    return true;
+}
+
+/* A sandbox whose namespaces died takes its containers with it: all of them end, then it is
+ * removed. */
+static void plan_broken_sandbox(struct work *w)
+{
+    const struct pod_view *v = w->v;
+    size_t left = 0;
+    for (size_t n = 0; n < v->init_count + v->main_count; n++) {
+        bool init = n < v->init_count;
+        size_t i = init ? n : n - v->init_count;
+        const struct pod_container_view *c = init ? &v->inits[i] : &v->mains[i];
+        left += c->instance != POD_INSTANCE_NONE;
+        plan_stop(w, c, init, i, true);
+        if (c->instance == POD_INSTANCE_EXITED) {
+            step(w, POD_STEP_REMOVE, init, i, c->attempt);
+        }
+    }
+    if (left == 0 && v->sandbox.state == POD_PREP_DONE) {
+        step(w, POD_STEP_REMOVE_SANDBOX, false, 0, 0);
+    }
+}
+
+static void plan_running(struct work *w)
+{
+    const struct pod_view *v = w->v;
+    wake_at(w, v->deadline_ms);
+    if (v->refused.n > 0 || !v->inputs_ready) {
+        return;
+    }
+    if (v->sandbox_broken) {
+        plan_broken_sandbox(w);
+        return;
+    }
+    bool mountable = v->volumes_reason.n == 0;
+    if (mountable && may_try(w, &v->volumes, POD_VOLUME_FIRST_MS, POD_VOLUME_MAX_MS)) {
+        step(w, POD_STEP_PREPARE_VOLUMES, false, 0, 0);
+    }
+    if (mountable && v->volumes.state != POD_PREP_FAILED &&
+        may_try(w, &v->sandbox, POD_SANDBOX_FIRST_MS, POD_SANDBOX_MAX_MS)) {
+        step(w, POD_STEP_CREATE_SANDBOX, false, 0, 0);
+    }
+    size_t current = pod_init_current(v);
+    if (current < v->init_count) {
+        if (mountable) {
+            (void)plan_container(w, true, current);
+        }
+        return;
+    }
+    bool starting = false;
+    for (size_t i = 0; i < v->main_count; i++) {
+        starting |= v->mains[i].instance == POD_INSTANCE_STARTING;
+    }
+    for (size_t i = 0; i < v->main_count; i++) {
+        const struct pod_container_view *c = &v->mains[i];
+        bool idle = !pod_instance_live(c->instance);
+        if (idle && !mountable) {
+            continue;
+        }
+        size_t before = w->plan->step_count;
+        if (plan_container(w, false, i)) {
+            if (idle && starting) {
+                w->plan->step_count = before; /* one start at a time, in the spec's order */
+            }
+            starting = true;
+        }
+    }
+}
+
+void pod_plan(struct arena *a, const struct pod_view *view, struct pod_plan *ret)
+{
+    assert(view->uid.n > 0);
+    assert(!view->acked_terminal || view->acked_phase.n > 0);
+    size_t max = 4 + 2 * (view->init_count + view->main_count);
+    *ret = (struct pod_plan){.steps = ARENA_ARRAY(a, struct pod_step, max)};
+    struct work w = {a, view, ret};
+    if (pod_is_ending(view)) {
+        plan_ending(&w);
+    } else {
+        plan_running(&w);
+    }
+    pod_plan_status(a, view, &ret->status);
+}

@@ -1,0 +1,292 @@
+/* plan/pod_status.c: the status half of pod_plan: phase, conditions and container statuses as
+ * Kubernetes words them. */
+#include "base/check.h"
+#include "plan/pod_plan.h"
+
+static struct span instance_id(struct arena *a, const struct pod_view *v,
+                               const struct pod_container_view *c, uint32_t attempt)
+{
+    return arena_printf(a, "%.*s://%.*s-%.*s-%u", SPAN_ARG(v->container_scheme), SPAN_ARG(v->uid),
+                        SPAN_ARG(c->name), attempt);
+}
+
+static struct pod_state terminated(struct arena *a, const struct pod_view *v,
+                                   const struct pod_container_view *c, const struct pod_result *r)
+{
+    struct span reason = r->lost           ? SPAN("ContainerStatusUnknown")
+                         : r->start_failed ? SPAN("ContainerCannotRun")
+                         : r->oom_killed   ? SPAN("OOMKilled")
+                         : r->exit_code    ? SPAN("Error")
+                                           : SPAN("Completed");
+    return (struct pod_state){
+        .kind = POD_STATE_TERMINATED,
+        .reason = reason,
+        .message = r->message,
+        .exit_code = r->exit_code,
+        .signal = r->signal,
+        .started_ms = r->started_ms,
+        .finished_ms = r->finished_ms,
+        .container_id = instance_id(a, v, c, r->attempt),
+    };
+}
+
+static struct pod_state waiting(struct span reason, struct span message)
+{
+    return (struct pod_state){.kind = POD_STATE_WAITING, .reason = reason, .message = message};
+}
+
+/* "10s", "1m20s", "5m0s": Go's duration text. */
+static struct span duration_text(struct arena *a, int64_t ms)
+{
+    int64_t s = ms / 1000;
+    if (s < 60) {
+        return arena_printf(a, "%llds", (long long)s);
+    }
+    return arena_printf(a, "%lldm%llds", (long long)(s / 60), (long long)(s % 60));
+}
+
+static struct pod_state image_waiting(struct arena *a, const struct pod_view *v,
+                                      const struct pod_container_view *c)
+{
+    const struct pod_prep *p = &c->image_prep;
+    if (span_eq_cstr(p->reason, "ErrImagePull") && p->state == POD_PREP_FAILED &&
+        v->now_ms < p->failed_ms + POD_IMAGE_ERR_SHOWN_MS) {
+        return waiting(p->reason, p->message);
+    }
+    if (span_eq_cstr(p->reason, "ErrImagePull")) {
+        return waiting(SPAN("ImagePullBackOff"),
+                       arena_printf(a, "Back-off pulling image \"%.*s\": ErrImagePull: %.*s",
+                                    SPAN_ARG(c->image), SPAN_ARG(p->message)));
+    }
+    return waiting(p->reason, p->message);
+}
+
+/* Why a container that is not there is not there. */
+static struct pod_state why_waiting(struct arena *a, const struct pod_view *v,
+                                    const struct pod_container_view *c, bool init)
+{
+    if (v->refused.n > 0) {
+        return waiting(SPAN("CreateContainerConfigError"), v->refused);
+    }
+    bool turn = init ? pod_init_current(v) < v->init_count && c == &v->inits[pod_init_current(v)]
+                     : pod_init_current(v) == v->init_count;
+    if (!turn) {
+        return waiting(SPAN("PodInitializing"), SPAN_NULL);
+    }
+    int64_t backoff = pod_crash_backoff_ms(c);
+    if (c->has_result && !c->stale && c->result.finished_ms + backoff > v->now_ms) {
+        if (c->result.start_failed && c->result.attempt == 0) {
+            return waiting(SPAN("RunContainerError"), c->result.message);
+        }
+        return waiting(
+            SPAN("CrashLoopBackOff"),
+            arena_printf(a, "back-off %.*s restarting failed container=%.*s pod=%.*s_%.*s(%.*s)",
+                         SPAN_ARG(duration_text(a, backoff)), SPAN_ARG(c->name), SPAN_ARG(v->name),
+                         SPAN_ARG(v->ns), SPAN_ARG(v->uid)));
+    }
+    if (c->image_prep.reason.n > 0 && c->image_prep.state != POD_PREP_DONE) {
+        return image_waiting(a, v, c);
+    }
+    if (c->config_reason.n > 0 && v->volumes_reason.n == 0) {
+        return waiting(c->config_reason, c->config_message);
+    }
+    if (c->instance == POD_INSTANCE_NONE && c->has_result && c->result.start_failed) {
+        return waiting(SPAN("RunContainerError"), c->result.message);
+    }
+    bool first_in_init = v->init_count > 0 && !init;
+    return waiting(first_in_init ? SPAN("PodInitializing") : SPAN("ContainerCreating"), SPAN_NULL);
+}
+
+static struct pod_container_status container_status(struct arena *a, const struct pod_view *v,
+                                                    const struct pod_container_view *c, bool init)
+{
+    struct pod_container_status s = {
+        .name = c->name, .image = c->image, .restart_count = c->has_attempt ? c->attempt : 0};
+    if (c->has_last) {
+        s.last = terminated(a, v, c, &c->last);
+    }
+    bool ending = pod_is_ending(v);
+    if (c->instance == POD_INSTANCE_RUNNING || c->instance == POD_INSTANCE_STOPPING) {
+        s.state = (struct pod_state){.kind = POD_STATE_RUNNING, .started_ms = c->started_ms};
+        s.started = c->started;
+        s.ready = !init && c->ready && c->started && c->instance == POD_INSTANCE_RUNNING && !ending;
+    } else if (c->instance == POD_INSTANCE_STARTING) {
+        s.state = why_waiting(a, v, c, init);
+    } else if (c->has_result &&
+               (ending || pod_init_completed(c) || !pod_wants_restart(v, c, init))) {
+        s.state = terminated(a, v, c, &c->result);
+        s.ready = init && pod_init_completed(c);
+    } else {
+        s.state = why_waiting(a, v, c, init);
+        if (c->has_result) {
+            s.last = terminated(a, v, c, &c->result);
+        }
+    }
+    if (c->has_attempt) {
+        s.container_id = instance_id(a, v, c, c->attempt);
+        s.image_id = c->image_id;
+    }
+    return s;
+}
+
+static struct span phase_of(const struct pod_view *v, const struct pod_status *s)
+{
+    struct span final = pod_final_phase(v);
+    if (final.n > 0) {
+        return final;
+    }
+    if (pod_is_overdue(v)) {
+        return SPAN("Failed");
+    }
+    if (pod_init_current(v) < v->init_count) {
+        return SPAN("Pending");
+    }
+    size_t running = 0, fresh = 0, ended = 0;
+    for (size_t i = 0; i < s->main_count; i++) {
+        const struct pod_container_status *c = &s->mains[i];
+        running += c->state.kind == POD_STATE_RUNNING;
+        ended += c->state.kind == POD_STATE_TERMINATED;
+        if (c->state.kind == POD_STATE_WAITING) {
+            ended += c->last.kind == POD_STATE_TERMINATED;
+            fresh += c->last.kind != POD_STATE_TERMINATED;
+        }
+    }
+    return fresh == 0 && running + ended > 0 ? SPAN("Running") : SPAN("Pending");
+}
+
+static void set_condition(const struct pod_view *v, struct pod_status *s, const char *type,
+                          bool yes, struct span reason, struct span message)
+{
+    struct pod_condition c = {.type = span_cstr(type),
+                              .status = yes ? SPAN("True") : SPAN("False"),
+                              .reason = reason,
+                              .message = message,
+                              .transition_ms = v->now_ms};
+    for (size_t i = 0; i < v->condition_count; i++) {
+        const struct pod_condition *old = &v->conditions[i];
+        if (span_eq(old->type, c.type) && span_eq(old->status, c.status) && old->transition_ms) {
+            c.transition_ms = old->transition_ms;
+        }
+    }
+    s->conditions[s->condition_count++] = c;
+}
+
+static const char *const own_conditions[] = {"PodReadyToStartContainers", "Initialized", "Ready",
+                                             "ContainersReady", "PodScheduled"};
+
+static bool is_own(struct span type)
+{
+    for (size_t i = 0; i < sizeof own_conditions / sizeof own_conditions[0]; i++) {
+        if (span_eq_cstr(type, own_conditions[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "[a b]" of the containers that are not `ready`; empty when all are. */
+static struct span unready_list(struct arena *a, const struct pod_container_status *c, size_t n)
+{
+    struct span list = SPAN_NULL;
+    for (size_t i = 0; i < n; i++) {
+        if (!c[i].ready) {
+            list = list.n ? arena_printf(a, "%.*s %.*s", SPAN_ARG(list), SPAN_ARG(c[i].name))
+                          : c[i].name;
+        }
+    }
+    return list.n ? arena_printf(a, "[%.*s]", SPAN_ARG(list)) : SPAN_NULL;
+}
+
+static bool gates_pass(struct arena *a, const struct pod_view *v, struct span *ret_message)
+{
+    for (size_t g = 0; g < v->gate_count; g++) {
+        struct span status = SPAN_NULL;
+        for (size_t i = 0; i < v->condition_count; i++) {
+            if (span_eq(v->conditions[i].type, v->gates[g])) {
+                status = v->conditions[i].status;
+            }
+        }
+        if (!span_eq_cstr(status, "True")) {
+            *ret_message =
+                status.n
+                    ? arena_printf(
+                          a, "the status of pod readiness gate \"%.*s\" is not \"True\", but %.*s",
+                          SPAN_ARG(v->gates[g]), SPAN_ARG(status))
+                    : arena_printf(
+                          a,
+                          "corresponding condition of pod readiness gate \"%.*s\" does not exist.",
+                          SPAN_ARG(v->gates[g]));
+            return false;
+        }
+    }
+    return true;
+}
+
+static void conditions(struct arena *a, const struct pod_view *v, struct pod_status *s)
+{
+    size_t max = v->condition_count + sizeof own_conditions / sizeof own_conditions[0];
+    s->conditions = ARENA_ARRAY(a, struct pod_condition, max);
+    bool succeeded = span_eq_cstr(s->phase, "Succeeded"), failed = span_eq_cstr(s->phase, "Failed");
+    struct span none = SPAN_NULL;
+    struct span done = succeeded ? SPAN("PodCompleted") : SPAN("PodFailed");
+
+    set_condition(v, s, own_conditions[0], v->sandbox.state == POD_PREP_DONE && !v->sandbox_broken,
+                  none, none);
+    struct span inits = unready_list(a, s->inits, s->init_count);
+    if (inits.n && !succeeded) {
+        set_condition(v, s, own_conditions[1], false, SPAN("ContainersNotInitialized"),
+                      arena_printf(a, "containers with incomplete status: %.*s", SPAN_ARG(inits)));
+    } else {
+        set_condition(v, s, own_conditions[1], true, succeeded ? done : none, none);
+    }
+    struct span mains = unready_list(a, s->mains, s->main_count);
+    struct span gate_message = SPAN_NULL;
+    struct span why =
+        mains.n ? arena_printf(a, "containers with unready status: %.*s", SPAN_ARG(mains)) : none;
+    if (succeeded || failed) {
+        set_condition(v, s, own_conditions[2], false, done, none);
+        set_condition(v, s, own_conditions[3], false, done, none);
+    } else if (mains.n) {
+        set_condition(v, s, own_conditions[2], false, SPAN("ContainersNotReady"), why);
+        set_condition(v, s, own_conditions[3], false, SPAN("ContainersNotReady"), why);
+    } else {
+        bool pass = gates_pass(a, v, &gate_message);
+        set_condition(v, s, own_conditions[2], pass, pass ? none : SPAN("ReadinessGatesNotReady"),
+                      gate_message);
+        set_condition(v, s, own_conditions[3], true, none, none);
+    }
+    set_condition(v, s, own_conditions[4], true, none, none);
+    for (size_t i = 0; i < v->condition_count; i++) {
+        if (!is_own(v->conditions[i].type)) {
+            s->conditions[s->condition_count++] = v->conditions[i];
+        }
+    }
+    assert(s->condition_count <= max);
+}
+
+void pod_plan_status(struct arena *a, const struct pod_view *v, struct pod_status *ret)
+{
+    *ret = (struct pod_status){
+        .host_ip = v->host_ip,
+        .qos_class = v->qos_class,
+        .start_ms = v->start_ms ? v->start_ms : v->now_ms,
+        .inits = ARENA_ARRAY(a, struct pod_container_status, v->init_count + 1),
+        .mains = ARENA_ARRAY(a, struct pod_container_status, v->main_count + 1),
+        .init_count = v->init_count,
+        .main_count = v->main_count,
+    };
+    ret->pod_ip = v->host_network ? v->host_ip : v->pod_ip;
+    for (size_t i = 0; i < v->init_count; i++) {
+        ret->inits[i] = container_status(a, v, &v->inits[i], true);
+    }
+    for (size_t i = 0; i < v->main_count; i++) {
+        ret->mains[i] = container_status(a, v, &v->mains[i], false);
+    }
+    ret->phase = phase_of(v, ret);
+    assert(ret->phase.n > 0);
+    if (pod_is_overdue(v) && span_eq_cstr(ret->phase, "Failed")) {
+        ret->reason = SPAN("DeadlineExceeded");
+        ret->message = SPAN("Pod was active on the node longer than the specified deadline");
+    }
+    conditions(a, v, ret);
+}

@@ -1,0 +1,418 @@
+/* The node agent against a real API server and a fake runtime, in virtual time: pod lifecycle. */
+#include "test/kit/kubelet_kit.h"
+
+static bool kubelet_has_pods(struct kubelet_kit *k)
+{
+    return kubelet_pod_count(k->kubelet) > 0;
+}
+
+TEST(a_node_registers_itself_ready_with_its_lease)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    CHECK(k.ready);
+    yyjson_val *node = kk_get(&k, "Node", "edge");
+    CHECK(node != NULL);
+    CHECK_SPAN(json_str(json_path(node, "metadata", "labels", "kubernetes.io/hostname", NULL)),
+               "edge");
+    CHECK_SPAN(json_str(json_path(node, "status", "nodeInfo", "kubeletVersion", NULL)),
+               "v1.34.0+berth");
+    kk_run(&k, 11000);
+    kk_stop(&k);
+}
+
+TEST(a_pod_runs_and_is_ready_with_few_status_writes)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "", "", ""));
+    kk_run(&k, 100);
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+    CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
+    CHECK_SPAN(kk_condition(&k, "p", "ContainersReady"), "True");
+    CHECK_SPAN(kk_condition(&k, "p", "Initialized"), "True");
+    CHECK_SPAN(kk_condition(&k, "p", "PodScheduled"), "True");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.ready"), "true");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.started"), "true");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.restartCount"), "0");
+    CHECK_SPAN(kk_pod(&k, "p", "status.hostIP"), "192.0.2.1");
+    CHECK(kk_pod(&k, "p", "status.podIP").n > 0);
+    CHECK_SPAN(kk_pod(&k, "p", "status.qosClass"), "BestEffort");
+    CHECK_SPAN(kk_event(&k, "p", "Started"), "Started container c");
+    CHECK_SPAN(kk_event(&k, "p", "Pulled"),
+               "Container image \"redis:7\" already present on machine");
+    kk_stop(&k);
+}
+
+TEST(a_deleted_pod_ends_in_order_and_leaves_nothing)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "", "", ""));
+    kk_run(&k, 100);
+    kk_delete(&k, "Pod", "p", -1);
+    kk_run(&k, 50);
+    CHECK(kk_get(&k, "Pod", "p") == NULL);
+    CHECK_EQ(runtime_fake_running(k.runtime), 0);
+    CHECK_EQ(runtime_fake_sandboxes(k.runtime), 0);
+    CHECK(!kubelet_has_pods(&k));
+    CHECK_SPAN(kk_event(&k, "p", "Killing"), "Stopping container c");
+    kk_stop(&k);
+}
+
+TEST(a_pod_that_ignores_the_stop_signal_is_killed_after_its_grace_and_is_unready_meanwhile)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod",
+              kk_pod_json(&k, "p", "\"berth.dev/fake-ignore-term\":\"true\"", "",
+                          "\"terminationGracePeriodSeconds\":5"));
+    kk_run(&k, 100);
+    kk_delete(&k, "Pod", "p", -1);
+    kk_run(&k, 4800);
+    CHECK_SPAN(kk_condition(&k, "p", "Ready"), "False");
+    CHECK_EQ(runtime_fake_running(k.runtime), 1);
+    kk_run(&k, 400);
+    CHECK(kk_get(&k, "Pod", "p") == NULL);
+    CHECK_EQ(runtime_fake_running(k.runtime), 0);
+    kk_stop(&k);
+}
+
+TEST(a_shorter_grace_given_later_wins)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "\"berth.dev/fake-ignore-term\":\"true\"", "", ""));
+    kk_run(&k, 100);
+    kk_delete(&k, "Pod", "p", -1);
+    kk_run(&k, 3000);
+    kk_delete(&k, "Pod", "p", 4);
+    kk_run(&k, 1500);
+    CHECK(kk_get(&k, "Pod", "p") == NULL);
+    kk_stop(&k);
+}
+
+TEST(a_forced_deletion_still_ends_the_containers)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "\"berth.dev/fake-ignore-term\":\"true\"", "", ""));
+    kk_run(&k, 100);
+    kk_delete(&k, "Pod", "p", 0);
+    kk_run(&k, 20);
+    CHECK(kk_get(&k, "Pod", "p") == NULL);
+    kk_run(&k, 1200);
+    CHECK_EQ(runtime_fake_running(k.runtime), 0);
+    CHECK_EQ(runtime_fake_sandboxes(k.runtime), 0);
+    CHECK(!kubelet_has_pods(&k));
+    kk_stop(&k);
+}
+
+TEST(a_successor_of_the_same_name_waits_until_its_predecessor_is_gone)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "\"berth.dev/fake-stop-ms\":\"500\"", "", ""));
+    kk_run(&k, 100);
+    kk_delete(&k, "Pod", "p", 0);
+    kk_run(&k, 10);
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "", "", ""));
+    kk_run(&k, 300);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 1);
+    kk_run(&k, 400);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 2);
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+    kk_stop(&k);
+}
+
+TEST(a_crashing_container_backs_off_ten_seconds_doubling)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(
+        &k, "Pod",
+        kk_pod_json(&k, "p",
+                    "\"berth.dev/fake-exit-after-ms\":\"100\",\"berth.dev/fake-exit-code\":\"3\"",
+                    "", ""));
+    kk_run(&k, 400);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 2); /* the first restart is immediate */
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.reason"),
+               "CrashLoopBackOff");
+    struct span message = kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.message");
+    CHECK(span_starts(message, SPAN("back-off 10s restarting failed container=c pod=p_default(")));
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.lastState.terminated.exitCode"), "3");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.lastState.terminated.reason"), "Error");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.restartCount"), "1");
+    CHECK_SPAN(kk_condition(&k, "p", "Ready"), "False");
+    CHECK(kk_event(&k, "p", "BackOff").n > 0);
+    kk_run(&k, 9000);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 2);
+    kk_run(&k, 1500);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 3);
+    kk_run(&k, 19000);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 3);
+    kk_run(&k, 1500);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 4);
+    CHECK_EQ(runtime_fake_most_alive(k.runtime), 1);
+    kk_stop(&k);
+}
+
+TEST(policies_never_and_on_failure_end_a_pod)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    const char *ok = "\"berth.dev/fake-exit-after-ms\":\"50\"";
+    const char *bad = "\"berth.dev/fake-exit-after-ms\":\"50\",\"berth.dev/fake-exit-code\":\"1\"";
+    kk_create(&k, "Pod", kk_pod_json(&k, "never-ok", ok, "", "\"restartPolicy\":\"Never\""));
+    kk_create(&k, "Pod", kk_pod_json(&k, "never-bad", bad, "", "\"restartPolicy\":\"Never\""));
+    kk_create(&k, "Pod", kk_pod_json(&k, "fail-ok", ok, "", "\"restartPolicy\":\"OnFailure\""));
+    kk_create(&k, "Pod", kk_pod_json(&k, "fail-bad", bad, "", "\"restartPolicy\":\"OnFailure\""));
+    kk_run(&k, 500);
+    CHECK_SPAN(kk_pod(&k, "never-ok", "status.phase"), "Succeeded");
+    CHECK_SPAN(kk_pod(&k, "never-ok", "status.containerStatuses.0.state.terminated.reason"),
+               "Completed");
+    CHECK_SPAN(kk_pod(&k, "never-bad", "status.phase"), "Failed");
+    CHECK_SPAN(kk_pod(&k, "fail-ok", "status.phase"), "Succeeded");
+    CHECK_SPAN(kk_pod(&k, "fail-bad", "status.phase"), "Running");
+    CHECK_EQ(runtime_fake_starts(k.runtime), 5);
+    CHECK_EQ(runtime_fake_sandboxes(k.runtime), 1); /* finished pods give their sandbox back */
+    kk_delete(&k, "Pod", "never-ok", -1);
+    kk_run(&k, 50);
+    CHECK(kk_get(&k, "Pod", "never-ok") == NULL);
+    kk_stop(&k);
+}
+
+TEST(a_command_that_does_not_exist_says_so_and_backs_off)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(
+        &k, "Pod",
+        kk_pod_json(&k, "p", "\"berth.dev/fake-start-error\":\"exec: no such file\"", "", ""));
+    kk_run(&k, 300);
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.reason"),
+               "CrashLoopBackOff");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.lastState.terminated.reason"),
+               "ContainerCannotRun");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.lastState.terminated.exitCode"), "127");
+    CHECK_SPAN(kk_event(&k, "p", "Failed"), "Error: exec: no such file");
+    kk_stop(&k);
+}
+
+TEST(init_containers_run_one_by_one_before_the_others)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod",
+              kk_pod_json(&k, "p", "\"berth.dev/fake-exit-after-ms\":\"300\"", "",
+                          "\"initContainers\":[{\"name\":\"a\",\"image\":\"x\"},{\"name\":\"b\","
+                          "\"image\":\"x\"}]"));
+    kk_run(&k, 250);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 1);
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Pending");
+    CHECK_SPAN(kk_condition(&k, "p", "Initialized"), "False");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.reason"),
+               "PodInitializing");
+    kk_run(&k, 300);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 2);
+    kk_run(&k, 300);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 3);
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+    CHECK_SPAN(kk_pod(&k, "p", "status.initContainerStatuses.0.state.terminated.reason"),
+               "Completed");
+    CHECK_SPAN(kk_condition(&k, "p", "Initialized"), "True");
+    kk_stop(&k);
+}
+
+TEST(a_killed_agent_adopts_what_runs_and_restarts_nothing)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "", "", ""));
+    kk_create(&k, "Pod", kk_pod_json(&k, "q", "", "", ""));
+    kk_run(&k, 200);
+    struct span version = kk_pod(&k, "p", "metadata.resourceVersion");
+    kk_kill(&k);
+    kk_delete(&k, "Pod", "q", 0); /* gone while nobody looks */
+    kk_run(&k, 5000);
+    kk_kubelet(&k);
+    kk_run(&k, 1500);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 2);
+    CHECK_EQ(runtime_fake_running(k.runtime), 1);
+    CHECK_EQ(runtime_fake_sandboxes(k.runtime), 1);
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.restartCount"), "0");
+    CHECK_SPAN(kk_pod(&k, "p", "metadata.resourceVersion"), arena_cstr(k.arena, version));
+    CHECK_EQ(kubelet_pod_count(k.kubelet), 1);
+    kk_stop(&k);
+}
+
+TEST(an_exit_while_the_agent_was_away_is_seen_and_restarted)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "", "", ""));
+    kk_run(&k, 200);
+    struct span uid = kk_pod(&k, "p", "metadata.uid");
+    kk_kill(&k);
+    CHECK(runtime_fake_exit(k.runtime, arena_printf(k.arena, "%.*s-c-0", SPAN_ARG(uid)), 7));
+    kk_kubelet(&k);
+    kk_run(&k, 300);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 2);
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.restartCount"), "1");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.lastState.terminated.exitCode"), "7");
+    kk_stop(&k);
+}
+
+TEST(after_a_reboot_pods_start_again)
+{
+    for (int keep = 0; keep < 2; keep++) {
+        struct kubelet_kit k;
+        kk_start(&k);
+        kk_create(&k, "Pod", kk_pod_json(&k, "p", "", "", ""));
+        kk_run(&k, 200);
+        runtime_fake_reboot(k.runtime, keep);
+        kubelet_free(k.kubelet);
+        kk_kubelet(&k);
+        kk_run(&k, 500);
+        CHECK_EQ(runtime_fake_starts(k.runtime), 2);
+        CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+        CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
+        CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.restartCount"), "1");
+        kk_stop(&k);
+    }
+}
+
+static void on_stopped(void *data)
+{
+    *(bool *)data = true;
+}
+
+TEST(stopping_ends_pods_and_leaves_the_api_objects_so_that_they_start_again)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "\"berth.dev/fake-stop-ms\":\"100\"", "", ""));
+    kk_run(&k, 200);
+    bool stopped = false;
+    kubelet_stop_pods(k.kubelet, on_stopped, &stopped);
+    kk_run(&k, 50);
+    CHECK(!stopped);
+    kk_run(&k, 200);
+    CHECK(stopped);
+    CHECK_EQ(runtime_fake_running(k.runtime), 0);
+    CHECK_EQ(runtime_fake_sandboxes(k.runtime), 0);
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+    kk_kill(&k);
+    kk_kubelet(&k);
+    kk_run(&k, 300);
+    CHECK_EQ(runtime_fake_running(k.runtime), 1);
+    kk_stop(&k);
+}
+
+TEST(readiness_is_asked_at_once_and_again_quickly_until_it_succeeds)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod",
+              kk_pod_json(&k, "p", "\"berth.dev/fake-ready-ms\":\"300\"",
+                          "\"readinessProbe\":{\"exec\":{\"command\":[\"ping\"]}}", ""));
+    kk_run(&k, 250);
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+    CHECK_SPAN(kk_condition(&k, "p", "Ready"), "False");
+    kk_run(&k, 300);
+    CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
+    CHECK_EQ(kk_event_count(&k, "p", "Unhealthy"), 0);
+    kk_stop(&k);
+}
+
+TEST(a_liveness_probe_that_fails_for_good_restarts_the_container)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod",
+              kk_pod_json(
+                  &k, "p", "\"berth.dev/fake-ready-ms\":\"1000000\"",
+                  "\"livenessProbe\":{\"exec\":{\"command\":[\"ping\"]},\"periodSeconds\":2}", ""));
+    kk_run(&k, 3000);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 1);
+    CHECK(kk_event(&k, "p", "Unhealthy").n > 0);
+    kk_run(&k, 2500);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 2);
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.restartCount"), "1");
+    CHECK(kk_event_count(&k, "p", "Killing") > 0);
+    kk_stop(&k);
+}
+
+TEST(a_missing_config_map_volume_holds_the_pod_until_it_appears)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod",
+              kk_pod_json(&k, "p", "", "",
+                          "\"volumes\":[{\"name\":\"v\",\"configMap\":{\"name\":\"cm\"}}]"));
+    kk_run(&k, 500);
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.reason"),
+               "ContainerCreating");
+    CHECK_SPAN(kk_event(&k, "p", "FailedMount"),
+               "MountVolume.SetUp failed for volume \"v\" : configmap \"cm\" not found");
+    kk_create(&k, "ConfigMap",
+              "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"cm\"},"
+              "\"data\":{\"a\":\"b\"}}");
+    kk_run(&k, 100);
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+    kk_stop(&k);
+}
+
+TEST(a_missing_secret_key_is_a_config_error_until_it_appears)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod",
+              kk_pod_json(&k, "p", "",
+                          "\"env\":[{\"name\":\"A\",\"valueFrom\":{\"secretKeyRef\":{\"name\":"
+                          "\"s\",\"key\":\"k\"}}}]",
+                          ""));
+    kk_run(&k, 500);
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.reason"),
+               "CreateContainerConfigError");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.message"),
+               "secret \"s\" not found");
+    CHECK_SPAN(kk_event(&k, "p", "Failed"), "Error: secret \"s\" not found");
+    kk_create(&k, "Secret",
+              "{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"s\"},\"data\":{"
+              "\"k\":\"dg==\"}}");
+    kk_run(&k, 100);
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+    kk_stop(&k);
+}
+
+TEST(what_is_not_supported_is_refused_in_words)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "", "", "\"hostPID\":true"));
+    kk_run(&k, 300);
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Pending");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.message"),
+               "hostPID is not supported by Berth yet");
+    CHECK_SPAN(kk_event(&k, "p", "Failed"), "Error: hostPID is not supported by Berth yet");
+    kk_delete(&k, "Pod", "p", -1);
+    kk_run(&k, 50);
+    CHECK(kk_get(&k, "Pod", "p") == NULL);
+    kk_stop(&k);
+}
+
+TEST(an_active_deadline_fails_the_pod)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "", "", "\"activeDeadlineSeconds\":2"));
+    kk_run(&k, 1500);
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+    kk_run(&k, 1500);
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Failed");
+    CHECK_SPAN(kk_pod(&k, "p", "status.reason"), "DeadlineExceeded");
+    CHECK_EQ(runtime_fake_running(k.runtime), 0);
+    kk_stop(&k);
+}
