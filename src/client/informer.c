@@ -12,7 +12,7 @@
 #include "base/strbuf.h"
 #include "base/vec.h"
 
-enum { INDEX_MAX = 6 };
+enum { INDEX_MAX = 8 };
 
 struct entry {
     struct object *object;
@@ -48,13 +48,22 @@ struct synced_fn {
     struct env_task task;
 };
 
+struct wait {
+    struct list link;
+    int64_t rev;
+    struct span ns, name, uid; /* in text */
+    void (*fn)(void *data);
+    void *data;
+    char text[];
+};
+
 struct informer {
     struct client *client;
     struct client_watch *watch;
     struct map entries;
     struct index index[INDEX_MAX];
     int index_count;
-    struct list handlers, synced_fns;
+    struct list handlers, synced_fns, waits;
     struct strbuf key; /* scratch for lookups */
     bool synced;
     int64_t rev;
@@ -173,6 +182,53 @@ static void tell(struct informer *i, struct object *old, struct object *now)
     }
 }
 
+static bool wait_over(struct informer *i, const struct wait *w)
+{
+    if (w->rev > 0) {
+        return i->rev >= w->rev;
+    }
+    struct object *o = informer_get(i, w->ns, w->name);
+    return !o || !span_eq(object_uid(o), w->uid) || object_is_deleting(o);
+}
+
+static void check_waits(struct informer *i)
+{
+    for (struct list *it = i->waits.next; it != &i->waits;) {
+        struct wait *w = CONTAINER_OF(it, struct wait, link);
+        if (!wait_over(i, w)) {
+            it = it->next;
+            continue;
+        }
+        list_remove(&w->link);
+        w->fn(w->data);
+        free(w);
+        it = i->waits.next; /* fn may have added or removed others */
+    }
+}
+
+void informer_wait(struct informer *i, int64_t rev, struct span ns, struct span name,
+                   struct span uid, void (*fn)(void *data), void *data)
+{
+    struct wait *w = mem_new(sizeof *w + ns.n + name.n + uid.n + 1);
+    w->rev = rev;
+    w->fn = fn;
+    w->data = data;
+    struct span *parts[] = {&w->ns, &w->name, &w->uid};
+    struct span given[] = {ns, name, uid};
+    char *at = w->text;
+    for (size_t k = 0; k < 3; k++) {
+        memcpy(at, given[k].n ? given[k].p : "", given[k].n);
+        *parts[k] = span_of(at, given[k].n);
+        at += given[k].n;
+    }
+    if (wait_over(i, w)) {
+        free(w);
+        fn(data);
+        return;
+    }
+    list_push_back(&i->waits, &w->link);
+}
+
 static void on_event(void *data, enum client_event_type type, struct object *object)
 {
     struct informer *i = data;
@@ -184,6 +240,7 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
     struct object *old = e ? e->object : NULL;
     if (type == CLIENT_DELETED) {
         if (!e) {
+            check_waits(i);
             return;
         }
         reindex(i, e, old, NULL);
@@ -193,6 +250,7 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
          * the delete. */
         tell(i, object, NULL);
         object_unref(old);
+        check_waits(i);
         return;
     }
     if (!e) {
@@ -205,6 +263,7 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
     reindex(i, e, old, object);
     tell(i, old, object);
     object_unref(old);
+    check_waits(i);
 }
 
 static void run_synced(struct env_task *task)
@@ -239,6 +298,7 @@ struct informer *informer_new(struct client *c, const struct client_request *sel
     i->client = c;
     list_init(&i->handlers);
     list_init(&i->synced_fns);
+    list_init(&i->waits);
     static const struct client_watch_handler handler = {on_event, on_synced};
     i->watch = client_watch_new(c, selection, &handler, i);
     return i;
@@ -261,6 +321,10 @@ void informer_free(struct informer *i)
         struct synced_fn *s = CONTAINER_OF(it, struct synced_fn, link);
         env_post_cancel(i->client->env, &s->task);
         free(s);
+    }
+    LIST_EACH(it, &i->waits)
+    {
+        free(CONTAINER_OF(it, struct wait, link));
     }
     size_t pos = 0;
     struct entry *e;
@@ -325,6 +389,14 @@ void informer_remove_handler(struct informer *i, void *data)
             env_post_cancel(i->client->env, &s->task);
             list_remove(&s->link);
             free(s);
+        }
+    }
+    LIST_EACH(it, &i->waits)
+    {
+        struct wait *w = CONTAINER_OF(it, struct wait, link);
+        if (w->data == data) {
+            list_remove(&w->link);
+            free(w);
         }
     }
 }

@@ -387,6 +387,17 @@ static struct pass pass_of(const struct statefulset_view *v, struct statefulset_
     return s;
 }
 
+/* To plan again at once makes sense only after something has changed. */
+static bool makes_progress(const struct statefulset_plan *plan)
+{
+    for (size_t i = 0; i < plan->action_count; i++) {
+        if (plan->actions[i].kind != STATEFULSET_REFUSE_CREATE) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void statefulset_plan(const struct statefulset_view *view, struct statefulset_plan *ret)
 {
     ret->action_count = 0;
@@ -399,6 +410,7 @@ void statefulset_plan(const struct statefulset_view *view, struct statefulset_pl
     count(&s);
     run(&s);
     finish_status(&s);
+    ret->again = ret->again && makes_progress(ret);
 }
 
 size_t statefulset_holes(const struct statefulset_view *view, int32_t ret[STATEFULSET_HOLES_MAX])

@@ -506,6 +506,20 @@ TEST(plan_is_bounded_for_two_billion_replicas)
     CHECK_EQ(statefulset_holes(&v, ordinals), 1);
 }
 
+TEST(plan_refused_holes_do_not_ask_to_plan_again_at_once)
+{
+    static struct statefulset_hole holes[STATEFULSET_HOLES_MAX];
+    struct statefulset_view v = {.replicas = 1000, .parallel = true, .has_rolling = true};
+    v.holes = holes;
+    v.hole_count = STATEFULSET_HOLES_MAX;
+    for (size_t i = 0; i < v.hole_count; i++) {
+        holes[i] = (struct statefulset_hole){(int32_t)i, {.terminating = true}};
+    }
+    statefulset_plan(&v, &plan);
+    CHECK_EQ(plan.action_count, STATEFULSET_HOLES_MAX);
+    CHECK(!plan.again);
+}
+
 TEST(plan_actions_are_bounded_and_go_on_in_the_next_pass)
 {
     static struct statefulset_pod pods[STATEFULSET_ACTIONS_MAX + 10];

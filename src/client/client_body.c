@@ -1,0 +1,139 @@
+/* client/client_body.c: see client_body.h. */
+#include "client/client_body.h"
+
+#include "base/check.h"
+#include "schema/schema.h"
+
+struct client_body client_body_new(struct arena *a, const struct schema_kind *kind,
+                                   struct span name)
+{
+    struct client_body b = {.arena = a, .doc = json_mut_new(a)};
+    b.root = yyjson_mut_obj(b.doc);
+    yyjson_mut_doc_set_root(b.doc, b.root);
+    json_put_str(b.doc, b.root, "kind", span_cstr(kind->kind));
+    json_put_str(b.doc, b.root, "apiVersion", span_cstr(schema_api_version(kind)));
+    b.meta = json_mut_obj(b.doc, b.root, "metadata");
+    if (name.n) {
+        json_put_str(b.doc, b.meta, "name", name);
+    }
+    return b;
+}
+
+struct client_body client_patch_any(struct arena *a, struct object *of)
+{
+    struct client_body b = {.arena = a, .doc = json_mut_new(a)};
+    b.root = yyjson_mut_obj(b.doc);
+    yyjson_mut_doc_set_root(b.doc, b.root);
+    b.meta = json_mut_obj(b.doc, b.root, "metadata");
+    json_put_str(b.doc, b.meta, "uid", object_uid(of));
+    return b;
+}
+
+struct client_body client_patch_new(struct arena *a, struct object *at)
+{
+    struct client_body b = client_patch_any(a, at);
+    json_put_str(b.doc, b.meta, "resourceVersion",
+                 arena_printf(a, "%lld", (long long)object_rev(at)));
+    return b;
+}
+
+struct span client_body_text(const struct client_body *b)
+{
+    return json_write_mut(b->arena, b->root);
+}
+
+yyjson_mut_val *client_body_obj(struct client_body *b, const char *key)
+{
+    return json_mut_obj(b->doc, b->root, key);
+}
+
+yyjson_mut_val *client_owner_new(yyjson_mut_doc *doc, const struct schema_kind *kind,
+                                 struct span name, struct span uid, bool controller)
+{
+    yyjson_mut_val *ref = yyjson_mut_obj(doc);
+    json_put_str(doc, ref, "apiVersion", span_cstr(schema_api_version(kind)));
+    json_put_str(doc, ref, "kind", span_cstr(kind->kind));
+    json_put_str(doc, ref, "name", name);
+    json_put_str(doc, ref, "uid", uid);
+    if (controller) {
+        json_put_bool(doc, ref, "controller", true);
+        json_put_bool(doc, ref, "blockOwnerDeletion", true);
+    }
+    return ref;
+}
+
+void client_body_owner(struct client_body *b, const struct schema_kind *kind, struct object *owner)
+{
+    yyjson_mut_val *list = yyjson_mut_arr(b->doc);
+    yyjson_mut_arr_append(
+        list, client_owner_new(b->doc, kind, object_name(owner), object_uid(owner), true));
+    json_put(b->doc, b->meta, "ownerReferences", list);
+}
+
+yyjson_val *client_owners(struct object *o)
+{
+    return json_path(object_root(o), "metadata", "ownerReferences", NULL);
+}
+
+yyjson_val *client_controller_of(struct object *o)
+{
+    JSON_EACH(it, client_owners(o))
+    {
+        if (json_get_bool(it.val, "controller", false)) {
+            return it.val;
+        }
+    }
+    return NULL;
+}
+
+struct span client_controller_uid(struct object *o)
+{
+    return json_get_str(client_controller_of(o), "uid");
+}
+
+bool client_has_finalizer(struct object *o, const char *name)
+{
+    JSON_EACH(it, json_path(object_root(o), "metadata", "finalizers", NULL))
+    {
+        if (span_eq_cstr(json_str(it.val), name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+yyjson_mut_val *client_without(yyjson_mut_doc *doc, const yyjson_val *strings, const char *name)
+{
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    JSON_EACH(it, strings)
+    {
+        if (!span_eq_cstr(json_str(it.val), name)) {
+            yyjson_mut_arr_append(list, json_mut_copy(doc, it.val));
+        }
+    }
+    return list;
+}
+
+yyjson_val *client_condition(struct object *o, const char *type)
+{
+    JSON_EACH(it, json_path(object_root(o), "status", "conditions", NULL))
+    {
+        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
+            return it.val;
+        }
+    }
+    return NULL;
+}
+
+bool client_condition_true(struct object *o, const char *type)
+{
+    return span_eq_cstr(json_get_str(client_condition(o, type), "status"), "True");
+}
+
+struct client_request client_request_for(enum client_verb verb, const struct schema_kind *kind,
+                                         struct object *o)
+{
+    assert(kind && o);
+    return (struct client_request){CLIENT_REQUEST_INIT, .verb = verb, .kind = kind,
+                                   .ns = object_namespace(o), .name = object_name(o)};
+}

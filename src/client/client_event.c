@@ -1,0 +1,307 @@
+/* client/client_event.c: see client_event.h.
+ *
+ * A series is one Event in the API: it remembers the name and count. While its create or patch is
+ * on its way, further occurrences only count; the reply sends what has accumulated. Series and
+ * per-object budgets live in two maps, oldest out first beyond their bound. */
+#include "client/client_event.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "client/client_body.h"
+#include "codec/time.h"
+#include "schema/schema.h"
+
+enum {
+    SERIES_MAX = 1024,
+    SERIES_MS = LIMIT_EVENT_TTL_S * 1000,
+    EVENT_BURST = 25,
+    EVENT_REFILL_MS = 5 * 60 * 1000,
+    EVENT_NAME_PREFIX_BYTES = 236, /* with ".", 16 digits: within a DNS subdomain */
+};
+
+struct series {
+    struct list link; /* least recently used first */
+    struct event_recorder *recorder;
+    struct span ns, name; /* of the Event; in text */
+    char *text;
+    int64_t count, first_ms, last_ms;
+    bool sending, dirty;
+    size_t key_n;
+    char key[];
+};
+
+struct budget {
+    struct list link;
+    int64_t spent, refilled_ms;
+    size_t key_n;
+    char key[];
+};
+
+struct event_recorder {
+    struct client *client;
+    const struct schema_kind *kind;
+    char *component, *host;
+    struct map series, budgets;
+    struct list series_lru, budget_lru;
+};
+
+struct event_recorder *event_recorder_new(struct client *c, const char *component, struct span host)
+{
+    struct event_recorder *r = MEM_NEW(struct event_recorder);
+    r->client = c;
+    r->kind = schema_kind_find("", "Event");
+    assert(r->kind);
+    r->component = mem_strdup(component);
+    r->host = mem_new(host.n + 1);
+    memcpy(r->host, host.n ? host.p : "", host.n);
+    list_init(&r->series_lru);
+    list_init(&r->budget_lru);
+    return r;
+}
+
+static void series_free(struct series *s)
+{
+    client_cancel(s->recorder->client, s);
+    map_remove(&s->recorder->series, span_of(s->key, s->key_n));
+    list_remove(&s->link);
+    free(s->text);
+    free(s);
+}
+
+static void budget_free(struct event_recorder *r, struct budget *b)
+{
+    map_remove(&r->budgets, span_of(b->key, b->key_n));
+    list_remove(&b->link);
+    free(b);
+}
+
+void event_recorder_free(struct event_recorder *r)
+{
+    if (!r) {
+        return;
+    }
+    LIST_EACH(it, &r->series_lru)
+    {
+        series_free(CONTAINER_OF(it, struct series, link));
+    }
+    LIST_EACH(it, &r->budget_lru)
+    {
+        budget_free(r, CONTAINER_OF(it, struct budget, link));
+    }
+    map_done(&r->series);
+    map_done(&r->budgets);
+    free(r->component);
+    free(r->host);
+    free(r);
+}
+
+/* False when the object has used up its Events for now. */
+static bool budget_take(struct event_recorder *r, struct span uid, int64_t now_ms)
+{
+    struct budget *b = map_get(&r->budgets, uid);
+    if (!b) {
+        if (r->budgets.n == SERIES_MAX) {
+            budget_free(r, CONTAINER_OF(r->budget_lru.next, struct budget, link));
+        }
+        b = mem_new(sizeof *b + uid.n + 1);
+        list_init(&b->link);
+        b->key_n = uid.n;
+        memcpy(b->key, uid.n ? uid.p : "", uid.n);
+        b->refilled_ms = now_ms;
+        map_put(&r->budgets, span_of(b->key, b->key_n), b);
+    }
+    list_remove(&b->link);
+    list_push_back(&r->budget_lru, &b->link);
+    int64_t refill = (now_ms - b->refilled_ms) / EVENT_REFILL_MS;
+    if (refill > 0) {
+        b->spent = b->spent > refill ? b->spent - refill : 0;
+        b->refilled_ms += refill * EVENT_REFILL_MS;
+    }
+    if (b->spent >= EVENT_BURST) {
+        return false;
+    }
+    b->spent++;
+    return true;
+}
+
+/* ---- sending ---- */
+
+static void send_count(struct series *s);
+
+static void on_reply(void *data, const struct client_reply *reply)
+{
+    struct series *s = data;
+    s->sending = false;
+    if (reply->err.reason != ERR_NONE) {
+        /* Gone, refused or unreachable: forget the series, so that the next occurrence starts a new
+         * Event. */
+        log_event(LOG_DEBUG, "event_not_recorded", LOG_S("event", s->name),
+                  LOG_S("error", reply->err.message));
+        series_free(s);
+        return;
+    }
+    if (s->dirty) {
+        s->dirty = false;
+        send_count(s);
+    }
+}
+
+static void send_count(struct series *s)
+{
+    assert(!s->sending);
+    cleanup_arena struct arena *a = arena_new();
+    struct client_body b = {.arena = a, .doc = json_mut_new(a)};
+    b.root = yyjson_mut_obj(b.doc);
+    json_put_int(b.doc, b.root, "count", s->count);
+    json_put_str(b.doc, b.root, "lastTimestamp", time_format(a, s->last_ms));
+    struct client_request rq = {CLIENT_REQUEST_INIT,       .verb = CLIENT_PATCH_MERGE,
+                                .kind = s->recorder->kind, .ns = s->ns,
+                                .name = s->name,           .body = client_body_text(&b)};
+    s->sending = true;
+    client_do(s->recorder->client, &rq, on_reply, s);
+}
+
+static void put_about(struct client_body *b, const struct event_about *about)
+{
+    yyjson_mut_val *o = client_body_obj(b, "involvedObject");
+    json_put_str(b->doc, o, "kind", span_cstr(about->kind->kind));
+    if (about->ns.n) {
+        json_put_str(b->doc, o, "namespace", about->ns);
+    }
+    json_put_str(b->doc, o, "name", about->name);
+    json_put_str(b->doc, o, "uid", about->uid);
+    json_put_str(b->doc, o, "apiVersion", span_cstr(schema_api_version(about->kind)));
+    if (about->rev) {
+        json_put_str(b->doc, o, "resourceVersion",
+                     arena_printf(b->arena, "%lld", (long long)about->rev));
+    }
+    if (about->field_path.n) {
+        json_put_str(b->doc, o, "fieldPath", about->field_path);
+    }
+}
+
+static void send_first(struct series *s, const struct event_about *about, enum event_type type,
+                       const char *reason, struct span message)
+{
+    struct event_recorder *r = s->recorder;
+    cleanup_arena struct arena *a = arena_new();
+    struct client_body b = client_body_new(a, r->kind, s->name);
+    json_put_str(b.doc, b.meta, "namespace", s->ns);
+    put_about(&b, about);
+    json_put_str(b.doc, b.root, "reason", span_cstr(reason));
+    json_put_str(b.doc, b.root, "message", message);
+    yyjson_mut_val *source = client_body_obj(&b, "source");
+    json_put_str(b.doc, source, "component", span_cstr(r->component));
+    if (r->host[0]) {
+        json_put_str(b.doc, source, "host", span_cstr(r->host));
+    }
+    struct span now = time_format(a, s->first_ms);
+    json_put_str(b.doc, b.root, "firstTimestamp", now);
+    json_put_str(b.doc, b.root, "lastTimestamp", now);
+    json_put_int(b.doc, b.root, "count", s->count);
+    json_put_str(b.doc, b.root, "type", type == EVENT_WARNING ? SPAN("Warning") : SPAN("Normal"));
+    json_put_str(b.doc, b.root, "reportingComponent", span_cstr(r->component));
+    json_put_str(b.doc, b.root, "reportingInstance", span_cstr(r->host));
+    struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = r->kind,
+                                .ns = s->ns, .body = client_body_text(&b)};
+    s->sending = true;
+    client_do(r->client, &rq, on_reply, s);
+}
+
+/* ---- recording ---- */
+
+static struct series *series_new(struct event_recorder *r, struct span key,
+                                 const struct event_about *about)
+{
+    if (r->series.n == SERIES_MAX) {
+        series_free(CONTAINER_OF(r->series_lru.next, struct series, link));
+    }
+    struct series *s = mem_new(sizeof *s + key.n + 1);
+    list_init(&s->link);
+    s->recorder = r;
+    s->key_n = key.n;
+    memcpy(s->key, key.p, key.n);
+    /* As in Kubernetes: the object's name, a dot and the time in hexadecimal; random bits instead
+     * of the nanoseconds. */
+    struct span ns = about->ns.n ? about->ns : SPAN("default");
+    struct strbuf text = STRBUF_INIT;
+    strbuf_put(&text, ns);
+    strbuf_put(&text, span_first(about->name, EVENT_NAME_PREFIX_BYTES));
+    uint64_t id =
+        ((uint64_t)env_now_us(r->client->env) * 1000) + env_random_u64(r->client->env) % 1000;
+    strbuf_printf(&text, ".%llx", (unsigned long long)id);
+    s->text = text.p;
+    s->ns = span_of(text.p, ns.n);
+    s->name = span_of(text.p + ns.n, text.n - ns.n);
+    map_put(&r->series, span_of(s->key, s->key_n), s);
+    return s;
+}
+
+static void record(struct event_recorder *r, const struct event_about *about, enum event_type type,
+                   const char *reason, struct span message)
+{
+    int64_t now_ms = env_now_ms(r->client->env);
+    if (!budget_take(r, about->uid, now_ms)) {
+        return;
+    }
+    struct strbuf key = STRBUF_INIT;
+    strbuf_printf(&key, "%.*s\n%.*s\n%d\n%s\n%.*s\n", SPAN_ARG(about->uid), SPAN_ARG(about->name),
+                  (int)type, reason, SPAN_ARG(about->field_path));
+    strbuf_put(&key, message);
+    struct series *s = map_get(&r->series, strbuf_span(&key));
+    if (s && now_ms - s->last_ms > SERIES_MS) {
+        series_free(s);
+        s = NULL;
+    }
+    if (s) {
+        s->count++;
+        s->last_ms = now_ms;
+        if (s->sending) {
+            s->dirty = true;
+        } else {
+            send_count(s);
+        }
+    } else {
+        s = series_new(r, strbuf_span(&key), about);
+        s->count = 1;
+        s->first_ms = s->last_ms = now_ms;
+        send_first(s, about, type, reason, message);
+    }
+    list_remove(&s->link);
+    list_push_back(&r->series_lru, &s->link);
+    strbuf_done(&key);
+}
+
+void event_record_about(struct event_recorder *r, const struct event_about *about,
+                        enum event_type type, const char *reason, const char *fmt, ...)
+{
+    cleanup_arena struct arena *a = arena_new();
+    va_list ap;
+    va_start(ap, fmt);
+    struct span message = arena_vprintf(a, fmt, ap);
+    va_end(ap);
+    record(r, about, type, reason, message);
+}
+
+void event_record(struct event_recorder *r, const struct schema_kind *kind, struct object *o,
+                  enum event_type type, const char *reason, const char *fmt, ...)
+{
+    cleanup_arena struct arena *a = arena_new();
+    va_list ap;
+    va_start(ap, fmt);
+    struct span message = arena_vprintf(a, fmt, ap);
+    va_end(ap);
+    struct event_about about = {.kind = kind,
+                                .ns = object_namespace(o),
+                                .name = object_name(o),
+                                .uid = object_uid(o),
+                                .rev = object_rev(o)};
+    record(r, &about, type, reason, message);
+}

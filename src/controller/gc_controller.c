@@ -1,0 +1,424 @@
+/* controller/gc_controller.c: see gc_controller.h.
+ *
+ * Keys are RESOURCE/NAMESPACE/NAME. Dependents are found by an index of owner uids on every
+ * informer. That an owner is gone is known from its deletion event (a ring of recent uids) or from
+ * a live read. */
+#include "controller/gc_controller.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "client/client_body.h"
+#include "controller/reconciler.h"
+#include "plan/gc_plan.h"
+#include "schema/schema.h"
+
+enum { PARALLEL = 32, GONE_MAX = 4096 };
+
+struct gc_kind {
+    struct gc_controller *controller;
+    const struct schema_kind *kind;
+    struct informer *informer;
+    int by_owner;
+};
+
+struct gone {
+    size_t n;
+    char uid[64];
+};
+
+struct gc_controller {
+    struct client *client;
+    struct reconciler *reconciler;
+    struct gc_kind *kinds;
+    size_t kind_count;
+    struct map gone; /* uid to struct gone, in the ring */
+    struct gone ring[GONE_MAX];
+    size_t ring_at;
+};
+
+/* ---- owners known to be gone ---- */
+
+static void remember_gone(struct gc_controller *c, struct span uid)
+{
+    struct gone *g = &c->ring[c->ring_at];
+    if (uid.n == 0 || uid.n > sizeof g->uid || map_get(&c->gone, uid)) {
+        return;
+    }
+    if (g->n) {
+        map_remove(&c->gone, span_of(g->uid, g->n));
+    }
+    memcpy(g->uid, uid.p, uid.n);
+    g->n = uid.n;
+    map_put(&c->gone, span_of(g->uid, g->n), g);
+    c->ring_at = (c->ring_at + 1) % GONE_MAX;
+}
+
+/* ---- events ---- */
+
+static void add(struct gc_controller *c, const struct schema_kind *kind, struct span ns,
+                struct span name)
+{
+    cleanup_arena struct arena *a = arena_new();
+    reconciler_add(c->reconciler, arena_printf(a, "%s/%.*s", kind->resource, SPAN_ARG(ns)), name);
+}
+
+static struct gc_kind *kind_of_ref(struct gc_controller *c, const yyjson_val *ref)
+{
+    struct span version = json_get_str(ref, "apiVersion"), kind = json_get_str(ref, "kind");
+    size_t slash = span_find(version, '/');
+    struct span group = slash < version.n ? span_first(version, slash) : SPAN_NULL;
+    for (size_t i = 0; i < c->kind_count; i++) {
+        if (span_eq_cstr(kind, c->kinds[i].kind->kind) &&
+            span_eq_cstr(group, c->kinds[i].kind->group)) {
+            return &c->kinds[i];
+        }
+    }
+    return NULL;
+}
+
+struct visit {
+    struct gc_controller *c;
+    struct gc_kind *kind;
+    bool (*fn)(struct visit *v, struct object *dependent);
+    void *data;
+    struct span uid;
+    size_t n, blocking;
+};
+
+static bool visit_one(void *data, struct object *o)
+{
+    struct visit *v = data;
+    v->n++;
+    JSON_EACH(it, client_owners(o))
+    {
+        v->blocking += span_eq(json_get_str(it.val, "uid"), v->uid) &&
+                       json_get_bool(it.val, "blockOwnerDeletion", false);
+    }
+    return v->fn ? v->fn(v, o) : true;
+}
+
+static struct visit each_dependent(struct gc_controller *c, struct span uid,
+                                   bool (*fn)(struct visit *v, struct object *dependent),
+                                   void *data)
+{
+    struct visit v = {.c = c, .fn = fn, .data = data, .uid = uid};
+    for (size_t i = 0; i < c->kind_count; i++) {
+        v.kind = &c->kinds[i];
+        informer_index_each(v.kind->informer, v.kind->by_owner, uid, visit_one, &v);
+    }
+    return v;
+}
+
+static bool enqueue_dependent(struct visit *v, struct object *o)
+{
+    if (!object_is_deleting(o) || client_has_finalizer(o, "foregroundDeletion")) {
+        add(v->c, v->kind->kind, object_namespace(o), object_name(o));
+    }
+    return true;
+}
+
+static void enqueue_waiting_owners(struct gc_controller *c, struct object *o)
+{
+    JSON_EACH(it, client_owners(o))
+    {
+        struct gc_kind *k = kind_of_ref(c, it.val);
+        if (k) {
+            struct span ns = k->kind->namespaced ? object_namespace(o) : SPAN_NULL;
+            struct object *owner = informer_get(k->informer, ns, json_get_str(it.val, "name"));
+            if (owner && object_is_deleting(owner)) {
+                add(c, k->kind, ns, object_name(owner));
+            }
+        }
+    }
+}
+
+static void on_change(void *data, struct object *old, struct object *now)
+{
+    struct gc_kind *k = data;
+    struct gc_controller *c = k->controller;
+    if (!now) {
+        remember_gone(c, object_uid(old));
+        each_dependent(c, object_uid(old), enqueue_dependent, NULL);
+        enqueue_waiting_owners(c, old);
+        return;
+    }
+    bool owned = json_len(client_owners(now)) > 0;
+    bool refs_changed = !old || !json_equal(client_owners(old), client_owners(now));
+    if (refs_changed && old) {
+        enqueue_waiting_owners(c, old);
+    }
+    if ((owned && refs_changed) || object_is_deleting(now)) {
+        add(c, k->kind, object_namespace(now), object_name(now));
+    }
+}
+
+/* ---- a sync ---- */
+
+struct gc_sync {
+    struct gc_controller *c;
+    struct sync *s;
+    struct gc_kind *kind;
+    struct object *object;
+    enum gc_owner *owners;
+    struct gc_view view;
+};
+
+static struct span owner_namespace(struct gc_sync *x, const struct gc_kind *k)
+{
+    return k->kind->namespaced ? object_namespace(x->object) : SPAN_NULL;
+}
+
+static enum gc_owner owner_state(struct gc_sync *x, const yyjson_val *ref)
+{
+    struct gc_kind *k = kind_of_ref(x->c, ref);
+    struct span uid = json_get_str(ref, "uid");
+    if (!k || (k->kind->namespaced && object_namespace(x->object).n == 0)) {
+        return GC_OWNER_FOREIGN;
+    }
+    struct object *owner =
+        informer_get(k->informer, owner_namespace(x, k), json_get_str(ref, "name"));
+    if (owner && span_eq(object_uid(owner), uid)) {
+        return object_is_deleting(owner) && client_has_finalizer(owner, "foregroundDeletion")
+                   ? GC_OWNER_WAITING
+                   : GC_OWNER_PRESENT;
+    }
+    return map_get(&x->c->gone, uid) ? GC_OWNER_ABSENT : GC_OWNER_UNSEEN;
+}
+
+static void observe(struct gc_sync *x)
+{
+    yyjson_val *refs = client_owners(x->object);
+    struct gc_view *v = &x->view;
+    v->deleting = object_is_deleting(x->object);
+    v->foreground = client_has_finalizer(x->object, "foregroundDeletion");
+    v->orphan = client_has_finalizer(x->object, "orphan");
+    x->owners = ARENA_ARRAY(x->s->arena, enum gc_owner, json_len(refs) + 1);
+    JSON_EACH(it, refs)
+    {
+        x->owners[v->owner_count++] = owner_state(x, it.val);
+    }
+    v->owners = x->owners;
+    struct visit all = each_dependent(x->c, object_uid(x->object), NULL, NULL);
+    v->dependents = all.n;
+    v->blocking = all.blocking < all.n ? all.blocking : all.n;
+}
+
+struct ask {
+    struct gc_sync *x;
+    struct span uid;
+};
+
+static bool on_owner_read(struct sync *s, void *data, const struct client_reply *reply)
+{
+    struct ask *ask = data;
+    bool gone = reply->err.reason == ERR_NOT_FOUND ||
+                (reply->object && !span_eq(object_uid(reply->object), ask->uid));
+    if (gone) {
+        remember_gone(ask->x->c, ask->uid);
+        sync_again(s);
+    }
+    return gone; /* present: the view will show it, and its deletion brings us back */
+}
+
+static void ask_owners(struct gc_sync *x)
+{
+    size_t i = 0;
+    JSON_EACH(it, client_owners(x->object))
+    {
+        if (x->owners[i++] != GC_OWNER_UNSEEN) {
+            continue;
+        }
+        struct gc_kind *k = kind_of_ref(x->c, it.val);
+        struct ask *ask = ARENA_NEW(x->s->arena, struct ask);
+        *ask = (struct ask){x, json_get_str(it.val, "uid")};
+        struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_GET, .kind = k->kind,
+                                    .ns = owner_namespace(x, k),
+                                    .name = json_get_str(it.val, "name")};
+        sync_do(x->s, &rq, NULL, on_owner_read, ask);
+    }
+}
+
+static bool on_raced(struct sync *s, void *data, const struct client_reply *reply)
+{
+    (void)data;
+    if (reply->err.reason == ERR_NOT_FOUND) {
+        return true;
+    }
+    if (reply->err.reason == ERR_CONFLICT) {
+        sync_after(s, 1); /* changed meanwhile: look again at what it is now */
+        return true;
+    }
+    return false;
+}
+
+static void delete_object(struct gc_sync *x, enum client_propagation propagation)
+{
+    struct client_request rq = client_request_for(CLIENT_DELETE, x->kind->kind, x->object);
+    rq.precondition_uid = object_uid(x->object);
+    rq.precondition_rev = arena_printf(x->s->arena, "%lld", (long long)object_rev(x->object));
+    rq.propagation = propagation;
+    sync_do(x->s, &rq, x->kind->informer, on_raced, NULL);
+}
+
+static void write_patch(struct gc_sync *x, const struct gc_kind *kind, struct object *o,
+                        const struct client_body *b)
+{
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, kind->kind, o);
+    rq.body = client_body_text(b);
+    sync_do(x->s, &rq, kind->informer, on_raced, NULL);
+}
+
+static void drop_owners(struct gc_sync *x)
+{
+    struct client_body b = client_patch_new(x->s->arena, x->object);
+    yyjson_mut_val *keep = yyjson_mut_arr(b.doc);
+    size_t i = 0;
+    JSON_EACH(it, client_owners(x->object))
+    {
+        enum gc_owner state = x->owners[i++];
+        if (state == GC_OWNER_PRESENT || state == GC_OWNER_FOREIGN) {
+            yyjson_mut_arr_append(keep, json_mut_copy(b.doc, it.val));
+        }
+    }
+    json_put(b.doc, b.meta, "ownerReferences", keep);
+    write_patch(x, x->kind, x->object, &b);
+}
+
+static bool release(struct visit *v, struct object *dependent)
+{
+    struct gc_sync *x = v->data;
+    struct client_body b = client_patch_new(x->s->arena, dependent);
+    yyjson_mut_val *keep = yyjson_mut_arr(b.doc);
+    JSON_EACH(it, client_owners(dependent))
+    {
+        if (!span_eq(json_get_str(it.val, "uid"), v->uid)) {
+            yyjson_mut_arr_append(keep, json_mut_copy(b.doc, it.val));
+        }
+    }
+    json_put(b.doc, b.meta, "ownerReferences", keep);
+    write_patch(x, v->kind, dependent, &b);
+    return true;
+}
+
+static void remove_finalizer(struct gc_sync *x, const char *name)
+{
+    struct client_body b = client_patch_new(x->s->arena, x->object);
+    yyjson_val *list = json_path(object_root(x->object), "metadata", "finalizers", NULL);
+    json_put(b.doc, b.meta, "finalizers", client_without(b.doc, list, name));
+    write_patch(x, x->kind, x->object, &b);
+}
+
+static void act(struct gc_sync *x, enum gc_action action)
+{
+    switch (action) {
+    case GC_NOTHING:
+        break;
+    case GC_ASK_OWNERS:
+        ask_owners(x);
+        break;
+    case GC_DROP_OWNERS:
+        drop_owners(x);
+        break;
+    case GC_DELETE:
+        delete_object(x, x->view.orphan       ? CLIENT_PROPAGATION_ORPHAN
+                         : x->view.foreground ? CLIENT_PROPAGATION_FOREGROUND
+                                              : CLIENT_PROPAGATION_BACKGROUND);
+        break;
+    case GC_DELETE_FOREGROUND:
+        delete_object(x, CLIENT_PROPAGATION_FOREGROUND);
+        break;
+    case GC_RELEASE_DEPENDENTS:
+        each_dependent(x->c, object_uid(x->object), release, x);
+        sync_again(x->s);
+        break;
+    case GC_FINISH_ORPHAN:
+        remove_finalizer(x, "orphan");
+        break;
+    case GC_DELETE_DEPENDENTS:
+        each_dependent(x->c, object_uid(x->object), enqueue_dependent, NULL);
+        break;
+    case GC_FINISH_FOREGROUND:
+        remove_finalizer(x, "foregroundDeletion");
+        break;
+    }
+}
+
+static void unref_object(void *data)
+{
+    object_unref(data);
+}
+
+static void run(struct sync *s)
+{
+    struct gc_controller *c = s->controller;
+    size_t slash = span_find(s->ns, '/');
+    struct span resource = span_first(s->ns, slash), ns = span_from(s->ns, slash + 1);
+    struct gc_kind *kind = NULL;
+    for (size_t i = 0; i < c->kind_count && !kind; i++) {
+        kind = span_eq_cstr(resource, c->kinds[i].kind->resource) ? &c->kinds[i] : NULL;
+    }
+    assert(kind);
+    struct object *o = informer_get(kind->informer, ns, s->name);
+    if (!o) {
+        return;
+    }
+    arena_on_clear(s->arena, unref_object, object_ref(o));
+    struct gc_sync *x = ARENA_NEW(s->arena, struct gc_sync);
+    *x = (struct gc_sync){.c = c, .s = s, .kind = kind, .object = o};
+    observe(x);
+    act(x, gc_plan(&x->view));
+}
+
+/* ---- life ---- */
+
+static bool is_collected(const struct schema_kind *kind)
+{
+    uint16_t need = SCHEMA_VERB_LIST | SCHEMA_VERB_WATCH | SCHEMA_VERB_DELETE;
+    return (kind->verbs & need) == need && strcmp(kind->kind, "Event") != 0;
+}
+
+struct gc_controller *gc_controller_new(struct env *env, struct client *client,
+                                        struct informer_set *informers)
+{
+    (void)env;
+    struct gc_controller *c = MEM_NEW(struct gc_controller);
+    c->client = client;
+    c->reconciler = reconciler_new(client, "garbage-collector", PARALLEL, run, c);
+    c->kinds = mem_new_array(schema_kind_count() + 1, sizeof *c->kinds);
+    static const struct informer_handler handler = {on_change};
+    for (size_t i = 0; i < schema_kind_count(); i++) {
+        const struct schema_kind *kind = schema_kind_at(i);
+        if (is_collected(kind)) {
+            struct gc_kind *k = &c->kinds[c->kind_count++];
+            k->controller = c;
+            k->kind = kind;
+            k->informer = informer_set_get(informers, kind);
+            k->by_owner = informer_add_index(k->informer, informer_by_owner);
+            informer_add_handler(k->informer, &handler, k);
+        }
+    }
+    return c;
+}
+
+void gc_controller_start(struct gc_controller *c)
+{
+    reconciler_start(c->reconciler);
+}
+
+void gc_controller_free(struct gc_controller *c)
+{
+    if (!c) {
+        return;
+    }
+    for (size_t i = 0; i < c->kind_count; i++) {
+        informer_remove_handler(c->kinds[i].informer, &c->kinds[i]);
+    }
+    reconciler_free(c->reconciler);
+    map_done(&c->gone);
+    free(c->kinds);
+    free(c);
+}

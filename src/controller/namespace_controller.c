@@ -1,0 +1,180 @@
+/* controller/namespace_controller.c: see namespace_controller.h.
+ *
+ * A terminating namespace accepts no new objects (admission), so one look at the views after each
+ * object has gone is enough. Events are nobody's informer here: they are listed once, last, and
+ * deleted. */
+#include "controller/namespace_controller.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "client/client_body.h"
+#include "controller/reconciler.h"
+#include "schema/schema.h"
+
+struct ns_kind {
+    struct namespace_controller *controller;
+    const struct schema_kind *kind;
+    struct informer *informer;
+    int by_ns;
+};
+
+struct namespace_controller {
+    const struct schema_kind *kind, *event_kind;
+    struct informer *namespaces;
+    struct reconciler *reconciler;
+    struct ns_kind *kinds;
+    size_t kind_count;
+};
+
+static void on_namespace(void *data, struct object *old, struct object *now)
+{
+    struct namespace_controller *c = data;
+    (void)old;
+    if (now && object_is_deleting(now)) {
+        reconciler_add(c->reconciler, SPAN_NULL, object_name(now));
+    }
+}
+
+static void on_content(void *data, struct object *old, struct object *now)
+{
+    struct ns_kind *k = data;
+    struct namespace_controller *c = k->controller;
+    struct object *o = now ? now : old;
+    if (old && now) {
+        return; /* what exists already has been told to go */
+    }
+    struct object *ns = informer_get(c->namespaces, SPAN_NULL, object_namespace(o));
+    if (ns && object_is_deleting(ns)) {
+        reconciler_add(c->reconciler, SPAN_NULL, object_name(ns));
+    }
+}
+
+struct emptying {
+    struct namespace_controller *c;
+    struct sync *s;
+    struct object *ns;
+    const struct ns_kind *kind;
+    size_t left;
+};
+
+static bool on_deleted(struct sync *s, void *data, const struct client_reply *reply)
+{
+    (void)s;
+    (void)data;
+    return reply->err.reason == ERR_NOT_FOUND || reply->err.reason == ERR_CONFLICT;
+}
+
+static bool delete_one(void *data, struct object *o)
+{
+    struct emptying *x = data;
+    x->left++;
+    if (!object_is_deleting(o)) {
+        struct client_request rq = client_request_for(CLIENT_DELETE, x->kind->kind, o);
+        rq.precondition_uid = object_uid(o);
+        rq.propagation = CLIENT_PROPAGATION_BACKGROUND;
+        sync_do(x->s, &rq, x->kind->informer, on_deleted, NULL);
+    }
+    return true;
+}
+
+static void finalize(struct emptying *x)
+{
+    struct client_body b = client_body_new(x->s->arena, x->c->kind, object_name(x->ns));
+    json_put_str(b.doc, b.meta, "uid", object_uid(x->ns));
+    json_put_str(b.doc, b.meta, "resourceVersion",
+                 arena_printf(x->s->arena, "%lld", (long long)object_rev(x->ns)));
+    yyjson_val *list = json_path(object_root(x->ns), "spec", "finalizers", NULL);
+    json_put(b.doc, client_body_obj(&b, "spec"), "finalizers",
+             client_without(b.doc, list, "kubernetes"));
+    struct client_request rq = client_request_for(CLIENT_UPDATE, x->c->kind, x->ns);
+    rq.subresource = SPAN("finalize");
+    rq.body = client_body_text(&b);
+    sync_do(x->s, &rq, NULL, on_deleted, NULL);
+}
+
+static bool on_events_listed(struct sync *s, void *data, const struct client_reply *reply)
+{
+    struct emptying *x = data;
+    (void)s;
+    if (reply->err.reason != ERR_NONE) {
+        return false;
+    }
+    for (size_t i = 0; i < reply->item_count; i++) {
+        struct client_request rq =
+            client_request_for(CLIENT_DELETE, x->c->event_kind, reply->items[i]);
+        sync_do(x->s, &rq, NULL, on_deleted, NULL);
+    }
+    finalize(x);
+    return true;
+}
+
+static void unref_object(void *data)
+{
+    object_unref(data);
+}
+
+static void run(struct sync *s)
+{
+    struct namespace_controller *c = s->controller;
+    struct object *ns = informer_get(c->namespaces, SPAN_NULL, s->name);
+    if (!ns || !object_is_deleting(ns)) {
+        return;
+    }
+    arena_on_clear(s->arena, unref_object, object_ref(ns));
+    struct emptying *x = ARENA_NEW(s->arena, struct emptying);
+    *x = (struct emptying){.c = c, .s = s, .ns = ns};
+    for (size_t i = 0; i < c->kind_count; i++) {
+        x->kind = &c->kinds[i];
+        informer_index_each(x->kind->informer, x->kind->by_ns, s->name, delete_one, x);
+    }
+    if (x->left == 0 && json_len(json_path(object_root(ns), "spec", "finalizers", NULL)) > 0) {
+        struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_LIST, .kind = c->event_kind,
+                                    .ns = s->name};
+        sync_do(s, &rq, NULL, on_events_listed, x);
+    }
+}
+
+struct namespace_controller *namespace_controller_new(struct env *env, struct client *client,
+                                                      struct informer_set *informers)
+{
+    (void)env;
+    struct namespace_controller *c = MEM_NEW(struct namespace_controller);
+    c->kind = schema_kind_find("", "Namespace");
+    c->event_kind = schema_kind_find("", "Event");
+    c->namespaces = informer_set_get(informers, c->kind);
+    c->reconciler = reconciler_new(client, "namespace-controller", 4, run, c);
+    c->kinds = mem_new_array(schema_kind_count() + 1, sizeof *c->kinds);
+    static const struct informer_handler content = {on_content}, namespaces = {on_namespace};
+    uint16_t need = SCHEMA_VERB_LIST | SCHEMA_VERB_WATCH | SCHEMA_VERB_DELETE;
+    for (size_t i = 0; i < schema_kind_count(); i++) {
+        const struct schema_kind *kind = schema_kind_at(i);
+        if (kind->namespaced && (kind->verbs & need) == need && kind != c->event_kind) {
+            struct ns_kind *k = &c->kinds[c->kind_count++];
+            *k = (struct ns_kind){c, kind, informer_set_get(informers, kind), 0};
+            k->by_ns = informer_add_index(k->informer, informer_by_namespace);
+            informer_add_handler(k->informer, &content, k);
+        }
+    }
+    informer_add_handler(c->namespaces, &namespaces, c);
+    return c;
+}
+
+void namespace_controller_start(struct namespace_controller *c)
+{
+    reconciler_start(c->reconciler);
+}
+
+void namespace_controller_free(struct namespace_controller *c)
+{
+    if (!c) {
+        return;
+    }
+    for (size_t i = 0; i < c->kind_count; i++) {
+        informer_remove_handler(c->kinds[i].informer, &c->kinds[i]);
+    }
+    informer_remove_handler(c->namespaces, c);
+    reconciler_free(c->reconciler);
+    free(c->kinds);
+    free(c);
+}

@@ -1,0 +1,287 @@
+/* controller/reconciler.c: see reconciler.h. */
+#include "controller/reconciler.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "client/workqueue.h"
+#include "schema/schema.h"
+
+/* A view that does not show a write by then (it was reset, and the object gone again) is taken as
+ * it is. */
+enum { SEEN_MAX_MS = 10 * 1000 };
+
+struct op {
+    struct list link;
+    struct running *running;
+    struct informer *seen_in;
+    sync_reply_fn *fn;
+    void *data;
+    struct span ns, name, uid; /* of a deleted object */
+    bool is_delete;
+};
+
+/* A sync and what it waits for. */
+struct running {
+    struct sync sync;
+    struct list link, ops;
+    struct env_timer patience;
+    struct span key;
+    bool failed, again, in_run;
+    int64_t after_ms; /* -1: none */
+};
+
+struct reconciler {
+    struct client *client;
+    const char *name;
+    void (*run)(struct sync *s);
+    void *controller;
+    struct workqueue *queue;
+    struct list running;
+    bool started;
+    struct list early; /* struct early_key */
+};
+
+struct early_key {
+    struct list link;
+    size_t key_n;
+    char key[];
+};
+
+static struct running *running_of(struct sync *s)
+{
+    return CONTAINER_OF(s, struct running, sync);
+}
+
+static void op_free(struct op *op)
+{
+    list_remove(&op->link);
+    client_cancel(op->running->sync.client, op);
+    if (op->seen_in) {
+        informer_remove_handler(op->seen_in, op);
+    }
+    free(op);
+}
+
+static void running_free(struct running *r)
+{
+    env_timer_stop(r->sync.client->env, &r->patience);
+    LIST_EACH(it, &r->ops)
+    {
+        op_free(CONTAINER_OF(it, struct op, link));
+    }
+    list_remove(&r->link);
+    arena_free(r->sync.arena);
+    free(r);
+}
+
+static void finish(struct running *r)
+{
+    struct workqueue *q = r->sync.reconciler->queue;
+    assert(list_is_empty(&r->ops) && !r->in_run);
+    if (r->again) {
+        workqueue_add(q, r->key);
+    }
+    if (r->after_ms >= 0) {
+        workqueue_add_after(q, r->key, r->after_ms);
+    }
+    struct arena *a = TAKE_PTR(r->sync.arena);
+    struct span key = r->key;
+    bool ok = !r->failed;
+    running_free(r);
+    workqueue_done(q, key, ok);
+    arena_free(a);
+}
+
+static void finish_if_idle(struct running *r)
+{
+    if (!r->in_run && list_is_empty(&r->ops)) {
+        finish(r);
+    }
+}
+
+static void on_patience(struct env_timer *timer)
+{
+    struct running *r = CONTAINER_OF(timer, struct running, patience);
+    log_event(LOG_WARN, "sync_view_late", LOG_C("controller", r->sync.reconciler->name),
+              LOG_S("key", r->key));
+    LIST_EACH(it, &r->ops)
+    {
+        op_free(CONTAINER_OF(it, struct op, link));
+    }
+    r->again = true;
+    finish(r);
+}
+
+static void op_seen(void *data)
+{
+    struct op *op = data;
+    struct running *r = op->running;
+    op->seen_in = NULL; /* the wait is over and freed by the informer */
+    op_free(op);
+    finish_if_idle(r);
+}
+
+static void on_reply(void *data, const struct client_reply *reply)
+{
+    struct op *op = data;
+    struct running *r = op->running;
+    bool handled = op->fn && op->fn(&r->sync, op->data, reply);
+    if (reply->err.reason != ERR_NONE) {
+        if (!handled) {
+            bool race = reply->err.reason == ERR_CONFLICT || reply->err.reason == ERR_NOT_FOUND ||
+                        reply->err.reason == ERR_ALREADY_EXISTS;
+            log_event(race ? LOG_DEBUG : LOG_WARN, "sync_write_failed",
+                      LOG_C("controller", r->sync.reconciler->name), LOG_S("key", r->key),
+                      LOG_S("error", reply->err.message));
+            r->failed = true;
+        }
+        op->seen_in = NULL;
+    }
+    if (!op->seen_in) {
+        op_free(op);
+        finish_if_idle(r);
+        return;
+    }
+    int64_t rev = reply->object ? object_rev(reply->object) : op->is_delete ? 0 : reply->rev;
+    if (!env_timer_armed(&r->patience)) {
+        env_timer_start(r->sync.client->env, &r->patience, SEEN_MAX_MS, on_patience);
+    }
+    informer_wait(op->seen_in, rev, op->ns, op->name, op->uid, op_seen, op);
+}
+
+void sync_do(struct sync *s, const struct client_request *request, struct informer *seen_in,
+             sync_reply_fn *fn, void *data)
+{
+    struct running *r = running_of(s);
+    struct op *op = MEM_NEW(struct op);
+    list_init(&op->link);
+    op->running = r;
+    op->seen_in = seen_in;
+    op->fn = fn;
+    op->data = data;
+    if (request->verb == CLIENT_DELETE) {
+        op->is_delete = true;
+        op->ns = arena_dup(s->arena, request->ns);
+        op->name = arena_dup(s->arena, request->name);
+        op->uid = arena_dup(s->arena, request->precondition_uid);
+    }
+    list_push_back(&r->ops, &op->link);
+    struct client_request rq = *request;
+    if (rq.field_manager.n == 0) {
+        rq.field_manager = span_cstr(s->reconciler->name);
+    }
+    client_do(s->client, &rq, on_reply, op);
+}
+
+void sync_again(struct sync *s)
+{
+    running_of(s)->again = true;
+}
+
+void sync_after(struct sync *s, int64_t delay_ms)
+{
+    struct running *r = running_of(s);
+    delay_ms = delay_ms < 1 ? 1 : delay_ms;
+    if (r->after_ms < 0 || delay_ms < r->after_ms) {
+        r->after_ms = delay_ms;
+    }
+}
+
+void sync_fail(struct sync *s)
+{
+    running_of(s)->failed = true;
+}
+
+static void work(void *data, struct span key)
+{
+    struct reconciler *rec = data;
+    struct running *r = MEM_NEW(struct running);
+    list_init(&r->ops);
+    list_push_back(&rec->running, &r->link);
+    r->after_ms = -1;
+    r->sync = (struct sync){.reconciler = rec,
+                            .client = rec->client,
+                            .arena = arena_new(),
+                            .now_ms = env_now_ms(rec->client->env),
+                            .controller = rec->controller};
+    r->key = arena_dup(r->sync.arena, key);
+    size_t slash = span_rfind(r->key, '/');
+    r->sync.ns = span_first(r->key, slash);
+    r->sync.name = span_from(r->key, slash + 1);
+    r->in_run = true;
+    rec->run(&r->sync);
+    r->in_run = false;
+    finish_if_idle(r);
+}
+
+struct reconciler *reconciler_new(struct client *client, const char *name, size_t parallel,
+                                  void (*run)(struct sync *s), void *controller)
+{
+    struct reconciler *r = MEM_NEW(struct reconciler);
+    r->client = client;
+    r->name = name;
+    r->run = run;
+    r->controller = controller;
+    r->queue = workqueue_new(client->env, parallel, work, r);
+    list_init(&r->running);
+    list_init(&r->early);
+    return r;
+}
+
+void reconciler_free(struct reconciler *r)
+{
+    if (!r) {
+        return;
+    }
+    LIST_EACH(it, &r->running)
+    {
+        running_free(CONTAINER_OF(it, struct running, link));
+    }
+    LIST_EACH(it, &r->early)
+    {
+        free(CONTAINER_OF(it, struct early_key, link));
+    }
+    workqueue_free(r->queue);
+    free(r);
+}
+
+void reconciler_add_after(struct reconciler *r, struct span ns, struct span name, int64_t delay_ms)
+{
+    struct early_key *k = mem_new(sizeof *k + ns.n + name.n + 1);
+    memcpy(k->key, ns.n ? ns.p : "", ns.n);
+    k->key[ns.n] = '/';
+    memcpy(k->key + ns.n + 1, name.n ? name.p : "", name.n);
+    k->key_n = ns.n + name.n + 1;
+    if (!r->started) {
+        list_push_back(&r->early, &k->link);
+        return;
+    }
+    workqueue_add_after(r->queue, span_of(k->key, k->key_n), delay_ms);
+    free(k);
+}
+
+void reconciler_add(struct reconciler *r, struct span ns, struct span name)
+{
+    reconciler_add_after(r, ns, name, 0);
+}
+
+void reconciler_add_object(struct reconciler *r, struct object *o)
+{
+    reconciler_add(r, object_namespace(o), object_name(o));
+}
+
+void reconciler_start(struct reconciler *r)
+{
+    assert(!r->started);
+    r->started = true;
+    LIST_EACH(it, &r->early)
+    {
+        struct early_key *k = CONTAINER_OF(it, struct early_key, link);
+        workqueue_add(r->queue, span_of(k->key, k->key_n));
+        list_remove(&k->link);
+        free(k);
+    }
+}

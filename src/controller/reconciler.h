@@ -1,0 +1,50 @@
+/* controller/reconciler.h: the shell that every controller shares: a work queue whose keys are
+ * NAMESPACE/NAME, and the life of one sync.
+ *
+ * A sync observes and decides inside one call, and acts by sync_do(). It lasts until every write
+ * has been answered and is visible in the informer it belongs to; only then is its key free to be
+ * looked at again. So no decision is ever made on a view that lacks the controller's own writes. An
+ * event that arrives meanwhile makes the key run once more. */
+#ifndef CONTROLLER_RECONCILER_H
+#define CONTROLLER_RECONCILER_H
+
+#include "base/arena.h"
+#include "client/informer.h"
+
+struct reconciler;
+struct sync;
+
+struct sync {
+    struct reconciler *reconciler;
+    struct client *client;
+    struct arena *arena; /* lives as long as the sync */
+    struct span ns, name;
+    int64_t now_ms;
+    void *controller;
+};
+
+/* name: for log events, static. observe-decide-act runs in `run`. */
+struct reconciler *reconciler_new(struct client *client, const char *name, size_t parallel,
+                                  void (*run)(struct sync *s), void *controller);
+void reconciler_free(struct reconciler *r);
+void reconciler_add(struct reconciler *r, struct span ns, struct span name);
+void reconciler_add_object(struct reconciler *r, struct object *o);
+void reconciler_add_after(struct reconciler *r, struct span ns, struct span name, int64_t delay_ms);
+/* No key runs before this: called once the views are complete. Keys added earlier wait. */
+void reconciler_start(struct reconciler *r);
+
+/* Called with the reply before the default handling. Returns true when it has dealt with an error.
+ */
+typedef bool sync_reply_fn(struct sync *s, void *data, const struct client_reply *reply);
+/* Sends a write of this sync. seen_in: the informer that must show it before the sync ends (NULL:
+ * do not wait). fn may be NULL. An error that fn does not take makes the sync fail: its key runs
+ * again after a back-off. */
+void sync_do(struct sync *s, const struct client_request *request, struct informer *seen_in,
+             sync_reply_fn *fn, void *data);
+/* Run once more as soon as this sync has ended. */
+void sync_again(struct sync *s);
+void sync_after(struct sync *s, int64_t delay_ms);
+/* Run again after a back-off. */
+void sync_fail(struct sync *s);
+
+#endif

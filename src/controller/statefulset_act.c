@@ -1,0 +1,330 @@
+/* controller/statefulset_act.c: carries a plan out and records its events. */
+#include "base/check.h"
+#include "base/log.h"
+#include "controller/statefulset_priv.h"
+
+/* ---- events ---- */
+
+static void tell(struct set_sync *x, const char *verb, const char *reason_ok,
+                 const char *reason_failed, struct span pod, const struct err *err)
+{
+    if (err->reason == ERR_NONE) {
+        event_record(x->c->events, x->c->set_kind, x->set, EVENT_NORMAL, reason_ok,
+                     "%s Pod %.*s in StatefulSet %.*s successful", verb, SPAN_ARG(pod),
+                     SPAN_ARG(x->name));
+    } else {
+        event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, reason_failed,
+                     "%s Pod %.*s in StatefulSet %.*s failed error: %.*s", verb, SPAN_ARG(pod),
+                     SPAN_ARG(x->name), SPAN_ARG(err->message));
+    }
+}
+
+static void tell_claim(struct set_sync *x, struct span claim, struct span pod,
+                       const struct err *err)
+{
+    if (err->reason == ERR_NONE) {
+        event_record(x->c->events, x->c->set_kind, x->set, EVENT_NORMAL, "SuccessfulCreate",
+                     "create Claim %.*s Pod %.*s in StatefulSet %.*s success", SPAN_ARG(claim),
+                     SPAN_ARG(pod), SPAN_ARG(x->name));
+    } else {
+        event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, "FailedCreate",
+                     "create Claim %.*s for Pod %.*s in StatefulSet %.*s failed error: %.*s",
+                     SPAN_ARG(claim), SPAN_ARG(pod), SPAN_ARG(x->name), SPAN_ARG(err->message));
+    }
+}
+
+/* ---- creating a pod: its claims, then itself ---- */
+
+struct creation {
+    struct set_sync *x;
+    const struct statefulset_action *action;
+    struct span pod;
+    size_t claims_left;
+    bool failed, make_pod;
+};
+
+struct claim_creation {
+    struct creation *of;
+    struct span name;
+};
+
+static bool on_pod_created(struct sync *s, void *data, const struct client_reply *reply)
+{
+    struct creation *k = data;
+    (void)s;
+    if (reply->err.reason == ERR_ALREADY_EXISTS) {
+        return false; /* somebody else's pod has the name: no event, try again later */
+    }
+    tell(k->x, "create", "SuccessfulCreate", "FailedCreate", k->pod, &reply->err);
+    return false;
+}
+
+static void create_pod(struct creation *k)
+{
+    struct set_sync *x = k->x;
+    struct client_request rq = {
+        CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = x->c->pod_kind, .ns = x->ns,
+        .body = statefulset_pod_body(x, k->action->ordinal, k->action->at_update)};
+    sync_do(x->s, &rq, x->c->pods, on_pod_created, k);
+}
+
+static bool on_claim_created(struct sync *s, void *data, const struct client_reply *reply)
+{
+    struct claim_creation *cc = data;
+    struct creation *k = cc->of;
+    (void)s;
+    assert(k->claims_left > 0);
+    bool exists = reply->err.reason == ERR_ALREADY_EXISTS;
+    if (!exists) {
+        tell_claim(k->x, cc->name, k->pod, &reply->err);
+    }
+    k->failed |= reply->err.reason != ERR_NONE && !exists;
+    if (--k->claims_left == 0 && !k->failed && k->make_pod) {
+        create_pod(k);
+    }
+    return exists;
+}
+
+static void create_claims(struct set_sync *x, const struct statefulset_action *action,
+                          bool make_pod)
+{
+    struct creation *k = ARENA_NEW(x->a, struct creation);
+    *k = (struct creation){.x = x, .action = action, .make_pod = make_pod};
+    k->pod = arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)action->ordinal);
+    yyjson_val *templates = json_get(x->spec, "volumeClaimTemplates");
+    JSON_EACH(it, templates)
+    {
+        struct span name = statefulset_claim_name(x, it.val, action->ordinal);
+        if (informer_get(x->c->claims, x->ns, name)) {
+            continue;
+        }
+        struct claim_creation *cc = ARENA_NEW(x->a, struct claim_creation);
+        *cc = (struct claim_creation){k, name};
+        k->claims_left++;
+        bool owned = action->owner == STATEFULSET_OWNER_SET;
+        struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE,
+                                    .kind = x->c->claim_kind, .ns = x->ns,
+                                    .body = statefulset_claim_body(x, it.val, name, owned)};
+        sync_do(x->s, &rq, x->c->claims, on_claim_created, cc);
+    }
+    if (k->claims_left == 0 && make_pod) {
+        create_pod(k);
+    }
+}
+
+static void refuse_create(struct set_sync *x, const struct statefulset_action *action)
+{
+    struct span pod = arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)action->ordinal);
+    JSON_EACH(it, json_get(x->spec, "volumeClaimTemplates"))
+    {
+        struct span name = statefulset_claim_name(x, it.val, action->ordinal);
+        struct object *claim = informer_get(x->c->claims, x->ns, name);
+        if (claim && object_is_deleting(claim)) {
+            struct err err = {.reason = ERR_CONFLICT};
+            err.message = arena_printf(x->a, "pvc %.*s is being deleted", SPAN_ARG(name));
+            tell(x, "create", "SuccessfulCreate", "FailedCreate", pod, &err);
+            return;
+        }
+    }
+}
+
+/* ---- deleting and fixing ---- */
+
+struct pod_write {
+    struct set_sync *x;
+    struct object *pod; /* held by the sync */
+};
+
+static bool on_pod_deleted(struct sync *s, void *data, const struct client_reply *reply)
+{
+    struct pod_write *w = data;
+    (void)s;
+    bool gone = reply->err.reason == ERR_NOT_FOUND || reply->err.reason == ERR_CONFLICT;
+    if (!gone) {
+        tell(w->x, "delete", "SuccessfulDelete", "FailedDelete", object_name(w->pod), &reply->err);
+    }
+    return gone;
+}
+
+static bool on_pod_fixed(struct sync *s, void *data, const struct client_reply *reply)
+{
+    struct pod_write *w = data;
+    (void)s;
+    if (reply->err.reason != ERR_CONFLICT) {
+        tell(w->x, "update", "SuccessfulUpdate", "FailedUpdate", object_name(w->pod), &reply->err);
+    }
+    return false;
+}
+
+static struct pod_write *pod_write_new(struct set_sync *x, const struct statefulset_action *action)
+{
+    struct pod_write *w = ARENA_NEW(x->a, struct pod_write);
+    assert(action->pod < x->pod_count);
+    *w = (struct pod_write){x, x->pods[action->pod].object};
+    return w;
+}
+
+static void delete_pod(struct set_sync *x, const struct statefulset_action *action)
+{
+    struct pod_write *w = pod_write_new(x, action);
+    struct client_request rq = client_request_for(CLIENT_DELETE, x->c->pod_kind, w->pod);
+    rq.precondition_uid = object_uid(w->pod);
+    sync_do(x->s, &rq, x->c->pods, on_pod_deleted, w);
+}
+
+static void fix_pod(struct set_sync *x, const struct statefulset_action *action)
+{
+    struct pod_write *w = pod_write_new(x, action);
+    struct client_body b = client_patch_any(x->a, w->pod);
+    yyjson_mut_val *labels = json_mut_obj(b.doc, b.meta, "labels");
+    json_put_str(b.doc, labels, "statefulset.kubernetes.io/pod-name", object_name(w->pod));
+    json_put_str(b.doc, labels, "apps.kubernetes.io/pod-index",
+                 arena_printf(x->a, "%d", (int)action->ordinal));
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->pod_kind, w->pod);
+    rq.body = client_body_text(&b);
+    sync_do(x->s, &rq, x->c->pods, on_pod_fixed, w);
+}
+
+/* Writes a claim's owner references: foreign ones stay, ours become what the policy asks for. */
+static void fix_claim_owner(struct set_sync *x, const struct statefulset_action *action,
+                            struct object *claim)
+{
+    struct object *pod = x->pods[action->pod].object;
+    enum statefulset_owner owner = action->owner;
+    if (statefulset_claim_is_foreign(x, claim, object_name(pod), object_uid(pod))) {
+        event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, "ConflictingController",
+                     "PersistentVolumeClaim %.*s has a conflicting OwnerReference acting as "
+                     "managing controller, retention policy ignored",
+                     SPAN_ARG(object_name(claim)));
+        owner = STATEFULSET_OWNER_NONE;
+    }
+    struct client_body b = client_patch_new(x->a, claim);
+    yyjson_mut_val *list = yyjson_mut_arr(b.doc);
+    JSON_EACH(it, client_owners(claim))
+    {
+        struct span uid = json_get_str(it.val, "uid");
+        if (!span_eq(uid, x->uid) && !span_eq(uid, object_uid(pod))) {
+            yyjson_mut_arr_append(list, json_mut_copy(b.doc, it.val));
+        }
+    }
+    if (owner == STATEFULSET_OWNER_SET) {
+        yyjson_mut_arr_append(list, client_owner_new(b.doc, x->c->set_kind, x->name, x->uid, true));
+    } else if (owner == STATEFULSET_OWNER_POD) {
+        yyjson_mut_arr_append(
+            list, client_owner_new(b.doc, x->c->pod_kind, object_name(pod), object_uid(pod), true));
+    }
+    json_put(b.doc, b.meta, "ownerReferences", list);
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, claim);
+    rq.body = client_body_text(&b);
+    sync_do(x->s, &rq, x->c->claims, NULL, NULL);
+}
+
+static void fix_claims(struct set_sync *x, const struct statefulset_action *action)
+{
+    const struct statefulset_claims *claims = &x->view.pods[action->pod].claims;
+    if (claims->missing) {
+        create_claims(x, action, false);
+    }
+    if (claims->owner_fits & (1u << action->owner)) {
+        return;
+    }
+    JSON_EACH(it, json_get(x->spec, "volumeClaimTemplates"))
+    {
+        struct object *claim =
+            informer_get(x->c->claims, x->ns, statefulset_claim_name(x, it.val, action->ordinal));
+        if (claim) {
+            fix_claim_owner(x, action, claim);
+        }
+    }
+}
+
+/* ---- status ---- */
+
+static bool put_count(struct set_sync *x, struct client_body *b, yyjson_mut_val *to,
+                      const char *key, int32_t value, bool always)
+{
+    int64_t was = json_get_int(x->status, key, always ? -1 : 0);
+    if (value || always) {
+        json_put_int(b->doc, to, key, value);
+    } else {
+        json_put(b->doc, to, key, yyjson_mut_null(b->doc));
+    }
+    return was != value;
+}
+
+static bool put_text(struct set_sync *x, struct client_body *b, yyjson_mut_val *to, const char *key,
+                     struct span value)
+{
+    json_put_str(b->doc, to, key, value);
+    return !span_eq(json_get_str(x->status, key), value);
+}
+
+static void write_status(struct set_sync *x)
+{
+    const struct statefulset_status *st = &x->plan->status;
+    struct client_body b = client_patch_any(x->a, x->set);
+    yyjson_mut_val *to = client_body_obj(&b, "status");
+    int64_t generation =
+        json_int(json_path(object_root(x->set), "metadata", "generation", NULL), 0);
+    bool changed = json_get_int(x->status, "observedGeneration", 0) < generation;
+    json_put_int(b.doc, to, "observedGeneration", generation);
+    changed |= put_count(x, &b, to, "replicas", st->replicas, true);
+    changed |= put_count(x, &b, to, "availableReplicas", st->available, true);
+    changed |= put_count(x, &b, to, "readyReplicas", st->ready, false);
+    changed |= put_count(x, &b, to, "currentReplicas", st->current, false);
+    changed |= put_count(x, &b, to, "updatedReplicas", st->updated, false);
+    changed |=
+        put_text(x, &b, to, "currentRevision", st->complete ? x->update_name : x->current_name);
+    changed |= put_text(x, &b, to, "updateRevision", x->update_name);
+    json_put_int(b.doc, to, "collisionCount", x->collisions);
+    if (!changed) {
+        return;
+    }
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->set_kind, x->set);
+    rq.subresource = SPAN("status");
+    rq.body = client_body_text(&b);
+    sync_do(x->s, &rq, x->c->sets, NULL, NULL);
+}
+
+/* ---- all of it ---- */
+
+static void act_one(struct set_sync *x, const struct statefulset_action *action)
+{
+    switch (action->kind) {
+    case STATEFULSET_CREATE_POD:
+        create_claims(x, action, true);
+        break;
+    case STATEFULSET_REFUSE_CREATE:
+        refuse_create(x, action);
+        break;
+    case STATEFULSET_DELETE_POD:
+        delete_pod(x, action);
+        break;
+    case STATEFULSET_FIX_POD:
+        fix_pod(x, action);
+        break;
+    case STATEFULSET_FIX_CLAIMS:
+        fix_claims(x, action);
+        break;
+    }
+}
+
+void statefulset_act(struct set_sync *x)
+{
+    const struct statefulset_plan *plan = x->plan;
+    for (size_t i = 0; i < plan->action_count; i++) {
+        act_one(x, &plan->actions[i]);
+    }
+    write_status(x);
+    if (plan->again) {
+        sync_again(x->s);
+    }
+    if (plan->requeue_at_ms > 0) {
+        sync_after(x->s, plan->requeue_at_ms - x->s->now_ms);
+    }
+    if (plan->waiting != STATEFULSET_WHY_NONE) {
+        log_event(LOG_DEBUG, "statefulset_waits", LOG_S("set", x->name),
+                  LOG_I("ordinal", plan->waiting_ordinal),
+                  LOG_C("why", statefulset_why_text(plan->waiting)));
+    }
+}

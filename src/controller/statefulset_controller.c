@@ -1,0 +1,203 @@
+/* controller/statefulset_controller.c: events to keys, and the stages of a sync. */
+#include "controller/statefulset_controller.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "controller/statefulset_priv.h"
+#include "schema/schema.h"
+
+enum { PARALLEL_SETS = 16 };
+
+/* ---- indexes ---- */
+
+struct span statefulset_orphan_key(struct arena *a, struct span ns)
+{
+    return arena_printf(a, "orphan/%.*s", SPAN_ARG(ns));
+}
+
+void statefulset_by_controller(struct object *o, void (*emit)(void *ctx, struct span key),
+                               void *ctx)
+{
+    struct span uid = client_controller_uid(o);
+    if (uid.n) {
+        emit(ctx, uid);
+        return;
+    }
+    cleanup_arena struct arena *a = arena_new();
+    emit(ctx, statefulset_orphan_key(a, object_namespace(o)));
+}
+
+/* ---- events ---- */
+
+static void add_owner(struct statefulset_controller *c, struct object *o)
+{
+    yyjson_val *owner = client_controller_of(o);
+    if (span_eq_cstr(json_get_str(owner, "kind"), "StatefulSet") &&
+        span_starts(json_get_str(owner, "apiVersion"), SPAN("apps/"))) {
+        reconciler_add(c->reconciler, object_namespace(o), json_get_str(owner, "name"));
+    }
+}
+
+struct orphan_search {
+    struct statefulset_controller *c;
+    struct object *orphan;
+};
+
+static bool add_if_selects(void *data, struct object *set)
+{
+    struct orphan_search *x = data;
+    cleanup_arena struct arena *a = arena_new();
+    struct selector selector;
+    struct err err;
+    yyjson_val *labels = json_path(object_root(x->orphan), "metadata", "labels", NULL);
+    if (selector_from_object(a, json_path(object_root(set), "spec", "selector", NULL), &selector,
+                             &err) == 0 &&
+        selector_matches(&selector, labels)) {
+        reconciler_add_object(x->c->reconciler, set);
+    }
+    return true;
+}
+
+static void on_dependent(void *data, struct object *old, struct object *now)
+{
+    struct statefulset_controller *c = data;
+    if (old) {
+        add_owner(c, old);
+    }
+    if (now) {
+        add_owner(c, now);
+        if (!client_controller_of(now)) {
+            struct orphan_search x = {c, now};
+            informer_index_each(c->sets, c->sets_by_ns, object_namespace(now), add_if_selects, &x);
+        }
+    }
+}
+
+static void on_set(void *data, struct object *old, struct object *now)
+{
+    struct statefulset_controller *c = data;
+    reconciler_add_object(c->reconciler, now ? now : old);
+}
+
+struct claim_search {
+    struct statefulset_controller *c;
+    struct span claim;
+};
+
+/* TEMPLATE-SET-ORDINAL */
+static bool add_if_names(void *data, struct object *set)
+{
+    struct claim_search *x = data;
+    cleanup_arena struct arena *a = arena_new();
+    JSON_EACH(it, json_path(object_root(set), "spec", "volumeClaimTemplates", NULL))
+    {
+        struct span template = json_str(json_path(it.val, "metadata", "name", NULL));
+        struct span prefix =
+            arena_printf(a, "%.*s-%.*s", SPAN_ARG(template), SPAN_ARG(object_name(set)));
+        if (statefulset_ordinal(x->claim, prefix) >= 0) {
+            reconciler_add_object(x->c->reconciler, set);
+        }
+    }
+    return true;
+}
+
+/* A claim that went away may be what a pod's creation waits for. Other changes of claims trigger
+ * nothing. */
+static void on_claim(void *data, struct object *old, struct object *now)
+{
+    struct statefulset_controller *c = data;
+    if (!now) {
+        struct claim_search x = {c, object_name(old)};
+        informer_index_each(c->sets, c->sets_by_ns, object_namespace(old), add_if_names, &x);
+    }
+}
+
+/* ---- a sync ---- */
+
+static void unref_object(void *data)
+{
+    object_unref(data);
+}
+
+static void run(struct sync *s)
+{
+    struct statefulset_controller *c = s->controller;
+    struct object *set = informer_get(c->sets, s->ns, s->name);
+    if (!set) {
+        return;
+    }
+    struct set_sync *x = ARENA_NEW(s->arena, struct set_sync);
+    arena_on_clear(s->arena, unref_object, object_ref(set));
+    *x = (struct set_sync){.c = c, .s = s, .a = s->arena, .set = set};
+    x->spec = json_get(object_root(set), "spec");
+    x->status = json_get(object_root(set), "status");
+    x->name = object_name(set);
+    x->ns = object_namespace(set);
+    x->uid = object_uid(set);
+    struct err err;
+    if (selector_from_object(x->a, json_get(x->spec, "selector"), &x->selector, &err) < 0) {
+        log_event(LOG_WARN, "statefulset_bad_selector", LOG_S("set", x->name),
+                  LOG_S("error", err.message));
+        return;
+    }
+    if (statefulset_adopt(x) || statefulset_revisions(x)) {
+        return;
+    }
+    statefulset_observe(x);
+    x->plan = ARENA_NEW(x->a, struct statefulset_plan);
+    statefulset_plan(&x->view, x->plan);
+    statefulset_act(x);
+    statefulset_truncate(x);
+}
+
+/* ---- life ---- */
+
+struct statefulset_controller *statefulset_controller_new(struct env *env, struct client *client,
+                                                          struct informer_set *informers)
+{
+    struct statefulset_controller *c = MEM_NEW(struct statefulset_controller);
+    c->env = env;
+    c->client = client;
+    c->set_kind = schema_kind_find("apps", "StatefulSet");
+    c->pod_kind = schema_kind_find("", "Pod");
+    c->claim_kind = schema_kind_find("", "PersistentVolumeClaim");
+    c->revision_kind = schema_kind_find("apps", "ControllerRevision");
+    c->sets = informer_set_get(informers, c->set_kind);
+    c->pods = informer_set_get(informers, c->pod_kind);
+    c->claims = informer_set_get(informers, c->claim_kind);
+    c->revisions = informer_set_get(informers, c->revision_kind);
+    c->sets_by_ns = informer_add_index(c->sets, informer_by_namespace);
+    c->pods_by_controller = informer_add_index(c->pods, statefulset_by_controller);
+    c->revisions_by_controller = informer_add_index(c->revisions, statefulset_by_controller);
+    c->reconciler = reconciler_new(client, "statefulset-controller", PARALLEL_SETS, run, c);
+    c->events = event_recorder_new(client, "statefulset-controller", SPAN_NULL);
+    static const struct informer_handler sets = {on_set}, dependents = {on_dependent},
+                                         claims = {on_claim};
+    informer_add_handler(c->sets, &sets, c);
+    informer_add_handler(c->pods, &dependents, c);
+    informer_add_handler(c->revisions, &dependents, c);
+    informer_add_handler(c->claims, &claims, c);
+    return c;
+}
+
+void statefulset_controller_start(struct statefulset_controller *c)
+{
+    reconciler_start(c->reconciler);
+}
+
+void statefulset_controller_free(struct statefulset_controller *c)
+{
+    if (!c) {
+        return;
+    }
+    informer_remove_handler(c->sets, c);
+    informer_remove_handler(c->pods, c);
+    informer_remove_handler(c->revisions, c);
+    informer_remove_handler(c->claims, c);
+    reconciler_free(c->reconciler);
+    event_recorder_free(c->events);
+    free(c);
+}

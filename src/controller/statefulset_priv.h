@@ -1,0 +1,76 @@
+/* controller/statefulset_priv.h: what the files of the StatefulSet controller share. Not for
+ * others. */
+#ifndef CONTROLLER_STATEFULSET_PRIV_H
+#define CONTROLLER_STATEFULSET_PRIV_H
+
+#include "client/client_body.h"
+#include "client/client_event.h"
+#include "client/informer_set.h"
+#include "codec/selector.h"
+#include "controller/reconciler.h"
+#include "plan/revision_plan.h"
+#include "plan/statefulset_plan.h"
+
+struct statefulset_controller {
+    struct env *env;
+    struct client *client;
+    const struct schema_kind *set_kind, *pod_kind, *claim_kind, *revision_kind;
+    struct informer *sets, *pods, *claims, *revisions;
+    int sets_by_ns, pods_by_controller, revisions_by_controller;
+    struct reconciler *reconciler;
+    struct event_recorder *events;
+};
+
+struct set_pod {
+    struct object *object;
+    int32_t ordinal;
+};
+
+/* One sync's observations; arena memory. Objects are held by references that the arena drops. */
+struct set_sync {
+    struct statefulset_controller *c;
+    struct sync *s;
+    struct arena *a;
+    struct object *set;
+    yyjson_val *spec, *status;
+    struct span name, ns, uid;
+    struct selector selector;
+    struct set_pod *pods; /* claimed; with an ordinal, ascending */
+    size_t pod_count;
+    struct revision_entry *revisions; /* sorted */
+    struct object **revision_objects; /* by revision_entry.from */
+    size_t revision_count;
+    struct span current_name, update_name;
+    yyjson_val *current_template, *update_template;
+    int64_t collisions;
+    struct statefulset_view view;
+    struct statefulset_plan *plan;
+};
+
+/* Index keys: the controller's uid, or "orphan/NAMESPACE" for objects without a controller. */
+informer_key_fn statefulset_by_controller;
+struct span statefulset_orphan_key(struct arena *a, struct span ns);
+
+/* statefulset_adopt.c. Returns true when it wrote something: the sync ends. */
+bool statefulset_adopt(struct set_sync *x);
+
+/* statefulset_revision.c. Fills revisions, names and templates; true when it wrote something. */
+bool statefulset_revisions(struct set_sync *x);
+void statefulset_truncate(struct set_sync *x);
+
+/* statefulset_view.c */
+void statefulset_observe(struct set_sync *x);
+struct span statefulset_claim_name(struct set_sync *x, const yyjson_val *claim_template,
+                                   int32_t ordinal);
+/* True when the claim's owner references must not be touched: somebody else manages it. */
+bool statefulset_claim_is_foreign(struct set_sync *x, struct object *claim, struct span pod_name,
+                                  struct span pod_uid);
+
+/* statefulset_act.c */
+void statefulset_act(struct set_sync *x);
+/* statefulset_pod.c: bodies. */
+struct span statefulset_pod_body(struct set_sync *x, int32_t ordinal, bool at_update);
+struct span statefulset_claim_body(struct set_sync *x, const yyjson_val *claim_template,
+                                   struct span name, bool owned_by_set);
+
+#endif

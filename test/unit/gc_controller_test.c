@@ -1,0 +1,220 @@
+/* test/unit/gc_controller_test.c: propagation policies and terminating namespaces against a small
+ * API server. */
+#include "controller/gc_controller.h"
+
+#include <stdlib.h>
+
+#include "client/client_body.h"
+#include "controller/namespace_controller.h"
+#include "kit/kit.h"
+#include "sim/fake_client.h"
+#include "sim/fake_node.h"
+#include "sim/tiny_env.h"
+
+struct bed {
+    struct env *env;
+    struct fake_client *api;
+    struct informer_set *informers;
+    struct gc_controller *gc;
+    struct namespace_controller *namespaces;
+    struct fake_node *node;
+};
+
+static void start(void *data)
+{
+    struct bed *b = data;
+    gc_controller_start(b->gc);
+    namespace_controller_start(b->namespaces);
+}
+
+static void bed_init(struct bed *b, int64_t delay_ms)
+{
+    b->env = tiny_env_new(3);
+    b->api = fake_client_new(b->env);
+    fake_client_event_delay(b->api, delay_ms);
+    struct client *c = fake_client_base(b->api);
+    b->informers = informer_set_new(c);
+    b->gc = gc_controller_new(b->env, c, b->informers);
+    b->namespaces = namespace_controller_new(b->env, c, b->informers);
+    b->node =
+        fake_node_new(c, &(struct fake_node_options){.start_ms = 1, .stop_ms = 20, .bind = true});
+    informer_set_on_synced(b->informers, start, b);
+    tiny_env_settle(b->env);
+}
+
+static void bed_done(struct bed *b)
+{
+    fake_node_free(b->node);
+    gc_controller_free(b->gc);
+    namespace_controller_free(b->namespaces);
+    informer_set_free(b->informers);
+    fake_client_free(b->api);
+    tiny_env_free(b->env);
+}
+
+static void create(struct bed *b, const char *api, const char *kind, const char *name,
+                   const char *ns, struct object *owner, const char *owner_kind, bool blocking)
+{
+    char json[1024], refs[512] = "";
+    if (owner) {
+        snprintf(refs, sizeof refs,
+                 ",\"ownerReferences\":[{\"apiVersion\":\"%s\",\"kind\":\"%s\",\"name\":\"%.*s\","
+                 "\"uid\":\"%.*s\",\"controller\":true,\"blockOwnerDeletion\":%s}]",
+                 strcmp(owner_kind, "Pod") ? "apps/v1" : "v1", owner_kind,
+                 SPAN_ARG(object_name(owner)), SPAN_ARG(object_uid(owner)),
+                 blocking ? "true" : "false");
+    }
+    snprintf(json, sizeof json,
+             "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"name\":\"%s\",\"namespace\":"
+             "\"%s\"%s},"
+             "\"spec\":{}}",
+             kind, api, name, ns, refs);
+    fake_client_create(b->api, json);
+}
+
+static struct object *set_with_pods(struct bed *b)
+{
+    create(b, "apps/v1", "StatefulSet", "web", "default", NULL, NULL, false);
+    struct object *set = fake_client_get(b->api, "apps", "StatefulSet", "default", "web");
+    create(b, "v1", "Pod", "web-0", "default", set, "StatefulSet", true);
+    create(b, "v1", "Pod", "web-1", "default", set, "StatefulSet", true);
+    create(b, "apps/v1", "ControllerRevision", "web-x", "default", set, "StatefulSet", true);
+    struct object *pod = fake_client_get(b->api, "", "Pod", "default", "web-0");
+    create(b, "v1", "ConfigMap", "of-pod", "default", pod, "Pod", false);
+    create(b, "v1", "ConfigMap", "free", "default", NULL, NULL, false);
+    tiny_env_run(b->env, 100);
+    return set;
+}
+
+static size_t count(struct bed *b, const char *group, const char *kind)
+{
+    return fake_client_each(b->api, group, kind, NULL, NULL);
+}
+
+static void delete_set(struct bed *b, enum client_propagation p)
+{
+    fake_client_delete(b->api, "apps", "StatefulSet", "default", "web", -1, p);
+}
+
+TEST(gc_background_takes_the_dependents_and_theirs)
+{
+    struct bed b;
+    bed_init(&b, 0);
+    set_with_pods(&b);
+    delete_set(&b, CLIENT_PROPAGATION_BACKGROUND);
+    CHECK_EQ(count(&b, "apps", "StatefulSet"), 0);
+    tiny_env_run(b.env, 1000);
+    CHECK_EQ(count(&b, "", "Pod"), 0);
+    CHECK_EQ(count(&b, "apps", "ControllerRevision"), 0);
+    CHECK_EQ(count(&b, "", "ConfigMap"), 1);
+    bed_done(&b);
+}
+
+TEST(gc_foreground_keeps_the_owner_until_its_dependents_are_gone)
+{
+    struct bed b;
+    bed_init(&b, 0);
+    set_with_pods(&b);
+    delete_set(&b, CLIENT_PROPAGATION_FOREGROUND);
+    tiny_env_run(b.env, 10);
+    CHECK_EQ(count(&b, "apps", "StatefulSet"), 1);
+    CHECK_EQ(count(&b, "", "Pod"), 2);
+    CHECK(object_is_deleting(fake_client_get(b.api, "", "Pod", "default", "web-1")));
+    tiny_env_run(b.env, 1000);
+    CHECK_EQ(count(&b, "", "Pod"), 0);
+    CHECK_EQ(count(&b, "apps", "StatefulSet"), 0);
+    CHECK_EQ(count(&b, "", "ConfigMap"), 1);
+    bed_done(&b);
+}
+
+TEST(gc_orphan_lets_the_dependents_live)
+{
+    struct bed b;
+    bed_init(&b, 0);
+    set_with_pods(&b);
+    delete_set(&b, CLIENT_PROPAGATION_ORPHAN);
+    tiny_env_run(b.env, 1000);
+    CHECK_EQ(count(&b, "apps", "StatefulSet"), 0);
+    CHECK_EQ(count(&b, "", "Pod"), 2);
+    CHECK_EQ(count(&b, "apps", "ControllerRevision"), 1);
+    CHECK_EQ(json_len(client_owners(fake_client_get(b.api, "", "Pod", "default", "web-0"))), 0);
+    bed_done(&b);
+}
+
+TEST(gc_policies_hold_on_late_views)
+{
+    for (int policy = CLIENT_PROPAGATION_BACKGROUND; policy <= CLIENT_PROPAGATION_ORPHAN;
+         policy++) {
+        struct bed b;
+        bed_init(&b, 30);
+        set_with_pods(&b);
+        delete_set(&b, (enum client_propagation)policy);
+        tiny_env_run(b.env, 5000);
+        CHECK_EQ(count(&b, "apps", "StatefulSet"), 0);
+        CHECK_EQ(count(&b, "", "Pod"), policy == CLIENT_PROPAGATION_ORPHAN ? 2 : 0);
+        bed_done(&b);
+    }
+}
+
+TEST(gc_dependent_of_an_owner_that_never_was_is_taken)
+{
+    struct bed b;
+    bed_init(&b, 0);
+    fake_client_create(
+        b.api, "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"lost\","
+               "\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"name\":\"x\","
+               "\"uid\":\"no-such\"}]}}");
+    fake_client_create(
+        b.api, "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"other\","
+               "\"ownerReferences\":[{\"apiVersion\":\"example.com/v1\",\"kind\":\"Thing\","
+               "\"name\":\"x\",\"uid\":\"no-such\"}]}}");
+    tiny_env_run(b.env, 100);
+    CHECK(!fake_client_get(b.api, "", "ConfigMap", "default", "lost"));
+    CHECK(fake_client_get(b.api, "", "ConfigMap", "default", "other")); /* a kind not served here */
+    bed_done(&b);
+}
+
+TEST(gc_one_living_owner_is_enough)
+{
+    struct bed b;
+    bed_init(&b, 0);
+    create(&b, "v1", "ConfigMap", "alive", "default", NULL, NULL, false);
+    struct object *alive = fake_client_get(b.api, "", "ConfigMap", "default", "alive");
+    char json[512];
+    snprintf(json, sizeof json,
+             "{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"s\","
+             "\"ownerReferences\":["
+             "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"alive\",\"uid\":\"%.*s\"},"
+             "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"dead\",\"uid\":\"gone\"}]}}",
+             SPAN_ARG(object_uid(alive)));
+    fake_client_create(b.api, json);
+    tiny_env_run(b.env, 100);
+    CHECK_EQ(json_len(client_owners(fake_client_get(b.api, "", "Secret", "default", "s"))), 1);
+    fake_client_delete(b.api, "", "ConfigMap", "default", "alive", -1, CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_run(b.env, 100);
+    CHECK_EQ(count(&b, "", "Secret"), 0);
+    bed_done(&b);
+}
+
+TEST(namespace_is_emptied_and_goes_last)
+{
+    struct bed b;
+    bed_init(&b, 0);
+    fake_client_create(
+        b.api, "{\"kind\":\"Namespace\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"shop\"},"
+               "\"spec\":{\"finalizers\":[\"kubernetes\"]}}");
+    create(&b, "v1", "Pod", "p", "shop", NULL, NULL, false);
+    create(&b, "v1", "ConfigMap", "c", "shop", NULL, NULL, false);
+    create(&b, "v1", "Event", "e", "shop", NULL, NULL, false);
+    create(&b, "v1", "ConfigMap", "stays", "default", NULL, NULL, false);
+    tiny_env_run(b.env, 100);
+    fake_client_delete(b.api, "", "Namespace", "", "shop", -1, CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_run(b.env, 5);
+    CHECK_EQ(count(&b, "", "Namespace"), 1); /* the pod is still stopping */
+    tiny_env_run(b.env, 1000);
+    CHECK_EQ(count(&b, "", "Namespace"), 0);
+    CHECK_EQ(count(&b, "", "Pod"), 0);
+    CHECK_EQ(count(&b, "", "Event"), 0);
+    CHECK_EQ(count(&b, "", "ConfigMap"), 1);
+    bed_done(&b);
+}

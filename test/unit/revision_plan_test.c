@@ -1,0 +1,74 @@
+/* test/unit/revision_plan_test.c: plan/revision_plan. */
+#include "plan/revision_plan.h"
+
+#include "kit/kit.h"
+
+static yyjson_val *parse(struct arena *a, const char *text)
+{
+    yyjson_doc *doc = NULL;
+    struct err err;
+    CHECK_EQ(json_parse(a, span_cstr(text), &doc, &err), 0);
+    return yyjson_doc_get_root(doc);
+}
+
+TEST(revision_data_is_sorted_and_replaces)
+{
+    struct arena *a = arena_new();
+    yyjson_val *t =
+        parse(a, "{\"spec\":{\"z\":[{\"y\":1,\"b\":null}],\"a\":true},\"metadata\":{}}");
+    CHECK_SPAN(
+        json_write_mut(a, revision_data(json_mut_new(a), t)),
+        "{\"spec\":{\"template\":{\"$patch\":\"replace\",\"metadata\":{},\"spec\":{\"a\":true,"
+        "\"z\":[{\"b\":null,\"y\":1}]}}}}");
+    arena_free(a);
+}
+
+TEST(revision_hash_is_fnv1_in_the_safe_alphabet)
+{
+    struct arena *a = arena_new();
+    CHECK_SPAN(revision_hash(a, SPAN("foobar"), 0), "86f788ccfd");
+    CHECK_SPAN(revision_hash(a, SPAN("foobar"), 1), "86f788ccff");
+    CHECK_SPAN(revision_hash(a, SPAN(""), 0), "d8bfb7bc");
+    char long_name[300];
+    memset(long_name, 'a', sizeof long_name);
+    CHECK_EQ(revision_name(a, span_of(long_name, 253), SPAN("5678")).n, 223 + 5);
+    CHECK_SPAN(revision_name(a, SPAN("web"), SPAN("5678")), "web-5678");
+    arena_free(a);
+}
+
+TEST(revision_choice_keeps_bumps_or_creates)
+{
+    struct arena *a = arena_new();
+    struct revision_entry e[3] = {{SPAN("c"), 2, 5, parse(a, "{\"v\":3}")},
+                                  {SPAN("b"), 1, 9, parse(a, "{\"v\":2}")},
+                                  {SPAN("a"), 1, 9, parse(a, "{\"v\":1}")}};
+    revision_sort(e, 3);
+    CHECK_SPAN(e[0].name, "a");
+    CHECK_SPAN(e[1].name, "b");
+    CHECK_SPAN(e[2].name, "c");
+    struct revision_choice c = revision_choose(e, 3, parse(a, "{\"v\":3}"));
+    CHECK_EQ(c.step, REVISION_KEEP);
+    CHECK_EQ(c.at, 2);
+    c = revision_choose(e, 3, parse(a, "{\"v\":1}"));
+    CHECK_EQ(c.step, REVISION_BUMP);
+    CHECK_EQ(c.at, 0);
+    CHECK_EQ(c.number, 3);
+    c = revision_choose(e, 3, parse(a, "{\"v\":4}"));
+    CHECK_EQ(c.step, REVISION_CREATE);
+    CHECK_EQ(c.number, 3);
+    c = revision_choose(e, 0, parse(a, "{}"));
+    CHECK_EQ(c.step, REVISION_CREATE);
+    CHECK_EQ(c.number, 1);
+    arena_free(a);
+}
+
+TEST(revision_excess_spares_the_live_and_the_limit)
+{
+    struct revision_entry e[4] = {
+        {.live = false}, {.live = true}, {.live = false}, {.live = false}};
+    CHECK_EQ(revision_excess(e, 4, 10), 0);
+    CHECK_EQ(revision_excess(e, 4, 3), 0);
+    CHECK_EQ(revision_excess(e, 4, 1), 2);
+    CHECK_EQ(revision_excess(e, 4, 0), 3);
+    CHECK_EQ(revision_excess(e, 4, -1), 0);
+}
