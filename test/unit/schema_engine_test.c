@@ -1,5 +1,6 @@
 /* The engine: decoding, defaults and validation by the rows. */
 #include "base/arena.h"
+#include "base/strbuf.h"
 #include "codec/json.h"
 #include "schema/engine.h"
 #include "schema/kinds.h"
@@ -205,4 +206,114 @@ TEST(formats_of_all_rows_exist)
     for (size_t i = 0; i < schema_kind_count(); i++) {
         CHECK(format_known(schema_kind_at(i)->name_format));
     }
+}
+
+/* ---- an object with every field there is ---- */
+
+static yyjson_mut_val *sample(yyjson_mut_doc *doc, const struct schema_field *f, uint8_t shape,
+                              int depth);
+
+static yyjson_mut_val *sample_object(yyjson_mut_doc *doc, const struct schema_type *t, int depth)
+{
+    yyjson_mut_val *obj = yyjson_mut_obj(doc);
+    for (size_t i = 0; i < t->field_count; i++) {
+        yyjson_mut_obj_add(obj, yyjson_mut_str(doc, t->fields[i].name),
+                           sample(doc, &t->fields[i], t->fields[i].shape, depth + 1));
+    }
+    return obj;
+}
+
+static yyjson_mut_val *sample(yyjson_mut_doc *doc, const struct schema_field *f, uint8_t shape,
+                              int depth)
+{
+    CHECK(depth < 40);
+    yyjson_mut_val *v;
+    switch ((enum schema_shape)shape) {
+    case SCHEMA_OBJECT:
+        return sample_object(doc, f->type, depth);
+    case SCHEMA_LIST:
+        v = yyjson_mut_arr(doc);
+        yyjson_mut_arr_append(v, sample(doc, f, f->elem_shape, depth));
+        return v;
+    case SCHEMA_MAP:
+        v = yyjson_mut_obj(doc);
+        yyjson_mut_obj_add(v, yyjson_mut_str(doc, "key"), sample(doc, f, f->elem_shape, depth));
+        return v;
+    case SCHEMA_INT32:
+    case SCHEMA_INT64:
+    case SCHEMA_INT_OR_STRING:
+        return yyjson_mut_sint(doc, 7);
+    case SCHEMA_DOUBLE:
+        return yyjson_mut_real(doc, 1.5);
+    case SCHEMA_BOOL:
+        return yyjson_mut_bool(doc, true);
+    case SCHEMA_BYTES:
+        return yyjson_mut_str(doc, "aGVsbG8=");
+    case SCHEMA_QUANTITY:
+        return yyjson_mut_str(doc, "3Mi");
+    case SCHEMA_TIME:
+        return yyjson_mut_str(doc, "2024-02-29T10:30:45Z");
+    case SCHEMA_MICROTIME:
+        return yyjson_mut_str(doc, "2024-02-29T10:30:45.123456Z");
+    case SCHEMA_ANY:
+        v = yyjson_mut_obj(doc);
+        yyjson_mut_obj_add_null(doc, v, "free");
+        return v;
+    default:
+        return yyjson_mut_str(doc, f->default_json && f->default_json[0] == '"' ? "given" : "text");
+    }
+}
+
+TEST(nothing_of_a_full_object_of_any_kind_is_lost)
+{
+    for (size_t i = 0; i < schema_kind_count(); i++) {
+        const struct schema_kind *k = schema_kind_at(i);
+        a = arena_new();
+        yyjson_mut_doc *doc = json_mut_new(a);
+        yyjson_mut_val *full = sample_object(doc, k->type, 0);
+        json_put_str(doc, full, "kind", span_cstr(k->kind));
+        json_put_str(doc, full, "apiVersion", span_cstr(k->api_version));
+        struct err e;
+        yyjson_val *in = parse(arena_cstr(a, json_write_mut(a, full)));
+        yyjson_mut_val *got = schema_decode(a, k, in, doc, SCHEMA_STRICT, NULL, &e);
+        if (!got) {
+            kit_fail(__FILE__, __LINE__, "%s: %.*s", k->kind, SPAN_ARG(e.message));
+        }
+        CHECK(json_mut_equal(got, full));
+        /* Defaults change nothing that is there: only the hooks' own members may come on top. */
+        default_rows(doc, k->type, got);
+        CHECK(json_mut_equal(got, full));
+        yyjson_val *checked = parse(arena_cstr(a, json_write_mut(a, got)));
+        (void)schema_validate(a, k, checked, checked, &e);
+        arena_free(a);
+        a = NULL;
+    }
+}
+
+TEST(what_is_deep_or_huge_ends_in_time)
+{
+    a = arena_new();
+    cleanup_strbuf struct strbuf b = STRBUF_INIT;
+    strbuf_puts(&b,
+                "{\"metadata\":{\"name\":\"p\",\"namespace\":\"n\"},\"spec\":{\"containers\":[{}");
+    for (size_t i = 0; i < 100000; i++) {
+        strbuf_puts(&b, ",{\"name\":\"c\"}");
+    }
+    strbuf_puts(&b, "]}}");
+    struct err e = {0};
+    yyjson_val *pod = parse(b.p);
+    CHECK(schema_validate(a, SCHEMA_KIND(Pod), pod, NULL, &e) < 0);
+    CHECK_SPAN(
+        e.message,
+        "Pod \"p\" is invalid: spec.containers: Too many: 100001: must have at most 8192 items");
+    strbuf_clear(&b);
+    strbuf_puts(&b, "{\"metadata\":{\"name\":\"m\",\"namespace\":\"n\"},\"data\":{\"k\":\"v\"");
+    for (size_t i = 0; i < 100000; i++) {
+        strbuf_printf(&b, ",\"k%zu\":\"v\"", i % 50000);
+    }
+    strbuf_puts(&b, "}}");
+    struct schema_warnings w = {0};
+    CHECK(
+        schema_decode(a, SCHEMA_KIND(ConfigMap), parse(b.p), json_mut_new(a), SCHEMA_WARN, &w, &e));
+    CHECK_EQ(w.n, 32);
 }
