@@ -109,6 +109,11 @@ static void on_timer(struct env_timer *timer)
 
 /* ---- from the node ---- */
 
+static size_t queued(const struct remote *r)
+{
+    return env_stream_queued(r->stream) + (r->proto->held ? r->proto->held(r) : 0);
+}
+
 static void on_output(void *data, int fd, struct span bytes)
 {
     struct remote *r = data;
@@ -119,9 +124,33 @@ static void on_output(void *data, int fd, struct span bytes)
     }
     r->proto->output(r, fd == 2 ? REMOTE_STDERR : REMOTE_STDOUT, bytes);
     flush(r);
-    if (!r->node_paused && r->session && env_stream_queued(r->stream) > LIMIT_REMOTE_QUEUE_BYTES) {
+    if (!r->node_paused && queued(r) > LIMIT_REMOTE_QUEUE_BYTES) {
         r->node_paused = true;
         r->hub->node->ops->pause(r->session, true);
+    }
+}
+
+static void on_keep_alive(struct env_timer *timer)
+{
+    struct remote *r = CONTAINER_OF(timer, struct remote, timer);
+    assert(r->state == REMOTE_RUNNING && r->client_paused);
+    r->proto->keep_alive(r);
+    flush(r);
+    env_timer_start(r->hub->env, &r->timer, REMOTE_KEEP_ALIVE_MS, on_keep_alive);
+}
+
+/* Reading stops while the command does not take its input. */
+static void pause_client(struct remote *r, bool paused)
+{
+    if (r->client_paused == paused || !r->stream) {
+        return;
+    }
+    r->client_paused = paused;
+    env_stream_read(r->stream, !paused);
+    if (!paused) {
+        env_timer_stop(r->hub->env, &r->timer);
+    } else {
+        env_timer_start(r->hub->env, &r->timer, REMOTE_KEEP_ALIVE_MS, on_keep_alive);
     }
 }
 
@@ -138,14 +167,11 @@ static void finish(struct remote *r, int exit_code, const struct err *err)
                 r->arena, "command terminated with non-zero exit code: exit status %d", exit_code);
         }
     }
+    pause_client(r, false); /* to see the client hang up */
     r->state = REMOTE_LINGER;
     r->proto->finish(r, &result);
     flush(r);
     env_timer_start(r->hub->env, &r->timer, LIMIT_REMOTE_LINGER_MS, on_timer);
-    if (r->client_paused) {
-        r->client_paused = false;
-        env_stream_read(r->stream, true); /* to see the client hang up */
-    }
 }
 
 static void on_session_end(void *data, int exit_code, const struct err *err)
@@ -158,11 +184,7 @@ static void on_session_end(void *data, int exit_code, const struct err *err)
 
 static void on_session_drain(void *data)
 {
-    struct remote *r = data;
-    if (r->client_paused && r->stream) {
-        r->client_paused = false;
-        env_stream_read(r->stream, true);
-    }
+    pause_client(data, false);
 }
 
 static const struct node_session_handler session_handler = {on_output, on_session_end,
@@ -212,9 +234,8 @@ void remote_stdin(struct remote *r, struct span bytes)
     }
     const struct node_api_ops *ops = r->hub->node->ops;
     ops->write(r->session, bytes);
-    if (!r->client_paused && ops->queued(r->session) > LIMIT_REMOTE_QUEUE_BYTES) {
-        r->client_paused = true;
-        env_stream_read(r->stream, false);
+    if (ops->queued(r->session) > LIMIT_REMOTE_QUEUE_BYTES) {
+        pause_client(r, true);
     }
 }
 
@@ -279,13 +300,17 @@ static void on_end(void *data, int code)
     remote_drop(data);
 }
 
-static void on_drain(void *data)
+void remote_room(struct remote *r)
 {
-    struct remote *r = data;
-    if (r->node_paused && r->session) {
+    if (r->node_paused && r->session && queued(r) <= LIMIT_REMOTE_QUEUE_BYTES) {
         r->node_paused = false;
         r->hub->node->ops->pause(r->session, false);
     }
+}
+
+static void on_drain(void *data)
+{
+    remote_room(data);
 }
 
 static const struct env_stream_handler stream_handler = {on_read, on_end, on_drain};

@@ -29,6 +29,8 @@ enum remote_channel {
     REMOTE_CHANNELS
 };
 /* Answers to pings of a client that does not read may grow to this; then it is dropped. */
+/* kubectl gives up a WebSocket without a pong for a minute. */
+enum { REMOTE_KEEP_ALIVE_MS = 10 * 1000 };
 enum { REMOTE_STUCK_BYTES = 16 * LIMIT_REMOTE_QUEUE_BYTES };
 enum remote_state { REMOTE_SETUP, REMOTE_RUNNING, REMOTE_LINGER, REMOTE_DEAD };
 
@@ -46,6 +48,11 @@ struct remote_proto {
     /* These append frames to r->out. */
     void (*output)(struct remote *r, enum remote_channel channel, struct span bytes);
     void (*finish)(struct remote *r, const struct remote_result *result);
+    /* Output bytes held back by the protocol itself (a closed window). NULL: it never does. */
+    size_t (*held)(const struct remote *r);
+    /* Tells the client that we live while its input, and with it its pings, is not read. NULL: it
+     * does not ask. */
+    void (*keep_alive)(struct remote *r);
     void (*free)(struct remote *r);
 };
 
@@ -77,6 +84,8 @@ void remote_stdin(struct remote *r, struct span bytes);
 void remote_stdin_end(struct remote *r);
 /* A piece of the resize channel: one JSON object a line. */
 void remote_resize(struct remote *r, struct span bytes);
+/* Output that the protocol held back has left: the node may go on. */
+void remote_room(struct remote *r);
 /* The client is gone or has broken the protocol; what is in r->out still leaves. */
 void remote_drop(struct remote *r);
 

@@ -1,6 +1,10 @@
 /* Remote commands over SPDY/3.1: the client opens one stream a channel (header streamType), the
- * command starts when all are there. Its windows are not waited for: the library that every such
- * client uses (spdystream) never opens them again. We open ours as we go. */
+ * command starts when all are there.
+ *
+ * Windows: the library of all such clients (spdystream) ignores them in both directions and never
+ * opens one again. So ours are opened as we go, and the client's are kept to from its first
+ * WINDOW_UPDATE on, which shows that it means them; a client that never sends one is never waited
+ * for. */
 #include <stdlib.h>
 
 #include "apiserver/remote_priv.h"
@@ -13,9 +17,14 @@ struct remote_spdy {
     struct spdy_encoder *encoder;
     int version; /* of the remote command protocol, 1 to 4 */
     uint32_t last_stream;
-    uint32_t ids[REMOTE_CHANNELS];              /* 0: not open */
-    bool is_reset[REMOTE_CHANNELS];             /* the client wants no more of it */
-    uint32_t taken[REMOTE_CHANNELS], taken_all; /* bytes since the last window update */
+    uint32_t ids[REMOTE_CHANNELS];               /* 0: not open */
+    bool is_reset[REMOTE_CHANNELS];              /* the client wants no more of it */
+    uint32_t taken[REMOTE_CHANNELS], taken_all;  /* bytes since our last window update */
+    bool has_windows;                            /* the client keeps windows */
+    int64_t window[REMOTE_CHANNELS], window_all; /* what may still be sent */
+    struct strbuf held[REMOTE_CHANNELS];         /* what may not */
+    bool fin_held[REMOTE_CHANNELS];
+    uint32_t ping_id; /* our last one: even */
 };
 
 static const char *const channel_names[REMOTE_CHANNELS] = {"stdin", "stdout", "stderr", "error",
@@ -122,10 +131,86 @@ static void on_reset(struct remote *r, const struct spdy_event *e)
     int channel = channel_of(s, e->stream);
     if (channel < REMOTE_CHANNELS) {
         s->is_reset[channel] = true;
+        s->fin_held[channel] = false;
+        strbuf_done(&s->held[channel]);
+        remote_room(r);
         if (channel == REMOTE_STDIN) {
             remote_stdin_end(r);
         }
     }
+}
+
+static void send_data(struct remote *r, int channel, bool fin, struct span bytes)
+{
+    struct remote_spdy *s = r->proto_data;
+    spdy_put_data(&r->out, s->ids[channel], fin, bytes);
+    s->window[channel] -= (int64_t)bytes.n;
+    s->window_all -= (int64_t)bytes.n;
+}
+
+/* Sends of what is held as much as the windows allow. */
+static void pump(struct remote *r, int channel)
+{
+    struct remote_spdy *s = r->proto_data;
+    struct strbuf *held = &s->held[channel];
+    int64_t room = s->window[channel] < s->window_all ? s->window[channel] : s->window_all;
+    struct span bytes = span_first(strbuf_span(held), room > 0 ? (size_t)room : 0);
+    bool fin = s->fin_held[channel] && bytes.n == held->n;
+    if (bytes.n || fin) {
+        send_data(r, channel, fin, bytes);
+        strbuf_consume(held, bytes.n);
+        s->fin_held[channel] = s->fin_held[channel] && !fin;
+    }
+}
+
+static void put(struct remote *r, int channel, bool fin, struct span bytes)
+{
+    struct remote_spdy *s = r->proto_data;
+    if (s->ids[channel] == 0 || s->is_reset[channel]) {
+        return;
+    }
+    if (!s->has_windows) {
+        send_data(r, channel, fin, bytes);
+        return;
+    }
+    strbuf_put(&s->held[channel], bytes);
+    s->fin_held[channel] = fin;
+    pump(r, channel);
+}
+
+static size_t spdy_held(const struct remote *r)
+{
+    const struct remote_spdy *s = r->proto_data;
+    size_t n = 0;
+    for (int i = 0; i < REMOTE_CHANNELS; i++) {
+        n += s->held[i].n;
+    }
+    return n;
+}
+
+static void on_window(struct remote *r, const struct spdy_event *e)
+{
+    struct remote_spdy *s = r->proto_data;
+    int channel = channel_of(s, e->stream);
+    int64_t delta = e->value & 0x7fffffff;
+    s->has_windows = true;
+    if (e->stream == 0) {
+        s->window_all += delta;
+    } else if (channel < REMOTE_CHANNELS) {
+        s->window[channel] += delta;
+    }
+    for (int i = 0; i < REMOTE_CHANNELS; i++) {
+        pump(r, i);
+    }
+    remote_room(r);
+}
+
+/* While its input is not read: an answer does not matter, a client that is gone fails the write. */
+static void spdy_keep_alive(struct remote *r)
+{
+    struct remote_spdy *s = r->proto_data;
+    s->ping_id += 2;
+    spdy_put_ping(&r->out, s->ping_id);
 }
 
 static void spdy_input(struct remote *r, struct span bytes)
@@ -143,6 +228,9 @@ static void spdy_input(struct remote *r, struct span bytes)
         case SPDY_RST_STREAM:
             on_reset(r, &e);
             break;
+        case SPDY_WINDOW_UPDATE:
+            on_window(r, &e);
+            break;
         case SPDY_PING:
             if (e.value % 2 == 1) { /* even ones would be answers to ours */
                 spdy_put_ping(&r->out, e.value);
@@ -152,17 +240,9 @@ static void spdy_input(struct remote *r, struct span bytes)
             spdy_put_goaway(&r->out, s->last_stream, SPDY_RST_PROTOCOL_ERROR);
             remote_drop(r);
             break;
-        default: /* settings, windows, late headers, a goaway that the end follows: nothing to do */
+        default: /* settings, late headers, a goaway that the end follows: nothing to do */
             break;
         }
-    }
-}
-
-static void put(struct remote *r, int channel, bool fin, struct span bytes)
-{
-    struct remote_spdy *s = r->proto_data;
-    if (s->ids[channel] && !s->is_reset[channel]) {
-        spdy_put_data(&r->out, s->ids[channel], fin, bytes);
     }
 }
 
@@ -184,10 +264,20 @@ static void spdy_free(struct remote *r)
     struct remote_spdy *s = r->proto_data;
     spdy_decoder_free(s->decoder);
     spdy_encoder_free(s->encoder);
+    for (int i = 0; i < REMOTE_CHANNELS; i++) {
+        strbuf_done(&s->held[i]);
+    }
     free(s);
 }
 
-static const struct remote_proto spdy_proto = {spdy_input, spdy_output, spdy_finish, spdy_free};
+static const struct remote_proto spdy_proto = {
+    .input = spdy_input,
+    .output = spdy_output,
+    .finish = spdy_finish,
+    .held = spdy_held,
+    .keep_alive = spdy_keep_alive,
+    .free = spdy_free,
+};
 
 bool remote_spdy_wanted(struct http_exchange *x)
 {
@@ -214,6 +304,10 @@ int remote_spdy_begin(struct remote *r, struct http_exchange *x, struct err *ret
     s->version = version;
     s->decoder = spdy_decoder_new();
     s->encoder = spdy_encoder_new();
+    s->window_all = SPDY_WINDOW_BYTES;
+    for (int i = 0; i < REMOTE_CHANNELS; i++) {
+        s->window[i] = SPDY_WINDOW_BYTES;
+    }
     r->proto = &spdy_proto;
     r->proto_data = s;
     http_add_header(x, "Connection", SPAN("Upgrade"));

@@ -100,7 +100,19 @@ static void ws_free(struct remote *r)
     free(w);
 }
 
-static const struct remote_proto ws_proto = {ws_input, ws_output, ws_finish, ws_free};
+/* A pong that nobody asked for is allowed, and counts as a sign of life. */
+static void ws_keep_alive(struct remote *r)
+{
+    ws_put(&r->out, WS_OP_PONG, SPAN_NULL, SPAN_NULL);
+}
+
+static const struct remote_proto ws_proto = {
+    .input = ws_input,
+    .output = ws_output,
+    .finish = ws_finish,
+    .keep_alive = ws_keep_alive,
+    .free = ws_free,
+};
 
 bool remote_ws_wanted(struct http_exchange *x)
 {

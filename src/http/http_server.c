@@ -213,6 +213,11 @@ struct span conn_rest(const struct http_conn *c)
     return c->is_feeding ? c->rest : span_from(strbuf_span(&c->in), c->in_at);
 }
 
+static bool is_last(const struct http_conn *c)
+{
+    return !c->x.keep_alive || c->peer_ended || c->server->is_closing;
+}
+
 void conn_exchange_done(struct http_conn *c)
 {
     conn_reset(c);
@@ -220,13 +225,13 @@ void conn_exchange_done(struct http_conn *c)
         conn_close(c, false);
         return;
     }
-    if (!c->x.keep_alive || c->peer_ended || c->server->is_closing) {
-        conn_close(c, true);
+    if (env_stream_queued(c->stream) > 0) {
+        c->state = CONN_DRAIN; /* closing with a flush would give a slow client only seconds */
+        conn_deadline(c, LIMIT_HTTP_WRITE_MS);
         return;
     }
-    if (env_stream_queued(c->stream) > 0) {
-        c->state = CONN_DRAIN;
-        conn_deadline(c, LIMIT_HTTP_WRITE_MS);
+    if (is_last(c)) {
+        conn_close(c, true);
         return;
     }
     begin_read(c);
@@ -354,7 +359,9 @@ static void on_end(void *data, int code)
         } /* else a half-close: the reply may still arrive */
         break;
     case CONN_DRAIN:
-        conn_close(c, code == 0);
+        if (code < 0) {
+            conn_close(c, false);
+        } /* else a half-close: the rest of the reply still leaves */
         break;
     default:
         conn_close(c, false);
@@ -368,6 +375,8 @@ static void on_drain(void *data)
         conn_enter(c);
         c->x.stream.on_drain(c->x.stream_data);
         conn_leave(c);
+    } else if (c->state == CONN_DRAIN && is_last(c)) {
+        conn_close(c, true);
     } else if (c->state == CONN_DRAIN) {
         begin_read(c);
         if (c->in.n > c->in_at) {
