@@ -78,6 +78,14 @@ enum {
     /* A DNS message over TCP; over UDP 512 or the EDNS size, at most 1232 (no fragments). */
     LIMIT_DNS_TCP_BYTES = 65535,
     LIMIT_DNS_UDP_BYTES = 1232,
+    /* An image's /etc/passwd or /etc/group; Debian's have 1 KB. */
+    LIMIT_PASSWD_BYTES = 1024 * 1024,
+    /* Supplementary groups of a container's user; the kernel takes 65536. */
+    LIMIT_GROUPS = 256,
+    /* What a runtime program may say about its failure. */
+    LIMIT_RUNTIME_MESSAGE_BYTES = 16 * 1024,
+    /* Bytes typed into a container before it takes them: kubectl waits above this. */
+    LIMIT_SESSION_INPUT_BYTES = 1024 * 1024,
 };
 
 _Static_assert(LIMIT_OBJECT_BYTES < LIMIT_BODY_BYTES, "a stored object fits in a request");

@@ -1,0 +1,46 @@
+/* kubelet/oci_config.h: the OCI runtime configuration (config.json) of a container: a pure
+ * function, and who the container's user is according to the files of its image. */
+#ifndef KUBELET_OCI_CONFIG_H
+#define KUBELET_OCI_CONFIG_H
+
+#include "base/arena.h"
+#include "kubelet/runtime.h"
+
+struct oci_user {
+    uint32_t uid, gid;
+    const uint32_t *groups; /* supplementary */
+    size_t group_count;
+};
+
+struct oci_device {
+    struct span path;
+    char type; /* 'c' or 'b' */
+    uint32_t major, minor, mode;
+};
+
+struct oci_input {
+    const struct runtime_container_spec *spec;
+    struct span root;                              /* host path */
+    struct span net, ipc, uts;                     /* pinned namespaces; net empty: the host's */
+    struct span hosts, resolv_conf, hostname, shm; /* host paths */
+    struct span cgroups_path;
+    struct oci_user user;
+    uint64_t bounding; /* capabilities that we have to give, bit by number */
+    bool cgroup_v2;
+    const struct oci_device *devices; /* of a privileged container */
+    size_t device_count;
+};
+
+/* The text of config.json, in the arena. */
+struct span oci_config(struct arena *a, const struct oci_input *in);
+/* Number of a capability name without CAP_ ("NET_ADMIN"), -1 when unknown. */
+int oci_capability(struct span name);
+
+/* "", "uid", "name", each with ":gid" or ":group" -> numbers, by the text of /etc/passwd and
+ * /etc/group (empty when the image has none). `extra` groups are added. False with a sentence when
+ * a name is not known. */
+bool oci_user_find(struct arena *a, struct span user, struct span passwd, struct span group,
+                   const uint32_t *extra, size_t extra_count, struct oci_user *ret,
+                   struct span *ret_detail);
+
+#endif
