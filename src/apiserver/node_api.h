@@ -31,8 +31,8 @@ struct node_session_handler {
     /* exit_code of the command; err NULL, or why it could not run (reason and message for a
      * Status). Session released after. */
     void (*on_end)(void *data, int exit_code, const struct err *err);
-    /* Everything written to stdin has left: a client that was told to wait goes on. Needed after
-     * write() whenever queued() was above 0. NULL for logs. */
+    /* Everything written to stdin has left: input that was held back goes on at once. A node that
+     * never calls it is asked by queued(), which is slower. NULL for logs. */
     void (*on_drain)(void *data);
 };
 

@@ -130,28 +130,42 @@ static void on_output(void *data, int fd, struct span bytes)
     }
 }
 
-static void on_keep_alive(struct env_timer *timer)
-{
-    struct remote *r = CONTAINER_OF(timer, struct remote, timer);
-    assert(r->state == REMOTE_RUNNING && r->client_paused);
-    r->proto->keep_alive(r);
-    flush(r);
-    env_timer_start(r->hub->env, &r->timer, REMOTE_KEEP_ALIVE_MS, on_keep_alive);
-}
+static void on_wait(struct env_timer *timer);
 
 /* Reading stops while the command does not take its input. */
 static void pause_client(struct remote *r, bool paused)
 {
+    struct env *env = r->hub->env;
     if (r->client_paused == paused || !r->stream) {
         return;
     }
     r->client_paused = paused;
     env_stream_read(r->stream, !paused);
-    if (!paused) {
-        env_timer_stop(r->hub->env, &r->timer);
+    if (paused) {
+        r->ask_ms = REMOTE_ASK_MIN_MS;
+        r->alive_ns = env_mono_ns(env) + REMOTE_KEEP_ALIVE_MS * INT64_C(1000000);
+        env_timer_start(env, &r->timer, r->ask_ms, on_wait);
     } else {
-        env_timer_start(r->hub->env, &r->timer, REMOTE_KEEP_ALIVE_MS, on_keep_alive);
+        env_timer_stop(env, &r->timer);
     }
+}
+
+static void on_wait(struct env_timer *timer)
+{
+    struct remote *r = CONTAINER_OF(timer, struct remote, timer);
+    struct env *env = r->hub->env;
+    assert(r->state == REMOTE_RUNNING && r->client_paused && r->session);
+    if (r->hub->node->ops->queued(r->session) == 0) {
+        pause_client(r, false);
+        return;
+    }
+    if (env_mono_ns(env) >= r->alive_ns) {
+        r->alive_ns += REMOTE_KEEP_ALIVE_MS * INT64_C(1000000);
+        r->proto->keep_alive(r);
+        flush(r);
+    }
+    r->ask_ms = r->ask_ms * 2 < REMOTE_ASK_MAX_MS ? r->ask_ms * 2 : REMOTE_ASK_MAX_MS;
+    env_timer_start(env, &r->timer, r->ask_ms, on_wait);
 }
 
 static void finish(struct remote *r, int exit_code, const struct err *err)

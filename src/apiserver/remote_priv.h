@@ -31,6 +31,9 @@ enum remote_channel {
 /* Answers to pings of a client that does not read may grow to this; then it is dropped. */
 /* kubectl gives up a WebSocket without a pong for a minute. */
 enum { REMOTE_KEEP_ALIVE_MS = 10 * 1000 };
+/* A node may tell (on_drain) that held-back input can go on; one that does not is asked, ever less
+ * often. */
+enum { REMOTE_ASK_MIN_MS = 1, REMOTE_ASK_MAX_MS = 200 };
 enum { REMOTE_STUCK_BYTES = 16 * LIMIT_REMOTE_QUEUE_BYTES };
 enum remote_state { REMOTE_SETUP, REMOTE_RUNNING, REMOTE_LINGER, REMOTE_DEAD };
 
@@ -71,6 +74,8 @@ struct remote {
     struct strbuf early; /* stdin that came before the command started */
     struct env_timer timer;
     bool node_paused, client_paused, stdin_ended;
+    int64_t ask_ms,
+        alive_ns; /* while client_paused: how often to ask, when a sign of life is due */
     char resize[LIMIT_REMOTE_RESIZE_BYTES];
     size_t resize_n;
     uint16_t width, height; /* the last size the client told; 0: none */

@@ -32,7 +32,7 @@ struct world {
     struct node_session *session;
     struct env_stream *s;
     struct strbuf got;
-    bool ended, stuck, node_deaf;
+    bool ended, stuck, node_deaf, node_silent;
     int end_code, requests, aborts, sessions;
     struct http_exchange *x;
     uint16_t width, height;
@@ -69,7 +69,9 @@ static void session_tick(struct env_timer *t)
         s->in = STRBUF_INIT;
         s->h->on_output(s->data, 1, strbuf_span(&in));
         strbuf_done(&in);
-        s->h->on_drain(s->data);
+        if (!s->w->node_silent) {
+            s->h->on_drain(s->data);
+        }
     }
     if (s->in_ended) {
         s->h->on_end(s->data, 7, NULL);
@@ -456,12 +458,13 @@ TEST(clients_that_break_the_protocol_or_vanish_abort_the_command)
     }
 }
 
-TEST(input_waits_for_a_slow_command_and_output_for_a_slow_client)
+static void input_waits(bool silent)
 {
     struct world w;
     static char block[10001];
     world_init(&w, 11);
     w.node_deaf = true;
+    w.node_silent = silent;
     ws_dial(&w, WS_HEAD("/exec?command=echo&stdin=1&stdout=1", "v5.channel.k8s.io"));
     struct strbuf b = STRBUF_INIT;
     for (int i = 0; i < 100; i++) {
@@ -477,7 +480,13 @@ TEST(input_waits_for_a_slow_command_and_output_for_a_slow_client)
     CHECK(w.got.n > 1000000);
     strbuf_done(&b);
     world_done(&w);
+}
 
+TEST(input_waits_for_a_slow_command_and_output_for_a_slow_client)
+{
+    struct world w;
+    input_waits(false);
+    input_waits(true); /* a node that does not tell is asked */
     world_init(&w, 12);
     w.stuck = true;
     dial(&w);
