@@ -3,6 +3,7 @@
  * container costs nothing. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "codec/time.h"
+#include "kubelet/kubelet_cri.h"
 #include "kubelet/kubelet_priv.h"
 
 enum { ROTATE_BYTES = 10 * 1024 * 1024, ROTATE_KEEP = 5, ROTATE_CHECK_MS = 10 * 1000 };
@@ -25,6 +27,25 @@ struct span kubelet_log_path(struct arena *a, const struct kubelet_container *c,
 {
     struct span dir = kubelet_log_dir(a, c->pod);
     return arena_printf(a, "%.*s/%.*s/%u.log", SPAN_ARG(dir), SPAN_ARG(c->v->name), attempt);
+}
+
+struct span kubelet_log_end(struct arena *a, struct span path, int64_t lines, size_t max)
+{
+    enum { READ_MAX = 64 * 1024 };
+    cleanup_close int fd = open(path.p, O_RDONLY | O_CLOEXEC);
+    struct stat st;
+    int64_t at = fd >= 0 && fstat(fd, &st) == 0 ? kubelet_cri_tail(fd, lines) : -1;
+    if (at < 0) {
+        return SPAN_NULL;
+    }
+    at = st.st_size - at > READ_MAX ? st.st_size - READ_MAX : at;
+    char *buf = arena_alloc_raw(a, READ_MAX);
+    ssize_t n = pread(fd, buf, READ_MAX, at);
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    struct cri_filter f = {.left_bytes = -1};
+    (void)kubelet_cri_print(&f, span_of(buf, n > 0 ? (size_t)n : 0), &out);
+    struct span text = strbuf_span(&out);
+    return arena_dup(a, text.n > max ? span_from(text, text.n - max) : text);
 }
 
 /* ---- removal ---- */

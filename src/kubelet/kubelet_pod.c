@@ -295,6 +295,11 @@ void kubelet_pod_update(struct kubelet_pod *pod, struct object *object)
         pod->view.exists = false;
     } else {
         assert(span_eq(object_uid(object), pod->uid));
+        const yyjson_val *old = json_get(object_root(pod->object), "metadata");
+        const yyjson_val *now = json_get(object_root(object), "metadata");
+        pod->volumes_stale |=
+            !json_equal(json_get(old, "labels"), json_get(now, "labels")) ||
+            !json_equal(json_get(old, "annotations"), json_get(now, "annotations"));
         (void)object_ref(object);
         object_unref(pod->object);
         pod->object = object;
@@ -318,6 +323,12 @@ static void read_message(struct kubelet_container *c)
     int code = kubelet_read_file(a, path.p, 4096, &text);
     if (code == 0 && text.n > 0) {
         kubelet_keep(&c->v->result.message, text);
+        return;
+    }
+    struct span policy = json_get_str(kubelet_container_spec(c), "terminationMessagePolicy");
+    if (span_eq_cstr(policy, "FallbackToLogsOnError") && c->v->result.exit_code != 0) {
+        kubelet_keep(&c->v->result.message,
+                     kubelet_log_end(a, kubelet_log_path(a, c, c->v->attempt), 80, 2048));
     }
 }
 

@@ -176,8 +176,11 @@ yyjson_val *kubelet_container_spec(const struct kubelet_container *c);
 yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod);
 /* Completes a copy of pod->view for the planner; memory from a. */
 void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *ret);
-/* What of this spec we do not do; empty: nothing. */
+/* What of this spec keeps us from running it; empty: nothing. */
 struct span kubelet_view_refusal(struct arena *a, const yyjson_val *spec);
+/* "a, b": fields that are set and that we do not act on; empty: none. The pod runs; an event says
+ * so. */
+struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec);
 
 /* ---- kubelet_status.c ---- */
 
@@ -271,6 +274,8 @@ void kubelet_probes_stop(struct kubelet_container *c);
 /* DATA/logs/NS_NAME_UID/CONTAINER/ATTEMPT.log */
 struct span kubelet_log_path(struct arena *a, const struct kubelet_container *c, uint32_t attempt);
 struct span kubelet_log_dir(struct arena *a, const struct kubelet_pod *pod);
+/* The text of a log's last lines, at most max bytes of their end. Blocking, small. */
+struct span kubelet_log_end(struct arena *a, struct span path, int64_t lines, size_t max);
 /* Removes the pod's logs, later, on a work thread. */
 void kubelet_logs_remove(struct kubelet_pod *pod);
 struct kubelet_rotation *kubelet_rotation_new(struct kubelet_container *c);

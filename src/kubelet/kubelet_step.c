@@ -118,6 +118,11 @@ static void create_sandbox(struct kubelet_pod *pod)
         }
     }
     s->annotations = own;
+    struct span ignored = kubelet_view_ignored(a, json_get(root, "spec"));
+    if (ignored.n > 0) {
+        kubelet_event(pod, NULL, KUBELET_WARNING, "NotSupported", "Berth does not act on: %.*s",
+                      SPAN_ARG(ignored));
+    }
     if (missing_dns) {
         kubelet_event(
             pod, NULL, KUBELET_WARNING, "MissingClusterDNS",

@@ -56,6 +56,54 @@ struct span kubelet_view_refusal(struct arena *a, const yyjson_val *spec)
     return SPAN_NULL;
 }
 
+static struct span add_name(struct arena *a, struct span list, const char *where, const char *field)
+{
+    return arena_printf(a, "%.*s%s%s%s", SPAN_ARG(list), list.n ? ", " : "", where, field);
+}
+
+struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec)
+{
+    static const char *const of_pod[] = {"runtimeClassName", "overhead", "hostUsers"};
+    static const char *const of_security[] = {"seLinuxOptions", "seccompProfile", "appArmorProfile",
+                                              "procMount"};
+    struct span list = SPAN_NULL;
+    for (size_t i = 0; i < sizeof of_pod / sizeof of_pod[0]; i++) {
+        if (json_get(spec, of_pod[i])) {
+            list = add_name(a, list, "spec.", of_pod[i]);
+        }
+    }
+    bool host_network = json_get_bool(spec, "hostNetwork", false);
+    bool port = false, limit = false, propagation = false;
+    bool security[4] = {false};
+    JSON_EACH(it, json_get(spec, "containers"))
+    {
+        JSON_EACH(p, json_get(it.val, "ports"))
+        {
+            port |= !host_network && json_get_int(p.val, "hostPort", 0) > 0;
+        }
+        JSON_EACH(l, json_path(it.val, "resources", "limits", NULL))
+        {
+            limit |=
+                !span_eq_cstr(json_str(l.key), "cpu") && !span_eq_cstr(json_str(l.key), "memory");
+        }
+        JSON_EACH(m, json_get(it.val, "volumeMounts"))
+        {
+            struct span how = json_get_str(m.val, "mountPropagation");
+            propagation |= how.n > 0 && !span_eq_cstr(how, "None");
+        }
+        for (size_t i = 0; i < 4; i++) {
+            security[i] |= json_path(it.val, "securityContext", of_security[i], NULL) ||
+                           json_path(spec, "securityContext", of_security[i], NULL);
+        }
+    }
+    for (size_t i = 0; i < 4; i++) {
+        list = security[i] ? add_name(a, list, "securityContext.", of_security[i]) : list;
+    }
+    list = port ? add_name(a, list, "ports.", "hostPort") : list;
+    list = limit ? add_name(a, list, "resources.limits ", "other than cpu and memory") : list;
+    return propagation ? add_name(a, list, "volumeMounts.", "mountPropagation") : list;
+}
+
 static enum pod_policy policy_of(const yyjson_val *spec)
 {
     struct span p = json_get_str(spec, "restartPolicy");
