@@ -19,9 +19,9 @@ struct env *env_sim_join(struct env *env);
 /* Asserts that all its streams, listeners, lanes, wakeups and work are gone, as env_uv_free does.
  * The world goes with its last environment. NULL is fine. */
 void env_sim_free(struct env *env);
-/* The role dies: timers, tasks, hooks, work, lanes, streams (the peers see -ECONNRESET) and
- * listeners are dropped without a callback, and env is released. Between steps only. What the role
- * allocated itself is the caller's. */
+/* The role dies (crash what it holds first: store_crash): timers, tasks, hooks, work, lanes,
+ * streams (the peers see -ECONNRESET) and listeners are dropped without a callback, and env is
+ * released. Between steps only. What the role allocated itself is the caller's. */
 void env_sim_crash(struct env *env);
 
 /* One turn of every environment of the world, after jumping to the next due thing. False: nothing

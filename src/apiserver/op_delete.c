@@ -231,7 +231,7 @@ static bool collect(void *data, struct object *o)
         op->items = mem_grow(op->items, op->item_cap, sizeof *op->items);
     }
     op->items[op->item_count++] = object_ref(o);
-    return !op->options.limit || op->item_count < (size_t)op->options.limit;
+    return op->options.limit <= 0 || op->item_count < (size_t)op->options.limit;
 }
 
 void op_deletecollection(struct api_op *op)

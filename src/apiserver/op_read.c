@@ -23,7 +23,8 @@ static int check_rev(struct api_op *op, struct span text, int64_t *ret)
     }
     int64_t now = watch_hub_rev(op->server->hub);
     if (*ret > now) {
-        (void)api_op_err(op, ERR_TIMEOUT, "Too large resource version: %lld, current: %lld",
+        (void)api_op_err(op, ERR_TIMEOUT,
+                         "Timeout: Too large resource version: %lld, current: %lld",
                          (long long)*ret, (long long)now);
         op->err.group = op->err.kind = op->err.name = SPAN_NULL;
         op->err.retry_after_s = 1;
@@ -112,13 +113,14 @@ static int list_continue(struct api_op *op)
     struct span rest = op->options.continue_token, id_text = span_cut(&rest, '.');
     uint64_t id, at;
     if (!hex_parse(id_text, &id) || !hex_parse(rest, &at)) {
-        return api_op_err(op, ERR_BAD_REQUEST,
-                          "continue key is not valid: it is not a token that "
-                          "this server made");
+        return api_op_err(
+            op, ERR_BAD_REQUEST,
+            "invalid continue token: continue key is not valid: it is not a token that "
+            "this server made");
     }
-    size_t left = 0;
-    if (!snapshot_take(op->server->snapshots, id, query_hash(op), at, (size_t)op->options.limit,
-                       &op->items, &op->item_count, &left, &op->rev)) {
+    size_t left = 0, limit = op->options.limit > 0 ? (size_t)op->options.limit : 0;
+    if (!snapshot_take(op->server->snapshots, id, query_hash(op), at, limit, &op->items,
+                       &op->item_count, &left, &op->rev)) {
         (void)api_op_err(op, ERR_EXPIRED,
                          "The provided continue parameter is too old to display a consistent list "
                          "result. You must start a new list without the continue parameter.");
@@ -150,7 +152,7 @@ static int list_now(struct api_op *op)
         return -1;
     }
     (void)watch_hub_list(op->server->hub, selection_filter(op->selection), SPAN_NULL, collect, op);
-    cut(op, (size_t)o->limit);
+    cut(op, o->limit > 0 ? (size_t)o->limit : 0);
     return 0;
 }
 
@@ -172,10 +174,6 @@ static int list_check_options(struct api_op *op)
                           "resourceVersionMatch: Unsupported value: \"%.*s\": supported values: "
                           "\"Exact\", \"NotOlderThan\"",
                           SPAN_ARG(o->rev_match));
-    }
-    if (o->limit < 0) {
-        return api_op_err(op, ERR_BAD_REQUEST, "limit: Invalid value: %lld: must not be negative",
-                          (long long)o->limit);
     }
     return 0;
 }

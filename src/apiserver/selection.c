@@ -54,21 +54,35 @@ static bool match_cb(void *data, struct object *o)
     return selection_matches(data, o);
 }
 
+/* Kinds with keys of their own say it in other words than those that know name and namespace only.
+ */
+static bool has_own_keys(const struct schema_kind *kind)
+{
+    static const char *const resources[] = {"pods", "events", "nodes", "secrets", "namespaces"};
+    for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
+        if (strcmp(kind->resource, resources[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Every key must be one that the kind knows: asked on an empty object. */
 static int check_fields(struct api_op *op, struct selection *sel)
 {
     yyjson_val *empty = json_freeze(op->arena, yyjson_mut_obj(json_mut_new(op->arena)));
     for (size_t i = 0; i < sel->fields.n; i++) {
-        struct span value;
-        if (!field_of(sel, empty, NULL, sel->fields.terms[i].key, &value)) {
-            const struct schema_kind *k = op->kind;
-            return api_op_err(
-                op, ERR_BAD_REQUEST,
-                "Unable to find \"%s%s/%s, Resource=%s\" that match label selector "
-                "\"%.*s\", field selector \"%.*s\": field label not supported: %.*s",
-                k->group, "", k->version, k->plural, SPAN_ARG(op->options.label_selector),
-                SPAN_ARG(op->options.field_selector), SPAN_ARG(sel->fields.terms[i].key));
+        struct span value, key = sel->fields.terms[i].key;
+        if (field_of(sel, empty, NULL, key, &value)) {
+            continue;
         }
+        return has_own_keys(op->kind)
+                   ? api_op_err(op, ERR_BAD_REQUEST, "field label not supported: %.*s",
+                                SPAN_ARG(key))
+                   : api_op_err(op, ERR_BAD_REQUEST,
+                                "\"%.*s\" is not a known field selector: only \"metadata.name\", "
+                                "\"metadata.namespace\"",
+                                SPAN_ARG(key));
     }
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "apiserver/discovery.h"
 #include "apiserver/event_ttl.h"
 #include "apiserver/front.h"
+#include "apiserver/remote.h"
 #include "apiserver/snapshot.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -64,6 +65,7 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
         (void)ip_alloc_claim(&s->service_ips, dns);
     }
     admission_claim_existing(s);
+    s->remote = remote_hub_new(env, s->options.node);
     s->event_ttl = event_ttl_new(s);
     bootstrap_start(s);
     return s;
@@ -91,6 +93,7 @@ void apiserver_free(struct apiserver *s)
     }
     assert(!s->is_freed);
     front_watches_end(s);
+    remote_hub_free(s->remote);
     event_ttl_free(s->event_ttl);
     bootstrap_free(s->bootstrap);
     snapshots_free(s->snapshots);

@@ -10,6 +10,7 @@ struct discovery;
 struct snapshots;
 struct event_ttl;
 struct bootstrap;
+struct remote_hub;
 
 struct api_counters {
     uint64_t requests[8]; /* by enum api_verb */
@@ -28,7 +29,8 @@ struct apiserver {
     struct ip_alloc service_ips;
     struct event_ttl *event_ttl;
     struct bootstrap *bootstrap;
-    struct list watches; /* front_watch.c: open streams, ended by apiserver_free */
+    struct remote_hub *remote; /* logs, exec and attach */
+    struct list watches;       /* front_watch.c: open streams, ended by apiserver_free */
     struct api_counters counters;
     bool (*control)(void *data, struct http_exchange *x);
     void *control_data;

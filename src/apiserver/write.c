@@ -164,6 +164,10 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut
     }
     yyjson_mut_val *obj = schema_decode(op->arena, op->kind, in, doc, op->options.strictness,
                                         &op->warnings, &op->err);
+    if (!obj && op->err.reason == ERR_BAD_REQUEST && op->verb != API_PATCH) {
+        (void)err_wrap(op->arena, &op->err, "%s in version \"%s\" cannot be handled as a %s",
+                       op->kind->kind, op->kind->version, op->kind->kind);
+    }
     return obj ? write_ordered(op, doc, obj) : NULL;
 }
 

@@ -1,14 +1,17 @@
 /* The SQLite backend. The database is the durable log of the state that lives in memory:
  *
- *     log(rev INTEGER PRIMARY KEY, key TEXT, flags INTEGER, sum INTEGER, body BLOB)    one row a
- * write, append only meta(name TEXT PRIMARY KEY, value INTEGER) format, compact_rev
+ *     log(rev INTEGER PRIMARY KEY, key TEXT, flags INTEGER, sum INTEGER, body BLOB)
+ *                                             one row a write, append only
+ *     meta(format, compact_rev, rows, digest, sum)    one row, rewritten by each commit
  *
- * No secondary index: opening scans in revision order and replays. `sum` is the CRC-32 of key,
- * flags and body, because SQLite has no checksum on its pages: a flipped bit is reported, not
- * served. One lane thread commits: one transaction a batch, which also drops the rows that leave
- * the history. It copies the write-ahead log into the database when the store is idle, or when the
- * log has grown over its limit. The connection is used by the loop thread until the first commit,
- * then by the lane only, then (lane ended) by the loop thread again. */
+ * No secondary index: opening scans in revision order and replays.
+ * SQLite has no checksums on its pages, and a flipped bit may even hide rows from a scan. A row's
+ * `sum` is the CRC-32 of the rest of it; `rows` and `digest` are the number of rows and the sum of
+ * a hash of their revisions. So damage is reported, not served. One lane thread commits: one
+ * transaction a batch, which also drops the rows that leave the history. It copies the write-ahead
+ * log into the database when the store is idle, or when the log has grown over its limit. The
+ * connection is used by the loop thread until the first commit, then by the lane only, then (lane
+ * ended) by the loop thread again. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -22,12 +25,18 @@
 #include "base/strbuf.h"
 #include "store/store_priv.h"
 
-enum { FORMAT = 1, PAGE_BYTES = 4096, FLAG_DELETE = 1 };
+enum { FORMAT = 1, PAGE_BYTES = 8192, FLAG_DELETE = 1 };
+
+struct meta {
+    int64_t compact_rev, rows;
+    uint64_t digest;
+};
 
 struct store_sqlite {
     struct store s;
     sqlite3 *db;
-    sqlite3_stmt *begin, *commit, *rollback, *insert, *evict, *compact;
+    sqlite3_stmt *begin, *commit, *rollback, *insert, *evict, *set_meta;
+    struct meta meta;      /* as committed; lane once there is one */
     struct env_lane *lane; /* made on demand */
     bool is_ending;        /* no checkpoint is started any more */
     bool is_crashed;       /* nobody is told */
@@ -108,16 +117,27 @@ static int damaged(struct arena *a, struct span *ret_detail, const char *path, c
 
 /* ---- the lane ---- */
 
-static uint32_t row_sum(struct span key, int64_t flags, struct span body_a, struct span body_b)
+static uint32_t row_sum(int64_t rev, int64_t flags, struct span key, struct span body)
 {
-    unsigned char f = (unsigned char)flags;
-    uLong sum = crc32(0, (const Bytef *)key.p, (uInt)key.n);
-    sum = crc32(sum, &f, 1);
-    sum = crc32(sum, (const Bytef *)body_a.p, (uInt)body_a.n);
-    if (body_b.n) {
-        sum = crc32(sum, (const Bytef *)body_b.p, (uInt)body_b.n);
-    }
-    return (uint32_t)sum;
+    int64_t numbers[2] = {rev, flags};
+    uLong sum = crc32(0, (const Bytef *)numbers, sizeof numbers);
+    sum = crc32(sum, (const Bytef *)key.p, (uInt)key.n);
+    return (uint32_t)crc32(sum, (const Bytef *)body.p, (uInt)body.n);
+}
+
+static uint32_t meta_sum(const struct meta *m)
+{
+    int64_t numbers[4] = {FORMAT, m->compact_rev, m->rows, (int64_t)m->digest};
+    return (uint32_t)crc32(0, (const Bytef *)numbers, sizeof numbers);
+}
+
+/* A fixed hash: it is part of the format (splitmix64). */
+static uint64_t rev_hash(int64_t rev)
+{
+    uint64_t z = (uint64_t)rev * UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
 }
 
 /* Runs a statement that gives no rows. */
@@ -138,26 +158,46 @@ static int insert_row(struct store_sqlite *q, const struct store_row *row)
     sqlite3_bind_int64(q->insert, 1, row->rev);
     sqlite3_bind_text(q->insert, 2, row->key.p, (int)row->key.n, SQLITE_STATIC);
     sqlite3_bind_int64(q->insert, 3, flags);
-    sqlite3_bind_int64(q->insert, 4, row_sum(row->key, flags, body, SPAN_NULL));
+    sqlite3_bind_int64(q->insert, 4, row_sum(row->rev, flags, row->key, body));
     sqlite3_bind_blob(q->insert, 5, body.p, (int)body.n, SQLITE_STATIC);
     return run(q->insert);
 }
 
+static int write_meta(struct store_sqlite *q, const struct meta *m)
+{
+    sqlite3_bind_int64(q->set_meta, 1, m->compact_rev);
+    sqlite3_bind_int64(q->set_meta, 2, m->rows);
+    sqlite3_bind_int64(q->set_meta, 3, (int64_t)m->digest);
+    sqlite3_bind_int64(q->set_meta, 4, meta_sum(m));
+    return run(q->set_meta);
+}
+
 static int write_batch(struct store_sqlite *q, const struct store_batch *b)
 {
+    struct meta meta = q->meta;
     int rc = run(q->begin);
     for (size_t i = 0; rc == SQLITE_OK && i < b->rows.n; i++) {
+        meta.rows++;
+        meta.digest += rev_hash(b->rows.at[i].rev);
         rc = insert_row(q, &b->rows.at[i]);
     }
     for (size_t i = 0; rc == SQLITE_OK && i < b->evict.n; i++) {
+        meta.rows--;
+        meta.digest -= rev_hash(b->evict.at[i]);
         sqlite3_bind_int64(q->evict, 1, b->evict.at[i]);
         rc = run(q->evict);
     }
-    if (rc == SQLITE_OK && b->evict.n) {
-        sqlite3_bind_int64(q->compact, 1, b->compact_rev);
-        rc = run(q->compact);
+    meta.compact_rev = b->compact_rev;
+    if (rc == SQLITE_OK) {
+        rc = write_meta(q, &meta);
     }
-    return rc == SQLITE_OK ? run(q->commit) : rc;
+    if (rc == SQLITE_OK) {
+        rc = run(q->commit);
+    }
+    if (rc == SQLITE_OK) {
+        q->meta = meta;
+    }
+    return rc;
 }
 
 static void run_commit(struct env_work *work)
@@ -235,7 +275,8 @@ static void sqlite_wait(struct store *s)
 
 static void close_db(struct store_sqlite *q)
 {
-    sqlite3_stmt *const all[] = {q->begin, q->commit, q->rollback, q->insert, q->evict, q->compact};
+    sqlite3_stmt *const all[] = {q->begin,  q->commit, q->rollback,
+                                 q->insert, q->evict,  q->set_meta};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         (void)sqlite3_finalize(all[i]);
     }
@@ -263,15 +304,17 @@ static int exec(struct store_sqlite *q, const char *sql)
     return sqlite3_exec(q->db, sql, NULL, NULL, NULL);
 }
 
-/* One integer; *ret stays when there is no row. */
-static int query_int(struct store_sqlite *q, const char *sql, int64_t *ret)
+/* The first row's integers; *ret is false when there is no row, or another type in it. */
+static int query_ints(struct store_sqlite *q, const char *sql, int64_t *values, int n, bool *ret)
 {
     sqlite3_stmt *st = NULL;
     int rc = sqlite3_prepare_v2(q->db, sql, -1, &st, NULL);
     if (rc == SQLITE_OK) {
         rc = sqlite3_step(st);
-        if (rc == SQLITE_ROW && sqlite3_column_type(st, 0) == SQLITE_INTEGER) {
-            *ret = sqlite3_column_int64(st, 0);
+        *ret = rc == SQLITE_ROW;
+        for (int i = 0; rc == SQLITE_ROW && i < n; i++) {
+            *ret = *ret && sqlite3_column_type(st, i) == SQLITE_INTEGER;
+            values[i] = sqlite3_column_int64(st, i);
         }
     }
     (void)sqlite3_finalize(st);
@@ -282,15 +325,17 @@ static int query_int(struct store_sqlite *q, const char *sql, int64_t *ret)
  * or a whole one and the schema never depends on the write-ahead log file. */
 static int create_tables(struct store_sqlite *q)
 {
+    const struct meta empty = {0};
     char sql[600];
     snprintf(sql, sizeof sql,
              "PRAGMA page_size=%d; PRAGMA synchronous=FULL; BEGIN EXCLUSIVE;"
-             "CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+             "CREATE TABLE meta(format INTEGER NOT NULL, compact_rev INTEGER NOT NULL,"
+             " rows INTEGER NOT NULL, digest INTEGER NOT NULL, sum INTEGER NOT NULL);"
              "CREATE TABLE log(rev INTEGER PRIMARY KEY, key TEXT NOT NULL, flags INTEGER NOT NULL,"
              " sum INTEGER NOT NULL, body BLOB NOT NULL);"
-             "INSERT INTO meta VALUES('format',%d),('compact_rev',0);"
+             "INSERT INTO meta VALUES(%d,0,0,0,%lld);"
              "COMMIT",
-             PAGE_BYTES, FORMAT);
+             PAGE_BYTES, FORMAT, (long long)meta_sum(&empty));
     return exec(q, sql);
 }
 
@@ -298,10 +343,11 @@ static int create_tables(struct store_sqlite *q)
 static int check_format(struct store_sqlite *q, const char *path, struct arena *a,
                         struct span *ret_detail)
 {
-    int64_t tables = 0, format = -1;
+    int64_t tables = -1, format = -1;
+    bool is_there = false;
     int rc = exec(q, "PRAGMA locking_mode=EXCLUSIVE");
     if (rc == SQLITE_OK) {
-        rc = query_int(q, "SELECT count(*) FROM sqlite_schema", &tables);
+        rc = query_ints(q, "SELECT count(*) FROM sqlite_schema", &tables, 1, &is_there);
     }
     if (rc == SQLITE_OK && tables == 0) {
         rc = create_tables(q);
@@ -309,8 +355,8 @@ static int check_format(struct store_sqlite *q, const char *path, struct arena *
     if (rc != SQLITE_OK) {
         return explain(a, ret_detail, path, q->db, code_of(q->db, rc));
     }
-    rc = query_int(q, "SELECT value FROM meta WHERE name='format'", &format);
-    if (rc == SQLITE_ERROR || (rc == SQLITE_OK && format < 1)) {
+    rc = query_ints(q, "SELECT format FROM meta", &format, 1, &is_there);
+    if (rc == SQLITE_ERROR || (rc == SQLITE_OK && (!is_there || format < 1))) {
         *ret_detail =
             arena_printf(a, "The file %s is not a Berth database; it was left as it is.", path);
         return E_CORRUPT;
@@ -330,8 +376,8 @@ static int check_format(struct store_sqlite *q, const char *path, struct arena *
 static const char *row_fault(sqlite3_stmt *st, struct span key, struct span body)
 {
     struct span resource, ns, name;
-    int64_t flags = sqlite3_column_int64(st, 2);
-    if (sqlite3_column_int64(st, 3) != (int64_t)row_sum(key, flags, body, SPAN_NULL)) {
+    int64_t rev = sqlite3_column_int64(st, 0), flags = sqlite3_column_int64(st, 2);
+    if (sqlite3_column_int64(st, 3) != (int64_t)row_sum(rev, flags, key, body)) {
         return "wrong checksum";
     }
     if (flags != 0 && flags != FLAG_DELETE) {
@@ -343,20 +389,31 @@ static const char *row_fault(sqlite3_stmt *st, struct span key, struct span body
     return NULL;
 }
 
+static int load_meta(struct store_sqlite *q, const char *path, struct arena *a,
+                     struct span *ret_detail)
+{
+    int64_t v[4] = {0};
+    bool is_there = false;
+    int rc = query_ints(q, "SELECT compact_rev,rows,digest,sum FROM meta", v, 4, &is_there);
+    if (rc != SQLITE_OK) {
+        return explain(a, ret_detail, path, q->db, code_of(q->db, rc));
+    }
+    q->meta = (struct meta){.compact_rev = v[0], .rows = v[1], .digest = (uint64_t)v[2]};
+    if (!is_there || v[0] < 0 || v[3] != (int64_t)meta_sum(&q->meta)) {
+        return damaged(a, ret_detail, path, "wrong checksum in meta", 0);
+    }
+    return 0;
+}
+
 static int load_rows(struct store_sqlite *q, const char *path, struct arena *a,
                      struct span *ret_detail)
 {
-    int64_t compact_rev = -1, last = 0;
-    sqlite3_stmt *st = NULL;
-    int rc = query_int(q, "SELECT value FROM meta WHERE name='compact_rev'", &compact_rev);
-    if (rc == SQLITE_OK && compact_rev < 0) {
-        return damaged(a, ret_detail, path, "no compact_rev", 0);
-    }
-    if (rc == SQLITE_OK) {
-        rc = sqlite3_prepare_v2(q->db, "SELECT rev,key,flags,sum,body FROM log ORDER BY rev", -1,
-                                &st, NULL);
-    }
+    struct meta seen = {.compact_rev = q->meta.compact_rev};
+    int64_t last = 0;
     const char *fault = NULL;
+    sqlite3_stmt *st = NULL;
+    int rc = sqlite3_prepare_v2(q->db, "SELECT rev,key,flags,sum,body FROM log ORDER BY rev", -1,
+                                &st, NULL);
     while (rc == SQLITE_OK && !fault && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         int64_t rev = sqlite3_column_int64(st, 0);
         struct span key = {(const char *)sqlite3_column_text(st, 1),
@@ -364,6 +421,8 @@ static int load_rows(struct store_sqlite *q, const char *path, struct arena *a,
         struct span body = {sqlite3_column_blob(st, 4), (size_t)sqlite3_column_bytes(st, 4)};
         fault = rev <= last ? "revisions out of order" : row_fault(st, key, body);
         last = rev;
+        seen.rows++;
+        seen.digest += rev_hash(rev);
         if (!fault) {
             store_replay(&q->s, object_new(key, rev, body),
                          sqlite3_column_int64(st, 2) == FLAG_DELETE);
@@ -371,13 +430,17 @@ static int load_rows(struct store_sqlite *q, const char *path, struct arena *a,
         rc = SQLITE_OK;
     }
     (void)sqlite3_finalize(st);
+    if (!fault && rc == SQLITE_DONE &&
+        (seen.rows != q->meta.rows || seen.digest != q->meta.digest)) {
+        fault = "rows are missing";
+    }
     if (fault) {
         return damaged(a, ret_detail, path, fault, last);
     }
     if (rc != SQLITE_DONE) {
         return explain(a, ret_detail, path, q->db, code_of(q->db, rc));
     }
-    store_replay_end(&q->s, compact_rev);
+    store_replay_end(&q->s, q->meta.compact_rev);
     return 0;
 }
 
@@ -392,7 +455,7 @@ static int prepare(struct store_sqlite *q)
         {&q->rollback, "ROLLBACK"},
         {&q->insert, "INSERT INTO log(rev,key,flags,sum,body) VALUES(?1,?2,?3,?4,?5)"},
         {&q->evict, "DELETE FROM log WHERE rev=?1"},
-        {&q->compact, "UPDATE meta SET value=?1 WHERE name='compact_rev'"},
+        {&q->set_meta, "UPDATE meta SET compact_rev=?1, rows=?2, digest=?3, sum=?4"},
     };
     int rc = SQLITE_OK;
     for (size_t i = 0; rc == SQLITE_OK && i < sizeof all / sizeof *all; i++) {
@@ -433,6 +496,9 @@ static int open_db(struct store_sqlite *q, const char *path, struct arena *a,
         return explain(a, ret_detail, path, q->db, code_of(q->db, rc));
     }
     int code = check_format(q, path, a, ret_detail);
+    if (code == 0) {
+        code = load_meta(q, path, a, ret_detail);
+    }
     if (code == 0) {
         code = load_rows(q, path, a, ret_detail);
     }

@@ -75,3 +75,117 @@ TEST(defaults_are_those_of_a_real_server)
         }
     }
 }
+
+/* Keeps the first failures together: one run shows them all. */
+static size_t failures;
+
+static void expect(const yyjson_val *test, struct span got, struct span want)
+{
+    if (!span_eq(got, want)) {
+        struct span name = json_get_str(test, "name");
+        kit_note("%.*s:\n#   got    %.*s\n#   wanted %.*s", SPAN_ARG(name), SPAN_ARG(got),
+                 SPAN_ARG(want));
+        failures++;
+    }
+}
+
+static struct span verdict(const yyjson_val *given, const yyjson_val *old)
+{
+    struct err e = {0};
+    yyjson_val *obj = completed(given);
+    return schema_validate(a, kind_of(obj), obj, old ? completed(old) : NULL, &e) < 0 ? e.message
+                                                                                      : SPAN("");
+}
+
+TEST(what_kubernetes_refuses_is_refused_in_its_words)
+{
+    JSON_EACH(it, file("invalid.json"))
+    {
+        expect(it.val, verdict(json_get(it.val, "given"), NULL), json_get_str(it.val, "message"));
+    }
+    CHECK_EQ(failures, 0);
+}
+
+TEST(changes_are_allowed_or_refused_as_in_kubernetes)
+{
+    JSON_EACH(it, file("updates.json"))
+    {
+        expect(it.val, verdict(json_get(it.val, "given"), json_get(it.val, "old")),
+               json_get_str(it.val, "message"));
+    }
+    CHECK_EQ(failures, 0);
+}
+
+TEST(table_rows_have_the_cells_of_kubectl)
+{
+    const int64_t now_ms = 1767225900000; /* five minutes after the objects were made */
+    JSON_EACH(it, file("rows.json"))
+    {
+        yyjson_val *obj = completed(json_get(it.val, "given"));
+        const struct schema_kind *k = kind_of(obj);
+        yyjson_mut_doc *doc = json_mut_new(a);
+        yyjson_mut_val *cells = yyjson_mut_arr(doc);
+        k->hooks->row(a, doc, cells, obj, now_ms);
+        expect(json_get(obj, "metadata"), json_write_mut(a, cells),
+               json_write(a, json_get(it.val, "cells")));
+        CHECK_EQ(yyjson_mut_arr_size(cells), k->column_count);
+    }
+    CHECK_EQ(failures, 0);
+}
+
+static struct span status_verdict(const char *status, const char *old)
+{
+    yyjson_val *now =
+        parse(arena_printf(a, "{\"metadata\":{\"name\":\"s\"},\"status\":%s}", status));
+    yyjson_val *was = parse(arena_printf(a, "{\"status\":%s}", old));
+    struct err e = {0};
+    return schema_validate_status(a, SCHEMA_KIND(StatefulSet), now, was, &e) < 0 ? e.message
+                                                                                 : SPAN("");
+}
+
+TEST(a_status_of_a_set_adds_up)
+{
+    a = arena_new();
+    CHECK_SPAN(status_verdict("{\"replicas\":2,\"readyReplicas\":2,\"availableReplicas\":1}", "{}"),
+               "");
+    CHECK_SPAN(
+        status_verdict("{\"replicas\":-1}", "{}"),
+        "StatefulSet.apps \"s\" is invalid: [status.replicas: Invalid value: -1: must be greater "
+        "than or equal to 0, "
+        "status.readyReplicas: Invalid value: 0: cannot be greater than status.replicas, "
+        "status.currentReplicas: Invalid value: 0: cannot be greater than status.replicas, "
+        "status.updatedReplicas: Invalid value: 0: cannot be greater than status.replicas, "
+        "status.availableReplicas: Invalid value: 0: cannot be greater than status.replicas]");
+    CHECK_SPAN(status_verdict("{\"replicas\":3,\"readyReplicas\":1,\"availableReplicas\":2}", "{}"),
+               "StatefulSet.apps \"s\" is invalid: status.availableReplicas: Invalid value: 2: "
+               "cannot be greater than status.readyReplicas");
+    CHECK_SPAN(status_verdict("{\"collisionCount\":1}", "{\"collisionCount\":2}"),
+               "StatefulSet.apps \"s\" is invalid: status.collisionCount: Invalid value: 1: cannot "
+               "be decremented");
+}
+
+TEST(field_selectors_know_their_keys)
+{
+    a = arena_new();
+    yyjson_val *pod = parse(SPAN(
+        "{\"metadata\":{\"name\":\"p\",\"namespace\":\"n\"},\"spec\":{\"nodeName\":\"edge\"}}"));
+    const struct schema_hooks *h = SCHEMA_KIND(Pod)->hooks;
+    struct span v;
+    CHECK(h->field(a, pod, SPAN("spec.nodeName"), &v));
+    CHECK_SPAN(v, "edge");
+    CHECK(h->field(a, pod, SPAN("status.phase"), &v));
+    CHECK_SPAN(v, "");
+    CHECK(!h->field(a, pod, SPAN("spec.containers"), &v));
+    for (size_t i = 0; i < schema_kind_count(); i++) {
+        CHECK(schema_kind_at(i)->hooks->row && schema_kind_at(i)->hooks->field);
+        CHECK(schema_kind_at(i)->hooks->field(a, pod, SPAN("metadata.name"), &v));
+        CHECK_SPAN(v, "p");
+    }
+    yyjson_val *event = parse(SPAN(
+        "{\"involvedObject\":{\"uid\":\"7\"},\"type\":\"Warning\",\"reportingComponent\":\"x\"}"));
+    h = SCHEMA_KIND(Event)->hooks;
+    CHECK(h->field(a, event, SPAN("involvedObject.uid"), &v));
+    CHECK_SPAN(v, "7");
+    CHECK(h->field(a, event, SPAN("source"), &v));
+    CHECK_SPAN(v, "x");
+}
