@@ -1,10 +1,10 @@
 # Berth's build: one page. A file registers itself by existing. `make help` tells the targets.
+comma   := ,
+CONFIG  ?= $(if $(SANITIZE),$(if $(filter address%,$(SANITIZE)),san,san-$(subst $(comma),-,$(SANITIZE))),release)$(if $(findstring clang,$(CC)),-clang)
 ifneq ($(SANITIZE),)
-CONFIG  := san
-SANFLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DBERTH_VERIFY
+SANFLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DBERTH_VERIFY $(if $(filter fuzz,$(CONFIG)),-fsanitize=fuzzer-no-link)
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
-CONFIG  ?= release
 B       := build/$(CONFIG)
 PKGS    := libuv openssl libllhttp yyjson yaml-0.1 sqlite3 libarchive libcurl libnl-route-3.0 libnftnl libmnl zlib
 CFLAGS  ?= -O2 -g
@@ -13,18 +13,27 @@ WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold
 PKGC    := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
 CPPFLAGS += -D_GNU_SOURCE -Isrc -I. -Itest -I$(B)/gen $(PKGC)
 LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
-ALLC     = -std=gnu17 $(WARN) $(CFLAGS) $(SANFLAGS) $(CPPFLAGS) -MMD -MP
+LDFLAGS += -pie -Wl,--as-needed -Wl,-z,relro -Wl,-z,now
+ALLC     = -std=gnu17 $(WARN) -fPIE -ffile-prefix-map=$(CURDIR)/= $(CFLAGS) $(SANFLAGS) $(CPPFLAGS) -MMD -MP
+PREFIX  ?= /usr/local
 
 SRC     := $(filter-out src/main/main.c,$(wildcard src/*/*.c))
-LIBOBJ  := $(SRC:%.c=$(B)/%.o) $(if $(wildcard src/schema/*.schema),$(B)/gen/schema_tables.o)
+LIBOBJ  := $(SRC:%.c=$(B)/%.o) $(B)/gen/schema_tables.o
 SIMOBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out sim/main.c,$(wildcard sim/*.c)))
-KITOBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard test/kit/*.c))
-TESTSRC := $(wildcard test/unit/*.c test/contract/*.c test/api/*.c test/sim/*.c test/node/*.c)
-TESTS   := $(TESTSRC:%.c=$(B)/%)
+KITOBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out %/fuzz_replay.c,$(wildcard test/kit/*.c)))
+TESTS   := $(patsubst %.c,$(B)/%,$(wildcard test/unit/*.c test/contract/*.c test/api/*.c test/sim/*.c test/node/*.c))
 BENCH   := $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
+FUZZ    := $(patsubst test/fuzz/%_fuzz.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
 
-all: $(B)/berth
+all: $(B)/berth ## the program (the default): build/release/berth
 $(B)/berth: $(B)/src/main/main.o $(B)/libberth.a
+$(B)/sim/sim: $(B)/sim/main.o $(SIMOBJ) $(B)/libberth.a
+$(TESTS): %: %.o $(SIMOBJ) $(KITOBJ) $(B)/libberth.a
+$(BENCH): %: %.o $(SIMOBJ) $(KITOBJ) $(B)/libberth.a
+$(FUZZ): $(B)/fuzz/%: $(B)/test/fuzz/%_fuzz.o $(if $(filter fuzz,$(CONFIG)),,$(B)/test/kit/fuzz_replay.o) $(SIMOBJ) $(B)/libberth.a
+$(FUZZ): LDFLAGS += $(if $(filter fuzz,$(CONFIG)),-fsanitize=fuzzer)
+$(B)/berth $(B)/sim/sim $(TESTS) $(BENCH) $(FUZZ):
+	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/libberth.a: $(LIBOBJ)
 	@rm -f $@
@@ -33,28 +42,51 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(ALLC) -c -o $@ $<
 # The schema text becomes tables: the compiler runs on the build machine.
-$(B)/schemac: $(wildcard src/schema/compiler/*.c) src/base/span.c
+$(B)/schemac: $(wildcard src/schema/compiler/*.[ch]) src/base/span.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 $(WARN) -O1 -g -D_GNU_SOURCE -Isrc -o $@ $^
+	$(CC) -std=gnu17 $(WARN) -O1 -g -D_GNU_SOURCE -Isrc -o $@ $(filter %.c,$^)
 $(B)/gen/schema_tables.c: $(B)/schemac $(wildcard src/schema/*.schema)
 	@mkdir -p $(@D)
 	$(B)/schemac -o $@ $(filter %.schema,$^)
 $(B)/gen/schema_tables.o: $(B)/gen/schema_tables.c
 	$(CC) $(ALLC) -c -o $@ $<
-$(B)/test/%: $(B)/test/%.o $(SIMOBJ) $(KITOBJ) $(B)/libberth.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
-$(B)/bench/%: $(B)/bench/%.o $(SIMOBJ) $(B)/libberth.a
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 tests: $(TESTS)
+fuzzers: $(FUZZ)
 QUICK = $(filter $(B)/test/unit/% $(B)/test/contract/% $(B)/test/api/% $(B)/test/sim/%,$(TESTS))
-quick: $(QUICK)
-	test/kit/run-tests $(QUICK)
-# One test program: make t T=unit/arena_test
-t: $(B)/test/$(T)
+SAN   = $(patsubst build/release/%,build/san/%,$(QUICK)) $(patsubst build/release/%,build/san/%,$(FUZZ))
+E2E   = $(filter-out %/lib.sh,$(wildcard test/e2e/*.sh))
+quick: $(QUICK) ## units, contracts, API, tidy: under a minute, before every commit
+	test/kit/run-tests tools/tidy $(QUICK)
+test: ## installs what it needs, then every tier; the last line is the sum
+	tools/deps build run test lint
+	$(MAKE) -j2 all tests
+	$(MAKE) -j2 SANITIZE=address,undefined CONFIG=san $(SAN)
+	test/kit/fetch .cache
+	test/kit/run-tests -j2 tools/tidy tools/lint $(QUICK) $(SAN) $(filter $(B)/test/node/%,$(TESTS)) $(E2E)
+t: $(B)/test/$(T) ## one test program: make t T=unit/arena_test [ARGS=name]
 	$(B)/test/$(T) $(ARGS)
-clean:
+lint: ## clang-tidy and cppcheck; what they may not see is listed with its reason
+	test/kit/run-tests tools/lint
+fuzz: ## each fuzz target for FUZZ_S seconds (60) with clang's libFuzzer
+	$(MAKE) -j2 CC=clang CONFIG=fuzz SANITIZE=address,undefined fuzzers
+	tools/fuzz $(or $(FUZZ_S),60) $(patsubst $(B)/fuzz/%,build/fuzz/fuzz/%,$(FUZZ))
+sim: $(B)/sim/sim ## the whole platform on virtual time: make sim ARGS="--seed 1"
+	$(B)/sim/sim $(ARGS)
+bench: all $(BENCH) ## figures beside their budgets
+	tools/bench $(B)/berth $(BENCH)
+demo: ## a throw-away server with the tutorial's set on this machine (as root)
+	tools/demo
+coverage: ## lines and branches that the unit tests reach in base/ and plan/
+	$(MAKE) -j2 CONFIG=coverage CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage tests
+	tools/coverage build/coverage
+install: all ## PREFIX=/usr/local, DESTDIR= ; the installed program is stripped
+	install -D -s -m 755 $(B)/berth $(DESTDIR)$(PREFIX)/bin/berth
+clean: ## removes build/; .cache/ (test images, kubectl) stays
 	rm -rf build
-.PHONY: all tests quick t clean
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@echo '  variables: SANITIZE=address,undefined|thread  CC=clang  WERROR=1  CONFIG=name'
+.PHONY: all tests fuzzers quick test t lint fuzz sim bench demo coverage install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

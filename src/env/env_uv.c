@@ -302,7 +302,8 @@ struct env *env_uv_new(void)
      * them. */
     (void)setenv("UV_THREADPOOL_SIZE", "12", 0);
     /* Writing to a peer that is gone is an error of that stream. Children get the default back. */
-    (void)signal(SIGPIPE, SIG_IGN);
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGPIPE, &ignore, NULL);
     struct env_uv *u = MEM_NEW(struct env_uv);
     env_init(&u->env, &uv_ops);
     list_init(&u->finished);

@@ -3,6 +3,7 @@
  * that long answers arrive whole. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -159,7 +160,8 @@ void dns_forward_start(struct dns_server *s, struct span message, const struct s
     s->forwards_open++;
     if (!room || !ask(s, f)) {
         if (f->source.fd < 0) {
-            f->source.fd = dup(s->stop.fd); /* so that closing is the same in all cases */
+            /* So that closing is the same in all cases. */
+            f->source.fd = fcntl(s->stop.fd, F_DUPFD_CLOEXEC, 3);
         }
         give_up(s, f);
     }

@@ -558,8 +558,8 @@ TEST_T(ten_thousand_idle_watchers_cost_an_event_nothing, 60)
     static int told[WATCHERS];
     for (int i = 0; i < WATCHERS; i++) {
         char ns[16];
-        struct watch_filter f = {.resource = SPAN("pods"), .ns = span_cstr(ns)};
         snprintf(ns, sizeof ns, i == 0 ? "a" : "other-%d", i);
+        struct watch_filter f = {.resource = SPAN("pods"), .ns = span_cstr(ns)};
         watchers[i] = watcher_new(w->hub, &f, 1, count_more, &told[i]);
         struct watch_event e;
         CHECK_EQ(watcher_next(watchers[i], &e), 0);
