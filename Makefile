@@ -16,6 +16,7 @@ LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
 LDFLAGS += -pie -Wl,--as-needed -Wl,-z,relro -Wl,-z,now
 ALLC     = -std=gnu17 $(WARN) -fPIE -ffile-prefix-map=$(CURDIR)/= $(CFLAGS) $(SANFLAGS) $(CPPFLAGS) -MMD -MP
 PREFIX  ?= /usr/local
+Q        = $(if $(V),,@printf '  %-4s %s\n' $(1) $@;)
 
 SRC     := $(filter-out src/main/main.c,$(wildcard src/*/*.c))
 LIBOBJ  := $(SRC:%.c=$(B)/%.o) $(B)/gen/schema_tables.o
@@ -34,22 +35,22 @@ $(FUZZ): $(B)/fuzz/%: $(B)/test/fuzz/%_fuzz.o $(if $(filter fuzz,$(CONFIG)),,$(B
 $(FUZZ): LDFLAGS += $(if $(filter fuzz,$(CONFIG)),-fsanitize=fuzzer)
 $(B)/berth $(B)/sim/sim $(TESTS) $(BENCH) $(FUZZ):
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call Q,LD)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 $(B)/libberth.a: $(LIBOBJ)
 	@rm -f $@
-	ar rcs $@ $^
+	$(call Q,AR)ar rcs $@ $^
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALLC) -c -o $@ $<
+	$(call Q,CC)$(CC) $(ALLC) -c -o $@ $<
 # The schema text becomes tables: the compiler runs on the build machine.
 $(B)/schemac: $(wildcard src/schema/compiler/*.[ch]) src/base/span.c
 	@mkdir -p $(@D)
-	$(CC) -std=gnu17 $(WARN) -O1 -g -D_GNU_SOURCE -Isrc -o $@ $(filter %.c,$^)
+	$(call Q,CC)$(CC) -std=gnu17 $(WARN) -O1 -g -D_GNU_SOURCE -Isrc -o $@ $(filter %.c,$^)
 $(B)/gen/schema_tables.c: $(B)/schemac $(wildcard src/schema/*.schema)
 	@mkdir -p $(@D)
-	$(B)/schemac -o $@ $(filter %.schema,$^)
+	$(call Q,GEN)$(B)/schemac -o $@ $(filter %.schema,$^)
 $(B)/gen/schema_tables.o: $(B)/gen/schema_tables.c
-	$(CC) $(ALLC) -c -o $@ $<
+	$(call Q,CC)$(CC) $(ALLC) -c -o $@ $<
 
 tests: $(TESTS)
 fuzzers: $(FUZZ)
@@ -86,7 +87,7 @@ clean: ## removes build/; .cache/ (test images, kubectl) stays
 	rm -rf build
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
-	@echo '  variables: SANITIZE=address,undefined|thread  CC=clang  WERROR=1  CONFIG=name'
+	@echo '  variables: SANITIZE=address,undefined|thread  CC=clang  WERROR=1  CONFIG=name  V=1 (shows commands)'
 .PHONY: all tests fuzzers quick test t lint fuzz sim bench demo coverage install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -130,7 +130,7 @@ static int set_links(int dir, const struct volume_file *files, size_t n, struct 
             return -errno;
         }
     }
-    int copy = dup(dir);
+    int copy = fcntl(dir, F_DUPFD_CLOEXEC, 3);
     DIR *d = copy >= 0 ? fdopendir(copy) : NULL;
     if (!d) {
         return -errno;
