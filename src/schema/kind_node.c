@@ -86,10 +86,38 @@ static bool node_field(struct arena *a, const yyjson_val *obj, struct span key, 
     return known;
 }
 
+static void check_taints(struct check *c, const struct path *p, const yyjson_val *taints)
+{
+    size_t i = 0;
+    JSON_EACH(it, taints)
+    {
+        const struct path *here = AT_INDEX(p, i);
+        if (json_get_str(it.val, "key").n) {
+            format_check(c, AT_FIELD(here, "key"), "qualified", json_get(it.val, "key"));
+        }
+        format_check(c, AT_FIELD(here, "value"), "label-value", json_get(it.val, "value"));
+        size_t k = 0;
+        JSON_EACH(before, taints)
+        {
+            if (k++ == i) {
+                break;
+            }
+            if (span_eq(json_get_str(before.val, "key"), json_get_str(it.val, "key")) &&
+                span_eq(json_get_str(before.val, "effect"), json_get_str(it.val, "effect"))) {
+                cause_duplicate(c, here, shown(c->a, it.val));
+                break;
+            }
+        }
+        i++;
+    }
+}
+
 static void node_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
                           struct err *err)
 {
     struct check c = {.a = a, .err = err};
+    check_taints(&c, AT_FIELD(AT_FIELD(NULL, "spec"), "taints"),
+                 json_get(json_get(obj, "spec"), "taints"));
     const yyjson_val *now = json_get(json_get(obj, "spec"), "providerID");
     const yyjson_val *was = json_get(json_get(old, "spec"), "providerID");
     if (json_str(was).n && !semantic_equal(now, was)) {

@@ -263,3 +263,24 @@ static bool field(struct arena *a, const yyjson_val *obj, struct span key, struc
 
 const struct schema_hooks schema_hooks_pod = {
     .defaults = defaults, .validate = validate, .row = pod_row, .field = field};
+
+/* ---- binding a pod to a node ---- */
+
+static void binding_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
+                             struct err *err)
+{
+    (void)old;
+    struct check c = {.a = a, .err = err};
+    const yyjson_val *target = json_get(obj, "target");
+    const struct path *p = AT_FIELD(NULL, "target");
+    struct span kind = json_get_str(target, "kind");
+    if (kind.n && !span_eq(kind, SPAN("Node"))) {
+        cause_not_supported(&c, AT_FIELD(p, "kind"), shown_text(a, kind), "Node|<empty>");
+    }
+    if (json_get_str(target, "name").n == 0) {
+        cause_required(&c, AT_FIELD(p, "name"), NULL);
+    }
+}
+
+const struct schema_hooks schema_hooks_binding = {.validate = binding_validate,
+                                                  .field = kind_field_metadata};

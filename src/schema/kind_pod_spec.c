@@ -20,8 +20,31 @@ void check_one_source(struct check *c, const struct path *p, const yyjson_val *o
     }
 }
 
+static void check_projection(struct check *c, const struct path *p, const yyjson_val *source)
+{
+    static const char *const named[] = {"secret", "configMap"};
+    size_t found = 0;
+    JSON_EACH(it, source)
+    {
+        if (found++) {
+            cause_forbidden(c, AT_SPAN(p, json_str(it.key)),
+                            "may not specify more than 1 volume type per source");
+        }
+    }
+    if (found == 0) {
+        cause_required(c, p, "must specify a volume type");
+    }
+    for (size_t i = 0; i < 2; i++) {
+        const yyjson_val *one = json_get(source, named[i]);
+        if (one && json_get_str(one, "name").n == 0) {
+            cause_required(c, AT_FIELD(AT_FIELD(p, named[i]), "name"), NULL);
+        }
+    }
+}
+
 static void check_volume(struct check *c, const struct path *p, const yyjson_val *volume)
 {
+    static const char *const named[][2] = {{"secret", "secretName"}, {"configMap", "name"}};
     size_t found = 0;
     JSON_EACH(it, volume)
     {
@@ -35,6 +58,19 @@ static void check_volume(struct check *c, const struct path *p, const yyjson_val
     }
     if (found == 0) {
         cause_required(c, p, "must specify a volume type");
+    }
+    for (size_t i = 0; i < 2; i++) {
+        const yyjson_val *one = json_get(volume, named[i][0]);
+        if (one && json_get_str(one, named[i][1]).n == 0) {
+            cause_required(c, AT_FIELD(AT_FIELD(p, named[i][0]), named[i][1]), NULL);
+        }
+    }
+    const struct path *sources = AT_FIELD(AT_FIELD(p, "projected"), "sources");
+    size_t i = 0;
+    JSON_EACH(it, json_get(json_get(volume, "projected"), "sources"))
+    {
+        check_projection(c, AT_INDEX(sources, i), it.val);
+        i++;
     }
 }
 
@@ -113,11 +149,57 @@ static void check_spread(struct check *c, const struct path *p, const yyjson_val
     }
 }
 
+struct host_port {
+    int64_t number;
+    struct span protocol, ip;
+};
+
+static bool same_port(const struct host_port *a, const struct host_port *b)
+{
+    return a->number == b->number && span_eq(a->protocol, b->protocol) && span_eq(a->ip, b->ip);
+}
+
+/* A port of the node can be given to one container only. */
+static void check_host_ports(struct check *c, const struct path *p, const yyjson_val *containers)
+{
+    struct host_port *taken = NULL;
+    size_t n = 0, room = 0, i = 0;
+    JSON_EACH(it, containers)
+    {
+        room += json_len(json_get(it.val, "ports"));
+    }
+    taken = ARENA_ARRAY(c->a, struct host_port, room + 1);
+    JSON_EACH(it, containers)
+    {
+        size_t k = 0;
+        JSON_EACH(port, json_get(it.val, "ports"))
+        {
+            struct host_port mine = {json_get_int(port.val, "hostPort", 0),
+                                     json_get_str(port.val, "protocol"),
+                                     json_get_str(port.val, "hostIP")};
+            bool again = false;
+            for (size_t x = 0; x < n && mine.number; x++) {
+                again = again || same_port(&mine, &taken[x]);
+            }
+            if (again) {
+                cause_duplicate(
+                    c, AT_FIELD(AT_INDEX(AT_FIELD(AT_INDEX(p, i), "ports"), k), "hostPort"),
+                    shown(c->a, json_get(port.val, "hostPort")));
+            } else if (mine.number && n < LIST_MAX) {
+                taken[n++] = mine;
+            }
+            k++;
+        }
+        i++;
+    }
+}
+
 void check_pod_spec(struct check *c, const struct path *p, const yyjson_val *spec,
                     const yyjson_val *extra_volumes)
 {
     check_volumes(c, AT_FIELD(p, "volumes"), json_get(spec, "volumes"));
     check_containers(c, p, spec, extra_volumes);
+    check_host_ports(c, AT_FIELD(p, "containers"), json_get(spec, "containers"));
     check_dns(c, p, spec);
     size_t i = 0;
     JSON_EACH(it, json_get(spec, "tolerations"))

@@ -170,11 +170,14 @@ struct schema_warnings {
  * ERR_BAD_REQUEST with the field and what was expected, worded as Kubernetes does), unknown and
  * duplicate fields by strictness (STRICT: ERR_BAD_REQUEST `strict decoding error: unknown field
  * "spec.foo"`; WARN: warnings; always dropped), null members dropped, kind/apiVersion/metadata
- * first. Returns the object or NULL with *reterr. */
+ * first. Returns the object or NULL with *reterr, whose message is bare: creates and updates put
+ * `KIND in version "V" cannot be handled as a KIND: ` in front. A served kind is named rightly in
+ * the body or not at all; bodies such as DeleteOptions and Eviction come under any apiVersion. */
 yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
                               yyjson_mut_doc *doc, enum schema_strictness strictness,
                               struct schema_warnings *warnings, struct err *reterr);
-/* Static defaults of the rows, then hooks->defaults. Idempotent. */
+/* Static defaults of the rows and the zero values that Go would write (a status without omitempty
+ * counts, "resources": {}), then hooks->defaults. Idempotent. */
 void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj);
 /* Rows (required, bounds, enumerations, formats, immutability when old is given), metadata rules,
  * then hooks. Returns 0, or -1 with reason ERR_INVALID, causes and the combined message of
