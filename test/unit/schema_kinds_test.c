@@ -189,3 +189,103 @@ TEST(field_selectors_know_their_keys)
     CHECK(h->field(a, event, SPAN("source"), &v));
     CHECK_SPAN(v, "x");
 }
+
+TEST(generated_names_are_checked_by_their_beginning)
+{
+    a = arena_new();
+    struct err e = {0};
+    yyjson_val *fine = parse(
+        SPAN("{\"metadata\":{\"name\":\"s-x\",\"generateName\":\"s-\",\"namespace\":\"n\"}}"));
+    CHECK_EQ(schema_validate(a, SCHEMA_KIND(ConfigMap), fine, NULL, &e), 0);
+    yyjson_val *wrong = parse(
+        SPAN("{\"metadata\":{\"name\":\"s-x\",\"generateName\":\"S-\",\"namespace\":\"n\"}}"));
+    CHECK(schema_validate(a, SCHEMA_KIND(ConfigMap), wrong, NULL, &e) < 0);
+    CHECK_SPAN(e.causes->field, "metadata.generateName");
+    CHECK(e.causes->next == NULL);
+}
+
+TEST(a_scale_has_no_negative_size)
+{
+    a = arena_new();
+    struct err e = {0};
+    yyjson_val *scale = parse(
+        SPAN("{\"metadata\":{\"name\":\"s\",\"namespace\":\"n\"},\"spec\":{\"replicas\":-1}}"));
+    CHECK(schema_validate(a, SCHEMA_KIND(Scale), scale, NULL, &e) < 0);
+    CHECK_SPAN(e.message, "Scale.autoscaling \"s\" is invalid: spec.replicas: Invalid value: -1: "
+                          "must be greater than or equal to 0");
+    CHECK_SPAN(e.kind, "Scale");
+}
+
+TEST(strings_of_a_secret_become_data_and_win)
+{
+    a = arena_new();
+    yyjson_val *in = parse(SPAN("{\"metadata\":{},\"data\":{\"a\":\"b2xk\",\"c\":\"Yw==\"},"
+                                "\"stringData\":{\"a\":\"new\",\"b\":\"\"}}"));
+    yyjson_mut_doc *doc = json_mut_new(a);
+    struct err e;
+    yyjson_mut_val *obj = schema_decode(a, SCHEMA_KIND(Secret), in, doc, SCHEMA_STRICT, NULL, &e);
+    schema_defaults(doc, SCHEMA_KIND(Secret), obj);
+    CHECK_SPAN(json_write_mut(a, obj), "{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"metadata\":{},"
+                                       "\"data\":{\"a\":\"bmV3\",\"b\":\"\",\"c\":\"Yw==\"},"
+                                       "\"type\":\"Opaque\"}");
+}
+
+TEST(a_namespace_is_labelled_with_its_name)
+{
+    a = arena_new();
+    yyjson_mut_doc *doc = json_mut_new(a);
+    struct err e;
+    yyjson_mut_val *obj =
+        schema_decode(a, SCHEMA_KIND(Namespace), parse(SPAN("{\"metadata\":{\"name\":\"x\"}}")),
+                      doc, SCHEMA_STRICT, NULL, &e);
+    schema_defaults(doc, SCHEMA_KIND(Namespace), obj);
+    CHECK_SPAN(
+        json_write_mut(a, obj),
+        "{\"kind\":\"Namespace\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"x\",\"labels\":"
+        "{\"kubernetes.io/metadata.name\":\"x\"}},\"spec\":{},\"status\":{\"phase\":\"Active\"}}");
+}
+
+static struct span quality(const char *containers)
+{
+    yyjson_mut_doc *doc = json_mut_new(a);
+    struct err e;
+    struct span text = arena_printf(a, "{\"spec\":{\"containers\":[%s]}}", containers);
+    yyjson_mut_val *obj =
+        schema_decode(a, SCHEMA_KIND(Pod), parse(text), doc, SCHEMA_STRICT, NULL, &e);
+    schema_defaults(doc, SCHEMA_KIND(Pod), obj);
+    return json_mut_str(json_mut_get(json_mut_get(obj, "status"), "qosClass"));
+}
+
+TEST(the_quality_of_a_pod_follows_from_its_resources)
+{
+    a = arena_new();
+    CHECK_SPAN(quality("{}"), "BestEffort");
+    CHECK_SPAN(quality("{\"resources\":{\"limits\":{\"cpu\":\"1\",\"memory\":\"1Gi\"}}}"),
+               "Guaranteed");
+    CHECK_SPAN(quality("{\"resources\":{\"limits\":{\"cpu\":\"1\",\"memory\":\"1Gi\"}}},{}"),
+               "Burstable");
+    CHECK_SPAN(quality("{\"resources\":{\"requests\":{\"cpu\":\"1\"}}}"), "Burstable");
+}
+
+static struct span policy(const char *image)
+{
+    yyjson_mut_doc *doc = json_mut_new(a);
+    struct err e;
+    struct span text = arena_printf(a, "{\"spec\":{\"containers\":[{\"image\":\"%s\"}]}}", image);
+    yyjson_mut_val *obj =
+        schema_decode(a, SCHEMA_KIND(Pod), parse(text), doc, SCHEMA_STRICT, NULL, &e);
+    schema_defaults(doc, SCHEMA_KIND(Pod), obj);
+    yyjson_mut_val *list = json_mut_get(json_mut_get(obj, "spec"), "containers");
+    return json_mut_str(json_mut_get(yyjson_mut_arr_get_first(list), "imagePullPolicy"));
+}
+
+TEST(the_tag_of_an_image_decides_when_it_is_pulled)
+{
+    a = arena_new();
+    CHECK_SPAN(policy("busybox"), "Always");
+    CHECK_SPAN(policy("busybox:latest"), "Always");
+    CHECK_SPAN(policy("host:5000/busybox"), "Always");
+    CHECK_SPAN(policy("host:5000/busybox:1"), "IfNotPresent");
+    CHECK_SPAN(policy("busybox@sha256:0123"), "IfNotPresent");
+    CHECK_SPAN(policy("busybox:latest@sha256:0123"), "Always");
+}
