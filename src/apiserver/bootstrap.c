@@ -65,12 +65,13 @@ static void on_done(struct api_op *op)
 {
     struct step *step = CONTAINER_OF(op, struct step, op);
     struct bootstrap *b = step->bootstrap;
-    if (op->err.reason != ERR_NONE && op->err.reason != ERR_ALREADY_EXISTS) {
+    bool failed = op->err.reason != ERR_NONE && op->err.reason != ERR_ALREADY_EXISTS;
+    if (failed && !b->failed) { /* one line a round: the others fail for the same reason */
         log_event(LOG_WARN, "bootstrap_object_failed", LOG_C("resource", op->kind->resource),
                   LOG_S("name", op->name), LOG_S("reason", op->err.message),
                   LOG_C("then", "retrying in 1 s"));
-        b->failed = true;
     }
+    b->failed |= failed;
     api_op_release(op);
     finish_one(b);
 }

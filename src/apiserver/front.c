@@ -137,12 +137,14 @@ static bool find_verb(struct front *f)
 {
     struct span m = http_method(f->x);
     bool one = f->route.name.n > 0;
+    /* Over all namespaces one can only look. */
+    bool everywhere = !one && f->route.kind->namespaced && !f->route.ns.n;
     struct api_op *op = &f->op;
     if (span_eq(m, SPAN("GET")) || span_eq(m, SPAN("HEAD"))) {
         op->verb = one ? API_GET : API_LIST;
     } else if (span_eq(m, SPAN("POST"))) {
         op->verb = API_CREATE;
-        return !one || f->route.sub;
+        return (!one || f->route.sub) && !everywhere;
     } else if (span_eq(m, SPAN("PUT"))) {
         op->verb = API_UPDATE;
         return one;
@@ -151,6 +153,7 @@ static bool find_verb(struct front *f)
         return one;
     } else if (span_eq(m, SPAN("DELETE"))) {
         op->verb = one ? API_DELETE : API_DELETECOLLECTION;
+        return !everywhere;
     } else {
         return false;
     }

@@ -74,6 +74,13 @@ static const yyjson_val *scale_wanted(struct api_op *op, struct object *current,
     if (!decoded) {
         return NULL;
     }
+    yyjson_mut_val *meta = json_mut_obj(doc, decoded, "metadata");
+    if (!json_mut_get(meta, "name")) {
+        json_put_str(doc, meta, "name", op->name);
+    }
+    if (!json_mut_get(meta, "namespace")) {
+        json_put_str(doc, meta, "namespace", op->ns);
+    }
     const yyjson_val *scale = json_freeze(op->arena, decoded);
     return schema_validate(op->arena, kind, scale, NULL, &op->err) ? NULL : scale;
 }

@@ -1,0 +1,215 @@
+/* create: names, namespaces, bodies in every form, strictness, what the server adds. */
+#include <stdlib.h>
+
+#include "base/limits.h"
+#include "base/strbuf.h"
+#include "test/kit/api_kit.h"
+
+#define CM "/api/v1/namespaces/default/configmaps"
+
+TEST(a_namespace_must_exist_and_not_be_ending)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r = api_expect(&k, 404, "POST", "/api/v1/namespaces/nowhere/configmaps", "",
+                                    "{\"metadata\":{\"name\":\"m\"}}");
+    CHECK_SPAN(api_str(&r, "message"), "namespaces \"nowhere\" not found");
+    CHECK_SPAN(api_str(&r, "details.kind"), "namespaces");
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces", "", "{\"metadata\":{\"name\":\"ns\"}}");
+    r = api_expect(&k, 200, "DELETE", "/api/v1/namespaces/ns", "", NULL);
+    CHECK_SPAN(api_str(&r, "status.phase"), "Terminating");
+    r = api_expect(&k, 403, "POST", "/api/v1/namespaces/ns/configmaps", "",
+                   "{\"metadata\":{\"name\":\"m\"}}");
+    CHECK_SPAN(api_str(&r, "details.causes.0.reason"), "NamespaceTerminating");
+    api_kit_stop(&k);
+}
+
+TEST(names_are_checked_and_generated)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r = api_expect(&k, 422, "POST", CM, "", "{\"metadata\":{}}");
+    CHECK_SPAN(api_str(&r, "details.causes.0.field"), "metadata.name");
+    (void)api_expect(&k, 422, "POST", CM, "", "{\"metadata\":{\"name\":\"Not_a_name\"}}");
+    r = api_expect(&k, 400, "POST", CM, "", "{\"metadata\":{\"name\":\"m\",\"namespace\":\"x\"}}");
+    CHECK_SPAN(api_str(&r, "message"), "the namespace of the provided object does not match the "
+                                       "namespace sent on the request");
+    r = api_expect(&k, 201, "POST", CM, "", "{\"metadata\":{\"generateName\":\"m-\"}}");
+    CHECK_EQ(api_str(&r, "metadata.name").n, 7);
+    CHECK(span_starts(api_str(&r, "metadata.name"), SPAN("m-")));
+    r = api_expect(&k, 400, "POST", CM, "",
+                   "{\"metadata\":{\"name\":\"m\",\"resourceVersion\":\"5\"}}");
+    (void)api_expect(&k, 405, "POST", "/api/v1/pods", "", "{}");
+    api_kit_stop(&k);
+}
+
+TEST(what_the_server_owns_cannot_be_given)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r =
+        api_expect(&k, 201, "POST", "/apis/apps/v1/namespaces/default/statefulsets", "",
+                   "{\"metadata\":{\"name\":\"s\",\"uid\":\"mine\",\"generation\":9,"
+                   "\"creationTimestamp\":\"2001-01-01T00:00:00Z\",\"deletionTimestamp\":"
+                   "\"2001-01-01T00:00:00Z\"},\"spec\":{\"serviceName\":\"s\",\"selector\":{"
+                   "\"matchLabels\":{\"a\":\"b\"}},\"template\":{\"metadata\":{\"labels\":{\"a\":"
+                   "\"b\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}},"
+                   "\"status\":{\"replicas\":7}}");
+    CHECK_EQ(api_str(&r, "metadata.uid").n, 36);
+    CHECK_EQ(json_int(api_at(r.json, "metadata.generation"), 0), 1);
+    CHECK_EQ(json_int(api_at(r.json, "status.replicas"), -1), 0);
+    CHECK(!api_at(r.json, "metadata.deletionTimestamp"));
+    CHECK(!span_starts(api_str(&r, "metadata.creationTimestamp"), SPAN("2001")));
+    api_kit_stop(&k);
+}
+
+TEST(unknown_fields_follow_field_validation)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    const char *body = "{\"metadata\":{\"name\":\"m\"},\"dta\":{}}";
+    struct api_reply r = api_expect(&k, 400, "POST", CM "?fieldValidation=Strict", "", body);
+    CHECK_SPAN(api_str(&r, "message"),
+               "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding "
+               "error: unknown field \"dta\"");
+    r = api_expect(&k, 201, "POST", CM "?dryRun=All", "", body);
+    CHECK_SPAN(api_header(&r, "warning"), "299 - \"unknown field \\\"dta\\\"\"");
+    CHECK(!api_at(r.json, "dta"));
+    r = api_expect(&k, 201, "POST", CM "?fieldValidation=Ignore", "", body);
+    CHECK_EQ(api_header(&r, "warning").n, 0);
+    (void)api_expect(&k, 422, "POST", CM "?fieldValidation=Maybe", "", body);
+    api_kit_stop(&k);
+}
+
+TEST(dry_run_stores_nothing)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r =
+        api_expect(&k, 201, "POST", CM "?dryRun=All", "", "{\"metadata\":{\"name\":\"m\"}}");
+    CHECK_EQ(api_str(&r, "metadata.uid").n, 36);
+    (void)api_expect(&k, 404, "GET", CM "/m", "", NULL);
+    (void)api_expect(&k, 422, "POST", CM "?dryRun=Some", "", "{\"metadata\":{\"name\":\"m\"}}");
+    api_kit_stop(&k);
+}
+
+TEST(bodies_come_as_json_yaml_or_without_a_type)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 201, "POST", CM, "Content-Type: application/yaml\r\n",
+                     "kind: ConfigMap\napiVersion: v1\nmetadata: {name: ym}\ndata:\n  a: \"1\"\n");
+    struct api_reply r = api_get(&k, CM "/ym");
+    CHECK_SPAN(api_str(&r, "data.a"), "1");
+    (void)api_expect(&k, 400, "POST", CM, "Content-Type: application/yaml\r\n", "a: [");
+    (void)api_expect(&k, 415, "POST", CM, "Content-Type: text/plain\r\n", "x");
+    r = api_expect(&k, 400, "POST", CM, "", "{\"metadata\":");
+    CHECK_SPAN(api_str(&r, "reason"), "BadRequest");
+    (void)api_expect(&k, 400, "POST", CM, "", "[1]");
+    r = api_expect(&k, 400, "POST", CM, "", "{\"kind\":\"Pod\",\"metadata\":{\"name\":\"m\"}}");
+    r = api_expect(&k, 400, "POST", CM, "",
+                   "{\"apiVersion\":\"v2\",\"metadata\":{\"name\":\"m\"}}");
+    CHECK_SPAN(api_str(&r, "message"),
+               "the API version in the data (v2) does not match the expected API version (v1)");
+    api_kit_stop(&k);
+}
+
+TEST(deep_and_large_bodies_are_refused)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct strbuf b = STRBUF_INIT;
+    strbuf_puts(&b, "{\"metadata\":");
+    for (int i = 0; i < 10000; i++) {
+        strbuf_puts(&b, "[");
+    }
+    (void)api_expect(&k, 400, "POST", CM, "", b.p);
+    strbuf_clear(&b);
+    strbuf_puts(&b, "{\"metadata\":{\"name\":\"big\"},\"data\":{\"a\":\"");
+    for (int i = 0; i < LIMIT_OBJECT_BYTES / 16; i++) {
+        strbuf_puts(&b, "0123456789abcdef");
+    }
+    strbuf_puts(&b, "\"}}");
+    struct api_reply r = api_call(&k, "POST", CM, "", b.p);
+    CHECK(r.status == 413 || r.status == 422);
+    strbuf_done(&b);
+    api_kit_stop(&k);
+}
+
+TEST(pods_get_their_defaults_at_admission)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r =
+        api_expect(&k, 201, "POST", "/api/v1/namespaces/default/pods", "",
+                   "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\","
+                   "\"image\":\"i\",\"resources\":{\"limits\":{\"cpu\":\"1\",\"memory\":"
+                   "\"1Gi\"}}}],\"tolerations\":[{\"key\":\"node.kubernetes.io/not-ready\","
+                   "\"operator\":\"Exists\",\"effect\":\"NoExecute\"}]}}");
+    CHECK_SPAN(api_str(&r, "spec.serviceAccountName"), "default");
+    CHECK_SPAN(api_str(&r, "status.phase"), "Pending");
+    CHECK_SPAN(api_str(&r, "status.qosClass"), "Guaranteed");
+    CHECK_EQ(json_len(api_at(r.json, "spec.tolerations")), 2);
+    CHECK_SPAN(api_str(&r, "spec.tolerations.1.key"), "node.kubernetes.io/unreachable");
+    CHECK_EQ(json_int(api_at(r.json, "spec.tolerations.1.tolerationSeconds"), 0), 300);
+    api_kit_stop(&k);
+}
+
+TEST(claims_get_the_default_class_and_a_finalizer)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    const char *path = "/api/v1/namespaces/default/persistentvolumeclaims";
+    struct api_reply r =
+        api_expect(&k, 201, "POST", path, "",
+                   "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],"
+                   "\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}");
+    CHECK_SPAN(api_str(&r, "spec.storageClassName"), "local");
+    CHECK_SPAN(api_str(&r, "metadata.finalizers.0"), "kubernetes.io/pvc-protection");
+    CHECK_SPAN(api_str(&r, "status.phase"), "Pending");
+    r = api_expect(&k, 201, "POST", path, "",
+                   "{\"metadata\":{\"name\":\"d\"},\"spec\":{\"storageClassName\":\"\","
+                   "\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":"
+                   "\"1Gi\"}}}}");
+    CHECK_SPAN(api_str(&r, "spec.storageClassName"), "");
+    r = api_expect(&k, 200, "DELETE", path, "", NULL); /* the whole collection: marked only */
+    r = api_expect(&k, 200, "GET", "/api/v1/namespaces/default/persistentvolumeclaims/c", "", NULL);
+    CHECK(api_str(&r, "metadata.deletionTimestamp").n > 0);
+    api_kit_stop(&k);
+}
+
+TEST(services_get_distinct_addresses_and_give_them_back)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    const char *path = "/api/v1/namespaces/default/services";
+#define PLAIN "{\"metadata\":{\"name\":\"%s\"},\"spec\":{%s\"ports\":[{\"port\":80}]}}"
+    char body[256];
+    (void)snprintf(body, sizeof body, PLAIN, "a", "");
+    struct api_reply a = api_expect(&k, 201, "POST", path, "", body);
+    CHECK(api_header(&a, "warning").n > 0);
+    struct span ip = api_str(&a, "spec.clusterIP");
+    CHECK(span_starts(ip, SPAN("10.43.")));
+    CHECK(span_eq(api_str(&a, "spec.clusterIPs.0"), ip));
+    (void)snprintf(body, sizeof body,
+                   "{\"metadata\":{\"name\":\"b\"},\"spec\":{\"clusterIP\":\"%.*s\",\"ports\":[{"
+                   "\"port\":80}]}}",
+                   SPAN_ARG(ip));
+    struct api_reply r = api_expect(&k, 422, "POST", path, "", body);
+    CHECK_SPAN(api_str(&r, "details.causes.0.field"), "spec.clusterIPs");
+    (void)api_expect(&k, 200, "DELETE", "/api/v1/namespaces/default/services/a", "", NULL);
+    (void)api_expect(&k, 201, "POST", path, "", body);
+    (void)snprintf(body, sizeof body, PLAIN, "c", "\"clusterIP\":\"192.0.2.1\",");
+    (void)api_expect(&k, 422, "POST", path, "", body);
+    (void)snprintf(body, sizeof body, PLAIN, "h", "\"clusterIP\":\"None\",");
+    r = api_expect(&k, 201, "POST", path, "", body);
+    CHECK_EQ(api_header(&r, "warning").n, 0);
+    r = api_expect(&k, 422, "PATCH", "/api/v1/namespaces/default/services/h",
+                   "Content-Type: application/merge-patch+json\r\n",
+                   "{\"spec\":{\"clusterIP\":\"10.43.7.7\"}}");
+    (void)snprintf(body, sizeof body, PLAIN, "e",
+                   "\"type\":\"ExternalName\",\"externalName\":\"example.com\",");
+    r = api_expect(&k, 201, "POST", path, "", body);
+    CHECK(!api_at(r.json, "spec.clusterIP"));
+    api_kit_stop(&k);
+}

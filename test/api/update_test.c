@@ -1,0 +1,172 @@
+/* update and patch: conflicts, what may change, generations, no-ops, /status. */
+#include "test/kit/api_kit.h"
+
+#define CM "/api/v1/namespaces/default/configmaps"
+#define STS "/apis/apps/v1/namespaces/default/statefulsets"
+#define MERGE "Content-Type: application/merge-patch+json\r\n"
+#define JSON_PATCH "Content-Type: application/json-patch+json\r\n"
+#define STRATEGIC "Content-Type: application/strategic-merge-patch+json\r\n"
+
+static struct api_reply make_set(struct api_kit *k)
+{
+    return api_expect(
+        k, 201, "POST", STS, "",
+        "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"serviceName\":\"s\",\"replicas\":1,"
+        "\"selector\":{\"matchLabels\":{\"a\":\"b\"}},\"template\":{\"metadata\":{\"labels\":{"
+        "\"a\":\"b\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}");
+}
+
+static int64_t generation(struct api_reply r)
+{
+    return json_int(api_at(r.json, "metadata.generation"), 0);
+}
+
+TEST(a_change_that_changes_nothing_makes_no_revision)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply a = make_set(&k);
+    struct api_reply b =
+        api_expect(&k, 200, "PATCH", STS "/s", MERGE, "{\"spec\":{\"replicas\":1}}");
+    CHECK(
+        span_eq(api_str(&a, "metadata.resourceVersion"), api_str(&b, "metadata.resourceVersion")));
+    b = api_expect(&k, 200, "PUT", STS "/s", "", arena_cstr(arena_new(), a.body));
+    CHECK(
+        span_eq(api_str(&a, "metadata.resourceVersion"), api_str(&b, "metadata.resourceVersion")));
+    b = api_expect(&k, 200, "PATCH", STS "/s", STRATEGIC, "{}");
+    CHECK(span_eq(a.body, b.body));
+    api_kit_stop(&k);
+}
+
+TEST(generation_counts_changes_of_spec_only)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)make_set(&k);
+    CHECK_EQ(generation(api_expect(&k, 200, "PATCH", STS "/s", MERGE,
+                                   "{\"metadata\":{\"labels\":{\"x\":\"y\"}}}")),
+             1);
+    CHECK_EQ(generation(api_expect(&k, 200, "PATCH", STS "/s/status", MERGE,
+                                   "{\"status\":{\"replicas\":1}}")),
+             1);
+    CHECK_EQ(
+        generation(api_expect(&k, 200, "PATCH", STS "/s", MERGE, "{\"spec\":{\"replicas\":2}}")),
+        2);
+    api_kit_stop(&k);
+}
+
+TEST(status_and_spec_have_their_own_doors)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)make_set(&k);
+    struct api_reply r = api_expect(&k, 200, "PATCH", STS "/s", MERGE,
+                                    "{\"status\":{\"replicas\":5},\"spec\":{\"replicas\":3}}");
+    CHECK_EQ(json_int(api_at(r.json, "status.replicas"), -1), 0);
+    r = api_expect(&k, 200, "PATCH", STS "/s/status", MERGE,
+                   "{\"status\":{\"replicas\":2},\"spec\":{\"replicas\":9}}");
+    CHECK_EQ(json_int(api_at(r.json, "status.replicas"), -1), 2);
+    CHECK_EQ(json_int(api_at(r.json, "spec.replicas"), -1), 3);
+    r = api_expect(&k, 200, "GET", STS "/s/status", "", NULL);
+    CHECK_EQ(json_int(api_at(r.json, "status.replicas"), -1), 2);
+    api_kit_stop(&k);
+}
+
+TEST(a_stale_revision_conflicts_and_none_does_not)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply a = api_expect(&k, 201, "POST", CM, "",
+                                    "{\"metadata\":{\"name\":\"m\"},\"data\":{\"a\":\"1\"}}");
+    (void)api_expect(&k, 200, "PUT", CM "/m", "",
+                     "{\"metadata\":{\"name\":\"m\"},\"data\":{\"a\":\"2\"}}");
+    struct api_reply r = api_expect(&k, 409, "PUT", CM "/m", "", arena_cstr(arena_new(), a.body));
+    CHECK_SPAN(api_str(&r, "reason"), "Conflict");
+    r = api_expect(&k, 409, "PATCH", CM "/m", MERGE,
+                   "{\"metadata\":{\"resourceVersion\":\"1\"},\"data\":{\"a\":\"3\"}}");
+    r = api_expect(&k, 409, "PUT", CM "/m", "",
+                   "{\"metadata\":{\"name\":\"m\",\"uid\":\"other\"},\"data\":{}}");
+    r = api_get(&k, CM "/m");
+    CHECK_SPAN(api_str(&r, "data.a"), "2");
+    CHECK(span_eq(api_str(&r, "metadata.uid"), api_str(&a, "metadata.uid")));
+    CHECK(span_eq(api_str(&r, "metadata.creationTimestamp"),
+                  api_str(&a, "metadata.creationTimestamp")));
+    api_kit_stop(&k);
+}
+
+TEST(the_three_patches_work_and_apply_says_what_to_do_instead)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)make_set(&k);
+    struct api_reply r =
+        api_expect(&k, 200, "PATCH", STS "/s", JSON_PATCH,
+                   "[{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":4}]");
+    CHECK_EQ(json_int(api_at(r.json, "spec.replicas"), 0), 4);
+    r = api_expect(&k, 200, "PATCH", STS "/s", STRATEGIC,
+                   "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"d\",\"image\":"
+                   "\"j\"}]}}}}");
+    CHECK_EQ(json_len(api_at(r.json, "spec.template.spec.containers")), 2);
+    r = api_expect(&k, 200, "PATCH", STS "/s", MERGE,
+                   "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"e\",\"image\":"
+                   "\"j\"}]}}}}");
+    CHECK_EQ(json_len(api_at(r.json, "spec.template.spec.containers")), 1);
+    r = api_expect(&k, 415, "PATCH", STS "/s", "Content-Type: application/apply-patch+yaml\r\n",
+                   "{}");
+    CHECK(memmem(r.body.p, r.body.n, "--server-side", 13) != NULL);
+    (void)api_expect(&k, 415, "PATCH", STS "/s", "Content-Type: application/json\r\n", "{}");
+    (void)api_expect(&k, 404, "PATCH", STS "/none", MERGE, "{}");
+    (void)api_expect(&k, 400, "PATCH", STS "/s", MERGE, "{");
+    api_kit_stop(&k);
+}
+
+TEST(dry_run_of_a_patch_shows_and_does_not_do)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply a = make_set(&k);
+    struct api_reply r =
+        api_expect(&k, 200, "PATCH", STS "/s?dryRun=All", MERGE, "{\"spec\":{\"replicas\":8}}");
+    CHECK_EQ(json_int(api_at(r.json, "spec.replicas"), 0), 8);
+    CHECK(
+        span_eq(api_str(&a, "metadata.resourceVersion"), api_str(&r, "metadata.resourceVersion")));
+    r = api_get(&k, STS "/s");
+    CHECK_EQ(json_int(api_at(r.json, "spec.replicas"), 0), 1);
+    api_kit_stop(&k);
+}
+
+TEST(scale_changes_replicas_and_nothing_else)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)make_set(&k);
+    struct api_reply r =
+        api_expect(&k, 200, "PATCH", STS "/s/scale", MERGE, "{\"spec\":{\"replicas\":5}}");
+    CHECK_SPAN(api_str(&r, "kind"), "Scale");
+    CHECK_EQ(json_int(api_at(r.json, "spec.replicas"), 0), 5);
+    CHECK_SPAN(api_str(&r, "status.selector"), "a=b");
+    r = api_get(&k, STS "/s");
+    CHECK_EQ(json_int(api_at(r.json, "spec.replicas"), 0), 5);
+    CHECK_EQ(json_int(api_at(r.json, "metadata.generation"), 0), 2);
+    r = api_expect(
+        &k, 409, "PUT", STS "/s/scale", "",
+        "{\"metadata\":{\"name\":\"s\",\"resourceVersion\":\"1\"},\"spec\":{\"replicas\":"
+        "1}}");
+    (void)api_expect(&k, 422, "PATCH", STS "/s/scale", MERGE, "{\"spec\":{\"replicas\":-1}}");
+    api_kit_stop(&k);
+}
+
+TEST(service_keeps_its_address_over_an_update_without_it)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply a =
+        api_expect(&k, 201, "POST", "/api/v1/namespaces/default/services", "",
+                   "{\"metadata\":{\"name\":\"v\"},\"spec\":{\"ports\":[{\"port\":80}]}}");
+    struct api_reply b =
+        api_expect(&k, 200, "PUT", "/api/v1/namespaces/default/services/v", "",
+                   "{\"metadata\":{\"name\":\"v\"},\"spec\":{\"ports\":[{\"port\":81}]}}");
+    CHECK(span_eq(api_str(&a, "spec.clusterIP"), api_str(&b, "spec.clusterIP")));
+    CHECK_EQ(json_int(api_at(b.json, "spec.ports.0.port"), 0), 81);
+    api_kit_stop(&k);
+}
