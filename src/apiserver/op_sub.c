@@ -206,8 +206,8 @@ void op_binding(struct api_op *op)
     op->mutate = binding_mutate;
     op->server_change = true;
     op->present = success_present;
-    op_update(op);
     op->http_status = 201;
+    op_update(op);
 }
 
 /* ---- eviction: a delete by another door until there are disruption budgets ---- */

@@ -30,7 +30,7 @@ TEST(a_change_that_changes_nothing_makes_no_revision)
         api_expect(&k, 200, "PATCH", STS "/s", MERGE, "{\"spec\":{\"replicas\":1}}");
     CHECK(
         span_eq(api_str(&a, "metadata.resourceVersion"), api_str(&b, "metadata.resourceVersion")));
-    b = api_expect(&k, 200, "PUT", STS "/s", "", arena_cstr(arena_new(), a.body));
+    b = api_expect(&k, 200, "PUT", STS "/s", "", api_text(a.body));
     CHECK(
         span_eq(api_str(&a, "metadata.resourceVersion"), api_str(&b, "metadata.resourceVersion")));
     b = api_expect(&k, 200, "PATCH", STS "/s", STRATEGIC, "{}");
@@ -80,7 +80,7 @@ TEST(a_stale_revision_conflicts_and_none_does_not)
                                     "{\"metadata\":{\"name\":\"m\"},\"data\":{\"a\":\"1\"}}");
     (void)api_expect(&k, 200, "PUT", CM "/m", "",
                      "{\"metadata\":{\"name\":\"m\"},\"data\":{\"a\":\"2\"}}");
-    struct api_reply r = api_expect(&k, 409, "PUT", CM "/m", "", arena_cstr(arena_new(), a.body));
+    struct api_reply r = api_expect(&k, 409, "PUT", CM "/m", "", api_text(a.body));
     CHECK_SPAN(api_str(&r, "reason"), "Conflict");
     r = api_expect(&k, 409, "PATCH", CM "/m", MERGE,
                    "{\"metadata\":{\"resourceVersion\":\"1\"},\"data\":{\"a\":\"3\"}}");

@@ -303,6 +303,11 @@ struct api_reply api_post(struct api_kit *k, const char *path, const char *body)
     return api_call(k, "POST", path, "", body);
 }
 
+const char *api_text(struct span s)
+{
+    return arena_cstr(kit_arena(), s);
+}
+
 struct span api_header(const struct api_reply *r, const char *name)
 {
     return header_of(r->head, name);

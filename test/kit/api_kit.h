@@ -37,6 +37,8 @@ struct api_reply api_post(struct api_kit *k, const char *path, const char *body)
 /* Fails the test when the status is another. */
 struct api_reply api_expect(struct api_kit *k, int status, const char *method, const char *path,
                             const char *headers, const char *body);
+/* A NUL terminated copy that lives as long as the replies. */
+const char *api_text(struct span s);
 /* First value of a header (case does not matter); empty when absent. */
 struct span api_header(const struct api_reply *r, const char *name);
 /* A member by a path of dots: "metadata.name", "items.0.spec"; NULL when absent. */
