@@ -1,5 +1,6 @@
 #include "net/dns_feed.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -13,7 +14,7 @@
 struct dns_feed {
     struct dns_zone *zone;
     char *domain;
-    struct informer *services, *slices, *namespaces;
+    struct informer *services, *slices, *namespaces, *pods;
     int slices_by_service; /* index: "NS/SERVICE" */
     int waiting;           /* informers not synced yet */
 };
@@ -85,6 +86,34 @@ static void on_namespace(void *data, struct object *old, struct object *now)
     dns_zone_set_namespace(f->zone, object_name(now ? now : old), now != NULL);
 }
 
+/* An address is a pod's while it is not in a final phase: it may be given to another pod then. */
+static bool pod_address(struct object *pod, uint8_t ip[4])
+{
+    yyjson_val *status = pod ? json_get(object_root(pod), "status") : NULL;
+    struct span phase = json_get_str(status, "phase"), text = json_get_str(status, "podIP");
+    char buf[16];
+    if (text.n == 0 || text.n >= sizeof buf || span_eq(phase, SPAN("Succeeded")) ||
+        span_eq(phase, SPAN("Failed"))) {
+        return false;
+    }
+    memcpy(buf, text.p, text.n);
+    buf[text.n] = '\0';
+    return inet_pton(AF_INET, buf, ip) == 1;
+}
+
+static void on_pod(void *data, struct object *old, struct object *now)
+{
+    struct dns_feed *f = data;
+    uint8_t before[4], after[4];
+    bool had = pod_address(old, before), has = pod_address(now, after);
+    if (had && (!has || memcmp(before, after, 4) != 0)) {
+        dns_zone_set_pod(f->zone, before, SPAN_NULL);
+    }
+    if (has && !(had && memcmp(before, after, 4) == 0)) {
+        dns_zone_set_pod(f->zone, after, object_namespace(now));
+    }
+}
+
 static void on_synced(void *data)
 {
     struct dns_feed *f = data;
@@ -118,6 +147,7 @@ struct dns_feed *dns_feed_new(struct client *client, struct dns_zone *zone, stru
     f->services = watch(f, client, SCHEMA_KIND(Service), on_service);
     f->slices = watch(f, client, SCHEMA_KIND(EndpointSlice), on_slice);
     f->namespaces = watch(f, client, SCHEMA_KIND(Namespace), on_namespace);
+    f->pods = watch(f, client, SCHEMA_KIND(Pod), on_pod);
     return f;
 }
 
@@ -127,6 +157,7 @@ void dns_feed_free(struct dns_feed *f)
         informer_free(f->services);
         informer_free(f->slices);
         informer_free(f->namespaces);
+        informer_free(f->pods);
         free(f->domain);
         free(f);
     }

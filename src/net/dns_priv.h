@@ -32,7 +32,8 @@ struct dns_source {
 
 struct dns_client {
     struct dns_source source; /* first */
-    uint8_t *in;              /* length prefix and message so far */
+    struct in_addr from;
+    uint8_t *in; /* length prefix and message so far */
     size_t in_n;
     int64_t deadline_ms;
     uint32_t generation; /* a late forward's answer finds out that its client is gone */

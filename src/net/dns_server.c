@@ -50,7 +50,8 @@ static void on_udp(struct dns_server *s)
         if (n < 0) {
             return;
         }
-        switch (dns_zone_answer(s->zone, span_of(in, (size_t)n), false, out, &out_n)) {
+        switch (dns_zone_answer(s->zone, span_of(in, (size_t)n), (const uint8_t *)&from.sin_addr,
+                                false, out, &out_n)) {
         case DNS_ANSWERED:
             dns_reply_udp(s, &from, out, out_n);
             break;
@@ -89,7 +90,9 @@ void dns_reply_tcp(struct dns_server *s, struct dns_client *c, const uint8_t *p,
 
 static void on_accept(struct dns_server *s)
 {
-    int fd = accept4(s->listen.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct sockaddr_in from = {0};
+    socklen_t from_n = sizeof from;
+    int fd = accept4(s->listen.fd, (struct sockaddr *)&from, &from_n, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         return;
     }
@@ -97,6 +100,7 @@ static void on_accept(struct dns_server *s)
         struct dns_client *c = &s->clients[i];
         if (c->source.fd < 0) {
             c->source.fd = fd;
+            c->from = from.sin_addr;
             c->in = mem_new(LIMIT_DNS_TCP_BYTES + 2);
             c->deadline_ms = s->now_ms + DNS_TCP_IDLE_MS;
             s->clients_open++;
@@ -113,7 +117,7 @@ static void client_message(struct dns_server *s, struct dns_client *c, struct sp
 {
     uint8_t *out = mem_new(LIMIT_DNS_TCP_BYTES);
     size_t out_n;
-    switch (dns_zone_answer(s->zone, message, true, out, &out_n)) {
+    switch (dns_zone_answer(s->zone, message, (const uint8_t *)&c->from, true, out, &out_n)) {
     case DNS_ANSWERED:
         dns_reply_tcp(s, c, out, out_n);
         break;

@@ -37,7 +37,13 @@ struct dns_zone {
     struct map names;      /* text -> struct name */
     struct map owners;     /* key -> struct owner */
     struct map namespaces; /* name -> its own copy */
+    struct map pods;       /* address, 4 bytes -> struct pod_home */
     uint32_t serial, turn; /* turn rotates the answers */
+};
+
+struct pod_home {
+    uint8_t ip[4]; /* the key */
+    char *ns;
 };
 
 struct dns_zone *dns_zone_new(struct span domain)
@@ -131,6 +137,27 @@ void dns_zone_set_namespace(struct dns_zone *z, struct span name, bool exists)
     (void)pthread_mutex_unlock(&z->lock);
 }
 
+static void pod_home_free(struct pod_home *p)
+{
+    if (p) {
+        free(p->ns);
+        free(p);
+    }
+}
+
+void dns_zone_set_pod(struct dns_zone *z, const uint8_t ip[4], struct span ns)
+{
+    (void)pthread_mutex_lock(&z->lock);
+    pod_home_free(map_remove(&z->pods, span_of(ip, 4)));
+    if (ns.n) {
+        struct pod_home *p = MEM_NEW(struct pod_home);
+        memcpy(p->ip, ip, 4);
+        p->ns = strndup(ns.p, ns.n);
+        (void)map_put(&z->pods, span_of(p->ip, 4), p);
+    }
+    (void)pthread_mutex_unlock(&z->lock);
+}
+
 void dns_zone_ready(struct dns_zone *z)
 {
     (void)pthread_mutex_lock(&z->lock);
@@ -154,6 +181,11 @@ void dns_zone_free(struct dns_zone *z)
     while ((name = map_next(&z->namespaces, &it, NULL)) != NULL) {
         free(name);
     }
+    it = 0;
+    while ((name = map_next(&z->pods, &it, NULL)) != NULL) {
+        pod_home_free(name);
+    }
+    map_done(&z->pods);
     map_done(&z->namespaces);
     map_done(&z->owners);
     map_done(&z->names);
@@ -344,6 +376,52 @@ static enum dns_rcode answer_ours(struct answer *x)
     return DNS_NXDOMAIN;
 }
 
+/* ---- names that lack the asker's search list ---- */
+
+enum { NDOTS = 5 };
+
+/* The name of ours that the asker's search list makes of a short name; NULL when there is none. */
+static const struct name *search(struct dns_zone *z, const struct dns_query *q, const uint8_t *from,
+                                 char full[2 * DNS_NAME_BYTES_MAX])
+{
+    const struct pod_home *pod = from ? map_get(&z->pods, span_of(from, 4)) : NULL;
+    size_t dots = 0;
+    for (size_t i = 0; i < q->name_bytes; i++) {
+        dots += q->name[i] == '.';
+    }
+    if (!pod || q->name_bytes == 0 || dots >= NDOTS) {
+        return NULL;
+    }
+    const char *const heads[] = {pod->ns, ""};
+    for (size_t i = 0; i < 2; i++) {
+        (void)snprintf(full, 2 * DNS_NAME_BYTES_MAX, "%s.%s%ssvc.%s", q->name, heads[i],
+                       heads[i][0] ? "." : "", z->domain);
+        const struct name *n = map_get(&z->names, span_cstr(full));
+        if (n) {
+            return n;
+        }
+    }
+    return NULL;
+}
+
+/* An alias to the full name, then that name's records. */
+static size_t answer_alias(struct dns_zone *z, const struct dns_query *q, const struct name *n,
+                           size_t max, uint8_t *out)
+{
+    struct answer x = {.z = z, .q = q};
+    uint8_t target[DNS_NAME_BYTES_MAX];
+    struct span owner = span_cstr(n->text);
+    dns_reply_begin(&x.w, out, max, q);
+    size_t bytes = dns_name_write(target, owner);
+    dns_put_record(&x.w, DNS_ANSWER, NULL, DNS_CNAME, TTL_S, span_of(target, bytes));
+    for (size_t i = 0; i < n->records.n && q->type == DNS_A; i++) {
+        if (n->records.at[i].type == DNS_A) {
+            dns_put_record(&x.w, DNS_ANSWER, &owner, DNS_A, TTL_S, span_of(n->records.at[i].ip, 4));
+        }
+    }
+    return dns_reply_end(&x.w, q, DNS_NOERROR, true, true);
+}
+
 size_t dns_zone_error(struct span message, int rcode, uint8_t *out)
 {
     struct dns_query q;
@@ -356,24 +434,29 @@ size_t dns_zone_error(struct span message, int rcode, uint8_t *out)
     return dns_reply_end(&w, &q, (enum dns_rcode)rcode, false, true);
 }
 
-enum dns_verdict dns_zone_answer(struct dns_zone *z, struct span message, bool tcp, uint8_t *out,
-                                 size_t *ret_bytes)
+enum dns_verdict dns_zone_answer(struct dns_zone *z, struct span message, const uint8_t *from,
+                                 bool tcp, uint8_t *out, size_t *ret_bytes)
 {
     struct dns_query q;
+    char full[2 * DNS_NAME_BYTES_MAX];
     int code = dns_query_read(message, &q);
     if (code < 0 || q.class != 1) {
         *ret_bytes = dns_zone_error(message, code < 0 ? DNS_FORMERR : DNS_NOTIMP, out);
         return *ret_bytes ? DNS_ANSWERED : DNS_IGNORE;
     }
     struct span name = span_of(q.name, q.name_bytes);
+    size_t max = tcp ? LIMIT_DNS_TCP_BYTES : q.udp_bytes;
     (void)pthread_mutex_lock(&z->lock);
     bool ours = dns_name_is_under(name, span_cstr(z->domain)) || map_get(&z->names, name);
+    const struct name *found = ours ? NULL : search(z, &q, from, full);
     if (ours) {
         struct answer x = {.z = z, .q = &q};
-        dns_reply_begin(&x.w, out, tcp ? LIMIT_DNS_TCP_BYTES : q.udp_bytes, &q);
+        dns_reply_begin(&x.w, out, max, &q);
         enum dns_rcode rcode = z->ready ? answer_ours(&x) : DNS_SERVFAIL;
         *ret_bytes = dns_reply_end(&x.w, &q, rcode, true, true);
+    } else if (found) {
+        *ret_bytes = answer_alias(z, &q, found, max, out);
     }
     (void)pthread_mutex_unlock(&z->lock);
-    return ours ? DNS_ANSWERED : DNS_FORWARD;
+    return ours || found ? DNS_ANSWERED : DNS_FORWARD;
 }

@@ -21,14 +21,21 @@ void dns_zone_set(struct dns_zone *z, struct span owner, const struct zone_recor
 /* A namespace's name answers NODATA instead of NXDOMAIN while it exists. */
 void dns_zone_set_namespace(struct dns_zone *z, struct span name, bool exists);
 
+/* A pod asks from ip (network byte order) and lives in ns (empty: no longer). Short names that it
+ * asks for without having applied its search list are then answered as if it had: resolvers such as
+ * busybox' nslookup skip the list for names with a dot. Resolvers that do apply it get the same
+ * answers as before. */
+void dns_zone_set_pod(struct dns_zone *z, const uint8_t ip[4], struct span ns);
+
 enum dns_verdict {
     DNS_ANSWERED, /* the reply is in out */
     DNS_FORWARD,  /* not ours: ask the machine's resolvers */
     DNS_IGNORE    /* not even a header: drop */
 };
-/* Any thread. out has room for LIMIT_DNS_TCP_BYTES when tcp, else LIMIT_DNS_UDP_BYTES. */
-enum dns_verdict dns_zone_answer(struct dns_zone *z, struct span message, bool tcp, uint8_t *out,
-                                 size_t *ret_bytes);
+/* Any thread. from: the asker's IPv4 address in network byte order, NULL when not known. out has
+ * room for LIMIT_DNS_TCP_BYTES when tcp, else LIMIT_DNS_UDP_BYTES. */
+enum dns_verdict dns_zone_answer(struct dns_zone *z, struct span message, const uint8_t *from,
+                                 bool tcp, uint8_t *out, size_t *ret_bytes);
 /* A reply of that code to the message (for failed forwarding); 0 when it is no query. */
 size_t dns_zone_error(struct span message, int rcode, uint8_t *out);
 

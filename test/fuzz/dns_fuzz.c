@@ -9,6 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     static struct dns_zone *zone;
     static uint8_t out[LIMIT_DNS_TCP_BYTES];
+    static const uint8_t from[4] = {10, 42, 0, 99};
     size_t bytes;
     if (!zone) {
         const struct zone_record records[] = {
@@ -20,8 +21,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         zone = dns_zone_new(SPAN("cluster.local"));
         dns_zone_set_namespace(zone, SPAN("b"), true);
         dns_zone_set(zone, SPAN("b/a"), records, 2);
+        dns_zone_set_pod(zone, from, SPAN("b"));
         dns_zone_ready(zone);
     }
-    (void)dns_zone_answer(zone, span_of(data, n), n % 2, out, &bytes);
+    (void)dns_zone_answer(zone, span_of(data, n), from, n % 2, out, &bytes);
     return 0;
 }

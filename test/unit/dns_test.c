@@ -72,7 +72,8 @@ static struct kit_dns_reply ask(const char *name, uint16_t type)
     uint8_t q[600], out[LIMIT_DNS_TCP_BYTES];
     size_t n = 0;
     struct kit_dns_reply r = {.rcode = -1};
-    if (dns_zone_answer(zone, kit_dns_query(q, 77, name, type), false, out, &n) == DNS_ANSWERED) {
+    if (dns_zone_answer(zone, kit_dns_query(q, 77, name, type), NULL, false, out, &n) ==
+        DNS_ANSWERED) {
         kit_dns_parse(span_of(out, n), &r);
         CHECK_EQ(r.id, 77);
     }
@@ -174,9 +175,9 @@ TEST(udp_answer_that_does_not_fit_is_truncated_and_tcp_has_it_whole)
     size_t n;
     struct span query = kit_dns_query(q, 1, "big.default.svc.cluster.local", DNS_A);
     struct kit_dns_reply r;
-    CHECK_EQ(dns_zone_answer(zone, query, false, out, &n), DNS_ANSWERED);
+    CHECK_EQ(dns_zone_answer(zone, query, NULL, false, out, &n), DNS_ANSWERED);
     CHECK(n <= 512 && (out[2] & 2));
-    CHECK_EQ(dns_zone_answer(zone, query, true, out, &n), DNS_ANSWERED);
+    CHECK_EQ(dns_zone_answer(zone, query, NULL, true, out, &n), DNS_ANSWERED);
     kit_dns_parse(span_of(out, n), &r);
     CHECK_EQ(r.answers, 200);
     CHECK(!(out[2] & 2));
@@ -190,16 +191,40 @@ TEST(malformed_queries_are_refused_or_dropped)
     size_t n;
     struct span good = kit_dns_query(q, 9, "redis.default.svc.cluster.local", DNS_A);
     for (size_t cut = 0; cut < good.n; cut++) {
-        enum dns_verdict v = dns_zone_answer(zone, span_first(good, cut), false, out, &n);
+        enum dns_verdict v = dns_zone_answer(zone, span_first(good, cut), NULL, false, out, &n);
         CHECK_EQ(v, cut < 12 ? DNS_IGNORE : DNS_ANSWERED);
         CHECK(cut < 12 || (out[3] & 15) == DNS_FORMERR);
     }
     q[2] |= 0x80; /* a reply is never answered */
-    CHECK_EQ(dns_zone_answer(zone, good, false, out, &n), DNS_IGNORE);
+    CHECK_EQ(dns_zone_answer(zone, good, NULL, false, out, &n), DNS_IGNORE);
     q[2] = 1;
     q[12] = 0xc0; /* a pointer in a question */
-    CHECK_EQ(dns_zone_answer(zone, good, false, out, &n), DNS_ANSWERED);
+    CHECK_EQ(dns_zone_answer(zone, good, NULL, false, out, &n), DNS_ANSWERED);
     CHECK_EQ(out[3] & 15, DNS_FORMERR);
+    teardown();
+}
+
+TEST(short_names_of_a_pod_are_answered_as_its_search_list_would)
+{
+    setup();
+    const uint8_t pod[4] = {10, 42, 0, 99}, stranger[4] = {10, 42, 0, 98};
+    uint8_t q[600], out[LIMIT_DNS_TCP_BYTES];
+    size_t n;
+    struct kit_dns_reply r;
+    dns_zone_set_pod(zone, pod, SPAN("default"));
+    struct span query = kit_dns_query(q, 5, "redis-0.redis", DNS_A);
+    CHECK_EQ(dns_zone_answer(zone, query, pod, false, out, &n), DNS_ANSWERED);
+    kit_dns_parse(span_of(out, n), &r);
+    CHECK_SPAN(span_cstr(r.text), "A 10.42.0.2;CNAME redis-0.redis.default.svc.cluster.local;");
+    CHECK_EQ(dns_zone_answer(zone, query, stranger, false, out, &n), DNS_FORWARD);
+    CHECK_EQ(dns_zone_answer(zone, kit_dns_query(q, 5, "web.default", DNS_A), pod, false, out, &n),
+             DNS_ANSWERED);
+    CHECK_EQ(dns_zone_answer(zone, kit_dns_query(q, 5, "example.com", DNS_A), pod, false, out, &n),
+             DNS_FORWARD);
+    dns_zone_set_pod(zone, pod, SPAN_NULL);
+    CHECK_EQ(
+        dns_zone_answer(zone, kit_dns_query(q, 5, "redis-0.redis", DNS_A), pod, false, out, &n),
+        DNS_FORWARD);
     teardown();
 }
 
