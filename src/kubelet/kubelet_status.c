@@ -8,15 +8,18 @@
 
 enum { HOLD_MS = 200, RETRY_MS = 500 };
 
-static bool moving(const struct pod_view *v)
+/* The newest state, after the steps of this tick were started. */
+static bool moving(const struct kubelet_pod *pod)
 {
-    bool is = v->sandbox.state == POD_PREP_BUSY || v->volumes.state == POD_PREP_BUSY;
+    const struct pod_view *v = &pod->view;
+    bool is =
+        pod->refs_pending || v->sandbox.state == POD_PREP_BUSY || v->volumes.state == POD_PREP_BUSY;
     for (size_t i = 0; i < v->main_count; i++) {
         const struct pod_container_view *c = &v->mains[i];
         is |= c->instance == POD_INSTANCE_STARTING || c->image_prep.state == POD_PREP_BUSY ||
               c->instance == POD_INSTANCE_REMOVING;
     }
-    return is && !pod_is_ending(v);
+    return is;
 }
 
 static void on_written(void *data, const struct client_reply *reply)
@@ -94,7 +97,7 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
         return;
     }
     int64_t now = env_mono_ns(k->env);
-    if (moving(view)) {
+    if (!pod_is_ending(view) && moving(pod)) {
         if (pod->status_due_ns == 0) {
             pod->status_due_ns = now + HOLD_MS * 1000000LL;
         }

@@ -184,6 +184,20 @@ static void gather_references(struct kubelet_pod *pod, struct arena *a, struct p
     v->inputs_ready = !pod->refs_pending && !pod->predecessor;
 }
 
+/* Owned strings are copied: the plan, which points to them, outlives the steps, which replace them.
+ */
+static struct pod_container_view copy_container(struct arena *a,
+                                                const struct pod_container_view *from)
+{
+    struct pod_container_view c = *from;
+    struct span *owned[] = {&c.image,        &c.image_id,          &c.result.message,
+                            &c.last.message, &c.image_prep.reason, &c.image_prep.message};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
+        *owned[i] = arena_dup(a, *owned[i]);
+    }
+    return c;
+}
+
 void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *ret)
 {
     struct pod_view *v = ret;
@@ -192,11 +206,14 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
     v->inits = ARENA_ARRAY(a, struct pod_container_view, v->init_count + 1);
     v->mains = ARENA_ARRAY(a, struct pod_container_view, v->main_count + 1);
     for (size_t i = 0; i < v->init_count; i++) {
-        v->inits[i] = pod->view.inits[i];
+        v->inits[i] = copy_container(a, &pod->view.inits[i]);
     }
     for (size_t i = 0; i < v->main_count; i++) {
-        v->mains[i] = pod->view.mains[i];
+        v->mains[i] = copy_container(a, &pod->view.mains[i]);
     }
+    v->pod_ip = arena_dup(a, v->pod_ip);
+    v->volumes.message = arena_dup(a, v->volumes.message);
+    v->sandbox.message = arena_dup(a, v->sandbox.message);
     bool waits_to_stop = pod->k->stopping && !pod->stop_turn;
     v->stop_only = pod->k->stopping && pod->stop_turn;
     v->deleting = !v->exists || (pod->object && object_is_deleting(pod->object));

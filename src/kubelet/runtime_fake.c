@@ -509,6 +509,12 @@ bool runtime_fake_exit(struct runtime *rt, struct span id, int32_t exit_code)
     return true;
 }
 
+bool runtime_fake_is_running(const struct runtime *rt, struct span id)
+{
+    struct container *n = map_get(&fake_of(rt)->containers, id);
+    return n && n->status.state == RUNTIME_RUNNING;
+}
+
 size_t runtime_fake_running(const struct runtime *rt)
 {
     struct fake *f = fake_of(rt);

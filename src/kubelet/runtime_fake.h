@@ -22,6 +22,7 @@ void runtime_fake_cut(struct runtime *rt);
 void runtime_fake_reboot(struct runtime *rt, bool keep_sandboxes);
 /* Ends a running container as if its process had; false when there is none. */
 bool runtime_fake_exit(struct runtime *rt, struct span id, int32_t exit_code);
+bool runtime_fake_is_running(const struct runtime *rt, struct span id);
 size_t runtime_fake_running(const struct runtime *rt);
 size_t runtime_fake_sandboxes(const struct runtime *rt);
 /* Starts so far; and the highest number of live instances that one container name ever had at once.

@@ -1,4 +1,6 @@
 /* The node agent against a real API server and a fake runtime, in virtual time: pod lifecycle. */
+#include "client/client.h"
+#include "schema/schema.h"
 #include "test/kit/kubelet_kit.h"
 
 static bool kubelet_has_pods(struct kubelet_kit *k)
@@ -414,5 +416,100 @@ TEST(an_active_deadline_fails_the_pod)
     CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Failed");
     CHECK_SPAN(kk_pod(&k, "p", "status.reason"), "DeadlineExceeded");
     CHECK_EQ(runtime_fake_running(k.runtime), 0);
+    kk_stop(&k);
+}
+
+/* ---- counting what the agent writes ---- */
+
+struct versions {
+    size_t n;
+};
+
+static void count_event(void *data, enum client_event_type type, struct object *object)
+{
+    (void)object;
+    ((struct versions *)data)->n += type != CLIENT_DELETED;
+}
+
+TEST(a_start_costs_one_status_write)
+{
+    static const struct client_watch_handler handler = {.on_event = count_event};
+    struct kubelet_kit k;
+    struct versions seen = {0};
+    kk_start(&k);
+    struct client_watch *w =
+        client_watch_new(k.client,
+                         &(struct client_request){CLIENT_REQUEST_INIT, .verb = CLIENT_LIST,
+                                                  .kind = schema_kind_find("", "Pod")},
+                         &handler, &seen);
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "\"berth.dev/fake-start-ms\":\"40\"", "", ""));
+    kk_run(&k, 1000);
+    CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
+    CHECK_EQ(seen.n, 2); /* created; Running and Ready */
+    client_watch_free(w);
+    kk_stop(&k);
+}
+
+static const char *set_pod(struct kubelet_kit *k, int ordinal)
+{
+    return arena_printf(k->arena,
+                        "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"db-%d\","
+                        "\"annotations\":{\"berth.dev/fake-stop-ms\":\"100\"},"
+                        "\"ownerReferences\":[{\"apiVersion\":\"apps/v1\",\"kind\":\"StatefulSet\","
+                        "\"name\":\"db\",\"uid\":\"u-db\",\"controller\":true}]},"
+                        "\"spec\":{\"nodeName\":\"edge\",\"containers\":[{\"name\":\"c\","
+                        "\"image\":\"redis:7\"}]}}",
+                        ordinal)
+        .p;
+}
+
+TEST(stopping_ends_a_set_from_its_last_ordinal_and_other_pods_after_it)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    for (int i = 0; i < 3; i++) {
+        kk_create(&k, "Pod", set_pod(&k, i));
+    }
+    kk_create(&k, "Pod", kk_pod_json(&k, "web", "\"berth.dev/fake-stop-ms\":\"100\"", "", ""));
+    kk_run(&k, 300);
+    CHECK_EQ(runtime_fake_running(k.runtime), 4);
+    bool stopped = false;
+    kubelet_stop_pods(k.kubelet, on_stopped, &stopped);
+    const char *const order[] = {"db-2", "db-1", "db-0", "web"};
+    struct span uids[4];
+    for (int i = 0; i < 4; i++) {
+        uids[i] = kk_pod(&k, order[i], "metadata.uid");
+    }
+    for (int i = 0; i < 4; i++) {
+        kk_run(&k, 50);
+        for (int j = 0; j < 4; j++) {
+            struct span id = arena_printf(k.arena, "%.*s-c-0", SPAN_ARG(uids[j]));
+            CHECK_EQ(runtime_fake_is_running(k.runtime, id), j >= i);
+        }
+        kk_run(&k, 53);
+    }
+    CHECK(stopped);
+    kk_stop(&k);
+}
+
+TEST(a_node_that_somebody_calls_unready_says_that_it_is_ready)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_patch(&k, "Node", "edge/status",
+             "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"Unknown\",\"reason\":"
+             "\"x\"}]}}");
+    kk_run(&k, 100);
+    yyjson_val *node = kk_get(&k, "Node", "edge");
+    bool ready = false;
+    JSON_EACH(it, json_path(node, "status", "conditions", NULL))
+    {
+        ready |= span_eq_cstr(json_get_str(it.val, "type"), "Ready") &&
+                 span_eq_cstr(json_get_str(it.val, "status"), "True");
+    }
+    CHECK(ready);
+    kk_delete(&k, "Node", "edge", -1);
+    kk_run(&k, 100);
+    CHECK(kk_get(&k, "Node", "edge") != NULL);
     kk_stop(&k);
 }
