@@ -19,7 +19,7 @@ PREFIX  ?= /usr/local
 Q        = $(if $(V),,@printf '  %-4s %s\n' $(1) $@;)
 
 SRC     := $(filter-out src/main/main.c,$(wildcard src/*/*.c))
-LIBOBJ  := $(SRC:%.c=$(B)/%.o) $(B)/gen/schema_tables.o
+LIBOBJ  := $(SRC:%.c=$(B)/%.o) $(B)/gen/schema_tables.o $(B)/gen/shim_blob.o
 SIMOBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out sim/main.c,$(wildcard sim/*.c)))
 KITOBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out %/fuzz_replay.c,$(wildcard test/kit/*.c)))
 TESTS   := $(patsubst %.c,$(B)/%,$(wildcard test/unit/*.c test/contract/*.c test/api/*.c test/sim/*.c test/node/*.c))
@@ -42,6 +42,13 @@ $(B)/libberth.a: $(LIBOBJ)
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call Q,CC)$(CC) $(ALLC) -c -o $@ $<
+# A thousand bytes of program that the program carries along: see the file.
+$(B)/gen/shim: src/kubelet/shim/shim.c
+	@mkdir -p $(@D)
+	$(call Q,CC)$(CC) -std=gnu17 $(WARN) -Os -ffreestanding -static -nostdlib -fno-pie -no-pie -fno-stack-protector \
+		-fno-asynchronous-unwind-tables -Wl,--build-id=none,-z,noseparate-code,-z,noexecstack -s -o $@ $<
+$(B)/gen/shim_blob.o: $(B)/gen/shim
+	$(call Q,LD)cd $(@D) && $(LD) -r -b binary -z noexecstack -o $(@F) $(<F)
 # The schema text becomes tables: the compiler runs on the build machine.
 $(B)/schemac: $(wildcard src/schema/compiler/*.[ch]) src/base/span.c
 	@mkdir -p $(@D)

@@ -69,6 +69,23 @@ void job_free(struct job *job)
     crun_unref(r);
 }
 
+static void warm_run(struct env_work *work)
+{
+    os_cgroup_warm(&CONTAINER_OF(work, struct job, work)->r->host.cgroup);
+}
+
+static void warm_done(struct env_work *work)
+{
+    job_free(CONTAINER_OF(work, struct job, work));
+}
+
+void crun_warm(struct crun_runtime *r)
+{
+    struct job *job = MEM_NEW(struct job);
+    job_init(job, r);
+    env_work_start(r->rt.env, &job->work, warm_run, warm_done);
+}
+
 void args_add(struct args *args, const char *arg)
 {
     assert(args->n < sizeof args->at / sizeof *args->at);
@@ -79,7 +96,7 @@ void args_crun(const struct host *host, struct args *args, struct arena *a)
 {
     if (host->shim) {
         args_add(args, host->shim);
-        args_add(args, "runtime-shim");
+        args_add(args, host->shim_is_self ? "runtime-shim" : host->hidden);
     }
     args_add(args, host->crun);
     args_add(args, arena_printf(a, "--root=%s", host_path(host, a, "crun", SPAN_NULL, NULL)).p);
@@ -369,6 +386,7 @@ static void op_sandbox_create(struct runtime *rt, const struct runtime_sandbox_s
     };
     op->created = done;
     op->data = data;
+    crun_warm(op->job.r);
     env_work_start(rt->env, &op->job.work, sandbox_create_run, sandbox_done);
 }
 

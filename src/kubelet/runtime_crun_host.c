@@ -11,6 +11,9 @@
 #include "os/os_fs.h"
 #include "os/os_mount.h"
 
+/* src/kubelet/shim/shim.c, linked in by the Makefile. */
+extern const char _binary_shim_start[], _binary_shim_end[];
+
 static int fail(struct arena *a, struct span *detail, int code, const char *what)
 {
     if (code) {
@@ -56,6 +59,7 @@ static int find_program(struct host *host, const char *name, struct arena *a, co
 static int find_self(struct host *host, const struct runtime_crun_config *config, struct arena *a,
                      struct span *detail)
 {
+    host->shim_is_self = true;
     if (config->self_exe.n) {
         host->shim = arena_cstr(host->arena, config->self_exe);
         return 0;
@@ -105,6 +109,7 @@ int host_init(struct host *host, const struct runtime_crun_config *config, bool 
     }
     code = find_program(host, "crun", a, &host->crun, ret_detail);
     code = code ? code : find_program(host, "conmon", a, &host->conmon, ret_detail);
+    host->hidden = arena_cstr(host->arena, host->cgroup.v2_root);
     return code || !host->cgroup.v2_in_the_way ? code : find_self(host, config, a, ret_detail);
 }
 
@@ -133,7 +138,25 @@ static int drop_other_boot(const struct host *host, struct arena *a)
     return code ? code : os_fs_write_atomic(file, now, 0600, true);
 }
 
-int host_prepare(const struct host *host, struct arena *a, struct span *ret_detail)
+/* Puts the small program in the place of our own subcommand, where it can be executed. */
+static void install_shim(struct host *host, struct arena *a)
+{
+#if defined(__x86_64__) || defined(__aarch64__)
+    const char *path =
+        arena_cstr(host->arena, span_cstr(host_path(host, a, "shim", SPAN_NULL, NULL)));
+    struct span program =
+        span_of(_binary_shim_start, (size_t)(_binary_shim_end - _binary_shim_start));
+    if (os_fs_write_atomic(path, program, 0755, false) == 0 && access(path, X_OK) == 0) {
+        host->shim = path;
+        host->shim_is_self = false;
+    }
+#else
+    (void)host;
+    (void)a;
+#endif
+}
+
+int host_prepare(struct host *host, struct arena *a, struct span *ret_detail)
 {
     static const char *const dirs[] = {"sandboxes", "containers", "exits", "crun", "exec", "spool"};
     int code = os_fs_mkdirs(host->run.p, 0700);
@@ -143,6 +166,9 @@ int host_prepare(const struct host *host, struct arena *a, struct span *ret_deta
     }
     if (code) {
         return fail(a, ret_detail, code, host->run.p);
+    }
+    if (host->shim) {
+        install_shim(host, a);
     }
     struct span *names;
     size_t n;

@@ -15,7 +15,9 @@ struct host {
     struct arena *arena; /* owns the strings */
     struct span run;     /* DATA/run */
     const char *crun, *conmon;
-    const char *shim; /* program put in front of crun; NULL: none needed */
+    const char *shim;   /* program put in front of crun; NULL: none needed */
+    bool shim_is_self;  /* it is this program's subcommand */
+    const char *hidden; /* the mount that the shim hides */
     struct os_cgroup cgroup;
     struct span cgroup_parent;
     struct runtime_network network;
@@ -28,7 +30,7 @@ int host_init(struct host *host, const struct runtime_crun_config *config, bool 
               struct arena *a, struct span *ret_detail);
 void host_done(struct host *host);
 /* Makes the directories, drops what another boot and killed predecessors left half made. */
-int host_prepare(const struct host *host, struct arena *a, struct span *ret_detail);
+int host_prepare(struct host *host, struct arena *a, struct span *ret_detail);
 /* "DATA/run/DIR/NAME" or "DATA/run/DIR/NAME/FILE" (file NULL: without). NUL terminated. */
 const char *host_path(const struct host *host, struct arena *a, const char *dir, struct span name,
                       const char *file);
@@ -128,6 +130,9 @@ struct job {
 void job_init(struct job *job, struct crun_runtime *r);
 /* Releases arena and reference and frees the memory job starts. */
 void job_free(struct job *job);
+
+/* os_cgroup_warm() on another thread. */
+void crun_warm(struct crun_runtime *r);
 
 /* Arguments that run crun, shim first where needed; the caller appends and ends with NULL. */
 struct args {

@@ -424,4 +424,5 @@ void op_container_start(struct runtime *rt, const struct runtime_container_spec 
         c->with_stdin = spec->with_stdin;
     }
     env_work_start(rt->env, &op->job.work, prepare_run, prepare_done);
+    crun_warm(r);
 }

@@ -21,6 +21,50 @@ enum {
     KILL_WAIT_NS = 5 * 1000 * 1000,
 };
 
+static bool lists_us(struct arena *a, const char *procs)
+{
+    struct span text = SPAN_NULL;
+    if (os_fs_read(a, AT_FDCWD, procs, TEXT_MAX, &text) != 0) {
+        return false;
+    }
+    while (text.n) {
+        int64_t pid;
+        if (span_to_i64(span_cut(&text, '\n'), &pid) && pid == getpid()) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Which of our groups a mount shows is not written anywhere (mounts of subtrees, cgroup
+ * namespaces): so try. */
+static const char *find_self(struct arena *a, const struct os_cgroup *cg)
+{
+    struct span text = SPAN_NULL;
+    (void)os_fs_read(a, AT_FDCWD, "/proc/self/cgroup", TEXT_MAX, &text);
+    while (text.n) {
+        struct span path = span_cut(&text, '\n');
+        (void)span_cut(&path, ':');
+        (void)span_cut(&path, ':');
+        for (size_t i = 0; i < cg->root_count; i++) {
+            struct span procs =
+                arena_printf(a, "%.*s%.*s/cgroup.procs", SPAN_ARG(cg->roots[i]), SPAN_ARG(path));
+            if (lists_us(a, procs.p)) {
+                return procs.p;
+            }
+        }
+    }
+    return NULL;
+}
+
+void os_cgroup_warm(const struct os_cgroup *cg)
+{
+    cleanup_close int fd = cg->self_procs ? open(cg->self_procs, O_WRONLY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        (void)!write(fd, "0", 1);
+    }
+}
+
 int os_cgroup_detect(struct arena *a, struct os_cgroup *ret)
 {
     struct span text;
@@ -61,6 +105,7 @@ int os_cgroup_detect(struct arena *a, struct os_cgroup *ret)
     }
     ret->root_count = roots.n;
     VEC_DONE(&roots);
+    ret->self_procs = find_self(a, ret);
     return 0;
 }
 

@@ -20,7 +20,9 @@ struct os_cgroup {
     /* Mount points of all hierarchies, cgroup2 included. */
     const struct span *roots;
     size_t root_count;
-    struct span v2_root; /* empty when there is no cgroup2 mount */
+    struct span v2_root;    /* empty when there is no cgroup2 mount */
+    const char *self_procs; /* cgroup.procs of the group that this process is in, in some hierarchy;
+                               NULL: not found */
     /* crun before 1.9 refuses to run while this is mounted beside v1 controllers and has
      * controllers of its own. */
     bool v2_in_the_way;
@@ -28,6 +30,11 @@ struct os_cgroup {
 
 /* From this thread's mount table. */
 int os_cgroup_detect(struct arena *a, struct os_cgroup *ret);
+/* The first move of a process between groups after a while waits for a grace period of the kernel,
+ * 10 to 20 ms; another one soon after does not. This moves our process to where it is, so that the
+ * wait passes while a container is still being prepared. No effect otherwise, errors do not matter.
+ */
+void os_cgroup_warm(const struct os_cgroup *cg);
 /* SIGKILL to every process in the groups at path and beneath, in every hierarchy, until none is
  * left or two seconds have passed (-ETIMEDOUT). Absent groups are empty. */
 int os_cgroup_kill(const struct os_cgroup *cg, struct span path);

@@ -731,11 +731,11 @@ TEST(an_aborted_command_is_killed)
     s = session(w, UID "-main-0", "echo up; exec sleep 2000", true, true);
     wait_out(w, "up");
     w->rt->ops->session_abort(s);
-    wait_ms(w, 150);
+    wait_ms(w, 300);
     CHECK(!w->ended);
     session(w, UID "-main-0", "cat /proc/[0-9]*/cmdline", false, false);
     wait_ended(w);
-    CHECK(!memmem(w->out.p, w->out.n, "2000", 4) || memmem(w->out.p, w->out.n, "cat", 3) == NULL);
+    CHECK(!memmem(w->out.p, w->out.n, "2000", 4));
     CHECK(memmem(w->out.p, w->out.n, "1000", 4));
     world_done(w);
 }
@@ -885,38 +885,54 @@ static double ms_since(struct world *w, int64_t from)
     return (double)(env_mono_ns(w->env) - from) / 1e6;
 }
 
-TEST(start_latency_is_reported)
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+enum { ROUNDS = 12 };
+
+static void report(const char *what, double *ms)
+{
+    qsort(ms, ROUNDS, sizeof *ms, by_value);
+    kit_note("%-18s least %5.1f  median %5.1f  most %5.1f ms", what, ms[0], ms[ROUNDS / 2],
+             ms[ROUNDS - 1]);
+}
+
+TEST_T(start_latency_is_reported, 60)
 {
     struct world *w = world_new();
-    double sandbox_ms = 0, start_ms = 0, exec_ms = 0, kill_ms = 0, remove_ms = 0, gone_ms = 0;
-    enum { ROUNDS = 10 };
+    double ms[6][ROUNDS];
     for (uint32_t i = 0; i < ROUNDS; i++) {
+        wait_ms(w, 60); /* the kernel forgets the last start: see os_cgroup_warm */
         int64_t t = env_mono_ns(w->env);
         sandbox(w);
-        sandbox_ms += ms_since(w, t);
+        ms[0][i] = ms_since(w, t);
         t = env_mono_ns(w->env);
         start(w, "exec sleep 1000", i);
-        start_ms += ms_since(w, t);
+        ms[1][i] = ms_since(w, t);
+        wait_ms(w, 60);
         const char *id = arena_printf(w->a, UID "-main-%u", i).p;
         t = env_mono_ns(w->env);
         session(w, id, "true", false, false);
         wait_ended(w);
-        exec_ms += ms_since(w, t);
+        ms[2][i] = ms_since(w, t);
         t = env_mono_ns(w->env);
         CHECK_EQ(send_signal(w, id, SIGKILL), 0);
         wait_exits(w, (int)i + 1);
-        kill_ms += ms_since(w, t);
+        ms[3][i] = ms_since(w, t);
         t = env_mono_ns(w->env);
         CHECK_EQ(call(w, w->rt->ops->container_remove, id), 0);
-        remove_ms += ms_since(w, t);
+        ms[4][i] = ms_since(w, t);
         t = env_mono_ns(w->env);
         CHECK_EQ(call(w, w->rt->ops->sandbox_remove, UID), 0);
-        gone_ms += ms_since(w, t);
+        ms[5][i] = ms_since(w, t);
     }
-    kit_note("mean of %d: sandbox %.1f ms, container %.1f ms, exec %.1f ms, kill to exit %.1f ms, "
-             "remove container "
-             "%.1f ms, remove sandbox %.1f ms",
-             ROUNDS, sandbox_ms / ROUNDS, start_ms / ROUNDS, exec_ms / ROUNDS, kill_ms / ROUNDS,
-             remove_ms / ROUNDS, gone_ms / ROUNDS);
+    static const char *const names[] = {"sandbox create", "container start",  "exec true",
+                                        "kill to exit",   "container remove", "sandbox remove"};
+    for (size_t i = 0; i < 6; i++) {
+        report(names[i], ms[i]);
+    }
     world_done(w);
 }

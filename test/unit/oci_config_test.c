@@ -152,16 +152,17 @@ TEST(limits_become_quota_shares_and_bytes)
              5); /* host network, own cgroup namespace */
 }
 
-static const struct span passwd = {
-    "# c\nroot:x:0:0:root:/root:/bin/sh\nbroken\nredis:x:999:998::/:/x\n42:x:7:8::/:\n", 79};
-static const struct span group = {"root:x:0:\nextra:x:77:a, redis ,b\nother:x:78:notredis\n", 53};
+static const char passwd[] =
+    "# c\nroot:x:0:0:root:/root:/bin/sh\nbroken\nredis:x:999:998::/:/x\n42:x:7:8::/:\n";
+static const char group[] = "root:x:0:\nextra:x:77:a, redis ,b\nother:x:78:notredis\n";
 
 static struct oci_user find(struct arena *a, const char *text)
 {
     struct oci_user u;
     struct span detail = SPAN_NULL;
     const uint32_t extra[] = {5, 77};
-    if (!oci_user_find(a, span_cstr(text), passwd, group, extra, 2, &u, &detail)) {
+    if (!oci_user_find(a, span_cstr(text), span_cstr(passwd), span_cstr(group), extra, 2, &u,
+                       &detail)) {
         kit_note("%.*s", SPAN_ARG(detail));
         u.uid = 0xffffffff;
     }
