@@ -2,12 +2,10 @@
  * that names the stream; what is written goes to the process's input. The socket ends and the
  * container's exit is known, in either order -> on_end. */
 #include <errno.h>
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/check.h"
 #include "kubelet/runtime_crun_session.h"
+#include "os/os_socket.h"
 
 enum {
     ATTACH_LOST_MS = 5000,
@@ -67,15 +65,11 @@ int session_attach(struct runtime_session *s)
 {
     cleanup_arena struct arena *a = arena_new();
     const char *dir = host_path(&s->r->host, a, "containers", span_cstr(s->id), NULL);
-    cleanup_close int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    (void)snprintf(addr.sun_path, sizeof addr.sun_path, "/proc/self/fd/%d/attach", dirfd);
-    if (dirfd < 0 || fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof addr) != 0) {
-        return -errno;
+    int fd = os_socket_connect_packets(dir, "attach");
+    if (fd < 0) {
+        return fd;
     }
     static const struct env_stream_handler handler = {on_attach_read, on_attach_end,
                                                       session_on_drain};
-    int stream_fd = TAKE_FD(fd);
-    return session_open_stream(s, stream_fd, &handler, true, &s->out);
+    return session_open_stream(s, fd, &handler, true, &s->out);
 }

@@ -4,11 +4,8 @@
  * waited for GRACE_MS only. */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/check.h"
 #include "base/err.h"
@@ -17,6 +14,7 @@
 #include "codec/json.h"
 #include "kubelet/runtime_crun_session.h"
 #include "os/os_fs.h"
+#include "os/os_socket.h"
 
 enum {
     GRACE_MS = 250,
@@ -195,37 +193,10 @@ struct console {
     int listener, cancel, pty;
 };
 
-static int receive_fd(int sock)
-{
-    char byte[64], control[CMSG_SPACE(sizeof(int))];
-    struct iovec iov = {byte, sizeof byte};
-    struct msghdr m = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    ssize_t n;
-    do {
-        n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
-    } while (n < 0 && errno == EINTR);
-    const struct cmsghdr *c = n < 0 ? NULL : CMSG_FIRSTHDR(&m);
-    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
-        c->cmsg_len < CMSG_LEN(sizeof(int))) {
-        return n < 0 ? -errno : -EPROTO;
-    }
-    int fd;
-    memcpy(&fd, CMSG_DATA(c), sizeof fd);
-    return fd;
-}
-
 static void console_run(struct env_work *work)
 {
     struct console *op = CONTAINER_OF(work, struct console, job.work);
-    struct pollfd p[2] = {{.fd = op->listener, .events = POLLIN},
-                          {.fd = op->cancel, .events = POLLIN}};
-    op->pty = -ETIMEDOUT;
-    if (poll(p, 2, CONSOLE_WAIT_MS) > 0) {
-        cleanup_close int sock =
-            p[0].revents ? accept4(op->listener, NULL, NULL, SOCK_CLOEXEC) : -1;
-        op->pty = sock >= 0 ? receive_fd(sock) : -ECANCELED;
-    }
+    op->pty = os_socket_receive_fd(op->listener, op->cancel, CONSOLE_WAIT_MS);
     (void)close(op->listener);
 }
 
@@ -268,22 +239,6 @@ struct exec_op {
     int listener;
 };
 
-/* A bound path of any length: through the directory's descriptor. */
-static int listen_at(const char *dir, const char *name)
-{
-    cleanup_close int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    int n = snprintf(addr.sun_path, sizeof addr.sun_path, "/proc/self/fd/%d/%s", dirfd, name);
-    if (dirfd < 0 || fd < 0 || n < 0 || (size_t)n >= sizeof addr.sun_path) {
-        return dirfd < 0 || fd < 0 ? -errno : -ENAMETOOLONG;
-    }
-    if (bind(fd, (const struct sockaddr *)&addr, sizeof addr) != 0 || listen(fd, 1) != 0) {
-        return -errno;
-    }
-    return TAKE_FD(fd);
-}
-
 /* The container's own process description with other arguments. */
 static int write_process(struct exec_op *op)
 {
@@ -322,7 +277,7 @@ static void exec_prepare_run(struct env_work *work)
     op->job.code = write_process(op);
     if (op->job.code == 0 && s->tty) {
         const char *dir = host_path(&s->r->host, op->job.a, "exec", SPAN_NULL, NULL);
-        op->listener = listen_at(dir, arena_printf(op->job.a, "%s.sock", s->serial).p);
+        op->listener = os_socket_listen_at(dir, arena_printf(op->job.a, "%s.sock", s->serial).p);
         op->job.code = op->listener < 0 ? op->listener : 0;
     }
 }

@@ -1,0 +1,96 @@
+/* Unix sockets. */
+#include "os/os_socket.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/check.h"
+#include "base/cleanup.h"
+
+/* An address has 108 bytes: the directory is named by its descriptor. */
+static int address(struct sockaddr_un *addr, int dirfd, const char *name)
+{
+    *addr = (struct sockaddr_un){.sun_family = AF_UNIX};
+    int n = snprintf(addr->sun_path, sizeof addr->sun_path, "/proc/self/fd/%d/%s", dirfd, name);
+    return n < 0 || (size_t)n >= sizeof addr->sun_path ? -ENAMETOOLONG : 0;
+}
+
+int os_socket_listen_at(const char *dir, const char *name)
+{
+    struct sockaddr_un addr;
+    cleanup_close int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dirfd < 0) {
+        return -errno;
+    }
+    int code = address(&addr, dirfd, name);
+    if (code) {
+        return code;
+    }
+    cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&addr, sizeof addr) != 0 ||
+        listen(fd, 1) != 0) {
+        return -errno;
+    }
+    return TAKE_FD(fd);
+}
+
+int os_socket_connect_packets(const char *dir, const char *name)
+{
+    struct sockaddr_un addr;
+    cleanup_close int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dirfd < 0) {
+        return -errno;
+    }
+    int code = address(&addr, dirfd, name);
+    if (code) {
+        return code;
+    }
+    cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof addr) != 0) {
+        return -errno;
+    }
+    return TAKE_FD(fd);
+}
+
+static int receive(int sock)
+{
+    char byte[64], control[CMSG_SPACE(sizeof(int))];
+    struct iovec iov = {byte, sizeof byte};
+    struct msghdr m = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    ssize_t n;
+    do {
+        n = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        return -errno;
+    }
+    const struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS ||
+        c->cmsg_len < CMSG_LEN(sizeof(int))) {
+        return -EPROTO;
+    }
+    int fd;
+    memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    return fd;
+}
+
+int os_socket_receive_fd(int listener, int cancel, int timeout_ms)
+{
+    assert(listener >= 0 && timeout_ms >= 0);
+    struct pollfd p[2] = {{.fd = listener, .events = POLLIN}, {.fd = cancel, .events = POLLIN}};
+    int n = poll(p, 2, timeout_ms);
+    if (n <= 0) {
+        return n < 0 ? -errno : -ETIMEDOUT;
+    }
+    if (!p[0].revents) {
+        return -ECANCELED;
+    }
+    cleanup_close int sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+    return sock < 0 ? -errno : receive(sock);
+}

@@ -1,0 +1,149 @@
+/* Commands in real containers, and attachments to them. */
+#include "kit/crun_world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "env/env_uv.h"
+#include "os/os_fs.h"
+#include "os/os_mount.h"
+
+TEST(commands_run_inside_with_pipes_and_with_a_terminal)
+{
+    struct cw *w = cw_new();
+    const struct runtime_ops *ops = w->rt->ops;
+    cw_sandbox(w);
+    struct runtime_container_spec spec = cw_spec_of(w, "sleep 1000", 0);
+    spec.user = SPAN("redis");
+    spec.cwd = SPAN("/tmp");
+    cw_start_spec(w, &spec);
+    CHECK_EQ(w->code, 0);
+    cw_session(w, CW_UID "-main-0", "id -u; pwd; echo $GREETING; echo bad >&2; exit 5", false,
+               false);
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, 5);
+    CHECK_SPAN(strbuf_span(&w->out), "999\n/tmp\nhello\n");
+    CHECK_SPAN(strbuf_span(&w->err), "bad\n");
+
+    struct runtime_session *s = cw_session(w, CW_UID "-main-0", "cat; echo end", false, true);
+    ops->session_write(s, SPAN("some "));
+    ops->session_write(s, SPAN("text\n"));
+    cw_wait_out(w, "text");
+    ops->session_close_stdin(s);
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, 0);
+    CHECK_SPAN(strbuf_span(&w->out), "some text\nend\n");
+
+    cw_session(w, CW_UID "-main-0", "!nosuch", false, false);
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, -ENOENT);
+    CHECK_SPAN(w->detail, "exec: \"nosuch\": executable file not found in $PATH");
+    CHECK_EQ(w->err.n, 0);
+
+    s = cw_session(w, CW_UID "-main-0",
+                   "tty; read x; stty size; read x; stty size; echo got $x; exit 9", true, true);
+    ops->session_resize(s, 100, 40);
+    cw_wait_out(w, "/dev/pts/");
+    ops->session_write(s, SPAN("\n"));
+    cw_wait_out(w, "40 100\r\n");
+    ops->session_resize(s, 90, 30);
+    ops->session_write(s, SPAN("word\n"));
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, 9);
+    CHECK(memmem(w->out.p, w->out.n, "/dev/pts/", 9));
+    CHECK(memmem(w->out.p, w->out.n, "got word\r\n", 10));
+    CHECK(memmem(w->out.p, w->out.n, "30 90\r\n", 7));
+
+    /* A big output under back-pressure arrives whole. */
+    s = cw_session(w, CW_UID "-main-0", "dd if=/dev/zero bs=1k count=3000 2>/dev/null", false,
+                   false);
+    cw_wait_out(w, "");
+    while (w->out.n == 0) {
+        env_uv_run(w->env);
+    }
+    ops->session_pause(s, true);
+    cw_wait_ms(w, 100);
+    ops->session_pause(s, false);
+    cw_wait_ended(w);
+    CHECK_EQ(w->out.n, 3000 * 1024);
+
+    /* Something left in the background does not hold the session. */
+    cw_session(w, CW_UID "-main-0", "sleep 100 & echo started", false, false);
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, 0);
+
+    cw_session(w, "nobody", "true", false, false);
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, -ENOENT);
+    cw_done(w);
+}
+
+TEST(an_aborted_command_is_killed)
+{
+    struct cw *w = cw_new();
+    cw_sandbox(w);
+    cw_start(w, "sleep 1000", 0);
+    struct runtime_session *s =
+        cw_session(w, CW_UID "-main-0", "echo up; exec sleep 2000", false, false);
+    cw_wait_out(w, "up");
+    w->rt->ops->session_abort(s);
+    s = cw_session(w, CW_UID "-main-0", "exec sleep 2000", true, true);
+    w->rt->ops->session_abort(s); /* while it is being prepared */
+    s = cw_session(w, CW_UID "-main-0", "echo up; exec sleep 2000", true, true);
+    cw_wait_out(w, "up");
+    w->rt->ops->session_abort(s);
+    cw_wait_ms(w, 300);
+    CHECK(!w->ended);
+    cw_session(w, CW_UID "-main-0", "cat /proc/[0-9]*/cmdline", false, false);
+    cw_wait_ended(w);
+    CHECK(!memmem(w->out.p, w->out.n, "2000", 4));
+    CHECK(memmem(w->out.p, w->out.n, "1000", 4));
+    cw_done(w);
+}
+
+TEST(attaching_talks_to_the_first_process)
+{
+    struct cw *w = cw_new();
+    const struct runtime_ops *ops = w->rt->ops;
+    cw_sandbox(w);
+    struct runtime_container_spec spec = cw_spec_of(w, "cat; echo over; exit 4", 0);
+    spec.with_stdin = true;
+    spec.stdin_once = true;
+    cw_start_spec(w, &spec);
+    CHECK_EQ(w->code, 0);
+    struct runtime_session *s = cw_session(w, CW_UID "-main-0", NULL, false, true);
+    ops->session_write(s, SPAN("typed\n"));
+    cw_wait_out(w, "typed\n");
+    char *big = arena_alloc(w->a, 100001);
+    memset(big, 'x', 100000);
+    big[100000] = '\n';
+    ops->session_write(s, span_of(big, 100001));
+    while (w->out.n < 6 + 100001) {
+        env_uv_run(w->env);
+    }
+    ops->session_close_stdin(s);
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, 4);
+    CHECK(memmem(w->out.p, w->out.n, "over\n", 5));
+    cw_wait_exits(w, 1);
+    cw_session(w, CW_UID "-main-0", NULL, false, true);
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, -ESRCH);
+
+    spec = cw_spec_of(w, "read x; stty size; read y; exit 6", 1);
+    spec.with_stdin = spec.tty = true;
+    cw_start_spec(w, &spec);
+    CHECK_EQ(w->code, 0);
+    s = cw_session(w, CW_UID "-main-1", NULL, true, true);
+    ops->session_resize(s, 77, 33);
+    cw_wait_ms(w, 30);
+    ops->session_write(s, SPAN("\n"));
+    cw_wait_out(w, "33 77\r\n");
+    ops->session_write(s, SPAN("\n"));
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, 6);
+    cw_done(w);
+}
