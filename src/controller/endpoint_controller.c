@@ -1,0 +1,280 @@
+/* controller/endpoint_controller.c: events to Services, and what a Service's pods are. */
+#include "controller/endpoint_controller.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/vec.h"
+#include "codec/selector.h"
+#include "controller/endpoint_priv.h"
+#include "schema/schema.h"
+
+static const char managed_by[] = "endpointslice-controller.k8s.io";
+
+/* "NAMESPACE/SERVICE" of the slices that are ours. */
+static void slice_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
+{
+    yyjson_val *labels = json_path(object_root(o), "metadata", "labels", NULL);
+    if (!span_eq_cstr(json_get_str(labels, "endpointslice.kubernetes.io/managed-by"), managed_by)) {
+        return;
+    }
+    cleanup_arena struct arena *a = arena_new();
+    emit(ctx, arena_printf(a, "%.*s/%.*s", SPAN_ARG(object_namespace(o)),
+                           SPAN_ARG(json_get_str(labels, "kubernetes.io/service-name"))));
+}
+
+/* ---- events ---- */
+
+struct pod_change {
+    struct endpoint_controller *c;
+    yyjson_val *old_labels, *new_labels;
+};
+
+static bool selects(const yyjson_val *service, const yyjson_val *labels)
+{
+    yyjson_val *selector = json_path(service, "spec", "selector", NULL);
+    JSON_EACH(it, selector)
+    {
+        if (!span_eq(json_str(it.val), json_get_str(labels, yyjson_get_str(it.key)))) {
+            return false;
+        }
+    }
+    return json_len(selector) > 0;
+}
+
+static bool add_if_selects(void *data, struct object *service)
+{
+    struct pod_change *x = data;
+    if ((x->old_labels && selects(object_root(service), x->old_labels)) ||
+        (x->new_labels && selects(object_root(service), x->new_labels))) {
+        reconciler_add_object(x->c->reconciler, service);
+    }
+    return true;
+}
+
+static void on_pod(void *data, struct object *old, struct object *now)
+{
+    struct endpoint_controller *c = data;
+    struct pod_change x = {.c = c};
+    x.old_labels = old ? json_path(object_root(old), "metadata", "labels", NULL) : NULL;
+    x.new_labels = now ? json_path(object_root(now), "metadata", "labels", NULL) : NULL;
+    informer_index_each(c->services, c->services_by_ns, object_namespace(now ? now : old),
+                        add_if_selects, &x);
+}
+
+static void on_service(void *data, struct object *old, struct object *now)
+{
+    struct endpoint_controller *c = data;
+    reconciler_add_object(c->reconciler, now ? now : old);
+}
+
+/* Somebody removed what we made. */
+static void on_slice(void *data, struct object *old, struct object *now)
+{
+    struct endpoint_controller *c = data;
+    if (!now) {
+        yyjson_val *labels = json_path(object_root(old), "metadata", "labels", NULL);
+        reconciler_add(c->reconciler, object_namespace(old),
+                       json_get_str(labels, "kubernetes.io/service-name"));
+    }
+}
+
+static void on_endpoints(void *data, struct object *old, struct object *now)
+{
+    struct endpoint_controller *c = data;
+    if (!now && informer_get(c->services, object_namespace(old), object_name(old))) {
+        reconciler_add_object(c->reconciler, old);
+    }
+}
+
+/* ---- observing ---- */
+
+static void unref_object(void *data)
+{
+    object_unref(data);
+}
+
+struct gathered {
+    struct endpoint_sync *x;
+    VEC(struct object *) objects;
+};
+
+static bool see_pod(void *data, struct object *pod)
+{
+    struct gathered *g = data;
+    if (selects(object_root(g->x->service),
+                json_path(object_root(pod), "metadata", "labels", NULL))) {
+        VEC_PUSH(&g->objects, pod);
+    }
+    return true;
+}
+
+static bool see_slice(void *data, struct object *slice)
+{
+    struct gathered *g = data;
+    VEC_PUSH(&g->objects, slice);
+    return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return span_cmp(object_name(*(struct object *const *)a),
+                    object_name(*(struct object *const *)b));
+}
+
+/* Takes the gathered objects into the arena, held, in order of name. */
+static struct object **take(struct gathered *g)
+{
+    struct arena *a = g->x->a;
+    size_t n = g->objects.n;
+    struct object **held = ARENA_ARRAY(a, struct object *, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        held[i] = object_ref(g->objects.at[i]);
+        arena_on_clear(a, unref_object, held[i]);
+    }
+    VEC_DONE(&g->objects);
+    qsort(held, n, sizeof(struct object *), by_name);
+    return held;
+}
+
+static int32_t port_named(struct object *pod, struct span name)
+{
+    JSON_EACH(c, json_path(object_root(pod), "spec", "containers", NULL))
+    {
+        JSON_EACH(p, json_get(c.val, "ports"))
+        {
+            if (span_eq(json_get_str(p.val, "name"), name)) {
+                return (int32_t)json_get_int(p.val, "containerPort", 0);
+            }
+        }
+    }
+    return 0;
+}
+
+static int32_t resolve_port(const yyjson_val *service_port, struct object *pod)
+{
+    yyjson_val *target = json_get(service_port, "targetPort");
+    if (yyjson_is_str(target)) {
+        return port_named(pod, json_str(target));
+    }
+    int64_t port = json_int(target, 0);
+    return (int32_t)(port ? port : json_get_int(service_port, "port", 0));
+}
+
+static struct endpoint_pod observe_pod(struct endpoint_sync *x, struct object *pod)
+{
+    yyjson_val *status = json_get(object_root(pod), "status");
+    struct span phase = json_get_str(status, "phase");
+    yyjson_val *ports = json_get(x->spec, "ports");
+    int32_t *resolved = ARENA_ARRAY(x->a, int32_t, json_len(ports) + 1);
+    size_t i = 0;
+    JSON_EACH(it, ports)
+    {
+        resolved[i++] = resolve_port(it.val, pod);
+    }
+    return (struct endpoint_pod){.ip = json_get_str(status, "podIP"),
+                                 .ready = client_condition_true(pod, "Ready"),
+                                 .terminating = object_is_deleting(pod),
+                                 .ended = span_eq_cstr(phase, "Failed") ||
+                                          span_eq_cstr(phase, "Succeeded"),
+                                 .ports = resolved};
+}
+
+static void observe(struct endpoint_sync *x)
+{
+    struct gathered g = {.x = x};
+    informer_index_each(x->c->pods, x->c->pods_by_ns, x->s->ns, see_pod, &g);
+    size_t n = g.objects.n;
+    x->pods = take(&g);
+    struct endpoint_pod *pods = ARENA_ARRAY(x->a, struct endpoint_pod, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        pods[i] = observe_pod(x, x->pods[i]);
+    }
+    x->view = (struct endpoint_view){.publish_not_ready =
+                                         json_get_bool(x->spec, "publishNotReadyAddresses", false),
+                                     .port_count = json_len(json_get(x->spec, "ports")),
+                                     .pods = pods,
+                                     .pod_count = n};
+}
+
+static void observe_slices(struct endpoint_sync *x)
+{
+    struct gathered g = {.x = x};
+    struct span key = arena_printf(x->a, "%.*s/%.*s", SPAN_ARG(x->s->ns), SPAN_ARG(x->s->name));
+    informer_index_each(x->c->slices, x->c->slices_by_service, key, see_slice, &g);
+    x->slice_count = g.objects.n;
+    x->slices = take(&g);
+}
+
+static void run(struct sync *s)
+{
+    struct endpoint_controller *c = s->controller;
+    struct endpoint_sync *x = ARENA_NEW(s->arena, struct endpoint_sync);
+    *x = (struct endpoint_sync){.c = c, .s = s, .a = s->arena};
+    x->service = informer_get(c->services, s->ns, s->name);
+    observe_slices(x);
+    if (!x->service) {
+        endpoint_remove_all(x);
+        return;
+    }
+    arena_on_clear(s->arena, unref_object, object_ref(x->service));
+    x->spec = json_get(object_root(x->service), "spec");
+    x->headless = span_eq_cstr(json_get_str(x->spec, "clusterIP"), "None");
+    if (json_len(json_get(x->spec, "selector")) == 0 ||
+        span_eq_cstr(json_get_str(x->spec, "type"), "ExternalName")) {
+        return; /* its endpoints, if any, are kept by hand */
+    }
+    observe(x);
+    x->plan = endpoint_plan(x->a, &x->view);
+    endpoint_write_slices(x);
+    endpoint_write_core(x);
+}
+
+/* ---- life ---- */
+
+struct endpoint_controller *endpoint_controller_new(struct env *env, struct client *client,
+                                                    struct informer_set *informers)
+{
+    (void)env;
+    struct endpoint_controller *c = MEM_NEW(struct endpoint_controller);
+    c->client = client;
+    c->service_kind = schema_kind_find("", "Service");
+    c->slice_kind = schema_kind_find("discovery.k8s.io", "EndpointSlice");
+    c->endpoints_kind = schema_kind_find("", "Endpoints");
+    assert(c->slice_kind && c->endpoints_kind);
+    c->services = informer_set_get(informers, c->service_kind);
+    c->slices = informer_set_get(informers, c->slice_kind);
+    c->endpoints = informer_set_get(informers, c->endpoints_kind);
+    c->pods = informer_set_find(informers, "", "Pod");
+    c->nodes = informer_set_find(informers, "", "Node");
+    c->services_by_ns = informer_add_index(c->services, informer_by_namespace);
+    c->pods_by_ns = informer_add_index(c->pods, informer_by_namespace);
+    c->slices_by_service = informer_add_index(c->slices, slice_key);
+    c->reconciler = reconciler_new(client, "endpointslice-controller", 16, run, c);
+    static const struct informer_handler services = {on_service}, pods = {on_pod},
+                                         slices = {on_slice}, endpoints = {on_endpoints};
+    informer_add_handler(c->services, &services, c);
+    informer_add_handler(c->pods, &pods, c);
+    informer_add_handler(c->slices, &slices, c);
+    informer_add_handler(c->endpoints, &endpoints, c);
+    return c;
+}
+
+void endpoint_controller_start(struct endpoint_controller *c)
+{
+    reconciler_start(c->reconciler);
+}
+
+void endpoint_controller_free(struct endpoint_controller *c)
+{
+    if (!c) {
+        return;
+    }
+    informer_remove_handler(c->services, c);
+    informer_remove_handler(c->pods, c);
+    informer_remove_handler(c->slices, c);
+    informer_remove_handler(c->endpoints, c);
+    reconciler_free(c->reconciler);
+    free(c);
+}

@@ -1,0 +1,37 @@
+/* controller/endpoint_priv.h: what the files of the endpoint controller share. Not for others. */
+#ifndef CONTROLLER_ENDPOINT_PRIV_H
+#define CONTROLLER_ENDPOINT_PRIV_H
+
+#include "client/client_body.h"
+#include "controller/reconciler.h"
+#include "plan/endpoint_plan.h"
+
+struct endpoint_controller {
+    struct client *client;
+    const struct schema_kind *service_kind, *slice_kind, *endpoints_kind;
+    struct informer *services, *pods, *slices, *endpoints, *nodes;
+    int services_by_ns, pods_by_ns, slices_by_service;
+    struct reconciler *reconciler;
+};
+
+/* One sync's observations; arena memory. */
+struct endpoint_sync {
+    struct endpoint_controller *c;
+    struct sync *s;
+    struct arena *a;
+    struct object *service; /* NULL: gone */
+    yyjson_val *spec;
+    bool headless;
+    struct object **pods; /* by name; held */
+    struct endpoint_view view;
+    struct endpoint_plan plan;
+    struct object **slices; /* ours, in order of name */
+    size_t slice_count;
+};
+
+/* endpoint_write.c: brings the objects to the plan; with no selector or no service, away. */
+void endpoint_write_slices(struct endpoint_sync *x);
+void endpoint_write_core(struct endpoint_sync *x);
+void endpoint_remove_all(struct endpoint_sync *x);
+
+#endif

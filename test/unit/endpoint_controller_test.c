@@ -1,0 +1,159 @@
+/* test/unit/endpoint_controller_test.c: EndpointSlices and Endpoints against a small API server. */
+#include "controller/endpoint_controller.h"
+
+#include "client/client_body.h"
+#include "kit/kit.h"
+#include "sim/fake_client.h"
+#include "sim/tiny_env.h"
+
+struct bed {
+    struct env *env;
+    struct fake_client *api;
+    struct informer_set *informers;
+    struct endpoint_controller *controller;
+};
+
+static void start(void *data)
+{
+    endpoint_controller_start(((struct bed *)data)->controller);
+}
+
+static void bed_init(struct bed *b)
+{
+    b->env = tiny_env_new(5);
+    b->api = fake_client_new(b->env);
+    b->informers = informer_set_new(fake_client_base(b->api));
+    b->controller = endpoint_controller_new(b->env, fake_client_base(b->api), b->informers);
+    informer_set_on_synced(b->informers, start, b);
+    tiny_env_settle(b->env);
+}
+
+static void bed_done(struct bed *b)
+{
+    endpoint_controller_free(b->controller);
+    informer_set_free(b->informers);
+    fake_client_free(b->api);
+    tiny_env_free(b->env);
+}
+
+static void pod(struct bed *b, const char *name, const char *subdomain, const char *ip, bool ready)
+{
+    char json[1024];
+    snprintf(
+        json, sizeof json,
+        "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"labels\":{\"app\":"
+        "\"redis\"}},\"spec\":{\"hostname\":\"%s\",\"subdomain\":\"%s\",\"nodeName\":\"n1\","
+        "\"containers\":["
+        "{\"name\":\"c\",\"ports\":[{\"name\":\"redis\",\"containerPort\":6379}]}]}}",
+        name, name, subdomain);
+    fake_client_create(b->api, json);
+    snprintf(
+        json, sizeof json,
+        "{\"status\":{\"phase\":\"Running\",\"podIP\":\"%s\",\"conditions\":[{\"type\":\"Ready\","
+        "\"status\":\"%s\"}]}}",
+        ip, ready ? "True" : "False");
+    fake_client_patch(b->api, "", "Pod", "default", name, "status", json);
+    tiny_env_settle(b->env);
+}
+
+static void service(struct bed *b, const char *name)
+{
+    char json[512];
+    snprintf(json, sizeof json,
+             "{\"kind\":\"Service\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"labels\":"
+             "{\"team\":"
+             "\"x\"}},\"spec\":{\"clusterIP\":\"None\",\"selector\":{\"app\":\"redis\"},\"ports\":["
+             "{\"port\":6379,"
+             "\"targetPort\":\"redis\",\"protocol\":\"TCP\"}]}}",
+             name);
+    fake_client_create(b->api, json);
+    tiny_env_settle(b->env);
+}
+
+static void keep_first(void *data, struct object *o)
+{
+    struct object **at = data;
+    *at = *at ? *at : o;
+}
+
+static yyjson_val *slice(struct bed *b)
+{
+    struct object *o = NULL;
+    CHECK_EQ(fake_client_each(b->api, "discovery.k8s.io", "EndpointSlice", keep_first, &o), 1);
+    return object_root(o);
+}
+
+TEST(endpoint_slice_names_only_the_pods_of_its_subdomain)
+{
+    struct bed b;
+    bed_init(&b);
+    service(&b, "redis");
+    CHECK_EQ(json_len(json_get(slice(&b), "endpoints")), 0);
+    pod(&b, "redis-0", "redis", "10.42.0.2", true);
+    pod(&b, "redis-1", "other", "10.42.0.3", false);
+    yyjson_val *s = slice(&b);
+    yyjson_val *labels = json_path(s, "metadata", "labels", NULL);
+    CHECK_SPAN(json_get_str(labels, "kubernetes.io/service-name"), "redis");
+    CHECK_SPAN(json_get_str(labels, "endpointslice.kubernetes.io/managed-by"),
+               "endpointslice-controller.k8s.io");
+    CHECK_SPAN(json_get_str(labels, "team"), "x");
+    CHECK(json_get(labels, "service.kubernetes.io/headless"));
+    CHECK_SPAN(json_get_str(s, "addressType"), "IPv4");
+    yyjson_val *e = json_get(s, "endpoints");
+    CHECK_EQ(json_len(e), 2);
+    yyjson_val *e0 = yyjson_arr_get(e, 0), *e1 = yyjson_arr_get(e, 1);
+    CHECK_SPAN(json_get_str(e0, "hostname"), "redis-0");
+    CHECK(json_get_bool(json_get(e0, "conditions"), "ready", false));
+    CHECK_SPAN(json_str(json_path(e0, "targetRef", "name", NULL)), "redis-0");
+    CHECK(!json_get(e1, "hostname"));
+    CHECK(!json_get_bool(json_get(e1, "conditions"), "ready", true));
+    CHECK_EQ(json_get_int(yyjson_arr_get(json_get(s, "ports"), 0), "port", 0), 6379);
+    yyjson_val *core = object_root(fake_client_get(b.api, "", "Endpoints", "default", "redis"));
+    yyjson_val *subset = yyjson_arr_get(json_get(core, "subsets"), 0);
+    CHECK_EQ(json_len(json_get(subset, "addresses")), 1);
+    CHECK_EQ(json_len(json_get(subset, "notReadyAddresses")), 1);
+    bed_done(&b);
+}
+
+TEST(endpoint_changes_follow_the_pods_and_nothing_is_written_twice)
+{
+    struct bed b;
+    bed_init(&b);
+    service(&b, "redis");
+    pod(&b, "redis-0", "redis", "10.42.0.2", true);
+    uint64_t writes = fake_client_writes(b.api);
+    fake_client_patch(b.api, "", "Pod", "default", "redis-0", "",
+                      "{\"metadata\":{\"annotations\":{\"a\":\"b\"}}}");
+    tiny_env_settle(b.env);
+    CHECK_EQ(fake_client_writes(b.api), writes + 1);
+    fake_client_delete(b.api, "", "Pod", "default", "redis-0", -1, CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_settle(b.env);
+    yyjson_val *e = yyjson_arr_get(json_get(slice(&b), "endpoints"), 0);
+    CHECK(!json_get_bool(json_get(e, "conditions"), "ready", true));
+    CHECK(json_get_bool(json_get(e, "conditions"), "serving", false));
+    CHECK(json_get_bool(json_get(e, "conditions"), "terminating", false));
+    fake_client_delete(b.api, "", "Pod", "default", "redis-0", 0, CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_settle(b.env);
+    CHECK_EQ(json_len(json_get(slice(&b), "endpoints")), 0);
+    bed_done(&b);
+}
+
+TEST(endpoint_objects_go_with_their_service_and_come_back_when_removed)
+{
+    struct bed b;
+    bed_init(&b);
+    service(&b, "redis");
+    pod(&b, "redis-0", "redis", "10.42.0.2", true);
+    struct span name = json_str(json_path(slice(&b), "metadata", "name", NULL));
+    char text[128];
+    snprintf(text, sizeof text, "%.*s", SPAN_ARG(name));
+    fake_client_delete(b.api, "discovery.k8s.io", "EndpointSlice", "default", text, -1,
+                       CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_settle(b.env);
+    CHECK_EQ(json_len(json_get(slice(&b), "endpoints")), 1);
+    fake_client_delete(b.api, "", "Service", "default", "redis", -1, CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_settle(b.env);
+    CHECK_EQ(fake_client_each(b.api, "discovery.k8s.io", "EndpointSlice", NULL, NULL), 0);
+    CHECK_EQ(fake_client_each(b.api, "", "Endpoints", NULL, NULL), 0);
+    bed_done(&b);
+}
