@@ -1,0 +1,199 @@
+/* controller/claim_controller.c: events to claims and volumes. */
+#include "controller/claim_controller.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "controller/claim_priv.h"
+#include "schema/schema.h"
+
+enum { PARALLEL = 64 };
+
+/* ---- indexes ---- */
+
+struct span claim_ref_key(struct arena *a, struct span ns, struct span name)
+{
+    return arena_printf(a, "%.*s/%.*s", SPAN_ARG(ns), SPAN_ARG(name));
+}
+
+static void volume_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
+{
+    yyjson_val *ref = json_path(object_root(o), "spec", "claimRef", NULL);
+    if (!ref) {
+        emit(ctx, CLAIM_FREE_KEY);
+        return;
+    }
+    cleanup_arena struct arena *a = arena_new();
+    emit(ctx, claim_ref_key(a, json_get_str(ref, "namespace"), json_get_str(ref, "name")));
+}
+
+static void pending_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
+{
+    if (json_str(json_path(object_root(o), "spec", "volumeName", NULL)).n == 0) {
+        emit(ctx, SPAN("pending"));
+    }
+}
+
+/* Only pods with a node hold a claim. */
+static void pod_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
+{
+    yyjson_val *spec = json_get(object_root(o), "spec");
+    if (json_get_str(spec, "nodeName").n == 0) {
+        return;
+    }
+    cleanup_arena struct arena *a = arena_new();
+    JSON_EACH(it, json_get(spec, "volumes"))
+    {
+        struct span name = json_str(json_path(it.val, "persistentVolumeClaim", "claimName", NULL));
+        if (name.n) {
+            emit(ctx, claim_ref_key(a, object_namespace(o), name));
+        }
+    }
+}
+
+/* ---- events ---- */
+
+static bool add_volume(void *data, struct object *volume)
+{
+    struct claim_controller *c = data;
+    reconciler_add_object(c->volume_reconciler, volume);
+    return true;
+}
+
+static void on_claim(void *data, struct object *old, struct object *now)
+{
+    struct claim_controller *c = data;
+    struct object *claim = now ? now : old;
+    reconciler_add_object(c->claim_reconciler, claim);
+    if (!now || !old) {
+        cleanup_arena struct arena *a = arena_new();
+        struct span key = claim_ref_key(a, object_namespace(claim), object_name(claim));
+        informer_index_each(c->volumes, c->volumes_by_claim, key, add_volume, c);
+    }
+}
+
+static bool add_claim(void *data, struct object *claim)
+{
+    struct claim_controller *c = data;
+    reconciler_add_object(c->claim_reconciler, claim);
+    return true;
+}
+
+static void wake_pending(struct claim_controller *c)
+{
+    informer_index_each(c->claims, c->claims_pending, SPAN("pending"), add_claim, c);
+}
+
+static void add_claim_of(struct claim_controller *c, struct object *volume)
+{
+    yyjson_val *ref = json_path(object_root(volume), "spec", "claimRef", NULL);
+    if (ref) {
+        reconciler_add(c->claim_reconciler, json_get_str(ref, "namespace"),
+                       json_get_str(ref, "name"));
+    }
+}
+
+static void on_volume(void *data, struct object *old, struct object *now)
+{
+    struct claim_controller *c = data;
+    struct object *volume = now ? now : old;
+    reconciler_add_object(c->volume_reconciler, volume);
+    if (old) {
+        add_claim_of(c, old);
+    }
+    add_claim_of(c, volume);
+    if (now && !json_path(object_root(now), "spec", "claimRef", NULL)) {
+        wake_pending(c);
+    }
+}
+
+static void on_class(void *data, struct object *old, struct object *now)
+{
+    (void)old;
+    if (now) {
+        wake_pending(data);
+    }
+}
+
+/* A pod that goes may be the last to use a claim that is being deleted. */
+static void on_pod(void *data, struct object *old, struct object *now)
+{
+    struct claim_controller *c = data;
+    if (now) {
+        return;
+    }
+    JSON_EACH(it, json_path(object_root(old), "spec", "volumes", NULL))
+    {
+        struct span name = json_str(json_path(it.val, "persistentVolumeClaim", "claimName", NULL));
+        struct object *claim = name.n ? informer_get(c->claims, object_namespace(old), name) : NULL;
+        if (claim && object_is_deleting(claim)) {
+            reconciler_add_object(c->claim_reconciler, claim);
+        }
+    }
+}
+
+/* ---- life ---- */
+
+static char *copy(struct span s)
+{
+    char *p = mem_new(s.n + 1);
+    memcpy(p, s.n ? s.p : "", s.n);
+    return p;
+}
+
+struct claim_controller *claim_controller_new(struct env *env, struct client *client,
+                                              struct informer_set *informers,
+                                              const struct claim_controller_options *options)
+{
+    (void)env;
+    struct claim_controller *c = MEM_NEW(struct claim_controller);
+    c->client = client;
+    c->node_name = copy(options->node_name);
+    c->volume_dir = copy(options->volume_dir);
+    c->ops = options->ops;
+    c->claim_kind = schema_kind_find("", "PersistentVolumeClaim");
+    c->volume_kind = schema_kind_find("", "PersistentVolume");
+    c->pod_kind = schema_kind_find("", "Pod");
+    c->claims = informer_set_get(informers, c->claim_kind);
+    c->volumes = informer_set_get(informers, c->volume_kind);
+    c->pods = informer_set_get(informers, c->pod_kind);
+    c->classes = informer_set_find(informers, "storage.k8s.io", "StorageClass");
+    c->volumes_by_claim = informer_add_index(c->volumes, volume_key);
+    c->claims_pending = informer_add_index(c->claims, pending_key);
+    c->pods_by_claim = informer_add_index(c->pods, pod_key);
+    c->claim_reconciler = reconciler_new(client, "persistentvolume-binder", PARALLEL, claim_run, c);
+    c->volume_reconciler =
+        reconciler_new(client, "persistentvolume-controller", PARALLEL, claim_volume_run, c);
+    c->events = event_recorder_new(client, "persistentvolume-controller", SPAN_NULL);
+    static const struct informer_handler claims = {on_claim}, volumes = {on_volume},
+                                         classes = {on_class}, pods = {on_pod};
+    informer_add_handler(c->claims, &claims, c);
+    informer_add_handler(c->volumes, &volumes, c);
+    informer_add_handler(c->classes, &classes, c);
+    informer_add_handler(c->pods, &pods, c);
+    return c;
+}
+
+void claim_controller_start(struct claim_controller *c)
+{
+    reconciler_start(c->claim_reconciler);
+    reconciler_start(c->volume_reconciler);
+}
+
+void claim_controller_free(struct claim_controller *c)
+{
+    if (!c) {
+        return;
+    }
+    informer_remove_handler(c->claims, c);
+    informer_remove_handler(c->volumes, c);
+    informer_remove_handler(c->classes, c);
+    informer_remove_handler(c->pods, c);
+    reconciler_free(c->claim_reconciler);
+    reconciler_free(c->volume_reconciler);
+    claim_jobs_free(c);
+    event_recorder_free(c->events);
+    free(c->node_name);
+    free(c->volume_dir);
+    free(c);
+}

@@ -1,0 +1,287 @@
+/* plan/schedule_plan.c: see schedule_plan.h. */
+#include "plan/schedule_plan.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "codec/json.h"
+#include "codec/quantity.h"
+
+enum { REASONS_MAX = 16 };
+
+struct reason {
+    struct span text;
+    size_t count;
+};
+
+struct tally {
+    struct reason at[REASONS_MAX];
+    size_t n;
+};
+
+static void tally_add(struct tally *t, struct span text)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        if (span_eq(t->at[i].text, text)) {
+            t->at[i].count++;
+            return;
+        }
+    }
+    if (t->n < REASONS_MAX) {
+        t->at[t->n++] = (struct reason){text, 1};
+    }
+}
+
+/* Empty: the pod may go there. */
+static struct span refusal(struct arena *a, const struct schedule_view *v,
+                           const struct schedule_node *n)
+{
+    if (n->unschedulable) {
+        return SPAN("node(s) were unschedulable");
+    }
+    if (n->taint.n) {
+        return arena_printf(a, "node(s) had untolerated taint {%.*s}", SPAN_ARG(n->taint));
+    }
+    if (!n->selector_fits) {
+        return SPAN("node(s) didn't match Pod's node affinity/selector");
+    }
+    if (!n->volumes_reachable) {
+        return SPAN("node(s) had volume node affinity conflict");
+    }
+    if (n->used_pods >= n->pods) {
+        return SPAN("Too many pods");
+    }
+    if (v->cpu_milli > 0 && n->used_cpu_milli + v->cpu_milli > n->cpu_milli) {
+        return SPAN("Insufficient cpu");
+    }
+    if (v->memory_bytes > 0 && n->used_memory_bytes + v->memory_bytes > n->memory_bytes) {
+        return SPAN("Insufficient memory");
+    }
+    return SPAN_NULL;
+}
+
+/* Free share of processor and memory after the pod is there, in millionths each. */
+static int64_t score(const struct schedule_view *v, const struct schedule_node *n)
+{
+    int64_t cpu = n->cpu_milli - n->used_cpu_milli - v->cpu_milli;
+    int64_t memory = n->memory_bytes - n->used_memory_bytes - v->memory_bytes;
+    int64_t total = 0;
+    if (n->cpu_milli > 0) {
+        total += (int64_t)((double)cpu / (double)n->cpu_milli * 1e6);
+    }
+    if (n->memory_bytes > 0) {
+        total += (int64_t)((double)memory / (double)n->memory_bytes * 1e6);
+    }
+    return total - n->used_pods; /* between equals, the one with fewer pods */
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return span_cmp(((const struct reason *)a)->text, ((const struct reason *)b)->text);
+}
+
+static struct span explain(struct arena *a, const struct schedule_view *v, struct tally *t)
+{
+    struct span text = arena_printf(a, "0/%zu nodes are available", v->node_count);
+    if (v->obstacle.n) {
+        return arena_printf(a, "%.*s: %.*s.", SPAN_ARG(text), SPAN_ARG(v->obstacle));
+    }
+    if (v->node_count == 0) {
+        return SPAN("no nodes available to schedule pods");
+    }
+    qsort(t->at, t->n, sizeof t->at[0], by_text);
+    for (size_t i = 0; i < t->n; i++) {
+        text = arena_printf(a, "%.*s%s %zu %.*s", SPAN_ARG(text), i ? "," : ":", t->at[i].count,
+                            SPAN_ARG(t->at[i].text));
+    }
+    return arena_printf(a, "%.*s.", SPAN_ARG(text));
+}
+
+struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *view)
+{
+    struct schedule_plan plan = {.fits = false};
+    struct tally tally = {.n = 0};
+    int64_t best = 0;
+    for (size_t i = 0; i < view->node_count && view->obstacle.n == 0; i++) {
+        struct span why = refusal(a, view, &view->nodes[i]);
+        if (why.n) {
+            tally_add(&tally, why);
+            continue;
+        }
+        int64_t s = score(view, &view->nodes[i]);
+        if (!plan.fits || s > best) {
+            plan.fits = true;
+            plan.node = i;
+            best = s;
+        }
+    }
+    if (!plan.fits) {
+        plan.message = explain(a, view, &tally);
+    }
+    assert(plan.fits != (plan.message.n > 0));
+    return plan;
+}
+
+/* ---- forms of the API ---- */
+
+static bool is_in(const yyjson_val *values, struct span v)
+{
+    JSON_EACH(it, values)
+    {
+        if (span_eq(json_str(it.val), v)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool number_holds(const yyjson_val *values, struct span v, bool greater)
+{
+    int64_t have = 0, bound = 0;
+    struct span text = SPAN_NULL;
+    JSON_EACH(it, values)
+    {
+        text = json_str(it.val);
+    }
+    return span_to_i64(v, &have) && span_to_i64(text, &bound) &&
+           (greater ? have > bound : have < bound);
+}
+
+/* value is NULL when the key is absent. */
+static bool requirement_holds(const yyjson_val *r, const struct span *value)
+{
+    struct span op = json_get_str(r, "operator");
+    yyjson_val *values = json_get(r, "values");
+    if (span_eq_cstr(op, "In")) {
+        return value && is_in(values, *value);
+    }
+    if (span_eq_cstr(op, "NotIn")) {
+        return !value || !is_in(values, *value);
+    }
+    if (span_eq_cstr(op, "Exists")) {
+        return value != NULL;
+    }
+    if (span_eq_cstr(op, "DoesNotExist")) {
+        return value == NULL;
+    }
+    return value && number_holds(values, *value, span_eq_cstr(op, "Gt"));
+}
+
+static bool label_requirement_holds(const yyjson_val *r, const yyjson_val *labels)
+{
+    struct span key = json_get_str(r, "key");
+    JSON_EACH(it, labels)
+    {
+        if (span_eq(json_str(it.key), key)) {
+            struct span value = json_str(it.val);
+            return requirement_holds(r, &value);
+        }
+    }
+    return requirement_holds(r, NULL);
+}
+
+bool schedule_terms_match(const yyjson_val *terms, const yyjson_val *labels, struct span node_name)
+{
+    JSON_EACH(term, terms)
+    {
+        yyjson_val *expressions = json_get(term.val, "matchExpressions");
+        yyjson_val *fields = json_get(term.val, "matchFields");
+        bool holds =
+            json_len(expressions) + json_len(fields) > 0; /* an empty term matches nothing */
+        JSON_EACH(it, expressions)
+        {
+            holds = holds && label_requirement_holds(it.val, labels);
+        }
+        JSON_EACH(it, fields)
+        {
+            holds = holds && span_eq_cstr(json_get_str(it.val, "key"), "metadata.name") &&
+                    requirement_holds(it.val, &node_name);
+        }
+        if (holds) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool schedule_selector_matches(const yyjson_val *node_selector, const yyjson_val *labels)
+{
+    JSON_EACH(it, node_selector)
+    {
+        yyjson_val *have = json_get(labels, yyjson_get_str(it.key));
+        if (!have || !span_eq(json_str(it.val), json_str(have))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool schedule_tolerates(const yyjson_val *tolerations, struct span key, struct span value,
+                        struct span effect)
+{
+    JSON_EACH(it, tolerations)
+    {
+        struct span t_key = json_get_str(it.val, "key"), t_effect = json_get_str(it.val, "effect");
+        bool exists = span_eq_cstr(json_get_str(it.val, "operator"), "Exists");
+        if ((t_effect.n == 0 || span_eq(t_effect, effect)) &&
+            (span_eq(t_key, key) || (t_key.n == 0 && exists)) &&
+            (exists || span_eq(json_get_str(it.val, "value"), value))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct span schedule_untolerated(struct arena *a, const yyjson_val *taints,
+                                 const yyjson_val *tolerations)
+{
+    JSON_EACH(it, taints)
+    {
+        struct span effect = json_get_str(it.val, "effect");
+        struct span key = json_get_str(it.val, "key"), value = json_get_str(it.val, "value");
+        bool keeps_out = span_eq_cstr(effect, "NoSchedule") || span_eq_cstr(effect, "NoExecute");
+        if (keeps_out && !schedule_tolerates(tolerations, key, value, effect)) {
+            return arena_printf(a, "%.*s: %.*s", SPAN_ARG(key), SPAN_ARG(value));
+        }
+    }
+    return SPAN_NULL;
+}
+
+int64_t schedule_quantity(const yyjson_val *amount, bool millis)
+{
+    struct quantity q;
+    struct span text = json_str(amount);
+    if (text.n == 0) {
+        int64_t whole = json_int(amount, 0);
+        return millis ? whole * 1000 : whole;
+    }
+    if (quantity_parse(text, &q) != NULL) {
+        return 0;
+    }
+    return millis ? quantity_millis(&q) : quantity_units(&q);
+}
+
+static int64_t request_of(const yyjson_val *container, const char *resource)
+{
+    yyjson_val *amount = json_path(container, "resources", "requests", resource, NULL);
+    return amount ? schedule_quantity(amount, !strcmp(resource, "cpu")) : 0;
+}
+
+int64_t schedule_request(const yyjson_val *pod_spec, const char *resource)
+{
+    int64_t sum = 0, sidecars = 0, peak = 0;
+    JSON_EACH(it, json_get(pod_spec, "containers"))
+    {
+        sum += request_of(it.val, resource);
+    }
+    JSON_EACH(it, json_get(pod_spec, "initContainers"))
+    {
+        int64_t one = request_of(it.val, resource);
+        if (span_eq_cstr(json_get_str(it.val, "restartPolicy"), "Always")) {
+            sidecars += one; /* stays beside the others */
+            one = 0;
+        }
+        peak = sidecars + one > peak ? sidecars + one : peak;
+    }
+    return sum + sidecars > peak ? sum + sidecars : peak;
+}

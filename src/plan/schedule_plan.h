@@ -1,0 +1,56 @@
+/* plan/schedule_plan.h: which node a pod goes to, or the sentence that says why none does. Pure.
+ *
+ * The shell has reduced each node to facts about this pod; the planner filters in a fixed order, so
+ * that each node counts under one reason, and picks the node that stays the emptiest. */
+#ifndef PLAN_SCHEDULE_PLAN_H
+#define PLAN_SCHEDULE_PLAN_H
+
+#include <yyjson.h>
+
+#include "base/arena.h"
+
+struct schedule_node {
+    struct span name;
+    bool unschedulable; /* spec.unschedulable, not tolerated */
+    struct span
+        taint; /* "key: value" of the first taint that the pod does not tolerate; empty: none */
+    bool selector_fits;                    /* nodeSelector and required node affinity */
+    bool volumes_reachable;                /* node affinity of the pod's bound volumes */
+    int64_t cpu_milli, memory_bytes, pods; /* allocatable */
+    int64_t used_cpu_milli, used_memory_bytes, used_pods; /* by the pods there */
+};
+
+struct schedule_view {
+    int64_t cpu_milli, memory_bytes; /* the pod's requests */
+    struct span obstacle; /* what keeps the pod from every node ("pod has unbound immediate ...");
+                             empty: nothing */
+    const struct schedule_node *nodes;
+    size_t node_count;
+};
+
+struct schedule_plan {
+    bool fits;
+    size_t node;         /* index, when it fits */
+    struct span message; /* when not: "0/3 nodes are available: ..." */
+};
+
+struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *view);
+
+/* Parts that read the API's forms; labels of the node, or NULL. */
+
+/* nodeSelectorTerms: any term holds; a term is all its matchExpressions and matchFields
+ * (metadata.name). */
+bool schedule_terms_match(const yyjson_val *terms, const yyjson_val *labels, struct span node_name);
+bool schedule_selector_matches(const yyjson_val *node_selector, const yyjson_val *labels);
+bool schedule_tolerates(const yyjson_val *tolerations, struct span key, struct span value,
+                        struct span effect);
+/* The first taint of effect NoSchedule or NoExecute that is not tolerated, as "key: value"; empty:
+ * none. */
+struct span schedule_untolerated(struct arena *a, const yyjson_val *taints,
+                                 const yyjson_val *tolerations);
+/* A pod's requests: containers together, or the largest init container if that is more. resource
+ * "cpu" counts in thousandths, others in units. */
+int64_t schedule_request(const yyjson_val *pod_spec, const char *resource);
+int64_t schedule_quantity(const yyjson_val *amount, bool millis);
+
+#endif

@@ -1,0 +1,478 @@
+/* test/unit/controllers_test.c: all controllers together against a small API server and a node
+ * without containers. */
+#include "controller/controllers.h"
+
+#include "client/client_body.h"
+#include "kit/kit.h"
+#include "sim/fake_client.h"
+#include "sim/fake_node.h"
+#include "sim/tiny_env.h"
+
+#define CLAIM_SPEC(class)                                                                          \
+    "\"spec\":{\"accessModes\":[\"ReadWriteOnce\"]," class "\"resources\":{\"requests\":{"         \
+                                                           "\"storage\":\"1Gi\"}}}"
+#define LOCAL "\"storageClassName\":\"local\","
+
+#define REDIS                                                                                      \
+    "{\"kind\":\"StatefulSet\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"redis\"},"      \
+    "\"spec\":{\"replicas\":3,\"serviceName\":\"redis\",\"selector\":{\"matchLabels\":{\"app\":"   \
+    "\"redis\"}},\"updateStrategy\":{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"partition\":" \
+    "0}},\"template\":{\"metadata\":{\"labels\":{\"app\":\"redis\"}},\"spec\":{\"containers\":[{"  \
+    "\"name\":\"redis\",\"image\":\"redis:7\"}]}},\"volumeClaimTemplates\":[{\"metadata\":{"       \
+    "\"name\":\"data\"}," CLAIM_SPEC(LOCAL) "}]}}"
+
+/* Disks as names in a list, made after a delay. */
+struct disk {
+    struct env_timer timer;
+    volume_done_fn *done;
+    void *data;
+    char name[80];
+    bool busy, present, removing;
+    struct disks *of;
+};
+struct disks {
+    struct env *env;
+    struct disk at[16];
+    size_t n;
+    int fail;
+};
+
+static void disk_done(struct env_timer *timer)
+{
+    struct disk *d = CONTAINER_OF(timer, struct disk, timer);
+    char path[128];
+    snprintf(path, sizeof path, "/data/volumes/%s", d->name);
+    d->busy = false;
+    bool failed = d->of->fail > 0;
+    d->of->fail -= failed;
+    d->present = failed ? d->present : !d->removing;
+    if (d->done) {
+        d->done(d->data, failed ? -1 : 0, failed ? SPAN("disk on fire") : span_cstr(path),
+                SPAN_NULL);
+    }
+}
+
+static void disk_start(struct disks *k, struct span name, bool removing, volume_done_fn *done,
+                       void *data)
+{
+    struct disk *d = NULL;
+    for (size_t i = 0; i < k->n; i++) {
+        d = span_eq_cstr(name, k->at[i].name) ? &k->at[i] : d;
+    }
+    if (!d) {
+        d = &k->at[k->n++];
+        snprintf(d->name, sizeof d->name, "%.*s", SPAN_ARG(name));
+    }
+    CHECK(!d->busy);
+    d->of = k;
+    d->busy = true;
+    d->removing = removing;
+    d->done = done;
+    d->data = data;
+    env_timer_start(k->env, &d->timer, 5, disk_done);
+}
+
+static void disk_create(void *data, struct span name, int64_t bytes, volume_done_fn *done,
+                        void *done_data)
+{
+    CHECK_EQ(bytes, 1 << 30);
+    disk_start(data, name, false, done, done_data);
+}
+
+static void disk_remove(void *data, struct span name, volume_done_fn *done, void *done_data)
+{
+    disk_start(data, name, true, done, done_data);
+}
+
+static void disk_cancel(void *data, void *done_data)
+{
+    struct disks *k = data;
+    for (size_t i = 0; i < k->n; i++) {
+        if (k->at[i].data == done_data) {
+            k->at[i].done = NULL;
+        }
+    }
+}
+
+static size_t disks_present(const struct disks *k)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < k->n; i++) {
+        n += k->at[i].present;
+    }
+    return n;
+}
+
+struct bed {
+    struct env *env;
+    struct fake_client *api;
+    struct controllers *controllers;
+    struct fake_node *node;
+    struct disks disks;
+    struct volume_ops ops;
+};
+
+static void bed_init(struct bed *b)
+{
+    *b = (struct bed){.env = tiny_env_new(11)};
+    b->api = fake_client_new(b->env);
+    b->disks.env = b->env;
+    b->ops = (struct volume_ops){&b->disks, disk_create, disk_remove, disk_cancel};
+    fake_client_create(
+        b->api, "{\"kind\":\"StorageClass\",\"apiVersion\":\"storage.k8s.io/v1\",\"metadata\":{"
+                "\"name\":\"local\",\"annotations\":{\"storageclass.kubernetes.io/"
+                "is-default-class\":\"true\"}},\"provisioner\":\"berth.dev/local\","
+                "\"reclaimPolicy\":\"Delete\",\"volumeBindingMode\":\"Immediate\"}");
+    fake_client_create(
+        b->api,
+        "{\"kind\":\"Node\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"node-1\",\"labels\":"
+        "{\"kubernetes.io/hostname\":\"node-1\"}},\"spec\":{},\"status\":{\"allocatable\":{"
+        "\"cpu\":\"4\",\"memory\":\"8Gi\",\"pods\":\"110\"},\"conditions\":[{\"type\":"
+        "\"Ready\",\"status\":\"True\"}]}}");
+    struct controllers_options options = {
+        .node_name = SPAN("node-1"), .volume_dir = SPAN("/data/volumes"), .volumes = &b->ops};
+    b->controllers = controllers_new(b->env, fake_client_base(b->api), &options);
+    b->node = fake_node_new(fake_client_base(b->api),
+                            &(struct fake_node_options){.start_ms = 10, .stop_ms = 10});
+    tiny_env_settle(b->env);
+    CHECK(controllers_running(b->controllers));
+}
+
+static void bed_done(struct bed *b)
+{
+    fake_node_free(b->node);
+    controllers_free(b->controllers);
+    for (size_t i = 0; i < b->disks.n; i++) {
+        env_timer_stop(b->env, &b->disks.at[i].timer);
+    }
+    fake_client_free(b->api);
+    tiny_env_free(b->env);
+}
+
+static struct object *get(struct bed *b, const char *kind, const char *name)
+{
+    bool cluster =
+        !strcmp(kind, "Node") || !strcmp(kind, "PersistentVolume") || !strcmp(kind, "Namespace");
+    return fake_client_get(b->api, "", kind, cluster ? "" : "default", name);
+}
+
+static struct span phase(struct bed *b, const char *kind, const char *name)
+{
+    struct object *o = get(b, kind, name);
+    CHECK(o);
+    return json_str(json_path(object_root(o), "status", "phase", NULL));
+}
+
+static size_t count(struct bed *b, const char *group, const char *kind)
+{
+    return fake_client_each(b->api, group, kind, NULL, NULL);
+}
+
+struct event_search {
+    const char *reason, *message;
+    int64_t count;
+};
+
+static void see_event(void *data, struct object *o)
+{
+    struct event_search *x = data;
+    yyjson_val *root = object_root(o);
+    if (span_eq_cstr(json_get_str(root, "reason"), x->reason) &&
+        (!x->message || span_eq_cstr(json_get_str(root, "message"), x->message))) {
+        x->count += json_get_int(root, "count", 0);
+    }
+}
+
+static int64_t events(struct bed *b, const char *reason, const char *message)
+{
+    struct event_search x = {reason, message, 0};
+    fake_client_each(b->api, "", "Event", see_event, &x);
+    return x.count;
+}
+
+static void claim(struct bed *b, const char *name, const char *json)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"kind\":\"PersistentVolumeClaim\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%"
+             "s\"},%s}",
+             name, json);
+    fake_client_create(b->api, text);
+}
+
+static void pod(struct bed *b, const char *name, const char *extra)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\"},\"spec\":{"
+             "\"containers\":[{"
+             "\"name\":\"c\",\"image\":\"x\"%s}",
+             name, extra);
+    fake_client_create(b->api, text);
+}
+
+TEST(platform_brings_a_set_with_fresh_claims_up_without_waiting_for_anything_but_the_node)
+{
+    struct bed b;
+    bed_init(&b);
+    fake_client_create(b.api, REDIS);
+    tiny_env_run(b.env, 3 * (10 + 5) + 1); /* containers and disks are all that takes time */
+    for (int i = 0; i < 3; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "redis-%d", i);
+        CHECK(client_condition_true(get(&b, "Pod", name), "Ready"));
+        snprintf(name, sizeof name, "data-redis-%d", i);
+        CHECK_SPAN(phase(&b, "PersistentVolumeClaim", name), "Bound");
+    }
+    CHECK_EQ(disks_present(&b.disks), 3);
+    CHECK_EQ(count(&b, "", "PersistentVolume"), 3);
+    CHECK_EQ(events(&b, "Scheduled", "Successfully assigned default/redis-1 to node-1"), 1);
+    CHECK_EQ(events(&b, "FailedScheduling", NULL), 0);
+    CHECK_EQ(events(&b, "ProvisioningSucceeded", NULL), 3);
+    bed_done(&b);
+}
+
+TEST(platform_delete_of_a_set_keeps_claims_and_deleting_those_removes_their_disks)
+{
+    struct bed b;
+    bed_init(&b);
+    fake_client_create(b.api, REDIS);
+    tiny_env_run(b.env, 200);
+    fake_client_delete(b.api, "apps", "StatefulSet", "default", "redis", -1,
+                       CLIENT_PROPAGATION_BACKGROUND);
+    fake_client_delete(b.api, "", "PersistentVolumeClaim", "default", "data-redis-0", -1,
+                       CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_run(b.env, 5);
+    CHECK(get(&b, "PersistentVolumeClaim", "data-redis-0")); /* its pod is still stopping */
+    tiny_env_run(b.env, 500);
+    CHECK_EQ(count(&b, "", "Pod"), 0);
+    CHECK_EQ(count(&b, "apps", "ControllerRevision"), 0);
+    CHECK_EQ(count(&b, "", "PersistentVolumeClaim"), 2);
+    CHECK_EQ(count(&b, "", "PersistentVolume"), 2);
+    CHECK_EQ(disks_present(&b.disks), 2);
+    bed_done(&b);
+}
+
+TEST(claim_volume_has_the_form_that_nodes_and_users_expect)
+{
+    struct bed b;
+    bed_init(&b);
+    claim(&b, "c", CLAIM_SPEC(LOCAL));
+    tiny_env_run(b.env, 100);
+    struct object *c = get(&b, "PersistentVolumeClaim", "c");
+    yyjson_val *spec = json_get(object_root(c), "spec");
+    char name[80], path[128];
+    snprintf(name, sizeof name, "pvc-%.*s", SPAN_ARG(object_uid(c)));
+    CHECK_SPAN(json_get_str(spec, "volumeName"), name);
+    yyjson_val *pv = json_get(object_root(get(&b, "PersistentVolume", name)), "spec");
+    snprintf(path, sizeof path, "/data/volumes/%s", name);
+    CHECK_SPAN(json_str(json_path(pv, "local", "path", NULL)), path);
+    CHECK_SPAN(json_get_str(pv, "persistentVolumeReclaimPolicy"), "Delete");
+    CHECK_SPAN(json_get_str(pv, "storageClassName"), "local");
+    CHECK_SPAN(json_str(json_path(pv, "capacity", "storage", NULL)), "1Gi");
+    CHECK(span_eq(json_str(json_path(pv, "claimRef", "uid", NULL)), object_uid(c)));
+    CHECK(json_path(pv, "nodeAffinity", "required", "nodeSelectorTerms", NULL));
+    CHECK_SPAN(phase(&b, "PersistentVolume", name), "Bound");
+    CHECK_SPAN(json_str(json_path(object_root(c), "status", "capacity", "storage", NULL)), "1Gi");
+    bed_done(&b);
+}
+
+TEST(claim_without_a_class_gets_the_default_and_one_of_no_class_waits)
+{
+    struct bed b;
+    bed_init(&b);
+    claim(&b, "unset", CLAIM_SPEC(""));
+    claim(&b, "none", CLAIM_SPEC("\"storageClassName\":\"\","));
+    claim(&b, "typo", CLAIM_SPEC("\"storageClassName\":\"locl\","));
+    tiny_env_run(b.env, 100);
+    CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "unset"), "Bound");
+    CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "none"), "Pending");
+    CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "typo"), "Pending");
+    CHECK(events(&b, "FailedBinding",
+                 "no persistent volumes available for this claim and no storage class is set") >=
+          1);
+    CHECK(events(&b, "ProvisioningFailed", "storageclass.storage.k8s.io \"locl\" not found") >= 1);
+    bed_done(&b);
+}
+
+static void static_volume(struct bed *b, const char *name, const char *size, const char *policy)
+{
+    char text[512];
+    snprintf(text, sizeof text,
+             "{\"kind\":\"PersistentVolume\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\"},"
+             "\"spec\":{\"capacity\":"
+             "{\"storage\":\"%s\"},\"accessModes\":[\"ReadWriteOnce\"],\"hostPath\":{\"path\":\"/"
+             "srv/%s\"},"
+             "\"persistentVolumeReclaimPolicy\":\"%s\"}}",
+             name, size, name, policy);
+    fake_client_create(b->api, text);
+}
+
+TEST(claim_takes_the_smallest_static_volume_and_retain_keeps_it)
+{
+    struct bed b;
+    bed_init(&b);
+    claim(&b, "c", CLAIM_SPEC("\"storageClassName\":\"\","));
+    tiny_env_run(b.env, 10);
+    static_volume(&b, "big", "9Gi", "Retain");
+    static_volume(&b, "small", "512Mi", "Retain");
+    tiny_env_run(b.env, 10);
+    CHECK_SPAN(json_str(json_path(object_root(get(&b, "PersistentVolumeClaim", "c")), "spec",
+                                  "volumeName", NULL)),
+               "big");
+    CHECK_SPAN(phase(&b, "PersistentVolume", "big"), "Bound");
+    CHECK_SPAN(phase(&b, "PersistentVolume", "small"), "Available");
+    fake_client_delete(b.api, "", "PersistentVolumeClaim", "default", "c", -1,
+                       CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_run(b.env, 50);
+    CHECK_SPAN(phase(&b, "PersistentVolume", "big"), "Released");
+    claim(&b, "c", CLAIM_SPEC("\"storageClassName\":\"\","));
+    tiny_env_run(b.env, 50);
+    CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "c"), "Pending"); /* not the old one's volume */
+    bed_done(&b);
+}
+
+TEST(claim_disk_failures_are_told_and_retried)
+{
+    struct bed b;
+    bed_init(&b);
+    b.disks.fail = 2;
+    claim(&b, "c", CLAIM_SPEC(LOCAL));
+    tiny_env_run(b.env, 1000);
+    CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "c"), "Bound");
+    CHECK_EQ(events(&b, "ProvisioningFailed",
+                    "failed to provision volume with StorageClass \"local\": disk on fire"),
+             2);
+    b.disks.fail = 2;
+    fake_client_delete(b.api, "", "PersistentVolumeClaim", "default", "c", -1,
+                       CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_run(b.env, 1000);
+    CHECK_EQ(events(&b, "VolumeFailedDelete", "disk on fire"), 2);
+    CHECK_EQ(count(&b, "", "PersistentVolume"), 0);
+    CHECK_EQ(disks_present(&b.disks), 0);
+    bed_done(&b);
+}
+
+TEST(claim_deleted_while_its_disk_is_made_leaves_no_disk)
+{
+    struct bed b;
+    bed_init(&b);
+    claim(&b, "c", CLAIM_SPEC(LOCAL));
+    tiny_env_run(b.env, 1);
+    fake_client_delete(b.api, "", "PersistentVolumeClaim", "default", "c", -1,
+                       CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_run(b.env, 500);
+    CHECK_EQ(count(&b, "", "PersistentVolumeClaim"), 0);
+    CHECK_EQ(count(&b, "", "PersistentVolume"), 0);
+    CHECK_EQ(disks_present(&b.disks), 0);
+    bed_done(&b);
+}
+
+TEST(claim_of_a_class_that_waits_is_bound_where_its_pod_goes)
+{
+    struct bed b;
+    bed_init(&b);
+    fake_client_create(
+        b.api,
+        "{\"kind\":\"StorageClass\",\"apiVersion\":\"storage.k8s.io/v1\",\"metadata\":{\"name\":"
+        "\"late\"},\"provisioner\":\"berth.dev/local\",\"volumeBindingMode\":"
+        "\"WaitForFirstConsumer\"}");
+    claim(&b, "c", CLAIM_SPEC("\"storageClassName\":\"late\","));
+    tiny_env_run(b.env, 100);
+    CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "c"), "Pending");
+    CHECK(events(&b, "WaitForFirstConsumer",
+                 "waiting for first consumer to be created before binding") >= 1);
+    pod(&b, "p",
+        "}],\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":{\"claimName\":\"c\"}}]}");
+    tiny_env_run(b.env, 100);
+    CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "c"), "Bound");
+    CHECK(client_condition_true(get(&b, "Pod", "p"), "Ready"));
+    bed_done(&b);
+}
+
+TEST(scheduler_says_why_and_binds_when_it_can)
+{
+    struct bed b;
+    bed_init(&b);
+    pod(&b, "big", ",\"resources\":{\"requests\":{\"cpu\":\"3\"}}}]}");
+    tiny_env_run(b.env, 20);
+    pod(&b, "other", ",\"resources\":{\"requests\":{\"cpu\":\"2\"}}}]}");
+    pod(&b, "lost",
+        "}],\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":{\"claimName\":\"nope\"}}]}");
+    pod(&b, "picky", "}],\"nodeSelector\":{\"disk\":\"ssd\"}}");
+    tiny_env_run(b.env, 20);
+    CHECK_EQ(events(&b, "FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu."), 1);
+    CHECK_EQ(events(&b, "FailedScheduling",
+                    "0/1 nodes are available: persistentvolumeclaim \"nope\" not found."),
+             1);
+    CHECK_EQ(
+        events(&b, "FailedScheduling",
+               "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."),
+        1);
+    yyjson_val *condition = client_condition(get(&b, "Pod", "other"), "PodScheduled");
+    CHECK_SPAN(json_get_str(condition, "reason"), "Unschedulable");
+    fake_client_delete(b.api, "", "Pod", "default", "big", -1, CLIENT_PROPAGATION_DEFAULT);
+    fake_client_patch(b.api, "", "Node", "", "node-1", "",
+                      "{\"metadata\":{\"labels\":{\"disk\":\"ssd\"}}}");
+    tiny_env_run(b.env, 100);
+    CHECK(client_condition_true(get(&b, "Pod", "other"), "Ready"));
+    CHECK(client_condition_true(get(&b, "Pod", "picky"), "Ready"));
+    fake_client_patch(b.api, "", "Node", "", "node-1", "", "{\"spec\":{\"unschedulable\":true}}");
+    tiny_env_run(b.env, 10);
+    pod(&b, "late", "}]}");
+    tiny_env_run(b.env, 10);
+    CHECK_EQ(
+        events(&b, "FailedScheduling", "0/1 nodes are available: 1 node(s) were unschedulable."),
+        1);
+    bed_done(&b);
+}
+
+TEST(node_that_falls_silent_is_tainted_and_its_pods_stay_terminating)
+{
+    struct bed b;
+    bed_init(&b);
+    fake_client_create(
+        b.api,
+        "{\"kind\":\"Lease\",\"apiVersion\":\"coordination.k8s.io/v1\",\"metadata\":{\"name\":"
+        "\"node-1\",\"namespace\":\"kube-node-lease\"},\"spec\":{\"renewTime\":\"a\"}}");
+    pod(&b, "p",
+        "}],\"tolerations\":[{\"key\":\"node.kubernetes.io/unreachable\",\"operator\":\"Exists\","
+        "\"effect\":\"NoExecute\",\"tolerationSeconds\":300}]}");
+    tiny_env_run(b.env, 40000);
+    CHECK(client_condition_true(get(&b, "Node", "node-1"), "Ready"));
+    fake_client_patch(b.api, "coordination.k8s.io", "Lease", "kube-node-lease", "node-1", "",
+                      "{\"spec\":{\"renewTime\":\"b\"}}");
+    tiny_env_run(b.env, 40000);
+    CHECK(client_condition_true(get(&b, "Node", "node-1"), "Ready"));
+    fake_node_set(b.node, &(struct fake_node_options){.start_ms = 10, .stop_ms = 1000000000});
+    tiny_env_run(b.env, 20000);
+    struct object *node = get(&b, "Node", "node-1");
+    CHECK_SPAN(json_get_str(client_condition(node, "Ready"), "status"), "Unknown");
+    CHECK_EQ(json_len(json_path(object_root(node), "spec", "taints", NULL)), 2);
+    CHECK(!client_condition_true(get(&b, "Pod", "p"), "Ready"));
+    CHECK(!object_is_deleting(get(&b, "Pod", "p")));
+    tiny_env_run(b.env, 301000);
+    CHECK(object_is_deleting(get(&b, "Pod", "p"))); /* and there: nobody has confirmed its end */
+    fake_client_patch(b.api, "", "Node", "", "node-1", "status",
+                      "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}");
+    fake_client_patch(b.api, "coordination.k8s.io", "Lease", "kube-node-lease", "node-1", "",
+                      "{\"spec\":{\"renewTime\":\"c\"}}");
+    tiny_env_run(b.env, 1000);
+    CHECK_EQ(json_len(json_path(object_root(get(&b, "Node", "node-1")), "spec", "taints", NULL)),
+             0);
+    bed_done(&b);
+}
+
+TEST(node_object_deleted_frees_its_pods_after_the_quarantine)
+{
+    struct bed b;
+    bed_init(&b);
+    pod(&b, "p", "}]}");
+    tiny_env_run(b.env, 100);
+    fake_client_delete(b.api, "", "Node", "", "node-1", -1, CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_run(b.env, 30000);
+    CHECK(get(&b, "Pod", "p"));
+    tiny_env_run(b.env, 11000);
+    CHECK(!get(&b, "Pod", "p"));
+    bed_done(&b);
+}

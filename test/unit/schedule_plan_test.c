@@ -1,0 +1,161 @@
+/* test/unit/schedule_plan_test.c: plan/schedule_plan. */
+#include "plan/schedule_plan.h"
+
+#include "codec/json.h"
+#include "kit/kit.h"
+
+static yyjson_val *parse(struct arena *a, const char *text)
+{
+    yyjson_doc *doc = NULL;
+    struct err err;
+    CHECK_EQ(json_parse(a, span_cstr(text), &doc, &err), 0);
+    return yyjson_doc_get_root(doc);
+}
+
+static struct schedule_node good(const char *name)
+{
+    return (struct schedule_node){.name = span_cstr(name),
+                                  .selector_fits = true,
+                                  .volumes_reachable = true,
+                                  .cpu_milli = 4000,
+                                  .memory_bytes = 1000,
+                                  .pods = 110};
+}
+
+TEST(schedule_every_refusal_alone_keeps_the_pod_out)
+{
+    struct arena *a = arena_new();
+    for (int code = 0; code < 128; code++) {
+        struct schedule_node n = good("a");
+        n.unschedulable = code & 1;
+        n.taint = code & 2 ? SPAN("k: v") : SPAN_NULL;
+        n.selector_fits = !(code & 4);
+        n.volumes_reachable = !(code & 8);
+        n.used_pods = code & 16 ? 110 : 0;
+        n.used_cpu_milli = code & 32 ? 3950 : 0;
+        n.used_memory_bytes = code & 64 ? 999 : 0;
+        struct schedule_view v = {
+            .cpu_milli = 100, .memory_bytes = 10, .nodes = &n, .node_count = 1};
+        struct schedule_plan p = schedule_plan(a, &v);
+        CHECK_EQ(p.fits, code == 0);
+        CHECK_EQ(p.message.n > 0, code != 0);
+    }
+    arena_free(a);
+}
+
+TEST(schedule_message_counts_the_reasons_in_order)
+{
+    struct arena *a = arena_new();
+    struct schedule_node n[4] = {good("a"), good("b"), good("c"), good("d")};
+    n[0].unschedulable = n[1].unschedulable = true;
+    n[2].used_cpu_milli = 4000;
+    n[3].taint = SPAN("gpu: yes");
+    struct schedule_view v = {.cpu_milli = 100, .nodes = n, .node_count = 4};
+    CHECK_SPAN(
+        schedule_plan(a, &v).message,
+        "0/4 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {gpu: yes}, "
+        "2 node(s) were unschedulable.");
+    v.obstacle = SPAN("persistentvolumeclaim \"x\" not found");
+    CHECK_SPAN(schedule_plan(a, &v).message,
+               "0/4 nodes are available: persistentvolumeclaim \"x\" not found.");
+    v.obstacle = SPAN_NULL;
+    v.node_count = 0;
+    CHECK_SPAN(schedule_plan(a, &v).message, "no nodes available to schedule pods");
+    arena_free(a);
+}
+
+TEST(schedule_prefers_the_emptiest_node_and_the_first_between_equals)
+{
+    struct arena *a = arena_new();
+    struct schedule_node n[3] = {good("a"), good("b"), good("c")};
+    n[0].used_cpu_milli = 2000;
+    struct schedule_view v = {.cpu_milli = 100, .nodes = n, .node_count = 3};
+    CHECK_EQ(schedule_plan(a, &v).node, 1);
+    n[1].used_pods = 1;
+    CHECK_EQ(schedule_plan(a, &v).node, 2);
+    arena_free(a);
+}
+
+TEST(schedule_node_selector_terms)
+{
+    struct arena *a = arena_new();
+    yyjson_val *labels = parse(a, "{\"zone\":\"a\",\"cpus\":\"8\"}");
+    static const struct {
+        const char *terms;
+        bool match;
+    } cases[] = {
+        {"[]", false},
+        {"[{}]", false},
+        {"[{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"In\",\"values\":[\"b\",\"a\"]}]}"
+         "]",
+         true},
+        {"[{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"NotIn\",\"values\":[\"a\"]}]}]",
+         false},
+        {"[{\"matchExpressions\":[{\"key\":\"none\",\"operator\":\"NotIn\",\"values\":[\"a\"]}]}]",
+         true},
+        {"[{\"matchExpressions\":[{\"key\":\"none\",\"operator\":\"Exists\"}]}]", false},
+        {"[{\"matchExpressions\":[{\"key\":\"none\",\"operator\":\"DoesNotExist\"}]}]", true},
+        {"[{\"matchExpressions\":[{\"key\":\"cpus\",\"operator\":\"Gt\",\"values\":[\"4\"]}]}]",
+         true},
+        {"[{\"matchExpressions\":[{\"key\":\"cpus\",\"operator\":\"Lt\",\"values\":[\"4\"]}]}]",
+         false},
+        {"[{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"Gt\",\"values\":[\"4\"]}]}]",
+         false},
+        {"[{\"matchFields\":[{\"key\":\"metadata.name\",\"operator\":\"In\",\"values\":[\"n1\"]}]}"
+         "]",
+         true},
+        {"[{\"matchFields\":[{\"key\":\"metadata.uid\",\"operator\":\"In\",\"values\":[\"n1\"]}]}]",
+         false},
+        {"[{\"matchExpressions\":[{\"key\":\"none\",\"operator\":\"Exists\"}]},{"
+         "\"matchExpressions\":[{"
+         "\"key\":\"zone\",\"operator\":\"Exists\"}]}]",
+         true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CHECK_EQ(schedule_terms_match(parse(a, cases[i].terms), labels, SPAN("n1")),
+                 cases[i].match);
+    }
+    CHECK(schedule_selector_matches(NULL, labels));
+    CHECK(schedule_selector_matches(parse(a, "{\"zone\":\"a\"}"), labels));
+    CHECK(!schedule_selector_matches(parse(a, "{\"zone\":\"b\"}"), labels));
+    CHECK(!schedule_selector_matches(parse(a, "{\"none\":\"\"}"), labels));
+    arena_free(a);
+}
+
+TEST(schedule_taints_and_tolerations)
+{
+    struct arena *a = arena_new();
+    yyjson_val *taints =
+        parse(a, "[{\"key\":\"x\",\"effect\":\"PreferNoSchedule\"},{\"key\":\"gpu\",\"value\":"
+                 "\"yes\",\"effect\":\"NoSchedule\"}]");
+    CHECK_SPAN(schedule_untolerated(a, taints, NULL), "gpu: yes");
+    static const struct {
+        const char *tolerations;
+        bool fits;
+    } cases[] = {
+        {"[{\"operator\":\"Exists\"}]", true},
+        {"[{\"key\":\"gpu\",\"operator\":\"Exists\"}]", true},
+        {"[{\"key\":\"gpu\",\"value\":\"yes\"}]", true},
+        {"[{\"key\":\"gpu\",\"value\":\"no\"}]", false},
+        {"[{\"key\":\"gpu\",\"operator\":\"Exists\",\"effect\":\"NoExecute\"}]", false},
+        {"[{\"value\":\"yes\"}]", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CHECK_EQ(schedule_untolerated(a, taints, parse(a, cases[i].tolerations)).n == 0,
+                 cases[i].fits);
+    }
+    arena_free(a);
+}
+
+TEST(schedule_requests_are_the_sum_or_the_largest_init_container)
+{
+    struct arena *a = arena_new();
+    yyjson_val *spec = parse(
+        a, "{\"containers\":[{\"resources\":{\"requests\":{\"cpu\":\"250m\",\"memory\":\"1Ki\"}}},"
+           "{\"resources\":{\"requests\":{\"cpu\":1}}}],\"initContainers\":[{\"resources\":{"
+           "\"requests\":{\"memory\":\"3Ki\"}}},{\"restartPolicy\":\"Always\",\"resources\":{"
+           "\"requests\":{\"cpu\":\"50m\"}}}]}");
+    CHECK_EQ(schedule_request(spec, "cpu"), 1300);
+    CHECK_EQ(schedule_request(spec, "memory"), 3072);
+    arena_free(a);
+}
