@@ -101,6 +101,8 @@ static void put_resources(const yyjson_val *spec, struct runtime_container_spec 
     const yyjson_val *limits = json_path(spec, "resources", "limits", NULL);
     const yyjson_val *requests = json_path(spec, "resources", "requests", NULL);
     s->memory_limit_bytes = kubelet_quantity_or(json_get(limits, "memory"), 0);
+    s->memory_request_bytes =
+        kubelet_quantity_or(json_get(requests, "memory"), s->memory_limit_bytes);
     (void)kubelet_quantity_milli(json_get_str(limits, "cpu"), &s->cpu_milli_limit);
     if (!kubelet_quantity_milli(json_get_str(requests, "cpu"), &s->cpu_milli_request)) {
         s->cpu_milli_request = s->cpu_milli_limit;

@@ -174,6 +174,26 @@ static bool has_variable(const struct runtime_container_spec *spec, struct span 
     return false;
 }
 
+/* Kubernetes' own rule, but for guaranteed containers: theirs is below ours, which takes a
+ * privilege we may lack; they keep ours (0). */
+static int oom_score(const struct oci_input *in)
+{
+    enum { BEST_EFFORT = 1000, BURSTABLE_MIN = 2, BURSTABLE_MAX = 999 };
+    const struct runtime_container_spec *s = in->spec;
+    if (!s->memory_limit_bytes && !s->memory_request_bytes && !s->cpu_milli_limit &&
+        !s->cpu_milli_request) {
+        return BEST_EFFORT;
+    }
+    if (s->memory_limit_bytes && s->memory_limit_bytes == s->memory_request_bytes &&
+        s->cpu_milli_limit && s->cpu_milli_limit == s->cpu_milli_request) {
+        return 0;
+    }
+    double share =
+        in->machine_bytes ? (double)s->memory_request_bytes / (double)in->machine_bytes : 0;
+    int score = 1000 - (int)(1000 * (share > 1 ? 1 : share));
+    return score < BURSTABLE_MIN ? BURSTABLE_MIN : score > BURSTABLE_MAX ? BURSTABLE_MAX : score;
+}
+
 static void put_process(struct out *o, yyjson_mut_val *root)
 {
     const struct runtime_container_spec *spec = o->spec;
@@ -205,10 +225,9 @@ static void put_process(struct out *o, yyjson_mut_val *root)
     json_put_str(o->doc, process, "cwd", spec->cwd.n ? spec->cwd : SPAN("/"));
     put_capabilities(o, process);
     json_put_bool(o->doc, process, "noNewPrivileges", spec->no_new_privileges);
-    /* Best effort pods go first when memory runs out; others keep ours (lowering needs a privilege
-     * we may lack). */
-    if (!spec->memory_limit_bytes && !spec->cpu_milli_limit && !spec->cpu_milli_request) {
-        json_put_int(o->doc, process, "oomScoreAdj", 1000);
+    int score = oom_score(o->in);
+    if (score) {
+        json_put_int(o->doc, process, "oomScoreAdj", score);
     }
 }
 

@@ -27,6 +27,7 @@ struct oci_input {
     struct oci_user user;
     uint64_t bounding; /* capabilities that we have to give, bit by number */
     bool cgroup_v2;
+    int64_t machine_bytes;            /* memory of the machine */
     const struct oci_device *devices; /* of a privileged container */
     size_t device_count;
 };

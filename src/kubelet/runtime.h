@@ -25,7 +25,8 @@ struct runtime_sandbox_spec {
     struct span hosts, hosts_names;
     const struct span *sysctls; /* "name=value" */
     size_t sysctl_count;
-    const struct span *annotations; /* "berth.dev/name=value": only those; runtime_fake reads them */
+    const struct span
+        *annotations; /* "berth.dev/name=value": only those; runtime_fake reads them */
     size_t annotation_count;
 };
 
@@ -54,11 +55,12 @@ struct runtime_container_spec {
     bool read_only_root, privileged, no_new_privileges;
     const struct span *add_capabilities, *drop_capabilities; /* without CAP_; "ALL" */
     size_t add_capability_count, drop_capability_count;
-    int64_t memory_limit_bytes;  /* 0: none */
-    int64_t cpu_milli_limit;     /* 0: none */
-    int64_t cpu_milli_request;   /* shares */
-    struct span log_path;        /* CRI format log file; directory exists */
-    struct span termination_log; /* host file bound at terminationMessagePath; empty: none */
+    int64_t memory_limit_bytes;   /* 0: none */
+    int64_t memory_request_bytes; /* 0: none; decides who is killed first when memory runs out */
+    int64_t cpu_milli_limit;      /* 0: none */
+    int64_t cpu_milli_request;    /* shares */
+    struct span log_path;         /* CRI format log file; directory exists */
+    struct span termination_log;  /* host file bound at terminationMessagePath; empty: none */
     struct span termination_log_target;
 };
 

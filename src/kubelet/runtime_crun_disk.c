@@ -355,6 +355,7 @@ static int write_config(const struct host *host, struct span id,
     in.cgroups_path = arena_printf(a, "%.*s/pod%.*s/%.*s", SPAN_ARG(host->cgroup_parent),
                                    SPAN_ARG(uid), SPAN_ARG(id));
     in.bounding = bounding_set();
+    in.machine_bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
     in.cgroup_v2 = host->cgroup.mode == OS_CGROUP_V2;
     if (spec->privileged) {
         struct oci_device *devices = ARENA_ARRAY(a, struct oci_device, DEVICES_MAX);

@@ -121,6 +121,7 @@ struct cw *cw_new(void)
     }
     CHECK_EQ(unshare(CLONE_NEWNET | CLONE_NEWNS), 0);
     CHECK_EQ(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    CHECK_EQ(mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL), 0); /* as systemd has it */
     struct arena *a = arena_new();
     const char *program;
     if (os_fs_find_program(a, "crun", &program) != 0 ||

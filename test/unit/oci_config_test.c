@@ -147,7 +147,14 @@ TEST(limits_become_quota_shares_and_bytes)
     CHECK_EQ(json_int(json_path(res, "memory", "swap", NULL), 0), 1 << 20);
     CHECK_EQ(json_int(json_path(res, "cpu", "quota", NULL), 0), 25000);
     CHECK_EQ(json_int(json_path(res, "cpu", "shares", NULL), 0), 512);
-    CHECK(!json_path(root, "process", "oomScoreAdj", NULL));
+    CHECK_EQ(json_int(json_path(root, "process", "oomScoreAdj", NULL), 0), 999);
+    spec.memory_request_bytes = 1 << 20;
+    in.machine_bytes = 4 << 20;
+    root = build(a, &in);
+    CHECK_EQ(json_int(json_path(root, "process", "oomScoreAdj", NULL), 0), 750);
+    spec.cpu_milli_limit = 500;
+    root = build(a, &in);
+    CHECK(!json_path(root, "process", "oomScoreAdj", NULL)); /* guaranteed */
     CHECK_EQ(json_len(json_path(root, "linux", "namespaces", NULL)),
              5); /* host network, own cgroup namespace */
 }
