@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "codec/yaml.h"
-#include "schema/kinds.h"
+#include "schema/protobuf.h"
 
 static bool is_true(struct span v)
 {
@@ -167,7 +167,17 @@ static int parse_json(struct front *f, struct span text)
     return 0;
 }
 
-static int parse_object(struct front *f, const struct schema_kind *kind)
+static int parse_protobuf(struct front *f, struct span body)
+{
+    yyjson_doc *doc = NULL;
+    if (protobuf_decode(f->arena, body, &doc, &f->op.err)) {
+        return -1;
+    }
+    f->op.body = yyjson_doc_get_root(doc);
+    return 0;
+}
+
+static int parse_object(struct front *f)
 {
     struct span type = media_type(f), body = http_body(f->x);
     if (type.n == 0 || span_eq_nocase(type, SPAN("application/json")) ||
@@ -179,8 +189,11 @@ static int parse_object(struct front *f, const struct schema_kind *kind)
         f->op.body = yaml_parse(f->arena, body, &f->op.err);
         return f->op.body ? 0 : -1;
     }
-    (void)kind;
-    return unsupported(f, type, "application/json, application/yaml");
+    if (span_eq_nocase(type, SPAN("application/vnd.kubernetes.protobuf"))) {
+        return parse_protobuf(f, body);
+    }
+    return unsupported(f, type,
+                       "application/json, application/yaml, application/vnd.kubernetes.protobuf");
 }
 
 static int parse_patch(struct front *f)
@@ -238,11 +251,8 @@ int front_body(struct front *f)
     struct span body = http_body(f->x);
     switch (op->verb) {
     case API_CREATE:
-    case API_UPDATE: {
-        const struct schema_kind *kind =
-            op->sub ? schema_kind_find(op->sub->group, op->sub->kind) : op->kind;
-        return parse_object(f, kind ? kind : op->kind);
-    }
+    case API_UPDATE:
+        return parse_object(f);
     case API_PATCH:
         return parse_patch(f);
     case API_DELETE:
@@ -250,7 +260,7 @@ int front_body(struct front *f)
         if (body.n == 0) {
             return 0;
         }
-        return parse_object(f, SCHEMA_KIND(DeleteOptions)) || delete_options(f) ? -1 : 0;
+        return parse_object(f) || delete_options(f) ? -1 : 0;
     case API_GET:
     case API_LIST:
     case API_WATCH:
