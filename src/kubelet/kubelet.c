@@ -27,36 +27,15 @@ size_t kubelet_pod_count(const struct kubelet *k)
 
 /* ---- stopping ---- */
 
-static bool stop_order(const struct kubelet_pod *pod, struct span *ret_owner, int64_t *ret_ordinal)
-{
-    if (!pod->object) {
-        return false;
-    }
-    JSON_EACH(it, json_path(object_root(pod->object), "metadata", "ownerReferences", NULL))
-    {
-        size_t dash = span_rfind(pod->name, '-');
-        if (json_get_bool(it.val, "controller", false) &&
-            span_eq_cstr(json_get_str(it.val, "kind"), "StatefulSet") && dash < pod->name.n &&
-            span_to_i64(span_from(pod->name, dash + 1), ret_ordinal)) {
-            *ret_owner = json_get_str(it.val, "uid");
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool stop_turn_of(struct kubelet *k, const struct kubelet_pod *pod)
 {
-    struct span owner = SPAN_NULL, other_owner = SPAN_NULL;
-    int64_t ordinal = 0, other_ordinal = 0;
-    bool in_set = stop_order(pod, &owner, &ordinal);
     struct kubelet_pod *other = NULL;
-    size_t it = 0;
-    while ((other = map_next(&k->by_uid, &it, NULL)) != NULL) {
-        if (other == pod || !stop_order(other, &other_owner, &other_ordinal)) {
+    for (size_t it = 0; (other = map_next(&k->by_uid, &it, NULL)) != NULL;) {
+        if (other == pod || other->set_uid.n == 0) {
             continue;
         }
-        if (!in_set || (span_eq(owner, other_owner) && other_ordinal > ordinal)) {
+        bool later = span_eq(pod->set_uid, other->set_uid) && other->set_ordinal > pod->set_ordinal;
+        if (pod->set_uid.n == 0 || later) {
             return false;
         }
     }

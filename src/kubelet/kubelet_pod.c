@@ -76,6 +76,19 @@ static void add_containers(struct kubelet_pod *pod, const yyjson_val *list, bool
     }
 }
 
+static void note_set(struct kubelet_pod *pod)
+{
+    JSON_EACH(it, json_path(object_root(pod->object), "metadata", "ownerReferences", NULL))
+    {
+        size_t dash = span_rfind(pod->name, '-');
+        if (json_get_bool(it.val, "controller", false) && dash < pod->name.n &&
+            span_eq_cstr(json_get_str(it.val, "kind"), "StatefulSet") &&
+            span_to_i64(span_from(pod->name, dash + 1), &pod->set_ordinal)) {
+            pod->set_uid = arena_dup(pod->arena, json_get_str(it.val, "uid"));
+        }
+    }
+}
+
 struct kubelet_pod *kubelet_pod_new(struct kubelet *k, struct object *object, struct span uid,
                                     struct span ns, struct span name)
 {
@@ -92,6 +105,7 @@ struct kubelet_pod *kubelet_pod_new(struct kubelet *k, struct object *object, st
     pod->view.host_ip = k->options.node_ip;
     pod->view.container_scheme = k->options.runtime_scheme;
     if (object) {
+        note_set(pod);
         const yyjson_val *spec = kubelet_pod_spec(pod);
         const yyjson_val *inits = json_get(spec, "initContainers");
         const yyjson_val *mains = json_get(spec, "containers");

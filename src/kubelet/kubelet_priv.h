@@ -79,11 +79,13 @@ struct kubelet_pod {
     struct env_timer wake;
     struct list ops; /* struct kubelet_op under way */
     VEC(struct kubelet_ref *) refs;
-    bool refs_pending; /* filled during a gather: something was not looked up yet */
-    struct span told;  /* owned: text of the last pod-level warning */
-    bool dead;         /* to be freed at the end of the tick */
-    bool predecessor;  /* waits for an earlier pod of the same name */
-    bool stop_turn;    /* kubelet_stop_pods: its turn has come */
+    bool refs_pending;   /* filled during a gather: something was not looked up yet */
+    struct span told;    /* owned: text of the last pod-level warning */
+    bool dead;           /* to be freed at the end of the tick */
+    bool predecessor;    /* waits for an earlier pod of the same name */
+    bool stop_turn;      /* kubelet_stop_pods: its turn has come */
+    struct span set_uid; /* of the StatefulSet that owns it; empty: none */
+    int64_t set_ordinal;
     /* status */
     struct span sent;      /* owned: last status text sent or confirmed */
     bool status_busy;      /* a write is in flight */

@@ -138,6 +138,10 @@ static int create_enforced(struct span path, int64_t size_bytes, struct arena *a
 {
     struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
     struct span tmp = arena_printf(a, "%.*s.img.tmp", SPAN_ARG(path));
+    if (is_mounted(path.p)) {
+        (void)umount2(path.p,
+                      MNT_DETACH); /* killed between the mount and the rename, here, before */
+    }
     (void)unlink(tmp.p);
     int code = make_image(tmp.p, size_bytes);
     if (code == 0) {
@@ -169,7 +173,9 @@ int volume_local_create(struct span data_dir, struct span name, int64_t size_byt
     struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
     struct stat st;
     *ret = (struct volume_local_made){.path = path};
-    bool existed = stat(path.p, &st) == 0;
+    bool mounted = is_mounted(path.p) && stat(image.p, &st) < 0;
+    /* An empty directory is what a killed creation leaves: it is made anew. */
+    bool existed = !mounted && stat(path.p, &st) == 0 && rmdir(path.p) < 0;
     int code = kubelet_mkdirs(path.p, 0755);
     if (code < 0) {
         return fail(a, ret_detail, code, "cannot make", path);

@@ -1,4 +1,5 @@
-/* The node agent with real containers: API server in this process, conmon and crun, volumes on this disk. */
+/* The node agent with real containers: API server in this process, conmon and crun, volumes on this
+ * disk. */
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -44,7 +45,8 @@ static int layers_of(void *data, struct span image_id, struct arena *a, const st
 static void make_layer(struct world *w)
 {
     static const char *const dirs[] = {"bin", "etc", "tmp", "proc", "sys", "dev", "root"};
-    static const char *const applets[] = {"sh", "sleep", "echo", "cat", "true", "test", "mkdir", "hostname"};
+    static const char *const applets[] = {"sh",   "sleep", "echo",  "cat",
+                                          "true", "test",  "mkdir", "hostname"};
     w->layer = arena_printf(w->a, "%s/layer", kit_tmpdir());
     CHECK_EQ(mkdir(w->layer.p, 0755), 0);
     for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
@@ -156,13 +158,15 @@ static void stop(struct world *w)
 static void create(struct world *w, const char *name, const char *script, const char *more,
                    const char *spec)
 {
-    (void)api_expect(&w->api, 201, "POST", "/api/v1/namespaces/default/pods", "",
-                     arena_printf(w->a,
-                                  "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\"},"
-                                  "\"spec\":{\"nodeName\":\"edge\",\"terminationGracePeriodSeconds\":5%s,\"containers\":[{"
-                                  "\"name\":\"c\",\"image\":\"i\",\"command\":[\"/bin/sh\",\"-c\",\"%s\"]%s}]}}",
-                                  name, spec, script, more)
-                         .p);
+    (void)api_expect(
+        &w->api, 201, "POST", "/api/v1/namespaces/default/pods", "",
+        arena_printf(w->a,
+                     "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\"},"
+                     "\"spec\":{\"nodeName\":\"edge\",\"terminationGracePeriodSeconds\":5%s,"
+                     "\"containers\":[{"
+                     "\"name\":\"c\",\"image\":\"i\",\"command\":[\"/bin/sh\",\"-c\",\"%s\"]%s}]}}",
+                     name, spec, script, more)
+            .p);
 }
 
 static struct api_reply pod(struct world *w, const char *name)
@@ -224,7 +228,8 @@ TEST_T(a_real_pod_runs_answers_is_adopted_and_goes, 60)
     struct world w;
     start(&w);
     (void)api_expect(&w.api, 201, "POST", "/api/v1/namespaces/default/configmaps", "",
-                     "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"cm\"},\"data\":{\"key\":\"value\"}}");
+                     "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"cm\"},"
+                     "\"data\":{\"key\":\"value\"}}");
     create(&w, "warm", OBEDIENT, "", "");
     (void)WAIT(is_ready(&w, "warm"));
     create(&w, "p", OBEDIENT,
@@ -235,14 +240,20 @@ TEST_T(a_real_pod_runs_answers_is_adopted_and_goes, 60)
     create(&w, "q", OBEDIENT, "", "");
     kit_note("create to Running: %lld ms", WAIT(is_ready(&w, "q")));
 
-    struct kubelet_log_request log = {.ns = SPAN("default"), .pod = SPAN("p"), .tail_lines = -1, .limit_bytes = -1};
+    struct kubelet_log_request log = {
+        .ns = SPAN("default"), .pod = SPAN("p"), .tail_lines = -1, .limit_bytes = -1};
     struct seen logs = {0}, exec = {0}, after = {0};
     (void)kubelet_logs(w.kubelet, &log, &handler, &logs);
     api_run_until(&w.api, &logs.ended);
     CHECK_SPAN(strbuf_span(&logs.out), "hello p\n");
-    struct span command[] = {SPAN("/bin/sh"), SPAN("-c"), SPAN("cat /cfg/key; echo; hostname; exit 3")};
-    struct kubelet_exec_request request = {.ns = SPAN("default"), .pod = SPAN("p"), .command = command,
-                                           .command_count = 3, .with_stdout = true, .with_stderr = true};
+    struct span command[] = {SPAN("/bin/sh"), SPAN("-c"),
+                             SPAN("cat /cfg/key; echo; hostname; exit 3")};
+    struct kubelet_exec_request request = {.ns = SPAN("default"),
+                                           .pod = SPAN("p"),
+                                           .command = command,
+                                           .command_count = 3,
+                                           .with_stdout = true,
+                                           .with_stderr = true};
     (void)kubelet_exec(w.kubelet, &request, &handler, &exec);
     api_run_until(&w.api, &exec.ended);
     CHECK_SPAN(strbuf_span(&exec.out), "value\np\n");
@@ -287,16 +298,24 @@ TEST_T(real_failures_are_told_in_words, 60)
     create(&w, "crash", "echo broken > /dev/termination-log; exit 7", "", "");
     (void)WAIT(span_eq_cstr(waiting(&w, "crash"), "CrashLoopBackOff"));
     struct api_reply r = pod(&w, "crash");
-    CHECK_EQ(json_int(api_at(r.json, "status.containerStatuses.0.lastState.terminated.exitCode"), -1), 7);
+    CHECK_EQ(
+        json_int(api_at(r.json, "status.containerStatuses.0.lastState.terminated.exitCode"), -1),
+        7);
     CHECK_SPAN(api_str(&r, "status.containerStatuses.0.lastState.terminated.message"), "broken\n");
-    (void)api_expect(&w.api, 201, "POST", "/api/v1/namespaces/default/pods", "",
-                     "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"nope\"},\"spec\":{\"nodeName\":\"edge\","
-                     "\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"command\":[\"/no/such/program\"]}]}}");
+    (void)api_expect(
+        &w.api, 201, "POST", "/api/v1/namespaces/default/pods", "",
+        "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"nope\"},\"spec\":{"
+        "\"nodeName\":\"edge\","
+        "\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"command\":[\"/no/such/program\"]}]}}");
     (void)WAIT(span_eq_cstr(waiting(&w, "nope"), "CrashLoopBackOff"));
     r = pod(&w, "nope");
-    CHECK_SPAN(api_str(&r, "status.containerStatuses.0.lastState.terminated.reason"), "ContainerCannotRun");
-    CHECK_EQ(json_int(api_at(r.json, "status.containerStatuses.0.lastState.terminated.exitCode"), -1), 127);
-    kit_note("%.*s", SPAN_ARG(api_str(&r, "status.containerStatuses.0.lastState.terminated.message")));
+    CHECK_SPAN(api_str(&r, "status.containerStatuses.0.lastState.terminated.reason"),
+               "ContainerCannotRun");
+    CHECK_EQ(
+        json_int(api_at(r.json, "status.containerStatuses.0.lastState.terminated.exitCode"), -1),
+        127);
+    kit_note("%.*s",
+             SPAN_ARG(api_str(&r, "status.containerStatuses.0.lastState.terminated.message")));
     create(&w, "once", "exit 0", "", ",\"restartPolicy\":\"Never\"");
     (void)WAIT(({
         struct api_reply o = pod(&w, "once");
