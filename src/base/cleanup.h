@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CLEANUP(fn) __attribute__((cleanup(fn)))
+/* "unused": a variable may exist only to be released; clang says so otherwise, gcc does not. */
+#define CLEANUP(fn) __attribute__((cleanup(fn), unused))
 
 static inline void cleanup_free_fn(void *pp)
 {

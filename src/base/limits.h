@@ -10,7 +10,8 @@ enum {
     /* Deeper JSON or YAML is an attack on recursion, never an object: the deepest v1 type is 17
        levels. */
     LIMIT_JSON_DEPTH = 128,
-    /* A body of 3 MiB has at most half as many values; more come only from aliases that multiply. */
+    /* A body of 3 MiB has at most half as many values; more come only from aliases that multiply.
+     */
     LIMIT_YAML_NODES = 1500 * 1000,
     /* A request head: kubectl sends 1 KB, service account tokens add 1 to 2 KB. */
     LIMIT_HTTP_HEAD_BYTES = 32 * 1024,
@@ -25,25 +26,28 @@ enum {
     LIMIT_HTTP_IDLE_MS = 120 * 1000,
     /* A client that does not take a whole reply by then is dropped. */
     LIMIT_HTTP_WRITE_MS = 120 * 1000,
-    /* After an error reply, unread input is thrown away for so long, so that the reply arrives before
-     * the reset. */
+    /* After an error reply, unread input is thrown away for so long, so that the reply arrives
+     * before the reset. */
     LIMIT_HTTP_LINGER_MS = 2 * 1000,
     /* kubectl sends about 8. */
     LIMIT_HTTP_HEADERS = 100,
     /* Pipelined bytes kept while a request is being answered; beyond, reading stops. */
     LIMIT_HTTP_PIPELINE_BYTES = 64 * 1024,
-    /* Whole replies above this are compressed for clients that accept gzip (as kube-apiserver does). */
+    /* Whole replies above this are compressed for clients that accept gzip (as kube-apiserver
+       does). */
     LIMIT_HTTP_GZIP_MIN_BYTES = 128 * 1024,
     /* A watch ends by itself in 30 to 60 minutes unless the client asks for another time. */
     LIMIT_WATCH_DEFAULT_S = 30 * 60,
     LIMIT_WATCH_MAX_S = 24 * 60 * 60,
     /* Superseded versions kept so that watches resume: see store/store.h. */
     LIMIT_HISTORY_VERSIONS = 16384,
-    /* Events that the watch cache keeps, all resources together: creations are no history for the store, so that
-     * its limit does not bound them. An entry is 40 bytes; the objects are shared with the cache. */
+    /* Events that the watch cache keeps, all resources together: creations are no history for the
+     * store, so that its limit does not bound them. An entry is 40 bytes; the objects are shared
+     * with the cache. */
     LIMIT_WINDOW_EVENTS = 65536,
-    /* The write-ahead log is copied into the database above the first size when the store is idle, above
-     * the second at once: 4 and 16 MiB of pages; replaying the larger one takes about 50 ms. */
+    /* The write-ahead log is copied into the database above the first size when the store is idle,
+     * above the second at once: 4 and 16 MiB of pages; replaying the larger one takes about 50 ms.
+     */
     LIMIT_WAL_IDLE_BYTES = 4 * 1024 * 1024,
     LIMIT_WAL_BYTES = 16 * 1024 * 1024,
     /* Events live an hour, as in Kubernetes. */
@@ -55,9 +59,11 @@ enum {
     LIMIT_SPDY_HEADERS = 64,
     /* Streams of one exec: five at most. */
     LIMIT_REMOTE_STREAMS = 16,
-    /* Bytes on their way in either direction of an exec, attach or log: beyond, the producer waits. */
+    /* Bytes on their way in either direction of an exec, attach or log: beyond, the producer waits.
+     */
     LIMIT_REMOTE_QUEUE_BYTES = 64 * 1024,
-    /* A client that has not opened its streams by then, or does not hang up after the end, is dropped. */
+    /* A client that has not opened its streams by then, or does not hang up after the end, is
+       dropped. */
     LIMIT_REMOTE_SETUP_MS = 30 * 1000,
     LIMIT_REMOTE_LINGER_MS = 10 * 1000,
     /* A terminal size on the resize channel: {"Width":65535,"Height":65535} and some space. */
@@ -71,9 +77,11 @@ enum {
     LIMIT_SELECTOR_TERMS = 4096,
     /* Operations of one JSON Patch (kube-apiserver's own limit). */
     LIMIT_JSON_PATCH_OPS = 10000,
-    /* Nodes a patch may visit: about 0.3 s. Quadratic only for lists merged by key, far above any real patch. */
+    /* Nodes a patch may visit: about 0.3 s. Quadratic only for lists merged by key, far above any
+       real patch. */
     LIMIT_PATCH_STEPS = 50 * 1000 * 1000,
-    /* Nodes that the copy operations of one JSON Patch may add: copying a copy doubles each time. */
+    /* Nodes that the copy operations of one JSON Patch may add: copying a copy doubles each time.
+     */
     LIMIT_PATCH_COPY_NODES = 1000 * 1000,
     /* A DNS message over TCP; over UDP 512 or the EDNS size, at most 1232 (no fragments). */
     LIMIT_DNS_TCP_BYTES = 65535,

@@ -280,7 +280,7 @@ static struct span descriptor_ref(const yyjson_val *descriptor)
 
 static int import_oci(struct import *im)
 {
-    yyjson_val *index;
+    yyjson_val *index = NULL;
     int code = parse_file(im, SPAN("index.json"), &index);
     if (code == 0 && json_len(json_get(index, "manifests")) == 0) {
         code = fail(im->a, im->detail, E_SYNTAX, "index.json names no image");
@@ -348,7 +348,7 @@ static int docker_manifest(struct import *im, const yyjson_val *entry, struct sp
 
 static int import_docker(struct import *im)
 {
-    yyjson_val *list;
+    yyjson_val *list = NULL;
     int code = parse_file(im, SPAN("manifest.json"), &list);
     if (code == 0 && json_len(list) == 0) {
         code = fail(im->a, im->detail, E_SYNTAX, "manifest.json names no image");

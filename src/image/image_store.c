@@ -204,7 +204,7 @@ static int read_layers(const struct image_store *s, struct arena *a, yyjson_val 
 int manifest_load(const struct image_store *s, struct arena *a, struct span digest,
                   struct image_manifest *ret, struct image_config *ret_config, struct span *detail)
 {
-    yyjson_val *manifest, *config;
+    yyjson_val *manifest = NULL, *config = NULL;
     int code = load_blob_json(s, a, digest, &manifest, detail);
     if (code < 0) {
         return code;
@@ -236,7 +236,7 @@ int manifest_load(const struct image_store *s, struct arena *a, struct span dige
 static int config_of(struct image_store *s, struct arena *a, struct span ref, struct span digest,
                      struct image_config *ret)
 {
-    struct image_manifest m;
+    struct image_manifest m = {0};
     if (!digest_ok(digest)) {
         return E_CORRUPT;
     }

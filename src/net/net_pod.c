@@ -280,7 +280,7 @@ int net_pod_attach(struct net_pod *net, struct span uid, int nsfd, struct arena 
     if (dirfd < 0) {
         return fail(a, ret_detail, -errno, net->state_dir);
     }
-    uint32_t addr;
+    uint32_t addr = 0;
     int code = find_address(net, dirfd, uid, a, &addr);
     if (code == -ENOENT) {
         code = take_address(net, dirfd, uid, a, &addr);

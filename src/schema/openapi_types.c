@@ -4,8 +4,8 @@
 #include "schema/openapi_priv.h"
 
 #define QUANTITY "io.k8s.apimachinery.pkg.api.resource.Quantity"
-#define INTSTR   "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
-#define RAW      "io.k8s.apimachinery.pkg.runtime.RawExtension"
+#define INTSTR "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+#define RAW "io.k8s.apimachinery.pkg.runtime.RawExtension"
 
 void openapi_put(struct openapi *o, yyjson_mut_val *obj, const char *key, const char *value)
 {

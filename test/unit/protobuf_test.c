@@ -189,7 +189,7 @@ TEST(times_bytes_and_raw_json_decode)
     strbuf_clear(&b);
     for (int n = 1; n <= 3; n++) {
         size_t entry = pb_open(&b, 3); /* ConfigMap.binaryData */
-        pb_put_bytes(&b, 1, span_of("abc" + n - 1, 1));
+        pb_put_bytes(&b, 1, span_of(&"abc"[n - 1], 1));
         pb_put_bytes(&b, 2, span_of("\xff\xfe\xfd", (size_t)n));
         pb_close(&b, entry);
     }
