@@ -46,7 +46,7 @@ $(B)/%.o: %.c
 # A thousand bytes of program that the program carries along: see the file.
 $(B)/gen/shim: src/kubelet/shim/shim.c
 	@mkdir -p $(@D)
-	$(call Q,CC)$(CC) -std=gnu17 $(WARN) -Os -ffreestanding -static -nostdlib -fno-pie -no-pie -fno-stack-protector \
+	$(call Q,CC)$(CC) -std=gnu17 $(WARN) -Os -ffreestanding -static -nostdlib -fno-pie -no-pie -Wno-unused-command-line-argument -fno-stack-protector \
 		-fno-asynchronous-unwind-tables -Wl,--build-id=none,-z,noseparate-code,-z,noexecstack -s -o $@ $<
 $(B)/gen/shim_blob.o: $(B)/gen/shim
 	$(call Q,LD)cd $(@D) && $(LD) -r -b binary -z noexecstack -o $(@F) $(<F)
