@@ -129,10 +129,28 @@ static int setup_links(struct net_pod *net, struct os_netlink *nl, struct arena 
     return code;
 }
 
+static int make_state_dir(const struct net_pod *net, struct arena *a)
+{
+    enum { BOOT_ID_MAX = 64 };
+    struct span now, then = SPAN_NULL;
+    const char *file = arena_printf(a, "%s/boot", net->state_dir).p;
+    int code = os_fs_read(a, AT_FDCWD, "/proc/sys/kernel/random/boot_id", BOOT_ID_MAX, &now);
+    if (code) {
+        return code;
+    }
+    (void)os_fs_read(a, AT_FDCWD, file, BOOT_ID_MAX, &then);
+    if (span_eq(now, then)) {
+        return 0;
+    }
+    code = os_fs_remove_tree_at(net->state_dir);
+    code = code ? code : os_fs_mkdirs(net->state_dir, 0700);
+    return code ? code : os_fs_write_atomic(file, now, 0600, true);
+}
+
 int net_pod_setup(struct net_pod *net, struct arena *a, struct span *ret_detail)
 {
     struct os_netlink *nl;
-    int code = os_fs_mkdirs(net->state_dir, 0700);
+    int code = make_state_dir(net, a);
     if (code) {
         return fail(a, ret_detail, code, net->state_dir);
     }
@@ -350,12 +368,6 @@ static bool is_other(void *data, struct span uid)
 int net_pod_detach(struct net_pod *net, struct span uid, struct arena *a)
 {
     return release_all(net, is_other, &uid, a);
-}
-
-int net_pod_collect(struct net_pod *net, bool (*in_use)(void *data, struct span uid), void *data,
-                    struct arena *a)
-{
-    return release_all(net, in_use, data, a);
 }
 
 int net_pod_remove(struct net_pod *net, struct arena *a)

@@ -9,7 +9,7 @@
  *
  * Which address belongs to whom is kept in state_dir: a symbolic link named by the address,
  * pointing to the pod's uid. Making the link is atomic and fails when it exists: no address is ever
- * used twice, without locks, across restarts.
+ * used twice, without locks, across restarts. Addresses of another boot are dropped by setup.
  *
  * Everything here blocks (up to a few milliseconds): worker threads only. A struct net_pod may be
  * used by several threads at once. It works in the network namespace of the calling thread. */
@@ -57,10 +57,6 @@ int net_pod_attach(struct net_pod *net, struct span uid, int nsfd, struct arena 
                    struct span *ret_ip, struct span *ret_detail);
 /* Removes the pod's link (its other end goes too) and gives its address back. Absent is success. */
 int net_pod_detach(struct net_pod *net, struct span uid, struct arena *a);
-/* Gives back the addresses whose pod in_use() does not know: after a crash between taking and
- * recording. Call before the first attach. */
-int net_pod_collect(struct net_pod *net, bool (*in_use)(void *data, struct span uid), void *data,
-                    struct arena *a);
 /* Removes links of pods, bridge, nft table and the state directory. Forwarding stays on: others may
  * rely on it. */
 int net_pod_remove(struct net_pod *net, struct arena *a);
