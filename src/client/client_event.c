@@ -50,6 +50,7 @@ struct event_recorder {
     char *component, *host;
     struct map series, budgets;
     struct list series_lru, budget_lru;
+    uint64_t last_id; /* of an Event's name */
 };
 
 struct event_recorder *event_recorder_new(struct client *c, const char *component, struct span host)
@@ -236,6 +237,8 @@ static struct series *series_new(struct event_recorder *r, struct span key,
     strbuf_put(&text, span_first(about->name, EVENT_NAME_PREFIX_BYTES));
     uint64_t id =
         ((uint64_t)env_now_us(r->client->env) * 1000) + env_random_u64(r->client->env) % 1000;
+    id = id > r->last_id ? id : r->last_id + 1;
+    r->last_id = id;
     strbuf_printf(&text, ".%llx", (unsigned long long)id);
     s->text = text.p;
     s->ns = span_of(text.p, ns.n);

@@ -1,0 +1,208 @@
+/* test/unit/informer_test.c: client/informer, client/informer_set. */
+#include "client/informer.h"
+
+#include "client/client_body.h"
+#include "client/informer_set.h"
+#include "kit/kit.h"
+#include "schema/schema.h"
+#include "sim/fake_client.h"
+#include "sim/tiny_env.h"
+
+struct bed {
+    struct env *env;
+    struct fake_client *api;
+    struct informer *informer;
+    char log[512];
+    int synced;
+};
+
+static void on_change(void *data, struct object *old, struct object *now)
+{
+    struct bed *b = data;
+    size_t n = strlen(b->log);
+    snprintf(b->log + n, sizeof b->log - n, "%c%.*s ",
+             !old   ? '+'
+             : !now ? '-'
+                    : '~',
+             SPAN_ARG(object_name(now ? now : old)));
+}
+
+static void on_synced(void *data)
+{
+    ((struct bed *)data)->synced++;
+}
+
+static void bed_init(struct bed *b)
+{
+    *b = (struct bed){.env = tiny_env_new(1)};
+    b->api = fake_client_new(b->env);
+}
+
+static void watch(struct bed *b)
+{
+    struct client_request all = {CLIENT_REQUEST_INIT, .verb = CLIENT_LIST};
+    all.kind = schema_kind_find("", "ConfigMap");
+    b->informer = informer_new(fake_client_base(b->api), &all);
+}
+
+static void bed_done(struct bed *b)
+{
+    informer_free(b->informer);
+    fake_client_free(b->api);
+    tiny_env_free(b->env);
+}
+
+static void map(struct bed *b, const char *name)
+{
+    char json[256];
+    snprintf(json, sizeof json,
+             "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\"}}", name);
+    fake_client_create(b->api, json);
+}
+
+static const struct informer_handler handler = {on_change};
+
+TEST(informer_shows_what_is_there_then_what_changes)
+{
+    struct bed b;
+    bed_init(&b);
+    map(&b, "a");
+    watch(&b);
+    informer_add_handler(b.informer, &handler, &b);
+    informer_on_synced(b.informer, on_synced, &b);
+    CHECK(!informer_synced(b.informer));
+    tiny_env_settle(b.env);
+    CHECK(informer_synced(b.informer));
+    CHECK_EQ(b.synced, 1);
+    map(&b, "b");
+    fake_client_patch(b.api, "", "ConfigMap", "default", "a", "", "{\"data\":{\"x\":\"1\"}}");
+    CHECK(!informer_get(b.informer, SPAN("default"), SPAN("b")));
+    tiny_env_settle(b.env);
+    fake_client_delete(b.api, "", "ConfigMap", "default", "b", -1, CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_settle(b.env);
+    CHECK_SPAN(span_cstr(b.log), "+a +b ~a -b ");
+    CHECK_EQ(informer_count(b.informer), 1);
+    bed_done(&b);
+}
+
+TEST(informer_late_handler_is_told_everything_once)
+{
+    struct bed b;
+    bed_init(&b);
+    watch(&b);
+    map(&b, "a");
+    tiny_env_settle(b.env);
+    informer_add_handler(b.informer, &handler, &b);
+    map(&b,
+        "b"); /* its event comes before or after the late handler's turn: told once either way */
+    informer_on_synced(b.informer, on_synced, &b);
+    tiny_env_settle(b.env);
+    CHECK_EQ(strlen(b.log), 6);
+    CHECK_EQ(b.synced, 1);
+    informer_remove_handler(b.informer, &b);
+    map(&b, "c");
+    tiny_env_settle(b.env);
+    CHECK_EQ(strlen(b.log), 6);
+    bed_done(&b);
+}
+
+static bool count_one(void *data, struct object *o)
+{
+    (void)o;
+    (*(int *)data)++;
+    return true;
+}
+
+static int indexed(struct bed *b, int index, const char *key)
+{
+    int n = 0;
+    informer_index_each(b->informer, index, span_cstr(key), count_one, &n);
+    return n;
+}
+
+static void by_label(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
+{
+    JSON_EACH(it, json_path(object_root(o), "metadata", "labels", NULL))
+    {
+        emit(ctx, json_str(it.val));
+    }
+}
+
+TEST(informer_index_follows_the_objects)
+{
+    struct bed b;
+    bed_init(&b);
+    map(&b, "a");
+    watch(&b);
+    tiny_env_settle(b.env);
+    int ns = informer_add_index(b.informer,
+                                informer_by_namespace); /* after the objects: built from them */
+    int label = informer_add_index(b.informer, by_label);
+    CHECK_EQ(informer_add_index(b.informer, by_label), label);
+    CHECK_EQ(indexed(&b, ns, "default"), 1);
+    fake_client_patch(b.api, "", "ConfigMap", "default", "a", "",
+                      "{\"metadata\":{\"labels\":{\"x\":\"1\",\"y\":\"2\"}}}");
+    map(&b, "b");
+    tiny_env_settle(b.env);
+    CHECK_EQ(indexed(&b, ns, "default"), 2);
+    CHECK_EQ(indexed(&b, label, "1"), 1);
+    CHECK_EQ(indexed(&b, label, "2"), 1);
+    fake_client_patch(b.api, "", "ConfigMap", "default", "a", "",
+                      "{\"metadata\":{\"labels\":{\"x\":\"3\",\"y\":null}}}");
+    tiny_env_settle(b.env);
+    CHECK_EQ(indexed(&b, label, "1") + indexed(&b, label, "2"), 0);
+    CHECK_EQ(indexed(&b, label, "3"), 1);
+    fake_client_delete(b.api, "", "ConfigMap", "default", "a", -1, CLIENT_PROPAGATION_DEFAULT);
+    tiny_env_settle(b.env);
+    CHECK_EQ(indexed(&b, label, "3"), 0);
+    CHECK_EQ(indexed(&b, ns, "default"), 1);
+    bed_done(&b);
+}
+
+TEST(informer_wait_ends_when_the_view_shows_the_write)
+{
+    struct bed b;
+    bed_init(&b);
+    fake_client_event_delay(b.api, 10);
+    watch(&b);
+    tiny_env_settle(b.env);
+    map(&b, "a");
+    struct object *o = fake_client_get(b.api, "", "ConfigMap", "default", "a");
+    informer_wait(b.informer, object_rev(o), SPAN_NULL, SPAN_NULL, SPAN_NULL, on_synced, &b);
+    tiny_env_run(b.env, 9);
+    CHECK_EQ(b.synced, 0);
+    tiny_env_run(b.env, 2);
+    CHECK_EQ(b.synced, 1);
+    informer_wait(b.informer, object_rev(o), SPAN_NULL, SPAN_NULL, SPAN_NULL, on_synced, &b);
+    CHECK_EQ(b.synced, 2); /* shown already: at once */
+    char uid[64];
+    snprintf(uid, sizeof uid, "%.*s", SPAN_ARG(object_uid(o)));
+    fake_client_delete(b.api, "", "ConfigMap", "default", "a", -1, CLIENT_PROPAGATION_DEFAULT);
+    informer_wait(b.informer, 0, SPAN("default"), SPAN("a"), span_cstr(uid), on_synced, &b);
+    CHECK_EQ(b.synced, 2);
+    tiny_env_run(b.env, 20);
+    CHECK_EQ(b.synced, 3);
+    informer_wait(b.informer, 1 << 20, SPAN_NULL, SPAN_NULL, SPAN_NULL, on_synced, &b);
+    informer_remove_handler(b.informer, &b); /* forgotten */
+    tiny_env_run(b.env, 20);
+    CHECK_EQ(b.synced, 3);
+    bed_done(&b);
+}
+
+TEST(informer_set_shares_one_informer_a_kind)
+{
+    struct bed b;
+    bed_init(&b);
+    struct informer_set *s = informer_set_new(fake_client_base(b.api));
+    b.informer = NULL;
+    struct informer *i = informer_set_find(s, "", "ConfigMap");
+    CHECK(i == informer_set_find(s, "", "ConfigMap"));
+    CHECK(i != informer_set_find(s, "", "Secret"));
+    informer_set_on_synced(s, on_synced, &b);
+    CHECK(!informer_set_synced(s));
+    tiny_env_settle(b.env);
+    CHECK(informer_set_synced(s));
+    CHECK_EQ(b.synced, 1);
+    informer_set_free(s);
+    bed_done(&b);
+}
