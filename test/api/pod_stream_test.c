@@ -1,0 +1,160 @@
+/* Which container a stream of a pod goes to, and what is refused before the node is asked. The node
+ * is made up: its log is the name of the container. */
+#include <stdlib.h>
+
+#include "apiserver/node_api.h"
+#include "base/mem.h"
+#include "test/kit/api_kit.h"
+
+#define PODS "/api/v1/namespaces/default/pods"
+#define MERGE "Content-Type: application/merge-patch+json\r\n"
+
+struct node_session {
+    struct env *env;
+    const struct node_session_handler *handler;
+    void *data;
+    char text[64];
+    struct env_timer timer;
+};
+
+struct fake_node {
+    struct node_api api;
+    struct api_kit k;
+    int asked;
+};
+
+static void on_timer(struct env_timer *timer)
+{
+    struct node_session *s = CONTAINER_OF(timer, struct node_session, timer);
+    s->handler->on_output(s->data, 1, span_cstr(s->text));
+    s->handler->on_end(s->data, 0, NULL);
+    free(s);
+}
+
+static struct node_session *node_logs(struct node_api *n, const struct node_log_request *q,
+                                      const struct node_session_handler *handler, void *data)
+{
+    struct fake_node *node = CONTAINER_OF(n, struct fake_node, api);
+    struct node_session *s = MEM_NEW(struct node_session);
+    node->asked++;
+    s->env = node->k.env;
+    s->handler = handler;
+    s->data = data;
+    (void)snprintf(s->text, sizeof s->text, "%.*s/%.*s/%.*s", SPAN_ARG(q->ns), SPAN_ARG(q->pod),
+                   SPAN_ARG(q->container));
+    env_timer_start(s->env, &s->timer, 1, on_timer);
+    return s;
+}
+
+static size_t node_queued(const struct node_session *s)
+{
+    (void)s;
+    return 0;
+}
+
+static void node_nothing(struct node_session *s)
+{
+    (void)s;
+}
+
+static void node_pause(struct node_session *s, bool paused)
+{
+    (void)s;
+    (void)paused;
+}
+
+static void node_abort(struct node_session *s)
+{
+    env_timer_stop(s->env, &s->timer);
+    free(s);
+}
+
+static const struct node_api_ops node_ops = {.logs = node_logs,
+                                             .queued = node_queued,
+                                             .close_stdin = node_nothing,
+                                             .pause = node_pause,
+                                             .abort = node_abort};
+
+/* A pod on a node, with these annotations and this status; kit and node are started. */
+static void start(struct fake_node *n, const char *annotations, const char *status)
+{
+    char body[1024];
+    n->api.ops = &node_ops;
+    api_kit_start(&n->k, &n->api);
+    (void)snprintf(
+        body, sizeof body,
+        "{\"metadata\":{\"name\":\"p\",\"annotations\":%s},\"spec\":{\"initContainers\":[{"
+        "\"name\":\"i\",\"image\":\"x\"}],\"containers\":[{\"name\":\"a\",\"image\":\"x\"},{"
+        "\"name\":\"b\",\"image\":\"x\"}]}}",
+        annotations);
+    (void)api_expect(&n->k, 201, "POST", PODS, "", body);
+    if (status) {
+        (void)api_expect(&n->k, 201, "POST", PODS "/p/binding", "",
+                         "{\"metadata\":{\"name\":\"p\"},\"target\":{\"name\":\"edge\"}}");
+        (void)api_expect(&n->k, 200, "PATCH", PODS "/p/status", MERGE, status);
+    }
+}
+
+#define RUNNING                                                                                    \
+    "{\"status\":{\"phase\":\"Running\",\"containerStatuses\":[{\"name\":\"a\",\"ready\":true,"    \
+    "\"restartCount\":0,\"image\":\"x\",\"imageID\":\"x\",\"state\":{\"running\":{\"startedAt\":"  \
+    "\"2026-01-01T00:00:00Z\"}}},{\"name\":\"b\",\"ready\":false,\"restartCount\":0,\"image\":"    \
+    "\"x\",\"imageID\":\"\",\"state\":{\"waiting\":{\"reason\":\"ImagePullBackOff\"}}}]}}"
+
+TEST(the_first_container_is_the_default_one)
+{
+    struct fake_node n = {0};
+    start(&n, "{}", RUNNING);
+    struct api_reply r = api_expect(&n.k, 200, "GET", PODS "/p/log", "", NULL);
+    CHECK_SPAN(r.body, "default/p/a");
+    r = api_expect(&n.k, 200, "GET", PODS "/p/log?container=a", "", NULL);
+    CHECK_SPAN(r.body, "default/p/a");
+    api_kit_stop(&n.k);
+}
+
+TEST(an_annotation_names_another_default)
+{
+    struct fake_node n = {0};
+    start(&n, "{\"kubectl.kubernetes.io/default-container\":\"b\"}", RUNNING);
+    struct api_reply r = api_expect(&n.k, 400, "GET", PODS "/p/log", "", NULL);
+    CHECK_SPAN(
+        api_str(&r, "message"),
+        "container \"b\" in pod \"p\" is waiting to start: trying and failing to pull image");
+    CHECK_EQ(n.asked, 0);
+    api_kit_stop(&n.k);
+}
+
+TEST(what_cannot_work_is_refused_before_the_node_is_asked)
+{
+    struct fake_node n = {0};
+    start(&n, "{}", RUNNING);
+    struct api_reply r = api_expect(&n.k, 400, "GET", PODS "/p/log?container=z", "", NULL);
+    CHECK_SPAN(api_str(&r, "message"), "container z is not valid for pod p");
+    r = api_expect(&n.k, 400, "GET", PODS "/p/log?container=a&previous=true", "", NULL);
+    CHECK_SPAN(api_str(&r, "message"),
+               "previous terminated container \"a\" in pod \"p\" not found");
+    r = api_expect(&n.k, 400, "GET", PODS "/p/log?container=i", "", NULL);
+    CHECK_SPAN(api_str(&r, "message"),
+               "container \"i\" in pod \"p\" is waiting to start: ContainerCreating");
+    (void)api_expect(&n.k, 404, "GET", PODS "/none/log", "", NULL);
+    (void)api_expect(&n.k, 405, "DELETE", PODS "/p/log", "", NULL);
+    (void)api_expect(&n.k, 405, "POST", PODS "/p/portforward", "", NULL);
+    (void)api_expect(&n.k, 200, "PATCH", PODS "/p/status", MERGE,
+                     "{\"status\":{\"phase\":\"Succeeded\"}}");
+    r = api_expect(&n.k, 400, "POST", PODS "/p/exec?command=ls&stdout=true", "", NULL);
+    CHECK_SPAN(api_str(&r, "message"),
+               "cannot exec into a container in a completed pod; current phase is Succeeded");
+    CHECK_EQ(n.asked, 0);
+    api_kit_stop(&n.k);
+}
+
+TEST(a_pod_without_a_node_has_an_empty_log_and_no_exec)
+{
+    struct fake_node n = {0};
+    start(&n, "{}", NULL);
+    struct api_reply r = api_expect(&n.k, 200, "GET", PODS "/p/log", "", NULL);
+    CHECK_EQ(r.body.n, 0);
+    r = api_expect(&n.k, 400, "POST", PODS "/p/exec?command=ls&stdout=true", "", NULL);
+    CHECK_SPAN(api_str(&r, "message"), "pod p does not have a host assigned");
+    api_kit_stop(&n.k);
+}
