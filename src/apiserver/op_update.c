@@ -53,6 +53,11 @@ static int update_attempt(struct api_op *op)
 
 void op_update(struct api_op *op)
 {
+    if (!op->body) {
+        (void)api_op_err(op, ERR_BAD_REQUEST, "the request has no body");
+        api_op_finish(op);
+        return;
+    }
     op->attempt = update_attempt;
     write_start(op);
 }
