@@ -11,8 +11,10 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "base/strbuf.h"
 #include "codec/json.h"
 #include "codec/yaml.h"
+#include "os/os_fs.h"
 
 enum option_type { TYPE_TEXT, TYPE_PORT, TYPE_LEVEL, TYPE_LIST };
 
@@ -276,10 +278,14 @@ static int apply_file(struct parse *p, const yyjson_val *root)
 
 enum { CONFIG_BYTES_MAX = 256 * 1024 };
 
-static int read_config(struct parse *p)
+/* Missing is -ENOENT when optional. */
+static int read_config(struct parse *p, const char *path, bool optional)
 {
-    const char *path = p->o->config.p;
     FILE *f cleanup_fclose = fopen(path, "re");
+    if (!f && optional && errno == ENOENT) {
+        return 0;
+    }
+    p->o->config = span_cstr(path);
     if (!f) {
         return complain(p, "--", "config", p->o->config, strerror(errno));
     }
@@ -331,6 +337,26 @@ static int fill_in(struct parse *p)
     return 0;
 }
 
+/* What the server's network was made with, for a `berth stop` when it no longer runs: the
+ * configuration file's own form. */
+static const char *remembered(struct arena *a, const struct options *o)
+{
+    return arena_printf(a, "%.*s/network.yaml", SPAN_ARG(o->data_dir)).p;
+}
+
+int options_remember(struct arena *a, const struct options *o)
+{
+    struct strbuf text cleanup_strbuf = STRBUF_INIT;
+    for (size_t i = 0; i < SETTINGS; i++) {
+        if (settings[i].groups & OPTIONS_STOP && settings[i].type == TYPE_TEXT &&
+            !(settings[i].groups & OPTIONS_COMMON)) {
+            const struct span *value = (const void *)((const char *)o + settings[i].offset);
+            strbuf_printf(&text, "%s: \"%.*s\"\n", settings[i].name, SPAN_ARG(*value));
+        }
+    }
+    return os_fs_write_atomic(remembered(a, o), strbuf_span(&text), 0600, false);
+}
+
 int options_parse(struct arena *a, unsigned groups, const char *command, int argc, char **argv,
                   struct options *ret)
 {
@@ -349,7 +375,10 @@ int options_parse(struct arena *a, unsigned groups, const char *command, int arg
     if (p.help) {
         return 1;
     }
-    if (ret->config.n && read_config(&p) != 0) {
+    if (ret->config.n && read_config(&p, ret->config.p, false) != 0) {
+        return -1;
+    }
+    if (groups & OPTIONS_STOP && read_config(&p, remembered(a, ret), true) != 0) {
         return -1;
     }
     ret->args = p.args;

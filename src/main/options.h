@@ -42,4 +42,8 @@ enum options_group {
 int options_parse(struct arena *a, unsigned groups, const char *command, int argc, char **argv,
                   struct options *ret);
 
+/* Keeps the settings of OPTIONS_STOP in the data directory, where a later options_parse with that
+ * group finds them. */
+int options_remember(struct arena *a, const struct options *o);
+
 #endif

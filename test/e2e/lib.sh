@@ -33,8 +33,9 @@ echo 'nameserver 127.0.0.53' >"$work/resolv.conf"
 mount --bind "$work/resolv.conf" /etc/resolv.conf
 
 cleanup() {
-    [ -z "$server_pid" ] || kill -9 "$server_pid" 2>/dev/null
-    "$berth" stop --data-dir "$data" >/dev/null 2>&1
+    if [ -n "$server_pid" ]; then kill -9 "$server_pid"; wait "$server_pid"; fi 2>/dev/null
+    if [ "$failed" != 0 ]; then echo "# the end of the server's log:"; tail -n 15 "$work/server.log" 2>/dev/null | sed 's/^/#   /'; fi
+    "$berth" stop --data-dir "$data" 2>&1 | sed "s/^/# /"
     umount /etc/resolv.conf 2>/dev/null
     rm -rf --one-file-system "$work"
 }

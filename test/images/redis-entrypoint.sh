@@ -9,7 +9,7 @@ if [ "$1" = redis-server ]; then
     case " $* " in *.conf\ *|*--protected-mode*) ;; *) set -- "$@" --protected-mode no ;; esac
     if [ "$(id -u)" = 0 ]; then
         find . \! -user redis -exec chown redis '{}' +
-        exec setpriv --reuid=redis --regid=redis --clear-groups -- "$@"
+        exec /usr/bin/setpriv --reuid=redis --regid=redis --clear-groups -- "$@"
     fi
 fi
 exec "$@"

@@ -1,0 +1,57 @@
+/* berth: the table of subcommands. */
+#include "main/main.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kubelet/runtime_crun.h"
+
+/* The shim looks for its own name among the words before its program. */
+static int cmd_shim(int argc, char **argv)
+{
+    return runtime_shim_main(argc + 1, argv - 1);
+}
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *doc; /* NULL: not for people */
+} commands[] = {
+    {"server", cmd_server, "run the server in the foreground"},
+    {"image", cmd_image, "import FILE..., pull REF, ls, rm REF"},
+    {"status", cmd_status, "one screen: the node, the sets with their pods, what waits and why"},
+    {"stop", cmd_stop, "end the pods in order, remove network and mounts, stop the server"},
+    {"version", cmd_version, "print the version"},
+    {"runtime-shim", cmd_shim, NULL},
+};
+
+static int usage(FILE *to, int code)
+{
+    (void)fprintf(to, "usage: berth COMMAND [OPTION...]\n\n");
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (commands[i].doc) {
+            (void)fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].doc);
+        }
+    }
+    (void)fprintf(to, "\n`berth COMMAND --help` lists the options of one.\n");
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        return usage(stderr, 2);
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+        return usage(stdout, 0);
+    }
+    const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        if (strcmp(name, commands[i].name) == 0) {
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    }
+    (void)fprintf(stderr, "berth: there is no command \"%s\"\n", argv[1]);
+    return usage(stderr, 2);
+}
