@@ -82,7 +82,7 @@ static bool on_set_read(struct sync *s, void *data, const struct client_reply *r
     }
     if (reply->err.reason != ERR_NONE || !reply->object ||
         !span_eq(object_uid(reply->object), x->uid) || object_is_deleting(reply->object)) {
-        return false;
+        return false; /* the view will say so too, and that event brings us back */
     }
     for (size_t i = 0; i < ad->pod_count; i++) {
         patch_owners(x, x->c->pod_kind, ad->pods[i], x->c->pods, true);
@@ -156,8 +156,11 @@ bool statefulset_adopt(struct set_sync *x)
         patch_owners(x, c->pod_kind, k.release.at[i], c->pods, false);
         wrote = true;
     }
+    if (wrote) {
+        sync_again(x->s);
+    }
     if (k.adopt_pods.n || k.adopt_revisions.n) {
-        adopt(&k);
+        adopt(&k); /* asks to run again when it has adopted */
         wrote = true;
     }
     keep(x, k.keep.at, k.keep.n);
@@ -165,8 +168,5 @@ bool statefulset_adopt(struct set_sync *x)
     VEC_DONE(&k.adopt_revisions);
     VEC_DONE(&k.release);
     VEC_DONE(&k.keep);
-    if (wrote) {
-        sync_again(x->s);
-    }
     return wrote;
 }

@@ -62,6 +62,18 @@ TEST(revision_choice_keeps_bumps_or_creates)
     arena_free(a);
 }
 
+TEST(revision_order_is_number_then_age_then_name)
+{
+    struct revision_entry e[4] = {
+        {SPAN("d"), 1, 9}, {SPAN("c"), 1, 5}, {SPAN("b"), 1, 9}, {SPAN("a"), 2, 1}};
+    revision_sort(e, 4);
+    CHECK_SPAN(e[0].name, "c");
+    CHECK_SPAN(e[1].name, "b");
+    CHECK_SPAN(e[2].name, "d");
+    CHECK_SPAN(e[3].name, "a");
+    revision_sort(e, 0);
+}
+
 TEST(revision_excess_spares_the_live_and_the_limit)
 {
     struct revision_entry e[4] = {

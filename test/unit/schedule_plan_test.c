@@ -91,6 +91,8 @@ TEST(schedule_node_selector_terms)
          true},
         {"[{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"NotIn\",\"values\":[\"a\"]}]}]",
          false},
+        {"[{\"matchExpressions\":[{\"key\":\"zone\",\"operator\":\"In\",\"values\":[\"b\"]}]}]",
+         false},
         {"[{\"matchExpressions\":[{\"key\":\"none\",\"operator\":\"NotIn\",\"values\":[\"a\"]}]}]",
          true},
         {"[{\"matchExpressions\":[{\"key\":\"none\",\"operator\":\"Exists\"}]}]", false},
@@ -157,5 +159,7 @@ TEST(schedule_requests_are_the_sum_or_the_largest_init_container)
            "\"requests\":{\"cpu\":\"50m\"}}}]}");
     CHECK_EQ(schedule_request(spec, "cpu"), 1300);
     CHECK_EQ(schedule_request(spec, "memory"), 3072);
+    CHECK_EQ(schedule_quantity(parse(a, "\"rubbish\""), true), 0);
+    CHECK_EQ(schedule_quantity(parse(a, "7"), false), 7);
     arena_free(a);
 }

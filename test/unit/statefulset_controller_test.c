@@ -320,6 +320,20 @@ TEST(set_adopts_orphans_and_releases_what_no_longer_matches)
     bed_free(b);
 }
 
+TEST(set_being_deleted_adopts_nothing_even_on_a_late_view)
+{
+    struct bed *b = bed_new(50);
+    fake_client_create(b->api, REDIS);
+    tiny_env_run(b->env, 3000);
+    fake_client_patch(b->api, "", "Pod", "default", "redis-1", "",
+                      "{\"metadata\":{\"ownerReferences\":null}}");
+    fake_client_delete(b->api, "apps", "StatefulSet", "default", "redis", -1,
+                       CLIENT_PROPAGATION_ORPHAN);
+    tiny_env_run(b->env, 3000);
+    CHECK(!client_controller_of(pod(b, "redis-1")));
+    bed_free(b);
+}
+
 TEST(set_being_deleted_makes_and_removes_nothing)
 {
     struct bed *b = bed_new(0);
