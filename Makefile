@@ -8,6 +8,13 @@ LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 B       := build/$(CONFIG)
 PKGS    := libuv openssl libllhttp yyjson yaml-0.1 sqlite3 libarchive libcurl libnl-route-3.0 libnftnl libmnl zlib
+# What is missing is installed (as root) or named: only where something is built.
+ifneq ($(filter-out help clean test demo lint,$(or $(MAKECMDGOALS),all)),)
+ifneq ($(shell pkg-config --exists $(PKGS) 2>&1 || echo no),)
+$(info $(shell tools/deps build 2>&1))
+$(if $(shell pkg-config --exists $(PKGS) 2>&1 || echo no),$(error libraries are missing: see above))
+endif
+endif
 CFLAGS  ?= $(if $(SANITIZE),-O1,-O2) -g
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
            -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough -Wno-missing-field-initializers $(if $(WERROR),-Werror)
