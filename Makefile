@@ -74,13 +74,13 @@ SAN   = $(patsubst build/release/%,build/san/%,$(QUICK)) $(patsubst build/releas
 KUBECTLS = $(CURDIR)/.cache/bin/kubectl-1.20:$(CURDIR)/.cache/bin/kubectl-1.32
 E2E   = $(filter-out %/lib.sh,$(wildcard test/e2e/*.sh))
 quick: $(QUICK) ## units, contracts, API, tidy: under a minute, before every commit
-	KUBECTLS=$(KUBECTLS) test/kit/run-tests tools/tidy $(QUICK)
+	KUBECTLS=$(KUBECTLS) test/kit/run-tests tools/tidy $(wildcard test/unit/*.sh) $(QUICK)
 test: ## installs what it needs, then every tier; the last line is the sum
 	tools/deps build run test lint
 	$(MAKE) -j2 all tests
 	$(MAKE) -j2 SANITIZE=address,undefined CONFIG=san $(SAN)
 	test/kit/fetch .cache
-	KIT_SLOW=1 LINT_JOBS=1 KUBECTLS=$(KUBECTLS) test/kit/run-tests -j2 tools/lint tools/tidy $(QUICK) $(SAN) $(filter $(B)/test/node/%,$(TESTS)) $(E2E)
+	KIT_SLOW=1 LINT_JOBS=1 KUBECTLS=$(KUBECTLS) test/kit/run-tests -j2 tools/lint tools/tidy $(wildcard test/unit/*.sh) $(QUICK) $(SAN) $(filter $(B)/test/node/%,$(TESTS)) $(E2E)
 t: $(B)/test/$(T) ## one test program: make t T=unit/arena_test [ARGS=name]
 	$(B)/test/$(T) $(ARGS)
 lint: ## clang-tidy and cppcheck; what they may not see is listed with its reason
