@@ -82,7 +82,7 @@ static void flood_more(void *data)
 static void on_abort(void *data)
 {
     struct world *w = data;
-    w->aborts++;
+    __atomic_add_fetch(&w->aborts, 1, __ATOMIC_RELAXED);
     w->flood = NULL;
 }
 
