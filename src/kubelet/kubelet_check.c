@@ -19,7 +19,8 @@ struct kubelet_check {
     struct env_timer timer;
     struct runtime_session *session;
     struct env_stream *stream;
-    bool waits; /* a callback that cannot be taken back is still to come */
+    bool waits;      /* a callback that cannot be taken back is still to come */
+    bool connecting; /* and it is the connection's, not the runtime's */
     bool is_http;
     struct span command, request, url; /* for messages; the HTTP request */
     enum kubelet_check_result result;  /* of an immediate end */
@@ -63,6 +64,10 @@ void kubelet_check_cancel(struct kubelet_check *c)
     }
     assert(c->done != NULL);
     c->done = NULL;
+    if (c->k->closing) {
+        c->session = NULL; /* the runtime is gone, and its callbacks with it */
+        c->waits = c->connecting;
+    }
     if (c->stream) {
         env_stream_close(TAKE_PTR(c->stream));
     }
@@ -213,7 +218,7 @@ static void on_connected(void *data, int code, struct env_stream *stream)
 {
     static const struct env_stream_handler handler = {.on_read = http_read, .on_end = http_end};
     struct kubelet_check *c = data;
-    c->waits = false;
+    c->waits = c->connecting = false;
     if (!c->done) {
         if (stream) {
             env_stream_close(stream);
@@ -311,7 +316,7 @@ static void start_net(struct kubelet_check *c, struct kubelet_container *contain
                  arena_printf(c->arena, "%.*s: %s", SPAN_ARG(c->url), code_text(code)), 0);
         return;
     }
-    c->waits = true;
+    c->waits = c->connecting = true;
 }
 
 struct kubelet_check *kubelet_check_new(struct kubelet_container *container,

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 
 struct knobs {
-    int64_t start_ms, exit_after_ms, stop_ms, ready_ms;
+    int64_t start_ms, exit_after_ms, stop_ms, ready_ms, exec_ms;
     int32_t exit_code;
     bool ignore_term;
     struct span start_error;
@@ -41,6 +41,7 @@ struct runtime_session {
     struct runtime_session_handler handler;
     void *data;
     struct env_task task;
+    struct env_timer timer;     /* of a command that takes its time */
     struct container *attached; /* NULL: an exec */
     int exit_code;
 };
@@ -166,6 +167,12 @@ static void session_task(struct env_task *task)
     list_remove(&s->link);
     s->handler.on_end(s->data, s->exit_code, SPAN_NULL);
     free(s);
+}
+
+static void session_timer(struct env_timer *timer)
+{
+    struct runtime_session *s = CONTAINER_OF(timer, struct runtime_session, timer);
+    session_task(&s->task);
 }
 
 static void ended(struct container *n, int32_t exit_code, int32_t sig)
@@ -332,6 +339,8 @@ static void read_knob(struct knobs *k, struct arena *a, struct span annotation)
         k->stop_ms = number;
     } else if (span_eq_cstr(name, "berth.dev/fake-ready-ms") && is_number) {
         k->ready_ms = number;
+    } else if (span_eq_cstr(name, "berth.dev/fake-exec-ms") && is_number) {
+        k->exec_ms = number;
     }
 }
 
@@ -428,6 +437,10 @@ static struct runtime_session *fake_exec(struct runtime *rt, const struct runtim
     } else {
         int64_t up_ms = env_now_ms(f->base.env) - n->status.started_ms;
         s->exit_code = up_ms >= n->sandbox->knobs.ready_ms ? 0 : 1;
+        if (n->sandbox->knobs.exec_ms > 0) {
+            env_timer_start(f->base.env, &s->timer, n->sandbox->knobs.exec_ms, session_timer);
+            return s;
+        }
     }
     env_post(f->base.env, &s->task, session_task);
     return s;
@@ -462,6 +475,7 @@ static void session_pause(struct runtime_session *s, bool paused)
 static void session_abort(struct runtime_session *s)
 {
     env_post_cancel(s->f->base.env, &s->task);
+    env_timer_stop(s->f->base.env, &s->timer);
     list_remove(&s->link);
     free(s);
 }

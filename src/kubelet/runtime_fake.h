@@ -8,7 +8,8 @@
  *   berth.dev/fake-exit-code      with this code (0)
  *   berth.dev/fake-stop-ms        time between the stop signal and the end (0)
  *   berth.dev/fake-ignore-term    "true": only SIGKILL ends it
- *   berth.dev/fake-ready-ms       exec probes fail until this long after the start (0) */
+ *   berth.dev/fake-ready-ms       exec probes fail until this long after the start (0)
+ *   berth.dev/fake-exec-ms        time that a command takes (0) */
 #ifndef KUBELET_RUNTIME_FAKE_H
 #define KUBELET_RUNTIME_FAKE_H
 

@@ -18,8 +18,10 @@ static const char *knobs(struct kubelet_kit *k)
 {
     return arena_printf(k->arena,
                         "\"berth.dev/fake-start-ms\":\"%d\",\"berth.dev/"
-                        "fake-stop-ms\":\"%d\",\"berth.dev/fake-ignore-term\":\"%s\"",
-                        (int)roll(300), (int)roll(2000), roll(5) == 0 ? "true" : "false")
+                        "fake-stop-ms\":\"%d\",\"berth.dev/fake-ignore-term\":\"%s\",\"berth.dev/"
+                        "fake-exec-ms\":\"%d\"",
+                        (int)roll(300), (int)roll(2000), roll(5) == 0 ? "true" : "false",
+                        (int)roll(3) * 300)
         .p;
 }
 

@@ -513,3 +513,26 @@ TEST(a_node_that_somebody_calls_unready_says_that_it_is_ready)
     CHECK(kk_get(&k, "Node", "edge") != NULL);
     kk_stop(&k);
 }
+
+TEST(a_probe_that_takes_too_long_fails_and_the_agent_may_die_meanwhile)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(
+        &k, "Pod",
+        kk_pod_json(
+            &k, "p", "\"berth.dev/fake-exec-ms\":\"5000\"",
+            "\"readinessProbe\":{\"exec\":{\"command\":[\"slow\",\"one\"]},\"periodSeconds\":1}",
+            ""));
+    kk_run(&k, 500);
+    kk_kill(&k);
+    kk_kubelet(&k);
+    kk_run(&k, 4000);
+    CHECK_SPAN(kk_condition(&k, "p", "Ready"), "False");
+    CHECK_SPAN(kk_event(&k, "p", "Unhealthy"),
+               "Readiness probe failed: command timed out: \"slow one\" timed out after 1s");
+    kk_delete(&k, "Pod", "p", -1);
+    kk_run(&k, 100);
+    CHECK(kk_get(&k, "Pod", "p") == NULL);
+    kk_stop(&k);
+}
