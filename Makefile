@@ -38,7 +38,7 @@ all: $(B)/berth ## the program (the default): build/release/berth
 $(B)/berth: $(B)/src/main/main.o $(B)/libberth.a
 $(B)/sim/sim: $(B)/sim/main.o $(SIMOBJ) $(B)/libberth.a
 $(TESTS): %: %.o $(SIMOBJ) $(KITOBJ) $(B)/libberth.a
-$(BENCH): %: %.o $(SIMOBJ) $(KITOBJ) $(B)/libberth.a
+$(BENCH): %: %.o $(B)/test/kit/https_kit.o $(SIMOBJ) $(B)/libberth.a
 $(FUZZ): $(B)/fuzz/%: $(B)/test/fuzz/%_fuzz.o $(if $(filter fuzz,$(CONFIG)),,$(B)/test/kit/fuzz_replay.o) $(SIMOBJ) $(B)/libberth.a
 $(FUZZ): LDFLAGS += $(if $(filter fuzz,$(CONFIG)),-fsanitize=fuzzer)
 $(B)/berth $(B)/sim/sim $(TESTS) $(BENCH) $(FUZZ):
@@ -91,7 +91,7 @@ fuzz: ## each fuzz target for FUZZ_S seconds (60) with clang's libFuzzer
 sim: $(B)/sim/sim ## the whole platform on virtual time: make sim ARGS="--seed 1"
 	$(B)/sim/sim $(ARGS)
 bench: all $(BENCH) ## figures beside their budgets
-	tools/bench $(B)/berth $(BENCH)
+	bench/run $(B)/berth $(BENCH)
 demo: ## a throw-away server with the tutorial's set on this machine (as root)
 	tools/demo
 coverage: ## lines and branches that the unit tests reach in base/ and plan/

@@ -1,0 +1,572 @@
+/* bench/api_bench.c: what a user of a running server waits for, measured from outside over its API.
+ *
+ *     api_bench DATA PORT creates CONNECTIONS TOTAL   acknowledged creates of 1 KB ConfigMaps
+ *     api_bench DATA PORT gets CONNECTIONS TOTAL      reads of a 3 KB pod
+ *     api_bench DATA PORT pods COUNT                  create to Running and delete to gone, of one
+ * pod api_bench DATA PORT set FILE REPLICAS RUNS [noclaim]    manifest sent to all replicas Ready
+ *     api_bench DATA PORT start OUTPUT PROGRAM ARGUMENT...    program start to API and node Ready
+ *
+ * Each figure is a line "name value"; latencies are in milliseconds. bench/run makes the table. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "codec/json.h"
+#include "codec/yaml.h"
+#include "env/env_uv.h"
+#include "os/os_fs.h"
+#include "test/kit/https_kit.h"
+
+#define PODS "/api/v1/namespaces/default/pods"
+enum { PATIENCE_MS = 60 * 1000, NAMES_MAX = 64, SETTLE_MS = 50 };
+
+struct seen {
+    char name[64];
+    bool running, ready, gone;
+};
+
+static struct {
+    struct env *env;
+    struct arena *a;
+    struct https_kit kit;
+    struct env_timer patience, pause;
+    struct https_conn *conn;
+    bool conn_ready;
+    int status;
+    struct strbuf body;
+    /* The watch of pods. */
+    struct https_conn *watch;
+    struct seen seen[NAMES_MAX];
+    size_t seen_n;
+    bool (*until)(size_t n);
+    size_t until_n;
+} g; /* a bench is one program */
+
+static _Noreturn void die(const char *what, struct span why)
+{
+    fprintf(stderr, "api_bench: %s: %.*s\n", what, SPAN_ARG(why));
+    exit(1);
+}
+
+static void figure(const char *name, double value)
+{
+    printf("%s %.3f\n", name, value);
+    fflush(stdout);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* In milliseconds; sorts. */
+static double quantile(int64_t *ns, size_t n, double q)
+{
+    qsort(ns, n, sizeof *ns, by_value);
+    size_t at = (size_t)(q * (double)n);
+    return (double)ns[at < n ? at : n - 1] / 1e6;
+}
+
+static void stop_loop(struct env_timer *t)
+{
+    (void)t;
+    env_uv_stop(g.env);
+}
+
+static void out_of_patience(struct env_timer *t)
+{
+    (void)t;
+    die("no answer in time", SPAN("given up"));
+}
+
+static void run_loop(void)
+{
+    env_timer_start(g.env, &g.patience, PATIENCE_MS, out_of_patience);
+    env_uv_run(g.env);
+    env_timer_stop(g.env, &g.patience);
+}
+
+static void sleep_ms(int64_t ms)
+{
+    env_timer_start(g.env, &g.pause, ms, stop_loop);
+    run_loop();
+}
+
+/* ---- one call after the other ---- */
+
+static void on_ready(void *data)
+{
+    (void)data;
+    g.conn_ready = true;
+    env_uv_stop(g.env);
+}
+
+static void on_reply(void *data, int status, struct span body)
+{
+    (void)data;
+    g.status = status;
+    strbuf_clear(&g.body);
+    strbuf_put(&g.body, body);
+    env_uv_stop(g.env);
+}
+
+static void on_fail(void *data, int code)
+{
+    (void)data;
+    g.conn_ready = false;
+    g.status = code ? code : -ECONNRESET;
+    env_uv_stop(g.env);
+}
+
+static const struct https_handler call_handler = {
+    .on_ready = on_ready, .on_reply = on_reply, .on_fail = on_fail};
+
+/* The status, or a negative errno when there is no connection. */
+static int try_call(const char *method, const char *path, struct span body)
+{
+    if (!g.conn_ready) {
+        https_conn_free(g.conn);
+        g.conn = https_conn_new(&g.kit, &call_handler, NULL);
+        run_loop();
+        if (!g.conn_ready) {
+            return g.status;
+        }
+    }
+    https_conn_send(g.conn, method, path, body.n ? "application/json" : NULL, body);
+    run_loop();
+    return g.status;
+}
+
+static struct span call(int status, const char *method, const char *path, struct span body)
+{
+    int got = try_call(method, path, body);
+    if (got != status) {
+        die(arena_printf(g.a, "%s %s: %d", method, path, got).p, strbuf_span(&g.body));
+    }
+    return strbuf_span(&g.body);
+}
+
+/* ---- the watch of pods ---- */
+
+static struct seen *seen(struct span name)
+{
+    for (size_t i = 0; i < g.seen_n; i++) {
+        if (span_eq_cstr(name, g.seen[i].name)) {
+            return &g.seen[i];
+        }
+    }
+    assert(g.seen_n < NAMES_MAX && name.n < sizeof g.seen[0].name);
+    struct seen *s = &g.seen[g.seen_n++];
+    *s = (struct seen){0};
+    memcpy(s->name, name.p, name.n);
+    return s;
+}
+
+static void on_line(void *data, struct span line)
+{
+    (void)data;
+    yyjson_doc *doc = json_parse_heap(line);
+    if (!doc) {
+        die("watch", line);
+    }
+    const yyjson_val *root = yyjson_doc_get_root(doc), *object = json_get(root, "object");
+    struct seen *s = seen(json_str(json_path(object, "metadata", "name", NULL)));
+    s->gone = span_eq(json_get_str(root, "type"), SPAN("DELETED"));
+    s->running = span_eq(json_str(json_path(object, "status", "phase", NULL)), SPAN("Running"));
+    s->ready = false;
+    JSON_EACH(it, json_path(object, "status", "conditions", NULL))
+    {
+        s->ready |= span_eq(json_get_str(it.val, "type"), SPAN("Ready")) &&
+                    span_eq(json_get_str(it.val, "status"), SPAN("True"));
+    }
+    yyjson_doc_free(doc);
+    if (g.until && g.until(g.until_n)) {
+        env_uv_stop(g.env);
+    }
+}
+
+static void on_watch_ready(void *data)
+{
+    (void)data;
+    https_conn_send(g.watch, "GET", PODS "?watch=true", NULL, SPAN_NULL);
+    env_uv_stop(g.env);
+}
+
+static void on_watch_end(void *data, int status, struct span body)
+{
+    (void)data;
+    (void)status;
+    die("the watch ended", body);
+}
+
+static void on_watch_fail(void *data, int code)
+{
+    (void)data;
+    die("the watch failed", span_cstr(strerror(-code)));
+}
+
+static const struct https_handler watch_handler = {on_watch_ready, on_watch_end, on_line,
+                                                   on_watch_fail};
+
+static void watch_pods(void)
+{
+    g.watch = https_conn_new(&g.kit, &watch_handler, NULL);
+    run_loop();
+    sleep_ms(SETTLE_MS);
+}
+
+static void wait_for(bool (*until)(size_t n), size_t n)
+{
+    g.until = until;
+    g.until_n = n;
+    if (!until(n)) {
+        run_loop();
+    }
+    g.until = NULL;
+}
+
+static bool all_running(size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < g.seen_n; i++) {
+        count += g.seen[i].running && !g.seen[i].gone;
+    }
+    return count == n;
+}
+
+static bool all_ready(size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < g.seen_n; i++) {
+        count += g.seen[i].ready && !g.seen[i].gone;
+    }
+    return count == n;
+}
+
+static bool all_gone(size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < g.seen_n; i++) {
+        count += g.seen[i].gone;
+    }
+    return count == n;
+}
+
+/* ---- load: many connections ---- */
+
+struct load {
+    struct https_conn *conn;
+    int64_t start_ns;
+};
+
+static struct {
+    bool creates;
+    size_t next, total, done, ready, connections;
+    int64_t *ns;
+    struct load *loads;
+    struct strbuf text;
+    uint64_t tag;
+} l;
+
+static void load_next(struct load *x)
+{
+    if (l.next == l.total) {
+        return;
+    }
+    size_t i = l.next++;
+    x->start_ns = env_mono_ns(g.env);
+    if (!l.creates) {
+        https_conn_send(x->conn, "GET", PODS "/bench-read", NULL, SPAN_NULL);
+        return;
+    }
+    strbuf_clear(&l.text);
+    strbuf_printf(&l.text,
+                  "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":"
+                  "\"bench-%" PRIx64 "-%zu\"},\"data\":{\"text\":\"",
+                  l.tag, i);
+    while (l.text.n < 1021) {
+        strbuf_putc(&l.text, 'x');
+    }
+    strbuf_puts(&l.text, "\"}}");
+    https_conn_send(x->conn, "POST", "/api/v1/namespaces/default/configmaps", "application/json",
+                    strbuf_span(&l.text));
+}
+
+static void on_load_ready(void *data)
+{
+    (void)data;
+    if (++l.ready == l.connections) {
+        env_uv_stop(g.env);
+    }
+}
+
+static void on_load_reply(void *data, int status, struct span body)
+{
+    struct load *x = data;
+    if (status != (l.creates ? 201 : 200)) {
+        die("load", body);
+    }
+    l.ns[l.done++] = env_mono_ns(g.env) - x->start_ns;
+    if (l.done == l.total) {
+        env_uv_stop(g.env);
+    } else {
+        load_next(x);
+    }
+}
+
+static void on_load_fail(void *data, int code)
+{
+    (void)data;
+    die("load", span_cstr(strerror(-code)));
+}
+
+static const struct https_handler load_handler = {
+    .on_ready = on_load_ready, .on_reply = on_load_reply, .on_fail = on_load_fail};
+
+static void load(bool creates, size_t connections, size_t total)
+{
+    l.creates = creates;
+    l.connections = connections;
+    l.total = total;
+    l.tag = env_random_u64(g.env);
+    l.ns = mem_new_array(total, sizeof *l.ns);
+    l.loads = mem_new_array(connections, sizeof *l.loads);
+    if (!creates) {
+        struct strbuf text = STRBUF_INIT;
+        strbuf_puts(&text, "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":"
+                           "\"bench-read\",\"annotations\":{\"text\":\"");
+        while (text.n < 2000) {
+            strbuf_putc(&text, 'x');
+        }
+        strbuf_puts(&text, "\"}},\"spec\":{\"nodeSelector\":{\"no\":\"where\"},\"containers\":[{"
+                           "\"name\":\"main\",\"image\":\"busybox\"}]}}");
+        (void)try_call("POST", PODS, strbuf_span(&text));
+        strbuf_done(&text);
+        figure("get_bytes", (double)call(200, "GET", PODS "/bench-read", SPAN_NULL).n);
+    }
+    for (size_t i = 0; i < connections; i++) {
+        l.loads[i].conn = https_conn_new(&g.kit, &load_handler, &l.loads[i]);
+    }
+    run_loop();
+    int64_t start_ns = env_mono_ns(g.env);
+    for (size_t i = 0; i < connections; i++) {
+        load_next(&l.loads[i]);
+    }
+    run_loop();
+    double s = (double)(env_mono_ns(g.env) - start_ns) / 1e9;
+    const char *name = creates ? "creates" : "gets";
+    figure(arena_printf(g.a, "%s_per_s", name).p, (double)total / s);
+    figure(arena_printf(g.a, "%s_p50_ms", name).p, quantile(l.ns, total, 0.5));
+    figure(arena_printf(g.a, "%s_p99_ms", name).p, quantile(l.ns, total, 0.99));
+    if (!creates) {
+        (void)call(200, "DELETE", PODS "/bench-read?gracePeriodSeconds=0", SPAN_NULL);
+    }
+}
+
+/* ---- pods ---- */
+
+static void pods(size_t count)
+{
+    int64_t *up_ns = mem_new_array(count, sizeof *up_ns);
+    int64_t *down_ns = mem_new_array(count, sizeof *down_ns);
+    watch_pods();
+    for (size_t i = 0; i < count; i++) {
+        struct span path = arena_printf(g.a, PODS "/bench-%zu", i);
+        struct span body = arena_printf(
+            g.a,
+            "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"bench-%zu\"},"
+            "\"spec\":{\"containers\":[{\"name\":\"main\",\"image\":\"busybox\","
+            "\"imagePullPolicy\":"
+            "\"IfNotPresent\",\"command\":[\"sh\",\"-c\",\"trap 'exit 0' TERM; sleep 1000 & "
+            "wait\"]}]}}",
+            i);
+        g.seen_n = 0;
+        int64_t start_ns = env_mono_ns(g.env);
+        (void)call(201, "POST", PODS, body);
+        wait_for(all_running, 1);
+        up_ns[i] = env_mono_ns(g.env) - start_ns;
+        sleep_ms(SETTLE_MS); /* the process sets its trap */
+        start_ns = env_mono_ns(g.env);
+        (void)call(200, "DELETE", path.p, SPAN_NULL);
+        wait_for(all_gone, 1);
+        down_ns[i] = env_mono_ns(g.env) - start_ns;
+        sleep_ms(SETTLE_MS); /* its network and disk are still being taken away */
+    }
+    figure("pod_up_median_ms", quantile(up_ns, count, 0.5));
+    figure("pod_up_p99_ms", quantile(up_ns, count, 0.99));
+    figure("pod_down_median_ms", quantile(down_ns, count, 0.5));
+    figure("pod_down_p99_ms", quantile(down_ns, count, 0.99));
+}
+
+/* ---- stateful sets ---- */
+
+static const char *collection_of(const yyjson_mut_val *object)
+{
+    struct span kind = json_mut_str(json_mut_get(object, "kind"));
+    return span_eq(kind, SPAN("Service")) ? "/api/v1/namespaces/default/services"
+                                          : "/apis/apps/v1/namespaces/default/statefulsets";
+}
+
+/* The manifest's documents, replicas and claims as wished. */
+static size_t read_manifest(const char *file, size_t replicas, bool claims, struct span *bodies,
+                            const char **paths, size_t max)
+{
+    struct span text;
+    struct err err;
+    size_t n = 0;
+    if (os_fs_read(g.a, AT_FDCWD, file, 65536, &text) < 0) {
+        die(file, SPAN("cannot be read"));
+    }
+    while (text.n) {
+        const char *mark = memmem(text.p, text.n, "\n---\n", 5);
+        struct span part = mark ? span_of(text.p, (size_t)(mark + 1 - text.p)) : text;
+        text = span_from(text, part.n + (mark ? 4 : 0));
+        yyjson_val *v = yaml_parse(g.a, part, &err);
+        if (!v || n == max) {
+            die(file, v ? SPAN("too many documents") : err.message);
+        }
+        yyjson_mut_doc *doc = json_mut_new(g.a);
+        yyjson_mut_val *object = json_mut_copy(doc, v);
+        yyjson_mut_val *spec = json_mut_get(object, "spec");
+        if (json_mut_get(spec, "replicas")) {
+            json_put_int(doc, spec, "replicas", (int64_t)replicas);
+        }
+        if (!claims) {
+            json_remove(spec, "volumeClaimTemplates");
+        }
+        paths[n] = collection_of(object);
+        bodies[n++] = json_write_mut(g.a, object);
+    }
+    return n;
+}
+
+static bool empty(const char *path)
+{
+    struct span list = call(200, "GET", path, SPAN_NULL);
+    return memmem(list.p, list.n, "\"items\":[]", 10) != NULL;
+}
+
+static void set_remove(size_t replicas)
+{
+    (void)call(200, "DELETE", "/apis/apps/v1/namespaces/default/statefulsets/redis",
+               SPAN("{\"propagationPolicy\":\"Background\"}"));
+    wait_for(all_gone, replicas);
+    (void)call(200, "DELETE", "/api/v1/namespaces/default/services/redis", SPAN_NULL);
+    (void)call(200, "DELETE", "/api/v1/namespaces/default/persistentvolumeclaims", SPAN_NULL);
+    while (!empty("/api/v1/persistentvolumes") || !empty(PODS)) {
+        sleep_ms(20);
+    }
+    sleep_ms(4 * SETTLE_MS);
+}
+
+/* runs 0: brings it up once and leaves it. */
+static void set(const char *file, size_t replicas, size_t runs, bool claims)
+{
+    struct span bodies[4];
+    const char *paths[4];
+    size_t n = read_manifest(file, replicas, claims, bodies, paths, 4);
+    int64_t *ns = mem_new_array(runs + 1, sizeof *ns);
+    watch_pods();
+    for (size_t run = 0; run < (runs ? runs : 1); run++) {
+        g.seen_n = 0;
+        int64_t start_ns = env_mono_ns(g.env);
+        for (size_t i = 0; i < n; i++) {
+            (void)call(201, "POST", paths[i], bodies[i]);
+        }
+        wait_for(all_ready, replicas);
+        ns[run] = env_mono_ns(g.env) - start_ns;
+        if (runs) {
+            set_remove(replicas);
+        }
+    }
+    figure("set_ready_ms", quantile(ns, runs ? runs : 1, 0.5));
+}
+
+/* ---- start ---- */
+
+static bool node_ready(void)
+{
+    if (try_call("GET", "/api/v1/nodes", SPAN_NULL) != 200) {
+        return false;
+    }
+    yyjson_doc *doc = json_parse_heap(strbuf_span(&g.body));
+    bool ready = false;
+    JSON_EACH(node, json_get(yyjson_doc_get_root(doc), "items"))
+    {
+        JSON_EACH(it, json_path(node.val, "status", "conditions", NULL))
+        {
+            ready |= span_eq(json_get_str(it.val, "type"), SPAN("Ready")) &&
+                     span_eq(json_get_str(it.val, "status"), SPAN("True"));
+        }
+    }
+    yyjson_doc_free(doc);
+    return ready;
+}
+
+static void start(char **argv)
+{
+    int64_t start_ns = env_mono_ns(g.env);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int fd = open(argv[0], O_WRONLY | O_CREAT | O_TRUNC, 0644);
+        if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) {
+            _exit(126);
+        }
+        execvp(argv[1], argv + 1);
+        _exit(127);
+    }
+    while (try_call("GET", "/readyz", SPAN_NULL) != 200) {
+        sleep_ms(1);
+    }
+    int64_t api_ns = env_mono_ns(g.env);
+    while (!node_ready()) {
+        sleep_ms(1);
+    }
+    int64_t node_ns = env_mono_ns(g.env);
+    figure("start_api_ms", (double)(api_ns - start_ns) / 1e6);
+    figure("start_node_ms", (double)(node_ns - start_ns) / 1e6);
+    printf("pid %d\n", (int)pid);
+}
+
+static size_t number(const char *text)
+{
+    uint64_t n = 0;
+    if (!span_to_u64(span_cstr(text), &n)) {
+        die(text, SPAN("not a number"));
+    }
+    return (size_t)n;
+}
+
+int main(int argc, char **argv)
+{
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (argc < 5) {
+        die("usage", SPAN("api_bench DATA PORT creates|gets|pods|set|start ARGUMENT..."));
+    }
+    g.env = env_uv_new();
+    g.a = arena_new();
+    struct span what = span_cstr(argv[3]);
+    if (span_eq(what, SPAN("start"))) {
+        g.kit = (struct https_kit){.env = g.env,
+                                   .socket = arena_printf(g.a, "%s/berth.sock", argv[1]).p};
+        start(argv + 4);
+        return 0;
+    }
+    https_kit_init(&g.kit, g.env, g.a, argv[1], (uint16_t)number(argv[2]));
+    if (span_eq(what, SPAN("pods"))) {
+        pods(number(argv[4]));
+    } else if (span_eq(what, SPAN("set")) && argc >= 7) {
+        set(argv[4], number(argv[5]), number(argv[6]), argc == 7);
+    } else if (argc >= 6) {
+        load(span_eq(what, SPAN("creates")), number(argv[4]), number(argv[5]));
+    }
+    return 0;
+}
