@@ -26,6 +26,9 @@
 
 #define PODS "/api/v1/namespaces/default/pods"
 enum { PATIENCE_MS = 60 * 1000, NAMES_MAX = 64, SETTLE_MS = 50 };
+/* Until a server that has just been started minds SIGTERM: before, its shell as first process
+ * would not, and the pod would use up its grace period. */
+enum { SERVERS_UP_MS = 500 };
 
 struct seen {
     char name[64];
@@ -484,6 +487,7 @@ static void set(const char *file, size_t replicas, size_t runs, bool claims)
         wait_for(all_ready, replicas);
         ns[run] = env_mono_ns(g.env) - start_ns;
         if (runs) {
+            sleep_ms(SERVERS_UP_MS);
             set_remove(replicas);
         }
     }
