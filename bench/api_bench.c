@@ -521,7 +521,7 @@ static void start(char **argv)
     pid_t pid = fork();
     if (pid == 0) {
         int fd = open(argv[0], O_WRONLY | O_CREAT | O_TRUNC, 0644);
-        if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) {
+        if (fd < 0 || dup3(fd, 1, 0) < 0 || dup3(fd, 2, 0) < 0) {
             _exit(126);
         }
         execvp(argv[1], argv + 1);
