@@ -46,6 +46,9 @@ static const char *check_domain(struct arena *a, struct span v)
     (void)a;
     for (size_t i = 0; i < v.n; i++) {
         char c = v.p[i];
+        if (i && v.p[i - 1] == '.' && (c == '.' || c == '-')) {
+            return "is no name; each part must begin with a letter or digit";
+        }
         if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.')) {
             return "is no name; lower-case letters, digits, '-' and '.' are allowed";
         }
@@ -308,9 +311,49 @@ static int read_config(struct parse *p, const char *path, bool optional)
 
 /* ---- what follows from other settings ---- */
 
+/* First and last address of a range that check_cidr has let pass. */
+static void range_of(struct arena *a, struct span cidr, uint32_t *first, uint32_t *last)
+{
+    struct in_addr addr = {0};
+    int64_t bits = 0;
+    int ok = inet_pton(AF_INET, arena_cstr(a, span_cut(&cidr, '/')), &addr);
+    bool is_number = span_to_i64(cidr, &bits);
+    assert(ok == 1 && is_number && bits >= 8 && bits <= 28);
+    uint32_t hosts = UINT32_MAX >> bits;
+    *first = ntohl(addr.s_addr) & ~hosts;
+    *last = *first | hosts;
+}
+
+static int check_ranges(struct parse *p)
+{
+    uint32_t pods, pods_last, services, services_last;
+    struct in_addr dns = {0};
+    range_of(p->a, p->o->cluster_cidr, &pods, &pods_last);
+    range_of(p->a, p->o->service_cidr, &services, &services_last);
+    if (pods <= services_last && services <= pods_last) {
+        return complain(p, "--", "service-cidr", p->o->service_cidr,
+                        arena_printf(p->a, "and --cluster-cidr \"%.*s\" overlap; give ranges apart",
+                                     SPAN_ARG(p->o->cluster_cidr))
+                            .p);
+    }
+    if (inet_pton(AF_INET, arena_cstr(p->a, p->o->cluster_dns), &dns) != 1 ||
+        ntohl(dns.s_addr) <= services + 1 || ntohl(dns.s_addr) >= services_last) {
+        return complain(p, "--", "cluster-dns", p->o->cluster_dns,
+                        arena_printf(p->a,
+                                     "is no free address of --service-cidr \"%.*s\" (its first is "
+                                     "the API's)",
+                                     SPAN_ARG(p->o->service_cidr))
+                            .p);
+    }
+    return 0;
+}
+
 static int fill_in(struct parse *p)
 {
     struct options *o = p->o;
+    if (p->groups & (OPTIONS_SERVER | OPTIONS_STOP) && check_ranges(p) != 0) {
+        return -1;
+    }
     if (o->data_dir.p[0] != '/') {
         char cwd[4096];
         if (!getcwd(cwd, sizeof cwd)) {
