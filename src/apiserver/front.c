@@ -3,6 +3,7 @@
 
 #include "apiserver/status.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "schema/kinds.h"
 
 void front_warnings(struct front *f)
@@ -231,6 +232,16 @@ static void front_version(struct front *f)
     http_reply(f->x, 200, "application/json", json_write_mut(f->arena, v));
 }
 
+/* kubectl from 1.27 on asks for these before it says that a kind is unknown; without an answer it
+ * complains of the question and never names the kind. */
+static void front_definitions(struct front *f)
+{
+    http_reply(f->x, 200, "application/json",
+               SPAN("{\"kind\":\"CustomResourceDefinitionList\",\"apiVersion\":"
+                    "\"apiextensions.k8s.io/v1\",\"metadata\":{\"resourceVersion\":\"1\"},"
+                    "\"items\":[]}\n"));
+}
+
 static void front_not_found(struct front *f)
 {
     fail(f, ERR_NOT_FOUND, "the server could not find the requested resource");
@@ -268,6 +279,9 @@ static void dispatch(struct front *f)
         return;
     case ROUTE_METRICS:
         front_metrics(f);
+        return;
+    case ROUTE_DEFINITIONS:
+        front_definitions(f);
         return;
     case ROUTE_NONE:
         break;
@@ -309,6 +323,11 @@ static void on_request(void *data, struct http_exchange *x)
 
 const struct http_handler *apiserver_http(void)
 {
-    static const struct http_handler handler = {.on_request = on_request};
+    static const struct http_handler handler = {
+        .on_request = on_request,
+        .too_large = "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":"
+                     "\"Failure\",\"message\":\"Request entity too large: limit is 3145728\","
+                     "\"reason\":\"RequestEntityTooLarge\",\"code\":413}"};
+    _Static_assert(LIMIT_BODY_BYTES == 3145728, "the message above names it");
     return &handler;
 }

@@ -124,6 +124,11 @@ static struct route route_api(const struct segments *s)
         return r;
     }
     r.version = s->at[2];
+    if (s->n == 4 && span_eq(r.group, SPAN("apiextensions.k8s.io")) &&
+        span_eq(r.version, SPAN("v1")) && span_eq(s->at[3], SPAN("customresourcedefinitions"))) {
+        r.type = ROUTE_DEFINITIONS;
+        return r;
+    }
     return below_version(r, s, 3);
 }
 

@@ -18,7 +18,8 @@ enum route_type {
     ROUTE_OPENAPI_V2, /* also /swagger-2.0.0.pb-v1 */
     ROUTE_OPENAPI_V3,
     ROUTE_OPENAPI_V3_GROUP, /* /openapi/v3/api/v1, /openapi/v3/apis/G/V */
-    ROUTE_METRICS
+    ROUTE_METRICS,
+    ROUTE_DEFINITIONS /* the list of custom resource definitions: there are none */
 };
 
 struct route {

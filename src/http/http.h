@@ -21,6 +21,9 @@ struct http_handler {
     /* A complete request. The exchange lives until its reply is complete (or on_abort has
      * returned). */
     void (*on_request)(void *data, struct http_exchange *x);
+    /* JSON that a 413 carries, for clients that show nothing but their own form of errors; NULL: a
+     * plain sentence. Static. */
+    const char *too_large;
 };
 
 struct http_server *http_server_new(struct env *env, const struct http_handler *handler,

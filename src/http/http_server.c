@@ -122,13 +122,16 @@ static const char *error_text(int status)
 static void conn_reject(struct http_conn *c, int status)
 {
     struct strbuf *out = &c->server->scratch;
-    const char *text = error_text(status);
+    const char *text = error_text(status), *json = c->server->handler.too_large;
+    bool is_json = status == 413 && json;
+    const char *body = is_json ? json : text;
     c->server->stats.rejected++;
     strbuf_clear(out);
     strbuf_printf(out,
-                  "HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\n"
+                  "HTTP/1.1 %s\r\nContent-Type: %s\r\n"
                   "Connection: close\r\nContent-Length: %zu\r\n\r\n%s\n",
-                  text, strlen(text) + 1, text);
+                  text, is_json ? "application/json" : "text/plain; charset=utf-8",
+                  strlen(body) + 1, body);
     env_stream_write(c->stream, strbuf_span(out));
     env_stream_shutdown(c->stream);
     c->state = CONN_LINGER;

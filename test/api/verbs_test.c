@@ -1,4 +1,6 @@
 /* The verbs over HTTP: what is stored, what is answered, what is refused. */
+#include "base/limits.h"
+#include "base/mem.h"
 #include "test/kit/api_kit.h"
 
 #define CM "/api/v1/namespaces/default/configmaps"
@@ -53,5 +55,32 @@ TEST(bootstrap_makes_what_a_fresh_cluster_has)
     r = api_get(&k, "/api/v1/namespaces/default/services/kubernetes");
     CHECK_SPAN(api_str(&r, "spec.clusterIP"), "10.43.0.1");
     (void)api_expect(&k, 200, "GET", "/readyz", "", NULL);
+    api_kit_stop(&k);
+}
+
+TEST(the_list_of_custom_definitions_is_empty_so_that_kubectl_names_an_unknown_kind)
+{
+    static const char path[] = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r = api_expect(&k, 200, "GET", path, "", NULL);
+    CHECK_SPAN(api_str(&r, "kind"), "CustomResourceDefinitionList");
+    CHECK(api_at(r.json, "items") && !api_at(r.json, "items.0"));
+    (void)api_expect(&k, 405, "POST", path, "", "{}");
+    (void)api_expect(&k, 404, "GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/a",
+                     "", NULL);
+    api_kit_stop(&k);
+}
+
+TEST(a_body_over_the_limit_is_refused_with_a_status_that_clients_can_show)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    char *body = mem_new(LIMIT_BODY_BYTES + 2);
+    memset(body, ' ', LIMIT_BODY_BYTES + 1);
+    struct api_reply r = api_expect(&k, 413, "POST", CM, "", body);
+    CHECK_SPAN(api_str(&r, "reason"), "RequestEntityTooLarge");
+    CHECK_SPAN(api_str(&r, "message"), "Request entity too large: limit is 3145728");
+    free(body);
     api_kit_stop(&k);
 }
