@@ -56,7 +56,7 @@ result() { # NAME CODE OUTPUT-FILE
 
 check() {
     local name=$1; shift
-    ("$@") >"$work/out" 2>&1
+    "$@" >"$work/out" 2>&1 # not in a subshell: launch sets server_pid
     result "$name" $? "$work/out"
 }
 
