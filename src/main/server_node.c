@@ -104,12 +104,18 @@ int server_node_plan(struct server *s, struct span *ret_detail)
 static int attach(void *data, struct span uid, int nsfd, struct arena *a, struct span *ret_ip,
                   struct span *ret_detail)
 {
-    return net_pod_attach(data, uid, nsfd, a, ret_ip, ret_detail);
+    struct server *s = data;
+    int code = net_pod_attach(s->net, uid, nsfd, a, ret_ip, ret_detail);
+    if (code == 0) {
+        dns_zone_set_address(s->zone, *ret_ip, uid);
+    }
+    return code;
 }
 
 static int detach(void *data, struct span uid, struct arena *a)
 {
-    return net_pod_detach(data, uid, a);
+    struct server *s = data;
+    return net_pod_detach(s->net, uid, a);
 }
 
 static int layers_of(void *data, struct span image_id, struct arena *a, const struct span **ret,
@@ -210,7 +216,7 @@ static void on_network_done(struct env_work *work)
     server_phase(s, "dns");
     const struct runtime_crun_config config = {
         .data_dir = s->options.data_dir,
-        .network = {attach, detach, s->net},
+        .network = {attach, detach, s},
         .layers_of = layers_of,
         .layers_data = s->images,
     };

@@ -1,6 +1,5 @@
 #include "net/dns_feed.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -86,31 +85,19 @@ static void on_namespace(void *data, struct object *old, struct object *now)
     dns_zone_set_namespace(f->zone, object_name(now ? now : old), now != NULL);
 }
 
-/* An address is a pod's while it is not in a final phase: it may be given to another pod then. */
-static bool pod_address(struct object *pod, uint8_t ip[4])
-{
-    yyjson_val *status = pod ? json_get(object_root(pod), "status") : NULL;
-    struct span phase = json_get_str(status, "phase"), text = json_get_str(status, "podIP");
-    char buf[16];
-    if (text.n == 0 || text.n >= sizeof buf || span_eq(phase, SPAN("Succeeded")) ||
-        span_eq(phase, SPAN("Failed"))) {
-        return false;
-    }
-    memcpy(buf, text.p, text.n);
-    buf[text.n] = '\0';
-    return inet_pton(AF_INET, buf, ip) == 1;
-}
-
 static void on_pod(void *data, struct object *old, struct object *now)
 {
     struct dns_feed *f = data;
-    uint8_t before[4], after[4];
-    bool had = pod_address(old, before), has = pod_address(now, after);
-    if (had && (!has || memcmp(before, after, 4) != 0)) {
-        dns_zone_set_pod(f->zone, before, SPAN_NULL);
+    if (!old || !now) {
+        dns_zone_set_pod(f->zone, object_uid(now ? now : old),
+                         now ? object_namespace(now) : SPAN_NULL);
     }
-    if (has && !(had && memcmp(before, after, 4) == 0)) {
-        dns_zone_set_pod(f->zone, after, object_namespace(now));
+    /* After a restart of the server the network of a running pod is not made again: the API has the
+     * address. */
+    struct span ip =
+        now ? json_str(json_path(object_root(now), "status", "podIP", NULL)) : SPAN_NULL;
+    if (ip.n && !old) {
+        dns_zone_set_address(f->zone, ip, object_uid(now));
     }
 }
 

@@ -37,13 +37,19 @@ struct dns_zone {
     struct map names;      /* text -> struct name */
     struct map owners;     /* key -> struct owner */
     struct map namespaces; /* name -> its own copy */
-    struct map pods;       /* address, 4 bytes -> struct pod_home */
+    struct map pods;       /* uid -> struct pod_home */
+    struct map addresses;  /* 4 bytes -> struct pod_address */
     uint32_t serial, turn; /* turn rotates the answers */
 };
 
 struct pod_home {
-    uint8_t ip[4]; /* the key */
+    char *uid; /* the key */
     char *ns;
+};
+
+struct pod_address {
+    uint8_t ip[4]; /* the key */
+    char *uid;
 };
 
 struct dns_zone *dns_zone_new(struct span domain)
@@ -140,22 +146,55 @@ void dns_zone_set_namespace(struct dns_zone *z, struct span name, bool exists)
 static void pod_home_free(struct pod_home *p)
 {
     if (p) {
+        free(p->uid);
         free(p->ns);
         free(p);
     }
 }
 
-void dns_zone_set_pod(struct dns_zone *z, const uint8_t ip[4], struct span ns)
+static void pod_address_free(struct pod_address *p)
+{
+    if (p) {
+        free(p->uid);
+        free(p);
+    }
+}
+
+void dns_zone_set_pod(struct dns_zone *z, struct span uid, struct span ns)
 {
     (void)pthread_mutex_lock(&z->lock);
-    pod_home_free(map_remove(&z->pods, span_of(ip, 4)));
+    pod_home_free(map_remove(&z->pods, uid));
     if (ns.n) {
         struct pod_home *p = MEM_NEW(struct pod_home);
-        memcpy(p->ip, ip, 4);
+        p->uid = strndup(uid.p, uid.n);
         p->ns = strndup(ns.p, ns.n);
-        (void)map_put(&z->pods, span_of(p->ip, 4), p);
+        (void)map_put(&z->pods, span_cstr(p->uid), p);
     }
     (void)pthread_mutex_unlock(&z->lock);
+}
+
+/* An address that outlives its pod does no harm: its uid is unknown then, and the next pod there
+ * replaces it. There are never more than the node has addresses. */
+void dns_zone_set_address(struct dns_zone *z, struct span ip, struct span uid)
+{
+    char text[16];
+    uint8_t raw[4];
+    if (ip.n >= sizeof text) {
+        return;
+    }
+    memcpy(text, ip.p, ip.n);
+    text[ip.n] = '\0';
+    if (inet_pton(AF_INET, text, raw) != 1) {
+        return;
+    }
+    struct pod_address *p = MEM_NEW(struct pod_address);
+    memcpy(p->ip, raw, 4);
+    p->uid = strndup(uid.p, uid.n);
+    (void)pthread_mutex_lock(&z->lock);
+    struct pod_address *old = map_remove(&z->addresses, span_of(raw, 4));
+    (void)map_put(&z->addresses, span_of(p->ip, 4), p);
+    (void)pthread_mutex_unlock(&z->lock);
+    pod_address_free(old);
 }
 
 void dns_zone_ready(struct dns_zone *z)
@@ -185,6 +224,11 @@ void dns_zone_free(struct dns_zone *z)
     while ((name = map_next(&z->pods, &it, NULL)) != NULL) {
         pod_home_free(name);
     }
+    it = 0;
+    while ((name = map_next(&z->addresses, &it, NULL)) != NULL) {
+        pod_address_free(name);
+    }
+    map_done(&z->addresses);
     map_done(&z->pods);
     map_done(&z->namespaces);
     map_done(&z->owners);
@@ -384,7 +428,8 @@ enum { NDOTS = 5 };
 static const struct name *search(struct dns_zone *z, const struct dns_query *q, const uint8_t *from,
                                  char full[2 * DNS_NAME_BYTES_MAX])
 {
-    const struct pod_home *pod = from ? map_get(&z->pods, span_of(from, 4)) : NULL;
+    const struct pod_address *at = from ? map_get(&z->addresses, span_of(from, 4)) : NULL;
+    const struct pod_home *pod = at ? map_get(&z->pods, span_cstr(at->uid)) : NULL;
     size_t dots = 0;
     for (size_t i = 0; i < q->name_bytes; i++) {
         dots += q->name[i] == '.';

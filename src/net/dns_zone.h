@@ -21,11 +21,13 @@ void dns_zone_set(struct dns_zone *z, struct span owner, const struct zone_recor
 /* A namespace's name answers NODATA instead of NXDOMAIN while it exists. */
 void dns_zone_set_namespace(struct dns_zone *z, struct span name, bool exists);
 
-/* A pod asks from ip (network byte order) and lives in ns (empty: no longer). Short names that it
- * asks for without having applied its search list are then answered as if it had: resolvers such as
+/* Whose short names are answered as if the pod's search list had been applied: resolvers such as
  * busybox' nslookup skip the list for names with a dot. Resolvers that do apply it get the same
- * answers as before. */
-void dns_zone_set_pod(struct dns_zone *z, const uint8_t ip[4], struct span ns);
+ * answers as before. A pod is known by its uid as soon as the API has it (ns empty: it is gone),
+ * its address as soon as its network is made, which is before its first process can ask; both calls
+ * from any thread. */
+void dns_zone_set_pod(struct dns_zone *z, struct span uid, struct span ns);
+void dns_zone_set_address(struct dns_zone *z, struct span ip, struct span uid);
 
 enum dns_verdict {
     DNS_ANSWERED, /* the reply is in out */

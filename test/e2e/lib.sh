@@ -100,6 +100,11 @@ launch() { # OPTION...: starts the server, waits for its last line
     within 20 grep -q '^ready' "$work/server.out" >/dev/null || { cat "$work/server.out" "$work/server.log"; return 1; }
 }
 
+relaunch() { # NAME: launch as a test; not inside check, whose subshell would keep server_pid to itself
+    launch >"$work/out" 2>&1
+    result "$1" $? "$work/out"
+}
+
 start_berth() {
     mkdir -p "$data"
     local image

@@ -14,7 +14,7 @@ check 'three processes run' test "$(echo $before_pids | wc -w)" = 3
 for round in KILL TERM KILL; do
     kill -$round "$server_pid"; wait "$server_pid" 2>/dev/null
     check "SIG$round: the processes go on" equal "$before_pids" pids
-    check "SIG$round: started again" launch
+    relaunch "SIG$round: started again"
     check "SIG$round: same processes" equal "$before_pids" pids
     check "SIG$round: no restart counted, no pod re-created" equal "$before_state" state
     check "SIG$round: still Ready" within 5 pods_ready app=redis 3
@@ -24,9 +24,9 @@ done
 
 # A pod that ends while the server is away is noticed.
 kill -9 "$server_pid"; wait "$server_pid" 2>/dev/null
-victim=$(k 2>/dev/null; pgrep -x redis-server | head -1)
+victim=$(pgrep -x redis-server | head -1)
 kill -9 "$victim"
-check 'one process was killed meanwhile' launch
+relaunch 'one process was killed meanwhile'
 three_again() { [ "$(echo $(pids) | wc -w)" = 3 ] && pods_ready app=redis 3; }
 check 'it is started again' within 40 three_again
 check 'the restart is counted' contains ' 1 ' state
@@ -35,7 +35,7 @@ check 'the restart is counted' contains ' 1 ' state
 check 'berth stop' contains stopped "$berth" stop --data-dir "$data"
 wait "$server_pid" 2>/dev/null
 check 'stop leaves nothing running' equal '' leftovers
-check 'started after the reboot' launch
+relaunch 'started after the reboot'
 check 'the pods start again' within 40 pods_ready app=redis 3
 check 'with their data' equal berth k exec redis-1 -- redis-cli get ship
 

@@ -21,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         zone = dns_zone_new(SPAN("cluster.local"));
         dns_zone_set_namespace(zone, SPAN("b"), true);
         dns_zone_set(zone, SPAN("b/a"), records, 2);
-        dns_zone_set_pod(zone, from, SPAN("b"));
+        dns_zone_set_pod(zone, SPAN("u"), SPAN("b"));
+        dns_zone_set_address(zone, SPAN("10.42.0.99"), SPAN("u"));
         dns_zone_ready(zone);
     }
     (void)dns_zone_answer(zone, span_of(data, n), from, n % 2, out, &bytes);

@@ -211,7 +211,9 @@ TEST(short_names_of_a_pod_are_answered_as_its_search_list_would)
     uint8_t q[600], out[LIMIT_DNS_TCP_BYTES];
     size_t n;
     struct kit_dns_reply r;
-    dns_zone_set_pod(zone, pod, SPAN("default"));
+    dns_zone_set_pod(zone, SPAN("uid-1"), SPAN("default"));
+    dns_zone_set_address(zone, SPAN("10.42.0.99"), SPAN("uid-0"));
+    dns_zone_set_address(zone, SPAN("10.42.0.99"), SPAN("uid-1"));
     struct span query = kit_dns_query(q, 5, "redis-0.redis", DNS_A);
     CHECK_EQ(dns_zone_answer(zone, query, pod, false, out, &n), DNS_ANSWERED);
     kit_dns_parse(span_of(out, n), &r);
@@ -221,7 +223,7 @@ TEST(short_names_of_a_pod_are_answered_as_its_search_list_would)
              DNS_ANSWERED);
     CHECK_EQ(dns_zone_answer(zone, kit_dns_query(q, 5, "example.com", DNS_A), pod, false, out, &n),
              DNS_FORWARD);
-    dns_zone_set_pod(zone, pod, SPAN_NULL);
+    dns_zone_set_pod(zone, SPAN("uid-1"), SPAN_NULL);
     CHECK_EQ(
         dns_zone_answer(zone, kit_dns_query(q, 5, "redis-0.redis", DNS_A), pod, false, out, &n),
         DNS_FORWARD);
