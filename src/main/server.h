@@ -47,6 +47,7 @@ struct server {
     struct net_pod *net;
     struct span gateway; /* of the pods' bridge; empty with the fake runtime */
     struct span node_ip;
+    struct span runtime_version; /* "crun://1.8.1" */
     struct image_store *images;
     struct kubelet_images *kubelet_images;
     struct runtime *runtime;

@@ -19,6 +19,7 @@
 #include "net/dns_server.h"
 #include "net/net_pod.h"
 #include "os/os_fs.h"
+#include "os/os_run.h"
 
 /* ---- checks ---- */
 
@@ -132,9 +133,24 @@ static int layers_of(void *data, struct span image_id, struct arena *a, const st
 
 /* ---- bringing it up ---- */
 
+/* "crun version 1.8.1\n..." -> "crun://1.8.1"; "crun://unknown" when it does not say. */
+static struct span runtime_version(struct arena *a)
+{
+    static const char *const argv[] = {"crun", "--version", NULL};
+    const struct span head = SPAN("crun version ");
+    enum { VERSION_BYTES_MAX = 4096 };
+    struct span out, version = SPAN("unknown");
+    if (os_run_output(a, argv, VERSION_BYTES_MAX, &out) == 0 && span_starts(out, head)) {
+        version = span_from(out, head.n);
+        version = span_trim(span_first(version, span_find(version, '\n')));
+    }
+    return arena_printf(a, "crun://%.*s", SPAN_ARG(version));
+}
+
 static void blocking_start(struct env_work *work)
 {
     struct server *s = CONTAINER_OF(work, struct server, node_work);
+    s->runtime_version = runtime_version(s->arena);
     s->node_code = net_pod_setup(s->net, s->arena, &s->node_detail);
     if (s->node_code == 0) {
         s->node_code = image_store_open(s->options.data_dir, s->arena, &s->images, &s->node_detail);
