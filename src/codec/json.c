@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/mem.h"
 
 /* yyjson's readers take pointers without const although they do not write. */
 static yyjson_val *unconst(const yyjson_val *v)
@@ -110,12 +111,39 @@ int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *
     return 0;
 }
 
+/* yyjson reserves values by a guess from the text's length and keeps the text: three to four times
+ * what is used. A document that a cache keeps is moved into one block of the size it needs. */
+static yyjson_doc *pack(yyjson_doc *doc)
+{
+    size_t values = doc->val_read, text = 0;
+    for (size_t i = 0; i < values; i++) {
+        text += yyjson_is_str(doc->root + i) ? yyjson_get_len(doc->root + i) + 1 : 0;
+    }
+    yyjson_doc *to = mem_new(sizeof *to + values * sizeof *to->root + text);
+    *to = *doc;
+    to->root = (yyjson_val *)(to + 1);
+    to->str_pool = NULL; /* the texts are in the block, behind the values */
+    memcpy(to->root, doc->root, values * sizeof *to->root);
+    char *at = (char *)(to->root + values);
+    for (size_t i = 0; i < values; i++) {
+        yyjson_val *v = to->root + i;
+        if (yyjson_is_str(v)) {
+            memcpy(at, v->uni.str, yyjson_get_len(v));
+            v->uni.str = at;
+            at += yyjson_get_len(v) + 1; /* the block was zeroed */
+        }
+    }
+    yyjson_doc_free(doc);
+    return to;
+}
+
 yyjson_doc *json_parse_heap(struct span text)
 {
     if (json_depth(text, LIMIT_JSON_DEPTH) > LIMIT_JSON_DEPTH) {
         return NULL;
     }
-    return yyjson_read(text.p, text.n, YYJSON_READ_NOFLAG);
+    yyjson_doc *doc = yyjson_read(text.p, text.n, YYJSON_READ_NOFLAG);
+    return doc ? pack(doc) : NULL;
 }
 
 yyjson_mut_doc *json_mut_new(struct arena *a)

@@ -127,3 +127,22 @@ TEST(object_keys_split_or_are_refused)
     CHECK(!object_key_split(SPAN("nodes/x"), &r, &ns, &name));
     CHECK(!object_key_split(SPAN("a/b/c/d"), &r, &ns, &name));
 }
+
+TEST(kept_documents_own_their_text)
+{
+    char text[] =
+        "{\"\":\"\",\"a\\n\\u00e9\":[\"x\\\"y\",-1.5,true,null,{\"k\":[]}],\"z\":\"end\"}";
+    yyjson_doc *doc = json_parse_heap(span_cstr(text));
+    CHECK(doc);
+    memset(text, 'X', sizeof text);
+    const yyjson_val *root = yyjson_doc_get_root(doc);
+    CHECK_EQ(json_len(root), 3);
+    CHECK(json_get(root, ""));
+    CHECK_SPAN(json_get_str(root, "z"), "end");
+    const yyjson_val *list = json_get(root, "a\n\u00e9");
+    CHECK_EQ(json_len(list), 5);
+    CHECK_SPAN(json_str(yyjson_arr_get(list, 0)), "x\"y");
+    CHECK(json_get(yyjson_arr_get(list, 4), "k"));
+    yyjson_doc_free(doc);
+    CHECK(!json_parse_heap(SPAN("{\"a\":")));
+}
