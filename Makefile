@@ -7,20 +7,22 @@ SANFLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DBERTH_VERIFY -Wno-e
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 B       := build/$(CONFIG)
-PKGS    := libuv openssl libllhttp yyjson yaml-0.1 sqlite3 libarchive libcurl libnl-route-3.0 libnftnl libmnl zlib
+PKGS    := libuv openssl libllhttp yyjson yaml-0.1 sqlite3 libnl-route-3.0 libnftnl libmnl zlib
+# Loaded at first use, so not linked: src/image/image_lazy.c. The tests' own archives are written with the first.
+LAZY    := libarchive libcurl
 # What is missing is installed (as root) or named: only where something is built.
 ifneq ($(filter-out help clean test demo lint,$(or $(MAKECMDGOALS),all)),)
-ifneq ($(shell pkg-config --exists $(PKGS) 2>&1 || echo no),)
+ifneq ($(shell pkg-config --exists $(PKGS) $(LAZY) 2>&1 || echo no),)
 $(info $(shell tools/deps build 2>&1))
-$(if $(shell pkg-config --exists $(PKGS) 2>&1 || echo no),$(error libraries are missing: see above))
+$(if $(shell pkg-config --exists $(PKGS) $(LAZY) 2>&1 || echo no),$(error libraries are missing: see above))
 endif
 endif
 CFLAGS  ?= $(if $(SANITIZE),-O1,-O2) -g
 WARN    := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wpointer-arith \
            -Wwrite-strings -Wformat=2 -Wundef -Wvla -Wimplicit-fallthrough -Wno-missing-field-initializers $(if $(WERROR),-Werror)
-PKGC    := $(shell pkg-config --cflags $(PKGS) 2>/dev/null | sed 's/-I/-isystem /g')
+PKGC    := $(shell pkg-config --cflags $(PKGS) $(LAZY) 2>/dev/null | sed 's/-I/-isystem /g')
 CPPFLAGS += -D_GNU_SOURCE -Isrc -I. -Itest -I$(B)/gen $(PKGC)
-LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm
+LDLIBS  += $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lpthread -lm -ldl
 LDFLAGS += -pie -Wl,--as-needed -Wl,-z,relro -Wl,-z,now
 ALLC     = -std=gnu17 $(WARN) -fPIE -ffile-prefix-map=$(CURDIR)/= $(CFLAGS) $(SANFLAGS) $(CPPFLAGS) -MMD -MP
 PREFIX  ?= /usr/local
@@ -38,6 +40,7 @@ all: $(B)/berth ## the program (the default): build/release/berth
 $(B)/berth: $(B)/src/main/main.o $(B)/libberth.a
 $(B)/sim/sim: $(B)/sim/main.o $(SIMOBJ) $(B)/libberth.a
 $(TESTS): %: %.o $(SIMOBJ) $(KITOBJ) $(B)/libberth.a
+$(TESTS): LDLIBS += -larchive
 $(BENCH): %: %.o $(B)/test/kit/https_kit.o $(SIMOBJ) $(B)/libberth.a
 $(FUZZ): $(B)/fuzz/%: $(B)/test/fuzz/%_fuzz.o $(if $(filter fuzz,$(CONFIG)),,$(B)/test/kit/fuzz_replay.o) $(SIMOBJ) $(B)/libberth.a
 $(FUZZ): LDFLAGS += $(if $(filter fuzz,$(CONFIG)),-fsanitize=fuzzer)

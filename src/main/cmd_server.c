@@ -1,5 +1,4 @@
 /* berth server: the phases in order. */
-#include <curl/curl.h>
 #include <errno.h>
 #include <malloc.h>
 #include <signal.h>
@@ -50,7 +49,6 @@ static void set_up_process(struct server *s)
         files.rlim_cur = files.rlim_max; /* up to what the hard limit allows: no privilege needed */
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
     s->env = env_uv_new();
     s->started_ns = s->phase_ns = env_mono_ns(s->env);
     map_seed(env_random_u64(s->env));
