@@ -139,7 +139,7 @@ TEST(kept_documents_own_their_text)
     CHECK_EQ(json_len(root), 3);
     CHECK(json_get(root, ""));
     CHECK_SPAN(json_get_str(root, "z"), "end");
-    const yyjson_val *list = json_get(root, "a\n\u00e9");
+    yyjson_val *list = json_get(root, "a\n\u00e9");
     CHECK_EQ(json_len(list), 5);
     CHECK_SPAN(json_str(yyjson_arr_get(list, 0)), "x\"y");
     CHECK(json_get(yyjson_arr_get(list, 4), "k"));
