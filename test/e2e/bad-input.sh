@@ -125,22 +125,6 @@ full_disk() {
     umount "$data"; rmdir "$data"
 }
 
-# archive FILE REF LAYER-TAR [WRONG]: an OCI archive with that layer; WRONG: digest (of the layer's blob), diff (of the unpacked layer).
-archive() {
-    local img=$work/img sum size cfg digest; rm -rf "$img"; mkdir -p "$img/blobs/sha256"
-    blob() { digest=$(sha256sum "$1" | cut -d' ' -f1) size=$(stat -c %s "$1"); cp "$1" "$img/blobs/sha256/$digest"; }
-    blob "$3"; local layer="{\"mediaType\":\"application/vnd.oci.image.layer.v1.tar\",\"digest\":\"sha256:$digest\",\"size\":$size}" diff=$digest
-    [ "${4:-}" != digest ] || echo more >>"$img/blobs/sha256/$digest"
-    [ "${4:-}" != diff ] || diff=$(printf %064d 7)
-    printf '{"architecture":"%s","os":"linux","config":{},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' "$(dpkg --print-architecture)" "$diff" >"$work/cfg"
-    blob "$work/cfg"
-    printf '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:%s","size":%s},"layers":[%s]}' "$digest" "$size" "$layer" >"$work/mf"
-    blob "$work/mf"
-    printf '{"schemaVersion":2,"manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:%s","size":%s,"annotations":{"org.opencontainers.image.ref.name":"%s"}}]}' "$digest" "$size" "$2" >"$img/index.json"
-    printf '{"imageLayoutVersion":"1.0.0"}' >"$img/oci-layout"
-    tar -C "$img" -cf "$1" oci-layout index.json blobs
-}
-
 images() {
     local d=$work/images t=$work/tree
     local import=("$berth" image import --data-dir "$d")
