@@ -27,7 +27,7 @@ spec:
     spec:
       terminationGracePeriodSeconds: 1
       containers:
-      - {name: web, image: "web:1", ports: [{containerPort: 8080}], volumeMounts: [{name: data, mountPath: /data}]}
+      - {name: web, image: "web:1", command: [sh, -c, "trap 'exit 0' TERM; httpd -f -p 8080 -h /www & wait"], ports: [{containerPort: 8080}], volumeMounts: [{name: data, mountPath: /data}]}
   volumeClaimTemplates:
   - metadata: {name: data}
     spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 16Mi}}}
