@@ -61,12 +61,32 @@ static struct span add_name(struct arena *a, struct span list, const char *where
     return arena_printf(a, "%.*s%s%s%s", SPAN_ARG(list), list.n ? ", " : "", where, field);
 }
 
+/* A disk limit of an emptyDir, and a probe's own grace period. */
+static struct span ignored_limits(struct arena *a, const yyjson_val *spec, struct span list)
+{
+    static const char *const probes[] = {"livenessProbe", "readinessProbe", "startupProbe"};
+    bool size = false, grace = false;
+    JSON_EACH(it, json_get(spec, "volumes"))
+    {
+        yyjson_val *dir = json_get(it.val, "emptyDir");
+        size |= json_get(dir, "sizeLimit") && !span_eq(json_get_str(dir, "medium"), SPAN("Memory"));
+    }
+    JSON_EACH(it, json_get(spec, "containers"))
+    {
+        for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
+            grace |= json_path(it.val, probes[i], "terminationGracePeriodSeconds", NULL) != NULL;
+        }
+    }
+    list = size ? add_name(a, list, "emptyDir.", "sizeLimit on disk") : list;
+    return grace ? add_name(a, list, "a probe's ", "terminationGracePeriodSeconds") : list;
+}
+
 struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec)
 {
     static const char *const of_pod[] = {"runtimeClassName", "overhead", "hostUsers"};
     static const char *const of_security[] = {"seLinuxOptions", "seccompProfile", "appArmorProfile",
                                               "procMount"};
-    struct span list = SPAN_NULL;
+    struct span list = ignored_limits(a, spec, SPAN_NULL);
     for (size_t i = 0; i < sizeof of_pod / sizeof of_pod[0]; i++) {
         if (json_get(spec, of_pod[i])) {
             list = add_name(a, list, "spec.", of_pod[i]);

@@ -184,3 +184,29 @@ TEST(signals_base64_and_durations)
     CHECK_SPAN(kubelet_duration(a, 62000000000), "1m2s");
     arena_free(a);
 }
+
+TEST(what_the_agent_does_not_act_on_is_named)
+{
+    static const char *const cases[][2] = {
+        {"{\"containers\":[{\"name\":\"c\"}]}", ""},
+        {"{\"hostUsers\":false,\"containers\":[{}]}", "spec.hostUsers"},
+        {"{\"containers\":[{\"ports\":[{\"containerPort\":1,\"hostPort\":80}]}]}",
+         "ports.hostPort"},
+        {"{\"hostNetwork\":true,\"containers\":[{\"ports\":[{\"hostPort\":80}]}]}", ""},
+        {"{\"containers\":[{}],\"volumes\":[{\"emptyDir\":{\"sizeLimit\":\"1Gi\"}}]}",
+         "emptyDir.sizeLimit on disk"},
+        {"{\"containers\":[{}],\"volumes\":[{\"emptyDir\":{\"sizeLimit\":\"1Gi\",\"medium\":"
+         "\"Memory\"}}]}",
+         ""},
+        {"{\"containers\":[{\"livenessProbe\":{\"terminationGracePeriodSeconds\":3}}]}",
+         "a probe's terminationGracePeriodSeconds"},
+        {"{\"securityContext\":{\"seccompProfile\":{}},\"containers\":[{\"resources\":{\"limits\":{"
+         "\"ephemeral-storage\":\"1Gi\"}}}]}",
+         "securityContext.seccompProfile, resources.limits other than cpu and memory"},
+    };
+    struct arena *a = arena_new();
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CHECK_SPAN(kubelet_view_ignored(a, parse(a, cases[i][0])), cases[i][1]);
+    }
+    arena_free(a);
+}
