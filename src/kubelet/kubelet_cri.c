@@ -74,34 +74,59 @@ size_t kubelet_cri_print(struct cri_filter *f, struct span text, struct strbuf *
     return used;
 }
 
+/* Enough of an entry to see its tag: time, stream, tag. */
+enum { TAIL_BLOCK = 65536, TAIL_HEAD = 64 };
+
+struct tail {
+    int fd;
+    char *buf; /* the file's bytes from `from` on */
+    int64_t from;
+    ssize_t n;
+};
+
+static bool entry_is_partial(const struct tail *t, int64_t begin)
+{
+    char head[TAIL_HEAD];
+    struct span s = span_of(t->buf + (begin - t->from), TAIL_HEAD);
+    assert(begin >= t->from && begin <= t->from + t->n);
+    if (begin + TAIL_HEAD > t->from + t->n) {
+        ssize_t n = pread(t->fd, head, sizeof head, begin);
+        s = span_of(head, n > 0 ? (size_t)n : 0);
+    }
+    struct cri_line l;
+    return kubelet_cri_parse(span_first(s, span_find(s, '\n')), &l) && l.partial;
+}
+
 int64_t kubelet_cri_tail(int fd, int64_t lines)
 {
-    enum { BLOCK = 65536 };
     struct stat st;
     assert(lines >= 0);
     if (fstat(fd, &st) < 0) {
         return -errno;
     }
-    cleanup_free char *buf = mem_new(BLOCK);
-    int64_t at = st.st_size, seen = 0;
-    bool last = true; /* the file's very last byte ends the last line and starts none */
-    while (at > 0) {
-        int64_t from = at > BLOCK ? at - BLOCK : 0;
-        ssize_t n = pread(fd, buf, (size_t)(at - from), from);
-        if (n <= 0) {
-            return n < 0 ? -errno : from;
-        }
-        for (ssize_t i = n - 1; i >= 0; i--) {
-            bool end = buf[i] == '\n';
-            if (end && !last) {
-                seen++;
-            }
-            if (seen >= lines && (end || last) && (lines > 0 ? seen == lines : true)) {
-                return from + i + 1;
-            }
-            last = false;
-        }
-        at = from;
+    if (lines == 0) {
+        return st.st_size;
     }
-    return 0;
+    cleanup_free char *buf = mem_new(TAIL_BLOCK);
+    struct tail t = {.fd = fd, .buf = buf, .from = st.st_size};
+    int64_t seen = 0, later = 0; /* the entry after the one looked at; 0: none yet */
+    while (t.from > 0) {
+        int64_t at = t.from;
+        t.from = at > TAIL_BLOCK ? at - TAIL_BLOCK : 0;
+        t.n = pread(fd, buf, (size_t)(at - t.from), t.from);
+        if (t.n <= 0) {
+            return t.n < 0 ? -errno : t.from;
+        }
+        for (ssize_t i = t.n - 1; i >= 0; i--) {
+            int64_t begin = t.from + i + 1;
+            if (buf[i] != '\n' || begin == st.st_size) {
+                continue;
+            }
+            if (later && !entry_is_partial(&t, begin) && ++seen == lines) {
+                return later;
+            }
+            later = begin;
+        }
+    }
+    return later && !entry_is_partial(&t, 0) && ++seen == lines ? later : 0;
 }

@@ -24,8 +24,8 @@ struct cri_filter {
  * lines are passed on as they are, so that nothing is hidden. Stops when left_bytes is 0. */
 size_t kubelet_cri_print(struct cri_filter *f, struct span text, struct strbuf *out);
 
-/* Offset in the file where its last `lines` entries begin, found by reading backwards; -errno.
- * Blocking. */
+/* Offset in the file where its last `lines` printed lines begin (entries tagged P belong to the
+ * line that they begin), found by reading backwards; -errno. Blocking. */
 int64_t kubelet_cri_tail(int fd, int64_t lines);
 
 #endif

@@ -157,6 +157,31 @@ TEST(the_tail_is_found_from_the_end_for_every_count)
     arena_free(a);
 }
 
+TEST(the_tail_counts_printed_lines_though_the_writer_cut_some_in_pieces)
+{
+    struct arena *a = arena_new();
+    struct strbuf b = STRBUF_INIT;
+    struct span path = arena_printf(a, "%s/log", kit_tmpdir());
+    size_t starts[2001];
+    for (int i = 0; i < 2000; i++) { /* lines of one to four entries */
+        starts[i] = b.n;
+        for (int piece = i % 4; piece > 0; piece--) {
+            strbuf_printf(&b, "%s stdout P piece %d of line %d\n", T1, piece, i);
+        }
+        strbuf_printf(&b, "%s stdout F end of line %d\n", T1, i);
+    }
+    starts[2000] = b.n;
+    int fd = open(path.p, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    CHECK_EQ(write(fd, b.p, b.n), b.n);
+    for (int n = 0; n <= 2000; n += n < 1000 ? 1 : 100) {
+        CHECK_EQ(kubelet_cri_tail(fd, n), starts[2000 - n]);
+    }
+    CHECK_EQ(kubelet_cri_tail(fd, 2001), 0);
+    (void)close(fd);
+    strbuf_done(&b);
+    arena_free(a);
+}
+
 TEST(http_status_lines)
 {
     CHECK_EQ(kubelet_check_http_status(SPAN("HTTP/1.1 200 OK\r\n")), 200);
