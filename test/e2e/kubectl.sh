@@ -219,7 +219,7 @@ tick 4' within 10 k logs -f short
     head -c 3000000 /dev/urandom >"$work/blob"
     round_trip() { timeout 30 "$kubectl" exec -i talk -c main -- cat <"$work/blob" | cmp - "$work/blob"; }
     check "$v exec -i carries 3 MB there and back" round_trip
-    on_terminal() { sleep 0.2 | terminal "$kubectl" exec -it talk -c main -- sh -c "'tty; stty size'"; }
+    on_terminal() { sleep 0.2 | terminal "$kubectl" exec -it talk -c main -- sh -c "'tty; sleep 0.5; stty size'"; }
     check "$v exec -it has a terminal" contains '/dev/' on_terminal
     check "$v exec -it has the terminal's size" contains '40 100' on_terminal
     typed() { (sleep 0.7; echo 'echo $((6*7))'; sleep 0.3; echo 'exit 5'; sleep 0.5) | script -qec "timeout 20 '$kubectl' exec -it talk -c main -- sh" /dev/null >"$work/typed"; }
