@@ -1,5 +1,6 @@
 /* kubelet/volume_local.c: see the header. */
 #include "kubelet/volume_local.h"
+#include "os/os_mount.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,24 +19,6 @@
 #include "kubelet/volume_write.h"
 
 extern char **environ;
-
-static int fail(struct arena *a, struct span *ret_detail, int code, const char *what,
-                struct span path)
-{
-    *ret_detail = arena_printf(a, "%s %.*s: %s", what, SPAN_ARG(path), code_text(code));
-    return code;
-}
-
-static bool is_mounted(const char *path)
-{
-    struct stat here, above;
-    cleanup_free char *parent = NULL;
-    if (asprintf(&parent, "%s/..", path) < 0) {
-        parent = NULL;
-        return false;
-    }
-    return stat(path, &here) == 0 && stat(parent, &above) == 0 && here.st_dev != above.st_dev;
-}
 
 /* A file system in the file: the program, because nothing else writes ext4. A work thread may wait
  * for it. */
@@ -138,7 +121,7 @@ static int create_enforced(struct span path, int64_t size_bytes, struct arena *a
 {
     struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
     struct span tmp = arena_printf(a, "%.*s.img.tmp", SPAN_ARG(path));
-    if (is_mounted(path.p)) {
+    if (os_is_mount_point(path.p)) {
         (void)umount2(path.p,
                       MNT_DETACH); /* killed between the mount and the rename, here, before */
     }
@@ -173,12 +156,12 @@ int volume_local_create(struct span data_dir, struct span name, int64_t size_byt
     struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
     struct stat st;
     *ret = (struct volume_local_made){.path = path};
-    bool mounted = is_mounted(path.p) && stat(image.p, &st) < 0;
+    bool mounted = os_is_mount_point(path.p) && stat(image.p, &st) < 0;
     /* An empty directory is what a killed creation leaves: it is made anew. */
     bool existed = !mounted && stat(path.p, &st) == 0 && rmdir(path.p) < 0;
     int code = kubelet_mkdirs(path.p, 0755);
     if (code < 0) {
-        return fail(a, ret_detail, code, "cannot make", path);
+        return volume_fail(a, ret_detail, code, "cannot make", path);
     }
     if (stat(image.p, &st) == 0) {
         ret->enforced = true;
@@ -211,11 +194,11 @@ int volume_local_attach(struct span path, struct arena *a, struct span *ret_deta
         *ret_detail = arena_printf(a, "path \"%.*s\" does not exist", SPAN_ARG(path));
         return -errno;
     }
-    if (stat(image.p, &st) < 0 || is_mounted(dir.p)) {
+    if (stat(image.p, &st) < 0 || os_is_mount_point(dir.p)) {
         return 0;
     }
     int code = mount_image(image.p, dir.p);
-    return code < 0 ? fail(a, ret_detail, code, "cannot mount", image) : 0;
+    return code < 0 ? volume_fail(a, ret_detail, code, "cannot mount", image) : 0;
 }
 
 int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
@@ -227,14 +210,14 @@ int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
     }
     struct span path = arena_printf(a, "%.*s/volumes/%.*s", SPAN_ARG(data_dir), SPAN_ARG(name));
     struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
-    if (is_mounted(path.p) && umount2(path.p, 0) < 0) {
-        return fail(a, ret_detail, -errno, "cannot unmount", path);
+    if (os_is_mount_point(path.p) && umount2(path.p, 0) < 0) {
+        return volume_fail(a, ret_detail, -errno, "cannot unmount", path);
     }
     if (unlink(image.p) < 0 && errno != ENOENT) {
-        return fail(a, ret_detail, -errno, "cannot remove", image);
+        return volume_fail(a, ret_detail, -errno, "cannot remove", image);
     }
     int code = kubelet_remove_tree(path.p);
-    return code < 0 ? fail(a, ret_detail, code, "cannot remove", path) : 0;
+    return code < 0 ? volume_fail(a, ret_detail, code, "cannot remove", path) : 0;
 }
 
 int volume_local_detach_all(struct span data_dir, struct arena *a, struct span *ret_detail)

@@ -15,23 +15,13 @@
 #include "base/err.h"
 #include "kubelet/kubelet_priv.h"
 #include "kubelet/volume_local.h"
+#include "os/os_mount.h"
 
-static int fail(struct arena *a, struct span *ret_detail, int code, const char *what,
+int volume_fail(struct arena *a, struct span *ret_detail, int code, const char *what,
                 struct span path)
 {
     *ret_detail = arena_printf(a, "%s %.*s: %s", what, SPAN_ARG(path), code_text(code));
     return code;
-}
-
-static bool is_mounted(const char *path)
-{
-    struct stat here, above;
-    cleanup_free char *parent = NULL;
-    if (asprintf(&parent, "%s/..", path) < 0) {
-        parent = NULL;
-        return false;
-    }
-    return stat(path, &here) == 0 && stat(parent, &above) == 0 && here.st_dev != above.st_dev;
 }
 
 /* Group and set-group-id of a directory that the pod's processes share (fsGroup). */
@@ -169,7 +159,7 @@ int volume_write_files(const char *dir, const struct volume_file *files, size_t 
     struct span path = span_cstr(dir);
     int code = kubelet_mkdirs(dir, 0755);
     if (code < 0) {
-        return fail(a, ret_detail, code, "cannot make", path);
+        return volume_fail(a, ret_detail, code, "cannot make", path);
     }
     if (same(a, dir, files, n)) {
         return 0;
@@ -179,7 +169,7 @@ int volume_write_files(const char *dir, const struct volume_file *files, size_t 
     struct span template = arena_printf(a, "%s/..v_XXXXXX", dir);
     char *made = fd >= 0 ? mkdtemp((char *)template.p) : NULL;
     if (!made) {
-        return fail(a, ret_detail, -errno, "cannot write into", path);
+        return volume_fail(a, ret_detail, -errno, "cannot write into", path);
     }
     const char *fresh = strrchr(made, '/') + 1;
     cleanup_close int fresh_fd = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -187,7 +177,7 @@ int volume_write_files(const char *dir, const struct volume_file *files, size_t 
     for (size_t i = 0; code == 0 && i < n; i++) {
         code = write_one(fresh_fd, &files[i], fs_group);
         if (code < 0) {
-            (void)fail(a, ret_detail, code, "cannot write", files[i].path);
+            (void)volume_fail(a, ret_detail, code, "cannot write", files[i].path);
             (void)kubelet_remove_tree(made);
             return code;
         }
@@ -200,7 +190,7 @@ int volume_write_files(const char *dir, const struct volume_file *files, size_t 
         code = set_links(fd, files, n, a);
     }
     if (code < 0) {
-        return fail(a, ret_detail, code, "cannot switch", path);
+        return volume_fail(a, ret_detail, code, "cannot switch", path);
     }
     if (old.n > 0 && span_find(old, '/') == old.n && span_starts(old, SPAN("..v_"))) {
         (void)kubelet_remove_tree(arena_printf(a, "%s/%.*s", dir, SPAN_ARG(old)).p);
@@ -217,16 +207,16 @@ static int prepare_host(const struct volume_desc *v, struct arena *a, struct spa
     bool there = stat(v->path.p, &st) == 0;
     if (!there && span_eq_cstr(t, "DirectoryOrCreate")) {
         int code = kubelet_mkdirs(v->path.p, 0755);
-        return code < 0 ? fail(a, ret_detail, code, "cannot make", v->path) : 0;
+        return code < 0 ? volume_fail(a, ret_detail, code, "cannot make", v->path) : 0;
     }
     if (!there && span_eq_cstr(t, "FileOrCreate")) {
         cleanup_close int fd = open(v->path.p, O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-        return fd < 0 ? fail(a, ret_detail, -errno, "cannot make", v->path) : 0;
+        return fd < 0 ? volume_fail(a, ret_detail, -errno, "cannot make", v->path) : 0;
     }
     if (!there && t.n == 0) {
         /* As Kubernetes with no type given: the directory is made. */
         int code = kubelet_mkdirs(v->path.p, 0755);
-        return code < 0 ? fail(a, ret_detail, code, "cannot make", v->path) : 0;
+        return code < 0 ? volume_fail(a, ret_detail, code, "cannot make", v->path) : 0;
     }
     bool ok = there;
     if (span_starts(t, SPAN("Directory"))) {
@@ -250,14 +240,14 @@ static int prepare_host(const struct volume_desc *v, struct arena *a, struct spa
 
 static int prepare_tmpfs(const struct volume_desc *v, struct arena *a, struct span *ret_detail)
 {
-    if (is_mounted(v->path.p)) {
+    if (os_is_mount_point(v->path.p)) {
         return 0;
     }
     struct span options =
         v->size_bytes ? arena_printf(a, "mode=0777,size=%llu", (unsigned long long)v->size_bytes)
                       : SPAN("mode=0777");
     if (mount("tmpfs", v->path.p, "tmpfs", MS_NOSUID | MS_NODEV, options.p) < 0) {
-        return fail(a, ret_detail, -errno, "cannot mount tmpfs on", v->path);
+        return volume_fail(a, ret_detail, -errno, "cannot mount tmpfs on", v->path);
     }
     return 0;
 }
@@ -271,7 +261,7 @@ int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *re
     case VOLUME_TMPFS:
         code = kubelet_mkdirs(v->path.p, 0755);
         if (code < 0) {
-            return fail(a, ret_detail, code, "cannot make", v->path);
+            return volume_fail(a, ret_detail, code, "cannot make", v->path);
         }
         if (v->kind == VOLUME_TMPFS && (code = prepare_tmpfs(v, a, ret_detail)) < 0) {
             return code;
@@ -295,50 +285,16 @@ int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *re
 
 /* ---- going ---- */
 
-/* mountinfo escapes space, tab, newline and backslash as \ooo. */
-static struct span unescape(struct arena *a, struct span s)
-{
-    char *out = arena_alloc_raw(a, s.n + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '\\' && i + 3 < s.n) {
-            out[n++] =
-                (char)((s.p[i + 1] - '0') * 64 + (s.p[i + 2] - '0') * 8 + (s.p[i + 3] - '0'));
-            i += 3;
-        } else {
-            out[n++] = s.p[i];
-        }
-    }
-    out[n] = 0;
-    return span_of(out, n);
-}
-
 int volume_teardown(const char *dir, bool remove, struct arena *a, struct span *ret_detail)
 {
-    struct span info = SPAN_NULL;
-    struct span prefix = arena_printf(a, "%s/", dir);
-    int code = kubelet_read_file(a, "/proc/self/mountinfo", 4 * 1024 * 1024, &info);
+    int code = os_umount_beneath(a, span_cstr(dir));
     if (code < 0) {
-        return fail(a, ret_detail, code, "cannot read", SPAN("/proc/self/mountinfo"));
+        return volume_fail(a, ret_detail, code, "cannot unmount what is beneath", span_cstr(dir));
     }
-    /* Later lines are mounted on top of earlier ones: go backwards. */
-    while (info.n > 0) {
-        struct span rest = span_first(info, info.n - 1);
-        size_t start = span_rfind(rest, '\n');
-        struct span line = start < rest.n ? span_from(rest, start + 1) : rest;
-        info = start < rest.n ? span_first(info, start + 1) : SPAN_NULL;
-        for (int field = 0; field < 4; field++) {
-            (void)span_cut(&line, ' ');
-        }
-        struct span at = unescape(a, span_cut(&line, ' '));
-        if (span_starts(at, prefix) && umount2(at.p, MNT_DETACH) < 0 && errno != EINVAL) {
-            code = fail(a, ret_detail, -errno, "cannot unmount", at);
-        }
-    }
-    if (code == 0 && remove) {
+    if (remove) {
         code = kubelet_remove_tree(dir);
         if (code < 0) {
-            return fail(a, ret_detail, code, "cannot remove", span_cstr(dir));
+            return volume_fail(a, ret_detail, code, "cannot remove", span_cstr(dir));
         }
     }
     return code;

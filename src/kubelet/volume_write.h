@@ -32,6 +32,9 @@ struct volume_desc {
     size_t file_count;
 };
 
+/* *ret_detail becomes "WHAT PATH: text of code"; returns code. */
+int volume_fail(struct arena *a, struct span *ret_detail, int code, const char *what,
+                struct span path);
 /* [blocking] Idempotent: what is there stays. Returns 0 or a negative code with a sentence for
  * FailedMount. */
 int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *ret_detail);

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "base/check.h"
 #include "base/strbuf.h"
@@ -147,6 +148,14 @@ int os_umount(const char *target)
         return 0;
     }
     return -errno;
+}
+
+bool os_is_mount_point(const char *path)
+{
+    struct stat here, above;
+    int fd cleanup_close = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return fd >= 0 && fstat(fd, &here) == 0 && fstatat(fd, "..", &above, 0) == 0 &&
+           here.st_dev != above.st_dev;
 }
 
 /* mountinfo writes space, tab, newline and backslash as \ooo. */

@@ -21,6 +21,8 @@ int os_mount_bind(const char *source, const char *target, bool read_only);
 int os_mount_tmpfs(const char *target, uint64_t size_bytes, unsigned mode);
 /* Lazy; does not follow a link at the end of the path. Success when nothing is mounted there. */
 int os_umount(const char *target);
+/* True when path is a directory on another file system than its parent. */
+bool os_is_mount_point(const char *path);
 /* Mount points at or beneath dir (an absolute path without links), the latest mounted first: the
  * order to unmount. */
 int os_mounts_beneath(struct arena *a, struct span dir, struct span **ret, size_t *ret_count);
