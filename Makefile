@@ -3,7 +3,7 @@ comma   := ,
 CONFIG  ?= $(if $(SANITIZE),$(if $(filter address%,$(SANITIZE)),san,san-$(subst $(comma),-,$(SANITIZE))),release)$(if $(findstring clang,$(CC)),-clang)
 ifneq ($(SANITIZE),)
 # gcc's own flow warnings are unreliable in instrumented code: shown, not errors.
-SANFLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DBERTH_VERIFY -Wno-error -Wno-format-truncation $(if $(filter fuzz,$(CONFIG)),-fsanitize=fuzzer-no-link)
+SANFLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DBERTH_VERIFY -Wno-error -Wno-unknown-warning-option -Wno-format-truncation $(if $(filter fuzz,$(CONFIG)),-fsanitize=fuzzer-no-link)
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 B       := build/$(CONFIG)
