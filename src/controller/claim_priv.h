@@ -9,7 +9,7 @@
 #include "controller/reconciler.h"
 #include "plan/claim_plan.h"
 
-#define CLAIM_PROTECTION  "kubernetes.io/pvc-protection"
+#define CLAIM_PROTECTION "kubernetes.io/pvc-protection"
 #define VOLUME_PROTECTION "kubernetes.io/pv-protection"
 #define LOCAL_PROVISIONER "berth.dev/local"
 

@@ -21,8 +21,8 @@
 enum { GRACE_MS = 50 * 1000, QUARANTINE_MS = 40 * 1000, PARALLEL = 8 };
 
 #define LEASE_NAMESPACE SPAN("kube-node-lease")
-#define UNREACHABLE     "node.kubernetes.io/unreachable"
-#define NOT_READY       "node.kubernetes.io/not-ready"
+#define UNREACHABLE "node.kubernetes.io/unreachable"
+#define NOT_READY "node.kubernetes.io/not-ready"
 
 /* When a node last showed a sign of life, on the monotonic clock; also kept while its Node object
  * is missing. */

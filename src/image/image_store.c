@@ -401,7 +401,7 @@ int image_remove(struct image_store *s, struct span ref, struct arena *a)
 int image_publish(struct image_store *s, struct arena *a, struct span manifest_digest,
                   const struct span *refs, size_t ref_count, struct span *detail)
 {
-    struct image_manifest m;
+    struct image_manifest m = {0};
     struct image_config c;
     struct image_tmp tmp;
     int code = manifest_load(s, a, manifest_digest, &m, &c, detail);
