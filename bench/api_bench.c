@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -528,6 +529,9 @@ static void start(char **argv)
         _exit(127);
     }
     while (try_call("GET", "/readyz", SPAN_NULL) != 200) {
+        if (waitpid(pid, NULL, WNOHANG) == pid) {
+            die(argv[1], SPAN("has ended"));
+        }
         sleep_ms(1);
     }
     int64_t api_ns = env_mono_ns(g.env);
