@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "codec/json.h"
 #include "image/image_priv.h"
+#include "os/os_fs.h"
 
 enum { ARCHIVE_ENTRIES_MAX = 4096, SPOOL_BYTES = 65536, INDEX_DEPTH_MAX = 4, REFS_MAX = 64 };
 
@@ -153,7 +154,7 @@ static int parse_file(struct import *im, struct span name, yyjson_val **ret)
     if (!f) {
         return fail(im->a, im->detail, E_SYNTAX, "the archive lacks \"%.*s\"", SPAN_ARG(name));
     }
-    int code = read_file(im->a, f->path, 4 * 1024 * 1024, &text);
+    int code = os_fs_read(im->a, AT_FDCWD, f->path, 4 * 1024 * 1024, &text);
     if (code < 0) {
         return fail(im->a, im->detail, code, "\"%.*s\": %s", SPAN_ARG(name), code_text(code));
     }

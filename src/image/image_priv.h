@@ -43,12 +43,7 @@ struct image_tmp {
 };
 int image_tmp_new(const struct image_store *s, struct arena *a, struct image_tmp *ret);
 void image_tmp_done(struct image_tmp *t); /* removes the tree; zeroed is fine */
-int remove_tree(const char *path);
-/* Whole file, at most max bytes (E_LIMIT). */
-int read_file(struct arena *a, const char *path, size_t max, struct span *ret);
-/* Written beside, synced, renamed. */
-int write_file_atomic(const char *path, struct span content);
-int sync_tree(const char *path); /* syncfs of the file system that holds path */
+int sync_tree(const char *path);          /* syncfs of the file system that holds path */
 
 /* ---- blobs, references (image_store.c) ---- */
 

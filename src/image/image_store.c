@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "codec/json.h"
 #include "image/image_priv.h"
+#include "os/os_fs.h"
 
 enum { MANIFEST_BYTES_MAX = 2 * 1024 * 1024, LAYERS_MAX = 256 };
 
@@ -73,7 +74,7 @@ int blob_adopt(const struct image_store *s, const char *path, struct span digest
 int blob_write(const struct image_store *s, struct arena *a, struct span content,
                struct span digest)
 {
-    return write_file_atomic(blob_path(s, a, digest), content);
+    return os_fs_write_atomic(blob_path(s, a, digest), content, 0644, true);
 }
 
 bool layer_exists(const struct image_store *s, struct span diff_id)
@@ -100,7 +101,7 @@ static int refs_load(const struct image_store *s, struct arena *a, yyjson_val **
     struct span text;
     yyjson_doc *doc;
     *ret = NULL;
-    int code = read_file(a, image_path(s, a, "refs.json"), MANIFEST_BYTES_MAX, &text);
+    int code = os_fs_read(a, AT_FDCWD, image_path(s, a, "refs.json"), MANIFEST_BYTES_MAX, &text);
     if (code == -ENOENT) {
         return 0;
     }
@@ -119,7 +120,7 @@ static int refs_save(const struct image_store *s, struct arena *a, yyjson_mut_do
 {
     yyjson_mut_val *root = yyjson_mut_obj(doc);
     json_put(doc, root, "refs", refs);
-    return write_file_atomic(image_path(s, a, "refs.json"), json_write_mut(a, root));
+    return os_fs_write_atomic(image_path(s, a, "refs.json"), json_write_mut(a, root), 0644, true);
 }
 
 int refs_set(const struct image_store *s, struct arena *a, const struct span *refs, size_t n,
@@ -158,7 +159,7 @@ static int load_blob_json(const struct image_store *s, struct arena *a, struct s
 {
     struct span text;
     yyjson_doc *doc;
-    int code = read_file(a, blob_path(s, a, digest), MANIFEST_BYTES_MAX, &text);
+    int code = os_fs_read(a, AT_FDCWD, blob_path(s, a, digest), MANIFEST_BYTES_MAX, &text);
     if (code < 0) {
         return fail(a, detail, code, "blob %.*s: %s", SPAN_ARG(digest), code_text(code));
     }
@@ -358,7 +359,7 @@ static void sweep(const struct image_store *s, struct arena *a, const struct kee
         struct span name = span_cstr(e->d_name);
         if (name.n == DIGEST_HEX_BYTES && !map_get(&k->names, name) &&
             !layer_in_use(mounts, name)) {
-            (void)remove_tree(image_path(s, a, "%s/%s", dir, e->d_name));
+            (void)os_fs_remove_tree_at(image_path(s, a, "%s/%s", dir, e->d_name));
         }
     }
     if (d) {
