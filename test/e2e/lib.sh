@@ -95,6 +95,7 @@ fails() { # TEXT COMMAND...: fails and says TEXT
 }
 
 launch() { # OPTION...: starts the server, waits for its last line
+    rm -f "$work/server.out" # an earlier server had the same last line
     "$berth" server --data-dir "$data" --node-name edge "$@" >"$work/server.out" 2>>"$work/server.log" &
     server_pid=$!
     within 20 grep -q '^ready' "$work/server.out" >/dev/null || { cat "$work/server.out" "$work/server.log"; return 1; }
