@@ -274,14 +274,16 @@ struct kubelet_session *kubelet_logs(struct kubelet *k, const struct kubelet_log
     s->filter = (struct cri_filter){
         .since_ms = r->since_ms, .timestamps = r->timestamps, .left_bytes = r->limit_bytes};
     s->follow = r->follow && !r->previous;
-    s->ended = !pod_instance_live(v->instance);
+    s->ended = !pod_instance_live(v->instance) || v->instance == POD_INSTANCE_STARTING;
     s->c = s->follow ? c : NULL;
     if (k->options.no_files) {
         s->follow = false;
         env_post(s->env, &s->task, log_pump);
         return s;
     }
-    s->path = kubelet_log_path(s->arena, c, r->previous ? v->attempt - 1 : v->attempt);
+    /* Between two lives the last one has the word: the next has no log yet. */
+    bool between = v->instance == POD_INSTANCE_STARTING;
+    s->path = kubelet_log_path(s->arena, c, r->previous || between ? v->attempt - 1 : v->attempt);
     s->dir = arena_dup(s->arena, span_first(s->path, span_rfind(s->path, '/')));
     int code = log_open(s, r);
     if (code == 0 && s->follow && !s->ended) {

@@ -28,6 +28,9 @@ struct crun_runtime *crun_of(struct runtime *rt)
 static void container_free(struct container *c)
 {
     assert(list_is_empty(&c->attached));
+    if (c->held_by) {
+        env_timer_stop(c->held_by->rt.env, &c->held);
+    }
     free(c->id);
     free(c);
 }
@@ -479,12 +482,13 @@ static void op_container_kill(struct runtime *rt, struct span id, int signal, ru
                               void *data)
 {
     struct step *op = step_new(rt, id, done, data);
-    const struct container *c = crun_container(op->job.r, id);
+    struct container *c = crun_container(op->job.r, id);
     op->signal = signal;
     if (!c) {
         op->job.code = -ENOENT;
         op->job.detail = SPAN("no such container");
     } else if (c->state == RUNTIME_RUNNING) {
+        crun_let_go(c, 0); /* one that waits would not hear the signal */
         op->pid = c->pid;
         op->start_ticks = c->start_ticks;
     }

@@ -159,7 +159,10 @@ static bool load_started(const struct host *host, struct span id, struct arena *
     }
     c->status.pid = (pid_t)pid;
     c->status.started_ms = started;
-    return access(host_path(host, a, "crun", id, "exec.fifo"), F_OK) != 0;
+    /* Noted, and then the agent was killed before it let the process go: now it does. */
+    struct span detail;
+    return access(host_path(host, a, "crun", id, "exec.fifo"), F_OK) != 0 ||
+           disk_let_go(host, id, a, &detail) == 0;
 }
 
 static bool load_state(const struct host *host, struct span id, struct arena *a,
@@ -412,9 +415,11 @@ int disk_start(const struct host *host, struct span id, pid_t pid, int64_t now_m
                                   arena_printf(a, "%d %llu %lld", (int)pid,
                                                (unsigned long long)*ret_ticks, (long long)now_ms),
                                   0600, false);
-    if (code) {
-        return fail(a, ret_detail, code, "write the container's state");
-    }
+    return code ? fail(a, ret_detail, code, "write the container's state") : 0;
+}
+
+int disk_let_go(const struct host *host, struct span id, struct arena *a, struct span *ret_detail)
+{
     /* What `crun start` does, without the 4 ms of running it: the waiting process goes on after one
      * byte. */
     const char *fifo = host_path(host, a, "crun", id, "exec.fifo");

@@ -67,9 +67,12 @@ int disk_load_exit(const struct host *host, struct span id, struct arena *a,
 /* Directory, root, config.json, state.json. */
 int disk_prepare(const struct host *host, struct span id, const struct runtime_container_spec *spec,
                  struct arena *a, struct span *ret_detail);
-/* Lets the created container's process go. */
+/* Notes that the created container runs; disk_let_go then lets its process go. Should
+ * the agent be killed in between, the next disk_load does that. */
 int disk_start(const struct host *host, struct span id, pid_t pid, int64_t now_ms, struct arena *a,
                uint64_t *ret_ticks, struct span *ret_detail);
+/* Two system calls and one byte: also on the loop. */
+int disk_let_go(const struct host *host, struct span id, struct arena *a, struct span *ret_detail);
 /* Ends what still lives of it and removes everything but its log. */
 int disk_destroy(const struct host *host, struct span id, struct arena *a);
 /* SIGKILL to every monitor and runtime program of the container (id empty: of all), found by their
@@ -96,7 +99,15 @@ struct container {
     bool oom_killed;
     int64_t started_ms, finished_ms;
     struct list attached; /* runtime_session.link */
+    /* Of one that waits for its first attachment; NULL: it does not. */
+    struct crun_runtime *held_by;
+    struct env_timer held;
 };
+
+/* A process whose input is for one client (stdin with stdinOnce: `kubectl run -it`) waits a little
+ * for that client, who would else miss what it says first. `after_ms` from now it goes on; 0: at
+ * once. Nothing happens to one that is not held. */
+void crun_let_go(struct container *c, int64_t after_ms);
 
 struct crun_runtime {
     struct runtime rt; /* first */

@@ -10,7 +10,10 @@
 #include "kubelet/runtime_crun_session.h"
 #include "os/os_fs.h"
 
-enum { CHUNK_BYTES = 8192 /* of the attach socket: a packet must fit the monitor's buffer */ };
+enum {
+    CHUNK_BYTES = 8192, /* of the attach socket: a packet must fit the monitor's buffer */
+    ATTACHED_MS = 20    /* for the monitor to accept the connection, and for the terminal's size */
+};
 
 /* ---- life ---- */
 
@@ -248,11 +251,13 @@ struct runtime_session *op_exec(struct runtime *rt, const struct runtime_exec_sp
     s->id = id;
     int code = !c ? -ENOENT : c->state != RUNTIME_RUNNING ? -ESRCH : 0;
     if (code == 0 && !s->attach) {
+        crun_let_go(c, 0);
         session_exec_start(s, spec);
         return s;
     }
     if (code == 0) {
         code = session_attach(s);
+        crun_let_go(c, ATTACHED_MS);
     }
     if (code) {
         s->exit_code = code;

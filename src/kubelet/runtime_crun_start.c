@@ -3,6 +3,7 @@
  *   PREPARE (worker: root, config.json) -> CREATE (conmon runs `crun create`; its sync pipe tells
  * pid or complaint)
  *     -> RELEASE (worker: `started`, then the byte that lets the process go) -> done
+ *   or, when its input is for one client, the byte at the first attachment or after HOLD_MS
  *   a failure anywhere -> UNDO (worker: everything removed) -> done */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,13 @@
 #include "kubelet/runtime_crun_priv.h"
 #include "os/os_fs.h"
 
-enum { UID_MAX = 64, NAME_MAX_BYTES = 64, SYNC_FD = 3, CREATE_TIMEOUT_MS = 60 * 1000 };
+enum {
+    UID_MAX = 64,
+    NAME_MAX_BYTES = 64,
+    SYNC_FD = 3,
+    CREATE_TIMEOUT_MS = 60 * 1000,
+    HOLD_MS = 2000 /* a client sees the pod Running and attaches well within */
+};
 
 struct start {
     struct job job; /* first */
@@ -83,11 +90,45 @@ static void undo(struct start *op)
 
 /* ---- release ---- */
 
+/* Only the first life: a client that attaches to a later one has been late anyway. */
+static bool waits_for_client(const struct start *op)
+{
+    return op->spec.with_stdin && op->spec.stdin_once && op->spec.attempt == 0;
+}
+
 static void release_run(struct env_work *work)
 {
     struct start *op = of(work);
-    op->job.code = disk_start(&op->job.r->host, op->id, op->pid, op->now_ms, op->job.a, &op->ticks,
-                              &op->job.detail);
+    const struct host *host = &op->job.r->host;
+    struct arena *a = op->job.a;
+    op->job.code = disk_start(host, op->id, op->pid, op->now_ms, a, &op->ticks, &op->job.detail);
+    if (op->job.code == 0 && !waits_for_client(op)) {
+        op->job.code = disk_let_go(host, op->id, a, &op->job.detail);
+    }
+}
+
+static void on_held(struct env_timer *timer)
+{
+    struct container *c = CONTAINER_OF(timer, struct container, held);
+    crun_let_go(c, 0);
+}
+
+void crun_let_go(struct container *c, int64_t after_ms)
+{
+    struct crun_runtime *r = c->held_by;
+    if (!r) {
+        return;
+    }
+    if (after_ms > 0) {
+        env_timer_start(r->rt.env, &c->held, after_ms, on_held);
+        return;
+    }
+    cleanup_arena struct arena *a = arena_new();
+    struct span detail;
+    env_timer_stop(r->rt.env, &c->held);
+    c->held_by = NULL;
+    /* Fails only when the process has been killed meanwhile: its exit tells. */
+    (void)disk_let_go(&r->host, span_cstr(c->id), a, &detail);
 }
 
 static void release_done(struct env_work *work)
@@ -105,6 +146,10 @@ static void release_done(struct env_work *work)
     c->pid = op->pid;
     c->start_ticks = op->ticks;
     c->started_ms = op->now_ms;
+    if (waits_for_client(op)) {
+        c->held_by = r;
+        crun_let_go(c, HOLD_MS);
+    }
     struct runtime_status status = crun_status(c);
     if (c->exit_seen) {
         crun_reap(r, c);

@@ -147,3 +147,64 @@ TEST(attaching_talks_to_the_first_process)
     CHECK_EQ(w->exit_code, 6);
     cw_done(w);
 }
+
+/* The process says all it has to say at once: nobody who attaches after its start could see it. */
+TEST(a_process_whose_input_is_for_one_client_waits_for_that_client)
+{
+    struct cw *w = cw_new();
+    cw_sandbox(w);
+    struct runtime_container_spec spec = cw_spec_of(w, "echo first words; exit 3", 0);
+    spec.with_stdin = spec.stdin_once = true;
+    cw_start_spec(w, &spec);
+    CHECK_EQ(w->code, 0);
+    CHECK_EQ(w->status.state, RUNTIME_RUNNING);
+    cw_wait_ms(w, 300);
+    CHECK_EQ(w->exits, 0);
+    cw_session(w, CW_UID "-main-0", NULL, false, true);
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, 3);
+    CHECK_SPAN(strbuf_span(&w->out), "first words\n");
+    cw_done(w);
+}
+
+TEST(without_a_client_it_goes_on_by_itself_and_it_hears_signals)
+{
+    struct cw *w = cw_new();
+    cw_sandbox(w);
+    struct runtime_container_spec spec = cw_spec_of(w, "echo alone; exit 5", 0);
+    spec.with_stdin = spec.stdin_once = true;
+    cw_start_spec(w, &spec);
+    CHECK_EQ(w->code, 0);
+    cw_wait_exits(w, 1);
+    CHECK_EQ(w->last_exit.exit_code, 5);
+    CHECK_EQ(cw_call(w, w->rt->ops->container_remove, CW_UID "-main-0"), 0);
+    spec = cw_spec_of(w, "trap 'exit 7' TERM; sleep 60 & wait", 0);
+    spec.with_stdin = spec.stdin_once = true;
+    cw_start_spec(w, &spec);
+    CHECK_EQ(w->code, 0);
+    cw_session(w, CW_UID "-main-0", "true", false, false); /* a command does not find it waiting */
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, 0);
+    cw_done(w);
+}
+
+TEST(one_that_waits_when_the_agent_dies_goes_on_with_the_next_agent)
+{
+    struct cw *w = cw_new();
+    cw_sandbox(w);
+    struct runtime_container_spec spec = cw_spec_of(w, "echo later; exit 9", 0);
+    spec.with_stdin = spec.stdin_once = true;
+    cw_start_spec(w, &spec);
+    CHECK_EQ(w->code, 0);
+    pid_t pid = w->status.pid;
+    w->rt->ops->free(w->rt);
+    w->rt = NULL;
+    cw_drain(w);
+    cw_open_runtime(w);
+    cw_list(w);
+    CHECK_EQ(w->list.container_count, 1);
+    CHECK_EQ(w->list.containers[0].pid, pid);
+    cw_wait_exits(w, 1);
+    CHECK_EQ(w->last_exit.exit_code, 9);
+    cw_done(w);
+}
