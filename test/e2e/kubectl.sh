@@ -238,6 +238,15 @@ tick 4' within 10 k logs -f short
     throw_away() { sleep 1.5 | terminal "$kubectl" run debug --rm -it --restart=Never --image=busybox --image-pull-policy=IfNotPresent -- nslookup web-0.web; }
     check "$v run --rm -it resolves a name" contains "$ip" throw_away
     check "$v run --rm leaves no pod" gone pod debug
+    # As people type it, with a program that is over before a client could attach: what it says is seen all the same.
+    quick() {
+        local i
+        for i in 1 2 3; do
+            sleep 1 | terminal "$kubectl" run "quick$i" --rm -it --image=web:1 -- nslookup web-0.web >"$work/quick"
+            grep -q "$ip" "$work/quick" || { cat "$work/quick"; return 1; }
+        done
+    }
+    check "$v run --rm -it of a quick program shows what it says, each time" quick
     check "$v run --rm -i gives the exit code" exit_code 3 k run failing --rm -i --restart=Never --image=busybox --image-pull-policy=IfNotPresent -- sh -c 'sleep 0.5; exit 3'
     piped() { echo through | timeout 30 "$kubectl" run piped --rm -i --restart=Never --image=busybox --image-pull-policy=IfNotPresent -- cat; }
     check "$v run -i reads a pipe" contains through piped
