@@ -6,7 +6,7 @@
 #include "apiserver/ip_alloc.h"
 #include "base/limits.h"
 #include "schema/kinds.h"
-#include "sim/tiny_env.h"
+#include "sim/env_sim.h"
 #include "test/kit/kit.h"
 
 struct world {
@@ -29,7 +29,7 @@ static int fail(void *data, uint64_t commit)
 
 static void start(struct world *w, struct store_memory_disk *disk)
 {
-    w->env = tiny_env_new(7);
+    w->env = env_sim_new(7);
     struct store_memory_options o = {.latency_ms = 1, .fail = fail, .data = w};
     w->store = disk ? store_memory_open(w->env, disk, &o) : store_memory_new(w->env, &o);
     w->hub = watch_hub_new(w->env, w->store);
@@ -48,7 +48,7 @@ static void stop(struct world *w)
     apiserver_free(w->server);
     watch_hub_free(w->hub);
     store_free(w->store);
-    tiny_env_free(w->env);
+    env_sim_free(w->env);
 }
 
 static void on_reply(void *data, const struct client_reply *reply)
@@ -72,7 +72,7 @@ static enum err_reason call(struct world *w, enum client_verb verb, const struct
     w->replied = false;
     client_do(w->client, &q, on_reply, w);
     CHECK(!w->replied);
-    tiny_env_run(w->env, 10);
+    env_sim_run_for(w->env, 10);
     CHECK(w->replied);
     return w->err.reason;
 }
@@ -82,7 +82,7 @@ TEST(the_server_is_ready_only_when_the_first_objects_are_durable)
     struct world w = {0};
     start(&w, NULL);
     CHECK(!apiserver_is_ready(w.server));
-    tiny_env_run(w.env, 10);
+    env_sim_run_for(w.env, 10);
     CHECK(apiserver_is_ready(w.server));
     stop(&w);
 }
@@ -91,10 +91,10 @@ TEST(a_full_disk_delays_readiness_until_there_is_room)
 {
     struct world w = {.disk_full = true};
     start(&w, NULL);
-    tiny_env_run(w.env, 3500);
+    env_sim_run_for(w.env, 3500);
     CHECK(!apiserver_is_ready(w.server));
     w.disk_full = false;
-    tiny_env_run(w.env, 1500);
+    env_sim_run_for(w.env, 1500);
     CHECK(apiserver_is_ready(w.server));
     CHECK_EQ(call(&w, CLIENT_GET, SCHEMA_KIND(StorageClass), "local", NULL), ERR_NONE);
     stop(&w);
@@ -104,7 +104,7 @@ TEST(a_failed_write_is_an_error_and_leaves_nothing)
 {
     struct world w = {0};
     start(&w, NULL);
-    tiny_env_run(w.env, 10);
+    env_sim_run_for(w.env, 10);
     w.disk_full = true;
     CHECK_EQ(
         call(&w, CLIENT_CREATE, SCHEMA_KIND(ConfigMap), NULL, "{\"metadata\":{\"name\":\"m\"}}"),
@@ -122,7 +122,7 @@ TEST(addresses_of_failed_services_are_free_again)
 {
     struct world w = {0};
     start(&w, NULL);
-    tiny_env_run(w.env, 10);
+    env_sim_run_for(w.env, 10);
     const char *body = "{\"metadata\":{\"name\":\"v\"},\"spec\":{\"clusterIP\":\"10.43.0.99\","
                        "\"ports\":[{\"port\":1}]}}";
     w.disk_full = true;
@@ -137,7 +137,7 @@ TEST(a_restart_finds_its_objects_and_creates_nothing_again)
     struct store_memory_disk *disk = store_memory_disk_new();
     struct world w = {0};
     start(&w, disk);
-    tiny_env_run(w.env, 10);
+    env_sim_run_for(w.env, 10);
     CHECK_EQ(
         call(&w, CLIENT_CREATE, SCHEMA_KIND(Service), NULL,
              "{\"metadata\":{\"name\":\"v\"},\"spec\":{\"clusterIP\":\"10.43.0.99\",\"ports\":[{"
@@ -148,7 +148,7 @@ TEST(a_restart_finds_its_objects_and_creates_nothing_again)
     stop(&w);
     struct world again = {0};
     start(&again, disk);
-    tiny_env_run(again.env, 10);
+    env_sim_run_for(again.env, 10);
     CHECK(apiserver_is_ready(again.server));
     CHECK_EQ(watch_hub_rev(again.hub), rev);
     CHECK_EQ(call(&again, CLIENT_GET, SCHEMA_KIND(StorageClass), "local", NULL), ERR_NOT_FOUND);
@@ -175,15 +175,15 @@ TEST(events_end_an_hour_after_their_last_write)
 {
     struct world w = {0};
     start(&w, NULL);
-    tiny_env_run(w.env, 10);
+    env_sim_run_for(w.env, 10);
     CHECK_EQ(make_event(&w, "a"), ERR_NONE);
     CHECK_EQ(make_event(&w, "b"), ERR_NONE);
-    tiny_env_run(w.env, (LIMIT_EVENT_TTL_S - 60) * 1000);
+    env_sim_run_for(w.env, (LIMIT_EVENT_TTL_S - 60) * 1000);
     CHECK_EQ(call(&w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Event), "b", "{\"count\":2}"), ERR_NONE);
-    tiny_env_run(w.env, 61 * 1000);
+    env_sim_run_for(w.env, 61 * 1000);
     CHECK_EQ(call(&w, CLIENT_GET, SCHEMA_KIND(Event), "a", NULL), ERR_NOT_FOUND);
     CHECK_EQ(call(&w, CLIENT_GET, SCHEMA_KIND(Event), "b", NULL), ERR_NONE);
-    tiny_env_run(w.env, (LIMIT_EVENT_TTL_S)*1000);
+    env_sim_run_for(w.env, (LIMIT_EVENT_TTL_S)*1000);
     CHECK_EQ(call(&w, CLIENT_GET, SCHEMA_KIND(Event), "b", NULL), ERR_NOT_FOUND);
     stop(&w);
 }
@@ -192,12 +192,12 @@ TEST(freeing_the_server_with_writes_under_way_is_safe)
 {
     struct world w = {0};
     start(&w, NULL);
-    tiny_env_run(w.env, 10);
+    env_sim_run_for(w.env, 10);
     struct client_request q = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE,
                                .kind = SCHEMA_KIND(ConfigMap), .ns = SPAN("default"),
                                .body = SPAN("{\"metadata\":{\"name\":\"m\"}}")};
     client_do(w.client, &q, on_reply, &w);
-    tiny_env_settle(w.env);
+    env_sim_run_for(w.env, 0);
     CHECK(!w.replied);
     client_do(w.client, &q, on_reply, &w); /* not begun */
     stop(&w);

@@ -6,7 +6,7 @@
 #include "kit/kit.h"
 #include "sim/fake_client.h"
 #include "sim/fake_node.h"
-#include "sim/tiny_env.h"
+#include "sim/env_sim.h"
 
 #define CLAIM_SPEC(class)                                                                          \
     "\"spec\":{\"accessModes\":[\"ReadWriteOnce\"]," class "\"resources\":{\"requests\":{"         \
@@ -114,7 +114,7 @@ struct bed {
 
 static void bed_init(struct bed *b)
 {
-    *b = (struct bed){.env = tiny_env_new(11)};
+    *b = (struct bed){.env = env_sim_new(11)};
     b->api = fake_client_new(b->env);
     b->disks.env = b->env;
     b->ops = (struct volume_ops){&b->disks, disk_create, disk_remove, disk_cancel};
@@ -134,7 +134,7 @@ static void bed_init(struct bed *b)
     b->controllers = controllers_new(b->env, fake_client_base(b->api), &options);
     b->node = fake_node_new(fake_client_base(b->api),
                             &(struct fake_node_options){.start_ms = 10, .stop_ms = 10});
-    tiny_env_settle(b->env);
+    env_sim_run_for(b->env, 0);
     CHECK(controllers_running(b->controllers));
 }
 
@@ -146,7 +146,7 @@ static void bed_done(struct bed *b)
         env_timer_stop(b->env, &b->disks.at[i].timer);
     }
     fake_client_free(b->api);
-    tiny_env_free(b->env);
+    env_sim_free(b->env);
 }
 
 static struct object *get(struct bed *b, const char *kind, const char *name)
@@ -216,7 +216,7 @@ TEST(platform_brings_a_set_with_fresh_claims_up_without_waiting_for_anything_but
     struct bed b;
     bed_init(&b);
     fake_client_create(b.api, REDIS);
-    tiny_env_run(b.env, 3 * (10 + 5) + 1); /* containers and disks are all that takes time */
+    env_sim_run_for(b.env, 3 * (10 + 5) + 1); /* containers and disks are all that takes time */
     for (int i = 0; i < 3; i++) {
         char name[32];
         snprintf(name, sizeof name, "redis-%d", i);
@@ -237,14 +237,14 @@ TEST(platform_delete_of_a_set_keeps_claims_and_deleting_those_removes_their_disk
     struct bed b;
     bed_init(&b);
     fake_client_create(b.api, REDIS);
-    tiny_env_run(b.env, 200);
+    env_sim_run_for(b.env, 200);
     fake_client_delete(b.api, "apps", "StatefulSet", "default", "redis", -1,
                        CLIENT_PROPAGATION_BACKGROUND);
     fake_client_delete(b.api, "", "PersistentVolumeClaim", "default", "data-redis-0", -1,
                        CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_run(b.env, 5);
+    env_sim_run_for(b.env, 5);
     CHECK(get(&b, "PersistentVolumeClaim", "data-redis-0")); /* its pod is still stopping */
-    tiny_env_run(b.env, 500);
+    env_sim_run_for(b.env, 500);
     CHECK_EQ(count(&b, "", "Pod"), 0);
     CHECK_EQ(count(&b, "apps", "ControllerRevision"), 0);
     CHECK_EQ(count(&b, "", "PersistentVolumeClaim"), 2);
@@ -258,7 +258,7 @@ TEST(claim_volume_has_the_form_that_nodes_and_users_expect)
     struct bed b;
     bed_init(&b);
     claim(&b, "c", CLAIM_SPEC(LOCAL));
-    tiny_env_run(b.env, 100);
+    env_sim_run_for(b.env, 100);
     struct object *c = get(&b, "PersistentVolumeClaim", "c");
     yyjson_val *spec = json_get(object_root(c), "spec");
     char name[80], path[128];
@@ -284,7 +284,7 @@ TEST(claim_without_a_class_gets_the_default_and_one_of_no_class_waits)
     claim(&b, "unset", CLAIM_SPEC(""));
     claim(&b, "none", CLAIM_SPEC("\"storageClassName\":\"\","));
     claim(&b, "typo", CLAIM_SPEC("\"storageClassName\":\"locl\","));
-    tiny_env_run(b.env, 100);
+    env_sim_run_for(b.env, 100);
     CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "unset"), "Bound");
     CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "none"), "Pending");
     CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "typo"), "Pending");
@@ -313,10 +313,10 @@ TEST(claim_takes_the_smallest_static_volume_and_retain_keeps_it)
     struct bed b;
     bed_init(&b);
     claim(&b, "c", CLAIM_SPEC("\"storageClassName\":\"\","));
-    tiny_env_run(b.env, 10);
+    env_sim_run_for(b.env, 10);
     static_volume(&b, "big", "9Gi", "Retain");
     static_volume(&b, "small", "512Mi", "Retain");
-    tiny_env_run(b.env, 10);
+    env_sim_run_for(b.env, 10);
     CHECK_SPAN(json_str(json_path(object_root(get(&b, "PersistentVolumeClaim", "c")), "spec",
                                   "volumeName", NULL)),
                "big");
@@ -324,10 +324,10 @@ TEST(claim_takes_the_smallest_static_volume_and_retain_keeps_it)
     CHECK_SPAN(phase(&b, "PersistentVolume", "small"), "Available");
     fake_client_delete(b.api, "", "PersistentVolumeClaim", "default", "c", -1,
                        CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_run(b.env, 50);
+    env_sim_run_for(b.env, 50);
     CHECK_SPAN(phase(&b, "PersistentVolume", "big"), "Released");
     claim(&b, "c", CLAIM_SPEC("\"storageClassName\":\"\","));
-    tiny_env_run(b.env, 50);
+    env_sim_run_for(b.env, 50);
     CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "c"), "Pending"); /* not the old one's volume */
     bed_done(&b);
 }
@@ -338,7 +338,7 @@ TEST(claim_disk_failures_are_told_and_retried)
     bed_init(&b);
     b.disks.fail = 2;
     claim(&b, "c", CLAIM_SPEC(LOCAL));
-    tiny_env_run(b.env, 1000);
+    env_sim_run_for(b.env, 1000);
     CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "c"), "Bound");
     CHECK_EQ(events(&b, "ProvisioningFailed",
                     "failed to provision volume with StorageClass \"local\": disk on fire"),
@@ -346,7 +346,7 @@ TEST(claim_disk_failures_are_told_and_retried)
     b.disks.fail = 2;
     fake_client_delete(b.api, "", "PersistentVolumeClaim", "default", "c", -1,
                        CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_run(b.env, 1000);
+    env_sim_run_for(b.env, 1000);
     CHECK_EQ(events(&b, "VolumeFailedDelete", "disk on fire"), 2);
     CHECK_EQ(count(&b, "", "PersistentVolume"), 0);
     CHECK_EQ(disks_present(&b.disks), 0);
@@ -358,10 +358,10 @@ TEST(claim_deleted_while_its_disk_is_made_leaves_no_disk)
     struct bed b;
     bed_init(&b);
     claim(&b, "c", CLAIM_SPEC(LOCAL));
-    tiny_env_run(b.env, 1);
+    env_sim_run_for(b.env, 1);
     fake_client_delete(b.api, "", "PersistentVolumeClaim", "default", "c", -1,
                        CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_run(b.env, 500);
+    env_sim_run_for(b.env, 500);
     CHECK_EQ(count(&b, "", "PersistentVolumeClaim"), 0);
     CHECK_EQ(count(&b, "", "PersistentVolume"), 0);
     CHECK_EQ(disks_present(&b.disks), 0);
@@ -378,13 +378,13 @@ TEST(claim_of_a_class_that_waits_is_bound_where_its_pod_goes)
         "\"late\"},\"provisioner\":\"berth.dev/local\",\"volumeBindingMode\":"
         "\"WaitForFirstConsumer\"}");
     claim(&b, "c", CLAIM_SPEC("\"storageClassName\":\"late\","));
-    tiny_env_run(b.env, 100);
+    env_sim_run_for(b.env, 100);
     CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "c"), "Pending");
     CHECK(events(&b, "WaitForFirstConsumer",
                  "waiting for first consumer to be created before binding") >= 1);
     pod(&b, "p",
         "}],\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":{\"claimName\":\"c\"}}]}");
-    tiny_env_run(b.env, 100);
+    env_sim_run_for(b.env, 100);
     CHECK_SPAN(phase(&b, "PersistentVolumeClaim", "c"), "Bound");
     CHECK(client_condition_true(get(&b, "Pod", "p"), "Ready"));
     bed_done(&b);
@@ -395,12 +395,12 @@ TEST(scheduler_says_why_and_binds_when_it_can)
     struct bed b;
     bed_init(&b);
     pod(&b, "big", ",\"resources\":{\"requests\":{\"cpu\":\"3\"}}}]}");
-    tiny_env_run(b.env, 20);
+    env_sim_run_for(b.env, 20);
     pod(&b, "other", ",\"resources\":{\"requests\":{\"cpu\":\"2\"}}}]}");
     pod(&b, "lost",
         "}],\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":{\"claimName\":\"nope\"}}]}");
     pod(&b, "picky", "}],\"nodeSelector\":{\"disk\":\"ssd\"}}");
-    tiny_env_run(b.env, 20);
+    env_sim_run_for(b.env, 20);
     CHECK_EQ(events(&b, "FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu."), 1);
     CHECK_EQ(events(&b, "FailedScheduling",
                     "0/1 nodes are available: persistentvolumeclaim \"nope\" not found."),
@@ -414,13 +414,13 @@ TEST(scheduler_says_why_and_binds_when_it_can)
     fake_client_delete(b.api, "", "Pod", "default", "big", -1, CLIENT_PROPAGATION_DEFAULT);
     fake_client_patch(b.api, "", "Node", "", "node-1", "",
                       "{\"metadata\":{\"labels\":{\"disk\":\"ssd\"}}}");
-    tiny_env_run(b.env, 100);
+    env_sim_run_for(b.env, 100);
     CHECK(client_condition_true(get(&b, "Pod", "other"), "Ready"));
     CHECK(client_condition_true(get(&b, "Pod", "picky"), "Ready"));
     fake_client_patch(b.api, "", "Node", "", "node-1", "", "{\"spec\":{\"unschedulable\":true}}");
-    tiny_env_run(b.env, 10);
+    env_sim_run_for(b.env, 10);
     pod(&b, "late", "}]}");
-    tiny_env_run(b.env, 10);
+    env_sim_run_for(b.env, 10);
     CHECK_EQ(
         events(&b, "FailedScheduling", "0/1 nodes are available: 1 node(s) were unschedulable."),
         1);
@@ -438,26 +438,26 @@ TEST(node_that_falls_silent_is_tainted_and_its_pods_stay_terminating)
     pod(&b, "p",
         "}],\"tolerations\":[{\"key\":\"node.kubernetes.io/unreachable\",\"operator\":\"Exists\","
         "\"effect\":\"NoExecute\",\"tolerationSeconds\":300}]}");
-    tiny_env_run(b.env, 40000);
+    env_sim_run_for(b.env, 40000);
     CHECK(client_condition_true(get(&b, "Node", "node-1"), "Ready"));
     fake_client_patch(b.api, "coordination.k8s.io", "Lease", "kube-node-lease", "node-1", "",
                       "{\"spec\":{\"renewTime\":\"b\"}}");
-    tiny_env_run(b.env, 40000);
+    env_sim_run_for(b.env, 40000);
     CHECK(client_condition_true(get(&b, "Node", "node-1"), "Ready"));
     fake_node_set(b.node, &(struct fake_node_options){.start_ms = 10, .stop_ms = 1000000000});
-    tiny_env_run(b.env, 20000);
+    env_sim_run_for(b.env, 20000);
     struct object *node = get(&b, "Node", "node-1");
     CHECK_SPAN(json_get_str(client_condition(node, "Ready"), "status"), "Unknown");
     CHECK_EQ(json_len(json_path(object_root(node), "spec", "taints", NULL)), 2);
     CHECK(!client_condition_true(get(&b, "Pod", "p"), "Ready"));
     CHECK(!object_is_deleting(get(&b, "Pod", "p")));
-    tiny_env_run(b.env, 301000);
+    env_sim_run_for(b.env, 301000);
     CHECK(object_is_deleting(get(&b, "Pod", "p"))); /* and there: nobody has confirmed its end */
     fake_client_patch(b.api, "", "Node", "", "node-1", "status",
                       "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}");
     fake_client_patch(b.api, "coordination.k8s.io", "Lease", "kube-node-lease", "node-1", "",
                       "{\"spec\":{\"renewTime\":\"c\"}}");
-    tiny_env_run(b.env, 1000);
+    env_sim_run_for(b.env, 1000);
     CHECK_EQ(json_len(json_path(object_root(get(&b, "Node", "node-1")), "spec", "taints", NULL)),
              0);
     bed_done(&b);
@@ -468,11 +468,11 @@ TEST(node_object_deleted_frees_its_pods_after_the_quarantine)
     struct bed b;
     bed_init(&b);
     pod(&b, "p", "}]}");
-    tiny_env_run(b.env, 100);
+    env_sim_run_for(b.env, 100);
     fake_client_delete(b.api, "", "Node", "", "node-1", -1, CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_run(b.env, 30000);
+    env_sim_run_for(b.env, 30000);
     CHECK(get(&b, "Pod", "p"));
-    tiny_env_run(b.env, 11000);
+    env_sim_run_for(b.env, 11000);
     CHECK(!get(&b, "Pod", "p"));
     bed_done(&b);
 }

@@ -4,7 +4,7 @@
 #include "client/client_body.h"
 #include "kit/kit.h"
 #include "sim/fake_client.h"
-#include "sim/tiny_env.h"
+#include "sim/env_sim.h"
 
 struct bed {
     struct env *env;
@@ -20,12 +20,12 @@ static void start(void *data)
 
 static void bed_init(struct bed *b)
 {
-    b->env = tiny_env_new(5);
+    b->env = env_sim_new(5);
     b->api = fake_client_new(b->env);
     b->informers = informer_set_new(fake_client_base(b->api));
     b->controller = endpoint_controller_new(b->env, fake_client_base(b->api), b->informers);
     informer_set_on_synced(b->informers, start, b);
-    tiny_env_settle(b->env);
+    env_sim_run_for(b->env, 0);
 }
 
 static void bed_done(struct bed *b)
@@ -33,7 +33,7 @@ static void bed_done(struct bed *b)
     endpoint_controller_free(b->controller);
     informer_set_free(b->informers);
     fake_client_free(b->api);
-    tiny_env_free(b->env);
+    env_sim_free(b->env);
 }
 
 static void pod(struct bed *b, const char *name, const char *subdomain, const char *ip, bool ready)
@@ -53,7 +53,7 @@ static void pod(struct bed *b, const char *name, const char *subdomain, const ch
         "\"status\":\"%s\"}]}}",
         ip, ready ? "True" : "False");
     fake_client_patch(b->api, "", "Pod", "default", name, "status", json);
-    tiny_env_settle(b->env);
+    env_sim_run_for(b->env, 0);
 }
 
 static void service(struct bed *b, const char *name)
@@ -67,7 +67,7 @@ static void service(struct bed *b, const char *name)
              "\"targetPort\":\"redis\",\"protocol\":\"TCP\"}]}}",
              name);
     fake_client_create(b->api, json);
-    tiny_env_settle(b->env);
+    env_sim_run_for(b->env, 0);
 }
 
 static void keep_first(void *data, struct object *o)
@@ -124,16 +124,16 @@ TEST(endpoint_changes_follow_the_pods_and_nothing_is_written_twice)
     uint64_t writes = fake_client_writes(b.api);
     fake_client_patch(b.api, "", "Pod", "default", "redis-0", "",
                       "{\"metadata\":{\"annotations\":{\"a\":\"b\"}}}");
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     CHECK_EQ(fake_client_writes(b.api), writes + 1);
     fake_client_delete(b.api, "", "Pod", "default", "redis-0", -1, CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     yyjson_val *e = yyjson_arr_get(json_get(slice(&b), "endpoints"), 0);
     CHECK(!json_get_bool(json_get(e, "conditions"), "ready", true));
     CHECK(json_get_bool(json_get(e, "conditions"), "serving", false));
     CHECK(json_get_bool(json_get(e, "conditions"), "terminating", false));
     fake_client_delete(b.api, "", "Pod", "default", "redis-0", 0, CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     CHECK_EQ(json_len(json_get(slice(&b), "endpoints")), 0);
     bed_done(&b);
 }
@@ -149,10 +149,10 @@ TEST(endpoint_objects_go_with_their_service_and_come_back_when_removed)
     snprintf(text, sizeof text, "%.*s", SPAN_ARG(name));
     fake_client_delete(b.api, "discovery.k8s.io", "EndpointSlice", "default", text, -1,
                        CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     CHECK_EQ(json_len(json_get(slice(&b), "endpoints")), 1);
     fake_client_delete(b.api, "", "Service", "default", "redis", -1, CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     CHECK_EQ(fake_client_each(b.api, "discovery.k8s.io", "EndpointSlice", NULL, NULL), 0);
     CHECK_EQ(fake_client_each(b.api, "", "Endpoints", NULL, NULL), 0);
     bed_done(&b);

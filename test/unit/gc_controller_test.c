@@ -9,7 +9,7 @@
 #include "kit/kit.h"
 #include "sim/fake_client.h"
 #include "sim/fake_node.h"
-#include "sim/tiny_env.h"
+#include "sim/env_sim.h"
 
 struct bed {
     struct env *env;
@@ -29,7 +29,7 @@ static void start(void *data)
 
 static void bed_init(struct bed *b, int64_t delay_ms)
 {
-    b->env = tiny_env_new(3);
+    b->env = env_sim_new(3);
     b->api = fake_client_new(b->env);
     fake_client_event_delay(b->api, delay_ms);
     struct client *c = fake_client_base(b->api);
@@ -39,7 +39,7 @@ static void bed_init(struct bed *b, int64_t delay_ms)
     b->node =
         fake_node_new(c, &(struct fake_node_options){.start_ms = 1, .stop_ms = 20, .bind = true});
     informer_set_on_synced(b->informers, start, b);
-    tiny_env_settle(b->env);
+    env_sim_run_for(b->env, 0);
 }
 
 static void bed_done(struct bed *b)
@@ -49,7 +49,7 @@ static void bed_done(struct bed *b)
     namespace_controller_free(b->namespaces);
     informer_set_free(b->informers);
     fake_client_free(b->api);
-    tiny_env_free(b->env);
+    env_sim_free(b->env);
 }
 
 static void create(struct bed *b, const char *api, const char *kind, const char *name,
@@ -82,7 +82,7 @@ static struct object *set_with_pods(struct bed *b)
     struct object *pod = fake_client_get(b->api, "", "Pod", "default", "web-0");
     create(b, "v1", "ConfigMap", "of-pod", "default", pod, "Pod", false);
     create(b, "v1", "ConfigMap", "free", "default", NULL, NULL, false);
-    tiny_env_run(b->env, 100);
+    env_sim_run_for(b->env, 100);
     return set;
 }
 
@@ -103,7 +103,7 @@ TEST(gc_background_takes_the_dependents_and_theirs)
     set_with_pods(&b);
     delete_set(&b, CLIENT_PROPAGATION_BACKGROUND);
     CHECK_EQ(count(&b, "apps", "StatefulSet"), 0);
-    tiny_env_run(b.env, 1000);
+    env_sim_run_for(b.env, 1000);
     CHECK_EQ(count(&b, "", "Pod"), 0);
     CHECK_EQ(count(&b, "apps", "ControllerRevision"), 0);
     CHECK_EQ(count(&b, "", "ConfigMap"), 1);
@@ -116,11 +116,11 @@ TEST(gc_foreground_keeps_the_owner_until_its_dependents_are_gone)
     bed_init(&b, 0);
     set_with_pods(&b);
     delete_set(&b, CLIENT_PROPAGATION_FOREGROUND);
-    tiny_env_run(b.env, 10);
+    env_sim_run_for(b.env, 10);
     CHECK_EQ(count(&b, "apps", "StatefulSet"), 1);
     CHECK_EQ(count(&b, "", "Pod"), 2);
     CHECK(object_is_deleting(fake_client_get(b.api, "", "Pod", "default", "web-1")));
-    tiny_env_run(b.env, 1000);
+    env_sim_run_for(b.env, 1000);
     CHECK_EQ(count(&b, "", "Pod"), 0);
     CHECK_EQ(count(&b, "apps", "StatefulSet"), 0);
     CHECK_EQ(count(&b, "", "ConfigMap"), 1);
@@ -133,7 +133,7 @@ TEST(gc_orphan_lets_the_dependents_live)
     bed_init(&b, 0);
     set_with_pods(&b);
     delete_set(&b, CLIENT_PROPAGATION_ORPHAN);
-    tiny_env_run(b.env, 1000);
+    env_sim_run_for(b.env, 1000);
     CHECK_EQ(count(&b, "apps", "StatefulSet"), 0);
     CHECK_EQ(count(&b, "", "Pod"), 2);
     CHECK_EQ(count(&b, "apps", "ControllerRevision"), 1);
@@ -149,7 +149,7 @@ TEST(gc_policies_hold_on_late_views)
         bed_init(&b, 30);
         set_with_pods(&b);
         delete_set(&b, (enum client_propagation)policy);
-        tiny_env_run(b.env, 5000);
+        env_sim_run_for(b.env, 5000);
         CHECK_EQ(count(&b, "apps", "StatefulSet"), 0);
         CHECK_EQ(count(&b, "", "Pod"), policy == CLIENT_PROPAGATION_ORPHAN ? 2 : 0);
         bed_done(&b);
@@ -168,7 +168,7 @@ TEST(gc_dependent_of_an_owner_that_never_was_is_taken)
         b.api, "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"other\","
                "\"ownerReferences\":[{\"apiVersion\":\"example.com/v1\",\"kind\":\"Thing\","
                "\"name\":\"x\",\"uid\":\"no-such\"}]}}");
-    tiny_env_run(b.env, 100);
+    env_sim_run_for(b.env, 100);
     CHECK(!fake_client_get(b.api, "", "ConfigMap", "default", "lost"));
     CHECK(fake_client_get(b.api, "", "ConfigMap", "default", "other")); /* a kind not served here */
     bed_done(&b);
@@ -188,10 +188,10 @@ TEST(gc_one_living_owner_is_enough)
              "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"dead\",\"uid\":\"gone\"}]}}",
              SPAN_ARG(object_uid(alive)));
     fake_client_create(b.api, json);
-    tiny_env_run(b.env, 100);
+    env_sim_run_for(b.env, 100);
     CHECK_EQ(json_len(client_owners(fake_client_get(b.api, "", "Secret", "default", "s"))), 1);
     fake_client_delete(b.api, "", "ConfigMap", "default", "alive", -1, CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_run(b.env, 100);
+    env_sim_run_for(b.env, 100);
     CHECK_EQ(count(&b, "", "Secret"), 0);
     bed_done(&b);
 }
@@ -207,11 +207,11 @@ TEST(namespace_is_emptied_and_goes_last)
     create(&b, "v1", "ConfigMap", "c", "shop", NULL, NULL, false);
     create(&b, "v1", "Event", "e", "shop", NULL, NULL, false);
     create(&b, "v1", "ConfigMap", "stays", "default", NULL, NULL, false);
-    tiny_env_run(b.env, 100);
+    env_sim_run_for(b.env, 100);
     fake_client_delete(b.api, "", "Namespace", "", "shop", -1, CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_run(b.env, 5);
+    env_sim_run_for(b.env, 5);
     CHECK_EQ(count(&b, "", "Namespace"), 1); /* the pod is still stopping */
-    tiny_env_run(b.env, 1000);
+    env_sim_run_for(b.env, 1000);
     CHECK_EQ(count(&b, "", "Namespace"), 0);
     CHECK_EQ(count(&b, "", "Pod"), 0);
     CHECK_EQ(count(&b, "", "Event"), 0);

@@ -6,7 +6,7 @@
 #include "kit/kit.h"
 #include "schema/schema.h"
 #include "sim/fake_client.h"
-#include "sim/tiny_env.h"
+#include "sim/env_sim.h"
 
 struct bed {
     struct env *env;
@@ -34,7 +34,7 @@ static void on_synced(void *data)
 
 static void bed_init(struct bed *b)
 {
-    *b = (struct bed){.env = tiny_env_new(1)};
+    *b = (struct bed){.env = env_sim_new(1)};
     b->api = fake_client_new(b->env);
 }
 
@@ -49,7 +49,7 @@ static void bed_done(struct bed *b)
 {
     informer_free(b->informer);
     fake_client_free(b->api);
-    tiny_env_free(b->env);
+    env_sim_free(b->env);
 }
 
 static void map(struct bed *b, const char *name)
@@ -71,15 +71,15 @@ TEST(informer_shows_what_is_there_then_what_changes)
     informer_add_handler(b.informer, &handler, &b);
     informer_on_synced(b.informer, on_synced, &b);
     CHECK(!informer_synced(b.informer));
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     CHECK(informer_synced(b.informer));
     CHECK_EQ(b.synced, 1);
     map(&b, "b");
     fake_client_patch(b.api, "", "ConfigMap", "default", "a", "", "{\"data\":{\"x\":\"1\"}}");
     CHECK(!informer_get(b.informer, SPAN("default"), SPAN("b")));
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     fake_client_delete(b.api, "", "ConfigMap", "default", "b", -1, CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     CHECK_SPAN(span_cstr(b.log), "+a +b ~a -b ");
     CHECK_EQ(informer_count(b.informer), 1);
     bed_done(&b);
@@ -91,17 +91,17 @@ TEST(informer_late_handler_is_told_everything_once)
     bed_init(&b);
     watch(&b);
     map(&b, "a");
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     informer_add_handler(b.informer, &handler, &b);
     map(&b,
         "b"); /* its event comes before or after the late handler's turn: told once either way */
     informer_on_synced(b.informer, on_synced, &b);
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     CHECK_EQ(strlen(b.log), 6);
     CHECK_EQ(b.synced, 1);
     informer_remove_handler(b.informer, &b);
     map(&b, "c");
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     CHECK_EQ(strlen(b.log), 6);
     bed_done(&b);
 }
@@ -134,7 +134,7 @@ TEST(informer_index_follows_the_objects)
     bed_init(&b);
     map(&b, "a");
     watch(&b);
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     int ns = informer_add_index(b.informer,
                                 informer_by_namespace); /* after the objects: built from them */
     int label = informer_add_index(b.informer, by_label);
@@ -143,17 +143,17 @@ TEST(informer_index_follows_the_objects)
     fake_client_patch(b.api, "", "ConfigMap", "default", "a", "",
                       "{\"metadata\":{\"labels\":{\"x\":\"1\",\"y\":\"2\"}}}");
     map(&b, "b");
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     CHECK_EQ(indexed(&b, ns, "default"), 2);
     CHECK_EQ(indexed(&b, label, "1"), 1);
     CHECK_EQ(indexed(&b, label, "2"), 1);
     fake_client_patch(b.api, "", "ConfigMap", "default", "a", "",
                       "{\"metadata\":{\"labels\":{\"x\":\"3\",\"y\":null}}}");
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     CHECK_EQ(indexed(&b, label, "1") + indexed(&b, label, "2"), 0);
     CHECK_EQ(indexed(&b, label, "3"), 1);
     fake_client_delete(b.api, "", "ConfigMap", "default", "a", -1, CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     CHECK_EQ(indexed(&b, label, "3"), 0);
     CHECK_EQ(indexed(&b, ns, "default"), 1);
     bed_done(&b);
@@ -165,13 +165,13 @@ TEST(informer_wait_ends_when_the_view_shows_the_write)
     bed_init(&b);
     fake_client_event_delay(b.api, 10);
     watch(&b);
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     map(&b, "a");
     struct object *o = fake_client_get(b.api, "", "ConfigMap", "default", "a");
     informer_wait(b.informer, object_rev(o), SPAN_NULL, SPAN_NULL, SPAN_NULL, on_synced, &b);
-    tiny_env_run(b.env, 9);
+    env_sim_run_for(b.env, 9);
     CHECK_EQ(b.synced, 0);
-    tiny_env_run(b.env, 2);
+    env_sim_run_for(b.env, 2);
     CHECK_EQ(b.synced, 1);
     informer_wait(b.informer, object_rev(o), SPAN_NULL, SPAN_NULL, SPAN_NULL, on_synced, &b);
     CHECK_EQ(b.synced, 2); /* shown already: at once */
@@ -180,11 +180,11 @@ TEST(informer_wait_ends_when_the_view_shows_the_write)
     fake_client_delete(b.api, "", "ConfigMap", "default", "a", -1, CLIENT_PROPAGATION_DEFAULT);
     informer_wait(b.informer, 0, SPAN("default"), SPAN("a"), span_cstr(uid), on_synced, &b);
     CHECK_EQ(b.synced, 2);
-    tiny_env_run(b.env, 20);
+    env_sim_run_for(b.env, 20);
     CHECK_EQ(b.synced, 3);
     informer_wait(b.informer, 1 << 20, SPAN_NULL, SPAN_NULL, SPAN_NULL, on_synced, &b);
     informer_remove_handler(b.informer, &b); /* forgotten */
-    tiny_env_run(b.env, 20);
+    env_sim_run_for(b.env, 20);
     CHECK_EQ(b.synced, 3);
     bed_done(&b);
 }
@@ -200,7 +200,7 @@ TEST(informer_set_shares_one_informer_a_kind)
     CHECK(i != informer_set_find(s, "", "Secret"));
     informer_set_on_synced(s, on_synced, &b);
     CHECK(!informer_set_synced(s));
-    tiny_env_settle(b.env);
+    env_sim_run_for(b.env, 0);
     CHECK(informer_set_synced(s));
     CHECK_EQ(b.synced, 1);
     informer_set_free(s);

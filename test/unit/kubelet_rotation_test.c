@@ -3,7 +3,7 @@
 #include <fcntl.h>
 
 #include "base/strbuf.h"
-#include "sim/tiny_env.h"
+#include "sim/env_sim.h"
 #include "test/kit/kit.h"
 
 #include "kubelet/kubelet_logs.c"
@@ -12,7 +12,7 @@
 TEST(a_rotation_renames_the_log_and_keeps_five_files)
 {
     struct arena *a = arena_new();
-    struct env *env = tiny_env_new(1);
+    struct env *env = env_sim_new(1);
     struct kubelet k = {.env = env, .runtime = runtime_fake_new(env)};
     k.options.data_dir = span_cstr(kit_tmpdir());
     struct pod_container_view v = {.name = SPAN("c"), .attempt = 3};
@@ -30,7 +30,7 @@ TEST(a_rotation_renames_the_log_and_keeps_five_files)
         (void)close(fd);
         rotate(&r);
         CHECK_EQ(access(r.path.p, F_OK), -1); /* the monitor makes it anew */
-        tiny_env_run(env, 10);
+        env_sim_run_for(env, 10);
     }
     size_t n = 0;
     DIR *d = opendir(r.dir.p);
@@ -41,6 +41,6 @@ TEST(a_rotation_renames_the_log_and_keeps_five_files)
     CHECK_EQ(n, ROTATE_KEEP - 1); /* and the current one */
     CHECK(list_is_empty(&pod.ops));
     k.runtime->ops->free(k.runtime);
-    tiny_env_free(env);
+    env_sim_free(env);
     arena_free(a);
 }

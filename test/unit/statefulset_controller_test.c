@@ -7,7 +7,7 @@
 #include "kit/kit.h"
 #include "sim/fake_client.h"
 #include "sim/fake_node.h"
-#include "sim/tiny_env.h"
+#include "sim/env_sim.h"
 
 #define REDIS                                                                                      \
     "{\"kind\":\"StatefulSet\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"redis\"},"      \
@@ -58,7 +58,7 @@ static void start(void *data)
 static struct bed *bed_new(int64_t event_delay_ms)
 {
     struct bed *b = calloc(1, sizeof *b);
-    b->env = tiny_env_new(7);
+    b->env = env_sim_new(7);
     b->api = fake_client_new(b->env);
     fake_client_event_delay(b->api, event_delay_ms);
     struct client *client = fake_client_base(b->api);
@@ -70,7 +70,7 @@ static struct bed *bed_new(int64_t event_delay_ms)
     b->node = fake_node_new(
         client, &(struct fake_node_options){.start_ms = 10, .stop_ms = 10, .bind = true});
     informer_set_on_synced(b->informers, start, b);
-    tiny_env_settle(b->env);
+    env_sim_run_for(b->env, 0);
     return b;
 }
 
@@ -80,7 +80,7 @@ static void bed_free(struct bed *b)
     statefulset_controller_free(b->controller);
     informer_set_free(b->informers);
     fake_client_free(b->api);
-    tiny_env_free(b->env);
+    env_sim_free(b->env);
     free(b);
 }
 
@@ -134,7 +134,7 @@ TEST(set_comes_up_in_order_with_claims_status_and_events)
 {
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     check_log(b, up3);
     yyjson_val *st = set_status(b);
     CHECK_EQ(json_get_int(st, "replicas", -1), 3);
@@ -159,7 +159,7 @@ TEST(set_pod_has_the_identity_of_the_specification)
 {
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     yyjson_val *p = object_root(pod(b, "redis-1"));
     yyjson_val *labels = json_path(p, "metadata", "labels", NULL);
     CHECK_SPAN(json_get_str(labels, "app"), "redis");
@@ -190,13 +190,13 @@ TEST(set_scales_up_and_down_in_order_and_keeps_its_claims)
 {
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     b->log[0] = '\0';
     patch_set(b, "{\"spec\":{\"replicas\":5}}");
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     check_log(b, "+redis-3 !redis-3 +redis-4 !redis-4 ");
     patch_set(b, "{\"spec\":{\"replicas\":2}}");
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     check_log(b, "~redis-4 -redis-4 ~redis-3 -redis-3 ~redis-2 -redis-2 ");
     CHECK_EQ(fake_client_each(b->api, "", "PersistentVolumeClaim", NULL, NULL), 5);
     CHECK_EQ(json_get_int(set_status(b), "replicas", -1), 2);
@@ -209,11 +209,11 @@ TEST(set_rolls_in_reverse_and_completes)
 {
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     b->log[0] = '\0';
     patch_set(b, "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"redis\",\"image\":"
                  "\"redis:8\"}]}}}}");
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     check_log(b, "~redis-2 -redis-2 +redis-2 !redis-2 ~redis-1 -redis-1 +redis-1 !redis-1 "
                  "~redis-0 -redis-0 +redis-0 !redis-0 ");
     yyjson_val *st = set_status(b);
@@ -223,7 +223,7 @@ TEST(set_rolls_in_reverse_and_completes)
     /* Back to the first template: the old revision returns under a new number, nothing is made. */
     patch_set(b, "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"redis\",\"image\":"
                  "\"redis:7\"}]}}}}");
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     CHECK_EQ(fake_client_each(b->api, "apps", "ControllerRevision", NULL, NULL), 2);
     CHECK(span_starts(span_cstr(b->log), SPAN("~redis-2 -redis-2 +redis-2")));
     bed_free(b);
@@ -233,15 +233,15 @@ TEST(set_partition_holds_the_lower_pods_back_and_restores_them_as_they_were)
 {
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     b->log[0] = '\0';
     patch_set(b,
               "{\"spec\":{\"updateStrategy\":{\"rollingUpdate\":{\"partition\":2}},\"template\":{"
               "\"spec\":{\"containers\":[{\"name\":\"redis\",\"image\":\"redis:8\"}]}}}}");
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     check_log(b, "~redis-2 -redis-2 +redis-2 !redis-2 ");
     fake_client_delete(b->api, "", "Pod", "default", "redis-0", -1, CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     check_log(b, "~redis-0 -redis-0 +redis-0 !redis-0 ");
     yyjson_val *c = json_path(object_root(pod(b, "redis-0")), "spec", "containers", NULL);
     CHECK_SPAN(json_get_str(yyjson_arr_get(c, 0), "image"), "redis:7");
@@ -256,10 +256,10 @@ TEST(set_with_a_late_view_makes_nothing_twice)
 {
     struct bed *b = bed_new(40);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 3000);
+    env_sim_run_for(b->env, 3000);
     check_log(b, up3);
     patch_set(b, "{\"spec\":{\"replicas\":1}}");
-    tiny_env_run(b->env, 3000);
+    env_sim_run_for(b->env, 3000);
     check_log(b, "~redis-2 -redis-2 ~redis-1 -redis-1 ");
     CHECK_EQ(fake_client_each(b->api, "", "Event", NULL, NULL), 8);
     bed_free(b);
@@ -269,13 +269,13 @@ TEST(set_deleted_pod_comes_back_with_its_claim)
 {
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     b->log[0] = '\0';
     struct span before = object_uid(pod(b, "redis-1"));
     char uid[64];
     snprintf(uid, sizeof uid, "%.*s", SPAN_ARG(before));
     fake_client_delete(b->api, "", "Pod", "default", "redis-1", -1, CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     check_log(b, "~redis-1 -redis-1 +redis-1 !redis-1 ");
     CHECK(!span_eq_cstr(object_uid(pod(b, "redis-1")), uid));
     CHECK_EQ(fake_client_each(b->api, "", "PersistentVolumeClaim", NULL, NULL), 3);
@@ -286,11 +286,11 @@ TEST(set_failed_pod_is_replaced)
 {
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     b->log[0] = '\0';
     fake_client_patch(b->api, "", "Pod", "default", "redis-0", "status",
                       "{\"status\":{\"phase\":\"Failed\",\"conditions\":null}}");
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     check_log(b, "~redis-0 -redis-0 +redis-0 !redis-0 ");
     bed_free(b);
 }
@@ -299,22 +299,22 @@ TEST(set_adopts_orphans_and_releases_what_no_longer_matches)
 {
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     b->log[0] = '\0';
     fake_client_patch(b->api, "", "Pod", "default", "redis-1", "",
                       "{\"metadata\":{\"ownerReferences\":null}}");
     CHECK(!client_controller_of(pod(b, "redis-1")));
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     CHECK(client_controller_of(pod(b, "redis-1")));
     check_log(b, "");
     fake_client_patch(b->api, "", "Pod", "default", "redis-2", "",
                       "{\"metadata\":{\"labels\":{\"app\":\"other\"}}}");
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     CHECK(!client_controller_of(pod(b, "redis-2")));
     CHECK_EQ(json_get_int(set_status(b), "replicas", -1), 2); /* and its name is taken */
     fake_client_patch(b->api, "", "Pod", "default", "redis-2", "",
                       "{\"metadata\":{\"labels\":{\"app\":\"redis\"}}}");
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     CHECK(client_controller_of(pod(b, "redis-2")));
     CHECK_EQ(json_get_int(set_status(b), "replicas", -1), 3);
     bed_free(b);
@@ -324,12 +324,12 @@ TEST(set_being_deleted_adopts_nothing_even_on_a_late_view)
 {
     struct bed *b = bed_new(50);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 3000);
+    env_sim_run_for(b->env, 3000);
     fake_client_patch(b->api, "", "Pod", "default", "redis-1", "",
                       "{\"metadata\":{\"ownerReferences\":null}}");
     fake_client_delete(b->api, "apps", "StatefulSet", "default", "redis", -1,
                        CLIENT_PROPAGATION_ORPHAN);
-    tiny_env_run(b->env, 3000);
+    env_sim_run_for(b->env, 3000);
     CHECK(!client_controller_of(pod(b, "redis-1")));
     bed_free(b);
 }
@@ -338,12 +338,12 @@ TEST(set_being_deleted_makes_and_removes_nothing)
 {
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     b->log[0] = '\0';
     fake_client_delete(b->api, "apps", "StatefulSet", "default", "redis", -1,
                        CLIENT_PROPAGATION_FOREGROUND);
     fake_client_delete(b->api, "", "Pod", "default", "redis-1", -1, CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     check_log(b, "~redis-1 -redis-1 ");
     bed_free(b);
 }
@@ -352,19 +352,19 @@ TEST(set_terminating_claim_holds_the_pod_back_and_says_so)
 {
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     b->log[0] = '\0';
     fake_client_delete(b->api, "", "PersistentVolumeClaim", "default", "data-redis-2", -1,
                        CLIENT_PROPAGATION_DEFAULT);
     fake_client_delete(b->api, "", "Pod", "default", "redis-2", -1, CLIENT_PROPAGATION_DEFAULT);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     check_log(b, "~redis-2 -redis-2 ");
     CHECK(events(b, "FailedCreate",
                  "create Pod redis-2 in StatefulSet redis failed error: pvc data-redis-2 is being "
                  "deleted") >= 1);
     fake_client_patch(b->api, "", "PersistentVolumeClaim", "default", "data-redis-2", "",
                       "{\"metadata\":{\"finalizers\":null}}");
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     check_log(b, "+redis-2 !redis-2 ");
     CHECK(fake_client_get(b->api, "", "PersistentVolumeClaim", "default", "data-redis-2"));
     bed_free(b);
@@ -374,23 +374,23 @@ TEST(set_retention_policy_owns_the_claims)
 {
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     patch_set(b, "{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenDeleted\":\"Delete\","
                  "\"whenScaled\":\"Delete\"}}}");
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     struct object *claim =
         fake_client_get(b->api, "", "PersistentVolumeClaim", "default", "data-redis-2");
     CHECK_SPAN(json_get_str(client_controller_of(claim), "kind"), "StatefulSet");
     patch_set(b, "{\"spec\":{\"replicas\":2}}");
-    tiny_env_run(b->env, 5);
+    env_sim_run_for(b->env, 5);
     claim = fake_client_get(b->api, "", "PersistentVolumeClaim", "default", "data-redis-2");
     CHECK_SPAN(json_get_str(client_controller_of(claim), "kind"), "Pod");
     CHECK_EQ(json_len(client_owners(claim)), 1);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     /* Scaled up again before the collector took the claim: the set waits for it to go. */
     b->log[0] = '\0';
     patch_set(b, "{\"spec\":{\"replicas\":3}}");
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     check_log(b, "");
     bed_free(b);
 }
@@ -400,14 +400,14 @@ TEST(set_truncates_its_history)
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
     patch_set(b, "{\"spec\":{\"revisionHistoryLimit\":1,\"replicas\":1}}");
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     for (int i = 0; i < 4; i++) {
         char json[256];
         snprintf(json, sizeof json,
                  "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"round\":\"%d\"}}}}}",
                  i);
         patch_set(b, json);
-        tiny_env_run(b->env, 1000);
+        env_sim_run_for(b->env, 1000);
     }
     CHECK_EQ(fake_client_each(b->api, "apps", "ControllerRevision", NULL, NULL), 2);
     bed_free(b);
@@ -430,7 +430,7 @@ TEST(set_failed_creation_is_told_counted_and_retried)
     int left = 3;
     fake_client_fault(b->api, fail_pods, &left);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 3000);
+    env_sim_run_for(b->env, 3000);
     check_log(b, up3);
     CHECK_EQ(events(b, "FailedCreate",
                     "create Pod redis-0 in StatefulSet redis failed error: Forbidden"),
@@ -442,12 +442,12 @@ TEST(set_settles_with_few_writes)
 {
     struct bed *b = bed_new(0);
     fake_client_create(b->api, REDIS);
-    tiny_env_run(b->env, 1000);
+    env_sim_run_for(b->env, 1000);
     uint64_t writes = fake_client_writes(b->api);
     kit_note("%llu writes for three pods with claims, node and events included",
              (unsigned long long)writes);
     CHECK(writes <= 33);
-    tiny_env_run(b->env, 600000);
+    env_sim_run_for(b->env, 600000);
     CHECK_EQ(fake_client_writes(b->api), writes);
     bed_free(b);
 }

@@ -5,7 +5,7 @@
 #include "base/limits.h"
 #include "base/vec.h"
 #include "kit/kit.h"
-#include "sim/tiny_env.h"
+#include "sim/env_sim.h"
 #include "store/store_priv.h"
 #include "watch/watch.h"
 
@@ -66,7 +66,7 @@ static void open_world(struct world *w)
 static struct world *world_new(void)
 {
     struct world *w = MEM_NEW(struct world);
-    w->env = tiny_env_new(kit_random());
+    w->env = env_sim_new(kit_random());
     w->disk = store_memory_disk_new();
     for (int i = 0; i < OBJECTS; i++) {
         w->value[i] = -1;
@@ -85,7 +85,7 @@ static void world_free(struct world *w)
 {
     close_world(w);
     store_memory_disk_free(w->disk);
-    tiny_env_free(w->env);
+    env_sim_free(w->env);
     VEC_DONE(&w->log);
     free(w);
 }
@@ -131,9 +131,9 @@ static void put(struct world *w, int object, int value)
 static void settle(struct world *w)
 {
     for (int i = 0; i < 10 && w->outstanding; i++) {
-        tiny_env_run(w->env, 1);
+        env_sim_run_for(w->env, 1);
     }
-    tiny_env_settle(w->env);
+    env_sim_run_for(w->env, 0);
     CHECK_EQ(w->outstanding, 0);
 }
 

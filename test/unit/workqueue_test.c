@@ -2,7 +2,7 @@
 #include "client/workqueue.h"
 
 #include "kit/kit.h"
-#include "sim/tiny_env.h"
+#include "sim/env_sim.h"
 
 struct probe {
     struct env *env;
@@ -25,14 +25,14 @@ static void work(void *data, struct span key)
 
 static void setup(struct probe *p, size_t parallel)
 {
-    *p = (struct probe){.env = tiny_env_new(1)};
+    *p = (struct probe){.env = env_sim_new(1)};
     p->q = workqueue_new(p->env, parallel, work, p);
 }
 
 static void done(struct probe *p)
 {
     workqueue_free(p->q);
-    tiny_env_free(p->env);
+    env_sim_free(p->env);
 }
 
 TEST(workqueue_one_run_for_many_adds_in_order)
@@ -43,7 +43,7 @@ TEST(workqueue_one_run_for_many_adds_in_order)
     workqueue_add(p.q, SPAN("b"));
     workqueue_add(p.q, SPAN("a"));
     CHECK_EQ(p.runs, 0);
-    tiny_env_settle(p.env);
+    env_sim_run_for(p.env, 0);
     CHECK_SPAN(span_cstr(p.log), "a b ");
     done(&p);
 }
@@ -54,16 +54,16 @@ TEST(workqueue_key_added_while_worked_on_runs_once_more_and_never_twice_at_once)
     setup(&p, 4);
     p.hold = true;
     workqueue_add(p.q, SPAN("a"));
-    tiny_env_settle(p.env);
+    env_sim_run_for(p.env, 0);
     workqueue_add(p.q, SPAN("a"));
     workqueue_add(p.q, SPAN("a"));
-    tiny_env_settle(p.env);
+    env_sim_run_for(p.env, 0);
     CHECK_EQ(p.runs, 1);
     workqueue_done(p.q, SPAN("a"), true);
-    tiny_env_settle(p.env);
+    env_sim_run_for(p.env, 0);
     CHECK_EQ(p.runs, 2);
     workqueue_done(p.q, SPAN("a"), true);
-    tiny_env_settle(p.env);
+    env_sim_run_for(p.env, 0);
     CHECK_EQ(p.runs, 2);
     done(&p);
 }
@@ -76,11 +76,11 @@ TEST(workqueue_at_most_parallel_keys_are_worked_on)
     workqueue_add(p.q, SPAN("a"));
     workqueue_add(p.q, SPAN("b"));
     workqueue_add(p.q, SPAN("c"));
-    tiny_env_settle(p.env);
+    env_sim_run_for(p.env, 0);
     CHECK_EQ(p.runs, 2);
     CHECK_EQ(workqueue_depth(p.q), 1);
     workqueue_done(p.q, SPAN("b"), true);
-    tiny_env_settle(p.env);
+    env_sim_run_for(p.env, 0);
     CHECK_SPAN(span_cstr(p.log), "a b c ");
     done(&p);
 }
@@ -91,20 +91,20 @@ TEST(workqueue_failures_back_off_doubling_and_success_resets)
     setup(&p, 1);
     p.fail = true;
     workqueue_add(p.q, SPAN("a"));
-    tiny_env_settle(p.env);
+    env_sim_run_for(p.env, 0);
     CHECK_EQ(p.runs, 1);
-    tiny_env_run(p.env, 4);
+    env_sim_run_for(p.env, 4);
     CHECK_EQ(p.runs, 1);
-    tiny_env_run(p.env, 3); /* 5 to 6 ms */
+    env_sim_run_for(p.env, 3); /* 5 to 6 ms */
     CHECK_EQ(p.runs, 2);
-    tiny_env_run(p.env, 400); /* 10, 20, 40, 80, 160 and their jitter */
+    env_sim_run_for(p.env, 400); /* 10, 20, 40, 80, 160 and their jitter */
     CHECK(p.runs >= 6 && p.runs <= 8);
     p.fail = false;
-    tiny_env_run(p.env, 1000);
+    env_sim_run_for(p.env, 1000);
     int before = p.runs;
     p.fail = true;
     workqueue_add(p.q, SPAN("a"));
-    tiny_env_run(p.env, 7);
+    env_sim_run_for(p.env, 7);
     CHECK_EQ(p.runs, before + 2);
     done(&p);
 }
@@ -116,17 +116,17 @@ TEST(workqueue_earlier_delay_wins_and_plain_add_overtakes)
     workqueue_add_after(p.q, SPAN("a"), 1000);
     workqueue_add_after(p.q, SPAN("a"), 50);
     workqueue_add_after(p.q, SPAN("a"), 5000);
-    tiny_env_run(p.env, 49);
+    env_sim_run_for(p.env, 49);
     CHECK_EQ(p.runs, 0);
-    tiny_env_run(p.env, 2);
+    env_sim_run_for(p.env, 2);
     CHECK_EQ(p.runs, 1);
-    tiny_env_run(p.env, 10000);
+    env_sim_run_for(p.env, 10000);
     CHECK_EQ(p.runs, 1);
     workqueue_add_after(p.q, SPAN("a"), 1000);
     workqueue_add(p.q, SPAN("a"));
-    tiny_env_settle(p.env);
+    env_sim_run_for(p.env, 0);
     CHECK_EQ(p.runs, 2);
-    tiny_env_run(p.env, 2000);
+    env_sim_run_for(p.env, 2000);
     CHECK_EQ(p.runs, 2);
     done(&p);
 }
@@ -137,12 +137,12 @@ TEST(workqueue_delay_asked_for_while_worked_on_is_kept)
     setup(&p, 1);
     p.hold = true;
     workqueue_add(p.q, SPAN("a"));
-    tiny_env_settle(p.env);
+    env_sim_run_for(p.env, 0);
     workqueue_add_after(p.q, SPAN("a"), 10);
     workqueue_done(p.q, SPAN("a"), true);
-    tiny_env_run(p.env, 9);
+    env_sim_run_for(p.env, 9);
     CHECK_EQ(p.runs, 1);
-    tiny_env_run(p.env, 2);
+    env_sim_run_for(p.env, 2);
     CHECK_EQ(p.runs, 2);
     done(&p);
 }
