@@ -114,7 +114,10 @@ static int setup_links(struct net_pod *net, struct os_netlink *nl, struct arena 
     int code = os_netlink_bridge_ensure(nl, net->bridge, mac, net->mtu);
     int index = code ? code : os_netlink_index(nl, net->bridge);
     if (index < 0) {
-        return fail(a, detail, index, "make the pod bridge");
+        return fail(a, detail, index,
+                    index == -EOPNOTSUPP
+                        ? "make the pod bridge (kernel option CONFIG_BRIDGE: modprobe bridge)"
+                        : "make the pod bridge");
     }
     code = os_netlink_address_ensure(nl, index, gateway, net->pods.prefix);
     if (code == 0 && net->dns) {
@@ -174,7 +177,8 @@ int net_pod_setup(struct net_pod *net, struct arena *a, struct span *ret_detail)
     code = os_nft_masquerade(net->table, net->pods.addr, net->pods.prefix, net->bridge);
     return fail(a, ret_detail, code,
                 code == -EOPNOTSUPP || code == -EINVAL || code == -ENOENT
-                    ? "masquerade (kernel options nf_tables, nft_masq, nf_nat)"
+                    ? "masquerade (kernel options CONFIG_NF_TABLES, CONFIG_NFT_MASQ, "
+                      "CONFIG_NF_NAT: modprobe nft_masq)"
                     : "masquerade");
 }
 
@@ -312,7 +316,10 @@ int net_pod_attach(struct net_pod *net, struct span uid, int nsfd, struct arena 
     }
     code = connect_pod(net, nsfd, addr);
     if (code) {
-        return fail(a, ret_detail, code, "connect the pod to the bridge");
+        return fail(a, ret_detail, code,
+                    code == -EOPNOTSUPP
+                        ? "connect the pod to the bridge (kernel option CONFIG_VETH: modprobe veth)"
+                        : "connect the pod to the bridge");
     }
     *ret_ip = net_ipv4_text(a, addr);
     return 0;
