@@ -5,6 +5,7 @@
 #   k ARGUMENTS               kubectl of the version under test (KUBECTL_VERSION: 1.20 or 1.32)
 #   check NAME COMMAND...     one test: the command succeeds; its output is shown when not
 #   within SECONDS COMMAND... repeats the command until it succeeds
+#   archive FILE REF LAYER    an image of that layer as an OCI archive
 #   finish                    stops the server and checks that nothing is left behind
 
 set -u
@@ -37,6 +38,8 @@ cleanup() {
     if [ "$failed" != 0 ]; then echo "# the end of the server's log:"; tail -n 15 "$work/server.log" 2>/dev/null | sed 's/^/#   /'; fi
     "$berth" stop --data-dir "$data" 2>&1 | sed "s/^/# /"
     umount /etc/resolv.conf 2>/dev/null
+    # What a test that ended early had mounted itself.
+    awk -v work="$work/" 'index($5, work) == 1 {print $5}' /proc/self/mountinfo | tac | xargs -r umount -l 2>/dev/null
     rm -rf --one-file-system "$work"
 }
 trap cleanup EXIT
