@@ -1,5 +1,5 @@
-/* Streams of a pod: log, exec, attach. Chooses the container and refuses what cannot work; the rest
- * is in remote.h. */
+/* Streams of a pod: log, exec, attach, portforward. Chooses the container and refuses what cannot
+ * work; the rest is in remote.h. */
 #include "apiserver/front.h"
 #include "apiserver/remote.h"
 #include "apiserver/status.h"
@@ -132,6 +132,23 @@ static int start_exec(struct front *f, const yyjson_val *pod, bool with_command)
     return 0;
 }
 
+static int start_forward(struct front *f, const yyjson_val *pod)
+{
+    struct api_op *op = &f->op;
+    struct span phase = json_str(json_path(pod, "status", "phase", NULL));
+    if (json_str(json_path(pod, "spec", "nodeName", NULL)).n == 0) {
+        return api_op_err(op, ERR_BAD_REQUEST, "pod %.*s does not have a host assigned",
+                          SPAN_ARG(op->name));
+    }
+    if (span_eq(phase, SPAN("Succeeded")) || span_eq(phase, SPAN("Failed"))) {
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "cannot forward a port of a completed pod; current phase is %.*s",
+                          SPAN_ARG(phase));
+    }
+    remote_forward(f->server->remote, f->x, op->ns, op->name);
+    return 0;
+}
+
 void front_pod_stream(struct front *f)
 {
     struct api_op *op = &f->op;
@@ -147,8 +164,7 @@ void front_pod_stream(struct front *f)
     } else if (api_sub_is(op, "log")) {
         rc = start_logs(f, object_root(pod));
     } else if (api_sub_is(op, "portforward")) {
-        rc = api_op_err(op, ERR_METHOD_NOT_ALLOWED,
-                        "port forwarding is not implemented by this server yet");
+        rc = start_forward(f, object_root(pod));
     } else {
         rc = start_exec(f, object_root(pod), api_sub_is(op, "exec"));
     }

@@ -1,4 +1,5 @@
-/* apiserver/node_api.h: what the API server asks of a node: logs, exec, attach. In one process
+/* apiserver/node_api.h: what the API server asks of a node: logs, exec, attach, and
+ * connections to a pod's ports. In one process
  * main/ joins it to the kubelet; with agents on other machines it will be a connection. Calls never
  * call back inside themselves. */
 #ifndef APISERVER_NODE_API_H
@@ -25,6 +26,11 @@ struct node_exec_request {
     bool tty, with_stdin, with_stdout, with_stderr;
 };
 
+struct node_dial_request {
+    struct span ns, pod;
+    uint16_t port; /* on the pod's loopback; not 0 */
+};
+
 struct node_session_handler {
     /* fd 1 or 2; log bytes come as fd 1. */
     void (*on_output)(void *data, int fd, struct span bytes);
@@ -40,6 +46,10 @@ struct node_api_ops {
     struct node_session *(*logs)(struct node_api *n, const struct node_log_request *request,
                                  const struct node_session_handler *handler, void *data);
     struct node_session *(*exec)(struct node_api *n, const struct node_exec_request *request,
+                                 const struct node_session_handler *handler, void *data);
+    /* A connection: what the pod writes is fd 1, close_stdin ends our side alone, on_end comes when
+     * the pod has ended its side (exit code 0) or with err, also when nobody listens. */
+    struct node_session *(*dial)(struct node_api *n, const struct node_dial_request *request,
                                  const struct node_session_handler *handler, void *data);
     void (*write)(struct node_session *s, struct span bytes);
     size_t (*queued)(const struct node_session *s);

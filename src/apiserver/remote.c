@@ -19,6 +19,7 @@ struct remote_hub *remote_hub_new(struct env *env, struct node_api *node)
     h->node = node;
     list_init(&h->sessions);
     list_init(&h->logs);
+    list_init(&h->forwards);
     return h;
 }
 
@@ -34,7 +35,9 @@ void remote_hub_free(struct remote_hub *h)
         remote_drop(CONTAINER_OF(link, struct remote, link));
     }
     remote_logs_end_all(h);
+    remote_forwards_end_all(h);
     assert(list_is_empty(&h->sessions) && list_is_empty(&h->logs));
+    assert(list_is_empty(&h->forwards) && h->open == 0);
     free(h);
 }
 

@@ -1,5 +1,5 @@
-/* apiserver/remote.h: logs, exec and attach of a pod: a client's connection on one side, a node's
- * session on the other.
+/* apiserver/remote.h: logs, exec, attach and port-forward of a pod: a client's connection on one
+ * side, a node's session on the other.
  *
  * The router has checked the pod and chosen the container; everything else is here: query,
  * negotiation of WebSocket (v5 and v4.channel.k8s.io) or SPDY/3.1 (v4 to v1), channels, exit
@@ -33,5 +33,9 @@ int remote_logs_parse(struct env *env, struct http_exchange *x, struct node_log_
                       struct err *reterr);
 void remote_logs(struct remote_hub *h, struct http_exchange *x,
                  const struct node_log_request *request);
+
+/* Port forwarding to a pod, over SPDY/3.1 or a WebSocket that carries the same SPDY bytes. Takes
+ * the exchange over; the spans are copied. */
+void remote_forward(struct remote_hub *h, struct http_exchange *x, struct span ns, struct span pod);
 
 #endif

@@ -16,6 +16,7 @@ struct remote_hub {
     struct node_api *node;
     struct list sessions; /* remote.link */
     struct list logs;     /* remote_log.link */
+    struct list forwards; /* forward.link */
     size_t open;
 };
 
@@ -106,5 +107,8 @@ bool remote_has_token(struct span list, const char *token);
 
 /* ---- logs ---- */
 void remote_logs_end_all(struct remote_hub *h);
+
+/* ---- port-forward ---- */
+void remote_forwards_end_all(struct remote_hub *h);
 
 #endif

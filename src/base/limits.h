@@ -66,6 +66,13 @@ enum {
        dropped. */
     LIMIT_REMOTE_SETUP_MS = 30 * 1000,
     LIMIT_REMOTE_LINGER_MS = 10 * 1000,
+    /* Connections of one port-forward at a time: a browser opens a few dozen; each costs the node a
+       socket. A client that wants more is refused the stream. */
+    LIMIT_FORWARD_CONNECTIONS = 256,
+    /* The number that pairs a connection's two streams. */
+    LIMIT_FORWARD_ID_BYTES = 32,
+    /* A pod that does not accept within that time has a full backlog. Holds up a worker thread. */
+    LIMIT_FORWARD_CONNECT_MS = 2 * 1000,
     /* A terminal size on the resize channel: {"Width":65535,"Height":65535} and some space. */
     LIMIT_REMOTE_RESIZE_BYTES = 256,
     /* Names and label values (RFC 1123; apimachinery validation). */

@@ -1,4 +1,5 @@
-/* kubelet/kubelet_session.c: logs, exec and attach for the API server. */
+/* kubelet/kubelet_session.c: logs, exec, attach and connections to ports for the API
+ * server. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include "base/check.h"
 #include "base/strbuf.h"
 #include "kubelet/kubelet_cri.h"
+#include "kubelet/kubelet_dial.h"
 #include "kubelet/kubelet_priv.h"
 
 enum { READ_BYTES = 64 * 1024, LINE_MAX_BYTES = 1024 * 1024 };
@@ -25,6 +27,8 @@ struct kubelet_session {
     /* exec, attach */
     struct runtime_session *runtime;
     bool waits; /* on_end comes though the session is gone */
+    /* a connection; `path` is what its errors begin with */
+    struct kubelet_dial *dial;
     /* logs */
     bool is_log, follow, ended;  /* ended: no more will be written */
     struct kubelet_container *c; /* whose current instance is followed; NULL: nobody's any more */
@@ -60,6 +64,7 @@ static void release(struct kubelet_session *s)
     if (s->runtime) {
         s->k->runtime->ops->session_abort(TAKE_PTR(s->runtime));
     }
+    kubelet_dial_free(TAKE_PTR(s->dial));
     if (!s->waits) {
         session_free(s);
     }
@@ -373,24 +378,88 @@ struct kubelet_session *kubelet_exec(struct kubelet *k, const struct kubelet_exe
     return s;
 }
 
+/* ---- connections to a port ---- */
+
+static void dial_output(void *data, struct span bytes)
+{
+    struct kubelet_session *s = data;
+    s->handler.on_output(s->data, 1, bytes);
+}
+
+static void dial_end(void *data, int code)
+{
+    struct kubelet_session *s = data;
+    s->dial = NULL;
+    if (code == 0) {
+        end(s, 0, NULL);
+        return;
+    }
+    const char *why = code == -ECONNREFUSED ? "connect: connection refused"
+                      : code == -ETIMEDOUT  ? "i/o timeout"
+                                            : code_text(code);
+    (void)err_set(s->arena, &s->err, ERR_INTERNAL, "%.*s: %s", SPAN_ARG(s->path), why);
+    end(s, -1, &s->err);
+}
+
+static void dial_drain(void *data)
+{
+    struct kubelet_session *s = data;
+    if (s->handler.on_drain) {
+        s->handler.on_drain(s->data);
+    }
+}
+
+struct kubelet_session *kubelet_dial(struct kubelet *k, const struct kubelet_dial_request *r,
+                                     const struct kubelet_session_handler *handler, void *data)
+{
+    static const struct kubelet_dial_handler dial_handler = {dial_output, dial_end, dial_drain};
+    struct kubelet_session *s = session_new(k, handler, data);
+    struct kubelet_pod *pod = find_pod(k, r->ns, r->pod);
+    const char *net = NULL;
+    if (!pod) {
+        (void)err_set(s->arena, &s->err, ERR_NOT_FOUND, "pods \"%.*s\" not found",
+                      SPAN_ARG(r->pod));
+        return refuse(s);
+    }
+    s->path = arena_printf(s->arena,
+                           "error forwarding port %u to pod %.*s, uid %.*s: dial tcp4 "
+                           "127.0.0.1:%u",
+                           r->port, SPAN_ARG(r->pod), SPAN_ARG(pod->uid), r->port);
+    int code = k->runtime->ops->net_path(k->runtime, s->arena, pod->uid, &net);
+    if (code < 0) {
+        (void)err_set(s->arena, &s->err, ERR_UNAVAILABLE, "%.*s: %s", SPAN_ARG(s->path),
+                      code_text(code));
+        return refuse(s);
+    }
+    s->dial =
+        kubelet_dial_new(k->env, pod->view.host_network ? NULL : net, r->port, &dial_handler, s);
+    return s;
+}
+
 /* ---- the caller's side ---- */
 
 void kubelet_session_write(struct kubelet_session *s, struct span bytes)
 {
     if (s->runtime) {
         s->k->runtime->ops->session_write(s->runtime, bytes);
+    } else if (s->dial) {
+        kubelet_dial_write(s->dial, bytes);
     }
 }
 
 size_t kubelet_session_queued(const struct kubelet_session *s)
 {
-    return s->runtime ? s->k->runtime->ops->session_queued(s->runtime) : 0;
+    return s->runtime ? s->k->runtime->ops->session_queued(s->runtime)
+           : s->dial  ? kubelet_dial_queued(s->dial)
+                      : 0;
 }
 
 void kubelet_session_close_stdin(struct kubelet_session *s)
 {
     if (s->runtime) {
         s->k->runtime->ops->session_close_stdin(s->runtime);
+    } else if (s->dial) {
+        kubelet_dial_shutdown(s->dial);
     }
 }
 
@@ -406,6 +475,8 @@ void kubelet_session_pause(struct kubelet_session *s, bool paused)
     s->paused = paused;
     if (s->runtime) {
         s->k->runtime->ops->session_pause(s->runtime, paused);
+    } else if (s->dial) {
+        kubelet_dial_pause(s->dial, paused);
     } else if (s->is_log && !paused) {
         log_more(s);
     }
@@ -423,6 +494,7 @@ void kubelet_sessions_done(struct kubelet *k)
         struct kubelet_session *s = CONTAINER_OF(l, struct kubelet_session, link);
         s->runtime = NULL; /* the runtime is gone already */
         s->waits = false;
+        kubelet_dial_free(TAKE_PTR(s->dial));
         (void)err_set(s->arena, &s->err, ERR_UNAVAILABLE, "the node agent stops");
         end(s, -1, &s->err);
     }

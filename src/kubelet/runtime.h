@@ -8,6 +8,7 @@
 #ifndef KUBELET_RUNTIME_H
 #define KUBELET_RUNTIME_H
 
+#include "base/arena.h"
 #include "base/span.h"
 #include "env/env.h"
 
@@ -143,6 +144,9 @@ struct runtime_ops {
     void (*session_pause)(struct runtime_session *s, bool paused);
     /* The client is gone: an exec's process is killed, an attachment ends. No callback follows. */
     void (*session_abort)(struct runtime_session *s);
+    /* Where the sandbox's network namespace is pinned: a file name for os_ns_open, in the arena.
+     * Does no I/O: the file may not be there. -EOPNOTSUPP: there are no namespaces here. */
+    int (*net_path)(struct runtime *rt, struct arena *a, struct span uid, const char **ret);
     void (*free)(struct runtime *rt);
 };
 

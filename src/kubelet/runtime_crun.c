@@ -546,6 +546,12 @@ static void op_log_reopen(struct runtime *rt, struct span id, runtime_done_fn *d
     env_work_start(rt->env, &op->job.work, reopen_run, step_done);
 }
 
+static int op_net_path(struct runtime *rt, struct arena *a, struct span uid, const char **ret)
+{
+    *ret = host_path(&crun_of(rt)->host, a, "sandboxes", uid, "net");
+    return 0;
+}
+
 /* ---- construction ---- */
 
 static void op_free(struct runtime *rt)
@@ -573,6 +579,7 @@ static const struct runtime_ops crun_ops = {
     .session_resize = op_session_resize,
     .session_pause = op_session_pause,
     .session_abort = op_session_abort,
+    .net_path = op_net_path,
     .free = op_free,
 };
 

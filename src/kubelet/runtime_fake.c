@@ -564,6 +564,15 @@ static void fake_free(struct runtime *rt)
     free(f);
 }
 
+static int fake_net_path(struct runtime *rt, struct arena *a, struct span uid, const char **ret)
+{
+    (void)rt;
+    (void)a;
+    (void)uid;
+    *ret = NULL;
+    return -EOPNOTSUPP;
+}
+
 static const struct runtime_ops ops = {
     .on_exit = fake_on_exit,
     .list = fake_list,
@@ -580,6 +589,7 @@ static const struct runtime_ops ops = {
     .session_resize = session_resize,
     .session_pause = session_pause,
     .session_abort = session_abort,
+    .net_path = fake_net_path,
     .free = fake_free,
 };
 

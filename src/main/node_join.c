@@ -18,7 +18,8 @@ static struct kubelet_session *to_kubelet(struct node_session *s)
 
 static struct kubelet_session_handler handler_of(const struct node_session_handler *h)
 {
-    return (struct kubelet_session_handler){.on_output = h->on_output, .on_end = h->on_end};
+    return (struct kubelet_session_handler){
+        .on_output = h->on_output, .on_end = h->on_end, .on_drain = h->on_drain};
 }
 
 static struct node_session *op_logs(struct node_api *n, const struct node_log_request *r,
@@ -53,6 +54,15 @@ static struct node_session *op_exec(struct node_api *n, const struct node_exec_r
     const struct kubelet_session_handler h = handler_of(handler);
     assert(kubelet_of(n));
     return (struct node_session *)kubelet_exec(kubelet_of(n), &request, &h, data);
+}
+
+static struct node_session *op_dial(struct node_api *n, const struct node_dial_request *r,
+                                    const struct node_session_handler *handler, void *data)
+{
+    const struct kubelet_dial_request request = {.ns = r->ns, .pod = r->pod, .port = r->port};
+    const struct kubelet_session_handler h = handler_of(handler);
+    assert(kubelet_of(n));
+    return (struct node_session *)kubelet_dial(kubelet_of(n), &request, &h, data);
 }
 
 static void op_write(struct node_session *s, struct span bytes)
@@ -90,6 +100,7 @@ void node_join_init(struct node_join *j)
     static const struct node_api_ops ops = {
         .logs = op_logs,
         .exec = op_exec,
+        .dial = op_dial,
         .write = op_write,
         .queued = op_queued,
         .close_stdin = op_close_stdin,

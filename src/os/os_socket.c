@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/cleanup.h"
+#include "os/os_ns.h"
 
 /* An address has 108 bytes: the directory is named by its descriptor. */
 static int address(struct sockaddr_un *addr, int dirfd, const char *name)
@@ -93,4 +96,47 @@ int os_socket_receive_fd(int listener, int cancel, int timeout_ms)
     }
     cleanup_close int sock = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     return sock < 0 ? -errno : receive(sock);
+}
+
+struct loopback {
+    uint16_t port;
+    int timeout_ms;
+};
+
+/* The socket belongs to the namespace in which it is made, wherever its thread goes afterwards. */
+static int connect_loopback(void *data)
+{
+    const struct loopback *l = data;
+    const struct sockaddr_in addr = {.sin_family = AF_INET,
+                                     .sin_port = htons(l->port),
+                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const int on = 1;
+    cleanup_close int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0) {
+        return -errno;
+    }
+    if (connect(fd, (const struct sockaddr *)&addr, sizeof addr) == 0) {
+        return TAKE_FD(fd);
+    }
+    if (errno != EINPROGRESS) {
+        return -errno;
+    }
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int n;
+    do {
+        n = poll(&p, 1, l->timeout_ms);
+    } while (n < 0 && errno == EINTR);
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (n <= 0 || getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) {
+        return n == 0 ? -ETIMEDOUT : -errno;
+    }
+    return error ? -error : TAKE_FD(fd);
+}
+
+int os_socket_connect_loopback(int nsfd, uint16_t port, int timeout_ms)
+{
+    assert(port > 0 && timeout_ms >= 0);
+    struct loopback l = {.port = port, .timeout_ms = timeout_ms};
+    return nsfd < 0 ? connect_loopback(&l) : os_ns_run_in_net(nsfd, connect_loopback, &l);
 }

@@ -254,6 +254,58 @@ tick 4' within 10 k logs -f short
     check "$v they are gone" equal '' k get pods -l 'app in (talk,short,cat)' -o name
 }
 
+# forward TARGET PORT: kubectl port-forward in the background; its pid is in $forwarder, the local port in $local_port.
+forward() {
+    "$kubectl" port-forward "$1" ":$2" >"$work/forward" 2>&1 &
+    forwarder=$!
+    forwarding() { grep -q '^Forwarding from 127.0.0.1' "$work/forward"; }
+    within 10 forwarding || { cat "$work/forward"; return 1; }
+    local_port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\).*/\1/p' "$work/forward")
+}
+unforward() { kill "$forwarder" 2>/dev/null; wait "$forwarder" 2>/dev/null; true; }
+
+pod_connections() { k exec web-0 -- sh -c "netstat -tn 2>/dev/null | grep -c '127.0.0.1:$1 .*ESTABLISHED'"; }
+no_connections() { [ "$(pod_connections "$1")" = 0 ]; }
+
+forwarding() {
+    k exec web-0 -- sh -c 'mkdir -p /tmp/w; echo ahoy >/tmp/w/ahoy; head -c 1048576 /dev/urandom >/tmp/w/blob; httpd -p 127.0.0.1:8081 -h /tmp/w'
+    k exec web-0 -- cat /tmp/w/blob >"$work/blob"
+    k exec web-0 -- sh -c 'nc -ll -p 8082 -s 127.0.0.1 -e cat </dev/null >/dev/null 2>&1 &'
+    check "$v port-forward to a program that listens on localhost only" forward pod/web-0 8081
+    check "$v a request through it" equal ahoy curl -s -m 10 "http://127.0.0.1:$local_port/ahoy"
+    many() {
+        local pids=() i
+        for i in 1 2 3 4 5 6 7 8; do curl -s -m 20 -o "$work/blob.$i" "http://127.0.0.1:$local_port/blob" & pids+=($!); done
+        wait "${pids[@]}"
+        for i in 1 2 3 4 5 6 7 8; do cmp "$work/blob" "$work/blob.$i" || return 1; done
+    }
+    check "$v eight requests of 1 MB at once" many
+    check "$v and one more" equal ahoy curl -s -m 10 "http://127.0.0.1:$local_port/ahoy"
+    unforward
+
+    check "$v port-forward to an echo" forward web-0 8082
+    echoed() { timeout 20 bash -c "exec 3<>/dev/tcp/127.0.0.1/$local_port; cat '$work/blob' >&3 & head -c 1048576 <&3 | cmp - '$work/blob'"; }
+    check "$v 1 MB there and back" echoed
+    exec 7<>"/dev/tcp/127.0.0.1/$local_port"; echo hello >&7
+    check "$v a connection that stays" equal hello head -n 1 <&7
+    one_connection() { [ "$(pod_connections 8082)" -gt 0 ]; }
+    check "$v is seen in the pod" within 5 one_connection
+    unforward
+    exec 7>&-
+    check "$v kill of kubectl leaves nothing in the pod" within 5 no_connections 8082
+
+    check "$v port-forward to a port where nobody listens" forward pod/web-0 8099
+    check "$v gives nothing" fails '' curl -sS -m 10 "http://127.0.0.1:$local_port/"
+    check "$v and kubectl says why" within 5 grep 'an error occurred forwarding .* -> 8099: .*connection refused' "$work/forward"
+    unforward
+
+    check "$v port-forward to a service" forward svc/web 8080
+    answered() { curl -s -m 10 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$local_port/" | grep -v 000; }
+    check "$v a request to the service's pod" answered
+    unforward
+    check "$v port-forward to a missing pod" fails 'not found' k port-forward pod/nobody :80
+}
+
 changing() {
     check "$v label" contains labeled k label pod web-0 boat=small
     check "$v label seen by a selector" equal pod/web-0 k get pods -l boat=small -o name
@@ -348,7 +400,7 @@ for v in $versions; do
     "$kubectl" config set-context --current --namespace=default >/dev/null
     check "$v create a namespace" contains created k create namespace "$ns"
     check "$v work in it" contains modified k config set-context --current --namespace="$ns"
-    for part in ${PARTS:-general applying getting watching talking changing contents ending}; do $part; done
+    for part in ${PARTS:-general applying getting watching talking forwarding changing contents ending}; do $part; done
 done
 "$kubectl" config set-context --current --namespace=default >/dev/null
 finish
