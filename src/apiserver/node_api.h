@@ -47,10 +47,6 @@ struct node_api_ops {
                                  const struct node_session_handler *handler, void *data);
     struct node_session *(*exec)(struct node_api *n, const struct node_exec_request *request,
                                  const struct node_session_handler *handler, void *data);
-    /* A connection: what the pod writes is fd 1, close_stdin ends our side alone, on_end comes when
-     * the pod has ended its side (exit code 0) or with err, also when nobody listens. */
-    struct node_session *(*dial)(struct node_api *n, const struct node_dial_request *request,
-                                 const struct node_session_handler *handler, void *data);
     void (*write)(struct node_session *s, struct span bytes);
     size_t (*queued)(const struct node_session *s);
     void (*close_stdin)(struct node_session *s);
@@ -58,6 +54,10 @@ struct node_api_ops {
     void (*pause)(struct node_session *s, bool paused);
     /* The client is gone. No callback follows. */
     void (*abort)(struct node_session *s);
+    /* A connection: what the pod writes is fd 1, close_stdin ends our side alone, on_end comes when
+     * the pod has ended its side (exit code 0) or with err, also when nobody listens. */
+    struct node_session *(*dial)(struct node_api *n, const struct node_dial_request *request,
+                                 const struct node_session_handler *handler, void *data);
 };
 
 struct node_api {

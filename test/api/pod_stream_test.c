@@ -138,7 +138,9 @@ TEST(what_cannot_work_is_refused_before_the_node_is_asked)
                "container \"i\" in pod \"p\" is waiting to start: ContainerCreating");
     (void)api_expect(&n.k, 404, "GET", PODS "/none/log", "", NULL);
     (void)api_expect(&n.k, 405, "DELETE", PODS "/p/log", "", NULL);
-    (void)api_expect(&n.k, 405, "POST", PODS "/p/portforward", "", NULL);
+    r = api_expect(&n.k, 400, "POST", PODS "/p/portforward", "", NULL);
+    CHECK_SPAN(api_str(&r, "message"), "Upgrade request required: WebSocket or SPDY/3.1");
+    (void)api_expect(&n.k, 405, "PUT", PODS "/p/portforward", "", NULL);
     (void)api_expect(&n.k, 200, "PATCH", PODS "/p/status", MERGE,
                      "{\"status\":{\"phase\":\"Succeeded\"}}");
     r = api_expect(&n.k, 400, "POST", PODS "/p/exec?command=ls&stdout=true", "", NULL);

@@ -258,19 +258,20 @@ tick 4' within 10 k logs -f short
 forward() {
     "$kubectl" port-forward "$1" ":$2" >"$work/forward" 2>&1 &
     forwarder=$!
-    forwarding() { grep -q '^Forwarding from 127.0.0.1' "$work/forward"; }
-    within 10 forwarding || { cat "$work/forward"; return 1; }
+    listens() { grep -q '^Forwarding from 127.0.0.1' "$work/forward"; }
+    within 10 listens || { cat "$work/forward"; return 1; }
     local_port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\).*/\1/p' "$work/forward")
 }
 unforward() { kill "$forwarder" 2>/dev/null; wait "$forwarder" 2>/dev/null; true; }
 
+# Both ends of a forwarded connection are sockets inside the pod.
 pod_connections() { k exec web-0 -- sh -c "netstat -tn 2>/dev/null | grep -c '127.0.0.1:$1 .*ESTABLISHED'"; }
 no_connections() { [ "$(pod_connections "$1")" = 0 ]; }
 
 forwarding() {
     k exec web-0 -- sh -c 'mkdir -p /tmp/w; echo ahoy >/tmp/w/ahoy; head -c 1048576 /dev/urandom >/tmp/w/blob; httpd -p 127.0.0.1:8081 -h /tmp/w'
     k exec web-0 -- cat /tmp/w/blob >"$work/blob"
-    k exec web-0 -- sh -c 'nc -ll -p 8082 -s 127.0.0.1 -e cat </dev/null >/dev/null 2>&1 &'
+    k exec web-0 -- sh -c 'nc -ll -p 8082 -e cat </dev/null >/dev/null 2>&1 &'
     check "$v port-forward to a program that listens on localhost only" forward pod/web-0 8081
     check "$v a request through it" equal ahoy curl -s -m 10 "http://127.0.0.1:$local_port/ahoy"
     many() {
