@@ -256,9 +256,10 @@ tick 4' within 10 k logs -f short
 
 # forward TARGET PORT: kubectl port-forward in the background; its pid is in $forwarder, the local port in $local_port.
 forward() {
+    rm -f "$work/forward" # the background process makes it anew, some time later
     "$kubectl" port-forward "$1" ":$2" >"$work/forward" 2>&1 &
     forwarder=$!
-    listens() { grep -q '^Forwarding from 127.0.0.1' "$work/forward"; }
+    listens() { grep -q '^Forwarding from 127.0.0.1' "$work/forward" 2>/dev/null; }
     within 10 listens || { cat "$work/forward"; return 1; }
     local_port=$(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\).*/\1/p' "$work/forward")
 }
@@ -295,9 +296,10 @@ forwarding() {
     exec 7>&-
     check "$v kill of kubectl leaves nothing in the pod" within 5 no_connections 8082
 
+    told_why() { grep 'an error occurred forwarding .* -> 8099: .*connection refused' "$work/forward" || { cat "$work/forward"; return 1; }; }
     check "$v port-forward to a port where nobody listens" forward pod/web-0 8099
     check "$v gives nothing" fails '' curl -sS -m 10 "http://127.0.0.1:$local_port/"
-    check "$v and kubectl says why" within 5 grep 'an error occurred forwarding .* -> 8099: .*connection refused' "$work/forward"
+    check "$v and kubectl says why" within 5 told_why
     unforward
 
     check "$v port-forward to a service" forward svc/web 8080
