@@ -448,3 +448,23 @@ TEST(garbage_ends_the_client_and_its_connections)
         world_free(w);
     }
 }
+
+TEST(a_client_that_keeps_windows_gets_no_more_than_they_allow_and_all_in_the_end)
+{
+    struct world *w = world_new(7, false);
+    spdy_put_window(&w->out, 0, 1);
+    open_pair(w, 1, "7", "0");
+    open_pair(w, 5, "99", "1");
+    run(w, 5000);
+    CHECK_EQ(w->streams[3].got.n + w->streams[5].got.n, SPDY_WINDOW_BYTES + 1); /* the whole */
+    CHECK(!w->streams[3].fin && w->live == 1);
+    for (int i = 0; i < 200 && !w->streams[3].fin; i++) {
+        spdy_put_window(&w->out, 0, SPDY_WINDOW_BYTES);
+        spdy_put_window(&w->out, 3, SPDY_WINDOW_BYTES);
+        run(w, 100);
+    }
+    CHECK_EQ(w->streams[3].got.n, FLOOD_BYTES);
+    CHECK(w->streams[1].fin && w->streams[3].fin && w->live == 0);
+    CHECK_SPAN(strbuf_span(&w->streams[5].got), "connect: connection refused");
+    world_free(w);
+}
