@@ -92,8 +92,8 @@ lint: ## clang-tidy and cppcheck; what they may not see is listed with its reaso
 fuzz: ## each fuzz target for FUZZ_S seconds (60) with clang's libFuzzer
 	$(MAKE) -j2 CC=clang CONFIG=fuzz SANITIZE=address,undefined fuzzers
 	tools/fuzz $(or $(FUZZ_S),60) $(patsubst $(B)/fuzz/%,build/fuzz/fuzz/%,$(FUZZ))
-sim: $(B)/sim/sim ## the whole platform on virtual time: make sim ARGS="--seed 1"
-	$(B)/sim/sim $(ARGS)
+sim: $(B)/sim/sim ## the whole platform on virtual time: make sim SEEDS=1000 or ARGS="--seed 1 -v"
+	$(B)/sim/sim $(or $(ARGS),--count $(or $(SEEDS),200))
 bench: all $(BENCH) ## figures beside their budgets
 	bench/run $(B)/berth $(BENCH)
 demo: ## a throw-away server with the tutorial's set on this machine (as root)

@@ -30,8 +30,14 @@ struct running {
     struct env_timer patience;
     struct span key;
     bool failed, again, in_run;
+    bool
+        raced; /* a request was refused: what it ran into may not be durable, so not visible, yet */
     int64_t after_ms; /* -1: none */
 };
+
+/* A run that raced looks again this much later, in another turn: the write that it ran into is
+ * committed at the end of this one, and running again within it would never let it end. */
+enum { RACE_MS = 1 };
 
 struct reconciler {
     struct client *client;
@@ -82,7 +88,7 @@ static void finish(struct running *r)
     struct workqueue *q = r->sync.reconciler->queue;
     assert(list_is_empty(&r->ops) && !r->in_run);
     if (r->again) {
-        workqueue_add(q, r->key);
+        workqueue_add_after(q, r->key, r->raced ? RACE_MS : 0);
     }
     if (r->after_ms >= 0) {
         workqueue_add_after(q, r->key, r->after_ms);
@@ -130,6 +136,7 @@ static void on_reply(void *data, const struct client_reply *reply)
     struct running *r = op->running;
     bool handled = op->fn && op->fn(&r->sync, op->data, reply);
     if (reply->err.reason != ERR_NONE) {
+        r->raced = true;
         if (!handled) {
             bool race = reply->err.reason == ERR_CONFLICT || reply->err.reason == ERR_NOT_FOUND ||
                         reply->err.reason == ERR_ALREADY_EXISTS;
