@@ -306,6 +306,12 @@ forwarding() {
     answered() { curl -s -m 10 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$local_port/" | grep -v 000; }
     check "$v a request to the service's pod" answered
     unforward
+    k apply -f - >/dev/null <<<'{"apiVersion":"v1","kind":"Pod","metadata":{"name":"host"},"spec":{"hostNetwork":true,"terminationGracePeriodSeconds":0,"containers":[{"name":"web","image":"web:1","command":["httpd","-f","-p","127.0.0.1:8085"]}]}}'
+    check "$v a pod in the machine's network" k wait --for=condition=Ready pod/host --timeout=20s
+    check "$v port-forward to it" forward pod/host 8085
+    check "$v a request to it" within 5 answered
+    unforward
+    k delete pod host >/dev/null
     check "$v port-forward to a missing pod" fails 'not found' k port-forward pod/nobody :80
 }
 
