@@ -264,6 +264,34 @@ static void service_families(yyjson_mut_doc *doc, yyjson_mut_val *spec)
     put_absent(doc, spec, "internalTrafficPolicy", SPAN("Cluster"));
 }
 
+/* What is kept without being acted upon. */
+static void warn_not_carried(struct api_op *op, yyjson_mut_val *spec)
+{
+    struct span type = json_mut_str(json_mut_get(spec, "type"));
+    if (span_eq(type, SPAN("NodePort")) || span_eq(type, SPAN("LoadBalancer"))) {
+        api_op_warn(op, arena_printf(op->arena,
+                                     "spec.type: %.*s: this server carries traffic to the cluster "
+                                     "address alone, not to ports of the node or from outside",
+                                     SPAN_ARG(type)));
+    }
+    if (span_eq(json_mut_str(json_mut_get(spec, "sessionAffinity")), SPAN("ClientIP"))) {
+        api_op_warn(op, SPAN("spec.sessionAffinity: this server chooses an endpoint for each "
+                             "connection anew"));
+    }
+    if (yyjson_mut_arr_size(json_mut_get(spec, "externalIPs"))) {
+        api_op_warn(op, SPAN("spec.externalIPs: this server carries traffic to the cluster address "
+                             "alone"));
+    }
+    size_t i, n;
+    yyjson_mut_val *port;
+    yyjson_mut_arr_foreach(json_mut_get(spec, "ports"), i, n, port)
+    {
+        if (span_eq(json_mut_str(json_mut_get(port, "protocol")), SPAN("SCTP"))) {
+            api_op_warn(op, SPAN("spec.ports: this server does not carry SCTP"));
+        }
+    }
+}
+
 static int service_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
@@ -278,9 +306,8 @@ static int service_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val
         if (claim_ip(op, ip, &ip)) {
             return -1;
         }
-        api_op_warn(op, SPAN("this server does not carry traffic to a Service's cluster address "
-                             "yet: use the pods' names (a headless Service, clusterIP: None)"));
     }
+    warn_not_carried(op, spec);
     json_put_str(doc, spec, "clusterIP", ip);
     if (!json_mut_get(spec, "clusterIPs")) {
         set_strings(doc, spec, "clusterIPs", ip);
@@ -322,6 +349,7 @@ static int service_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val
             json_put(doc, spec, kept[i], json_mut_copy(doc, v));
         }
     }
+    warn_not_carried(op, spec);
     service_families(doc, spec);
     return 0;
 }

@@ -25,6 +25,7 @@ struct image_store;
 struct kubelet;
 struct kubelet_images;
 struct net_pod;
+struct proxy;
 struct runtime;
 
 struct server {
@@ -55,6 +56,7 @@ struct server {
     struct dns_zone *zone;
     struct dns_server *dns;
     struct dns_feed *dns_feed;
+    struct proxy *proxy;       /* NULL: not started, or no service range */
     struct env_work node_work; /* the blocking part of the node's start */
     int node_code;
     struct span node_detail;

@@ -18,6 +18,7 @@
 #include "net/dns_feed.h"
 #include "net/dns_server.h"
 #include "net/net_pod.h"
+#include "net/proxy.h"
 #include "os/os_fs.h"
 #include "os/os_run.h"
 
@@ -210,6 +211,14 @@ static void start_dns(struct server *s)
     s->dns_feed = dns_feed_new(s->client, s->zone, s->options.cluster_domain);
 }
 
+static void start_proxy(struct server *s)
+{
+    struct os_nft_service_table table;
+    if (net_pod_service_table(s->net, &table)) {
+        s->proxy = proxy_new(s->env, s->client, &table);
+    }
+}
+
 static void on_network_done(struct env_work *work)
 {
     struct server *s = CONTAINER_OF(work, struct server, node_work);
@@ -230,6 +239,7 @@ static void on_network_done(struct env_work *work)
     }
     start_dns(s);
     server_phase(s, "dns");
+    start_proxy(s);
     const struct runtime_crun_config config = {
         .data_dir = s->options.data_dir,
         .network = {attach, detach, s},

@@ -10,6 +10,7 @@
 #include "kubelet/kubelet.h"
 #include "main/control.h"
 #include "main/server.h"
+#include "net/proxy.h"
 
 struct stop {
     struct server *s;
@@ -69,6 +70,9 @@ static void on_pods_ended(void *data)
         st->code = 0;
         on_purged(&st->work);
         return;
+    }
+    if (st->s->proxy) {
+        proxy_stop(st->s->proxy);
     }
     env_work_start(st->s->env, &st->work, run_purge, on_purged);
 }

@@ -14,6 +14,7 @@
 #include "os/os_fs.h"
 #include "os/os_netlink.h"
 #include "os/os_nft.h"
+#include "os/os_nft_service.h"
 #include "os/os_ns.h"
 
 enum { PREFIX_MIN = 8, PREFIX_MAX = 29, UID_MAX = 64 };
@@ -89,6 +90,17 @@ void net_pod_free(struct net_pod *net)
 uint32_t net_pod_gateway(const struct net_pod *net)
 {
     return net->pods.addr + 1;
+}
+
+bool net_pod_service_table(const struct net_pod *net, struct os_nft_service_table *ret)
+{
+    *ret = (struct os_nft_service_table){.pods = net->pods.addr,
+                                         .pods_prefix = net->pods.prefix,
+                                         .services = net->services.addr,
+                                         .services_prefix = net->services.prefix};
+    memcpy(ret->bridge, net->bridge, sizeof ret->bridge);
+    (void)snprintf(ret->table, sizeof ret->table, "%s-svc", net->table);
+    return net->has_services && net->pods.prefix >= OS_NFT_PODS_PREFIX_MIN;
 }
 
 static void mac_of(uint32_t addr, uint8_t mac[6])
@@ -386,6 +398,10 @@ int net_pod_remove(struct net_pod *net, struct arena *a)
         one = os_netlink_link_delete(nl, net->bridge);
         os_netlink_free(nl);
     }
+    code = code ? code : one;
+    struct os_nft_service_table services;
+    (void)net_pod_service_table(net, &services);
+    one = os_nft_table_remove(services.table);
     code = code ? code : one;
     one = os_nft_table_remove(net->table);
     code = code ? code : one;

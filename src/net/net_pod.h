@@ -40,6 +40,7 @@ struct net_pod_config {
 };
 
 struct net_pod;
+struct os_nft_service_table;
 
 /* Checks the configuration, touches nothing. -EINVAL with a sentence. */
 int net_pod_new(const struct net_pod_config *config, struct arena *a, struct net_pod **ret,
@@ -47,6 +48,11 @@ int net_pod_new(const struct net_pod_config *config, struct arena *a, struct net
 void net_pod_free(struct net_pod *net);
 /* Gateway address of the pods: where the API server listens for them. */
 uint32_t net_pod_gateway(const struct net_pod *net);
+
+/* The table of the services' addresses (net/proxy), named "berth-BRIDGE-svc"; false when there is
+ * no service range or the pod range is larger than such a table serves. net_pod_remove() removes
+ * it. */
+bool net_pod_service_table(const struct net_pod *net, struct os_nft_service_table *ret);
 
 /* Makes or repairs the bridge, its addresses, the service route, forwarding and masquerade.
  * Idempotent. */
@@ -57,8 +63,8 @@ int net_pod_attach(struct net_pod *net, struct span uid, int nsfd, struct arena 
                    struct span *ret_ip, struct span *ret_detail);
 /* Removes the pod's link (its other end goes too) and gives its address back. Absent is success. */
 int net_pod_detach(struct net_pod *net, struct span uid, struct arena *a);
-/* Removes links of pods, bridge, nft table and the state directory. Forwarding stays on: others may
- * rely on it. */
+/* Removes links of pods, bridge, nft tables and the state directory. Forwarding stays on: others
+ * may rely on it. */
 int net_pod_remove(struct net_pod *net, struct arena *a);
 
 #endif

@@ -19,13 +19,14 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "os/os_nft_priv.h"
 
-enum { MESSAGE_BYTES = 16 * 1024, PRIORITY_SRCNAT = 100 };
+enum { PRIORITY_SRCNAT = 100 };
 
 struct os_nft_batch {
     struct strbuf out;
     uint32_t seq;
-    uint32_t first_seq; /* of the changes: acknowledgements are counted from here */
+    size_t last_at; /* where the last message begins in `out`: it alone asks to be acknowledged */
 };
 
 static void put_begin(struct os_nft_batch *b)
@@ -51,28 +52,35 @@ void os_nft_batch_free(struct os_nft_batch *b)
     free(b);
 }
 
-static struct nlmsghdr *message(struct os_nft_batch *b, char *buf, uint16_t type, uint16_t flags)
+struct nlmsghdr *os_nft_message(struct os_nft_batch *b, char *buf, uint16_t type, uint16_t flags)
 {
-    return nftnl_nlmsg_build_hdr(buf, type, NFPROTO_IPV4, flags | NLM_F_ACK, b->seq++);
+    return nftnl_nlmsg_build_hdr(buf, type, NFPROTO_IPV4, flags, b->seq++);
 }
 
-static void put(struct os_nft_batch *b, const struct nlmsghdr *h)
+void os_nft_put(struct os_nft_batch *b, const struct nlmsghdr *h)
 {
-    assert(h->nlmsg_len <= MESSAGE_BYTES);
+    assert(h->nlmsg_len <= OS_NFT_MESSAGE_BYTES);
+    b->last_at = b->out.n;
     strbuf_put(&b->out, span_of(h, h->nlmsg_len));
+}
+
+uint32_t os_nft_batch_id(const struct os_nft_batch *b)
+{
+    /* Each set takes messages of its own, so the sequence has moved on by the next call. */
+    return b->seq + 16;
 }
 
 static void put_table(struct os_nft_batch *b, const char *table, uint16_t type, uint16_t flags)
 {
-    char buf[MESSAGE_BYTES];
+    char buf[OS_NFT_MESSAGE_BYTES];
     struct nftnl_table *t = nftnl_table_alloc();
     assert(t);
     nftnl_table_set_str(t, NFTNL_TABLE_NAME, table);
     nftnl_table_set_u32(t, NFTNL_TABLE_FAMILY, NFPROTO_IPV4);
-    struct nlmsghdr *h = message(b, buf, type, flags);
+    struct nlmsghdr *h = os_nft_message(b, buf, type, flags);
     nftnl_table_nlmsg_build_payload(h, t);
     nftnl_table_free(t);
-    put(b, h);
+    os_nft_put(b, h);
 }
 
 void os_nft_table_add(struct os_nft_batch *b, const char *table, bool fresh)
@@ -87,7 +95,7 @@ void os_nft_table_add(struct os_nft_batch *b, const char *table, bool fresh)
 void os_nft_chain_add(struct os_nft_batch *b, const char *table, const char *chain,
                       const char *type, uint32_t hook, int32_t priority)
 {
-    char buf[MESSAGE_BYTES];
+    char buf[OS_NFT_MESSAGE_BYTES];
     struct nftnl_chain *c = nftnl_chain_alloc();
     assert(c);
     nftnl_chain_set_str(c, NFTNL_CHAIN_TABLE, table);
@@ -98,26 +106,26 @@ void os_nft_chain_add(struct os_nft_batch *b, const char *table, const char *cha
         nftnl_chain_set_s32(c, NFTNL_CHAIN_PRIO, priority);
         nftnl_chain_set_u32(c, NFTNL_CHAIN_POLICY, NF_ACCEPT);
     }
-    struct nlmsghdr *h = message(b, buf, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
+    struct nlmsghdr *h = os_nft_message(b, buf, NFT_MSG_NEWCHAIN, NLM_F_CREATE);
     nftnl_chain_nlmsg_build_payload(h, c);
     nftnl_chain_free(c);
-    put(b, h);
+    os_nft_put(b, h);
 }
 
 void os_nft_rule_add(struct os_nft_batch *b, struct nftnl_rule *rule)
 {
-    char buf[MESSAGE_BYTES];
-    struct nlmsghdr *h = message(b, buf, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
+    char buf[OS_NFT_MESSAGE_BYTES];
+    struct nlmsghdr *h = os_nft_message(b, buf, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
     nftnl_rule_nlmsg_build_payload(h, rule);
     nftnl_rule_free(rule);
-    put(b, h);
+    os_nft_put(b, h);
 }
 
-/* The kernel acknowledges each message of the batch, or reports the failing ones; the last sequence
- * ends it. */
+/* The kernel acknowledges the last message of the batch (many acknowledgements would not fit into
+ * the socket's buffer), or reports the failing ones. */
 static int receive(struct mnl_socket *sock, uint32_t last)
 {
-    char buf[MESSAGE_BYTES];
+    char buf[OS_NFT_MESSAGE_BYTES];
     int code = 0;
     for (;;) {
         ssize_t n = mnl_socket_recvfrom(sock, buf, sizeof buf);
@@ -143,20 +151,33 @@ static int receive(struct mnl_socket *sock, uint32_t last)
     }
 }
 
+static int transmit(struct mnl_socket *sock, const struct os_nft_batch *b)
+{
+    /* A batch is one datagram: the buffer must hold all of it, with the kernel's own overhead. */
+    int room = (int)(b->out.n * 2 + 65536);
+    if (b->out.n > 65536 &&
+        setsockopt(mnl_socket_get_fd(sock), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room) != 0) {
+        return -errno;
+    }
+    return mnl_socket_sendto(sock, b->out.p, b->out.n) < 0 ? -errno : 0;
+}
+
 int os_nft_commit(struct os_nft_batch *b)
 {
     char buf[256];
     uint32_t last = b->seq - 1;
     struct nlmsghdr *h = nftnl_batch_end(buf, b->seq++);
     strbuf_put(&b->out, span_of(buf, h->nlmsg_len));
+    if (last > 1) {
+        ((struct nlmsghdr *)(void *)(b->out.p + b->last_at))->nlmsg_flags |= NLM_F_ACK;
+    }
     struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
     int code = 0;
     if (!sock || mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) != 0) {
         code = -errno;
-    } else if (last > 1 && mnl_socket_sendto(sock, b->out.p, b->out.n) < 0) {
-        code = -errno;
     } else if (last > 1) {
-        code = receive(sock, last);
+        code = transmit(sock, b);
+        code = code ? code : receive(sock, last);
     }
     if (sock) {
         (void)mnl_socket_close(sock);
@@ -176,9 +197,19 @@ int os_nft_table_remove(const char *table)
     return code == -ENOENT ? 0 : code;
 }
 
-/* ---- masquerade ---- */
+/* ---- rules ---- */
 
-static struct nftnl_expr *expr(struct nftnl_rule *rule, const char *kind)
+struct nftnl_rule *os_nft_rule(const char *table, const char *chain)
+{
+    struct nftnl_rule *rule = nftnl_rule_alloc();
+    assert(rule);
+    nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, table);
+    nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, chain);
+    nftnl_rule_set_u32(rule, NFTNL_RULE_FAMILY, NFPROTO_IPV4);
+    return rule;
+}
+
+struct nftnl_expr *os_nft_expr(struct nftnl_rule *rule, const char *kind)
 {
     struct nftnl_expr *e = nftnl_expr_alloc(kind);
     assert(e);
@@ -186,27 +217,55 @@ static struct nftnl_expr *expr(struct nftnl_rule *rule, const char *kind)
     return e;
 }
 
-/* register 1 = 4 bytes of the IP header at offset, masked; compared with value (network order). */
-static void match_address(struct nftnl_rule *rule, uint32_t offset, uint32_t mask, uint32_t op,
+void os_nft_load(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t len,
+                 uint32_t reg)
+{
+    struct nftnl_expr *e = os_nft_expr(rule, "payload");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
+}
+
+void os_nft_meta(struct nftnl_rule *rule, uint32_t key, uint32_t reg)
+{
+    struct nftnl_expr *e = os_nft_expr(rule, "meta");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg);
+}
+
+void os_nft_cmp(struct nftnl_rule *rule, uint32_t op, const void *data, uint32_t n)
+{
+    struct nftnl_expr *e = os_nft_expr(rule, "cmp");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
+    nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, n);
+}
+
+void os_nft_match_address(struct nftnl_rule *rule, uint32_t offset, uint32_t mask, uint32_t op,
                           uint32_t value)
 {
     const uint32_t zero = 0;
-    struct nftnl_expr *e = expr(rule, "payload");
-    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, 4);
-    e = expr(rule, "bitwise");
+    os_nft_load(rule, NFT_PAYLOAD_NETWORK_HEADER, offset, 4, NFT_REG_1);
+    struct nftnl_expr *e = os_nft_expr(rule, "bitwise");
     nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
     nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
     nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, 4);
     nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &mask, sizeof mask);
     nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
-    e = expr(rule, "cmp");
-    nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
-    nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, &value, sizeof value);
+    os_nft_cmp(rule, op, &value, sizeof value);
 }
+
+void os_nft_match_oifname(struct nftnl_rule *rule, uint32_t op, const char *link)
+{
+    assert(strlen(link) < IFNAMSIZ);
+    char name[IFNAMSIZ] = {0};
+    memcpy(name, link, strlen(link));
+    os_nft_meta(rule, NFT_META_OIFNAME, NFT_REG_1);
+    os_nft_cmp(rule, op, name, sizeof name);
+}
+
+/* ---- masquerade ---- */
 
 int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const char *bridge)
 {
@@ -217,23 +276,11 @@ int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const ch
     struct os_nft_batch *b = os_nft_batch_new();
     os_nft_table_add(b, table, true);
     os_nft_chain_add(b, table, "postrouting", "nat", NF_INET_POST_ROUTING, PRIORITY_SRCNAT);
-    struct nftnl_rule *rule = nftnl_rule_alloc();
-    assert(rule);
-    nftnl_rule_set_str(rule, NFTNL_RULE_TABLE, table);
-    nftnl_rule_set_str(rule, NFTNL_RULE_CHAIN, "postrouting");
-    nftnl_rule_set_u32(rule, NFTNL_RULE_FAMILY, NFPROTO_IPV4);
-    match_address(rule, SADDR, mask, NFT_CMP_EQ, value);
-    match_address(rule, DADDR, mask, NFT_CMP_NEQ, value);
-    char name[IFNAMSIZ] = {0};
-    memcpy(name, bridge, strlen(bridge));
-    struct nftnl_expr *e = expr(rule, "meta");
-    nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, NFT_META_OIFNAME);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, NFT_REG_1);
-    e = expr(rule, "cmp");
-    nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, NFT_CMP_NEQ);
-    nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, name, sizeof name);
-    (void)expr(rule, "masq");
+    struct nftnl_rule *rule = os_nft_rule(table, "postrouting");
+    os_nft_match_address(rule, SADDR, mask, NFT_CMP_EQ, value);
+    os_nft_match_address(rule, DADDR, mask, NFT_CMP_NEQ, value);
+    os_nft_match_oifname(rule, NFT_CMP_NEQ, bridge);
+    (void)os_nft_expr(rule, "masq");
     os_nft_rule_add(b, rule);
     int code = os_nft_commit(b);
     os_nft_batch_free(b);

@@ -1,0 +1,21 @@
+/* net/proxy.h: carries Services' cluster addresses to their endpoints, with nftables on this node.
+ *
+ * What leads where is decided by plan/proxy_plan; a change becomes one atomic transaction with the
+ * differences of the services concerned, on a work thread, one after the other. The first one makes
+ * the whole table, and so does the one after a failure; open connections stay, since connection
+ * tracking keeps them. Loop thread. */
+#ifndef NET_PROXY_H
+#define NET_PROXY_H
+
+#include "client/client.h"
+#include "os/os_nft_service.h"
+
+struct proxy;
+
+struct proxy *proxy_new(struct env *env, struct client *client,
+                        const struct os_nft_service_table *table);
+/* No transaction begins after this; the table stays until net_pod_remove(). For the way to the
+ * end of the process. */
+void proxy_stop(struct proxy *p);
+
+#endif

@@ -1,0 +1,131 @@
+/* test/unit/proxy_plan_test.c: plan/proxy_plan. */
+#include "plan/proxy_plan.h"
+
+#include "codec/json.h"
+#include "kit/kit.h"
+
+static yyjson_val *parse(struct arena *a, struct span text)
+{
+    yyjson_doc *doc;
+    struct err err = {0};
+    CHECK_EQ(json_parse(a, text, &doc, &err), 0);
+    return yyjson_doc_get_root(doc);
+}
+
+/* One endpoint in one of its states: conditions 0 absent, 1 false, 2 true. */
+static struct span endpoint(struct arena *a, int ip, int ready, int serving, int ending)
+{
+    static const char *const text[] = {"null", "false", "true"};
+    return arena_printf(a,
+                        "{\"addresses\":[\"10.42.0.%d\"],\"conditions\":{\"ready\":%s,"
+                        "\"serving\":%s,\"terminating\":%s}}",
+                        ip, text[ready], text[serving], text[ending]);
+}
+
+TEST(proxy_every_state_of_two_endpoints)
+{
+    for (int world = 0; world < 27 * 27; world++) {
+        struct arena *a = arena_new();
+        struct span text[2];
+        bool ready[2], ending[2];
+        for (int i = 0, w = world; i < 2; i++) {
+            int r = w % 3, s = w / 3 % 3, t = w / 9 % 3;
+            w /= 27;
+            text[i] = endpoint(a, i + 2, r, s, t);
+            ready[i] = r != 1;
+            ending[i] = (s == 0 ? ready[i] : s == 2) && t == 2;
+        }
+        const yyjson_val *slice =
+            parse(a, arena_printf(a,
+                                  "{\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"\",\"port\":"
+                                  "8080,\"protocol\":\"TCP\"}],\"endpoints\":[%.*s,%.*s]}",
+                                  SPAN_ARG(text[1]), SPAN_ARG(text[0])));
+        const struct proxy_view v = {
+            .service = parse(a, SPAN("{\"spec\":{\"type\":\"ClusterIP\",\"clusterIP\":"
+                                     "\"10.43.0.7\",\"ports\":[{\"port\":80}]}}")),
+            .slices = &slice,
+            .slice_count = 1};
+        struct proxy_plan plan;
+        proxy_plan(a, &v, &plan);
+        CHECK_EQ(plan.count, 1);
+        CHECK_EQ(plan.ports[0].addr, 0x0a2b0007);
+        CHECK_EQ(plan.ports[0].port, 80);
+        CHECK_EQ(plan.ports[0].protocol, PROXY_TCP);
+        const bool *in = ready[0] || ready[1] ? ready : ending;
+        size_t n = 0;
+        for (uint32_t i = 0; i < 2; i++) {
+            if (in[i]) {
+                CHECK(n < plan.ports[0].endpoint_count);
+                CHECK_EQ(plan.ports[0].endpoints[n].addr, 0x0a2a0002 + i);
+                CHECK_EQ(plan.ports[0].endpoints[n].port, 8080);
+                n++;
+            }
+        }
+        CHECK_EQ(plan.ports[0].endpoint_count, n);
+        arena_free(a);
+    }
+}
+
+static const char two_ports[] =
+    "{\"spec\":{\"type\":\"ClusterIP\",\"clusterIP\":\"10.43.0.7\",\"ports\":["
+    "{\"name\":\"dns\",\"port\":53,\"protocol\":\"UDP\"},{\"name\":\"dns-tcp\",\"port\":53,"
+    "\"protocol\":\"TCP\"},{\"name\":\"far\",\"port\":9,\"protocol\":\"SCTP\"}]}}";
+
+TEST(proxy_ports_meet_by_name_and_protocol_over_all_slices)
+{
+    struct arena *a = arena_new();
+    const yyjson_val *slices[] = {
+        parse(a, SPAN("{\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"dns\",\"port\":5353,"
+                      "\"protocol\":\"UDP\"},{\"name\":\"dns-tcp\",\"port\":5354,\"protocol\":"
+                      "\"TCP\"}],\"endpoints\":[{\"addresses\":[\"10.42.0.9\"]},{\"addresses\":["
+                      "\"10.42.0.3\"]}]}")),
+        parse(a, SPAN("{\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"dns\",\"port\":5353,"
+                      "\"protocol\":\"UDP\"},{\"name\":\"dns-tcp\",\"port\":1,\"protocol\":"
+                      "\"UDP\"},{\"name\":\"dns\",\"port\":null,\"protocol\":\"UDP\"}],"
+                      "\"endpoints\":[{\"addresses\":[\"10.42.0.3\"]},{\"addresses\":[]},{"
+                      "\"addresses\":[\"nonsense\"]},{\"addresses\":[\"10.42.0.4\"]}]}")),
+        parse(a, SPAN("{\"addressType\":\"IPv6\",\"ports\":[{\"name\":\"dns\",\"port\":5353,"
+                      "\"protocol\":\"UDP\"}],\"endpoints\":[{\"addresses\":[\"fd00::1\"]}]}")),
+    };
+    const struct proxy_view v = {
+        .service = parse(a, span_cstr(two_ports)), .slices = slices, .slice_count = 3};
+    struct proxy_plan plan;
+    proxy_plan(a, &v, &plan);
+    CHECK_EQ(plan.count, 2); /* SCTP is not carried */
+    const struct proxy_port *tcp = &plan.ports[0], *udp = &plan.ports[1];
+    CHECK_EQ(tcp->protocol, PROXY_TCP);
+    CHECK_EQ(tcp->endpoint_count, 2);
+    CHECK_EQ(tcp->endpoints[1].port, 5354);
+    CHECK_EQ(udp->protocol, PROXY_UDP);
+    CHECK_EQ(udp->endpoint_count, 3); /* ascending, the double one once */
+    CHECK_EQ(udp->endpoints[0].addr, 0x0a2a0003);
+    CHECK_EQ(udp->endpoints[1].addr, 0x0a2a0004);
+    CHECK_EQ(udp->endpoints[2].addr, 0x0a2a0009);
+    CHECK(!proxy_port_same(tcp, udp));
+    CHECK(!proxy_endpoints_same(tcp, udp));
+    CHECK(proxy_endpoints_same(udp, udp));
+    arena_free(a);
+}
+
+TEST(proxy_services_without_a_cluster_address_have_no_ports)
+{
+    static const char *const services[] = {
+        "{\"spec\":{\"clusterIP\":\"None\",\"ports\":[{\"port\":80}]}}",
+        "{\"spec\":{\"type\":\"ExternalName\",\"clusterIP\":\"10.43.0.7\",\"ports\":[{\"port\":"
+        "80}]}}",
+        "{\"spec\":{\"clusterIP\":\"\",\"ports\":[{\"port\":80}]}}",
+        "{\"spec\":{\"clusterIP\":\"fd00::7\",\"ports\":[{\"port\":80}]}}",
+        "{\"spec\":{\"clusterIP\":\"10.43.0.7\"}}",
+        "{\"spec\":{\"clusterIP\":\"10.43.0.7\",\"ports\":[{\"port\":0},{\"port\":65536}]}}",
+    };
+    struct arena *a = arena_new();
+    struct proxy_plan plan;
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
+        const struct proxy_view v = {.service = parse(a, span_cstr(services[i]))};
+        proxy_plan(a, &v, &plan);
+        CHECK_EQ(plan.count, 0);
+    }
+    proxy_plan(a, &(struct proxy_view){0}, &plan);
+    CHECK_EQ(plan.count, 0);
+    arena_free(a);
+}
