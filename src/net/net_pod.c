@@ -300,6 +300,8 @@ static int connect_pod(const struct net_pod *net, int nsfd, uint32_t addr)
                         : os_netlink_veth_create(out, name, bridge, "eth0", nsfd, mac, net->mtu);
         }
     }
+    int port = code ? code : os_netlink_index(out, name);
+    code = port < 0 ? port : os_netlink_hairpin(out, port);
     code = code ? code : configure_pod(net, in, addr);
     os_netlink_free(out);
     os_netlink_free(in);

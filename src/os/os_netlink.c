@@ -181,6 +181,21 @@ int os_netlink_veth_create(struct os_netlink *nl, const char *name, int bridge_i
     return talk(nl, h, NULL, NULL);
 }
 
+int os_netlink_hairpin(struct os_netlink *nl, int index)
+{
+    assert(index > 0);
+    struct nlmsghdr *h = message(nl, RTM_NEWLINK, 0);
+    struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
+    m->ifi_index = index;
+    struct nlattr *info = mnl_attr_nest_start(h, IFLA_LINKINFO);
+    mnl_attr_put_strz(h, IFLA_INFO_SLAVE_KIND, "bridge");
+    struct nlattr *data = mnl_attr_nest_start(h, IFLA_INFO_SLAVE_DATA);
+    mnl_attr_put_u8(h, IFLA_BRPORT_MODE, 1);
+    mnl_attr_nest_end(h, data);
+    mnl_attr_nest_end(h, info);
+    return talk(nl, h, NULL, NULL);
+}
+
 int os_netlink_link_delete(struct os_netlink *nl, const char *name)
 {
     struct nlmsghdr *h = message(nl, RTM_DELLINK, 0);
