@@ -28,8 +28,8 @@ int os_netlink_bridge_ensure(struct os_netlink *nl, const char *name, const uint
  * hardware address mac. -EEXIST when `name` exists. */
 int os_netlink_veth_create(struct os_netlink *nl, const char *name, int bridge_index,
                            const char *peer, int peer_nsfd, const uint8_t mac[6], unsigned mtu);
-/* A port of a bridge may also get back what came in by it: where br_netfilter is loaded, a packet of
- * a pod to itself through a service does not pass the host's routing. */
+/* A port of a bridge may also get back what came in by it: where br_netfilter is loaded, a packet
+ * of a pod to itself through a service does not pass the host's routing. */
 int os_netlink_hairpin(struct os_netlink *nl, int index);
 int os_netlink_up(struct os_netlink *nl, int index);
 int os_netlink_link_delete(struct os_netlink *nl, const char *name);

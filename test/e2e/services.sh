@@ -69,7 +69,7 @@ check 'the name leads to the address' contains "$pool" k exec web-0 -- nslookup 
 check 'a selector by pod name leads to that pod' equal 'web-1 ' from_pod "$only"
 itself() { (in_pod web-1 curl -s --max-time 3 "http://$only/"); }
 check 'a pod reaches itself through a service' equal web-1 itself
-echo_server='socket(S,2,2,0); bind(S,pack_sockaddr_in(7000,INADDR_ANY)) or die; while (my $from=recv(S,$b,99,0)) { send(S,"$ARGV[0]\n",0,$from) }'
+echo_server='socket(S,2,2,0) or die; bind(S,pack_sockaddr_in(7000,INADDR_ANY)) or die; while (my $from=recv(S,$b,99,0)) { send(S,"$ARGV[0]\n",0,$from) }'
 for i in 0 1 2; do (in_pod web-$i perl -MSocket -e "$echo_server" web-$i) & done
 udp() { (in_pod web-0 bash -c "exec 3<>/dev/udp/$pool/7; echo x >&3; timeout 2 dd bs=99 count=1 status=none <&3"); }
 udp_answers() { case $(udp) in web-[012]) ;; *) return 1 ;; esac; }
