@@ -218,11 +218,39 @@ static struct pod_container_view copy_container(struct arena *a,
     return c;
 }
 
+static void no_later_than(int64_t *at_ms, int64_t now_ms)
+{
+    if (*at_ms > now_ms) {
+        *at_ms = now_ms;
+    }
+}
+
+/* Waits count from moments of the wall clock, which must outlive this process. When the clock was
+ * set back, such a moment lies ahead, and the wait would last until the clock is there again: it
+ * counts from now instead. */
+static void mend_clock(struct pod_view *v, int64_t now_ms)
+{
+    struct pod_container_view *lists[] = {v->inits, v->mains};
+    const size_t counts[] = {v->init_count, v->main_count};
+    for (size_t l = 0; l < 2; l++) {
+        for (size_t i = 0; i < counts[l]; i++) {
+            no_later_than(&lists[l][i].stop_ms, now_ms);
+            no_later_than(&lists[l][i].result.finished_ms, now_ms);
+            no_later_than(&lists[l][i].image_prep.failed_ms, now_ms);
+        }
+    }
+    no_later_than(&v->volumes.failed_ms, now_ms);
+    no_later_than(&v->sandbox.failed_ms, now_ms);
+    no_later_than(&v->start_ms, now_ms);
+}
+
 void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *ret)
 {
     struct pod_view *v = ret;
+    int64_t now_ms = env_now_ms(pod->k->env);
+    mend_clock(&pod->view, now_ms);
     *v = pod->view;
-    v->now_ms = env_now_ms(pod->k->env);
+    v->now_ms = now_ms;
     v->inits = ARENA_ARRAY(a, struct pod_container_view, v->init_count + 1);
     v->mains = ARENA_ARRAY(a, struct pod_container_view, v->main_count + 1);
     for (size_t i = 0; i < v->init_count; i++) {

@@ -30,6 +30,13 @@ TEST(gc_that_meets_an_uncommitted_deletion_lets_the_turn_end)
     history(41, 100);
 }
 
+/* A container's back-off counted from the wall clock: set back by an hour, it lasted that hour. */
+TEST(clock_that_is_set_back_does_not_stretch_a_back_off)
+{
+    log_setup(-1, LOG_ERROR, false, NULL, NULL);
+    history(5073, 100);
+}
+
 TEST_T(histories_of_kills_and_users_keep_every_promise, 60)
 {
     log_setup(-1, LOG_ERROR, false, NULL, NULL);
