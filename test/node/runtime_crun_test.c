@@ -59,7 +59,7 @@ TEST(the_world_inside_is_what_was_asked_for)
         "cat /proc/sys/net/core/somaxconn;"
         "touch /x 2>&1; touch /vol/f && ls /vol; touch /ro/f 2>&1; ip addr show eth0 | "
         "head -3 | tail -1; echo bye > /end;"
-        "cat /proc/1/cmdline | head -c 7; cat /proc/self/oom_score_adj; ls -d /work/dir",
+        "cat /proc/1/cmdline | head -c 7; cat /proc/self/oom_score_adj; ls -d /srv/dir",
         0);
     struct span vol = arena_printf(w->a, "%s/vol", kit_tmpdir());
     struct span end = arena_printf(w->a, "%s/end", kit_tmpdir());
@@ -75,7 +75,7 @@ TEST(the_world_inside_is_what_was_asked_for)
     spec.user = SPAN("redis");
     spec.groups = groups;
     spec.group_count = 1;
-    spec.cwd = SPAN("/work/dir");
+    spec.cwd = SPAN("/srv/dir");
     spec.read_only_root = true;
     spec.termination_log = end;
     spec.termination_log_target = SPAN("/end");
@@ -88,7 +88,7 @@ TEST(the_world_inside_is_what_was_asked_for)
     struct span log = cw_log_text(w, 0);
     static const char *const wanted[] = {
         "uid=999(redis) gid=998 groups=77(extra),5000",
-        "stdout F /work/dir\n",
+        "stdout F /srv/dir\n",
         "stdout F web-0\n",
         "stdout F hello\n",
         "10.42.0.2\tweb-0.web.default.svc.cluster.local web-0",
