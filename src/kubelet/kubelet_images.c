@@ -30,7 +30,8 @@ struct job {
     struct kubelet_images_handler handler;
     void *data;
     struct span ref;
-    struct image_config config;
+    struct image_config config, local; /* local: what was here before the pull */
+    bool has_local;
     int code;
     struct span detail;
     int64_t began_ns, pull_ns;
@@ -111,6 +112,11 @@ static void pull_run(struct env_work *work)
 static void pull_done(struct env_work *work)
 {
     struct job *j = CONTAINER_OF(work, struct job, work);
+    if (j->code == -EHOSTUNREACH && j->has_local) {
+        /* Not an answer, but no way to one: doc/decisions/pull-always-offline.md. */
+        job_end(j, &(struct kubelet_image_result){.config = &j->local, .warning = j->detail});
+        return;
+    }
     if (j->code < 0) {
         struct span message = j->detail.n ? j->detail : span_cstr(code_text(j->code));
         job_failed(j, "ErrImagePull", message);
@@ -148,6 +154,8 @@ static void find_done(struct env_work *work)
         job_failed(j, "ErrImagePull", SPAN_NULL);
         return;
     }
+    j->has_local = j->code == 0;
+    j->local = j->config;
     credentials(j);
     j->handler.on_pulling(j->data);
     j->began_ns = env_mono_ns(j->im->base.env);

@@ -24,8 +24,10 @@ struct kubelet_image_result {
     int code;                          /* 0, or negative */
     const struct image_config *config; /* code 0; valid for the call */
     struct span reason,
-        message;     /* else: ErrImagePull, ErrImageNeverPull, InvalidImageName, and a sentence */
-    int64_t pull_ns; /* pulled in this time; 0: it was here */
+        message; /* else: ErrImagePull, ErrImageNeverPull, InvalidImageName, and a sentence */
+    struct span warning; /* code 0, not empty: why the registry was not asked in the end; the local
+                            image is used */
+    int64_t pull_ns;     /* pulled in this time; 0: it was here */
 };
 
 struct kubelet_images_handler {

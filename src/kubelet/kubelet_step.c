@@ -220,6 +220,12 @@ static void on_image(void *data, const struct kubelet_image_result *r)
         prep_done(p);
         kubelet_keep(&p->reason, SPAN_NULL);
         kubelet_keep(&p->message, SPAN_NULL);
+        if (r->warning.n > 0) {
+            kubelet_event(pod, c, KUBELET_WARNING, "Failed",
+                          "Failed to pull image \"%.*s\": %.*s; the image that is present on this "
+                          "machine is used",
+                          SPAN_ARG(c->v->image), SPAN_ARG(r->warning));
+        }
         if (r->pull_ns > 0) {
             struct span took = kubelet_duration(a, r->pull_ns);
             kubelet_event(pod, c, KUBELET_NORMAL, "Pulled",

@@ -235,7 +235,7 @@ tick 4' within 10 k logs -f short
     check "$v logs have what was said" contains ahoy k logs cat
 
     local ip; ip=$(field pod/web-0 .status.podIP)
-    throw_away() { sleep 1.5 | terminal "$kubectl" run debug --rm -it --restart=Never --image=busybox --image-pull-policy=IfNotPresent -- nslookup web-0.web; }
+    throw_away() { sleep 1.5 | terminal "$kubectl" run debug --rm -it --image=busybox -- nslookup web-0.web; }
     check "$v run --rm -it resolves a name" contains "$ip" throw_away
     check "$v run --rm leaves no pod" gone pod debug
     # As people type it, with a program that is over before a client could attach: what it says is seen all the same.

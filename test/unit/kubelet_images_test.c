@@ -11,7 +11,7 @@ struct got {
     struct arena *a;
     bool done;
     int pulling, code;
-    struct span reason, message, id, reference;
+    struct span reason, message, id, reference, warning;
 };
 
 static void on_pulling(void *data)
@@ -26,6 +26,7 @@ static void on_done(void *data, const struct kubelet_image_result *r)
     g->code = r->code;
     g->reason = arena_dup(g->a, r->reason);
     g->message = arena_dup(g->a, r->message);
+    g->warning = arena_dup(g->a, r->warning);
     if (r->config) {
         g->id = arena_dup(g->a, r->config->id);
         g->reference = arena_dup(g->a, r->config->reference);
@@ -88,7 +89,13 @@ TEST(policies_decide_between_the_store_and_the_registry)
     CHECK_SPAN(g.reason, "ErrImagePull");
     CHECK_EQ(g.pulling, 1);
     CHECK(g.message.n > 0);
+    /* No way to the registry, but the image is here: it is used, and the reason is told. */
     g = ask(im, a, "redis:7", KUBELET_PULL_ALWAYS);
+    CHECK_EQ(g.code, 0);
+    CHECK_EQ(g.pulling, 1);
+    CHECK(g.warning.n > 0);
+    CHECK(span_eq(g.id, digest));
+    g = ask(im, a, "absent:1", KUBELET_PULL_ALWAYS);
     CHECK_SPAN(g.reason, "ErrImagePull");
     g = ask(im, a, "Not A Reference", KUBELET_PULL_DEFAULT);
     CHECK_SPAN(g.reason, "InvalidImageName");
