@@ -120,6 +120,9 @@ static uint64_t capabilities(const struct oci_input *in)
             set = apply(set, &spec->add_capabilities[i], 1, true);
         }
     }
+    if (in->no_device_rules && !spec->privileged) {
+        set &= ~(1ull << oci_capability(SPAN("MKNOD")));
+    }
     return set & in->bounding;
 }
 
@@ -348,16 +351,21 @@ static void put_resources(struct out *o, yyjson_mut_val *linux_obj)
     enum { PERIOD_US = 100000, QUOTA_MIN_US = 1000, SHARES_MIN = 2, SHARES_MAX = 262144 };
     const struct runtime_container_spec *spec = o->spec;
     yyjson_mut_val *res = object(o, linux_obj, "resources");
-    yyjson_mut_val *devices = array(o, res, "devices");
-    yyjson_mut_val *rule = yyjson_mut_arr_add_obj(o->doc, devices);
-    json_put_bool(o->doc, rule, "allow", spec->privileged);
-    json_put_str(o->doc, rule, "access", SPAN("rwm"));
+    if (!o->in->no_device_rules) {
+        yyjson_mut_val *devices = array(o, res, "devices");
+        yyjson_mut_val *rule = yyjson_mut_arr_add_obj(o->doc, devices);
+        json_put_bool(o->doc, rule, "allow", spec->privileged);
+        json_put_str(o->doc, rule, "access", SPAN("rwm"));
+    }
     if (spec->memory_limit_bytes > 0) {
         yyjson_mut_val *memory = object(o, res, "memory");
         json_put_int(o->doc, memory, "limit", spec->memory_limit_bytes);
         if (o->in->cgroup_v2) {
             json_put_int(o->doc, memory, "swap", spec->memory_limit_bytes);
         }
+    }
+    if (o->in->no_cpu_controller && spec->cpu_milli_request == 0 && spec->cpu_milli_limit == 0) {
+        return;
     }
     int64_t shares = spec->cpu_milli_request * 1024 / 1000;
     shares = shares < SHARES_MIN ? SHARES_MIN : shares > SHARES_MAX ? SHARES_MAX : shares;

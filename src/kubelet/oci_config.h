@@ -27,7 +27,12 @@ struct oci_input {
     struct oci_user user;
     uint64_t bounding; /* capabilities that we have to give, bit by number */
     bool cgroup_v2;
-    int64_t machine_bytes;            /* memory of the machine */
+    /* Devices cannot be ruled: on cgroup v2 that takes a BPF program, for which crun wants to lock
+     * more memory than a process without CAP_SYS_RESOURCE may. Containers then cannot make device
+     * nodes at all. */
+    bool no_device_rules;
+    bool no_cpu_controller; /* on cgroup v2: nothing is asked of it unless the container does */
+    int64_t machine_bytes;  /* memory of the machine */
     const struct oci_device *devices; /* of a privileged container */
     size_t device_count;
 };

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -261,6 +262,31 @@ static int find_user(const struct runtime_container_spec *spec, int root, struct
                : -EINVAL;
 }
 
+/* What crun asks for before it loads a BPF program: locked memory without a limit. */
+static bool can_lock_memory(uint64_t capabilities)
+{
+    struct rlimit limit;
+    bool may_raise = capabilities >> oci_capability(SPAN("SYS_RESOURCE")) & 1;
+    return may_raise || (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_max == RLIM_INFINITY);
+}
+
+static bool has_cpu_controller(struct arena *a, struct span v2_root)
+{
+    enum { CONTROLLERS_BYTES_MAX = 4096 };
+    struct span list;
+    const char *path = arena_printf(a, "%.*s/cgroup.controllers", SPAN_ARG(v2_root)).p;
+    if (os_fs_read(a, AT_FDCWD, path, CONTROLLERS_BYTES_MAX, &list) < 0) {
+        return false;
+    }
+    list = span_trim(list);
+    while (list.n) {
+        if (span_eq(span_cut(&list, ' '), SPAN("cpu"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static uint64_t bounding_set(void)
 {
     uint64_t set = 0;
@@ -360,6 +386,8 @@ static int write_config(const struct host *host, struct span id,
     in.bounding = bounding_set();
     in.machine_bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
     in.cgroup_v2 = host->cgroup.mode == OS_CGROUP_V2;
+    in.no_device_rules = in.cgroup_v2 && !can_lock_memory(in.bounding);
+    in.no_cpu_controller = in.cgroup_v2 && !has_cpu_controller(a, host->cgroup.v2_root);
     if (spec->privileged) {
         struct oci_device *devices = ARENA_ARRAY(a, struct oci_device, DEVICES_MAX);
         find_devices(a, "/dev", 0, devices, &in.device_count);

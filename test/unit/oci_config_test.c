@@ -200,3 +200,39 @@ TEST(a_user_is_a_name_or_a_number_each_with_a_group)
     CHECK_EQ(find(a, "-1").uid, 0xffffffff);
     CHECK_EQ(find(a, "99999999999").uid, 0xffffffff);
 }
+
+static bool holds(struct span text, struct span part)
+{
+    return memmem(text.p, text.n, part.p, part.n) != NULL;
+}
+
+TEST(without_device_rules_no_container_can_make_device_nodes)
+{
+    struct arena *a cleanup_arena = arena_new();
+    for (int privileged = 0; privileged < 2; privileged++) {
+        struct runtime_container_spec spec = {
+            .args = args, .arg_count = 1, .privileged = privileged == 1};
+        struct oci_input in = input(&spec);
+        in.cgroup_v2 = true;
+        struct span with = json_write(a, build(a, &in));
+        CHECK(holds(with, SPAN("\"allow\"")));
+        CHECK(holds(with, SPAN("CAP_MKNOD")));
+        in.no_device_rules = true;
+        struct span without = json_write(a, build(a, &in));
+        CHECK(!holds(without, SPAN("\"allow\"")));
+        CHECK_EQ(holds(without, SPAN("CAP_MKNOD")), privileged);
+    }
+}
+
+TEST(cpu_is_left_out_only_when_no_controller_is_there_and_nobody_asked)
+{
+    struct arena *a cleanup_arena = arena_new();
+    for (int asked = 0; asked < 2; asked++) {
+        struct runtime_container_spec spec = {
+            .args = args, .arg_count = 1, .cpu_milli_limit = asked ? 500 : 0};
+        struct oci_input in = input(&spec);
+        CHECK(holds(json_write(a, build(a, &in)), SPAN("\"cpu\"")));
+        in.no_cpu_controller = true;
+        CHECK_EQ(holds(json_write(a, build(a, &in)), SPAN("\"cpu\"")), asked);
+    }
+}
