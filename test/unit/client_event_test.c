@@ -4,8 +4,8 @@
 #include "client/client_body.h"
 #include "kit/kit.h"
 #include "schema/schema.h"
-#include "sim/fake_client.h"
 #include "sim/env_sim.h"
+#include "sim/fake_client.h"
 
 struct bed {
     struct env *env;

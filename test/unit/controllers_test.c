@@ -4,9 +4,9 @@
 
 #include "client/client_body.h"
 #include "kit/kit.h"
+#include "sim/env_sim.h"
 #include "sim/fake_client.h"
 #include "sim/fake_node.h"
-#include "sim/env_sim.h"
 
 #define CLAIM_SPEC(class)                                                                          \
     "\"spec\":{\"accessModes\":[\"ReadWriteOnce\"]," class "\"resources\":{\"requests\":{"         \

@@ -7,9 +7,9 @@
 #include "client/client_body.h"
 #include "controller/namespace_controller.h"
 #include "kit/kit.h"
+#include "sim/env_sim.h"
 #include "sim/fake_client.h"
 #include "sim/fake_node.h"
-#include "sim/env_sim.h"
 
 struct bed {
     struct env *env;

@@ -5,8 +5,8 @@
 #include "client/informer_set.h"
 #include "kit/kit.h"
 #include "schema/schema.h"
-#include "sim/fake_client.h"
 #include "sim/env_sim.h"
+#include "sim/fake_client.h"
 
 struct bed {
     struct env *env;

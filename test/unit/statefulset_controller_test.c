@@ -5,9 +5,9 @@
 
 #include "client/client_body.h"
 #include "kit/kit.h"
+#include "sim/env_sim.h"
 #include "sim/fake_client.h"
 #include "sim/fake_node.h"
-#include "sim/env_sim.h"
 
 #define REDIS                                                                                      \
     "{\"kind\":\"StatefulSet\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"redis\"},"      \
