@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "client/informer.h"
 #include "codec/json.h"
+#include "net/net_slice.h"
 #include "plan/zone_plan.h"
 #include "schema/kinds.h"
 
@@ -18,40 +19,14 @@ struct dns_feed {
     int waiting;           /* informers not synced yet */
 };
 
-static const char service_label[] = "kubernetes.io/service-name";
-
-static struct span slice_service(struct object *slice)
-{
-    return json_str(json_path(object_root(slice), "metadata", "labels", service_label, NULL));
-}
-
-static void slice_key(struct object *slice, void (*emit)(void *ctx, struct span key), void *ctx)
-{
-    struct arena *a cleanup_arena = arena_new();
-    struct span service = slice_service(slice);
-    if (service.n) {
-        emit(ctx,
-             arena_printf(a, "%.*s/%.*s", SPAN_ARG(object_namespace(slice)), SPAN_ARG(service)));
-    }
-}
-
-typedef VEC(const yyjson_val *) slice_list;
-
-static bool collect(void *data, struct object *slice)
-{
-    slice_list *list = data;
-    VEC_PUSH(list, object_root(slice));
-    return true;
-}
-
 /* Recomputes one service's records. */
 static void refresh(struct dns_feed *f, struct span ns, struct span name)
 {
     struct arena *a cleanup_arena = arena_new();
     struct object *service = informer_get(f->services, ns, name);
-    slice_list slices = {0};
+    net_slice_list slices = {0};
     struct span key = arena_printf(a, "%.*s/%.*s", SPAN_ARG(ns), SPAN_ARG(name));
-    informer_index_each(f->slices, f->slices_by_service, key, collect, &slices);
+    informer_index_each(f->slices, f->slices_by_service, key, net_slice_collect, &slices);
     struct zone_view view = {.service = service ? object_root(service) : NULL,
                              .slices = slices.at,
                              .slice_count = slices.n,
@@ -71,11 +46,11 @@ static void on_service(void *data, struct object *old, struct object *now)
 static void on_slice(void *data, struct object *old, struct object *now)
 {
     struct object *o = now ? now : old;
-    if (old && now && !span_eq(slice_service(old), slice_service(now))) {
-        refresh(data, object_namespace(old), slice_service(old));
+    if (old && now && !span_eq(net_slice_service(old), net_slice_service(now))) {
+        refresh(data, object_namespace(old), net_slice_service(old));
     }
-    if (slice_service(o).n) {
-        refresh(data, object_namespace(o), slice_service(o));
+    if (net_slice_service(o).n) {
+        refresh(data, object_namespace(o), net_slice_service(o));
     }
 }
 
@@ -118,7 +93,7 @@ static struct informer *watch(struct dns_feed *f, struct client *client,
     struct informer *i = informer_new(client, &all);
     const struct informer_handler handler = {on_change};
     if (kind == SCHEMA_KIND(EndpointSlice)) {
-        f->slices_by_service = informer_add_index(i, slice_key);
+        f->slices_by_service = informer_add_index(i, net_slice_key);
     }
     informer_add_handler(i, &handler, f);
     informer_on_synced(i, on_synced, f);

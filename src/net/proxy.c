@@ -8,6 +8,7 @@
 #include "base/vec.h"
 #include "client/informer.h"
 #include "codec/json.h"
+#include "net/net_slice.h"
 #include "plan/proxy_plan.h"
 #include "schema/kinds.h"
 
@@ -66,22 +67,6 @@ static void touch(struct proxy *p, struct span ns, struct span name)
     env_post(p->env, &p->task, on_task);
 }
 
-static struct span slice_service(struct object *slice)
-{
-    return json_str(
-        json_path(object_root(slice), "metadata", "labels", "kubernetes.io/service-name", NULL));
-}
-
-static void slice_key(struct object *slice, void (*emit)(void *ctx, struct span key), void *ctx)
-{
-    struct arena *a cleanup_arena = arena_new();
-    struct span service = slice_service(slice);
-    if (service.n) {
-        emit(ctx,
-             arena_printf(a, "%.*s/%.*s", SPAN_ARG(object_namespace(slice)), SPAN_ARG(service)));
-    }
-}
-
 static void on_service(void *data, struct object *old, struct object *now)
 {
     struct object *o = now ? now : old;
@@ -90,31 +75,23 @@ static void on_service(void *data, struct object *old, struct object *now)
 
 static void on_slice(void *data, struct object *old, struct object *now)
 {
-    if (old && slice_service(old).n) {
-        touch(data, object_namespace(old), slice_service(old));
+    if (old && net_slice_service(old).n) {
+        touch(data, object_namespace(old), net_slice_service(old));
     }
-    if (now && slice_service(now).n) {
-        touch(data, object_namespace(now), slice_service(now));
+    if (now && net_slice_service(now).n) {
+        touch(data, object_namespace(now), net_slice_service(now));
     }
 }
 
 /* ---- one transaction ---- */
 
-typedef VEC(const yyjson_val *) slice_list;
-
-static bool collect(void *data, struct object *slice)
-{
-    slice_list *list = data;
-    VEC_PUSH(list, object_root(slice));
-    return true;
-}
-
 static void decide(struct proxy *p, struct entry *e)
 {
     struct span name = span_cstr(e->key), ns = span_cut(&name, '/');
     struct object *service = informer_get(p->services, ns, name);
-    slice_list slices = {0};
-    informer_index_each(p->slices, p->slices_by_service, span_cstr(e->key), collect, &slices);
+    net_slice_list slices = {0};
+    informer_index_each(p->slices, p->slices_by_service, span_cstr(e->key), net_slice_collect,
+                        &slices);
     const struct proxy_view view = {.service = service ? object_root(service) : NULL,
                                     .slices = slices.at,
                                     .slice_count = slices.n};
@@ -285,7 +262,7 @@ static struct informer *watch(struct proxy *p, struct client *client,
     const struct informer_handler handler = {on_change};
     struct informer *i = informer_new(client, &all);
     if (kind == SCHEMA_KIND(EndpointSlice)) {
-        p->slices_by_service = informer_add_index(i, slice_key);
+        p->slices_by_service = informer_add_index(i, net_slice_key);
     }
     informer_add_handler(i, &handler, p);
     informer_on_synced(i, on_synced, p);

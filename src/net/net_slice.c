@@ -1,0 +1,27 @@
+#include "net/net_slice.h"
+
+#include "base/arena.h"
+#include "codec/json.h"
+
+struct span net_slice_service(struct object *slice)
+{
+    return json_str(
+        json_path(object_root(slice), "metadata", "labels", "kubernetes.io/service-name", NULL));
+}
+
+void net_slice_key(struct object *slice, void (*emit)(void *ctx, struct span key), void *ctx)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct span service = net_slice_service(slice);
+    if (service.n) {
+        emit(ctx,
+             arena_printf(a, "%.*s/%.*s", SPAN_ARG(object_namespace(slice)), SPAN_ARG(service)));
+    }
+}
+
+bool net_slice_collect(void *data, struct object *slice)
+{
+    net_slice_list *list = data;
+    VEC_PUSH(list, object_root(slice));
+    return true;
+}
