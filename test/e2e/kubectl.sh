@@ -95,7 +95,7 @@ Y
 }
 
 # terminal COMMAND...: runs it on a terminal of 100 columns and 40 lines; standard input is typed.
-terminal() { script -qec "stty rows 40 cols 100; timeout 30 $*" /dev/null | tr -d '\r'; }
+terminal() { script -qec "stty rows 40 cols 100; timeout --foreground 30 $*" /dev/null | tr -d '\r'; }
 field() { k get "$1" -o "jsonpath={$2}"; } # RESOURCE/NAME PATH
 exit_code() { local wanted=$1; shift; "$@"; local got=$?; [ $got = "$wanted" ] || { echo "exit code $got, wanted $wanted"; return 1; }; }
 valid_json() { local count; count=$(k get "$1" -o json | jq '.items | length') && [ "$count" -gt 0 ]; }
@@ -222,7 +222,7 @@ tick 4' within 10 k logs -f short
     on_terminal() { sleep 0.2 | terminal "$kubectl" exec -it talk -c main -- sh -c "'tty; sleep 0.5; stty size'"; }
     check "$v exec -it has a terminal" contains '/dev/' on_terminal
     check "$v exec -it has the terminal's size" contains '40 100' on_terminal
-    typed() { (sleep 0.7; echo 'echo $((6*7))'; sleep 0.3; echo 'exit 5'; sleep 0.5) | script -qec "timeout 20 '$kubectl' exec -it talk -c main -- sh" /dev/null >"$work/typed"; }
+    typed() { (sleep 0.7; echo 'echo $((6*7))'; sleep 0.3; echo 'exit 5'; sleep 0.5) | script -qec "timeout --foreground 20 '$kubectl' exec -it talk -c main -- sh" /dev/null >"$work/typed"; }
     check "$v exec -it: a shell, typed into, and its exit code" exit_code 5 typed
     check "$v exec -it: what it answered" grep -w 42 "$work/typed"
     check "$v cp into a pod" k cp "$work/blob" talk:/tmp/blob -c main

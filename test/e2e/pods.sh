@@ -147,13 +147,13 @@ Y
 terminals() {
     pod tty 'command: [sh], stdin: true, tty: true' >/dev/null
     check 'a container with a terminal' within 10 ready tty
-    typed() { (sleep 0.7; echo 'echo $((6*7))'; sleep 2.5) | script -qec "timeout 2 '$kubectl' attach -it tty" /dev/null >"$work/typed"; grep -w 42 "$work/typed"; }
+    typed() { (sleep 0.7; echo 'echo $((6*7))'; sleep 2.5) | script -qec "timeout --foreground 2 '$kubectl' attach -it tty" /dev/null >"$work/typed"; grep -w 42 "$work/typed"; }
     check 'attach -it, typed into' typed
     check 'its shell is still there' ready tty
     check 'and has not been restarted' equal 0 field pod/tty '.status.containerStatuses[0].restartCount'
-    interrupted() { (sleep 0.7; echo 'sleep 100'; sleep 0.4; printf '\003'; sleep 0.3; echo 'exit 6'; sleep 0.5) | script -qec "timeout 20 '$kubectl' exec -it tty -- sh" /dev/null; }
+    interrupted() { (sleep 0.7; echo 'sleep 100'; sleep 0.4; printf '\003'; sleep 0.3; echo 'exit 6'; sleep 0.5) | script -qec "timeout --foreground 20 '$kubectl' exec -it tty -- sh" /dev/null; }
     check 'exec -it: control-C reaches the process' exit_code 6 interrupted
-    shell() { (sleep 1.5; echo 'echo $((5*5))'; sleep 0.3; echo exit; sleep 0.5) | script -qec "timeout 25 '$kubectl' run shell --rm -it --restart=Never --image=busybox --image-pull-policy=IfNotPresent -- sh" /dev/null >"$work/typed"; grep -w 25 "$work/typed"; }
+    shell() { (sleep 1.5; echo 'echo $((5*5))'; sleep 0.3; echo exit; sleep 0.5) | script -qec "timeout --foreground 25 '$kubectl' run shell --rm -it --restart=Never --image=busybox --image-pull-policy=IfNotPresent -- sh" /dev/null >"$work/typed"; grep -w 25 "$work/typed"; }
     check 'run -it of a shell, typed into' shell
     check 'leaves no pod' gone pod shell
     many() { local i pids=; for i in 1 2 3 4 5 6 7 8; do (k exec tty -- sh -c "sleep 0.3; echo n$i") & pids="$pids $!"; done; wait $pids; }
