@@ -54,7 +54,7 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call Q,CC)$(CC) $(ALLC) -c -o $@ $<
 # A thousand bytes of program that the program carries along: see the file.
-$(B)/gen/shim: src/kubelet/shim/shim.c
+$(B)/gen/shim: src/runtime/shim/shim.c
 	@mkdir -p $(@D)
 	$(call Q,CC)$(CC) -std=gnu17 $(WARN) -Os -ffreestanding -static -nostdlib -fno-pie -no-pie -Wno-unused-command-line-argument -fno-stack-protector \
 		-fno-asynchronous-unwind-tables -Wl,--build-id=none,-z,noseparate-code,-z,noexecstack -s -o $@ $<

@@ -15,7 +15,7 @@
 #include "controller/controllers.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/kubelet_images.h"
-#include "kubelet/runtime_fake.h"
+#include "runtime/runtime_fake.h"
 #include "schema/kinds.h"
 #include "sim/env_sim.h"
 #include "store/store.h"

@@ -11,8 +11,8 @@
 #include "kubelet/kubelet_api.h"
 #include "kubelet/kubelet_images.h"
 #include "kubelet/kubelet_util.h"
-#include "kubelet/runtime.h"
 #include "plan/pod_plan.h"
+#include "runtime/runtime.h"
 #include "schema/schema.h"
 
 struct kubelet_node;

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "kubelet/runtime_crun.h"
+#include "runtime/runtime_crun.h"
 
 /* The shim looks for its own name among the words before its program. */
 static int cmd_shim(int argc, char **argv)

@@ -10,8 +10,6 @@
 #include "image/image.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/kubelet_images.h"
-#include "kubelet/runtime_crun.h"
-#include "kubelet/runtime_fake.h"
 #include "kubelet/volume_local.h"
 #include "main/main.h"
 #include "main/server.h"
@@ -21,6 +19,8 @@
 #include "net/proxy.h"
 #include "os/os_fs.h"
 #include "os/os_run.h"
+#include "runtime/runtime_crun.h"
+#include "runtime/runtime_fake.h"
 
 /* ---- checks ---- */
 

@@ -1,5 +1,5 @@
 /* /etc/passwd and /etc/group of an image: "USER\n" then the file, used for both. */
-#include "kubelet/oci_config.h"
+#include "runtime/oci_config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,8 +8,8 @@
 #include "base/strbuf.h"
 #include "env/env.h"
 #include "kit/kit.h"
-#include "kubelet/runtime_crun.h"
 #include "net/net_pod.h"
+#include "runtime/runtime_crun.h"
 
 #define CW_UID "11111111-2222-3333-4444-555555555555"
 

@@ -7,7 +7,7 @@
 #include "codec/json.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/kubelet_images.h"
-#include "kubelet/runtime_fake.h"
+#include "runtime/runtime_fake.h"
 #include "test/kit/kit.h"
 
 struct kubelet_kit {

@@ -10,8 +10,8 @@
 #include "kubelet/kubelet_api.h"
 #include "kubelet/kubelet_images.h"
 #include "kubelet/kubelet_priv.h"
-#include "kubelet/runtime_crun.h"
 #include "os/os_fs.h"
+#include "runtime/runtime_crun.h"
 #include "test/kit/api_kit.h"
 
 /* This program is its own runtime-shim. */

@@ -7,9 +7,9 @@
 #include "kubelet/kubelet_api.h"
 #include "kubelet/kubelet_images.h"
 #include "kubelet/kubelet_priv.h"
-#include "kubelet/runtime_fake.h"
 #include "kubelet/volume_local.h"
 #include "kubelet/volume_write.h"
+#include "runtime/runtime_fake.h"
 #include "test/kit/api_kit.h"
 
 struct world {

@@ -7,7 +7,7 @@
 #include "test/kit/kit.h"
 
 #include "kubelet/kubelet_logs.c"
-#include "kubelet/runtime_fake.h"
+#include "runtime/runtime_fake.h"
 
 TEST(a_rotation_renames_the_log_and_keeps_five_files)
 {

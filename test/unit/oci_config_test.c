@@ -1,5 +1,5 @@
 /* config.json as a pure function, and the user by the image's files. */
-#include "kubelet/oci_config.h"
+#include "runtime/oci_config.h"
 
 #include "codec/json.h"
 #include "kit/kit.h"

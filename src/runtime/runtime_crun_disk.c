@@ -14,10 +14,10 @@
 #include "base/limits.h"
 #include "base/vec.h"
 #include "codec/json.h"
-#include "kubelet/oci_config.h"
-#include "kubelet/runtime_crun_priv.h"
 #include "os/os_fs.h"
 #include "os/os_mount.h"
+#include "runtime/oci_config.h"
+#include "runtime/runtime_crun_priv.h"
 
 enum { SMALL_MAX = 64 * 1024, DEVICES_MAX = 1024 };
 

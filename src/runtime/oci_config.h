@@ -1,10 +1,10 @@
-/* kubelet/oci_config.h: the OCI runtime configuration (config.json) of a container: a pure
+/* runtime/oci_config.h: the OCI runtime configuration (config.json) of a container: a pure
  * function, and who the container's user is according to the files of its image. */
-#ifndef KUBELET_OCI_CONFIG_H
-#define KUBELET_OCI_CONFIG_H
+#ifndef RUNTIME_OCI_CONFIG_H
+#define RUNTIME_OCI_CONFIG_H
 
 #include "base/arena.h"
-#include "kubelet/runtime.h"
+#include "runtime/runtime.h"
 
 struct oci_user {
     uint32_t uid, gid;

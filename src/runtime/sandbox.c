@@ -7,10 +7,10 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "codec/json.h"
-#include "kubelet/runtime_crun_priv.h"
 #include "os/os_fs.h"
 #include "os/os_mount.h"
 #include "os/os_ns.h"
+#include "runtime/runtime_crun_priv.h"
 
 enum { STATE_MAX = 64 * 1024, SHM_BYTES = 64 * 1024 * 1024, HOSTNAME_MAX = 63, UID_MAX = 64 };
 

@@ -12,9 +12,9 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "codec/json.h"
-#include "kubelet/runtime_crun_session.h"
 #include "os/os_fs.h"
 #include "os/os_socket.h"
+#include "runtime/runtime_crun_session.h"
 
 enum {
     GRACE_MS = 250,

@@ -4,7 +4,7 @@
  * controllers. This runs it in a mount namespace of its own where that mount is gone; the machine's
  * mounts and the monitor are not touched. It is on the path of every container start and every
  * probe, so it has no C library: half a millisecond, where the dynamic loader of the whole program
- * takes seven. kubelet/runtime_crun_host.c carries it and writes it to DATA/run. */
+ * takes seven. runtime/runtime_crun_host.c carries it and writes it to DATA/run. */
 #include <linux/sched.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>

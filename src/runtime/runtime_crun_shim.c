@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/mount.h>
 
-#include "kubelet/runtime_crun.h"
 #include "os/os_cgroup.h"
 #include "os/os_mount.h"
+#include "runtime/runtime_crun.h"
 
 enum { EXIT_SHIM = 127 };
 

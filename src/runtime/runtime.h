@@ -1,12 +1,12 @@
-/* kubelet/runtime.h: containers as the node agent sees them. Two implementations: runtime_crun
+/* runtime/runtime.h: containers as the node agent sees them. Two implementations: runtime_crun
  * (conmon + crun) and runtime_fake (no container; for benchmarks, tests and the simulator).
  *
  * Truth is on disk and in the kernel: after a restart runtime_list() tells what is there, and the
  * agent goes on from it. Every call is asynchronous and idempotent; done runs once, never inside
  * the call; it may be killed at any instruction and called again. Ids: a sandbox is named by the
  * pod's uid; a container by "UID-NAME-ATTEMPT". */
-#ifndef KUBELET_RUNTIME_H
-#define KUBELET_RUNTIME_H
+#ifndef RUNTIME_RUNTIME_H
+#define RUNTIME_RUNTIME_H
 
 #include "base/arena.h"
 #include "base/span.h"

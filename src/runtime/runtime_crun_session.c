@@ -7,8 +7,8 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/mem.h"
-#include "kubelet/runtime_crun_session.h"
 #include "os/os_fs.h"
+#include "runtime/runtime_crun_session.h"
 
 enum {
     CHUNK_BYTES = 8192, /* of the attach socket: a packet must fit the monitor's buffer */

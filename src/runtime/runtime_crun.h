@@ -1,4 +1,4 @@
-/* kubelet/runtime_crun.h: containers by conmon (monitor) and crun (OCI runtime), run as programs.
+/* runtime/runtime_crun.h: containers by conmon (monitor) and crun (OCI runtime), run as programs.
  *
  *   DATA/run/boot                   boot id: another boot's remains are dropped at start
  *   DATA/run/sandboxes/UID/         net ipc uts (pinned namespaces) shm resolv.conf hosts hostname
@@ -14,11 +14,11 @@
  * fifo is gone; it has ended when its exit file is there; everything else is half made and is
  * cleaned away. conmon runs in the cgroup of this program: a service manager must stop only the
  * main process (KillMode=process). */
-#ifndef KUBELET_RUNTIME_CRUN_H
-#define KUBELET_RUNTIME_CRUN_H
+#ifndef RUNTIME_RUNTIME_CRUN_H
+#define RUNTIME_RUNTIME_CRUN_H
 
 #include "base/arena.h"
-#include "kubelet/runtime.h"
+#include "runtime/runtime.h"
 
 /* How a sandbox gets onto a network; all functions [blocking], on worker threads, several at once.
  */

@@ -1,6 +1,6 @@
-/* kubelet/runtime_fake.c: see the header. All state is in memory; every answer comes in a later
+/* runtime/runtime_fake.c: see the header. All state is in memory; every answer comes in a later
  * turn. */
-#include "kubelet/runtime_fake.h"
+#include "runtime/runtime_fake.h"
 
 #include <errno.h>
 #include <signal.h>

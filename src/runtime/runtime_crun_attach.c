@@ -4,8 +4,8 @@
 #include <errno.h>
 
 #include "base/check.h"
-#include "kubelet/runtime_crun_session.h"
 #include "os/os_socket.h"
+#include "runtime/runtime_crun_session.h"
 
 enum {
     ATTACH_LOST_MS = 5000,

@@ -1,5 +1,5 @@
 /* The runtime object: construction, what is there, exits, signals, removal. */
-#include "kubelet/runtime_crun.h"
+#include "runtime/runtime_crun.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +12,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
-#include "kubelet/runtime_crun_priv.h"
 #include "os/os_fs.h"
 #include "os/os_mount.h"
+#include "runtime/runtime_crun_priv.h"
 
 enum { NAME_MAX_BYTES = 160 };
 

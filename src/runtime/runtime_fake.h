@@ -1,4 +1,4 @@
-/* kubelet/runtime_fake.h: a runtime without containers: pods run by themselves, in virtual or real
+/* runtime/runtime_fake.h: a runtime without containers: pods run by themselves, in virtual or real
  * time, and touch no file. For `--container-runtime fake`, benchmarks, tests and the simulator.
  * Annotations of the pod steer it:
  *
@@ -10,10 +10,10 @@
  *   berth.dev/fake-ignore-term    "true": only SIGKILL ends it
  *   berth.dev/fake-ready-ms       exec probes fail until this long after the start (0)
  *   berth.dev/fake-exec-ms        time that a command takes (0) */
-#ifndef KUBELET_RUNTIME_FAKE_H
-#define KUBELET_RUNTIME_FAKE_H
+#ifndef RUNTIME_RUNTIME_FAKE_H
+#define RUNTIME_RUNTIME_FAKE_H
 
-#include "kubelet/runtime.h"
+#include "runtime/runtime.h"
 
 struct runtime *runtime_fake_new(struct env *env);
 /* The agent died: every callback under way and the exit listener are forgotten; containers go on.

@@ -1,5 +1,5 @@
 /* config.json. */
-#include "kubelet/oci_config.h"
+#include "runtime/oci_config.h"
 
 #include <stdlib.h>
 

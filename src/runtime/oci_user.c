@@ -1,7 +1,7 @@
 /* Who a container's user is: /etc/passwd and /etc/group of the image are outside bytes. */
 #include "base/check.h"
 #include "base/limits.h"
-#include "kubelet/oci_config.h"
+#include "runtime/oci_config.h"
 
 static bool to_id(struct span s, uint32_t *ret)
 {

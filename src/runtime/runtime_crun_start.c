@@ -14,8 +14,8 @@
 #include "base/limits.h"
 #include "base/mem.h"
 #include "codec/json.h"
-#include "kubelet/runtime_crun_priv.h"
 #include "os/os_fs.h"
+#include "runtime/runtime_crun_priv.h"
 
 enum {
     UID_MAX = 64,

@@ -7,11 +7,11 @@
 
 #include "base/check.h"
 #include "base/err.h"
-#include "kubelet/runtime_crun_priv.h"
 #include "os/os_fs.h"
 #include "os/os_mount.h"
+#include "runtime/runtime_crun_priv.h"
 
-/* src/kubelet/shim/shim.c, linked in by the Makefile. */
+/* src/runtime/shim/shim.c, linked in by the Makefile. */
 extern const char _binary_shim_start[], _binary_shim_end[];
 
 static int fail(struct arena *a, struct span *detail, int code, const char *what)

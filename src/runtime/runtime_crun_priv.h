@@ -1,13 +1,13 @@
-/* kubelet/runtime_crun_priv.h: shared by runtime_crun*.c, oci_*.c and sandbox.c only. */
-#ifndef KUBELET_RUNTIME_CRUN_PRIV_H
-#define KUBELET_RUNTIME_CRUN_PRIV_H
+/* runtime/runtime_crun_priv.h: shared by runtime_crun*.c, oci_*.c and sandbox.c only. */
+#ifndef RUNTIME_RUNTIME_CRUN_PRIV_H
+#define RUNTIME_RUNTIME_CRUN_PRIV_H
 
 #include "base/arena.h"
 #include "base/list.h"
 #include "base/map.h"
 #include "base/strbuf.h"
-#include "kubelet/runtime_crun.h"
 #include "os/os_cgroup.h"
+#include "runtime/runtime_crun.h"
 
 /* ---- the machine: immutable after host_init, used by worker threads ---- */
 

@@ -1,9 +1,9 @@
-/* kubelet/runtime_crun_session.h: what runtime_crun_session.c, _exec.c and _attach.c share, and
+/* runtime/runtime_crun_session.h: what runtime_crun_session.c, _exec.c and _attach.c share, and
  * nobody else. */
-#ifndef KUBELET_RUNTIME_CRUN_SESSION_H
-#define KUBELET_RUNTIME_CRUN_SESSION_H
+#ifndef RUNTIME_RUNTIME_CRUN_SESSION_H
+#define RUNTIME_RUNTIME_CRUN_SESSION_H
 
-#include "kubelet/runtime_crun_priv.h"
+#include "runtime/runtime_crun_priv.h"
 
 struct runtime_session {
     struct crun_runtime *r;
