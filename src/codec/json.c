@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 
 /* yyjson's readers take pointers without const although they do not write. */
 static yyjson_val *unconst(const yyjson_val *v)
@@ -362,6 +363,45 @@ bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b)
 static yyjson_mut_val *unconst_mut(const yyjson_mut_val *v)
 {
     return (yyjson_mut_val *)(uintptr_t)v;
+}
+
+/* Length of the UTF-8 character that starts here; 0 when there is none. */
+static size_t utf8_length(const unsigned char *p, size_t n)
+{
+    size_t len = p[0] < 0x80       ? 1
+                 : p[0] >> 5 == 6  ? 2
+                 : p[0] >> 4 == 14 ? 3
+                 : p[0] >> 3 == 30 ? 4
+                                   : 0;
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (len == 0 || len > n) {
+        return 0;
+    }
+    uint32_t code = len == 1 ? p[0] : p[0] & (0x7fu >> len);
+    for (size_t i = 1; i < len; i++) {
+        if (p[i] >> 6 != 2) {
+            return 0;
+        }
+        code = code << 6 | (p[i] & 0x3fu);
+    }
+    bool surrogate = code >= 0xd800 && code <= 0xdfff;
+    return code < least[len] || code > 0x10ffff || surrogate ? 0 : len;
+}
+
+struct span json_clean_text(struct arena *a, struct span bytes, size_t max)
+{
+    struct strbuf b cleanup_strbuf = STRBUF_INIT;
+    const struct span other = SPAN("\xef\xbf\xbd");
+    while (bytes.n > 0) {
+        size_t len = utf8_length((const unsigned char *)bytes.p, bytes.n);
+        struct span next = len ? span_first(bytes, len) : other;
+        if (b.n + next.n > max) {
+            break;
+        }
+        strbuf_put(&b, next);
+        bytes = span_from(bytes, len ? len : 1);
+    }
+    return arena_dup(a, strbuf_span(&b));
 }
 
 yyjson_mut_val *json_new_str(yyjson_mut_doc *doc, struct span value)

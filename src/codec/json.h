@@ -69,6 +69,9 @@ bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b);
 
 /* ---- writing: helpers that take spans (copied by reference: keep them alive as long as the
  * document) ---- */
+/* Bytes from outside as text that JSON may hold: at most max bytes, cut between characters, what is
+ * not UTF-8 replaced by U+FFFD. (The writers fail on anything else.) */
+struct span json_clean_text(struct arena *a, struct span bytes, size_t max);
 
 void json_put_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span value);
 void json_put_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, int64_t value);

@@ -242,7 +242,7 @@ static void on_connected(void *data, int code, struct env_stream *stream)
 }
 
 /* A number, or the name of one of the container's ports; 0 when there is none. */
-static uint16_t port_of(struct kubelet_container *container, const yyjson_val *port)
+static uint16_t port_of(const struct kubelet_container *container, const yyjson_val *port)
 {
     int64_t number = json_int(port, 0);
     JSON_EACH(it, number ? NULL : json_get(kubelet_container_spec(container), "ports"))
@@ -252,6 +252,38 @@ static uint16_t port_of(struct kubelet_container *container, const yyjson_val *p
         }
     }
     return number > 0 && number < 65536 ? (uint16_t)number : 0;
+}
+
+/* Where a network check goes: its own host, or the pod. */
+static struct span host_of(const struct kubelet_container *container, const yyjson_val *what)
+{
+    const struct pod_view *v = &container->pod->view;
+    struct span host = json_get_str(what, "host");
+    return host.n > 0 ? host : v->host_network ? v->host_ip : v->pod_ip;
+}
+
+struct span kubelet_check_question(struct arena *a, const struct kubelet_container *container,
+                                   const yyjson_val *handler)
+{
+    const yyjson_val *what = json_get(handler, "exec");
+    struct span text = SPAN_NULL;
+    JSON_EACH(it, json_get(what, "command"))
+    {
+        text = text.n ? arena_printf(a, "%.*s %.*s", SPAN_ARG(text), SPAN_ARG(json_str(it.val)))
+                      : json_str(it.val);
+    }
+    if ((what = json_get(handler, "httpGet")) != NULL) {
+        struct span path = json_get_str(what, "path");
+        bool tls = span_eq_cstr(json_get_str(what, "scheme"), "HTTPS");
+        text = arena_printf(a, "%s://%.*s:%u%s%.*s", tls ? "https" : "http",
+                            SPAN_ARG(host_of(container, what)),
+                            port_of(container, json_get(what, "port")),
+                            path.n && path.p[0] == '/' ? "" : "/", SPAN_ARG(path));
+    } else if ((what = json_get(handler, "tcpSocket")) != NULL) {
+        text = arena_printf(a, "tcp %.*s:%u", SPAN_ARG(host_of(container, what)),
+                            port_of(container, json_get(what, "port")));
+    }
+    return text;
 }
 
 static void write_request(struct kubelet_check *c, const yyjson_val *get, struct span host,
@@ -286,13 +318,8 @@ static void write_request(struct kubelet_check *c, const yyjson_val *get, struct
 static void start_net(struct kubelet_check *c, struct kubelet_container *container,
                       const yyjson_val *what, bool http)
 {
-    struct kubelet_pod *pod = container->pod;
     uint16_t port = port_of(container, json_get(what, "port"));
-    struct span host = json_get_str(what, "host");
-    if (host.n == 0) {
-        host = pod->view.host_network ? pod->view.host_ip : pod->view.pod_ip;
-    }
-    host = arena_dup(c->arena, host);
+    struct span host = arena_dup(c->arena, host_of(container, what));
     if (c->k->options.no_files) {
         end_soon(c, KUBELET_CHECK_OK, SPAN_NULL, 0); /* a fake runtime: nobody listens */
         return;

@@ -127,7 +127,7 @@ void kubelet_event(struct kubelet_pod *pod, const struct kubelet_container *c, c
     va_list ap;
     va_start(ap, fmt);
     /* The API allows 1024 bytes. */
-    struct span message = span_first(arena_vprintf(a, fmt, ap), 1024);
+    struct span message = json_clean_text(a, arena_vprintf(a, fmt, ap), 1024);
     va_end(ap);
     if (pod->name.n == 0) {
         return; /* an orphan without a name: nobody could see it */

@@ -53,6 +53,7 @@ static void container_done(struct kubelet_container *c)
     kubelet_keep(&c->v->image_prep.reason, SPAN_NULL);
     kubelet_keep(&c->v->image_prep.message, SPAN_NULL);
     kubelet_keep(&c->v->image_id, SPAN_NULL);
+    kubelet_keep(&c->v->unready_cause, SPAN_NULL);
     kubelet_keep(&c->v->image, SPAN_NULL);
     kubelet_keep(&c->spec_image, SPAN_NULL);
     kubelet_keep(&c->told, SPAN_NULL);
@@ -336,13 +337,13 @@ static void read_message(struct kubelet_container *c)
                      SPAN_ARG(c->v->name), c->v->attempt);
     int code = kubelet_read_file(a, path.p, 4096, &text);
     if (code == 0 && text.n > 0) {
-        kubelet_keep(&c->v->result.message, text);
+        kubelet_keep(&c->v->result.message, json_clean_text(a, text, 4096));
         return;
     }
     struct span policy = json_get_str(kubelet_container_spec(c), "terminationMessagePolicy");
     if (span_eq_cstr(policy, "FallbackToLogsOnError") && c->v->result.exit_code != 0) {
-        kubelet_keep(&c->v->result.message,
-                     kubelet_log_end(a, kubelet_log_path(a, c, c->v->attempt), 80, 2048));
+        text = kubelet_log_end(a, kubelet_log_path(a, c, c->v->attempt), 80, 2048);
+        kubelet_keep(&c->v->result.message, json_clean_text(a, text, 2048));
     }
 }
 

@@ -243,6 +243,9 @@ typedef void kubelet_check_fn(void *data, enum kubelet_check_result result, stru
  */
 struct kubelet_check *kubelet_check_new(struct kubelet_container *c, const yyjson_val *handler,
                                         int64_t timeout_ms, kubelet_check_fn *done, void *data);
+/* What a check asks, for people: "redis-cli ping", "http://10.1.0.4:80/", "tcp 10.1.0.4:6379". */
+struct span kubelet_check_question(struct arena *a, const struct kubelet_container *c,
+                                   const yyjson_val *handler);
 void kubelet_check_cancel(struct kubelet_check *check); /* NULL is fine */
 
 /* ---- kubelet_probe.c ---- */

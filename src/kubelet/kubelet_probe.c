@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "kubelet/kubelet_priv.h"
 
 enum { FIRST_RETRY_MS = 50 };
@@ -24,6 +25,7 @@ struct kubelet_probe {
     int64_t successes, failures; /* in a row */
     int64_t retry_ms;            /* of the quick runs; 0: regular */
     int64_t failed_ns; /* monotonic time of the last counted failure, or of the first run */
+    int64_t tell_at;   /* failures in a row at which the cause is told next */
 };
 
 static void probe_free(struct kubelet_probe *p)
@@ -44,10 +46,50 @@ static void probe_again(struct kubelet_probe *p, int64_t delay_ms)
 
 static void probe_new(struct kubelet_container *c, enum probe_kind kind);
 
+/* ---- why a container is not ready, in the pod's conditions ---- */
+
+enum { CAUSE_QUESTION_MAX = 200, CAUSE_OUTPUT_MAX = 300, CAUSE_STARTUP_FIRST = 3 };
+
+/* Without times and told at doubling counts only: a failure does not cost a status write. */
+static void tell_cause(struct kubelet_probe *p, struct span output)
+{
+    struct kubelet_container *c = p->c;
+    struct arena *a cleanup_arena = arena_new();
+    const yyjson_val *spec = json_get(kubelet_container_spec(c), field[p->kind]);
+    struct span question =
+        json_clean_text(a, kubelet_check_question(a, c, spec), CAUSE_QUESTION_MAX);
+    struct span result = SPAN("has not passed yet");
+    if (p->failures > 0) {
+        struct strbuf text cleanup_strbuf = STRBUF_INIT;
+        strbuf_put(&text, json_clean_text(a, span_trim(output), CAUSE_OUTPUT_MAX));
+        for (size_t i = 0; i < text.n; i++) {
+            text.p[i] = (unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f ? ' ' : text.p[i];
+        }
+        result =
+            arena_printf(a, "failed %lld time%s, last output: \"%.*s\"", (long long)p->failures,
+                         p->failures == 1 ? "" : "s", SPAN_ARG(strbuf_span(&text)));
+    }
+    kubelet_keep(&c->v->unready_cause,
+                 arena_printf(a, "%s probe `%.*s` %.*s",
+                              p->kind == PROBE_STARTUP ? "startup" : "readiness",
+                              SPAN_ARG(question), SPAN_ARG(result)));
+}
+
+static void count_cause(struct kubelet_probe *p, struct span output)
+{
+    if (p->kind == PROBE_LIVENESS || p->failures < p->tell_at) {
+        return;
+    }
+    p->tell_at = p->failures * 2;
+    tell_cause(p, output);
+    kubelet_pod_poke(p->c->pod);
+}
+
 static void succeeded(struct kubelet_probe *p)
 {
     struct kubelet_container *c = p->c;
     p->failures = 0;
+    p->tell_at = p->failure_threshold;
     p->successes++;
     p->retry_ms = 0;
     if (p->successes < p->success_threshold) {
@@ -55,11 +97,13 @@ static void succeeded(struct kubelet_probe *p)
     }
     if (p->kind == PROBE_READINESS && !c->v->ready) {
         c->v->ready = true;
+        kubelet_keep(&c->v->unready_cause, SPAN_NULL);
         kubelet_pod_poke(c->pod);
     }
     if (p->kind == PROBE_STARTUP) {
         c->v->started = true;
         c->v->ready = json_get(kubelet_container_spec(c), field[PROBE_READINESS]) == NULL;
+        kubelet_keep(&c->v->unready_cause, SPAN_NULL);
         probe_new(c, PROBE_READINESS);
         probe_new(c, PROBE_LIVENESS);
         kubelet_pod_poke(c->pod);
@@ -78,6 +122,7 @@ static void failed(struct kubelet_probe *p, bool error, struct span output)
     p->failures++;
     kubelet_event(c->pod, c, KUBELET_WARNING, "Unhealthy", "%s probe %s: %.*s", word[p->kind],
                   error ? "errored" : "failed", SPAN_ARG(span_trim(output)));
+    count_cause(p, output);
     if (p->failures < p->failure_threshold) {
         return;
     }
@@ -149,7 +194,13 @@ static void probe_new(struct kubelet_container *c, enum probe_kind kind)
     p->failure_threshold = seconds(spec, "failureThreshold", 3);
     p->retry_ms = kind == PROBE_LIVENESS ? 0 : FIRST_RETRY_MS;
     p->failed_ns = env_mono_ns(c->pod->k->env);
+    p->tell_at = kind == PROBE_STARTUP && p->failure_threshold > CAUSE_STARTUP_FIRST
+                     ? CAUSE_STARTUP_FIRST
+                     : p->failure_threshold;
     c->probes[kind] = p;
+    if (kind != PROBE_LIVENESS && !c->v->ready) {
+        tell_cause(p, SPAN_NULL);
+    }
     /* The delay counts from the container's start, also when the probe begins later (after
      * adoption). */
     int64_t since = env_now_ms(c->pod->k->env) - c->v->started_ms;
@@ -173,6 +224,7 @@ void kubelet_probes_start(struct kubelet_container *c)
 
 void kubelet_probes_stop(struct kubelet_container *c)
 {
+    kubelet_keep(&c->v->unready_cause, SPAN_NULL);
     for (size_t i = 0; i < 3; i++) {
         probe_free(c->probes[i]);
         c->probes[i] = NULL;

@@ -211,7 +211,8 @@ static struct pod_container_view copy_container(struct arena *a,
 {
     struct pod_container_view c = *from;
     struct span *owned[] = {&c.image,        &c.image_id,          &c.result.message,
-                            &c.last.message, &c.image_prep.reason, &c.image_prep.message};
+                            &c.last.message, &c.image_prep.reason, &c.image_prep.message,
+                            &c.unready_cause};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         *owned[i] = arena_dup(a, *owned[i]);
     }

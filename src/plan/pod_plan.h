@@ -92,6 +92,7 @@ struct pod_container_view {
     bool kill_sent;             /* STOPPING: SIGKILL went out */
     bool unhealthy;             /* liveness or startup probe failed for good, or a hook did */
     bool started, ready;        /* what the probes say of the running instance */
+    struct span unready_cause;  /* of a running instance: "readiness probe `x` failed 4 times" */
     struct pod_prep image_prep;
     struct span image_id;
     struct span config_reason,

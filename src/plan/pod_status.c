@@ -197,6 +197,22 @@ static struct span unready_list(struct arena *a, const struct pod_container_stat
     return list.n ? arena_printf(a, "[%.*s]", SPAN_ARG(list)) : SPAN_NULL;
 }
 
+/* Kubernetes' own sentence, then what people ask next: what each running one was asked and what it
+ * answered. */
+static struct span unready_message(struct arena *a, const struct pod_view *v,
+                                   const struct pod_status *s, struct span list)
+{
+    struct span text = arena_printf(a, "containers with unready status: %.*s", SPAN_ARG(list));
+    for (size_t i = 0; i < v->main_count && !pod_is_ending(v); i++) {
+        const struct pod_container_view *c = &v->mains[i];
+        if (!s->mains[i].ready && c->unready_cause.n > 0 && c->instance == POD_INSTANCE_RUNNING) {
+            text = arena_printf(a, "%.*s; %.*s: %.*s", SPAN_ARG(text), SPAN_ARG(c->name),
+                                SPAN_ARG(c->unready_cause));
+        }
+    }
+    return text;
+}
+
 static bool gates_pass(struct arena *a, const struct pod_view *v, struct span *ret_message)
 {
     for (size_t g = 0; g < v->gate_count; g++) {
@@ -241,8 +257,7 @@ static void conditions(struct arena *a, const struct pod_view *v, struct pod_sta
     }
     struct span mains = unready_list(a, s->mains, s->main_count);
     struct span gate_message = SPAN_NULL;
-    struct span why =
-        mains.n ? arena_printf(a, "containers with unready status: %.*s", SPAN_ARG(mains)) : none;
+    struct span why = mains.n ? unready_message(a, v, s, mains) : none;
     if (succeeded || failed) {
         set_condition(v, s, own_conditions[2], false, done, none);
         set_condition(v, s, own_conditions[3], false, done, none);

@@ -128,6 +128,26 @@ TEST(object_keys_split_or_are_refused)
     CHECK(!object_key_split(SPAN("a/b/c/d"), &r, &ns, &name));
 }
 
+TEST(outside_bytes_become_text_that_json_can_hold)
+{
+    struct arena *a = arena_new();
+    CHECK_SPAN(json_clean_text(a, SPAN("plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"), 100),
+               "plain \xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80");
+    CHECK_SPAN(json_clean_text(a, SPAN("\xff\xc3"), 100), "\xef\xbf\xbd\xef\xbf\xbd");
+    CHECK_SPAN(json_clean_text(a, SPAN("\xc0\x80"), 100), "\xef\xbf\xbd\xef\xbf\xbd");
+    CHECK_EQ(json_clean_text(a, SPAN("\xed\xa0\x80"), 100).n, 9);
+    CHECK_EQ(json_clean_text(a, SPAN("\xf4\x90\x80\x80"), 100).n, 12);
+    CHECK_SPAN(json_clean_text(a, SPAN("ab\xc3\xa9"), 3), "ab");
+    /* Every pair of bytes can be written. */
+    for (int i = 0; i < 65536; i++) {
+        char two[2] = {(char)(i >> 8), (char)i};
+        yyjson_mut_doc *doc = json_mut_new(a);
+        (void)json_write_mut(a, json_new_str(doc, json_clean_text(a, span_of(two, 2), 100)));
+        arena_clear(a);
+    }
+    arena_free(a);
+}
+
 TEST(kept_documents_own_their_text)
 {
     char text[] =

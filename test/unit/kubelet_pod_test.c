@@ -1,4 +1,6 @@
 /* The node agent against a real API server and a fake runtime, in virtual time: pod lifecycle. */
+#include <string.h>
+
 #include "client/client.h"
 #include "schema/schema.h"
 #include "test/kit/kubelet_kit.h"
@@ -325,6 +327,69 @@ TEST(readiness_is_asked_at_once_and_again_quickly_until_it_succeeds)
     kk_run(&k, 300);
     CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
     CHECK_EQ(kk_event_count(&k, "p", "Unhealthy"), 0);
+    kk_stop(&k);
+}
+
+static struct span ready_message(struct kubelet_kit *k, const char *pod)
+{
+    JSON_EACH(it, json_path(kk_get(k, "Pod", pod), "status", "conditions", NULL))
+    {
+        if (span_eq_cstr(json_get_str(it.val, "type"), "Ready")) {
+            return json_get_str(it.val, "message");
+        }
+    }
+    return SPAN_NULL;
+}
+
+static bool says(struct span text, const char *part)
+{
+    return memmem(text.p, text.n, part, strlen(part)) != NULL;
+}
+
+TEST(an_unready_pod_says_which_probe_failed_and_how_often_at_doubling_counts_only)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod",
+              kk_pod_json(&k, "p", "\"berth.dev/fake-ready-ms\":\"100000\"",
+                          "\"readinessProbe\":{\"exec\":{\"command\":[\"redis-cli\",\"ping\"]},"
+                          "\"periodSeconds\":1}",
+                          ""));
+    kk_run(&k, 500);
+    CHECK_SPAN(ready_message(&k, "p"), "containers with unready status: [c]; c: readiness probe "
+                                       "`redis-cli ping` has not passed yet");
+    kk_run(&k, 2000);
+    CHECK_SPAN(ready_message(&k, "p"), "containers with unready status: [c]; c: readiness probe "
+                                       "`redis-cli ping` has not passed yet");
+    kk_run(&k, 1500);
+    CHECK(span_starts(ready_message(&k, "p"),
+                      SPAN("containers with unready status: [c]; c: readiness probe `redis-cli "
+                           "ping` failed 3 times, last output: \"")));
+    struct span before = kk_pod(&k, "p", "metadata.resourceVersion");
+    kk_run(&k, 2000); /* 4 and 5 */
+    CHECK(span_eq(kk_pod(&k, "p", "metadata.resourceVersion"), before));
+    kk_run(&k, 1500);
+    CHECK(says(ready_message(&k, "p"), "failed 6 times"));
+    kk_run(&k, 100000);
+    CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
+    CHECK_EQ(ready_message(&k, "p").n, 0);
+    kk_stop(&k);
+}
+
+TEST(a_startup_probe_that_still_fails_is_the_cause)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod",
+              kk_pod_json(&k, "p", "\"berth.dev/fake-ready-ms\":\"100000\"",
+                          "\"startupProbe\":{\"exec\":{\"command\":[\"up\"]},"
+                          "\"periodSeconds\":1,\"failureThreshold\":60}",
+                          ""));
+    kk_run(&k, 500);
+    CHECK_SPAN(ready_message(&k, "p"),
+               "containers with unready status: [c]; c: startup probe `up` has not passed yet");
+    kk_run(&k, 4000);
+    CHECK(says(ready_message(&k, "p"), "startup probe `up` failed 3 times"));
     kk_stop(&k);
 }
 
