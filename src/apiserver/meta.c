@@ -152,9 +152,20 @@ static bool all_equal(const yyjson_val *a, const yyjson_val *b, bool (*skip)(str
     return in_a == in_b;
 }
 
-bool meta_spec_changed(const yyjson_val *obj, const yyjson_val *old)
+static bool same_annotations(const yyjson_val *obj, const yyjson_val *old)
 {
-    return !all_equal(obj, old, is_bookkeeping);
+    const yyjson_val *now = json_path(obj, "metadata", "annotations", NULL);
+    const yyjson_val *was = json_path(old, "metadata", "annotations", NULL);
+    return json_len(now) == json_len(was) && (json_len(now) == 0 || json_equal(now, was));
+}
+
+bool meta_spec_changed(const struct schema_kind *kind, const yyjson_val *obj, const yyjson_val *old)
+{
+    if (!all_equal(obj, old, is_bookkeeping)) {
+        return true;
+    }
+    /* Annotations of a deployment are instructions as well. */
+    return strcmp(kind->resource, "deployments.apps") == 0 && !same_annotations(obj, old);
 }
 
 static bool is_metadata(struct span key)

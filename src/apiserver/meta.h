@@ -20,7 +20,8 @@ void meta_create(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct schema_k
 /* Carries over what a client cannot change from the stored object. */
 void meta_update(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old);
 /* True when anything but metadata and status differs. */
-bool meta_spec_changed(const yyjson_val *obj, const yyjson_val *old);
+bool meta_spec_changed(const struct schema_kind *kind, const yyjson_val *obj,
+                       const yyjson_val *old);
 /* Equal but for metadata.resourceVersion. */
 bool meta_equal(const yyjson_val *obj, const yyjson_val *old);
 void meta_bump_generation(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old);

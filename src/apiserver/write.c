@@ -280,7 +280,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     }
     yyjson_val *frozen = json_freeze(op->arena, obj);
     if (!status && !op->server_change && meta_has_generation(op->kind) &&
-        meta_spec_changed(frozen, old)) {
+        meta_spec_changed(op->kind, frozen, old)) {
         meta_bump_generation(doc, obj, old);
         frozen = json_freeze(op->arena, obj);
     }

@@ -11,7 +11,8 @@ extern const struct schema_hooks schema_hooks_plain, schema_hooks_pod, schema_ho
     schema_hooks_endpoints, schema_hooks_endpointslice, schema_hooks_namespace,
     schema_hooks_configmap, schema_hooks_secret, schema_hooks_event, schema_hooks_serviceaccount,
     schema_hooks_node, schema_hooks_volume, schema_hooks_claim, schema_hooks_statefulset,
-    schema_hooks_revision, schema_hooks_storageclass, schema_hooks_lease, schema_hooks_binding;
+    schema_hooks_revision, schema_hooks_storageclass, schema_hooks_deployment,
+    schema_hooks_replicaset, schema_hooks_daemonset, schema_hooks_lease, schema_hooks_binding;
 
 /* ---- field selectors ---- */
 

@@ -1,7 +1,6 @@
 /* schema/kind_statefulset.c: stateful sets and their revisions. */
 #include "base/check.h"
-#include "codec/selector.h"
-#include "schema/kind.h"
+#include "schema/kind_workload.h"
 
 static void claim_template_defaults(yyjson_mut_doc *doc, yyjson_mut_val *templates)
 {
@@ -31,38 +30,15 @@ static void defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
 
 /* ---- validation ---- */
 
-/* A percentage, or -1. */
-static int64_t percent_of(struct span s)
-{
-    uint64_t n;
-    if (!span_ends(s, SPAN("%")) || !span_to_u64(span_first(s, s.n - 1), &n) || n > INT32_MAX) {
-        return -1;
-    }
-    return (int64_t)n;
-}
-
 static void check_max_unavailable(struct check *c, const struct path *p, const yyjson_val *v)
 {
-    if (!v) {
+    if (!v || !check_count_or_percent(c, p, v)) {
         return;
     }
-    bool text = yyjson_is_str((yyjson_val *)v);
-    int64_t n = text ? percent_of(json_str(v)) : json_int(v, 0);
-    if (text && n < 0) {
-        cause_invalid(c, p, shown(c->a, v),
-                      "a valid percent string must be a numeric string followed by an ending '%' "
-                      "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')");
-        return;
-    }
-    if (n < 0) {
-        cause_invalid(c, p, shown(c->a, v), "must be greater than or equal to 0");
-    }
-    if (n == 0) {
+    if (count_or_percent_is_zero(v)) {
         cause_invalid(c, p, shown(c->a, v), "cannot be 0");
     }
-    if (text && n > 100) {
-        cause_invalid(c, p, shown(c->a, v), "must not be greater than 100%");
-    }
+    check_at_most_100_percent(c, p, v);
 }
 
 static void check_strategy(struct check *c, const struct path *p, const yyjson_val *strategy)
@@ -82,50 +58,6 @@ static void check_strategy(struct check *c, const struct path *p, const yyjson_v
     } else {
         cause_invalid(c, p, shown(c->a, strategy), "must be 'RollingUpdate' or 'OnDelete'");
     }
-}
-
-static void check_selector(struct check *c, const struct path *p, const yyjson_val *spec)
-{
-    const yyjson_val *selector = json_get(spec, "selector");
-    size_t terms = json_len(json_get(selector, "matchLabels")) +
-                   json_len(json_get(selector, "matchExpressions"));
-    const struct path *here = AT_FIELD(p, "selector");
-    if (!selector) {
-        cause_required(c, here, NULL);
-    } else {
-        check_label_selector(c, here, selector);
-        if (terms == 0) {
-            cause_invalid(c, here, shown(c->a, selector),
-                          "empty selector is invalid for statefulset");
-            return;
-        }
-    }
-    struct selector s;
-    struct err ignored;
-    const yyjson_val *labels = json_path(spec, "template", "metadata", "labels", NULL);
-    bool usable = !selector || selector_from_object(c->a, selector, &s, &ignored) == 0;
-    if (usable && (!selector || !selector_matches(&s, labels))) {
-        cause_invalid(c, AT_FIELD(AT_FIELD(AT_FIELD(p, "template"), "metadata"), "labels"),
-                      shown(c->a, labels), "`selector` does not match template `labels`");
-    }
-}
-
-static void check_template(struct check *c, const struct path *p, const yyjson_val *spec)
-{
-    const yyjson_val *t = json_get(spec, "template"), *meta = json_get(t, "metadata");
-    const yyjson_val *pod = json_get(t, "spec");
-    const struct path *here = AT_FIELD(p, "template"), *in = AT_FIELD(here, "spec");
-    check_labels(c, AT_FIELD(here, "labels"), json_get(meta, "labels"));
-    check_annotations(c, AT_FIELD(here, "annotations"), json_get(meta, "annotations"));
-    const yyjson_val *policy = json_get(pod, "restartPolicy");
-    if (!span_eq(json_str(policy), SPAN("Always"))) {
-        cause_not_supported(c, AT_FIELD(in, "restartPolicy"), shown(c->a, policy), "Always");
-    }
-    if (json_get(pod, "activeDeadlineSeconds")) {
-        cause_forbidden(c, AT_FIELD(in, "activeDeadlineSeconds"),
-                        "activeDeadlineSeconds in StatefulSet is not Supported");
-    }
-    check_pod_spec(c, in, pod, json_get(spec, "volumeClaimTemplates"));
 }
 
 static void check_claim_templates(struct check *c, const struct path *p,
@@ -177,21 +109,13 @@ static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *o
     if (!old && json_get_str(spec, "serviceName").n) {
         format_check(&c, AT_FIELD(p, "serviceName"), "dns-label", json_get(spec, "serviceName"));
     }
-    check_selector(&c, p, spec);
-    check_template(&c, p, spec);
+    check_workload_selector(&c, p, spec, "empty selector is invalid for statefulset");
+    check_workload_template(&c, p, spec, json_get(spec, "volumeClaimTemplates"),
+                            "activeDeadlineSeconds in StatefulSet is not Supported");
     check_claim_templates(&c, AT_FIELD(p, "volumeClaimTemplates"),
                           json_get(spec, "volumeClaimTemplates"));
     if (old && !equal_except(spec, json_get(old, "spec"), mutable)) {
         cause_forbidden(&c, p, update_text);
-    }
-}
-
-static void check_at_most(struct check *c, const struct path *p, const yyjson_val *status,
-                          const char *counted, int64_t most, const char *detail)
-{
-    int64_t n = json_get_int(status, counted, 0);
-    if (n > most) {
-        cause_invalid(c, AT_FIELD(p, counted), arena_printf(c->a, "%lld", (long long)n), detail);
     }
 }
 
@@ -209,32 +133,25 @@ static void validate_status(struct arena *a, const yyjson_val *obj, const yyjson
     }
     check_not_negative(&c, AT_FIELD(p, "observedGeneration"),
                        json_get(status, "observedGeneration"));
-    check_not_negative(&c, AT_FIELD(p, "collisionCount"), json_get(status, "collisionCount"));
-    int64_t replicas = json_get_int(status, "replicas", 0);
     for (size_t i = 0; i < 4; i++) {
-        check_at_most(&c, p, status, counts[i], replicas, "cannot be greater than status.replicas");
+        check_at_most(&c, p, status, counts[i], "replicas",
+                      "cannot be greater than status.replicas");
     }
-    check_at_most(&c, p, status, "availableReplicas", json_get_int(status, "readyReplicas", 0),
+    check_at_most(&c, p, status, "availableReplicas", "readyReplicas",
                   "cannot be greater than status.readyReplicas");
-    int64_t before = json_get_int(json_get(old, "status"), "collisionCount", 0);
-    const yyjson_val *now = json_get(status, "collisionCount");
-    if (json_int(now, 0) < before) {
-        cause_invalid(&c, AT_FIELD(p, "collisionCount"), shown(a, now), "cannot be decremented");
-    }
+    check_collisions(&c, p, status, old);
 }
 
 static void row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
                 int64_t now_ms)
 {
     struct row r = {a, doc, cells, obj, now_ms};
-    const yyjson_val *containers = json_path(obj, "spec", "template", "spec", "containers", NULL);
     cell_name(&r);
     cell(&r, arena_printf(a, "%lld/%lld",
                           (long long)json_get_int(json_get(obj, "status"), "readyReplicas", 0),
                           (long long)json_get_int(json_get(obj, "spec"), "replicas", 0)));
     cell_age(&r);
-    cell(&r, joined(a, containers, "name"));
-    cell(&r, joined(a, containers, "image"));
+    cell_containers(&r);
 }
 
 const struct schema_hooks schema_hooks_statefulset = {.defaults = defaults,

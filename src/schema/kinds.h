@@ -13,6 +13,8 @@
 #define SCHEMA_KINDS_SERVED(X)                                                                     \
     X(ConfigMap)                                                                                   \
     X(ControllerRevision)                                                                          \
+    X(DaemonSet)                                                                                   \
+    X(Deployment)                                                                                  \
     X(EndpointSlice)                                                                               \
     X(Endpoints)                                                                                   \
     X(Event)                                                                                       \
@@ -22,6 +24,7 @@
     X(PersistentVolume)                                                                            \
     X(PersistentVolumeClaim)                                                                       \
     X(Pod)                                                                                         \
+    X(ReplicaSet)                                                                                  \
     X(Secret)                                                                                      \
     X(Service)                                                                                     \
     X(ServiceAccount)                                                                              \
