@@ -5,6 +5,7 @@
 #include "codec/selector.h"
 #include "codec/time.h"
 #include "controller/claim_priv.h"
+#include "plan/why_plan.h"
 
 struct claim_sync {
     struct claim_controller *c;
@@ -221,6 +222,42 @@ static bool on_raced(struct sync *s, void *data, const struct client_reply *repl
     return reply->err.reason == ERR_NOT_FOUND;
 }
 
+static yyjson_mut_val *without_blocked(struct claim_sync *x, yyjson_mut_doc *doc)
+{
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    JSON_EACH(it, json_path(object_root(x->claim), "status", "conditions", NULL))
+    {
+        if (!span_eq_cstr(json_get_str(it.val, "type"), WHY_CLAIM_CONDITION)) {
+            yyjson_mut_arr_append(list, json_mut_copy(doc, it.val));
+        }
+    }
+    return list;
+}
+
+/* Says in the claim itself what hinders it, for everybody who waits for it. Written when it
+ * changes. */
+static void write_blocked(struct claim_sync *x, const char *reason, struct span message)
+{
+    yyjson_val *was = client_condition(x->claim, WHY_CLAIM_CONDITION);
+    if (span_eq(json_get_str(was, "message"), message)) {
+        return;
+    }
+    struct client_body b = client_patch_any(x->a, x->claim);
+    yyjson_mut_val *list = without_blocked(x, b.doc), *c = yyjson_mut_obj(b.doc);
+    json_put_str(b.doc, c, "type", SPAN(WHY_CLAIM_CONDITION));
+    json_put_str(b.doc, c, "status", SPAN("True"));
+    json_put_str(b.doc, c, "lastTransitionTime",
+                 was ? json_get_str(was, "lastTransitionTime") : time_format(x->a, x->s->now_ms));
+    json_put_str(b.doc, c, "reason", span_cstr(reason));
+    json_put_str(b.doc, c, "message", message);
+    yyjson_mut_arr_append(list, c);
+    json_put(b.doc, client_body_obj(&b, "status"), "conditions", list);
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, x->claim);
+    rq.subresource = SPAN("status");
+    rq.body = client_body_text(&b);
+    sync_do(x->s, &rq, x->c->claims, on_raced, NULL);
+}
+
 static void write_claim_status(struct claim_sync *x, struct span phase)
 {
     struct client_body b = client_patch_any(x->a, x->claim);
@@ -229,6 +266,9 @@ static void write_claim_status(struct claim_sync *x, struct span phase)
     if (x->modes) {
         json_put(b.doc, status, "accessModes", json_mut_copy(b.doc, x->modes));
         json_put_str(b.doc, json_mut_obj(b.doc, status, "capacity"), "storage", x->capacity);
+    }
+    if (client_condition(x->claim, WHY_CLAIM_CONDITION)) {
+        json_put(b.doc, status, "conditions", without_blocked(x, b.doc));
     }
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, x->claim);
     rq.subresource = SPAN("status");
@@ -389,6 +429,8 @@ static void provision(struct claim_sync *x)
         tell(x, EVENT_WARNING, "ProvisioningFailed",
              arena_printf(x->a, "failed to provision volume with StorageClass \"%.*s\": %s",
                           SPAN_ARG(object_name(x->class)), job->text));
+        write_blocked(x, "ProvisioningFailed",
+                      arena_printf(x->a, "its volume cannot be made: %s", job->text));
         claim_job_forget(job);
         sync_fail(x->s);
     } else if (job->state == JOB_CREATED) {
@@ -454,40 +496,59 @@ static void ask_volume(struct claim_sync *x)
     sync_do(x->s, &rq, NULL, on_volume_read, x);
 }
 
+/* Tells it as an event in Kubernetes' words, and as a condition in plain ones. */
+static void blocked(struct claim_sync *x, enum event_type type, const char *reason,
+                    struct span message, struct span plain)
+{
+    tell(x, type, reason, message);
+    write_blocked(x, reason, plain.n ? plain : message);
+}
+
 static void explain(struct claim_sync *x, const struct claim_plan *plan)
 {
     struct span volume = json_get_str(x->spec, "volumeName");
+    struct span class = json_get_str(x->spec, "storageClassName");
     switch (plan->step) {
     case CLAIM_WAIT_CONSUMER:
         tell(x, EVENT_NORMAL, "WaitForFirstConsumer",
              SPAN("waiting for first consumer to be created before binding"));
         break;
     case CLAIM_NO_VOLUME:
-        tell(x, EVENT_NORMAL, "FailedBinding",
-             SPAN("no persistent volumes available for this claim and no storage class is set"));
+        blocked(x, EVENT_NORMAL, "FailedBinding",
+                SPAN("no persistent volumes available for this claim and no storage class is set"),
+                SPAN("no free volume fits, and it names no StorageClass that could make one"));
         break;
     case CLAIM_NO_CLASS:
-        tell(x, EVENT_WARNING, "ProvisioningFailed",
-             arena_printf(x->a, "storageclass.storage.k8s.io \"%.*s\" not found",
-                          SPAN_ARG(json_get_str(x->spec, "storageClassName"))));
+        blocked(
+            x, EVENT_WARNING, "ProvisioningFailed",
+            arena_printf(x->a, "storageclass.storage.k8s.io \"%.*s\" not found", SPAN_ARG(class)),
+            arena_printf(x->a, "StorageClass \"%.*s\" does not exist", SPAN_ARG(class)));
         break;
     case CLAIM_NO_BLOCK:
-        tell(x, EVENT_WARNING, "ProvisioningFailed",
-             SPAN(LOCAL_PROVISIONER " makes file systems only: volumeMode Block is not supported"));
+        blocked(
+            x, EVENT_WARNING, "ProvisioningFailed",
+            SPAN(LOCAL_PROVISIONER " makes file systems only: volumeMode Block is not supported"),
+            SPAN_NULL);
         break;
     case CLAIM_MISMATCH:
-        tell(x, EVENT_WARNING, "VolumeMismatch",
-             arena_printf(x->a, "Cannot bind to requested volume \"%.*s\": %s", SPAN_ARG(volume),
-                          plan->why));
+        blocked(x, EVENT_WARNING, "VolumeMismatch",
+                arena_printf(x->a, "Cannot bind to requested volume \"%.*s\": %s", SPAN_ARG(volume),
+                             plan->why),
+                arena_printf(x->a, "volume \"%.*s\", which it names, does not fit: %s",
+                             SPAN_ARG(volume), plan->why));
         break;
     case CLAIM_TAKEN:
-        tell(x, EVENT_WARNING, "FailedBinding",
-             arena_printf(x->a, "volume \"%.*s\" already bound to a different claim.",
-                          SPAN_ARG(volume)));
+        blocked(x, EVENT_WARNING, "FailedBinding",
+                arena_printf(x->a, "volume \"%.*s\" already bound to a different claim.",
+                             SPAN_ARG(volume)),
+                arena_printf(x->a, "volume \"%.*s\", which it names, belongs to another claim",
+                             SPAN_ARG(volume)));
         break;
     case CLAIM_WAIT_VOLUME:
-        tell(x, EVENT_WARNING, "FailedBinding",
-             arena_printf(x->a, "volume \"%.*s\" not found", SPAN_ARG(volume)));
+        blocked(x, EVENT_WARNING, "FailedBinding",
+                arena_printf(x->a, "volume \"%.*s\" not found", SPAN_ARG(volume)),
+                arena_printf(x->a, "volume \"%.*s\", which it names, does not exist",
+                             SPAN_ARG(volume)));
         break;
     default:
         assert(false);

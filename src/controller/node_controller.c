@@ -222,6 +222,9 @@ static void mark_not_ready(struct node_sync *x, struct object *pod)
         if (span_eq_cstr(json_get_str(it.val, "type"), "Ready")) {
             json_put_str(b.doc, c, "status", SPAN("False"));
             json_put_str(b.doc, c, "lastTransitionTime", time_format(x->a, x->s->now_ms));
+            json_put_str(b.doc, c, "reason", SPAN("NodeStatusUnknown"));
+            json_put_str(b.doc, c, "message",
+                         arena_printf(x->a, "node %.*s does not answer", SPAN_ARG(x->s->name)));
         }
     }
     json_put(b.doc, client_body_obj(&b, "status"), "conditions", list);

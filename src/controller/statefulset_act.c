@@ -48,6 +48,13 @@ struct claim_creation {
     struct span name;
 };
 
+/* What the conditions say of a pod that the server refuses. */
+static void remember(const struct creation *k, const struct err *err)
+{
+    statefulset_state_refused(k->x->c, k->x->uid, k->action->ordinal,
+                              err->reason == ERR_NONE ? SPAN_NULL : err->message);
+}
+
 static bool on_pod_created(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct creation *k = data;
@@ -55,6 +62,7 @@ static bool on_pod_created(struct sync *s, void *data, const struct client_reply
     if (reply->err.reason == ERR_ALREADY_EXISTS) {
         return false; /* somebody else's pod has the name: no event, try again later */
     }
+    remember(k, &reply->err);
     tell(k->x, "create", "SuccessfulCreate", "FailedCreate", k->pod, &reply->err);
     return false;
 }
@@ -77,6 +85,9 @@ static bool on_claim_created(struct sync *s, void *data, const struct client_rep
     bool exists = reply->err.reason == ERR_ALREADY_EXISTS;
     if (!exists) {
         tell_claim(k->x, cc->name, k->pod, &reply->err);
+        if (reply->err.reason != ERR_NONE) {
+            remember(k, &reply->err);
+        }
     }
     k->failed |= reply->err.reason != ERR_NONE && !exists;
     if (--k->claims_left == 0 && !k->failed && k->make_pod) {
@@ -259,6 +270,17 @@ static bool put_text(struct set_sync *x, struct client_body *b, yyjson_mut_val *
     return !span_eq(json_get_str(x->status, key), value);
 }
 
+/* Somebody else has written the set meanwhile: look again. */
+static bool on_status_written(struct sync *s, void *data, const struct client_reply *reply)
+{
+    (void)data;
+    bool race = reply->err.reason == ERR_CONFLICT || reply->err.reason == ERR_NOT_FOUND;
+    if (race) {
+        sync_again(s);
+    }
+    return race;
+}
+
 static void write_status(struct set_sync *x)
 {
     const struct statefulset_status *st = &x->plan->status;
@@ -277,13 +299,18 @@ static void write_status(struct set_sync *x)
         put_text(x, &b, to, "currentRevision", st->complete ? x->update_name : x->current_name);
     changed |= put_text(x, &b, to, "updateRevision", x->update_name);
     json_put_int(b.doc, to, "collisionCount", x->collisions);
+    if (statefulset_conditions(x, &b, to)) {
+        changed = true;
+        json_put_str(b.doc, b.meta, "resourceVersion",
+                     arena_printf(x->a, "%lld", (long long)object_rev(x->set)));
+    }
     if (!changed) {
         return;
     }
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->set_kind, x->set);
     rq.subresource = SPAN("status");
     rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->sets, NULL, NULL);
+    sync_do(x->s, &rq, x->c->sets, on_status_written, NULL);
 }
 
 /* ---- all of it ---- */

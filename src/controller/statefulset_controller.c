@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "controller/statefulset_priv.h"
+#include "plan/why_plan.h"
 #include "schema/schema.h"
 
 enum { PARALLEL_SETS = 16 };
@@ -79,39 +80,46 @@ static void on_dependent(void *data, struct object *old, struct object *now)
 static void on_set(void *data, struct object *old, struct object *now)
 {
     struct statefulset_controller *c = data;
+    if (!now) {
+        statefulset_state_drop(c, object_uid(old));
+    }
     reconciler_add_object(c->reconciler, now ? now : old);
 }
 
-struct claim_search {
-    struct statefulset_controller *c;
-    struct span claim;
-};
-
-/* TEMPLATE-SET-ORDINAL */
-static bool add_if_names(void *data, struct object *set)
+/* Claims are named TEMPLATE-SET-ORDINAL, and templates and sets may have dashes in their names:
+ * each dash is tried. */
+static void add_named_by(struct statefulset_controller *c, struct object *claim)
 {
-    struct claim_search *x = data;
-    cleanup_arena struct arena *a = arena_new();
-    JSON_EACH(it, json_path(object_root(set), "spec", "volumeClaimTemplates", NULL))
-    {
-        struct span template = json_str(json_path(it.val, "metadata", "name", NULL));
-        struct span prefix =
-            arena_printf(a, "%.*s-%.*s", SPAN_ARG(template), SPAN_ARG(object_name(set)));
-        if (statefulset_ordinal(x->claim, prefix) >= 0) {
-            reconciler_add_object(x->c->reconciler, set);
+    struct span name = object_name(claim);
+    struct span stem = span_first(name, span_rfind(name, '-'));
+    for (size_t i = 0; i + 1 < stem.n; i++) {
+        struct span template = span_first(stem, i);
+        if (stem.p[i] != '-') {
+            continue;
+        }
+        struct object *set = informer_get(c->sets, object_namespace(claim), span_from(stem, i + 1));
+        yyjson_val *root = set ? object_root(set) : NULL;
+        JSON_EACH(it, json_path(root, "spec", "volumeClaimTemplates", NULL))
+        {
+            if (span_eq(json_str(json_path(it.val, "metadata", "name", NULL)), template)) {
+                reconciler_add_object(c->reconciler, set);
+            }
         }
     }
-    return true;
 }
 
-/* A claim that went away may be what a pod's creation waits for. Other changes of claims trigger
- * nothing. */
+static struct span blocked_by(struct object *claim)
+{
+    return json_get_str(client_condition(claim, WHY_CLAIM_CONDITION), "message");
+}
+
+/* A claim that went away may be what a pod's creation waits for; one that says anew what hinders
+ * it, or that it is bound, changes what the set says. Other changes of claims trigger nothing. */
 static void on_claim(void *data, struct object *old, struct object *now)
 {
     struct statefulset_controller *c = data;
-    if (!now) {
-        struct claim_search x = {c, object_name(old)};
-        informer_index_each(c->sets, c->sets_by_ns, object_namespace(old), add_if_names, &x);
+    if (!now || (old && !span_eq(blocked_by(old), blocked_by(now)))) {
+        add_named_by(c, now ? now : old);
     }
 }
 
@@ -137,6 +145,7 @@ static void run(struct sync *s)
     x->name = object_name(set);
     x->ns = object_namespace(set);
     x->uid = object_uid(set);
+    x->state = statefulset_state_get(c, x->uid);
     struct err err;
     if (selector_from_object(x->a, json_get(x->spec, "selector"), &x->selector, &err) < 0) {
         log_event(LOG_WARN, "statefulset_bad_selector", LOG_S("set", x->name),
@@ -164,6 +173,7 @@ struct statefulset_controller *statefulset_controller_new(struct env *env, struc
     c->set_kind = schema_kind_find("apps", "StatefulSet");
     c->pod_kind = schema_kind_find("", "Pod");
     c->claim_kind = schema_kind_find("", "PersistentVolumeClaim");
+    c->states = MAP_INIT;
     c->revision_kind = schema_kind_find("apps", "ControllerRevision");
     c->sets = informer_set_get(informers, c->set_kind);
     c->pods = informer_set_get(informers, c->pod_kind);
@@ -198,6 +208,7 @@ void statefulset_controller_free(struct statefulset_controller *c)
     informer_remove_handler(c->revisions, c);
     informer_remove_handler(c->claims, c);
     reconciler_free(c->reconciler);
+    statefulset_states_done(c);
     event_recorder_free(c->events);
     free(c);
 }

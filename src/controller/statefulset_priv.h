@@ -3,6 +3,7 @@
 #ifndef CONTROLLER_STATEFULSET_PRIV_H
 #define CONTROLLER_STATEFULSET_PRIV_H
 
+#include "base/map.h"
 #include "client/client_body.h"
 #include "client/client_event.h"
 #include "client/informer_set.h"
@@ -19,6 +20,15 @@ struct statefulset_controller {
     int sets_by_ns, pods_by_controller, revisions_by_controller;
     struct reconciler *reconciler;
     struct event_recorder *events;
+    struct map states; /* struct set_state by uid */
+};
+
+/* What is remembered of a set between its syncs. Losing it costs one more try, never a wrong step. */
+struct set_state {
+    struct span uid;
+    /* The last answer of the server to the creation of a pod, when it was no. */
+    int32_t refused_ordinal;
+    struct span refused; /* owned; empty: none */
 };
 
 struct set_pod {
@@ -32,6 +42,7 @@ struct set_sync {
     struct sync *s;
     struct arena *a;
     struct object *set;
+    struct set_state *state; /* only inside the run: it goes with the set */
     yyjson_val *spec, *status;
     struct span name, ns, uid;
     struct selector selector;
@@ -65,6 +76,18 @@ struct span statefulset_claim_name(struct set_sync *x, const yyjson_val *claim_t
 /* True when the claim's owner references must not be touched: somebody else manages it. */
 bool statefulset_claim_is_foreign(struct set_sync *x, struct object *claim, struct span pod_name,
                                   struct span pod_uid);
+
+/* statefulset_state.c */
+struct set_state *statefulset_state_get(struct statefulset_controller *c, struct span uid);
+void statefulset_state_drop(struct statefulset_controller *c, struct span uid);
+void statefulset_states_done(struct statefulset_controller *c);
+/* Empty text: it was made. By uid, since replies outlive states. */
+void statefulset_state_refused(struct statefulset_controller *c, struct span uid, int32_t ordinal,
+                               struct span text);
+
+/* statefulset_condition.c: puts status.conditions when they differ from what stands there, and then
+ * returns true. The patch must apply to this very version: others write into the list as well. */
+bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status);
 
 /* statefulset_act.c */
 void statefulset_act(struct set_sync *x);

@@ -9,6 +9,7 @@
 #include "main/control.h"
 #include "main/main.h"
 #include "main/options.h"
+#include "plan/why_plan.h"
 
 struct world {
     yyjson_val *nodes, *sets, *pods, *claims, *events; /* items of the lists */
@@ -152,29 +153,53 @@ static void print_set(struct arena *a, const struct world *w, const yyjson_val *
     (void)printf("\n");
 }
 
+static yyjson_val *claim_named(const struct world *w, struct span ns, struct span name)
+{
+    JSON_EACH(it, w->claims)
+    {
+        if (span_eq(meta(it.val, "name"), name) && span_eq(meta(it.val, "namespace"), ns)) {
+            return it.val;
+        }
+    }
+    return NULL;
+}
+
 /* Why a pod is not Ready, in words. */
 static struct span pod_reason(struct arena *a, const struct world *w, const yyjson_val *pod)
 {
-    yyjson_val *scheduled = condition(pod, "PodScheduled");
-    if (scheduled && !is_true(scheduled)) {
-        return json_get_str(scheduled, "message");
-    }
-    JSON_EACH(it, json_path(pod, "status", "containerStatuses", NULL))
+    yyjson_val *volumes = json_path(pod, "spec", "volumes", NULL);
+    struct why_claim *claims = ARENA_ARRAY(a, struct why_claim, json_len(volumes) + 1);
+    size_t n = 0;
+    JSON_EACH(it, volumes)
     {
-        yyjson_val *waiting = json_path(it.val, "state", "waiting", NULL);
-        struct span reason = json_get_str(waiting, "reason"),
-                    text = json_get_str(waiting, "message");
-        if (waiting && text.n) {
-            return arena_printf(a, "%.*s: %.*s", SPAN_ARG(reason), SPAN_ARG(text));
+        struct span name = json_str(json_path(it.val, "persistentVolumeClaim", "claimName", NULL));
+        if (name.n) {
+            claims[n++] = (struct why_claim){name, claim_named(w, meta(pod, "namespace"), name)};
         }
     }
-    struct span warning = newest_event(w, pod, true);
-    return warning.n ? warning : newest_event(w, pod, false);
+    struct why why = why_pod(a, pod, claims, n, 0);
+    bool told = !span_eq_cstr(span_cstr(why.reason), "PodStarting");
+    struct span warning = told ? SPAN_NULL : newest_event(w, pod, true);
+    return warning.n ? arena_printf(a, "%.*s: %.*s", SPAN_ARG(why.text), SPAN_ARG(warning))
+                     : why.text;
 }
 
 static void print_waiting(struct arena *a, const struct world *w)
 {
     bool any = false;
+    JSON_EACH(it, w->sets)
+    {
+        yyjson_val *available = condition(it.val, "Available");
+        yyjson_val *progressing = condition(it.val, "Progressing");
+        bool done = span_eq_cstr(json_get_str(progressing, "reason"), "RolloutComplete");
+        if (available && (!is_true(available) || !done)) {
+            (void)printf(
+                "%sset %.*s/%.*s: %.*s\n", any ? "" : "\nwaiting:\n",
+                SPAN_ARG(meta(it.val, "namespace")), SPAN_ARG(meta(it.val, "name")),
+                SPAN_ARG(json_get_str(is_true(available) ? progressing : available, "message")));
+            any = true;
+        }
+    }
     JSON_EACH(it, w->pods)
     {
         struct span phase = json_str(json_path(it.val, "status", "phase", NULL));
@@ -194,7 +219,7 @@ static void print_waiting(struct arena *a, const struct world *w)
         }
         (void)printf("%sclaim %.*s/%.*s is %.*s: %.*s\n", any ? "" : "\nwaiting:\n",
                      SPAN_ARG(meta(it.val, "namespace")), SPAN_ARG(meta(it.val, "name")),
-                     SPAN_ARG(phase), SPAN_ARG(newest_event(w, it.val, false)));
+                     SPAN_ARG(phase), SPAN_ARG(why_claim(a, it.val)));
         any = true;
     }
     if (!any) {

@@ -125,6 +125,31 @@ static void count(struct pass *s)
     assert(st->available <= st->ready && st->ready <= st->replicas);
 }
 
+static void count_wanted(struct pass *s)
+{
+    struct statefulset_status *st = &s->plan->status;
+    int64_t next = s->first;
+    int64_t lowest = -1;
+    for (size_t i = s->in_first; i < s->in_end; i++) {
+        const struct statefulset_pod *p = &s->v->pods[i];
+        bool well = is_well(s->v, p);
+        st->well += well;
+        st->stopping += p->terminating;
+        st->behind += !p->at_update && p->ordinal >= s->first + s->v->partition;
+        if (lowest < 0 && (p->ordinal != next || !well)) {
+            lowest = p->ordinal != next ? next : p->ordinal;
+        }
+        next = (int64_t)p->ordinal + 1;
+    }
+    lowest = lowest < 0 && next < s->end ? next : lowest;
+    st->surplus = (int32_t)(s->v->pod_count - (s->in_end - s->in_first));
+    if (lowest < 0 && st->surplus > 0) {
+        lowest =
+            s->v->pods[s->in_end < s->v->pod_count ? s->v->pod_count - 1 : s->in_first - 1].ordinal;
+    }
+    s->plan->blocking = (int32_t)lowest;
+}
+
 static void finish_status(struct pass *s)
 {
     struct statefulset_status *st = &s->plan->status;
@@ -408,7 +433,11 @@ void statefulset_plan(const struct statefulset_view *view, struct statefulset_pl
     ret->waiting_ordinal = 0;
     struct pass s = pass_of(view, ret);
     count(&s);
+    count_wanted(&s);
     run(&s);
+    if (ret->waiting != STATEFULSET_WHY_NONE && !view->deleting) {
+        ret->blocking = ret->waiting_ordinal;
+    }
     finish_status(&s);
     ret->again = ret->again && makes_progress(ret);
 }

@@ -117,6 +117,9 @@ struct statefulset_action {
 struct statefulset_status {
     int32_t replicas, ready, available, current, updated;
     bool complete; /* currentRevision becomes updateRevision, current becomes updated */
+    /* Of the wanted pods alone: well ones; those at another revision that the update is to reach;
+     * on their way out. And the pods that are not wanted. */
+    int32_t well, behind, stopping, surplus;
 };
 
 struct statefulset_plan {
@@ -128,6 +131,9 @@ struct statefulset_plan {
     /* Why the pass stopped and at which ordinal; NONE when it ran through. */
     enum statefulset_why waiting;
     int32_t waiting_ordinal;
+    /* The pod to name when somebody asks why the set is not done: the one waited for, else the
+     * lowest wanted one that is not well or missing, else the highest unwanted one. -1: none. */
+    int32_t blocking;
 };
 
 /* The lowest ordinals in range without a pod that the next pass may fill: one for OrderedReady, up

@@ -142,6 +142,26 @@ static void validate_status(struct arena *a, const yyjson_val *obj, const yyjson
     check_collisions(&c, p, status, old);
 }
 
+/* The sentence of the condition that is not well, the more urgent one first. */
+static struct span waiting_for(const yyjson_val *obj)
+{
+    struct span why = SPAN("<none>");
+    JSON_EACH(it, json_path(obj, "status", "conditions", NULL))
+    {
+        bool available = span_eq_cstr(json_get_str(it.val, "type"), "Available");
+        bool well = span_eq_cstr(json_get_str(it.val, "status"), "True");
+        bool advancing = span_eq_cstr(json_get_str(it.val, "type"), "Progressing") &&
+                         !span_eq_cstr(json_get_str(it.val, "reason"), "RolloutComplete");
+        if (available && !well) {
+            return json_get_str(it.val, "message");
+        }
+        if (advancing) {
+            why = json_get_str(it.val, "message");
+        }
+    }
+    return why;
+}
+
 static void row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
                 int64_t now_ms)
 {
@@ -152,6 +172,7 @@ static void row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, con
                           (long long)json_get_int(json_get(obj, "spec"), "replicas", 0)));
     cell_age(&r);
     cell_containers(&r);
+    cell(&r, waiting_for(obj));
 }
 
 const struct schema_hooks schema_hooks_statefulset = {.defaults = defaults,

@@ -451,3 +451,58 @@ TEST(set_settles_with_few_writes)
     CHECK_EQ(fake_client_writes(b->api), writes);
     bed_free(b);
 }
+
+static yyjson_val *set_condition(struct bed *b, const char *type)
+{
+    struct object *set = fake_client_get(b->api, "apps", "StatefulSet", "default", "redis");
+    return client_condition(set, type);
+}
+
+TEST(set_says_where_it_stands_and_why_it_waits)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 1000);
+    CHECK_SPAN(json_get_str(set_condition(b, "Available"), "status"), "True");
+    CHECK_SPAN(json_get_str(set_condition(b, "Progressing"), "reason"), "RolloutComplete");
+    struct arena *a = arena_new();
+    struct span since =
+        arena_dup(a, json_get_str(set_condition(b, "Progressing"), "lastTransitionTime"));
+    env_sim_run_for(b->env, 60000);
+    /* A condition of somebody else beside ours. */
+    fake_client_patch(b->api, "apps", "StatefulSet", "default", "redis", "status",
+                      "{\"status\":{\"conditions\":[{\"type\":\"Mine\",\"status\":\"True\"}]}}");
+    fake_client_patch(b->api, "", "Pod", "default", "redis-1", "status",
+                      "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"False\","
+                      "\"message\":\"containers with unready status: [redis]; redis: readiness "
+                      "probe `redis-cli ping` failed 4 times, last output: \\\"no\\\"\"}]}}");
+    env_sim_run_for(b->env, 1000);
+    yyjson_val *available = set_condition(b, "Available");
+    CHECK_SPAN(json_get_str(available, "status"), "False");
+    CHECK_SPAN(json_get_str(available, "reason"), "PodNotReady");
+    CHECK_SPAN(json_get_str(available, "message"),
+               "2 of 3 replicas are available; redis-1 is not Ready: readiness probe `redis-cli "
+               "ping` failed 4 times, last output: \"no\"");
+    CHECK_SPAN(json_get_str(set_condition(b, "Mine"), "status"), "True");
+    CHECK(!span_eq(json_get_str(available, "lastTransitionTime"), since));
+    uint64_t writes = fake_client_writes(b->api);
+    env_sim_run_for(b->env, 600000);
+    CHECK_EQ(fake_client_writes(b->api), writes); /* nothing changes, nothing is written */
+    arena_free(a);
+    bed_free(b);
+}
+
+TEST(set_says_that_the_server_refuses_its_pod)
+{
+    struct bed *b = bed_new(0);
+    int left = 4;
+    fake_client_fault(b->api, fail_pods, &left);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 20);
+    CHECK_SPAN(json_get_str(set_condition(b, "Available"), "message"),
+               "0 of 3 replicas are available; redis-0 cannot be made: Forbidden");
+    env_sim_run_for(b->env, 3000);
+    CHECK_SPAN(json_get_str(set_condition(b, "Available"), "message"),
+               "all 3 replicas are available");
+    bed_free(b);
+}

@@ -1,0 +1,159 @@
+/* controller/statefulset_condition.c: what a set says about itself. */
+#include "base/check.h"
+#include "codec/time.h"
+#include "controller/statefulset_priv.h"
+#include "plan/rollout_plan.h"
+
+static struct object *pod_at(struct set_sync *x, int32_t ordinal)
+{
+    size_t low = 0, high = x->pod_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (x->pods[middle].ordinal < ordinal) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < x->pod_count && x->pods[low].ordinal == ordinal ? x->pods[low].object : NULL;
+}
+
+static size_t claims_of(struct set_sync *x, int32_t ordinal, struct why_claim **ret)
+{
+    yyjson_val *templates = json_get(x->spec, "volumeClaimTemplates");
+    struct why_claim *claims = ARENA_ARRAY(x->a, struct why_claim, json_len(templates) + 1);
+    size_t n = 0;
+    JSON_EACH(it, templates)
+    {
+        struct span name = statefulset_claim_name(x, it.val, ordinal);
+        struct object *claim = informer_get(x->c->claims, x->ns, name);
+        claims[n++] = (struct why_claim){name, claim ? object_root(claim) : NULL};
+    }
+    *ret = claims;
+    return n;
+}
+
+/* A pod that is not there: the server refuses it, its claims hold it back, or it comes right now.
+ */
+static struct why why_missing(struct set_sync *x, int32_t ordinal)
+{
+    struct span pod = arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)ordinal);
+    const struct set_state *state = x->state;
+    if (x->plan->waiting == STATEFULSET_WHY_CLAIM_TERMINATING ||
+        x->plan->waiting == STATEFULSET_WHY_CLAIM_STALE) {
+        struct why_claim *claims;
+        size_t n = claims_of(x, ordinal, &claims);
+        for (size_t i = 0; i < n; i++) {
+            if (claims[i].claim &&
+                json_path(claims[i].claim, "metadata", "deletionTimestamp", NULL)) {
+                return why_claims(x->a, pod, &claims[i], 1);
+            }
+        }
+        return (struct why){"ClaimStale",
+                            arena_printf(x->a,
+                                         "%.*s waits until the claim of its predecessor is gone",
+                                         SPAN_ARG(pod))};
+    }
+    if (state->refused.n && state->refused_ordinal == ordinal) {
+        struct span text = arena_printf(x->a, "%.*s cannot be made: %.*s", SPAN_ARG(pod),
+                                        SPAN_ARG(state->refused));
+        return (struct why){"CreationRefused", why_line(x->a, text, WHY_TEXT_MAX)};
+    }
+    return (struct why){"PodMissing", arena_printf(x->a, "%.*s is being made", SPAN_ARG(pod))};
+}
+
+static struct why blocking(struct set_sync *x)
+{
+    int32_t ordinal = x->plan->blocking;
+    if (ordinal < 0) {
+        return (struct why){0};
+    }
+    struct object *pod = pod_at(x, ordinal);
+    if (!pod) {
+        return why_missing(x, ordinal);
+    }
+    const struct statefulset_view *v = &x->view;
+    bool wanted = ordinal >= v->start && ordinal < (int64_t)v->start + v->replicas;
+    if (!wanted && !object_is_deleting(pod) && client_condition_true(pod, "Ready")) {
+        return (struct why){"ScalingDown",
+                            arena_printf(x->a, "%.*s is next to go", SPAN_ARG(object_name(pod)))};
+    }
+    struct why_claim *claims;
+    size_t n = claims_of(x, ordinal, &claims);
+    return why_pod(x->a, object_root(pod), claims, n, v->min_ready_s);
+}
+
+static yyjson_val *standing(struct set_sync *x, const char *type)
+{
+    JSON_EACH(it, json_get(x->status, "conditions"))
+    {
+        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
+            return it.val;
+        }
+    }
+    return NULL;
+}
+
+static bool is_ours(struct span type, const struct rollout_condition *ours)
+{
+    for (size_t i = 0; i < ROLLOUT_CONDITIONS; i++) {
+        if (span_eq_cstr(type, ours[i].type)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Returns true when it differs from the condition that stands there. */
+static bool put_condition(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *list,
+                          const struct rollout_condition *c)
+{
+    yyjson_val *was = standing(x, c->type);
+    bool same_status = span_eq_cstr(json_get_str(was, "status"), c->status);
+    struct span since = json_get_str(was, "lastTransitionTime");
+    yyjson_mut_val *to = yyjson_mut_obj(doc);
+    json_put_str(doc, to, "type", span_cstr(c->type));
+    json_put_str(doc, to, "status", span_cstr(c->status));
+    json_put_str(doc, to, "lastTransitionTime",
+                 same_status && since.n ? since : time_format(x->a, x->s->now_ms));
+    json_put_str(doc, to, "reason", span_cstr(c->reason));
+    json_put_str(doc, to, "message", c->message);
+    yyjson_mut_arr_append(list, to);
+    return !same_status || !span_eq_cstr(json_get_str(was, "reason"), c->reason) ||
+           !span_eq(json_get_str(was, "message"), c->message);
+}
+
+bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status)
+{
+    const struct statefulset_view *v = &x->view;
+    const struct statefulset_status *st = &x->plan->status;
+    struct rollout_view view = {.deleting = v->deleting,
+                                .on_delete = v->on_delete,
+                                .replicas = v->replicas,
+                                .available = st->well,
+                                .behind = st->behind,
+                                .partition = v->on_delete ? 0 : v->partition,
+                                .surplus = st->surplus,
+                                .terminating = st->stopping > 0,
+                                .revision = x->update_name,
+                                .blocking = blocking(x)};
+    struct rollout_condition ours[ROLLOUT_CONDITIONS];
+    rollout_plan(x->a, &view, ours);
+    /* Ours first, always in this order; what others have set stays behind them. */
+    yyjson_mut_val *list = yyjson_mut_arr(b->doc);
+    bool changed = false;
+    for (size_t i = 0; i < ROLLOUT_CONDITIONS; i++) {
+        changed |= put_condition(x, b->doc, list, &ours[i]);
+    }
+    JSON_EACH(it, json_get(x->status, "conditions"))
+    {
+        if (!is_ours(json_get_str(it.val, "type"), ours)) {
+            yyjson_mut_arr_append(list, json_mut_copy(b->doc, it.val));
+        }
+    }
+    assert(yyjson_mut_arr_size(list) >= ROLLOUT_CONDITIONS);
+    if (changed) {
+        json_put(b->doc, status, "conditions", list);
+    }
+    return changed;
+}

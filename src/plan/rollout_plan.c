@@ -1,0 +1,98 @@
+/* plan/rollout_plan.c: see rollout_plan.h. */
+#include "plan/rollout_plan.h"
+
+#include "base/check.h"
+
+static const char *plural(int32_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+/* "2 of 3 replicas are available; redis-1 is not Ready: ..." */
+static struct span with_cause(struct arena *a, const struct rollout_view *v, struct span text)
+{
+    return v->blocking.reason
+               ? arena_printf(a, "%.*s; %.*s", SPAN_ARG(text), SPAN_ARG(v->blocking.text))
+               : text;
+}
+
+static struct rollout_condition available(struct arena *a, const struct rollout_view *v)
+{
+    struct rollout_condition c = {.type = "Available", .status = "True"};
+    c.reason = "AllReplicasAvailable";
+    if (v->replicas == 0) {
+        c.message = SPAN("no replicas are wanted");
+    } else if (v->available == v->replicas) {
+        c.message = v->replicas == 1
+                        ? SPAN("the replica is available")
+                        : arena_printf(a, "all %d replicas are available", (int)v->replicas);
+    } else {
+        c.status = "False";
+        c.reason = v->blocking.reason ? v->blocking.reason : "ReplicasUnavailable";
+        c.message = with_cause(a, v,
+                               arena_printf(a, "%d of %d replica%s %s available", (int)v->available,
+                                            (int)v->replicas, plural(v->replicas),
+                                            v->replicas == 1 ? "is" : "are"));
+    }
+    return c;
+}
+
+static struct span completed(struct arena *a, const struct rollout_view *v)
+{
+    if (v->partition > 0) {
+        return arena_printf(a, "the pods from index %d on are at revision %.*s (partition)",
+                            (int)v->partition, SPAN_ARG(v->revision));
+    }
+    return arena_printf(a, "every pod is at revision %.*s", SPAN_ARG(v->revision));
+}
+
+static struct span advancing(struct arena *a, const struct rollout_view *v)
+{
+    struct span text;
+    if (v->behind > 0 && !v->on_delete) {
+        text = arena_printf(a, "%d pod%s still to come to revision %.*s", (int)v->behind,
+                            v->behind == 1 ? " has" : "s have", SPAN_ARG(v->revision));
+    } else if (v->available < v->replicas) {
+        text = arena_printf(a, "%d of %d replica%s %s available", (int)v->available,
+                            (int)v->replicas, plural(v->replicas), v->replicas == 1 ? "is" : "are");
+    } else if (v->surplus > 0) {
+        text =
+            arena_printf(a, "%d pod%s to go", (int)v->surplus, v->surplus == 1 ? " has" : "s have");
+    } else {
+        text = SPAN("a pod is stopping");
+    }
+    return with_cause(a, v, text);
+}
+
+static struct rollout_condition progressing(struct arena *a, const struct rollout_view *v)
+{
+    struct rollout_condition c = {.type = "Progressing", .status = "True"};
+    bool settled = v->available == v->replicas && v->surplus == 0 && !v->terminating;
+    if (v->deleting) {
+        c.reason = "SetDeleting";
+        c.message = SPAN("the set is being deleted: its pods are not replaced any more");
+    } else if (settled && v->behind > 0 && v->on_delete) {
+        c.reason = "WaitingForDelete";
+        c.message = arena_printf(a,
+                                 "%d pod%s at an older revision until somebody deletes %s "
+                                 "(updateStrategy OnDelete)",
+                                 (int)v->behind, v->behind == 1 ? " stays" : "s stay",
+                                 v->behind == 1 ? "it" : "them");
+    } else if (settled && v->behind == 0) {
+        c.reason = "RolloutComplete";
+        c.message = completed(a, v);
+    } else {
+        c.reason = "RolloutInProgress";
+        c.message = advancing(a, v);
+    }
+    return c;
+}
+
+void rollout_plan(struct arena *a, const struct rollout_view *view,
+                  struct rollout_condition ret[ROLLOUT_CONDITIONS])
+{
+    assert(view->available >= 0 && view->available <= view->replicas);
+    assert(view->behind >= 0 && view->surplus >= 0);
+    ret[ROLLOUT_AVAILABLE] = available(a, view);
+    ret[ROLLOUT_PROGRESSING] = progressing(a, view);
+}
