@@ -72,6 +72,7 @@ static void add_containers(struct kubelet_pod *pod, const yyjson_val *list, bool
         c->init = init;
         c->v = v++;
         c->v->name = arena_dup(pod->arena, json_get_str(it.val, "name"));
+        c->v->sidecar = init && span_eq_cstr(json_get_str(it.val, "restartPolicy"), "Always");
         kubelet_keep(&c->v->image, json_get_str(it.val, "image"));
         (*at)++;
     }
@@ -235,6 +236,9 @@ static void on_tick(struct env_task *task)
     struct pod_view view;
     struct pod_plan plan;
     kubelet_view_gather(pod, a, &view);
+    if (view.ending_ms == 0 && pod_is_ending(&view)) {
+        view.ending_ms = pod->view.ending_ms = view.now_ms;
+    }
     pod_plan(a, &view, &plan);
     for (size_t i = 0; i < plan.step_count && !pod->dead; i++) {
         kubelet_step_run(pod, &view, &plan.steps[i]);

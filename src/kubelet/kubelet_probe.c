@@ -135,6 +135,9 @@ static void failed(struct kubelet_probe *p, bool error, struct span output)
     }
     if (!c->v->unhealthy) {
         c->v->unhealthy = true;
+        c->v->unhealthy_grace_ms = json_get_int(json_get(kubelet_container_spec(c), field[p->kind]),
+                                                "terminationGracePeriodSeconds", 0) *
+                                   1000;
         kubelet_event(c->pod, c, KUBELET_NORMAL, "Killing",
                       "Container %.*s failed %s probe, will be restarted", SPAN_ARG(c->v->name),
                       p->kind == PROBE_STARTUP ? "startup" : "liveness");

@@ -220,6 +220,7 @@ void kubelet_step_start(struct kubelet_container *c, uint32_t attempt)
     v->attempt = attempt;
     v->has_attempt = true;
     v->stale = v->unhealthy = v->kill_sent = v->ready = v->started = false;
+    v->unhealthy_grace_ms = 0;
     kubelet_container_event(c, POD_EVENT_START);
     kubelet_keep(&c->spec_image, v->image);
     const yyjson_val *spec = kubelet_container_spec(c);

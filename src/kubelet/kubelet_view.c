@@ -29,15 +29,6 @@ static bool is_true(const yyjson_val *spec, const char *key)
 
 struct span kubelet_view_refusal(struct arena *a, const yyjson_val *spec)
 {
-    JSON_EACH(it, json_get(spec, "initContainers"))
-    {
-        if (json_get_str(it.val, "restartPolicy").n > 0) {
-            return arena_printf(a,
-                                "init container \"%.*s\" has a restartPolicy: restartable init "
-                                "containers (sidecars) are not supported by Berth yet",
-                                SPAN_ARG(json_get_str(it.val, "name")));
-        }
-    }
     static const char *const flags[] = {"hostPID", "hostIPC", "shareProcessNamespace"};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         if (is_true(spec, flags[i])) {
@@ -61,32 +52,19 @@ static struct span add_name(struct arena *a, struct span list, const char *where
     return arena_printf(a, "%.*s%s%s%s", SPAN_ARG(list), list.n ? ", " : "", where, field);
 }
 
-/* A disk limit of an emptyDir, and a probe's own grace period. */
-static struct span ignored_limits(struct arena *a, const yyjson_val *spec, struct span list)
-{
-    static const char *const probes[] = {"livenessProbe", "readinessProbe", "startupProbe"};
-    bool size = false, grace = false;
-    JSON_EACH(it, json_get(spec, "volumes"))
-    {
-        yyjson_val *dir = json_get(it.val, "emptyDir");
-        size |= json_get(dir, "sizeLimit") && !span_eq(json_get_str(dir, "medium"), SPAN("Memory"));
-    }
-    JSON_EACH(it, json_get(spec, "containers"))
-    {
-        for (size_t i = 0; i < sizeof probes / sizeof *probes; i++) {
-            grace |= json_path(it.val, probes[i], "terminationGracePeriodSeconds", NULL) != NULL;
-        }
-    }
-    list = size ? add_name(a, list, "emptyDir.", "sizeLimit on disk") : list;
-    return grace ? add_name(a, list, "a probe's ", "terminationGracePeriodSeconds") : list;
-}
-
 struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec)
 {
     static const char *const of_pod[] = {"runtimeClassName", "overhead", "hostUsers"};
     static const char *const of_security[] = {"seLinuxOptions", "seccompProfile", "appArmorProfile",
                                               "procMount"};
-    struct span list = ignored_limits(a, spec, SPAN_NULL);
+    struct span list = SPAN_NULL;
+    bool size = false;
+    JSON_EACH(it, json_get(spec, "volumes"))
+    {
+        yyjson_val *dir = json_get(it.val, "emptyDir");
+        size |= json_get(dir, "sizeLimit") && !span_eq(json_get_str(dir, "medium"), SPAN("Memory"));
+    }
+    list = size ? add_name(a, list, "emptyDir.", "sizeLimit on disk") : list;
     for (size_t i = 0; i < sizeof of_pod / sizeof of_pod[0]; i++) {
         if (json_get(spec, of_pod[i])) {
             list = add_name(a, list, "spec.", of_pod[i]);
@@ -243,6 +221,7 @@ static void mend_clock(struct pod_view *v, int64_t now_ms)
     no_later_than(&v->volumes.failed_ms, now_ms);
     no_later_than(&v->sandbox.failed_ms, now_ms);
     no_later_than(&v->start_ms, now_ms);
+    no_later_than(&v->ending_ms, now_ms);
 }
 
 void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *ret)

@@ -68,11 +68,38 @@ bool pod_init_completed(const struct pod_container_view *c)
            c->result.exit_code == 0 && !c->result.start_failed && !c->result.lost;
 }
 
+static bool ran_here(const struct pod_container_view *c)
+{
+    return pod_instance_live(c->instance) || (c->has_attempt && !c->stale);
+}
+
+bool pod_init_passed(const struct pod_view *v, size_t i)
+{
+    assert(i < v->init_count);
+    const struct pod_container_view *c = &v->inits[i];
+    if (!c->sidecar) {
+        return pod_init_completed(c);
+    }
+    if (c->instance == POD_INSTANCE_RUNNING && c->started) {
+        return true;
+    }
+    for (size_t k = i + 1; k < v->init_count; k++) {
+        if (ran_here(&v->inits[k])) {
+            return true;
+        }
+    }
+    for (size_t k = 0; k < v->main_count; k++) {
+        if (ran_here(&v->mains[k])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 size_t pod_init_current(const struct pod_view *v)
 {
-    /* When a later one or a main container ran in this sandbox, the earlier ones are done. */
     for (size_t i = 0; i < v->init_count; i++) {
-        if (!pod_init_completed(&v->inits[i])) {
+        if (!pod_init_passed(v, i)) {
             return i;
         }
     }
@@ -82,8 +109,8 @@ size_t pod_init_current(const struct pod_view *v)
 bool pod_wants_restart(const struct pod_view *v, const struct pod_container_view *c, bool init)
 {
     assert(!pod_instance_live(c->instance));
-    if (!c->has_result) {
-        return true; /* never started */
+    if (!c->has_result || c->sidecar) {
+        return true; /* never started, or kept running as long as the pod goes on */
     }
     if (init) {
         if (c->stale) {
@@ -173,6 +200,20 @@ static bool may_try(struct work *w, const struct pod_prep *p, int64_t first_ms, 
     return at <= w->v->now_ms;
 }
 
+/* When a container that was told to end is killed. A sidecar is told late: what is left of the
+ * pod's grace is its own, but two seconds at least. */
+static int64_t kill_at(const struct pod_view *v, const struct pod_container_view *c)
+{
+    bool ending = pod_is_ending(v);
+    int64_t grace_ms = c->unhealthy_grace_ms && !ending ? c->unhealthy_grace_ms : v->grace_ms;
+    if (!c->sidecar || !ending || v->ending_ms == 0) {
+        return c->stop_ms + grace_ms;
+    }
+    int64_t least = grace_ms < POD_SIDECAR_GRACE_MIN_MS ? grace_ms : POD_SIDECAR_GRACE_MIN_MS;
+    int64_t at = v->ending_ms + grace_ms, earliest = c->stop_ms + least;
+    return at > earliest ? at : earliest;
+}
+
 static void plan_stop(struct work *w, const struct pod_container_view *c, bool init, size_t i,
                       bool end)
 {
@@ -181,12 +222,31 @@ static void plan_stop(struct work *w, const struct pod_container_view *c, bool i
         step(w, POD_STEP_TERM, init, i, c->attempt);
     }
     if (c->instance == POD_INSTANCE_STOPPING && !c->kill_sent) {
-        int64_t at = c->stop_ms + v->grace_ms;
+        int64_t at = kill_at(v, c);
         if (at <= v->now_ms) {
             step(w, POD_STEP_KILL, init, i, c->attempt);
         }
         wake_at(w, at);
     }
+}
+
+/* A sidecar serves the others until they have ended: those that came after it end first. */
+static bool may_end(const struct pod_view *v, const struct pod_container_view *c, size_t init_at)
+{
+    if (!c->sidecar) {
+        return true;
+    }
+    for (size_t i = init_at + 1; i < v->init_count; i++) {
+        if (pod_instance_live(v->inits[i].instance)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < v->main_count; i++) {
+        if (pod_instance_live(v->mains[i].instance)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* Ends everything, then takes everything away, then the API object. */
@@ -202,7 +262,7 @@ static void plan_ending(struct work *w)
         size_t i = init ? n : n - v->init_count;
         const struct pod_container_view *c = init ? &v->inits[i] : &v->mains[i];
         left += c->instance != POD_INSTANCE_NONE;
-        plan_stop(w, c, init, i, true);
+        plan_stop(w, c, init, i, may_end(v, c, i));
         if (c->instance == POD_INSTANCE_EXITED && may_remove) {
             step(w, POD_STEP_REMOVE, init, i, c->attempt);
         }
@@ -297,6 +357,37 @@ static void plan_broken_sandbox(struct work *w)
     }
 }
 
+/* Those whose turn it is: sidecars that have their turn behind them, then the init container whose
+ * turn it is, or else the main ones. One start at a time, in the spec's order. */
+static void plan_containers(struct work *w, bool mountable)
+{
+    const struct pod_view *v = w->v;
+    size_t current = pod_init_current(v), total = v->init_count + v->main_count;
+    bool starting = false;
+    for (size_t n = 0; n < total; n++) {
+        const struct pod_container_view *c =
+            n < v->init_count ? &v->inits[n] : &v->mains[n - v->init_count];
+        starting |= c->instance == POD_INSTANCE_STARTING;
+    }
+    for (size_t n = 0; n < total; n++) {
+        bool init = n < v->init_count;
+        size_t i = init ? n : n - v->init_count;
+        const struct pod_container_view *c = init ? &v->inits[i] : &v->mains[i];
+        bool turn = init ? i == current || (i < current && c->sidecar) : current == v->init_count;
+        bool idle = !pod_instance_live(c->instance);
+        if (!turn || (idle && !mountable)) {
+            continue;
+        }
+        size_t before = w->plan->step_count;
+        if (plan_container(w, init, i)) {
+            if (idle && starting) {
+                w->plan->step_count = before;
+            }
+            starting = true;
+        }
+    }
+}
+
 static void plan_running(struct work *w)
 {
     const struct pod_view *v = w->v;
@@ -316,31 +407,7 @@ static void plan_running(struct work *w)
         may_try(w, &v->sandbox, POD_SANDBOX_FIRST_MS, POD_SANDBOX_MAX_MS)) {
         step(w, POD_STEP_CREATE_SANDBOX, false, 0, 0);
     }
-    size_t current = pod_init_current(v);
-    if (current < v->init_count) {
-        if (mountable) {
-            (void)plan_container(w, true, current);
-        }
-        return;
-    }
-    bool starting = false;
-    for (size_t i = 0; i < v->main_count; i++) {
-        starting |= v->mains[i].instance == POD_INSTANCE_STARTING;
-    }
-    for (size_t i = 0; i < v->main_count; i++) {
-        const struct pod_container_view *c = &v->mains[i];
-        bool idle = !pod_instance_live(c->instance);
-        if (idle && !mountable) {
-            continue;
-        }
-        size_t before = w->plan->step_count;
-        if (plan_container(w, false, i)) {
-            if (idle && starting) {
-                w->plan->step_count = before; /* one start at a time, in the spec's order */
-            }
-            starting = true;
-        }
-    }
+    plan_containers(w, mountable);
 }
 
 void pod_plan(struct arena *a, const struct pod_view *view, struct pod_plan *ret)

@@ -11,6 +11,8 @@
  *     |                v                     v                  v
  *     +---REMOVED-- REMOVING <--REMOVE-- EXITED <---------------+
  *
+ * Sidecars start in their place among the init containers, run along and end last, in reverse.
+ *
  * Promises, checked by enumeration in the tests: one container never has two live instances;
  * nothing is restarted against the policy or while the pod ends; the API object is deleted only
  * when every instance, the sandbox and the mounts are gone. */
@@ -78,6 +80,7 @@ struct pod_result {
 
 struct pod_container_view {
     struct span name, image; /* image as the status shows it */
+    bool sidecar; /* an init container with restartPolicy Always: it stays beside the others */
     enum pod_instance instance;
     uint32_t attempt; /* of the current or latest instance; meaningless before the first */
     bool has_attempt; /* there was an instance, now or earlier */
@@ -91,6 +94,7 @@ struct pod_container_view {
     int64_t stop_ms;            /* STOPPING: when it was told */
     bool kill_sent;             /* STOPPING: SIGKILL went out */
     bool unhealthy;             /* liveness or startup probe failed for good, or a hook did */
+    int64_t unhealthy_grace_ms; /* the failed probe's own grace; 0: the pod's */
     bool started, ready;        /* what the probes say of the running instance */
     struct span unready_cause;  /* of a running instance: "readiness probe `x` failed 4 times" */
     struct pod_prep image_prep;
@@ -113,6 +117,7 @@ struct pod_view {
     bool stop_only;      /* berth stop: end everything, leave the API object alone */
     bool acked_terminal; /* the API object says Succeeded or Failed */
     int64_t grace_ms;    /* between SIGTERM and SIGKILL */
+    int64_t ending_ms;   /* when it was first seen on its way out; 0: not yet, or unknown */
     int64_t deadline_ms; /* activeDeadlineSeconds as a point in time; 0: none */
     bool inputs_ready;   /* every referenced object has been looked up */
     bool host_network;
@@ -201,7 +206,10 @@ int64_t pod_crash_backoff_ms(const struct pod_container_view *c);
 uint32_t pod_restarts_after(const struct pod_container_view *c);
 /* An init container that has done its work in this sandbox. */
 bool pod_init_completed(const struct pod_container_view *c);
-/* Index of the init container whose turn it is; init_count when all are done. */
+/* The next one may start: this one completed; a sidecar has started, or had when a later container
+ * ran. */
+bool pod_init_passed(const struct pod_view *v, size_t i);
+/* Index of the init container whose turn it is; init_count when all are passed. */
 size_t pod_init_current(const struct pod_view *v);
 /* Would this ended container be started again in a pod that goes on? */
 bool pod_wants_restart(const struct pod_view *v, const struct pod_container_view *c, bool init);
@@ -222,6 +230,7 @@ enum {
     POD_VOLUME_MAX_MS = 122 * 1000,
     POD_SANDBOX_FIRST_MS = 1000,
     POD_SANDBOX_MAX_MS = 60 * 1000,
+    POD_SIDECAR_GRACE_MIN_MS = 2 * 1000, /* even when the others used the pod's grace up */
 };
 
 #endif

@@ -68,8 +68,10 @@ static struct pod_state why_waiting(struct arena *a, const struct pod_view *v,
     if (v->refused.n > 0) {
         return waiting(SPAN("CreateContainerConfigError"), v->refused);
     }
-    bool turn = init ? pod_init_current(v) < v->init_count && c == &v->inits[pod_init_current(v)]
-                     : pod_init_current(v) == v->init_count;
+    size_t current = pod_init_current(v);
+    bool turn = !init ? current == v->init_count
+                      : (current < v->init_count && c == &v->inits[current]) ||
+                            (c->sidecar && c < v->inits + current);
     if (!turn) {
         return waiting(SPAN("PodInitializing"), SPAN_NULL);
     }
@@ -109,13 +111,14 @@ static struct pod_container_status container_status(struct arena *a, const struc
     if (c->instance == POD_INSTANCE_RUNNING || c->instance == POD_INSTANCE_STOPPING) {
         s.state = (struct pod_state){.kind = POD_STATE_RUNNING, .started_ms = c->started_ms};
         s.started = c->started;
-        s.ready = !init && c->ready && c->started && c->instance == POD_INSTANCE_RUNNING && !ending;
+        s.ready = (!init || c->sidecar) && c->ready && c->started &&
+                  c->instance == POD_INSTANCE_RUNNING && !ending;
     } else if (c->instance == POD_INSTANCE_STARTING) {
         s.state = why_waiting(a, v, c, init);
-    } else if (c->has_result &&
-               (ending || pod_init_completed(c) || !pod_wants_restart(v, c, init))) {
+    } else if (c->has_result && (ending || (!c->sidecar && pod_init_completed(c)) ||
+                                 !pod_wants_restart(v, c, init))) {
         s.state = terminated(a, v, c, &c->result);
-        s.ready = init && pod_init_completed(c);
+        s.ready = init && !c->sidecar && pod_init_completed(c);
     } else {
         s.state = why_waiting(a, v, c, init);
         if (c->has_result) {
@@ -129,9 +132,23 @@ static struct pod_container_status container_status(struct arena *a, const struc
     return s;
 }
 
+static bool sidecar_lives(const struct pod_view *v)
+{
+    for (size_t i = 0; i < v->init_count; i++) {
+        if (v->inits[i].sidecar && pod_instance_live(v->inits[i].instance)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static struct span phase_of(const struct pod_view *v, const struct pod_status *s)
 {
     struct span final = pod_final_phase(v);
+    if (final.n > 0 && !v->acked_terminal && sidecar_lives(v)) {
+        /* The end is told when the last of them has ended. */
+        return pod_init_current(v) < v->init_count ? SPAN("Pending") : SPAN("Running");
+    }
     if (final.n > 0) {
         return final;
     }
@@ -184,15 +201,31 @@ static bool is_own(struct span type)
     return false;
 }
 
-/* "[a b]" of the containers that are not `ready`; empty when all are. */
-static struct span unready_list(struct arena *a, const struct pod_container_status *c, size_t n)
+static struct span add_name(struct arena *a, struct span list, struct span name)
+{
+    return list.n ? arena_printf(a, "%.*s %.*s", SPAN_ARG(list), SPAN_ARG(name)) : name;
+}
+
+/* "[a b]" of the containers that keep the pod from being ready; empty when none does. */
+static struct span unready_list(struct arena *a, const struct pod_view *v,
+                                const struct pod_status *s)
 {
     struct span list = SPAN_NULL;
-    for (size_t i = 0; i < n; i++) {
-        if (!c[i].ready) {
-            list = list.n ? arena_printf(a, "%.*s %.*s", SPAN_ARG(list), SPAN_ARG(c[i].name))
-                          : c[i].name;
-        }
+    for (size_t i = 0; i < s->init_count; i++) {
+        list =
+            v->inits[i].sidecar && !s->inits[i].ready ? add_name(a, list, s->inits[i].name) : list;
+    }
+    for (size_t i = 0; i < s->main_count; i++) {
+        list = s->mains[i].ready ? list : add_name(a, list, s->mains[i].name);
+    }
+    return list.n ? arena_printf(a, "[%.*s]", SPAN_ARG(list)) : SPAN_NULL;
+}
+
+static struct span incomplete_list(struct arena *a, const struct pod_view *v)
+{
+    struct span list = SPAN_NULL;
+    for (size_t i = 0; i < v->init_count; i++) {
+        list = pod_init_passed(v, i) ? list : add_name(a, list, v->inits[i].name);
     }
     return list.n ? arena_printf(a, "[%.*s]", SPAN_ARG(list)) : SPAN_NULL;
 }
@@ -203,9 +236,13 @@ static struct span unready_message(struct arena *a, const struct pod_view *v,
                                    const struct pod_status *s, struct span list)
 {
     struct span text = arena_printf(a, "containers with unready status: %.*s", SPAN_ARG(list));
-    for (size_t i = 0; i < v->main_count && !pod_is_ending(v); i++) {
-        const struct pod_container_view *c = &v->mains[i];
-        if (!s->mains[i].ready && c->unready_cause.n > 0 && c->instance == POD_INSTANCE_RUNNING) {
+    size_t total = pod_is_ending(v) ? 0 : v->init_count + v->main_count;
+    for (size_t n = 0; n < total; n++) {
+        bool init = n < v->init_count;
+        size_t i = init ? n : n - v->init_count;
+        const struct pod_container_view *c = init ? &v->inits[i] : &v->mains[i];
+        bool ready = init ? s->inits[i].ready : s->mains[i].ready;
+        if (!ready && c->unready_cause.n > 0 && c->instance == POD_INSTANCE_RUNNING) {
             text = arena_printf(a, "%.*s; %.*s: %.*s", SPAN_ARG(text), SPAN_ARG(c->name),
                                 SPAN_ARG(c->unready_cause));
         }
@@ -248,14 +285,14 @@ static void conditions(struct arena *a, const struct pod_view *v, struct pod_sta
 
     set_condition(v, s, own_conditions[0], v->sandbox.state == POD_PREP_DONE && !v->sandbox_broken,
                   none, none);
-    struct span inits = unready_list(a, s->inits, s->init_count);
+    struct span inits = incomplete_list(a, v);
     if (inits.n && !succeeded) {
         set_condition(v, s, own_conditions[1], false, SPAN("ContainersNotInitialized"),
                       arena_printf(a, "containers with incomplete status: %.*s", SPAN_ARG(inits)));
     } else {
         set_condition(v, s, own_conditions[1], true, succeeded ? done : none, none);
     }
-    struct span mains = unready_list(a, s->mains, s->main_count);
+    struct span mains = unready_list(a, v, s);
     struct span gate_message = SPAN_NULL;
     struct span why = mains.n ? unready_message(a, v, s, mains) : none;
     if (succeeded || failed) {

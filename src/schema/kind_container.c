@@ -313,6 +313,25 @@ static bool has_name(const yyjson_val *list, struct span name)
     return false;
 }
 
+/* Only a container of the init list that stays may be asked how it is, or told about its life. */
+static void check_restart(struct check *c, const struct path *p, const yyjson_val *v, bool init)
+{
+    static const char *const of_running[] = {"livenessProbe", "readinessProbe", "startupProbe",
+                                             "lifecycle"};
+    struct span policy = json_get_str(v, "restartPolicy");
+    if (!init && policy.n) {
+        cause_forbidden(c, AT_FIELD(p, "restartPolicy"), "may not be set for non-init containers");
+    } else if (policy.n && !span_eq(policy, SPAN("Always"))) {
+        cause_not_supported(c, AT_FIELD(p, "restartPolicy"), shown_text(c->a, policy), "Always");
+    }
+    for (size_t i = 0; i < 4 && init && policy.n == 0; i++) {
+        if (json_get(v, of_running[i])) {
+            cause_forbidden(c, AT_FIELD(p, of_running[i]),
+                            "may not be set for init containers without restartPolicy=Always");
+        }
+    }
+}
+
 void check_containers(struct check *c, const struct path *p, const yyjson_val *spec,
                       const yyjson_val *extra_volumes)
 {
@@ -330,6 +349,7 @@ void check_containers(struct check *c, const struct path *p, const yyjson_val *s
                 cause_duplicate(c, AT_FIELD(here, "name"), shown_text(c->a, name));
             }
             check_container(c, here, it.val, &pod);
+            check_restart(c, here, it.val, l == 1);
             i++;
         }
     }

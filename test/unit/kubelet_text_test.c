@@ -223,8 +223,7 @@ TEST(what_the_agent_does_not_act_on_is_named)
         {"{\"containers\":[{}],\"volumes\":[{\"emptyDir\":{\"sizeLimit\":\"1Gi\",\"medium\":"
          "\"Memory\"}}]}",
          ""},
-        {"{\"containers\":[{\"livenessProbe\":{\"terminationGracePeriodSeconds\":3}}]}",
-         "a probe's terminationGracePeriodSeconds"},
+        {"{\"containers\":[{\"livenessProbe\":{\"terminationGracePeriodSeconds\":3}}]}", ""},
         {"{\"securityContext\":{\"seccompProfile\":{}},\"containers\":[{\"resources\":{\"limits\":{"
          "\"ephemeral-storage\":\"1Gi\"}}}]}",
          "securityContext.seccompProfile, resources.limits other than cpu and memory"},

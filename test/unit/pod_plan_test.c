@@ -107,11 +107,23 @@ static void check_start(const struct pod_view *v, const struct pod_step *s)
         CHECK(v->policy == POD_ALWAYS || (v->policy == POD_ON_FAILURE && failed));
         CHECK(c->result.finished_ms + pod_crash_backoff_ms(c) <= v->now_ms);
     }
-    for (size_t i = 0; s->init == false && i < v->init_count; i++) {
-        CHECK(pod_init_completed(&v->inits[i]));
+    for (size_t i = 0; i < (s->init ? s->container : v->init_count); i++) {
+        CHECK(v->inits[i].sidecar ? pod_init_passed(v, i) : pod_init_completed(&v->inits[i]));
     }
-    for (size_t i = 0; s->init && i < s->container; i++) {
-        CHECK(pod_init_completed(&v->inits[i]));
+}
+
+/* A sidecar of a pod that ends is told when everything after it has ended. */
+static void check_order_of_end(const struct pod_view *v, const struct pod_step *s)
+{
+    const struct pod_container_view *c = target(v, s);
+    if (!c->sidecar || !pod_is_ending(v)) {
+        return;
+    }
+    for (size_t i = s->container + 1; i < v->init_count; i++) {
+        CHECK(!pod_instance_live(v->inits[i].instance));
+    }
+    for (size_t i = 0; i < v->main_count; i++) {
+        CHECK(!pod_instance_live(v->mains[i].instance));
     }
 }
 
@@ -128,12 +140,14 @@ static struct counted check_plan(const struct pod_view *v, const struct pod_plan
             break;
         case POD_STEP_TERM:
             CHECK_EQ(c->instance, POD_INSTANCE_RUNNING);
+            check_order_of_end(v, s);
             CHECK(pod_is_ending(v) || c->unhealthy || v->sandbox_broken);
             break;
         case POD_STEP_KILL:
             n.kills++;
             CHECK_EQ(c->instance, POD_INSTANCE_STOPPING);
-            CHECK(c->stop_ms + v->grace_ms <= v->now_ms && !c->kill_sent);
+            CHECK(!c->kill_sent);
+            CHECK((c->sidecar ? v->ending_ms : c->stop_ms) + v->grace_ms <= v->now_ms);
             break;
         case POD_STEP_REMOVE:
             n.removes++;
@@ -184,16 +198,25 @@ static struct counted check_plan(const struct pod_view *v, const struct pod_plan
 /* Containers' promises that the status makes. */
 static void check_status(const struct pod_view *v, const struct pod_plan *p)
 {
+    bool all_ready = true;
+    for (size_t i = 0; i < v->init_count; i++) {
+        all_ready &= !v->inits[i].sidecar || p->status.inits[i].ready;
+        if (v->inits[i].sidecar && pod_instance_live(v->inits[i].instance) && !v->acked_terminal) {
+            CHECK(!span_eq_cstr(p->status.phase, "Succeeded"));
+        }
+    }
     for (size_t i = 0; i < v->main_count; i++) {
         const struct pod_container_status *s = &p->status.mains[i];
         CHECK(s->state.kind != POD_STATE_NONE);
         CHECK(!s->ready || (s->state.kind == POD_STATE_RUNNING && !pod_is_ending(v)));
+        all_ready &= s->ready;
         CHECK(s->state.kind != POD_STATE_WAITING || s->state.reason.n > 0);
     }
     for (size_t i = 0; i < p->status.condition_count; i++) {
         if (span_eq_cstr(p->status.conditions[i].type, "Ready") &&
             span_eq_cstr(p->status.conditions[i].status, "True")) {
             CHECK_SPAN(p->status.phase, "Running");
+            CHECK(all_ready);
         }
     }
 }
@@ -202,14 +225,20 @@ TEST_T(every_small_world_keeps_the_promises, 120)
 {
     struct arena *a = arena_new();
     uint64_t worlds = 0;
-    /* pod bits: policy 3, deleting/exists/stop 4, sandbox 5, volumes 5, broken 2, with init 2 */
-    for (int w = 0; w < 3 * 4 * 5 * 5 * 2 * 2; w++) {
+    /* pod bits: policy 3, deleting/exists/stop 4, sandbox 5, volumes 5, broken 2, inits 4: none,
+     * one, a sidecar, a sidecar and one */
+    for (int w = 0; w < 3 * 4 * 5 * 5 * 2 * 4; w++) {
         int policy = w % 3, life = w / 3 % 4, sandbox = w / 12 % 5, volumes = w / 60 % 5;
-        bool broken = w / 300 % 2, with_init = w / 600 % 2;
+        bool broken = w / 300 % 2;
+        int kind = w / 600 % 4;
         for (int n = 0; n < CONTAINER_WORLDS; n++) {
             struct pod_container_view main[2] = {
                 container_world(n, "a"), container_world((n * 7 + w) % CONTAINER_WORLDS, "b")};
-            struct pod_container_view init = container_world((n * 11 + w) % CONTAINER_WORLDS, "i");
+            struct pod_container_view init[2] = {
+                container_world((n * 11 + w) % CONTAINER_WORLDS, "i"),
+                container_world((n * 13 + w) % CONTAINER_WORLDS, "j")};
+            init[0].sidecar = kind >= 2;
+            init[0].started = init[0].ready = n % 3 > 0;
             struct pod_view v = {
                 .now_ms = 100000,
                 .uid = SPAN("u"),
@@ -224,8 +253,9 @@ TEST_T(every_small_world_keeps_the_promises, 120)
                 .volumes.state = (enum pod_prep_state)volumes,
                 .sandbox.state = (enum pod_prep_state)sandbox,
                 .sandbox_broken = broken && sandbox == POD_PREP_DONE,
-                .inits = &init,
-                .init_count = with_init,
+                .ending_ms = life ? 99000 : 0,
+                .inits = init,
+                .init_count = kind == 3 ? 2 : kind > 0,
                 .mains = main,
                 .main_count = 2,
             };
@@ -346,7 +376,9 @@ TEST_T(random_walks_end_with_everything_gone_and_the_object_deleted_last, 120)
     for (int walk = 0; walk < 300; walk++) {
         struct arena *a = arena_new();
         struct pod_container_view mains[2] = {{.name = SPAN("a")}, {.name = SPAN("b")}};
-        struct pod_container_view inits[1] = {{.name = SPAN("i")}};
+        struct pod_container_view inits[3] = {{.name = SPAN("s"), .sidecar = true},
+                                              {.name = SPAN("i")},
+                                              {.name = SPAN("t"), .sidecar = true}};
         struct pod_view v = {.now_ms = 1000000,
                              .uid = SPAN("u"),
                              .exists = true,
@@ -356,7 +388,7 @@ TEST_T(random_walks_end_with_everything_gone_and_the_object_deleted_last, 120)
                              .mains = mains,
                              .main_count = 2,
                              .inits = inits,
-                             .init_count = walk % 2};
+                             .init_count = (size_t)(walk % 4)};
         uint32_t attempts[2] = {0, 0};
         bool forgotten = false;
         int delete_at = (int)(kit_random() % 200);
@@ -379,7 +411,12 @@ TEST_T(random_walks_end_with_everything_gone_and_the_object_deleted_last, 120)
             prep_moves(&v.sandbox, v.now_ms);
             container_moves(&mains[0], v.now_ms);
             container_moves(&mains[1], v.now_ms);
-            container_moves(&inits[0], v.now_ms);
+            for (size_t i = 0; i < v.init_count; i++) {
+                container_moves(&inits[i], v.now_ms);
+            }
+            if (pod_is_ending(&v) && v.ending_ms == 0) {
+                v.ending_ms = v.now_ms;
+            }
             for (int i = 0; i < 2; i++) {
                 CHECK(mains[i].attempt >= attempts[i]);
                 attempts[i] = mains[i].attempt;
@@ -396,6 +433,200 @@ TEST_T(random_walks_end_with_everything_gone_and_the_object_deleted_last, 120)
         CHECK(!v.exists && v.sandbox.state == POD_PREP_TODO && v.volumes.state == POD_PREP_TODO);
         arena_free(a);
     }
+}
+
+/* One sidecar, one ordinary init container, one main container, all prepared. */
+struct trio {
+    struct arena *a;
+    struct pod_container_view inits[2], main;
+    struct pod_view v;
+    struct pod_plan p;
+};
+
+static void trio_start(struct trio *t, enum pod_policy policy)
+{
+    *t = (struct trio){.a = arena_new()};
+    struct pod_prep done = {.state = POD_PREP_DONE};
+    t->inits[0] =
+        (struct pod_container_view){.name = SPAN("side"), .sidecar = true, .image_prep = done};
+    t->inits[1] = (struct pod_container_view){.name = SPAN("init"), .image_prep = done};
+    t->main = (struct pod_container_view){.name = SPAN("main"), .image_prep = done};
+    t->v = (struct pod_view){.now_ms = 1000,
+                             .uid = SPAN("u"),
+                             .exists = true,
+                             .inputs_ready = true,
+                             .policy = policy,
+                             .grace_ms = 30000,
+                             .volumes = done,
+                             .sandbox = done,
+                             .inits = t->inits,
+                             .init_count = 2,
+                             .mains = &t->main,
+                             .main_count = 1};
+}
+
+static void trio_run(struct pod_container_view *c, bool started)
+{
+    c->instance = POD_INSTANCE_RUNNING;
+    c->has_attempt = true;
+    c->has_result = false;
+    c->started = c->ready = started;
+}
+
+static void trio_end(struct pod_container_view *c, int32_t exit_code)
+{
+    c->instance = POD_INSTANCE_EXITED;
+    c->has_result = true;
+    c->started = c->ready = false;
+    c->result = (struct pod_result){.exit_code = exit_code, .finished_ms = 1000};
+}
+
+/* "START side" or "" of the only step. */
+static const char *trio_step(struct trio *t)
+{
+    static const char *const words[] = {[POD_STEP_START] = "START",
+                                        [POD_STEP_TERM] = "TERM",
+                                        [POD_STEP_KILL] = "KILL",
+                                        [POD_STEP_REMOVE] = "REMOVE"};
+    pod_plan(t->a, &t->v, &t->p);
+    if (t->p.step_count == 0) {
+        return "";
+    }
+    CHECK_EQ(t->p.step_count, 1);
+    const struct pod_step *s = &t->p.steps[0];
+    CHECK(s->type < sizeof words / sizeof *words && words[s->type]);
+    return arena_printf(t->a, "%s %.*s", words[s->type], SPAN_ARG(target(&t->v, s)->name)).p;
+}
+
+static const struct pod_condition *trio_condition(const struct trio *t, const char *type)
+{
+    for (size_t i = 0; i < t->p.status.condition_count; i++) {
+        if (span_eq_cstr(t->p.status.conditions[i].type, type)) {
+            return &t->p.status.conditions[i];
+        }
+    }
+    return NULL;
+}
+
+TEST(a_sidecar_lets_the_next_one_start_when_it_has_started_and_counts_towards_ready)
+{
+    struct trio t;
+    trio_start(&t, POD_ALWAYS);
+    CHECK_SPAN(span_cstr(trio_step(&t)), "START side");
+    trio_run(&t.inits[0], false);
+    CHECK_SPAN(span_cstr(trio_step(&t)), ""); /* its startup probe has not passed */
+    CHECK_SPAN(trio_condition(&t, "Initialized")->message,
+               "containers with incomplete status: [side init]");
+    t.inits[0].started = true;
+    CHECK_SPAN(span_cstr(trio_step(&t)), "START init");
+    CHECK_SPAN(t.p.status.phase, "Pending");
+    trio_run(&t.inits[1], true);
+    trio_end(&t.inits[1], 0);
+    CHECK_SPAN(span_cstr(trio_step(&t)), "START main");
+    trio_run(&t.main, true);
+    CHECK_SPAN(span_cstr(trio_step(&t)), "");
+    CHECK_SPAN(t.p.status.phase, "Running");
+    CHECK_SPAN(trio_condition(&t, "Initialized")->status, "True");
+    CHECK_SPAN(trio_condition(&t, "Ready")->status, "False");
+    CHECK_SPAN(trio_condition(&t, "Ready")->message, "containers with unready status: [side]");
+    t.inits[0].ready = true;
+    CHECK_SPAN(span_cstr(trio_step(&t)), "");
+    CHECK_SPAN(trio_condition(&t, "Ready")->status, "True");
+    arena_free(t.a);
+}
+
+TEST(a_sidecar_that_ends_is_started_again_whatever_the_policy_and_keeps_nobody_waiting)
+{
+    struct trio t;
+    for (int policy = 0; policy < 3; policy++) {
+        trio_start(&t, (enum pod_policy)policy);
+        trio_run(&t.inits[1], true);
+        trio_end(&t.inits[1], 0);
+        trio_run(&t.main, true);
+        trio_run(&t.inits[0], true);
+        trio_end(&t.inits[0], policy % 2);
+        CHECK_SPAN(span_cstr(trio_step(&t)), "REMOVE side");
+        CHECK_SPAN(t.p.status.phase, "Running");
+        CHECK_SPAN(trio_condition(&t, "Initialized")->status, "True");
+        t.inits[0].instance = POD_INSTANCE_NONE;
+        CHECK_SPAN(span_cstr(trio_step(&t)), "START side");
+        /* The main one starts again beside a sidecar that waits in its back-off. */
+        t.inits[0].restarts_in_a_row = 3;
+        if (policy == POD_ALWAYS) {
+            trio_end(&t.main, 1);
+            CHECK_SPAN(span_cstr(trio_step(&t)), "REMOVE main");
+        }
+        arena_free(t.a);
+    }
+}
+
+TEST(a_pod_completes_with_its_main_containers_and_its_sidecar_ends_after_them)
+{
+    struct trio t;
+    trio_start(&t, POD_NEVER);
+    trio_run(&t.inits[1], true);
+    trio_end(&t.inits[1], 0);
+    trio_run(&t.inits[0], true);
+    trio_run(&t.main, true);
+    trio_end(&t.main, 0);
+    t.v.ending_ms = 1000;
+    CHECK_SPAN(span_cstr(trio_step(&t)), "TERM side");
+    CHECK_SPAN(t.p.status.phase, "Running");
+    t.inits[0].instance = POD_INSTANCE_STOPPING;
+    t.inits[0].stop_ms = 1000;
+    CHECK_SPAN(span_cstr(trio_step(&t)), "");
+    CHECK_EQ(t.p.wake_ms, 31000);
+    trio_end(&t.inits[0], 143);
+    CHECK_SPAN(span_cstr(trio_step(&t)), "");
+    CHECK_SPAN(t.p.status.phase, "Succeeded");
+    arena_free(t.a);
+}
+
+TEST(a_deleted_pods_sidecar_is_told_last_and_has_what_is_left_of_the_grace)
+{
+    struct trio t;
+    trio_start(&t, POD_ALWAYS);
+    trio_run(&t.inits[1], true);
+    t.inits[1].instance = POD_INSTANCE_NONE;
+    trio_run(&t.inits[0], true);
+    trio_run(&t.main, true);
+    t.v.deleting = true;
+    t.v.ending_ms = 1000;
+    CHECK_SPAN(span_cstr(trio_step(&t)), "TERM main");
+    t.main.instance = POD_INSTANCE_STOPPING;
+    t.main.stop_ms = 1000;
+    CHECK_SPAN(span_cstr(trio_step(&t)), "");
+    t.v.now_ms = 31000;
+    CHECK_SPAN(span_cstr(trio_step(&t)), "KILL main");
+    t.main.kill_sent = true;
+    CHECK_SPAN(span_cstr(trio_step(&t)), "");
+    t.main.instance = POD_INSTANCE_NONE;
+    CHECK_SPAN(span_cstr(trio_step(&t)), "TERM side");
+    t.inits[0].instance = POD_INSTANCE_STOPPING;
+    t.inits[0].stop_ms = 31000;
+    CHECK_SPAN(span_cstr(trio_step(&t)), "");
+    CHECK_EQ(t.p.wake_ms, 33000); /* two seconds at least */
+    t.v.now_ms = 33000;
+    CHECK_SPAN(span_cstr(trio_step(&t)), "KILL side");
+    arena_free(t.a);
+}
+
+TEST(a_probes_own_grace_counts_when_its_failure_ends_the_container)
+{
+    struct trio t;
+    trio_start(&t, POD_ALWAYS);
+    t.v.init_count = 0;
+    trio_run(&t.main, true);
+    t.main.instance = POD_INSTANCE_STOPPING;
+    t.main.unhealthy = true;
+    t.main.unhealthy_grace_ms = 5000;
+    t.main.stop_ms = 1000;
+    CHECK_SPAN(span_cstr(trio_step(&t)), "");
+    CHECK_EQ(t.p.wake_ms, 6000);
+    t.v.deleting = true; /* then the pod's own grace rules */
+    CHECK_SPAN(span_cstr(trio_step(&t)), "");
+    CHECK_EQ(t.p.wake_ms, 31000);
+    arena_free(t.a);
 }
 
 TEST(a_transition_time_is_kept_while_the_condition_stays)
