@@ -465,6 +465,7 @@ static void adopt_found(struct kubelet_container *c, const struct runtime_status
     v->has_attempt = true;
     v->stale = pod->view.sandbox.state != POD_PREP_DONE || pod->view.sandbox_broken;
     v->started_ms = s->started_ms;
+    c->stop_signal = s->stop_signal;
     kubelet_keep(&c->spec_image, v->image);
     if (s->state == RUNTIME_RUNNING) {
         v->instance = POD_INSTANCE_RUNNING;

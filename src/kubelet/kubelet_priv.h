@@ -61,6 +61,7 @@ struct kubelet_container {
     struct arena *image_arena; /* of `image` */
     struct image_config image;
     struct span spec_image; /* owned: what the current instance was started from */
+    int stop_signal;        /* of the current instance; 0: an earlier program did not keep it */
     struct kubelet_probe *probes[3];
     struct kubelet_check *hook;
     struct kubelet_rotation *rotation;
@@ -145,6 +146,9 @@ struct span kubelet_container_id(struct arena *a, const struct kubelet_container
                                  uint32_t attempt);
 
 /* ---- kubelet_step.c ---- */
+
+/* By what the pod and the image say; SIGTERM when neither does. */
+int kubelet_stop_signal(const struct kubelet_container *c);
 
 void kubelet_step_run(struct kubelet_pod *pod, const struct pod_view *view,
                       const struct pod_step *step);

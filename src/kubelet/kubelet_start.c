@@ -231,6 +231,7 @@ void kubelet_step_start(struct kubelet_container *c, uint32_t attempt)
     s->name = v->name;
     s->attempt = attempt;
     s->rootfs_image = c->image.id;
+    s->stop_signal = c->stop_signal = kubelet_stop_signal(c);
     s->tty = json_get_bool(spec, "tty", false);
     s->with_stdin = json_get_bool(spec, "stdin", false);
     s->stdin_once = json_get_bool(spec, "stdinOnce", false);

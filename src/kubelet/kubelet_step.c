@@ -318,11 +318,17 @@ static void send_signal(struct kubelet_container *c, int number)
                             on_killed, op);
 }
 
-static int stop_signal(const struct kubelet_container *c)
+int kubelet_stop_signal(const struct kubelet_container *c)
 {
     struct span wanted =
         json_str(json_path(kubelet_container_spec(c), "lifecycle", "stopSignal", NULL));
     return kubelet_signal(wanted.n ? wanted : c->image.stop_signal, SIGTERM);
+}
+
+/* As it was when the container was started: its image, and for an orphan its pod, may be gone. */
+static int stop_signal(const struct kubelet_container *c)
+{
+    return c->stop_signal ? c->stop_signal : kubelet_stop_signal(c);
 }
 
 static void on_pre_stop(void *data, enum kubelet_check_result result, struct span output)

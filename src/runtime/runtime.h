@@ -63,6 +63,7 @@ struct runtime_container_spec {
     struct span log_path;         /* CRI format log file; directory exists */
     struct span termination_log;  /* host file bound at terminationMessagePath; empty: none */
     struct span termination_log_target;
+    int stop_signal; /* kept with the container, for whoever adopts it; 0: none was given */
 };
 
 enum runtime_state { RUNTIME_CREATED, RUNTIME_RUNNING, RUNTIME_EXITED };
@@ -77,6 +78,7 @@ struct runtime_status {
     bool oom_killed;
     int64_t started_ms, finished_ms; /* wall clock */
     pid_t pid;
+    int stop_signal; /* of runtime_container_spec */
 };
 
 struct runtime_sandbox_status {

@@ -129,6 +129,7 @@ struct container *crun_container_add(struct crun_runtime *r, const struct runtim
         .oom_killed = status->oom_killed,
         .started_ms = status->started_ms,
         .finished_ms = status->finished_ms,
+        .stop_signal = status->stop_signal,
     };
     list_init(&c->attached);
     map_put(&r->containers, span_of(id, status->id.n), c);
@@ -148,6 +149,7 @@ struct runtime_status crun_status(const struct container *c)
         .started_ms = c->started_ms,
         .finished_ms = c->finished_ms,
         .pid = c->pid,
+        .stop_signal = c->stop_signal,
     };
 }
 

@@ -98,6 +98,7 @@ struct container {
     int32_t exit_code;
     bool oom_killed;
     int64_t started_ms, finished_ms;
+    int stop_signal;      /* of runtime_container_spec */
     struct list attached; /* runtime_session.link */
     /* Of one that waits for its first attachment; NULL: it does not. */
     struct crun_runtime *held_by;

@@ -463,7 +463,8 @@ void op_container_start(struct runtime *rt, const struct runtime_container_spec 
                                                            .sandbox_uid = op->spec.sandbox_uid,
                                                            .name = op->spec.name,
                                                            .attempt = op->spec.attempt,
-                                                           .state = RUNTIME_CREATED});
+                                                           .state = RUNTIME_CREATED,
+                                                           .stop_signal = spec->stop_signal});
         c->starting = true;
         c->tty = spec->tty;
         c->with_stdin = spec->with_stdin;

@@ -55,6 +55,7 @@ struct fake {
     uint32_t next_ip;
     uint64_t starts;
     size_t most_alive;
+    int last_signal;
 };
 
 static struct fake *fake_of(const struct runtime *rt)
@@ -223,13 +224,13 @@ static void container_free(struct container *n)
     free(n);
 }
 
-/* c->id: "UID\nNAME\nATTEMPT" */
+/* c->id: "UID\nNAME\nATTEMPT\nSIGNAL" */
 static void start_now(struct fake *f, struct call *c)
 {
     struct span rest = span_cstr(c->id);
     struct span uid = span_cut(&rest, '\n'), name = span_cut(&rest, '\n');
-    uint64_t attempt = 0;
-    bool ok = span_to_u64(rest, &attempt);
+    uint64_t attempt = 0, stop_signal = 0;
+    bool ok = span_to_u64(span_cut(&rest, '\n'), &attempt) && span_to_u64(rest, &stop_signal);
     assert(ok);
     struct sandbox *s = map_get(&f->sandboxes, uid);
     if (!s) {
@@ -252,6 +253,7 @@ static void start_now(struct fake *f, struct call *c)
         .state = RUNTIME_RUNNING,
         .started_ms = env_now_ms(f->base.env),
         .pid = 1,
+        .stop_signal = (int)stop_signal,
     };
     struct container *old = map_get(&f->containers, n->status.id);
     if (old) {
@@ -273,8 +275,8 @@ static void fake_start(struct runtime *rt, const struct runtime_container_spec *
     struct fake *f = fake_of(rt);
     struct arena *a cleanup_arena = arena_new();
     struct sandbox *s = map_get(&f->sandboxes, spec->sandbox_uid);
-    struct span id = arena_printf(a, "%.*s\n%.*s\n%u", SPAN_ARG(spec->sandbox_uid),
-                                  SPAN_ARG(spec->name), spec->attempt);
+    struct span id = arena_printf(a, "%.*s\n%.*s\n%u\n%d", SPAN_ARG(spec->sandbox_uid),
+                                  SPAN_ARG(spec->name), spec->attempt, spec->stop_signal);
     call_new(f, CALL_START, id, data, s ? s->knobs.start_ms : 0)->fn.start = done;
 }
 
@@ -288,6 +290,7 @@ static void fake_kill(struct runtime *rt, struct span id, int number, runtime_do
     if (!live) {
         return;
     }
+    f->last_signal = number;
     if (number == SIGKILL) {
         n->stopping = true;
         ended(n, 137, SIGKILL);
@@ -553,6 +556,11 @@ uint64_t runtime_fake_starts(const struct runtime *rt)
 size_t runtime_fake_most_alive(const struct runtime *rt)
 {
     return fake_of(rt)->most_alive;
+}
+
+int runtime_fake_last_signal(const struct runtime *rt)
+{
+    return fake_of(rt)->last_signal;
 }
 
 static void fake_free(struct runtime *rt)

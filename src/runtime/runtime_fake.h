@@ -30,5 +30,7 @@ size_t runtime_fake_sandboxes(const struct runtime *rt);
  */
 uint64_t runtime_fake_starts(const struct runtime *rt);
 size_t runtime_fake_most_alive(const struct runtime *rt);
+/* The last signal that was sent to a running container; 0: none yet. */
+int runtime_fake_last_signal(const struct runtime *rt);
 
 #endif

@@ -1,4 +1,5 @@
 /* The node agent against a real API server and a fake runtime, in virtual time: pod lifecycle. */
+#include <signal.h>
 #include <string.h>
 
 #include "client/client.h"
@@ -248,6 +249,23 @@ TEST(a_killed_agent_adopts_what_runs_and_restarts_nothing)
     CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.restartCount"), "0");
     CHECK_SPAN(kk_pod(&k, "p", "metadata.resourceVersion"), arena_cstr(k.arena, version));
     CHECK_EQ(kubelet_pod_count(k.kubelet), 1);
+    kk_stop(&k);
+}
+
+TEST(an_adopted_container_is_stopped_by_the_signal_it_was_started_with)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    const char *hook = "\"lifecycle\":{\"stopSignal\":\"SIGINT\"}",
+               *linux_os = "\"os\":{\"name\":\"linux\"}";
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "", hook, linux_os));
+    kk_run(&k, 200);
+    kk_kill(&k);
+    kk_delete(&k, "Pod", "p", 0); /* with it goes what says how to stop */
+    kk_kubelet(&k);
+    kk_run(&k, 1500);
+    CHECK_EQ(runtime_fake_running(k.runtime), 0);
+    CHECK_EQ(runtime_fake_last_signal(k.runtime), SIGINT);
     kk_stop(&k);
 }
 
