@@ -14,7 +14,11 @@ int admission_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj
                      const yyjson_val *old);
 /* May this object be deleted at all? */
 int admission_delete(struct api_op *op, const yyjson_val *obj);
-/* Addresses of stored Services are taken: at start, over everything there is. */
+/* admission_service.c: addresses and node ports. */
+int admission_service_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
+int admission_service_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                             const yyjson_val *old);
+/* Addresses and node ports of stored Services are taken: at start, over everything there is. */
 void admission_claim_existing(struct apiserver *s);
 
 #endif

@@ -147,7 +147,7 @@ static void service(struct bootstrap *b)
     struct span ip = span_cut(&port, ':');
     uint32_t number;
     uint64_t port_number;
-    if (s->service_ips.count == 0 || !ip_parse(ip, &number) || !span_to_u64(port, &port_number)) {
+    if (s->services.ips.count == 0 || !ip_parse(ip, &number) || !span_to_u64(port, &port_number)) {
         return; /* no address that pods could use */
     }
     ensure(b, SCHEMA_KIND(Service), "default", "kubernetes",
@@ -156,7 +156,7 @@ static void service(struct bootstrap *b)
                         "\"apiserver\",\"provider\":\"kubernetes\"}},\"spec\":{\"type\":"
                         "\"ClusterIP\",\"clusterIP\":\"%.*s\",\"ports\":[{\"name\":\"https\","
                         "\"protocol\":\"TCP\",\"port\":443,\"targetPort\":%llu}]}}",
-                        SPAN_ARG(ip_text(b->arena, s->service_ips.first + 1)),
+                        SPAN_ARG(ip_text(b->arena, s->services.ips.first + 1)),
                         (unsigned long long)port_number));
     enforce(b, SCHEMA_KIND(Endpoints), "default", "kubernetes",
             arena_printf(b->arena,

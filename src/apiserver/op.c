@@ -62,9 +62,7 @@ void api_op_finish(struct api_op *op)
     assert(op->done && op->http_status);
     if (op->err.reason != ERR_NONE) {
         op->server->counters.errors++;
-        if (op->claimed_ip) {
-            ip_alloc_release(&op->server->service_ips, op->claimed_ip);
-        }
+        service_claims_release(&op->server->services, &op->claimed);
     } else if (op->present) {
         op->present(op);
     }

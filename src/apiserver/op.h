@@ -9,6 +9,7 @@
 #ifndef APISERVER_OP_H
 #define APISERVER_OP_H
 
+#include "apiserver/service_alloc.h"
 #include "client/client.h"
 #include "codec/json.h"
 #include "schema/schema.h"
@@ -82,8 +83,8 @@ struct api_op {
                   yyjson_mut_val **ret); /* sub-resources: how the object changes */
     void (*present)(struct api_op *op);  /* turns op->object into another answer, or NULL */
     struct selection *selection;
-    uint32_t claimed_ip;   /* given back when the write fails; 0: none */
-    uint32_t released_ip;  /* given back when the write succeeds; 0: none */
+    struct service_claims claimed;  /* given back when the write fails */
+    struct service_claims released; /* given back when the write succeeds */
     struct api_op *parent; /* of the deletes of a collection */
     size_t pending;
     bool name_generated;

@@ -70,16 +70,14 @@ static int create_attempt(struct api_op *op)
     op->key = object_key(a, span_cstr(op->kind->resource), op->ns, op->name);
     if (store_peek(op->server->store, op->key)) {
         if (op->name_generated && ++op->attempts < 8) {
-            ip_alloc_release(&op->server->service_ips, op->claimed_ip);
-            op->claimed_ip = 0;
+            service_claims_release(&op->server->services, &op->claimed);
             return create_attempt(op);
         }
         return exists(op);
     }
     op->http_status = 201;
     if (op->options.dry_run) {
-        ip_alloc_release(&op->server->service_ips, op->claimed_ip);
-        op->claimed_ip = 0;
+        service_claims_release(&op->server->services, &op->claimed);
         op->tree = frozen;
         return 1;
     }

@@ -102,13 +102,8 @@ static void mark(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj, co
     }
 }
 
-static int gone(struct api_op *op, struct object *current, const yyjson_val *old)
+static int gone(struct api_op *op, struct object *current)
 {
-    if (strcmp(op->kind->resource, "services") == 0) {
-        uint32_t ip = 0;
-        op->released_ip =
-            ip_parse(json_str(json_path(old, "spec", "clusterIP", NULL)), &ip) ? ip : 0;
-    }
     if (op->options.dry_run) {
         op->object = object_ref(current);
         return 1;
@@ -141,7 +136,7 @@ static int delete_attempt(struct api_op *op)
                  (strcmp(op->kind->resource, "namespaces") == 0 &&
                   json_len(json_path(old, "spec", "finalizers", NULL)) > 0);
     if (!waits) {
-        return gone(op, current, old);
+        return gone(op, current);
     }
     op->present = NULL; /* still there: the object is the answer */
     if (!marked || grace < grace_was) {

@@ -60,9 +60,9 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
     list_init(&s->watches);
     list_init(&s->ready_waiters);
     uint32_t dns = 0;
-    if (ip_alloc_init(&s->service_ips, s->options.service_cidr) &&
+    if (ip_alloc_init(&s->services.ips, s->options.service_cidr) &&
         ip_parse(s->options.cluster_dns, &dns)) {
-        (void)ip_alloc_claim(&s->service_ips, dns);
+        (void)ip_alloc_claim(&s->services.ips, dns);
     }
     admission_claim_existing(s);
     s->remote = remote_hub_new(env, s->options.node);
@@ -73,7 +73,7 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
 
 static void destroy(struct apiserver *s)
 {
-    ip_alloc_done(&s->service_ips);
+    ip_alloc_done(&s->services.ips);
     arena_free(s->arena);
     free(s);
 }

@@ -3,7 +3,7 @@
 #define APISERVER_SERVER_H
 
 #include "apiserver/apiserver.h"
-#include "apiserver/ip_alloc.h"
+#include "apiserver/service_alloc.h"
 #include "base/strbuf.h"
 
 struct discovery;
@@ -26,7 +26,7 @@ struct apiserver {
     struct apiserver_options options;
     struct discovery *discovery;
     struct snapshots *snapshots;
-    struct ip_alloc service_ips;
+    struct service_stock services;
     struct event_ttl *event_ttl;
     struct bootstrap *bootstrap;
     struct remote_hub *remote; /* logs, exec and attach */

@@ -7,6 +7,7 @@
 #include "apiserver/server.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "schema/kinds.h"
 
 /* A commit that failed takes back what was decided upon it; more than a few in a row means a sick
  * disk. */
@@ -34,7 +35,10 @@ static void on_written(struct store_write *write, int code, struct object *objec
     if (code == 0) {
         op->object = object_ref(object);
         op->rev = object_rev(object);
-        ip_alloc_release(&s->service_ips, op->released_ip);
+        if (op->write.is_delete && op->kind == SCHEMA_KIND(Service)) {
+            service_stock_give_back(&s->services, object_root(object));
+        }
+        service_claims_release(&s->services, &op->released);
         api_op_finish(op);
     } else if (again && ++op->attempts < WRITE_ATTEMPTS && !s->is_freed) {
         write_start(op);
@@ -292,6 +296,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     }
     int64_t rev = object_rev(current);
     if (op->options.dry_run) {
+        service_claims_release(&op->server->services, &op->claimed);
         return dry_result(op, doc, obj, rev);
     }
     if (is_gone(op, frozen)) {

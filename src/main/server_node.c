@@ -215,7 +215,7 @@ static void start_proxy(struct server *s)
 {
     struct os_nft_service_table table;
     if (net_pod_service_table(s->net, &table)) {
-        s->proxy = proxy_new(s->env, s->client, &table);
+        s->proxy = proxy_new(s->env, s->client, &table, s->options.node_name);
     }
 }
 

@@ -1,5 +1,6 @@
 #include "net/proxy.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -9,6 +10,7 @@
 #include "client/informer.h"
 #include "codec/json.h"
 #include "net/net_slice.h"
+#include "net/proxy_table.h"
 #include "plan/proxy_plan.h"
 #include "schema/kinds.h"
 
@@ -16,29 +18,29 @@ enum { RETRY_MS = 1000 };
 
 /* A service that has something in the table or is about to be looked at. */
 struct entry {
-    char *key;                /* "NS/NAME" */
-    struct arena *arena;      /* of done; NULL: nothing in the table */
-    struct proxy_plan in;     /* what the table has; ports without endpoints are not in it */
-    struct arena *next_arena; /* only within one flush */
-    struct proxy_plan next;
+    char *key;           /* "NS/NAME" */
+    struct arena *arena; /* of plan; NULL: never looked at */
+    struct proxy_plan plan;
     bool dirty;
 };
 
+typedef VEC(struct entry *) entry_list;
+
 struct proxy {
     struct env *env;
-    struct os_nft_service_table table;
+    char *node;
     struct informer *services, *slices;
     int slices_by_service; /* index: "NS/SERVICE" */
     int waiting;           /* informers not synced yet */
     struct map entries;    /* key -> struct entry */
-    VEC(struct entry *) dirty;
-    bool fresh; /* the next transaction makes the table anew */
+    entry_list dirty;
+    struct proxy_table *table;
+    bool known; /* what the kernel's table holds is in `table` */
     bool busy, stopped;
     struct env_task task;
     struct env_timer retry;
     struct env_work work;
-    struct os_nft_batch *batch; /* the work thread's while busy */
-    int code;
+    int code; /* of the work */
 };
 
 static void on_task(struct env_task *task);
@@ -50,6 +52,15 @@ static void mark(struct proxy *p, struct entry *e)
     if (!e->dirty) {
         e->dirty = true;
         VEC_PUSH(&p->dirty, e);
+    }
+}
+
+static void mark_all(struct proxy *p)
+{
+    size_t it = 0;
+    struct entry *e;
+    while ((e = map_next(&p->entries, &it, NULL))) {
+        mark(p, e);
     }
 }
 
@@ -94,72 +105,22 @@ static void decide(struct proxy *p, struct entry *e)
                         &slices);
     const struct proxy_view view = {.service = service ? object_root(service) : NULL,
                                     .slices = slices.at,
-                                    .slice_count = slices.n};
-    e->next_arena = arena_new();
-    proxy_plan(e->next_arena, &view, &e->next);
+                                    .slice_count = slices.n,
+                                    .node = span_cstr(p->node)};
+    struct proxy_plan was = e->plan;
+    struct arena *old = e->arena;
+    e->arena = arena_new();
+    proxy_plan(e->arena, &view, &e->plan);
     VEC_DONE(&slices);
-}
-
-/* The port of the plan that leads somewhere, or NULL. */
-static const struct proxy_port *find(const struct proxy_plan *plan, const struct proxy_port *port)
-{
-    for (size_t i = 0; i < plan->count; i++) {
-        if (proxy_port_same(&plan->ports[i], port) && plan->ports[i].endpoint_count) {
-            return &plan->ports[i];
-        }
+    if (proxy_table_release(p->table, e, &was, &e->plan)) {
+        mark_all(p); /* somebody waits for an address that is free now */
     }
-    return NULL;
+    arena_free(old);
 }
 
-static struct os_nft_service_key key_of(const struct proxy_port *port)
+static void drop_if_empty(struct proxy *p, struct entry *e)
 {
-    return (struct os_nft_service_key){port->addr, port->port, port->protocol};
-}
-
-static size_t put_removed(struct proxy *p, const struct entry *e)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < e->in.count; i++) {
-        const struct proxy_port *port = &e->in.ports[i];
-        if (port->endpoint_count && !find(&e->next, port)) {
-            os_nft_service_remove(p->batch, p->table.table, key_of(port));
-            n++;
-        }
-    }
-    return n;
-}
-
-static size_t put_set(struct proxy *p, const struct entry *e)
-{
-    size_t n = 0;
-    struct os_nft_endpoint to[PROXY_ENDPOINTS_MAX];
-    _Static_assert((int)PROXY_ENDPOINTS_MAX <= (int)OS_NFT_ENDPOINTS_MAX, "the table takes them");
-    for (size_t i = 0; i < e->next.count; i++) {
-        const struct proxy_port *port = &e->next.ports[i], *was = find(&e->in, port);
-        if (port->endpoint_count == 0 || (was && proxy_endpoints_same(port, was))) {
-            continue;
-        }
-        assert(port->endpoint_count <= PROXY_ENDPOINTS_MAX);
-        for (size_t k = 0; k < port->endpoint_count; k++) {
-            to[k] = (struct os_nft_endpoint){port->endpoints[k].addr, port->endpoints[k].port};
-        }
-        os_nft_service_set(p->batch, p->table.table, key_of(port), was != NULL, to,
-                           port->endpoint_count);
-        n++;
-    }
-    return n;
-}
-
-/* What was decided is what the table will have. */
-static void settle(struct proxy *p, struct entry *e)
-{
-    arena_free(e->arena);
-    e->arena = e->next_arena;
-    e->in = e->next;
-    e->next_arena = NULL;
-    e->next = (struct proxy_plan){0};
-    e->dirty = false;
-    if (e->in.count == 0) {
+    if (e->plan.count == 0 && !e->dirty) {
         (void)map_remove(&p->entries, span_cstr(e->key));
         arena_free(e->arena);
         free(e->key);
@@ -167,41 +128,24 @@ static void settle(struct proxy *p, struct entry *e)
     }
 }
 
-/* Removals first: an address may pass from one service to another. */
-static size_t put_changes(struct proxy *p)
+/* Releases come first: an address may pass from one service to another. */
+static bool put_changes(struct proxy *p)
 {
-    size_t n = 0;
-    if (p->fresh) {
-        os_nft_service_reset(p->batch, &p->table);
-        p->fresh = false;
-        n++;
+    entry_list now = p->dirty;
+    p->dirty = (entry_list){0};
+    for (size_t i = 0; i < now.n; i++) {
+        now.at[i]->dirty = false;
+        decide(p, now.at[i]);
     }
-    for (size_t i = 0; i < p->dirty.n; i++) {
-        decide(p, p->dirty.at[i]);
-        n += put_removed(p, p->dirty.at[i]);
+    for (size_t i = 0; i < now.n; i++) {
+        proxy_table_claim(p->table, now.at[i], &now.at[i]->plan);
     }
-    for (size_t i = 0; i < p->dirty.n; i++) {
-        n += put_set(p, p->dirty.at[i]);
+    bool any = proxy_table_put(p->table);
+    for (size_t i = 0; i < now.n; i++) {
+        drop_if_empty(p, now.at[i]);
     }
-    for (size_t i = 0; i < p->dirty.n; i++) {
-        settle(p, p->dirty.at[i]);
-    }
-    p->dirty.n = 0;
-    return n;
-}
-
-static void forget_table(struct proxy *p)
-{
-    size_t it = 0;
-    struct entry *e;
-    struct span key;
-    while ((e = map_next(&p->entries, &it, &key))) {
-        arena_free(e->arena);
-        e->arena = NULL;
-        e->in = (struct proxy_plan){0};
-        mark(p, e);
-    }
-    p->fresh = true;
+    VEC_DONE(&now);
+    return any;
 }
 
 static void on_retry(struct env_timer *timer)
@@ -210,10 +154,40 @@ static void on_retry(struct env_timer *timer)
     env_post(p->env, &p->task, on_task);
 }
 
-static void commit(struct env_work *work)
+static void work_read(struct env_work *work)
 {
     struct proxy *p = CONTAINER_OF(work, struct proxy, work);
-    p->code = os_nft_commit(p->batch);
+    p->code = proxy_table_read(p->table);
+}
+
+static void work_commit(struct env_work *work)
+{
+    struct proxy *p = CONTAINER_OF(work, struct proxy, work);
+    p->code = proxy_table_commit(p->table);
+}
+
+static void failed(struct proxy *p)
+{
+    log_event(LOG_WARN, "service_proxy_failed", LOG_C("table", proxy_table_name(p->table)),
+              LOG_C("why", code_text(p->code)));
+    p->known = false;
+    env_timer_start(p->env, &p->retry, RETRY_MS, on_retry);
+}
+
+static void on_read(struct env_work *work)
+{
+    struct proxy *p = CONTAINER_OF(work, struct proxy, work);
+    p->busy = false;
+    if (p->stopped) {
+        return;
+    }
+    if (p->code < 0) {
+        failed(p);
+        return;
+    }
+    p->known = true;
+    mark_all(p);
+    env_post(p->env, &p->task, on_task);
 }
 
 static void on_committed(struct env_work *work)
@@ -225,11 +199,13 @@ static void on_committed(struct env_work *work)
         return;
     }
     if (p->code < 0) {
-        log_event(LOG_WARN, "service_proxy_failed", LOG_C("table", p->table.table),
-                  LOG_C("why", code_text(p->code)));
-        forget_table(p);
-        env_timer_start(p->env, &p->retry, RETRY_MS, on_retry);
+        failed(p);
         return;
+    }
+    if (proxy_table_stale_code(p->table) < 0) {
+        log_event(LOG_WARN, "service_proxy_stale",
+                  LOG_C("why", code_text(proxy_table_stale_code(p->table))),
+                  LOG_C("effect", "UDP clients may keep to an endpoint that has gone"));
     }
     env_post(p->env, &p->task, on_task);
 }
@@ -240,9 +216,14 @@ static void on_task(struct env_task *task)
     if (p->waiting || p->busy || p->stopped || env_timer_armed(&p->retry)) {
         return; /* what ends it comes back here */
     }
-    if (put_changes(p)) {
+    if (!p->known) {
         p->busy = true;
-        env_work_start(p->env, &p->work, commit, on_committed);
+        env_work_start(p->env, &p->work, work_read, on_read);
+    } else if (put_changes(p)) {
+        p->busy = true;
+        env_work_start(p->env, &p->work, work_commit, on_committed);
+    } else if (p->dirty.n) {
+        env_post(p->env, &p->task, on_task);
     }
 }
 
@@ -271,13 +252,12 @@ static struct informer *watch(struct proxy *p, struct client *client,
 }
 
 struct proxy *proxy_new(struct env *env, struct client *client,
-                        const struct os_nft_service_table *table)
+                        const struct os_nft_service_table *table, struct span node)
 {
     struct proxy *p = MEM_NEW(struct proxy);
     p->env = env;
-    p->table = *table;
-    p->fresh = true;
-    p->batch = os_nft_batch_new();
+    p->node = strndup(node.p, node.n);
+    p->table = proxy_table_new(table);
     p->services = watch(p, client, SCHEMA_KIND(Service), on_service);
     p->slices = watch(p, client, SCHEMA_KIND(EndpointSlice), on_slice);
     return p;

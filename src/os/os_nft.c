@@ -242,6 +242,13 @@ void os_nft_cmp(struct nftnl_rule *rule, uint32_t op, const void *data, uint32_t
     nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, data, n);
 }
 
+void os_nft_verdict(struct nftnl_rule *rule, uint32_t verdict)
+{
+    struct nftnl_expr *e = os_nft_expr(rule, "immediate");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, verdict);
+}
+
 void os_nft_match_address(struct nftnl_rule *rule, uint32_t offset, uint32_t mask, uint32_t op,
                           uint32_t value)
 {

@@ -6,7 +6,7 @@
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 
-#include "os/os_nft.h"
+#include "os/os_nft_service.h"
 
 enum { OS_NFT_MESSAGE_BYTES = 16 * 1024 };
 
@@ -23,6 +23,7 @@ struct nftnl_expr *os_nft_expr(struct nftnl_rule *rule, const char *kind);
 void os_nft_load(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t len,
                  uint32_t reg);
 void os_nft_meta(struct nftnl_rule *rule, uint32_t key, uint32_t reg);
+void os_nft_verdict(struct nftnl_rule *rule, uint32_t verdict);
 /* Compares register 1. */
 void os_nft_cmp(struct nftnl_rule *rule, uint32_t op, const void *data, uint32_t n);
 /* The IP header's 4 bytes at offset (12 source, 16 destination), masked, against value; both in
@@ -31,5 +32,10 @@ void os_nft_match_address(struct nftnl_rule *rule, uint32_t offset, uint32_t mas
                           uint32_t value);
 /* The name of the link that a packet leaves by. Uses register 1. */
 void os_nft_match_oifname(struct nftnl_rule *rule, uint32_t op, const char *link);
+
+/* os_nft_service_read.c: attaches to the rule what os_nft_service_read() finds again. A key of
+ * zeros notes the layout: a fingerprint of the table's own chains and sets. */
+void os_nft_service_note(struct nftnl_rule *rule, const struct os_nft_service *s);
+uint64_t os_nft_service_layout(const struct os_nft_service_table *t);
 
 #endif

@@ -1,11 +1,20 @@
-/* os/os_nft_service.h: the nftables table that carries Services' cluster addresses to endpoints.
+/* os/os_nft_service.h: the nftables table that carries Services' addresses to endpoints.
  *
- * A map leads from address, protocol and port to a chain, which picks one endpoint at random and
- * rewrites the destination; connection tracking keeps the choice for the connection's life. What is
- * still bound for the service range after that has no endpoint and is refused. A pod that reaches
- * itself is masqueraded, else it would answer itself directly.
+ * A map leads from address, protocol and port to a chain, another one from protocol and port on any
+ * address of the node; the chain picks one endpoint at random and rewrites the destination;
+ * connection tracking keeps the choice for the connection's life. What is still bound for the
+ * service range after that has no endpoint and is refused. A pod that reaches itself is
+ * masqueraded, else it would answer itself directly; so is what comes from outside and leaves the
+ * node again, and the node's own 127.0.0.1 on its way to a pod.
  *
- * Batches are built on any thread; os_nft_commit() belongs on a worker. */
+ * With affinity, a set remembers which client went to which endpoint, and forgets it after a time
+ * without new connections; an endpoint that is not in the chain any more does not count. The kernel
+ * does all of that, and the memory outlives changes of the chain.
+ *
+ * Each chain carries a fingerprint of what it was made from: a server that comes anew reads what
+ * is there and changes only what differs.
+ *
+ * Batches are built on any thread; os_nft_commit() and os_nft_service_read() belong on a worker. */
 #ifndef OS_OS_NFT_SERVICE_H
 #define OS_OS_NFT_SERVICE_H
 
@@ -24,7 +33,7 @@ struct os_nft_service_table {
 };
 
 struct os_nft_service_key {
-    uint32_t addr; /* host byte order, as everything here */
+    uint32_t addr; /* host byte order, as everything here; 0: every address of the node */
     uint16_t port;
     uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP */
 };
@@ -34,12 +43,28 @@ struct os_nft_endpoint {
     uint16_t port;
 };
 
+/* One chain. */
+struct os_nft_service {
+    struct os_nft_service_key key;
+    uint64_t hash;       /* of everything below and of the endpoints; the caller's */
+    uint32_t affinity_s; /* 0: none */
+    bool outside;        /* clients may be anywhere */
+};
+
 /* The table without any service; what it held before goes in the same transaction. */
 void os_nft_service_reset(struct os_nft_batch *b, const struct os_nft_service_table *t);
-/* New, or replaced when `exists`. 1 to OS_NFT_ENDPOINTS_MAX endpoints. */
-void os_nft_service_set(struct os_nft_batch *b, const char *table, struct os_nft_service_key key,
-                        bool exists, const struct os_nft_endpoint *endpoints, size_t count);
+/* was: the chain that is replaced (its key is the same), or NULL. 1 to OS_NFT_ENDPOINTS_MAX
+ * endpoints. */
+void os_nft_service_set(struct os_nft_batch *b, const char *table, const struct os_nft_service *now,
+                        const struct os_nft_service *was, const struct os_nft_endpoint *endpoints,
+                        size_t count);
 void os_nft_service_remove(struct os_nft_batch *b, const char *table,
-                           struct os_nft_service_key key);
+                           const struct os_nft_service *was);
+
+/* What the table holds: *ret is on the heap, affinity_s is 1 for any affinity. -ENOENT when there
+ * is no such table or it was made for something else, by another version or for other ranges: then
+ * reset. */
+int os_nft_service_read(const struct os_nft_service_table *t, struct os_nft_service **ret,
+                        size_t *ret_count);
 
 #endif

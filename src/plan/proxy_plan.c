@@ -9,6 +9,8 @@
 
 typedef VEC(struct proxy_endpoint) endpoint_list;
 
+enum { AFFINITY_S = 10800 };
+
 /* Which endpoints are asked for. */
 enum wanted { READY, SERVING_WHILE_ENDING };
 
@@ -54,8 +56,9 @@ static bool is_wanted(const yyjson_val *endpoint, enum wanted wanted)
            json_get_bool(conditions, "terminating", false);
 }
 
+/* node: only its endpoints; empty: all. */
 static void collect_slice(endpoint_list *out, const yyjson_val *slice, uint16_t port,
-                          enum wanted wanted)
+                          struct span node, enum wanted wanted)
 {
     assert(port > 0);
     JSON_EACH(endpoint, json_get(slice, "endpoints"))
@@ -63,6 +66,9 @@ static void collect_slice(endpoint_list *out, const yyjson_val *slice, uint16_t 
         /* The addresses of one endpoint are interchangeable: the first stands for it. */
         struct proxy_endpoint e = {.port = port};
         struct span address = json_str(json_iter_begin(json_get(endpoint.val, "addresses")).val);
+        if (node.n && !span_eq(json_get_str(endpoint.val, "nodeName"), node)) {
+            continue;
+        }
         if (is_wanted(endpoint.val, wanted) && parse_ip(address, &e.addr)) {
             VEC_PUSH(out, e);
         }
@@ -92,7 +98,7 @@ static size_t sort_unique(endpoint_list *list)
 }
 
 static void collect(endpoint_list *out, const struct proxy_view *view, struct span name,
-                    uint8_t protocol, enum wanted wanted)
+                    uint8_t protocol, struct span node, enum wanted wanted)
 {
     for (size_t i = 0; i < view->slice_count; i++) {
         const yyjson_val *slice = view->slices[i];
@@ -105,7 +111,7 @@ static void collect(endpoint_list *out, const struct proxy_view *view, struct sp
             if (span_eq(json_get_str(port.val, "name"), name) &&
                 parse_protocol(json_get_str(port.val, "protocol")) == protocol &&
                 parse_port(json_get_int(port.val, "port", 0), &number)) {
-                collect_slice(out, slice, number, wanted);
+                collect_slice(out, slice, number, node, wanted);
             }
         }
     }
@@ -115,25 +121,32 @@ static int by_port(const void *a, const void *b)
 {
     const struct proxy_port *x = a, *y = b;
     int protocol = (x->protocol > y->protocol) - (x->protocol < y->protocol);
-    return protocol ? protocol : (x->port > y->port) - (x->port < y->port);
+    int port = (x->port > y->port) - (x->port < y->port);
+    int addr = (x->addr > y->addr) - (x->addr < y->addr);
+    return protocol ? protocol : port ? port : addr;
 }
 
 bool proxy_port_same(const struct proxy_port *a, const struct proxy_port *b)
 {
-    return a->addr == b->addr && a->port == b->port && a->protocol == b->protocol;
+    return by_port(a, b) == 0;
 }
 
-bool proxy_endpoints_same(const struct proxy_port *a, const struct proxy_port *b)
+static uint64_t mix(uint64_t h, uint64_t value)
 {
-    if (a->endpoint_count != b->endpoint_count) {
-        return false;
+    for (int i = 0; i < 8; i++) {
+        h = (h ^ (value >> (8 * i) & 255)) * 1099511628211u;
     }
-    for (size_t i = 0; i < a->endpoint_count; i++) {
-        if (by_address(&a->endpoints[i], &b->endpoints[i]) != 0) {
-            return false;
-        }
+    return h;
+}
+
+uint64_t proxy_port_hash(const struct proxy_port *port)
+{
+    uint64_t h = mix(14695981039346656037u, port->affinity_s);
+    h = mix(h, port->outside);
+    for (size_t i = 0; i < port->endpoint_count; i++) {
+        h = mix(h, (uint64_t)port->endpoints[i].addr << 16 | port->endpoints[i].port);
     }
-    return true;
+    return h ? h : 1;
 }
 
 static bool has_port(const struct proxy_plan *plan, const struct proxy_port *port)
@@ -146,39 +159,96 @@ static bool has_port(const struct proxy_plan *plan, const struct proxy_port *por
     return false;
 }
 
+struct planner {
+    struct arena *a;
+    const struct proxy_view *view;
+    struct proxy_plan *plan;
+    size_t room;
+};
+
+/* The port p with the endpoints that the Service's port of that name leads to. */
+static void add(struct planner *x, struct proxy_port p, struct span name, bool local)
+{
+    struct span node = local ? x->view->node : SPAN_NULL;
+    if (has_port(x->plan, &p)) {
+        return;
+    }
+    endpoint_list list = {0};
+    collect(&list, x->view, name, p.protocol, node, READY);
+    if (list.n == 0) {
+        collect(&list, x->view, name, p.protocol, node, SERVING_WHILE_ENDING);
+    }
+    p.endpoint_count = sort_unique(&list);
+    struct proxy_endpoint *copy = ARENA_ARRAY(x->a, struct proxy_endpoint, p.endpoint_count + 1);
+    if (p.endpoint_count) {
+        memcpy(copy, list.at, p.endpoint_count * sizeof *copy);
+    }
+    p.endpoints = copy;
+    VEC_DONE(&list);
+    assert(x->plan->count < x->room);
+    x->plan->ports[x->plan->count++] = p;
+}
+
+/* One port of the Service by each of its external addresses. */
+static void add_external(struct planner *x, struct proxy_port p, struct span name, bool local)
+{
+    p.outside = true;
+    JSON_EACH(ip, json_path(x->view->service, "spec", "externalIPs", NULL))
+    {
+        if (parse_ip(json_str(ip.val), &p.addr) && p.addr) {
+            add(x, p, name, local);
+        }
+    }
+    JSON_EACH(in, json_path(x->view->service, "status", "loadBalancer", "ingress", NULL))
+    {
+        bool proxied = span_eq(json_get_str(in.val, "ipMode"), SPAN("Proxy"));
+        if (!proxied && parse_ip(json_get_str(in.val, "ip"), &p.addr) && p.addr) {
+            add(x, p, name, local);
+        }
+    }
+}
+
+static uint32_t affinity_of(const yyjson_val *spec)
+{
+    if (!span_eq(json_get_str(spec, "sessionAffinity"), SPAN("ClientIP"))) {
+        return 0;
+    }
+    int64_t s = json_int(
+        json_path(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds", NULL), AFFINITY_S);
+    return s > 0 && s <= 86400 ? (uint32_t)s : AFFINITY_S;
+}
+
 void proxy_plan(struct arena *a, const struct proxy_view *view, struct proxy_plan *ret)
 {
     *ret = (struct proxy_plan){0};
-    const yyjson_val *spec = json_get(view->service, "spec");
-    const yyjson_val *ports = json_get(spec, "ports");
-    struct proxy_port p = {0};
+    const yyjson_val *spec = json_get(view->service, "spec"), *ports = json_get(spec, "ports");
+    uint32_t cluster;
     if (span_eq(json_get_str(spec, "type"), SPAN("ExternalName")) ||
-        !parse_ip(json_get_str(spec, "clusterIP"), &p.addr)) {
+        !parse_ip(json_get_str(spec, "clusterIP"), &cluster)) {
         return;
     }
-    ret->ports = ARENA_ARRAY(a, struct proxy_port, json_len(ports) + 1);
+    bool inside = span_eq(json_get_str(spec, "internalTrafficPolicy"), SPAN("Local"));
+    bool outside = span_eq(json_get_str(spec, "externalTrafficPolicy"), SPAN("Local"));
+    size_t ways = 2 + json_len(json_get(spec, "externalIPs")) +
+                  json_len(json_path(view->service, "status", "loadBalancer", "ingress", NULL));
+    struct planner x = {a, view, ret, json_len(ports) * ways};
+    ret->ports = ARENA_ARRAY(a, struct proxy_port, x.room + 1);
     JSON_EACH(port, ports)
     {
-        p.protocol = parse_protocol(json_get_str(port.val, "protocol"));
-        if (p.protocol == 0 || !parse_port(json_get_int(port.val, "port", 0), &p.port) ||
-            has_port(ret, &p)) {
+        struct span name = json_get_str(port.val, "name");
+        struct proxy_port p = {.protocol = parse_protocol(json_get_str(port.val, "protocol")),
+                               .affinity_s = affinity_of(spec)};
+        if (p.protocol == 0 || !parse_port(json_get_int(port.val, "port", 0), &p.port)) {
             continue;
         }
-        endpoint_list list = {0};
-        struct span name = json_get_str(port.val, "name");
-        collect(&list, view, name, p.protocol, READY);
-        if (list.n == 0) {
-            collect(&list, view, name, p.protocol, SERVING_WHILE_ENDING);
+        p.addr = cluster;
+        add(&x, p, name, inside);
+        add_external(&x, p, name, outside);
+        p.addr = 0;
+        p.outside = true;
+        if (parse_port(json_get_int(port.val, "nodePort", 0), &p.port)) {
+            add(&x, p, name, outside);
         }
-        p.endpoint_count = sort_unique(&list);
-        struct proxy_endpoint *copy = ARENA_ARRAY(a, struct proxy_endpoint, p.endpoint_count + 1);
-        if (p.endpoint_count) {
-            memcpy(copy, list.at, p.endpoint_count * sizeof *copy);
-        }
-        p.endpoints = copy;
-        VEC_DONE(&list);
-        assert(ret->count < json_len(ports));
-        ret->ports[ret->count++] = p;
     }
     if (ret->count) {
         qsort(ret->ports, ret->count, sizeof *ret->ports, by_port);

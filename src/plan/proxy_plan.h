@@ -1,9 +1,12 @@
-/* plan/proxy_plan.h: where the cluster address of one Service leads, decided from it and its
+/* plan/proxy_plan.h: where the addresses of one Service lead, decided from it and its
  * EndpointSlices. PURE.
  *
- * Each port of the Service leads to the ready endpoints of the slice ports of the same name and
- * protocol; when none is ready, to those that still serve while they end; when there are none at
- * all, nowhere: the connection is refused. IPv4, TCP and UDP. */
+ * A Service is reached by its cluster address, by its node ports on every address of the node, and
+ * by its external addresses (spec.externalIPs, and what a load balancer wrote into the status).
+ * Each port leads to the ready endpoints of the slice ports of the same name and protocol; when
+ * none is ready, to those that still serve while they end; when there are none at all, nowhere: the
+ * connection is refused. A traffic policy "Local" leaves only endpoints of this node. IPv4, TCP and
+ * UDP. */
 #ifndef PLAN_PROXY_PLAN_H
 #define PLAN_PROXY_PLAN_H
 
@@ -23,9 +26,11 @@ struct proxy_endpoint {
 };
 
 struct proxy_port {
-    uint32_t addr; /* the cluster address, host byte order */
+    uint32_t addr; /* host byte order; 0: every address of the node, the port being a node port */
     uint16_t port;
     uint8_t protocol;
+    bool outside;        /* not by the cluster address: clients may be anywhere */
+    uint32_t affinity_s; /* a client comes to the same endpoint for so long; 0: to any */
     const struct proxy_endpoint *endpoints; /* ascending, each once */
     size_t endpoint_count;
 };
@@ -34,17 +39,19 @@ struct proxy_view {
     const yyjson_val *service;       /* the object, or NULL: no ports */
     const yyjson_val *const *slices; /* EndpointSlices of the service */
     size_t slice_count;
+    struct span node; /* this node's name */
 };
 
 struct proxy_plan {
-    struct proxy_port *ports; /* ascending by protocol and port, each once */
+    struct proxy_port *ports; /* ascending by protocol, port and address, each once */
     size_t count;
 };
 
 void proxy_plan(struct arena *a, const struct proxy_view *view, struct proxy_plan *ret);
 /* Same address, port and protocol. */
 bool proxy_port_same(const struct proxy_port *a, const struct proxy_port *b);
-/* Same endpoints. */
-bool proxy_endpoints_same(const struct proxy_port *a, const struct proxy_port *b);
+/* A fingerprint of where the port leads and how: equal for equal endpoints, affinity and kind of
+ * address, whatever the Service. Never 0. */
+uint64_t proxy_port_hash(const struct proxy_port *port);
 
 #endif

@@ -47,6 +47,13 @@ static void address_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec)
     }
 }
 
+static bool is_reached_from_outside(yyjson_mut_val *spec, struct span type)
+{
+    return span_eq(type, SPAN("LoadBalancer")) || span_eq(type, SPAN("NodePort")) ||
+           (!span_eq(type, SPAN("ExternalName")) &&
+            yyjson_mut_arr_size(json_mut_get(spec, "externalIPs")));
+}
+
 static void defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     yyjson_mut_val *spec = json_mut_get(obj, "spec");
@@ -60,9 +67,11 @@ static void defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
         if (!json_mut_get(client, "timeoutSeconds")) {
             json_put_int(doc, client, "timeoutSeconds", 10800);
         }
+    } else {
+        json_remove(spec, "sessionAffinityConfig");
     }
-    bool node_ports = balanced || span_eq(type, SPAN("NodePort"));
-    if (node_ports && json_mut_str(json_mut_get(spec, "externalTrafficPolicy")).n == 0) {
+    if (is_reached_from_outside(spec, type) &&
+        json_mut_str(json_mut_get(spec, "externalTrafficPolicy")).n == 0) {
         json_put_str(doc, spec, "externalTrafficPolicy", SPAN("Cluster"));
     }
     if (!external && json_mut_str(json_mut_get(spec, "internalTrafficPolicy")).n == 0) {
@@ -78,7 +87,7 @@ static void defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
 
 /* ---- validation ---- */
 
-/* Earlier port with the same protocol and number (key NULL), or the same name. */
+/* Earlier port with the same member, if set, and the same protocol, unless it is the name. */
 static bool repeats(const yyjson_val *ports, size_t i, const char *key)
 {
     const yyjson_val *mine = yyjson_arr_get((yyjson_val *)ports, i);
@@ -88,9 +97,10 @@ static bool repeats(const yyjson_val *ports, size_t i, const char *key)
         if (k++ == i) {
             return false;
         }
-        if (key ? json_get_str(mine, key).n &&
-                      span_eq(json_get_str(mine, key), json_get_str(it.val, key))
-                : json_get_int(mine, "port", 0) == json_get_int(it.val, "port", 0) &&
+        const yyjson_val *a = json_get(mine, key), *b = json_get(it.val, key);
+        if (yyjson_is_str((yyjson_val *)(uintptr_t)a)
+                ? json_str(a).n && span_eq(json_str(a), json_str(b))
+                : json_int(a, 0) && json_int(a, 0) == json_int(b, 0) &&
                       span_eq(json_get_str(mine, "protocol"), json_get_str(it.val, "protocol"))) {
             return true;
         }
@@ -99,9 +109,10 @@ static bool repeats(const yyjson_val *ports, size_t i, const char *key)
 }
 
 static void check_ports(struct check *c, const struct path *p, const yyjson_val *ports,
-                        bool headless)
+                        struct span type, bool headless)
 {
     size_t i = 0, n = json_len(ports);
+    bool on_nodes = span_eq(type, SPAN("NodePort")) || span_eq(type, SPAN("LoadBalancer"));
     JSON_EACH(it, ports)
     {
         const struct path *here = AT_INDEX(p, i);
@@ -114,11 +125,21 @@ static void check_ports(struct check *c, const struct path *p, const yyjson_val 
         if (target && !headless) {
             check_port(c, AT_FIELD(here, "targetPort"), target);
         }
+        if (json_get_int(it.val, "nodePort", 0) && !on_nodes) {
+            cause_forbidden(
+                c, AT_FIELD(here, "nodePort"),
+                arena_printf(c->a, "may not be used when `type` is '%.*s'", SPAN_ARG(type)).p);
+        }
         i++;
     }
     for (i = 0; i < n; i++) {
-        if (repeats(ports, i, NULL)) {
-            cause_duplicate(c, AT_INDEX(p, i), shown(c->a, yyjson_arr_get((yyjson_val *)ports, i)));
+        yyjson_val *port = yyjson_arr_get((yyjson_val *)(uintptr_t)ports, i);
+        if (repeats(ports, i, "port")) {
+            cause_duplicate(c, AT_INDEX(p, i), shown(c->a, port));
+        }
+        if (repeats(ports, i, "nodePort")) {
+            cause_duplicate(c, AT_FIELD(AT_INDEX(p, i), "nodePort"),
+                            shown(c->a, json_get(port, "nodePort")));
         }
     }
 }
@@ -130,8 +151,9 @@ static void check_address(struct check *c, const struct path *p, const yyjson_va
     const struct path *here = AT_INDEX(AT_FIELD(p, "clusterIPs"), 0);
     bool none = span_eq(ip, SPAN("None"));
     if (span_eq(type, SPAN("ExternalName"))) {
-        if (ip.n) {
-            cause_forbidden(c, here, "may not be set for ExternalName services");
+        if (ip.n || json_len(json_get(spec, "clusterIPs"))) {
+            cause_forbidden(c, AT_FIELD(p, "clusterIPs"),
+                            "may not be set for ExternalName services");
         }
     } else if (none && !span_eq(type, SPAN("ClusterIP"))) {
         cause_invalid(
@@ -171,6 +193,59 @@ static void check_update(struct check *c, const struct path *p, const yyjson_val
     }
 }
 
+/* An address that a node may take traffic for. */
+static void check_external_ips(struct check *c, const struct path *p, const yyjson_val *list)
+{
+    size_t i = 0;
+    JSON_EACH(it, list)
+    {
+        const struct path *here = AT_INDEX(p, i++);
+        struct span ip = json_str(it.val);
+        const char *why = NULL;
+        if (!names_is_ip(ip)) {
+            why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
+        } else if (span_eq(ip, SPAN("0.0.0.0")) || span_eq(ip, SPAN("::"))) {
+            why = "may not be unspecified (0.0.0.0 or ::)";
+        } else if (span_starts(ip, SPAN("127.")) || span_eq(ip, SPAN("::1"))) {
+            why = "may not be in the loopback range (127.0.0.0/8, ::1/128)";
+        } else if (span_starts(ip, SPAN("169.254."))) {
+            why = "may not be in the link-local range (169.254.0.0/16, fe80::/10)";
+        } else if (span_starts(ip, SPAN("224.0.0."))) {
+            why = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)";
+        }
+        if (why) {
+            cause_invalid(c, here, shown(c->a, it.val), why);
+        }
+    }
+}
+
+static void check_policies(struct check *c, const struct path *p, const yyjson_val *spec,
+                           struct span type)
+{
+    bool outside = span_eq(type, SPAN("NodePort")) || span_eq(type, SPAN("LoadBalancer")) ||
+                   (span_eq(type, SPAN("ClusterIP")) && json_len(json_get(spec, "externalIPs")));
+    struct span external = json_get_str(spec, "externalTrafficPolicy");
+    if (external.n && !outside) {
+        cause_invalid(c, AT_FIELD(p, "externalTrafficPolicy"), shown_text(c->a, external),
+                      "may only be set for externally-accessible services");
+    }
+    const yyjson_val *health = json_get(spec, "healthCheckNodePort");
+    if (json_int(health, 0) &&
+        !(span_eq(type, SPAN("LoadBalancer")) && span_eq(external, SPAN("Local")))) {
+        cause_invalid(c, AT_FIELD(p, "healthCheckNodePort"), shown(c->a, health),
+                      "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` "
+                      "is 'Local'");
+    }
+    if (json_get(spec, "allocateLoadBalancerNodePorts") && !span_eq(type, SPAN("LoadBalancer"))) {
+        cause_forbidden(c, AT_FIELD(p, "allocateLoadBalancerNodePorts"),
+                        "may only be used when `type` is 'LoadBalancer'");
+    }
+    if (json_get(spec, "loadBalancerClass") && !span_eq(type, SPAN("LoadBalancer"))) {
+        cause_forbidden(c, AT_FIELD(p, "loadBalancerClass"),
+                        "may only be used when `type` is 'LoadBalancer'");
+    }
+}
+
 static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old, struct err *err)
 {
     struct check c = {.a = a, .err = err};
@@ -182,9 +257,11 @@ static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *o
     if (json_len(json_get(spec, "ports")) == 0 && !headless && !external) {
         cause_required(&c, AT_FIELD(p, "ports"), NULL);
     }
-    check_ports(&c, AT_FIELD(p, "ports"), json_get(spec, "ports"), headless);
+    check_ports(&c, AT_FIELD(p, "ports"), json_get(spec, "ports"), type, headless);
     check_labels(&c, AT_FIELD(p, "selector"), json_get(spec, "selector"));
     check_address(&c, p, spec, type);
+    check_external_ips(&c, AT_FIELD(p, "externalIPs"), json_get(spec, "externalIPs"));
+    check_policies(&c, p, spec, type);
     if (external) {
         check_external_name(&c, p, spec);
     }

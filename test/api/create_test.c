@@ -178,28 +178,6 @@ TEST(claims_get_the_default_class_and_a_finalizer)
     api_kit_stop(&k);
 }
 
-TEST(what_a_service_keeps_without_effect_is_a_warning)
-{
-    static const char *const specs[] = {
-        "\"type\":\"NodePort\",\"ports\":[{\"port\":80}]",
-        "\"type\":\"LoadBalancer\",\"ports\":[{\"port\":80}]",
-        "\"sessionAffinity\":\"ClientIP\",\"ports\":[{\"port\":80}]",
-        "\"externalIPs\":[\"192.0.2.1\"],\"ports\":[{\"port\":80}]",
-        "\"ports\":[{\"port\":80,\"protocol\":\"SCTP\"}]",
-    };
-    struct api_kit k;
-    api_kit_start(&k, NULL);
-    for (size_t i = 0; i < sizeof specs / sizeof *specs; i++) {
-        char body[256];
-        (void)snprintf(body, sizeof body, "{\"metadata\":{\"name\":\"s%zu\"},\"spec\":{%s}}", i,
-                       specs[i]);
-        struct api_reply r =
-            api_expect(&k, 201, "POST", "/api/v1/namespaces/default/services", "", body);
-        CHECK(api_header(&r, "warning").n > 0);
-    }
-    api_kit_stop(&k);
-}
-
 TEST(services_get_distinct_addresses_and_give_them_back)
 {
     struct api_kit k;

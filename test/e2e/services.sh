@@ -121,5 +121,66 @@ k delete svc pool >/dev/null
 no_chains() { [ "$(chains)" = 0 ]; }
 check 'a deleted service leaves none' within 3 no_chains
 check 'its address is refused' quick 'Failed to connect' curl -sS --max-time 5 "http://$pool/"
-check 'a node port is a warning' contains 'Warning: spec.type: NodePort' k create service nodeport np --tcp=80
+
+# ---- node ports, external addresses, affinity ----
+k scale sts web --replicas=3 >/dev/null
+check 'three are Ready again' within 40 pods_ready app=web 3
+ip addr add 192.0.2.1/24 dev lo
+cat >"$work/more.yaml" <<'Y'
+apiVersion: v1
+kind: Service
+metadata: {name: door}
+spec:
+  type: NodePort
+  selector: {app: web}
+  externalIPs: [192.0.2.80]
+  ports: [{name: a, port: 80, targetPort: http, nodePort: 30080}, {name: b, port: 81, targetPort: 8080}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: loyal}
+spec:
+  sessionAffinity: ClientIP
+  sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}
+  selector: {app: web}
+  ports: [{port: 80, targetPort: http}]
+Y
+check 'node ports, external addresses and affinity give no warning' lacks Warning k apply -f "$work/more.yaml"
+door=$(ip_of door) loyal=$(ip_of loyal) second=$(k get svc door -o 'jsonpath={.spec.ports[1].nodePort}')
+everyone() { local i; for i in $(seq 30); do curl -s --max-time 3 "http://$1/"; done | sort -u | tr '\n' ' '; }
+check 'the chosen node port is of the range' [ "$second" -ge 30000 -a "$second" -le 32767 ]
+for at in 127.0.0.1:30080 10.42.0.1:30080 "192.0.2.1:$second" 192.0.2.80 192.0.2.80:81; do
+    check "the node reaches all by $at" within 5 equal 'web-0 web-1 web-2 ' everyone "$at"
+done
+check 'a pod reaches all by the node port' equal 'web-0 web-1 web-2 ' from_pod 10.42.0.1:30080
+check 'a taken node port is refused' fails 'spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated' \
+    k create service nodeport other --tcp=80 --node-port=30080
+check 'a node port beyond the range is refused' fails 'provided port is not in the valid range. The range of valid ports is 30000-32767' \
+    k create service nodeport other --tcp=80 --node-port=80
+same() { [ "$(everyone "$loyal" | wc -w)" = 1 ]; }
+check 'with affinity a client stays with one' within 5 same
+mine=$(everyone "$loyal")
+check 'a load balancer is a warning and gets node ports' contains Warning k create service loadbalancer lb --tcp=80
+check 'and stays pending' contains pending k get svc lb
+k annotate svc loyal note=x >/dev/null
+other=$(printf 'web-0\nweb-1\nweb-2\n' | grep -vx "${mine% }" | head -1)
+k exec "$other" -- rm /tmp/ready
+check 'another endpoint is not ready' within 10 pods_ready app=web 2
+check 'that and an edit of the service keep the affinity' equal "$mine" everyone "$loyal"
+k exec "$other" -- touch /tmp/ready
+check 'all are Ready again' within 10 pods_ready app=web 3
+kill -9 "$server_pid"; wait "$server_pid" 2>/dev/null
+relaunch 'started once more'
+check 'a restart keeps the affinity' equal "$mine" everyone "$loyal"
+k exec "${mine% }" -- rm -f /tmp/ready
+moved() { local to; to=$(everyone "$loyal"); [ "$(wc -w <<<"$to")" = 1 ] && [ "$to" != "$mine" ]; }
+check 'an endpoint that goes gives its clients to another' within 10 moved
+check 'the node port stays over an edit' contains 30080 k patch svc door -p '{"spec":{"selector":{"app":"nobody"}}}' -o 'jsonpath={.spec.ports[0].nodePort}'
+check 'a node port without endpoints is refused' within 3 quick 'Failed to connect' curl -sS --max-time 5 http://127.0.0.1:30080/
+k patch svc door -p '{"spec":{"selector":{"app":"web"}}}' >/dev/null
+check 'type ClusterIP drops node ports' equal '' k patch svc door --type=merge -p '{"spec":{"type":"ClusterIP"}}' -o 'jsonpath={.spec.ports[*].nodePort}'
+check 'and they are refused' within 3 quick 'Failed to connect' curl -sS --max-time 5 http://127.0.0.1:30080/
+check 'the freed port may be taken' contains created k create service nodeport other --tcp=80 --node-port=30080
+check 'a service with an address does not become headless' fails 'may not change once set' k patch svc door -p '{"spec":{"clusterIP":"None"}}'
+check 'nft can list what was made' contains clients- nft list table ip berth-berth0-svc
 finish

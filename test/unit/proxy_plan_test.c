@@ -102,8 +102,6 @@ TEST(proxy_ports_meet_by_name_and_protocol_over_all_slices)
     CHECK_EQ(udp->endpoints[1].addr, 0x0a2a0004);
     CHECK_EQ(udp->endpoints[2].addr, 0x0a2a0009);
     CHECK(!proxy_port_same(tcp, udp));
-    CHECK(!proxy_endpoints_same(tcp, udp));
-    CHECK(proxy_endpoints_same(udp, udp));
     arena_free(a);
 }
 
@@ -128,4 +126,94 @@ TEST(proxy_services_without_a_cluster_address_have_no_ports)
     proxy_plan(a, &(struct proxy_view){0}, &plan);
     CHECK_EQ(plan.count, 0);
     arena_free(a);
+}
+
+static const struct proxy_port *port_at(const struct proxy_plan *plan, uint32_t addr, uint16_t port)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        if (plan->ports[i].addr == addr && plan->ports[i].port == port) {
+            return &plan->ports[i];
+        }
+    }
+    return NULL;
+}
+
+/* Every way to reach a service, by every pair of policies, with endpoints here, elsewhere and
+ * nowhere in particular. */
+TEST(proxy_every_way_with_every_policy)
+{
+    enum { CLUSTER = 0x0a2b0007, EXTERNAL = 0xc0000201, BALANCED = 0xc0000202 };
+    static const char *const policy[] = {"Cluster", "Local"};
+    static const char *const where[] = {"", ",\"nodeName\":\"here\"", ",\"nodeName\":\"there\""};
+    for (int world = 0; world < 2 * 2 * 2 * 2 * 2 * 9; world++) {
+        struct arena *a = arena_new();
+        int w = world;
+        int node_port = w % 2, external = w / 2 % 2, balanced = w / 4 % 2, in = w / 8 % 2,
+            out = w / 16 % 2, first = w / 32 % 3, second = w / 96 % 3;
+        const yyjson_val *slice = parse(
+            a, arena_printf(a,
+                            "{\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"\",\"port\":8080}],"
+                            "\"endpoints\":[{\"addresses\":[\"10.42.0.2\"]%s},{\"addresses\":["
+                            "\"10.42.0.3\"]%s}]}",
+                            where[first], where[second]));
+        const struct proxy_view v = {
+            .service = parse(
+                a,
+                arena_printf(
+                    a,
+                    "{\"spec\":{\"clusterIP\":\"10.43.0.7\",\"internalTrafficPolicy\":\"%s\","
+                    "\"externalTrafficPolicy\":\"%s\",\"sessionAffinity\":\"ClientIP\","
+                    "\"ports\":[{\"port\":80%s}]%s},\"status\":{\"loadBalancer\":{\"ingress\":["
+                    "{\"hostname\":\"x\"},{\"ip\":\"192.0.2.9\",\"ipMode\":\"Proxy\"}%s]}}}",
+                    policy[in], policy[out], node_port ? ",\"nodePort\":30001" : "",
+                    external ? ",\"externalIPs\":[\"192.0.2.1\",\"nonsense\",\"192.0.2.1\"]" : "",
+                    balanced ? ",{\"ip\":\"192.0.2.2\"}" : "")),
+            .slices = &slice,
+            .slice_count = 1,
+            .node = SPAN("here")};
+        struct proxy_plan plan;
+        proxy_plan(a, &v, &plan);
+        CHECK_EQ(plan.count, 1 + node_port + external + balanced);
+        size_t here = (size_t)((first == 1) + (second == 1));
+        const struct proxy_port *p = port_at(&plan, CLUSTER, 80);
+        CHECK(p && !p->outside && p->affinity_s == 10800);
+        CHECK_EQ(p->endpoint_count, in ? here : 2);
+        const struct proxy_port *ways[] = {port_at(&plan, 0, 30001), port_at(&plan, EXTERNAL, 80),
+                                           port_at(&plan, BALANCED, 80)};
+        const int wanted[] = {node_port, external, balanced};
+        for (size_t i = 0; i < 3; i++) {
+            CHECK_EQ(ways[i] != NULL, wanted[i]);
+            if (ways[i]) {
+                CHECK(ways[i]->outside && ways[i]->affinity_s == 10800);
+                CHECK_EQ(ways[i]->endpoint_count, out ? here : 2);
+                CHECK(proxy_port_hash(ways[i]) != proxy_port_hash(p));
+            }
+        }
+        arena_free(a);
+    }
+}
+
+TEST(proxy_fingerprints_tell_what_differs)
+{
+    const struct proxy_endpoint e[] = {{1, 80}, {2, 80}, {2, 81}};
+    const struct proxy_port base = {.addr = 9, .port = 1, .endpoints = e, .endpoint_count = 2};
+    struct proxy_port other = base;
+    other.addr = 8; /* another address of the same service: the same */
+    CHECK_EQ(proxy_port_hash(&base), proxy_port_hash(&other));
+    const struct proxy_port differ[] = {
+        {.endpoints = e, .endpoint_count = 1},
+        {.endpoints = e + 1, .endpoint_count = 2},
+        {.endpoints = e, .endpoint_count = 3},
+        {.endpoints = e, .endpoint_count = 2, .affinity_s = 1},
+        {.endpoints = e, .endpoint_count = 2, .affinity_s = 2},
+        {.endpoints = e, .endpoint_count = 2, .outside = true},
+        {.endpoints = e, .endpoint_count = 0},
+    };
+    enum { N = sizeof differ / sizeof *differ };
+    for (size_t i = 0; i < N; i++) {
+        CHECK(proxy_port_hash(&differ[i]) != proxy_port_hash(&base));
+        for (size_t k = 0; k < i; k++) {
+            CHECK(proxy_port_hash(&differ[i]) != proxy_port_hash(&differ[k]));
+        }
+    }
 }

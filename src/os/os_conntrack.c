@@ -1,0 +1,207 @@
+#include "os/os_conntrack.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/vec.h"
+
+enum { MESSAGE_BYTES = 32 * 1024, TUPLE_BYTES = 96, ATTEMPTS = 5 };
+
+/* One direction of a connection, host byte order. */
+struct tuple {
+    uint32_t from, to;
+    uint16_t from_port, to_port;
+    uint8_t protocol;
+};
+
+/* The kernel's own words for the original direction: what a deletion names. */
+struct doomed {
+    uint8_t bytes[TUPLE_BYTES];
+    uint16_t n;
+};
+
+struct sweep {
+    const struct os_conntrack_way *ways;
+    size_t count;
+    VEC(struct doomed) doomed;
+};
+
+static int by_key(const void *a, const void *b)
+{
+    const struct os_nft_service_key *x = &((const struct os_conntrack_way *)a)->key,
+                                    *y = &((const struct os_conntrack_way *)b)->key;
+    int addr = (x->addr > y->addr) - (x->addr < y->addr);
+    int port = (x->port > y->port) - (x->port < y->port);
+    return addr ? addr : port ? port : (x->protocol > y->protocol) - (x->protocol < y->protocol);
+}
+
+static const struct os_conntrack_way *find(const struct sweep *s, const struct tuple *t,
+                                           uint32_t addr)
+{
+    const struct os_conntrack_way like = {.key = {addr, t->to_port, t->protocol}};
+    return bsearch(&like, s->ways, s->count, sizeof like, by_key);
+}
+
+static bool leads_to(const struct os_conntrack_way *way, const struct tuple *reply)
+{
+    for (size_t i = 0; i < way->to_count; i++) {
+        if (way->to[i].addr == reply->from && way->to[i].port == reply->from_port) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* ---- reading ---- */
+
+static int on_ip(const struct nlattr *a, void *data)
+{
+    struct tuple *t = data;
+    if (mnl_attr_get_payload_len(a) >= 4) {
+        uint32_t v;
+        memcpy(&v, mnl_attr_get_payload(a), sizeof v);
+        if (mnl_attr_get_type(a) == CTA_IP_V4_SRC) {
+            t->from = ntohl(v);
+        } else if (mnl_attr_get_type(a) == CTA_IP_V4_DST) {
+            t->to = ntohl(v);
+        }
+    }
+    return MNL_CB_OK;
+}
+
+static int on_protocol(const struct nlattr *a, void *data)
+{
+    struct tuple *t = data;
+    uint16_t port = 0, n = mnl_attr_get_payload_len(a), type = mnl_attr_get_type(a);
+    if (type == CTA_PROTO_NUM && n >= 1) {
+        t->protocol = mnl_attr_get_u8(a);
+    } else if (n >= 2) {
+        memcpy(&port, mnl_attr_get_payload(a), sizeof port);
+        if (type == CTA_PROTO_SRC_PORT) {
+            t->from_port = ntohs(port);
+        } else if (type == CTA_PROTO_DST_PORT) {
+            t->to_port = ntohs(port);
+        }
+    }
+    return MNL_CB_OK;
+}
+
+static int on_tuple(const struct nlattr *a, void *data)
+{
+    if (mnl_attr_get_type(a) == CTA_TUPLE_IP) {
+        return mnl_attr_parse_nested(a, on_ip, data);
+    }
+    return mnl_attr_get_type(a) == CTA_TUPLE_PROTO ? mnl_attr_parse_nested(a, on_protocol, data)
+                                                   : MNL_CB_OK;
+}
+
+static int on_connection(const struct nlmsghdr *h, void *data)
+{
+    struct sweep *s = data;
+    struct tuple original = {0}, reply = {0};
+    struct doomed d = {.n = 0};
+    struct nlattr *a;
+    uint32_t status = 0;
+    mnl_attr_for_each(a, h, sizeof(struct nfgenmsg))
+    {
+        uint16_t type = mnl_attr_get_type(a), n = mnl_attr_get_payload_len(a);
+        if (type == CTA_TUPLE_ORIG) {
+            (void)mnl_attr_parse_nested(a, on_tuple, &original);
+            if (n <= sizeof d.bytes) {
+                memcpy(d.bytes, mnl_attr_get_payload(a), n);
+                d.n = n;
+            }
+        } else if (type == CTA_TUPLE_REPLY) {
+            (void)mnl_attr_parse_nested(a, on_tuple, &reply);
+        } else if (type == CTA_STATUS && n >= 4) {
+            status = ntohl(mnl_attr_get_u32(a));
+        }
+    }
+    const struct os_conntrack_way *way = find(s, &original, original.to);
+    if (!way && status & IPS_DST_NAT) {
+        way = find(s, &original, 0);
+    }
+    if (way && d.n && !leads_to(way, &reply)) {
+        VEC_PUSH(&s->doomed, d);
+    }
+    return MNL_CB_OK;
+}
+
+static struct nlmsghdr *message(char *buf, uint16_t type, uint16_t flags, uint32_t seq)
+{
+    struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
+    h->nlmsg_type = (uint16_t)(NFNL_SUBSYS_CTNETLINK << 8 | type);
+    h->nlmsg_flags = (uint16_t)(NLM_F_REQUEST | flags);
+    h->nlmsg_seq = seq;
+    struct nfgenmsg *g = mnl_nlmsg_put_extra_header(h, sizeof *g);
+    g->nfgen_family = AF_INET;
+    g->version = NFNETLINK_V0;
+    return h;
+}
+
+/* Sends and reads until the end of the dump or the acknowledgement. */
+static int talk(struct mnl_socket *sock, const struct nlmsghdr *h, mnl_cb_t on_message, void *data)
+{
+    char buf[MESSAGE_BYTES];
+    uint32_t seq = h->nlmsg_seq;
+    if (mnl_socket_sendto(sock, h, h->nlmsg_len) < 0) {
+        return -errno;
+    }
+    for (;;) {
+        ssize_t n = mnl_socket_recvfrom(sock, buf, sizeof buf);
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        int run =
+            n < 0 ? -1
+                  : mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(sock), on_message, data);
+        if (run <= 0) {
+            return run < 0 ? -errno : 0;
+        }
+    }
+}
+
+static int end_them(struct mnl_socket *sock, const struct sweep *s)
+{
+    char buf[1024];
+    int ended = 0;
+    for (size_t i = 0; i < s->doomed.n; i++) {
+        struct nlmsghdr *h = message(buf, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, (uint32_t)i + 2);
+        mnl_attr_put(h, CTA_TUPLE_ORIG | NLA_F_NESTED, s->doomed.at[i].n, s->doomed.at[i].bytes);
+        int code = talk(sock, h, NULL, NULL);
+        if (code < 0 && code != -ENOENT) { /* it may have ended by itself */
+            return code;
+        }
+        ended += code == 0;
+    }
+    return ended;
+}
+
+int os_conntrack_forget(struct os_conntrack_way *ways, size_t count)
+{
+    char buf[256];
+    if (count == 0) {
+        return 0;
+    }
+    qsort(ways, count, sizeof *ways, by_key);
+    struct sweep s = {.ways = ways, .count = count};
+    struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+    int code = sock && mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) == 0 ? -EINTR : -errno;
+    for (int i = 0; i < ATTEMPTS && code == -EINTR; i++) {
+        s.doomed.n = 0;
+        code = talk(sock, message(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, 1), on_connection, &s);
+    }
+    code = code < 0 ? code : end_them(sock, &s);
+    if (sock) {
+        (void)mnl_socket_close(sock);
+    }
+    VEC_DONE(&s.doomed);
+    return code;
+}
