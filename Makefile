@@ -7,7 +7,7 @@ SANFLAGS := -fsanitize=$(SANITIZE) -fno-omit-frame-pointer -DBERTH_VERIFY -Wno-e
 LDFLAGS += -fsanitize=$(SANITIZE)
 endif
 B       := build/$(CONFIG)
-PKGS    := libuv openssl libllhttp yyjson yaml-0.1 sqlite3 libnftnl libmnl zlib
+PKGS    := libuv openssl libnghttp2 libllhttp yyjson yaml-0.1 sqlite3 libnftnl libmnl zlib
 # Loaded at first use, so not linked: src/image/image_lazy.c. The tests' own archives are written with the first.
 LAZY    := libarchive libcurl
 # What is missing is installed (as root) or named: only where something is built.

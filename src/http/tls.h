@@ -29,6 +29,9 @@ struct env_stream *tls_accept(struct tls_server *s, struct env_stream *inner,
 struct tls_client;
 int tls_client_new(struct span ca_pem, struct span cert_pem, struct span key_pem, struct arena *a,
                    struct tls_client **ret, struct span *ret_detail);
+/* A client for health probes alone: it takes any server's certificate, as Kubernetes does, and
+ * tells nothing but what the probe's author wrote. Nothing else may use it. */
+struct tls_client *tls_client_new_unverified(void);
 void tls_client_free(struct tls_client *c);
 /* server_name: a DNS name or an IP address that the server's certificate must hold. As tls_accept.
  */

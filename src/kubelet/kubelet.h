@@ -41,6 +41,12 @@ struct kubelet_options {
     struct runtime *runtime;       /* freed by the caller before kubelet_free */
     struct kubelet_images *images; /* freed by the caller after kubelet_free */
     uint32_t max_pods;             /* 0: 110 */
+    /* HTTPS probes: a TLS client over `inner`, which it owns, that takes any certificate; done
+     * once, unless the stream that it returns is closed before. NULL: such probes fail and say so.
+     */
+    struct env_stream *(*tls_connect)(void *data, struct env_stream *inner, const char *name,
+                                      env_connect_fn *done, void *done_data);
+    void *tls_data;
     bool no_files; /* with the fake runtime: no directory, no log, no mount is made, probes by the
                       runtime only */
 };

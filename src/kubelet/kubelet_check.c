@@ -5,10 +5,12 @@
 
 #include "base/check.h"
 #include "base/strbuf.h"
+#include "codec/grpc_health.h"
 #include "kubelet/kubelet_check.h"
 #include "kubelet/kubelet_priv.h"
 
 enum { OUTPUT_MAX_BYTES = 10 * 1024, HEAD_MAX_BYTES = 8 * 1024 };
+enum net_kind { NET_TCP, NET_HTTP, NET_GRPC };
 
 struct kubelet_check {
     struct kubelet *k; /* not after the end */
@@ -21,8 +23,11 @@ struct kubelet_check {
     struct env_stream *stream;
     bool waits;      /* a callback that cannot be taken back is still to come */
     bool connecting; /* and it is the connection's, not the runtime's */
-    bool is_http;
+    enum net_kind kind;
+    bool tls;
+    struct grpc_health *grpc;
     struct span command, request, url; /* for messages; the HTTP request */
+    struct span host;                  /* ends in a NUL */
     enum kubelet_check_result result;  /* of an immediate end */
     struct strbuf out;
     int64_t timeout_ms;
@@ -32,6 +37,7 @@ static void check_free(struct kubelet_check *c)
 {
     env_timer_stop(c->env, &c->timer);
     strbuf_done(&c->out);
+    grpc_health_free(c->grpc);
     arena_free(c->arena);
     free(c);
 }
@@ -214,9 +220,80 @@ static void http_end(void *data, int code)
            arena_printf(c->arena, "%.*s: %s", SPAN_ARG(c->url), code ? code_text(code) : "EOF"));
 }
 
+/* ---- gRPC ---- */
+
+static void grpc_write(struct kubelet_check *c)
+{
+    struct strbuf b cleanup_strbuf = STRBUF_INIT;
+    grpc_health_send(c->grpc, &b);
+    if (b.n > 0) {
+        env_stream_write(c->stream, strbuf_span(&b));
+    }
+}
+
+static void grpc_answer(struct kubelet_check *c)
+{
+    struct span text = SPAN_NULL;
+    bool serving = grpc_health_result(c->grpc, c->arena, &text);
+    finish(c, serving ? KUBELET_CHECK_OK : KUBELET_CHECK_FAILED, text);
+}
+
+static void grpc_read(void *data, struct span bytes)
+{
+    struct kubelet_check *c = data;
+    if (grpc_health_recv(c->grpc, bytes)) {
+        grpc_answer(c);
+    } else {
+        grpc_write(c);
+    }
+}
+
+static void grpc_end(void *data, int code)
+{
+    (void)code; /* without an answer */
+    grpc_answer(data);
+}
+
+/* ---- the connection ---- */
+
+static void talk(struct kubelet_check *c)
+{
+    static const struct env_stream_handler http = {.on_read = http_read, .on_end = http_end};
+    static const struct env_stream_handler grpc = {.on_read = grpc_read, .on_end = grpc_end};
+    switch (c->kind) {
+    case NET_TCP:
+        finish(c, KUBELET_CHECK_OK, SPAN_NULL);
+        break;
+    case NET_HTTP:
+        env_stream_set(c->stream, &http, c);
+        env_stream_read(c->stream, true);
+        env_stream_write(c->stream, c->request);
+        break;
+    case NET_GRPC:
+        env_stream_set(c->stream, &grpc, c);
+        env_stream_read(c->stream, true);
+        grpc_write(c);
+        break;
+    }
+}
+
+/* Closing the stream before keeps this from coming. */
+static void on_tls(void *data, int code, struct env_stream *stream)
+{
+    struct kubelet_check *c = data;
+    assert(c->done != NULL);
+    c->stream = stream;
+    if (code < 0) {
+        finish(
+            c, KUBELET_CHECK_FAILED,
+            arena_printf(c->arena, "%.*s: TLS handshake: %s", SPAN_ARG(c->url), code_text(code)));
+        return;
+    }
+    talk(c);
+}
+
 static void on_connected(void *data, int code, struct env_stream *stream)
 {
-    static const struct env_stream_handler handler = {.on_read = http_read, .on_end = http_end};
     struct kubelet_check *c = data;
     c->waits = c->connecting = false;
     if (!c->done) {
@@ -232,13 +309,11 @@ static void on_connected(void *data, int code, struct env_stream *stream)
         return;
     }
     c->stream = stream;
-    if (!c->is_http) {
-        finish(c, KUBELET_CHECK_OK, SPAN_NULL);
+    if (c->tls) {
+        c->stream = c->k->options.tls_connect(c->k->options.tls_data, stream, c->host.p, on_tls, c);
         return;
     }
-    env_stream_set(stream, &handler, c);
-    env_stream_read(stream, true);
-    env_stream_write(stream, c->request);
+    talk(c);
 }
 
 /* A number, or the name of one of the container's ports; 0 when there is none. */
@@ -282,6 +357,11 @@ struct span kubelet_check_question(struct arena *a, const struct kubelet_contain
     } else if ((what = json_get(handler, "tcpSocket")) != NULL) {
         text = arena_printf(a, "tcp %.*s:%u", SPAN_ARG(host_of(container, what)),
                             port_of(container, json_get(what, "port")));
+    } else if ((what = json_get(handler, "grpc")) != NULL) {
+        struct span service = json_get_str(what, "service");
+        text = arena_printf(a, "grpc %.*s:%u%s%.*s", SPAN_ARG(host_of(container, what)),
+                            port_of(container, json_get(what, "port")), service.n ? "/" : "",
+                            SPAN_ARG(service));
     }
     return text;
 }
@@ -311,12 +391,13 @@ static void write_request(struct kubelet_check *c, const yyjson_val *get, struct
     }
     strbuf_puts(&b, "Accept: */*\r\nConnection: close\r\n\r\n");
     c->request = arena_dup(c->arena, strbuf_span(&b));
-    c->url = arena_printf(c->arena, "Get \"http://%.*s:%u%s%.*s\"", SPAN_ARG(host), port,
-                          path.n && path.p[0] == '/' ? "" : "/", SPAN_ARG(path));
+    c->url =
+        arena_printf(c->arena, "Get \"%s://%.*s:%u%s%.*s\"", c->tls ? "https" : "http",
+                     SPAN_ARG(host), port, path.n && path.p[0] == '/' ? "" : "/", SPAN_ARG(path));
 }
 
 static void start_net(struct kubelet_check *c, struct kubelet_container *container,
-                      const yyjson_val *what, bool http)
+                      const yyjson_val *what, enum net_kind kind)
 {
     uint16_t port = port_of(container, json_get(what, "port"));
     struct span host = arena_dup(c->arena, host_of(container, what));
@@ -328,14 +409,19 @@ static void start_net(struct kubelet_check *c, struct kubelet_container *contain
         end_soon(c, KUBELET_CHECK_ERROR, SPAN("the port or the address is not known"), 0);
         return;
     }
-    if (http && span_eq_cstr(json_get_str(what, "scheme"), "HTTPS")) {
-        end_soon(c, KUBELET_CHECK_ERROR, SPAN("scheme HTTPS is not supported by Berth yet"), 0);
+    c->kind = kind;
+    c->host = host;
+    c->tls = kind == NET_HTTP && span_eq_cstr(json_get_str(what, "scheme"), "HTTPS");
+    if (c->tls && !c->k->options.tls_connect) {
+        end_soon(c, KUBELET_CHECK_ERROR, SPAN("this node agent was started without TLS"), 0);
         return;
     }
-    c->is_http = http;
     c->url = arena_printf(c->arena, "dial tcp %.*s:%u", SPAN_ARG(host), port);
-    if (http) {
+    if (kind == NET_HTTP) {
         write_request(c, what, host, port);
+    } else if (kind == NET_GRPC) {
+        c->grpc = grpc_health_new(arena_printf(c->arena, "%.*s:%u", SPAN_ARG(host), port),
+                                  json_get_str(what, "service"));
     }
     int code = env_connect_tcp(c->env, host.p, port, on_connected, c);
     if (code < 0) {
@@ -362,16 +448,15 @@ struct kubelet_check *kubelet_check_new(struct kubelet_container *container,
     if ((what = json_get(handler, "exec")) != NULL) {
         start_exec(c, container, what);
     } else if ((what = json_get(handler, "httpGet")) != NULL) {
-        start_net(c, container, what, true);
+        start_net(c, container, what, NET_HTTP);
     } else if ((what = json_get(handler, "tcpSocket")) != NULL) {
-        start_net(c, container, what, false);
+        start_net(c, container, what, NET_TCP);
+    } else if ((what = json_get(handler, "grpc")) != NULL) {
+        start_net(c, container, what, NET_GRPC);
     } else if ((what = json_get(handler, "sleep")) != NULL) {
         end_soon(c, KUBELET_CHECK_OK, SPAN_NULL, json_get_int(what, "seconds", 0) * 1000);
     } else {
-        end_soon(c, KUBELET_CHECK_ERROR,
-                 json_get(handler, "grpc") ? SPAN("grpc probes are not supported by Berth yet")
-                                           : SPAN("unknown kind of probe or hook"),
-                 0);
+        end_soon(c, KUBELET_CHECK_ERROR, SPAN("unknown kind of probe or hook"), 0);
     }
     if (timeout_ms > 0 && !env_timer_armed(&c->timer)) {
         env_timer_start(c->env, &c->timer, timeout_ms, on_timeout);

@@ -40,6 +40,7 @@ struct server {
     struct watch_hub *hub;
     struct apiserver *api;
     struct tls_server *tls;
+    struct tls_client *probe_tls; /* of HTTPS probes */
     struct http_server *http, *control;
     struct client *client;
     struct controllers *controllers;

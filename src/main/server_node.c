@@ -175,9 +175,20 @@ static void print_ready(void *data)
     (void)fflush(stdout);
 }
 
+/* The node agent sees no TLS of its own. */
+static struct env_stream *probe_tls_connect(void *data, struct env_stream *inner, const char *name,
+                                            env_connect_fn *done, void *done_data)
+{
+    struct server *s = data;
+    return tls_connect(s->probe_tls, inner, name, done, done_data);
+}
+
 static void start_kubelet(struct server *s)
 {
+    s->probe_tls = tls_client_new_unverified();
     const struct kubelet_options options = {
+        .tls_connect = probe_tls_connect,
+        .tls_data = s,
         .data_dir = s->options.data_dir,
         .node_name = s->options.node_name,
         .node_ip = s->node_ip.n ? s->node_ip : SPAN("127.0.0.1"),

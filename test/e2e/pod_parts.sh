@@ -72,5 +72,26 @@ causes() {
     forget binary
 }
 
-for part in ${PARTS:-sidecars causes}; do $part; done
+questions() {
+    # A gRPC server of one answer: SETTINGS, :status 200, HealthCheckResponse{status}, grpc-status 0.
+    local serving=AAAABAAAAAAAAAABAQQAAAABiAAABwAAAAAAAQAAAAACCAEAAA8BBQAAAAEAC2dycGMtc3RhdHVzATA=
+    local not_serving=AAAABAAAAAAAAAABAQQAAAABiAAABwAAAAAAAQAAAAACCAIAAA8BBQAAAAEAC2dycGMtc3RhdHVzATA=
+    serve() { echo "command: [sh, -c, 'while :; do (echo $1 | base64 -d; sleep 1) | nc -l -p 9000; done'], readinessProbe: {grpc: {port: 9000}, periodSeconds: 1}"; }
+    pod well "$(serve $serving)" >/dev/null
+    pod sick "$(serve $not_serving)" >/dev/null
+    check 'grpc: SERVING is ready' within 15 ready well
+    check 'grpc: NOT_SERVING is not, and is told' within 15 contains NOT_SERVING field pod/sick '.status.conditions[?(@.type=="Ready")].message'
+    forget well sick
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=somebody -days 1 -keyout "$work/k.pem" -out "$work/c.pem" 2>/dev/null
+    (cd "$work" && exec openssl s_server -quiet -accept 127.0.0.1:9443 -cert "$work/c.pem" -key "$work/k.pem" -WWW >/dev/null 2>&1 </dev/null) &
+    local server=$!
+    pod closed 'command: [sleep, "600"], readinessProbe: {httpGet: {scheme: HTTPS, host: 127.0.0.1, port: 9444, path: /x}, periodSeconds: 1}' >/dev/null
+    pod sealed 'command: [sleep, "600"], readinessProbe: {httpGet: {scheme: HTTPS, host: 127.0.0.1, port: 9443, path: /k.pem}, periodSeconds: 1}' >/dev/null
+    check 'https: a certificate that nobody signed will do' within 15 ready sealed
+    check 'https: nobody there' within 15 contains 'https://127.0.0.1:9444/x` failed' field pod/closed '.status.conditions[?(@.type=="Ready")].message'
+    kill $server; wait $server 2>/dev/null
+    forget closed sealed
+}
+
+for part in ${PARTS:-sidecars causes questions}; do $part; done
 finish
