@@ -6,16 +6,20 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "controller/claim_controller.h"
+#include "controller/deployment_controller.h"
 #include "controller/endpoint_controller.h"
 #include "controller/gc_controller.h"
 #include "controller/namespace_controller.h"
 #include "controller/node_controller.h"
+#include "controller/replicaset_controller.h"
 #include "controller/scheduler.h"
 #include "controller/statefulset_controller.h"
 
 struct controllers {
     struct informer_set *informers;
     struct statefulset_controller *sets;
+    struct replicaset_controller *replicasets;
+    struct deployment_controller *deployments;
     struct endpoint_controller *endpoints;
     struct claim_controller *claims;
     struct gc_controller *gc;
@@ -30,6 +34,8 @@ static void start(void *data)
     struct controllers *c = data;
     c->running = true;
     statefulset_controller_start(c->sets);
+    replicaset_controller_start(c->replicasets);
+    deployment_controller_start(c->deployments);
     endpoint_controller_start(c->endpoints);
     claim_controller_start(c->claims);
     gc_controller_start(c->gc);
@@ -53,6 +59,8 @@ struct controllers *controllers_new(struct env *env, struct client *client,
                                               .volume_dir = options->volume_dir,
                                               .ops = options->volumes};
     c->sets = statefulset_controller_new(env, client, views);
+    c->replicasets = replicaset_controller_new(client, views);
+    c->deployments = deployment_controller_new(client, views);
     c->endpoints = endpoint_controller_new(env, client, views);
     c->claims = claim_controller_new(env, client, views, &claims);
     c->gc = gc_controller_new(env, client, views);
@@ -74,6 +82,8 @@ void controllers_free(struct controllers *c)
     gc_controller_free(c->gc);
     claim_controller_free(c->claims);
     endpoint_controller_free(c->endpoints);
+    deployment_controller_free(c->deployments);
+    replicaset_controller_free(c->replicasets);
     statefulset_controller_free(c->sets);
     informer_set_free(c->informers);
     free(c);

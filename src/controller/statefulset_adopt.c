@@ -3,6 +3,7 @@
  * is being deleted, or another one of the same name, must not take anything. */
 #include "base/check.h"
 #include "base/vec.h"
+#include "controller/owned.h"
 #include "controller/statefulset_priv.h"
 
 struct candidates {
@@ -146,7 +147,7 @@ bool statefulset_adopt(struct set_sync *x)
     bool deleting = object_is_deleting(x->set);
     informer_index_each(c->pods, c->pods_by_controller, x->uid, see_owned_pod, &k);
     if (!deleting) {
-        struct span orphans = statefulset_orphan_key(x->a, x->ns);
+        struct span orphans = owned_orphan_key(x->a, x->ns);
         informer_index_each(c->pods, c->pods_by_controller, orphans, see_orphan_pod, &k);
         informer_index_each(c->revisions, c->revisions_by_controller, orphans, see_orphan_revision,
                             &k);

@@ -6,30 +6,12 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "controller/owned.h"
 #include "controller/statefulset_priv.h"
 #include "plan/why_plan.h"
 #include "schema/schema.h"
 
 enum { PARALLEL_SETS = 16 };
-
-/* ---- indexes ---- */
-
-struct span statefulset_orphan_key(struct arena *a, struct span ns)
-{
-    return arena_printf(a, "orphan/%.*s", SPAN_ARG(ns));
-}
-
-void statefulset_by_controller(struct object *o, void (*emit)(void *ctx, struct span key),
-                               void *ctx)
-{
-    struct span uid = client_controller_uid(o);
-    if (uid.n) {
-        emit(ctx, uid);
-        return;
-    }
-    cleanup_arena struct arena *a = arena_new();
-    emit(ctx, statefulset_orphan_key(a, object_namespace(o)));
-}
 
 /* ---- events ---- */
 
@@ -180,8 +162,8 @@ struct statefulset_controller *statefulset_controller_new(struct env *env, struc
     c->claims = informer_set_get(informers, c->claim_kind);
     c->revisions = informer_set_get(informers, c->revision_kind);
     c->sets_by_ns = informer_add_index(c->sets, informer_by_namespace);
-    c->pods_by_controller = informer_add_index(c->pods, statefulset_by_controller);
-    c->revisions_by_controller = informer_add_index(c->revisions, statefulset_by_controller);
+    c->pods_by_controller = informer_add_index(c->pods, owned_by_controller);
+    c->revisions_by_controller = informer_add_index(c->revisions, owned_by_controller);
     c->reconciler = reconciler_new(client, "statefulset-controller", PARALLEL_SETS, run, c);
     c->events = event_recorder_new(client, "statefulset-controller", SPAN_NULL);
     static const struct informer_handler sets = {on_set}, dependents = {on_dependent},

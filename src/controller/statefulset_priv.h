@@ -58,10 +58,6 @@ struct set_sync {
     struct statefulset_plan *plan;
 };
 
-/* Index keys: the controller's uid, or "orphan/NAMESPACE" for objects without a controller. */
-informer_key_fn statefulset_by_controller;
-struct span statefulset_orphan_key(struct arena *a, struct span ns);
-
 /* statefulset_adopt.c. Returns true when it wrote something: the sync ends. */
 bool statefulset_adopt(struct set_sync *x);
 

@@ -1,0 +1,297 @@
+/* controller/owned.c: see owned.h. */
+#include "controller/owned.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/vec.h"
+#include "client/informer_set.h"
+#include "schema/schema.h"
+
+/* ---- indexes ---- */
+
+struct span owned_orphan_key(struct arena *a, struct span ns)
+{
+    return arena_printf(a, "orphan/%.*s", SPAN_ARG(ns));
+}
+
+void owned_by_controller(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
+{
+    struct span uid = client_controller_uid(o);
+    if (uid.n) {
+        emit(ctx, uid);
+        return;
+    }
+    cleanup_arena struct arena *a = arena_new();
+    emit(ctx, owned_orphan_key(a, object_namespace(o)));
+}
+
+/* ---- whose turn ---- */
+
+struct span owned_controller_name(const struct schema_kind *kind, struct object *o)
+{
+    yyjson_val *owner = client_controller_of(o);
+    struct span version = json_get_str(owner, "apiVersion");
+    struct span group = span_first(version, span_find(version, '/'));
+    bool fits =
+        span_eq_cstr(json_get_str(owner, "kind"), kind->kind) && span_eq_cstr(group, kind->group);
+    return fits ? json_get_str(owner, "name") : SPAN_NULL;
+}
+
+static void add_owner(struct owners *w, struct object *o)
+{
+    struct span name = owned_controller_name(w->kind, o);
+    if (name.n) {
+        reconciler_add(w->reconciler, object_namespace(o), name);
+    }
+}
+
+struct orphan_search {
+    struct owners *owners;
+    struct object *orphan;
+};
+
+static bool add_if_selects(void *data, struct object *owner)
+{
+    struct orphan_search *x = data;
+    cleanup_arena struct arena *a = arena_new();
+    struct selector selector;
+    struct err err;
+    yyjson_val *labels = json_path(object_root(x->orphan), "metadata", "labels", NULL);
+    if (selector_from_object(a, json_path(object_root(owner), "spec", "selector", NULL), &selector,
+                             &err) == 0 &&
+        selector_matches(&selector, labels)) {
+        reconciler_add_object(x->owners->reconciler, owner);
+    }
+    return true;
+}
+
+void owned_changed(struct owners *w, struct object *old, struct object *now)
+{
+    assert(old || now);
+    if (old) {
+        add_owner(w, old);
+    }
+    if (now) {
+        add_owner(w, now);
+        if (!client_controller_of(now)) {
+            struct orphan_search x = {w, now};
+            informer_index_each(w->informer, w->by_ns, object_namespace(now), add_if_selects, &x);
+        }
+    }
+}
+
+/* ---- one sync ---- */
+
+static void unref_object(void *data)
+{
+    object_unref(data);
+}
+
+bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owners,
+                 struct event_recorder *events)
+{
+    struct object *o = informer_get(owners->informer, s->ns, s->name);
+    if (!o) {
+        return false;
+    }
+    arena_on_clear(s->arena, unref_object, object_ref(o));
+    *x = (struct owned_sync){
+        .s = s, .a = s->arena, .kind = owners->kind, .owner = o, .events = events};
+    x->spec = json_get(object_root(o), "spec");
+    x->status = json_get(object_root(o), "status");
+    x->name = object_name(o);
+    x->ns = object_namespace(o);
+    x->uid = object_uid(o);
+    struct err err;
+    if (selector_from_object(x->a, json_get(x->spec, "selector"), &x->selector, &err) < 0) {
+        log_event(LOG_WARN, "owner_bad_selector", LOG_C("kind", x->kind->kind),
+                  LOG_S("name", x->name), LOG_S("error", err.message));
+        return false;
+    }
+    return true;
+}
+
+struct candidates {
+    struct owned_sync *x;
+    VEC(struct object *) adopt, release, keep;
+};
+
+static bool selects(struct owned_sync *x, struct object *o)
+{
+    return selector_matches(&x->selector, json_path(object_root(o), "metadata", "labels", NULL));
+}
+
+static bool see_owned(void *data, struct object *o)
+{
+    struct candidates *k = data;
+    if (selects(k->x, o)) {
+        VEC_PUSH(&k->keep, o);
+    } else if (!object_is_deleting(k->x->owner) && !object_is_deleting(o)) {
+        VEC_PUSH(&k->release, o);
+    }
+    return true;
+}
+
+static bool see_orphan(void *data, struct object *o)
+{
+    struct candidates *k = data;
+    if (selects(k->x, o) && !object_is_deleting(o)) {
+        VEC_PUSH(&k->adopt, o);
+    }
+    return true;
+}
+
+/* The other owners stay beside ours; ours is left out, and added when asked for. */
+static void patch_owners(struct owned_sync *x, const struct owned_kind *k, struct object *o,
+                         bool add)
+{
+    struct client_body b = client_patch_new(x->a, o);
+    yyjson_mut_val *list = yyjson_mut_arr(b.doc);
+    JSON_EACH(it, client_owners(o))
+    {
+        if (!span_eq(json_get_str(it.val, "uid"), x->uid)) {
+            yyjson_mut_arr_append(list, json_mut_copy(b.doc, it.val));
+        }
+    }
+    if (add) {
+        yyjson_mut_arr_append(list, client_owner_new(b.doc, x->kind, x->name, x->uid, true));
+    }
+    json_put(b.doc, b.meta, "ownerReferences", list);
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, k->kind, o);
+    rq.body = client_body_text(&b);
+    sync_do(x->s, &rq, k->informer, NULL, NULL);
+}
+
+struct adoption {
+    struct owned_sync *x;
+    const struct owned_kind *kind;
+    struct owned_list orphans;
+};
+
+static bool on_owner_read(struct sync *s, void *data, const struct client_reply *reply)
+{
+    struct adoption *ad = data;
+    if (reply->err.reason == ERR_NOT_FOUND) {
+        return true;
+    }
+    if (reply->err.reason != ERR_NONE || !reply->object ||
+        !span_eq(object_uid(reply->object), ad->x->uid) || object_is_deleting(reply->object)) {
+        return false; /* the view will say so too, and that event brings us back */
+    }
+    for (size_t i = 0; i < ad->orphans.n; i++) {
+        patch_owners(ad->x, ad->kind, ad->orphans.at[i], true);
+    }
+    sync_again(s);
+    return true;
+}
+
+static struct owned_list hold(struct arena *a, struct object **objects, size_t n)
+{
+    struct owned_list list = {ARENA_ARRAY(a, struct object *, n + 1), n};
+    for (size_t i = 0; i < n; i++) {
+        list.at[i] = object_ref(objects[i]);
+        arena_on_clear(a, unref_object, list.at[i]);
+    }
+    return list;
+}
+
+bool owned_claim(struct owned_sync *x, const struct owned_kind *kind, struct owned_list *ret)
+{
+    struct candidates k = {.x = x};
+    informer_index_each(kind->informer, kind->by_controller, x->uid, see_owned, &k);
+    if (!object_is_deleting(x->owner)) {
+        informer_index_each(kind->informer, kind->by_controller, owned_orphan_key(x->a, x->ns),
+                            see_orphan, &k);
+    }
+    bool wrote = k.release.n || k.adopt.n;
+    for (size_t i = 0; i < k.release.n; i++) {
+        patch_owners(x, kind, k.release.at[i], false);
+    }
+    if (k.release.n) {
+        sync_again(x->s);
+    }
+    if (k.adopt.n) { /* asks to run again when it has adopted */
+        struct adoption *ad = ARENA_NEW(x->a, struct adoption);
+        *ad = (struct adoption){x, kind, hold(x->a, k.adopt.at, k.adopt.n)};
+        struct client_request rq = client_request_for(CLIENT_GET, x->kind, x->owner);
+        sync_do(x->s, &rq, NULL, on_owner_read, ad);
+    }
+    *ret = hold(x->a, k.keep.at, k.keep.n);
+    VEC_DONE(&k.adopt);
+    VEC_DONE(&k.release);
+    VEC_DONE(&k.keep);
+    return wrote;
+}
+
+struct gathering {
+    VEC(struct object *) objects;
+};
+
+static bool gather(void *data, struct object *o)
+{
+    struct gathering *g = data;
+    VEC_PUSH(&g->objects, o);
+    return true;
+}
+
+struct owned_list owned_all(struct arena *a, const struct owned_kind *k, struct span owner_uid)
+{
+    struct gathering g = {0};
+    informer_index_each(k->informer, k->by_controller, owner_uid, gather, &g);
+    struct owned_list list = hold(a, g.objects.at, g.objects.n);
+    VEC_DONE(&g.objects);
+    return list;
+}
+
+/* ---- status ---- */
+
+int32_t owned_int32(const yyjson_val *obj, const char *key, int32_t otherwise)
+{
+    int64_t v = json_get_int(obj, key, otherwise);
+    return v < 0 ? 0 : v > INT32_MAX ? INT32_MAX : (int32_t)v;
+}
+
+struct plan_amount owned_amount(const yyjson_val *v)
+{
+    struct span text = json_str(v);
+    int64_t n = 0;
+    if (span_ends(text, SPAN("%")) && span_to_i64(span_first(text, text.n - 1), &n)) {
+        return (struct plan_amount){n, true};
+    }
+    return (struct plan_amount){json_int(v, 0), false};
+}
+
+struct owned_status owned_status_new(struct owned_sync *x)
+{
+    struct owned_status st = {.x = x, .body = client_patch_any(x->a, x->owner)};
+    st.to = client_body_obj(&st.body, "status");
+    yyjson_val *generation = json_path(object_root(x->owner), "metadata", "generation", NULL);
+    owned_status_count(&st, "observedGeneration", json_int(generation, 0), false);
+    return st;
+}
+
+void owned_status_count(struct owned_status *st, const char *key, int64_t value, bool always)
+{
+    assert(value >= 0);
+    yyjson_val *was = json_get(st->x->status, key);
+    if (value || always) {
+        json_put_int(st->body.doc, st->to, key, value);
+    } else {
+        json_put(st->body.doc, st->to, key, yyjson_mut_null(st->body.doc));
+    }
+    st->changed |= json_int(was, always ? -1 : 0) != value;
+}
+
+void owned_status_write(struct owned_status *st, struct informer *seen_in)
+{
+    if (!st->changed) {
+        return;
+    }
+    struct owned_sync *x = st->x;
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->kind, x->owner);
+    rq.subresource = SPAN("status");
+    rq.body = client_body_text(&st->body);
+    sync_do(x->s, &rq, seen_in, NULL, NULL);
+}

@@ -1,0 +1,267 @@
+/* controller/replicaset_controller.c: see replicaset_controller.h. */
+#include "controller/replicaset_controller.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "codec/time.h"
+#include "controller/owned.h"
+#include "plan/replicaset_plan.h"
+#include "schema/kinds.h"
+
+enum { PARALLEL_SETS = 16 };
+
+struct replicaset_controller {
+    struct owners sets;
+    struct owned_kind pods;
+    int sets_by_controller;
+    struct event_recorder *events;
+};
+
+/* One sync; arena memory. */
+struct set_sync {
+    struct owned_sync own;
+    struct replicaset_controller *c;
+    struct owned_list pods;
+    struct replicaset_view view;
+    struct replicaset_plan plan;
+    struct owned_pods act;
+};
+
+/* ---- observing ---- */
+
+static bool has_labels(struct object *pod, const yyjson_val *wanted)
+{
+    yyjson_val *labels = json_path(object_root(pod), "metadata", "labels", NULL);
+    JSON_EACH(it, wanted)
+    {
+        struct span key = json_str(it.key);
+        yyjson_val *have = yyjson_obj_getn(labels, key.p, key.n);
+        if (!have || !span_eq(json_str(have), json_str(it.val))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void observe(struct set_sync *x)
+{
+    struct owned_sync *own = &x->own;
+    struct replicaset_pod *pods = ARENA_ARRAY(own->a, struct replicaset_pod, x->pods.n + 1);
+    yyjson_val *labels = json_path(own->spec, "template", "metadata", "labels", NULL);
+    for (size_t i = 0; i < x->pods.n; i++) {
+        pods[i] = (struct replicaset_pod){owned_pod_rank(x->pods.at[i]),
+                                          has_labels(x->pods.at[i], labels)};
+    }
+    x->view = (struct replicaset_view){.now_ms = own->s->now_ms,
+                                       .deleting = object_is_deleting(own->owner),
+                                       .replicas = owned_int32(own->spec, "replicas", 1),
+                                       .min_ready_s = owned_int32(own->spec, "minReadySeconds", 0),
+                                       .pods = pods,
+                                       .pod_count = x->pods.n};
+}
+
+/* ---- neighbours: only asked when pods must go ---- */
+
+struct neighbours {
+    struct set_sync *x;
+    struct map nodes; /* struct node_count by node name */
+};
+
+struct node_count {
+    int32_t n;
+};
+
+static struct span node_of(struct object *pod)
+{
+    return json_get_str(json_get(object_root(pod), "spec"), "nodeName");
+}
+
+static bool count_pod(void *data, struct object *pod)
+{
+    struct neighbours *k = data;
+    struct pod_rank rank = owned_pod_rank(pod);
+    if (!pod_rank_active(&rank) || !rank.assigned) {
+        return true;
+    }
+    struct node_count *node = map_get(&k->nodes, node_of(pod));
+    if (!node) {
+        node = ARENA_NEW(k->x->own.a, struct node_count);
+        map_put(&k->nodes, arena_dup(k->x->own.a, node_of(pod)), node);
+    }
+    node->n++;
+    return true;
+}
+
+static bool count_set(void *data, struct object *set)
+{
+    struct neighbours *k = data;
+    struct owned_kind *pods = &k->x->c->pods;
+    informer_index_each(pods->informer, pods->by_controller, object_uid(set), count_pod, k);
+    return true;
+}
+
+/* Pods of all sets of the same controller count: a Deployment's next set shares its nodes. */
+static void count_neighbours(struct set_sync *x, struct replicaset_pod *pods)
+{
+    struct neighbours k = {.x = x};
+    struct replicaset_controller *c = x->c;
+    struct span controller = client_controller_uid(x->own.owner);
+    if (controller.n) {
+        informer_index_each(c->sets.informer, c->sets_by_controller, controller, count_set, &k);
+    } else {
+        count_set(&k, x->own.owner);
+    }
+    for (size_t i = 0; i < x->pods.n; i++) {
+        struct node_count *node = map_get(&k.nodes, node_of(x->pods.at[i]));
+        pods[i].rank.neighbours = node ? node->n : 0;
+    }
+    map_done(&k.nodes);
+}
+
+/* ---- acting ---- */
+
+static void put_failure(struct set_sync *x, struct owned_status *st)
+{
+    struct span error = x->act.create_error.n ? x->act.create_error : x->act.delete_error;
+    yyjson_val *was = client_condition(x->own.owner, "ReplicaFailure");
+    if ((error.n > 0) == (was != NULL)) {
+        return;
+    }
+    yyjson_mut_doc *doc = st->body.doc;
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    JSON_EACH(it, json_get(x->own.status, "conditions"))
+    {
+        if (it.val != was) {
+            yyjson_mut_arr_append(list, json_mut_copy(doc, it.val));
+        }
+    }
+    if (error.n) {
+        yyjson_mut_val *c = yyjson_mut_obj(doc);
+        json_put_str(doc, c, "type", SPAN("ReplicaFailure"));
+        json_put_str(doc, c, "status", SPAN("True"));
+        json_put_str(doc, c, "lastTransitionTime", time_format(x->own.a, x->own.s->now_ms));
+        json_put_str(doc, c, "reason",
+                     x->act.create_error.n ? SPAN("FailedCreate") : SPAN("FailedDelete"));
+        json_put_str(doc, c, "message", error);
+        yyjson_mut_arr_append(list, c);
+    }
+    json_put(doc, st->to, "conditions", yyjson_mut_arr_size(list) ? list : yyjson_mut_null(doc));
+    st->changed = true;
+}
+
+static void write_status(struct owned_pods *act)
+{
+    struct set_sync *x = act->data;
+    const struct replicaset_status *now = &x->plan.status;
+    struct owned_status st = owned_status_new(&x->own);
+    owned_status_count(&st, "replicas", now->replicas, true);
+    owned_status_count(&st, "fullyLabeledReplicas", now->fully_labeled, false);
+    owned_status_count(&st, "readyReplicas", now->ready, false);
+    owned_status_count(&st, "availableReplicas", now->available, false);
+    owned_status_count(&st, "terminatingReplicas", now->terminating, false);
+    put_failure(x, &st);
+    owned_status_write(&st, x->c->sets.informer);
+}
+
+static void act(struct set_sync *x)
+{
+    struct replicaset_plan *plan = &x->plan;
+    struct owned_pods *p = &x->act;
+    *p = (struct owned_pods){.x = &x->own, .pods = &x->c->pods, .done = write_status, .data = x};
+    p->bodies = ARENA_ARRAY(x->own.a, struct span, (size_t)plan->create + 1);
+    p->body_count = (size_t)plan->create;
+    if (plan->create) {
+        struct client_body b =
+            owned_pod_new(&x->own, x->c->pods.kind, json_get(x->own.spec, "template"));
+        struct span body = client_body_text(&b);
+        for (size_t i = 0; i < p->body_count; i++) {
+            p->bodies[i] = body; /* names are the server's choice */
+        }
+    }
+    p->deletes = ARENA_ARRAY(x->own.a, struct object *, plan->delete_count + 1);
+    p->delete_count = plan->delete_count;
+    for (size_t i = 0; i < plan->delete_count; i++) {
+        assert(plan->deletes[i] < x->pods.n);
+        p->deletes[i] = x->pods.at[plan->deletes[i]];
+    }
+    owned_pods_act(p);
+    if (plan->again) {
+        sync_again(x->own.s);
+    }
+    if (plan->requeue_at_ms > 0) {
+        sync_after(x->own.s, plan->requeue_at_ms - x->own.s->now_ms);
+    }
+}
+
+static void run(struct sync *s)
+{
+    struct replicaset_controller *c = s->controller;
+    struct set_sync *x = ARENA_NEW(s->arena, struct set_sync);
+    x->c = c;
+    if (!owned_begin(&x->own, s, &c->sets, c->events) || owned_claim(&x->own, &c->pods, &x->pods)) {
+        return;
+    }
+    observe(x);
+    replicaset_plan(s->arena, &x->view, &x->plan);
+    if (x->plan.delete_count) {
+        struct replicaset_pod *pods = ARENA_ARRAY(s->arena, struct replicaset_pod, x->pods.n + 1);
+        memcpy(pods, x->view.pods, x->pods.n * sizeof *pods);
+        count_neighbours(x, pods);
+        x->view.pods = pods;
+        replicaset_plan(s->arena, &x->view, &x->plan);
+    }
+    act(x);
+}
+
+/* ---- events and life ---- */
+
+static void on_set(void *data, struct object *old, struct object *now)
+{
+    struct replicaset_controller *c = data;
+    reconciler_add_object(c->sets.reconciler, now ? now : old);
+}
+
+static void on_pod(void *data, struct object *old, struct object *now)
+{
+    struct replicaset_controller *c = data;
+    owned_changed(&c->sets, old, now);
+}
+
+struct replicaset_controller *replicaset_controller_new(struct client *client,
+                                                        struct informer_set *informers)
+{
+    struct replicaset_controller *c = MEM_NEW(struct replicaset_controller);
+    c->sets.kind = SCHEMA_KIND(ReplicaSet);
+    c->sets.informer = informer_set_get(informers, c->sets.kind);
+    c->sets.by_ns = informer_add_index(c->sets.informer, informer_by_namespace);
+    c->sets_by_controller = informer_add_index(c->sets.informer, owned_by_controller);
+    c->sets.reconciler = reconciler_new(client, "replicaset-controller", PARALLEL_SETS, run, c);
+    c->pods.kind = SCHEMA_KIND(Pod);
+    c->pods.informer = informer_set_get(informers, c->pods.kind);
+    c->pods.by_controller = informer_add_index(c->pods.informer, owned_by_controller);
+    c->events = event_recorder_new(client, "replicaset-controller", SPAN_NULL);
+    static const struct informer_handler sets = {on_set}, pods = {on_pod};
+    informer_add_handler(c->sets.informer, &sets, c);
+    informer_add_handler(c->pods.informer, &pods, c);
+    return c;
+}
+
+void replicaset_controller_start(struct replicaset_controller *c)
+{
+    reconciler_start(c->sets.reconciler);
+}
+
+void replicaset_controller_free(struct replicaset_controller *c)
+{
+    if (!c) {
+        return;
+    }
+    informer_remove_handler(c->sets.informer, c);
+    informer_remove_handler(c->pods.informer, c);
+    reconciler_free(c->sets.reconciler);
+    event_recorder_free(c->events);
+    free(c);
+}
