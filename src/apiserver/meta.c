@@ -51,6 +51,19 @@ bool meta_has_generation(const struct schema_kind *kind)
                                             "networkpolicies.networking.k8s.io",
                                             "ingresses.networking.k8s.io",
                                             "endpointslices.discovery.k8s.io",
+                                            "ingressclasses.networking.k8s.io",
+                                            "csidrivers.storage.k8s.io",
+                                            "flowschemas.flowcontrol.apiserver.k8s.io",
+                                            "prioritylevelconfigurations.flowcontrol.apiserver.k8s."
+                                            "io",
+                                            "validatingwebhookconfigurations."
+                                            "admissionregistration.k8s.io",
+                                            "mutatingwebhookconfigurations."
+                                            "admissionregistration.k8s.io",
+                                            "validatingadmissionpolicies."
+                                            "admissionregistration.k8s.io",
+                                            "mutatingadmissionpolicies."
+                                            "admissionregistration.k8s.io",
                                             "priorityclasses.scheduling.k8s.io"};
     for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
         if (strcmp(kind->resource, resources[i]) == 0) {

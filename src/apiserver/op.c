@@ -147,6 +147,8 @@ static void run_sub(struct api_op *op)
         op_eviction(op);
     } else if (api_sub_is(op, "finalize")) {
         op_finalize(op);
+    } else if (api_sub_is(op, "approval")) {
+        run_main(op);
     } else if (api_sub_is(op, "status") || api_sub_is(op, "ephemeralcontainers") ||
                api_sub_is(op, "resize")) {
         if (!api_sub_is(op, "status")) {

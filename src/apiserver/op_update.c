@@ -32,6 +32,8 @@ static int update_attempt(struct api_op *op)
     if (!current) {
         return api_op_not_found(op);
     }
+    /* An approval is a condition of a certificate request, which is in its status. */
+    bool to_status = api_sub_is(op, "status") || api_sub_is(op, "approval");
     yyjson_mut_doc *doc = json_mut_new(op->arena);
     yyjson_mut_val *obj = NULL;
     if (op->mutate) {
@@ -48,7 +50,7 @@ static int update_attempt(struct api_op *op)
                               "be provided");
         }
     }
-    return obj ? write_change(op, current, doc, obj, api_sub_is(op, "status")) : -1;
+    return obj ? write_change(op, current, doc, obj, to_status) : -1;
 }
 
 void op_update(struct api_op *op)
@@ -57,6 +59,9 @@ void op_update(struct api_op *op)
         (void)api_op_err(op, ERR_BAD_REQUEST, "the request has no body");
         api_op_finish(op);
         return;
+    }
+    if (op->kind->stored_only && !op->sub) {
+        api_op_warn(op, span_cstr(op->kind->stored_only));
     }
     op->attempt = update_attempt;
     write_start(op);

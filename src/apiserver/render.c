@@ -1,7 +1,6 @@
 #include "apiserver/render.h"
 
 #include "base/check.h"
-#include "codec/time.h"
 
 static void put_json(struct strbuf *out, struct arena *a, const yyjson_val *v)
 {
@@ -59,16 +58,7 @@ static void put_cells(struct strbuf *out, struct arena *a, const struct api_rend
 {
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *cells = yyjson_mut_arr(doc);
-    const struct schema_hooks *hooks = r->kind->hooks;
-    if (r->kind->column_count && hooks && hooks->row) {
-        hooks->row(a, doc, cells, obj, r->now_ms);
-    } else {
-        const yyjson_val *meta = json_get(obj, "metadata");
-        int64_t born = time_or(json_get_str(meta, "creationTimestamp"), -1);
-        yyjson_mut_arr_append(cells, json_new_str(doc, json_get_str(meta, "name")));
-        yyjson_mut_arr_append(
-            cells, json_new_str(doc, born < 0 ? SPAN("<unknown>") : time_age(a, r->now_ms - born)));
-    }
+    schema_row(a, r->kind, doc, cells, obj, r->now_ms);
     strbuf_put(out, json_write_mut(a, cells));
 }
 

@@ -78,6 +78,9 @@ static struct span go_type(struct arena *a, const struct slot *s)
         return span_cstr(go_scalar(s->shape));
     }
     const char *prefix = s->shape == SCHEMA_LIST ? "[]" : "map[string]";
+    if (f->shape == SCHEMA_MAP && f->elem_shape == SCHEMA_LIST) {
+        return s->shape == SCHEMA_LIST ? SPAN("[]string") : SPAN("map[string][]string");
+    }
     if (f->elem_shape == SCHEMA_OBJECT) {
         return arena_printf(a, "%sv1.%s", prefix, f->type->name);
     }
@@ -297,7 +300,9 @@ static yyjson_mut_val *decode_list(struct decoder *d, const struct slot *s, cons
     if (!yyjson_is_arr((yyjson_val *)v)) {
         return wrong_type(d, s, v, p);
     }
-    const struct slot element = {s->field, s->owner, s->field->elem_shape};
+    bool in_map = s->field->shape == SCHEMA_MAP; /* a map's lists hold strings */
+    const struct slot element = {s->field, s->owner,
+                                 in_map ? SCHEMA_STRING : s->field->elem_shape};
     yyjson_mut_val *list = yyjson_mut_arr(d->doc);
     size_t i = 0;
     JSON_EACH(it, v)

@@ -15,6 +15,28 @@ static void complain(struct check *c, const struct path *p, struct span value,
     }
 }
 
+/* A name that can stand between slashes of a URL; roles may have colons in theirs. */
+static struct names_fault path_segment(struct span s)
+{
+    struct names_fault fault = {.n = 0};
+    if (span_eq(s, SPAN(".")) || span_eq(s, SPAN(".."))) {
+        fault.text[fault.n++] = s.n == 1 ? "may not be '.'" : "may not be '..'";
+    }
+    if (span_find(s, '/') < s.n) {
+        fault.text[fault.n++] = "may not contain '/'";
+    }
+    if (span_find(s, '%') < s.n) {
+        fault.text[fault.n++] = "may not contain '%'";
+    }
+    return fault;
+}
+
+static struct names_fault address_name(struct span s)
+{
+    return (struct names_fault){.text = {"must be a canonical form IP address"},
+                                .n = names_is_ip(s) ? 0 : 1};
+}
+
 static const struct {
     const char *format;
     struct names_fault (*check)(struct span);
@@ -27,6 +49,8 @@ static const struct {
     {"env-name", names_env},
     {"port-name", names_port},
     {"config-key", names_config_key},
+    {"path-segment", path_segment},
+    {"address-name", address_name},
 };
 
 void check_port_number(struct check *c, const struct path *p, int64_t port)
@@ -66,6 +90,18 @@ static void ip(struct check *c, const struct path *p, const yyjson_val *v)
     }
 }
 
+/* "10.0.0.0/8", "2001:db8::/64". */
+static void cidr(struct check *c, const struct path *p, const yyjson_val *v)
+{
+    struct span bits = json_str(v), address = span_cut(&bits, '/');
+    uint64_t n;
+    bool v6 = span_find(address, ':') < address.n;
+    if (!names_is_ip(address) || !span_to_u64(bits, &n) || n > (v6 ? 128 : 32)) {
+        cause_invalid(c, p, shown(c->a, v),
+                      "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+    }
+}
+
 static void relative_path(struct check *c, const struct path *p, const yyjson_val *v)
 {
     struct span rest = json_str(v);
@@ -89,6 +125,7 @@ static const struct {
 } value_formats[] = {
     {"port", port}, {"port-or-zero", port_or_zero}, {"file-mode", file_mode},
     {"ip", ip},     {"label-map", check_labels},    {"relative-path", relative_path},
+    {"cidr", cidr},
 };
 
 bool format_known(const char *format)

@@ -12,7 +12,11 @@ extern const struct schema_hooks schema_hooks_plain, schema_hooks_pod, schema_ho
     schema_hooks_configmap, schema_hooks_secret, schema_hooks_event, schema_hooks_serviceaccount,
     schema_hooks_node, schema_hooks_volume, schema_hooks_claim, schema_hooks_statefulset,
     schema_hooks_revision, schema_hooks_storageclass, schema_hooks_deployment,
-    schema_hooks_replicaset, schema_hooks_daemonset, schema_hooks_lease, schema_hooks_binding;
+    schema_hooks_replicaset, schema_hooks_daemonset, schema_hooks_lease, schema_hooks_binding,
+    schema_hooks_podtemplate, schema_hooks_rc, schema_hooks_limitrange, schema_hooks_quota,
+    schema_hooks_job, schema_hooks_cronjob, schema_hooks_pdb, schema_hooks_role,
+    schema_hooks_rolebinding, schema_hooks_priority, schema_hooks_netpol, schema_hooks_ingress,
+    schema_hooks_hpa, schema_hooks_webhooks, schema_hooks_csidriver, schema_hooks_csr;
 
 /* ---- field selectors ---- */
 

@@ -11,25 +11,58 @@
 
 /* Served as resources. */
 #define SCHEMA_KINDS_SERVED(X)                                                                     \
+    X(CSIDriver)                                                                                   \
+    X(CSINode)                                                                                     \
+    X(CSIStorageCapacity)                                                                          \
+    X(CertificateSigningRequest)                                                                   \
+    X(ClusterRole)                                                                                 \
+    X(ClusterRoleBinding)                                                                          \
     X(ConfigMap)                                                                                   \
     X(ControllerRevision)                                                                          \
+    X(CronJob)                                                                                     \
     X(DaemonSet)                                                                                   \
     X(Deployment)                                                                                  \
     X(EndpointSlice)                                                                               \
     X(Endpoints)                                                                                   \
     X(Event)                                                                                       \
+    X(FlowSchema)                                                                                  \
+    X(HorizontalPodAutoscaler)                                                                     \
+    X(IPAddress)                                                                                   \
+    X(Ingress)                                                                                     \
+    X(IngressClass)                                                                                \
+    X(Job)                                                                                         \
     X(Lease)                                                                                       \
+    X(LimitRange)                                                                                  \
+    X(MutatingAdmissionPolicy)                                                                     \
+    X(MutatingAdmissionPolicyBinding)                                                              \
+    X(MutatingWebhookConfiguration)                                                                \
     X(Namespace)                                                                                   \
+    X(NetworkPolicy)                                                                               \
     X(Node)                                                                                        \
     X(PersistentVolume)                                                                            \
     X(PersistentVolumeClaim)                                                                       \
     X(Pod)                                                                                         \
+    X(PodDisruptionBudget)                                                                         \
+    X(PodTemplate)                                                                                 \
+    X(PriorityClass)                                                                               \
+    X(PriorityLevelConfiguration)                                                                  \
     X(ReplicaSet)                                                                                  \
+    X(ReplicationController)                                                                       \
+    X(ResourceQuota)                                                                               \
+    X(Role)                                                                                        \
+    X(RoleBinding)                                                                                 \
+    X(RuntimeClass)                                                                                \
     X(Secret)                                                                                      \
     X(Service)                                                                                     \
     X(ServiceAccount)                                                                              \
+    X(ServiceCIDR)                                                                                 \
     X(StatefulSet)                                                                                 \
-    X(StorageClass)
+    X(StorageClass)                                                                                \
+    X(ValidatingAdmissionPolicy)                                                                   \
+    X(ValidatingAdmissionPolicyBinding)                                                            \
+    X(ValidatingWebhookConfiguration)                                                              \
+    X(VolumeAttachment)                                                                            \
+    X(VolumeAttributesClass)
 /* Bodies of requests and replies only. */
 #define SCHEMA_KINDS_BODIES(X)                                                                     \
     X(Binding)                                                                                     \

@@ -116,8 +116,12 @@ static yyjson_mut_val *shape_schema(struct openapi *o, enum schema_shape shape,
         return wrapped(o, openapi_ref_name(o, SPAN(OPENAPI_META "Duration")));
     case SCHEMA_INT_OR_STRING:
         return wrapped(o, openapi_ref_name(o, SPAN(INTSTR)));
+    case SCHEMA_LIST: { /* a map's element */
+        yyjson_mut_val *list = plain(o, "array", NULL);
+        put_val(o, list, "items", plain(o, "string", NULL));
+        return list;
+    }
     case SCHEMA_MAP:
-    case SCHEMA_LIST:
     case SCHEMA_ANY:
         break;
     }

@@ -35,10 +35,12 @@ static const struct schema_field *field_by_number(const struct schema_type *type
 }
 
 /* JSON inlines what protobuf nests: does any field live in the message with this number? */
-static bool is_inlined(const struct schema_type *type, uint32_t number)
+static bool is_inlined(const struct schema_type *type, uint32_t outer, uint32_t number)
 {
+    uint32_t path = outer << 8 | number;
     for (size_t i = 0; number <= UINT8_MAX && i < type->field_count; i++) {
-        if (type->fields[i].pb >> 8 == number) {
+        uint32_t pb = type->fields[i].pb;
+        if (pb >> 8 == path || (pb >> 16 == path && path <= UINT8_MAX)) {
             return true;
         }
     }
@@ -53,11 +55,32 @@ static bool is_zero(yyjson_mut_val *v)
            yyjson_mut_is_null(v);
 }
 
+/* A map's element that is a list: a message whose field 1 are the strings. */
+static int decode_strings(struct protobuf *d, struct span message, yyjson_mut_val **ret)
+{
+    struct pb_reader r = pb_read(message);
+    struct pb_field f;
+    yyjson_mut_val *v = NULL;
+    *ret = yyjson_mut_arr(d->doc);
+    while (pb_next(&r, &f)) {
+        if (f.number == 1 && protobuf_value(d, SCHEMA_STRING, &f, &v) < 0) {
+            return -1;
+        }
+        if (f.number == 1) {
+            (void)yyjson_mut_arr_append(*ret, v);
+        }
+    }
+    return r.bad ? protobuf_bad(d, "a list in a map ends early") : 0;
+}
+
 /* One element of a list, a map's value, or a single value. NULL in *ret: nothing to write (an empty
  * time). */
 static int decode_one(struct protobuf *d, enum schema_shape shape, const struct schema_type *type,
                       const struct pb_field *f, int depth, yyjson_mut_val **ret)
 {
+    if (shape == SCHEMA_LIST) {
+        return decode_strings(d, f->bytes, ret);
+    }
     if (shape != SCHEMA_OBJECT || !type) {
         return protobuf_value(d, shape, f, ret);
     }
@@ -178,8 +201,8 @@ int protobuf_fields(struct protobuf *d, const struct schema_type *type, uint32_t
         int rc = 0;
         if (row) {
             rc = decode_field(d, row, &f, obj, depth);
-        } else if (outer == 0 && f.wire == PB_BYTES && is_inlined(type, f.number)) {
-            rc = protobuf_fields(d, type, f.number, f.bytes, obj, depth + 1);
+        } else if (f.wire == PB_BYTES && is_inlined(type, outer, f.number)) {
+            rc = protobuf_fields(d, type, outer << 8 | f.number, f.bytes, obj, depth + 1);
         }
         if (rc < 0) {
             return -1;

@@ -51,10 +51,10 @@ struct schema_field {
     uint8_t shape;    /* enum schema_shape */
     uint8_t list_kind;
     uint16_t flags;
-    uint16_t pb; /* protobuf field number, 0: none; of a field that JSON inlines but protobuf
-                  * nests in a message: number of that message << 8 | number in it */
+    uint32_t pb; /* protobuf field number, 0: none; of a field that JSON inlines but protobuf
+                  * nests in a message: number of that message << 8 | number in it, and so on */
     const struct schema_type *type; /* of the object, or of the list's or map's element */
-    uint8_t elem_shape;             /* of a list's or map's element */
+    uint8_t elem_shape;             /* of a list's or map's element; SCHEMA_LIST: strings */
     const char *default_json;       /* static default as JSON text, NULL: none */
     const char *merge_key;          /* strategic merge key of a list, NULL: none */
     const char *map_keys;           /* comma separated list-map keys for server-side apply */
@@ -96,6 +96,7 @@ struct schema_subresource {
 struct schema_column {
     const char *name, *type, *format, *doc;
     int32_t priority;
+    const char *cell; /* how the cell is made of the object (kind_cells.h); NULL: by hooks->row */
 };
 
 struct schema_kind;
@@ -184,6 +185,10 @@ void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson
  * SPEC 1.5. */
 int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                     const yyjson_val *old, struct err *reterr);
+/* The cells of a kind's columns for one object, by the `cell` of each column or hooks->row. Kinds
+ * without columns have Name and Age. */
+void schema_row(struct arena *a, const struct schema_kind *kind, yyjson_mut_doc *doc,
+                yyjson_mut_val *cells, const yyjson_val *obj, int64_t now_ms);
 int schema_validate_status(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                            const yyjson_val *old, struct err *reterr);
 /* Collecting causes in hooks: type is FieldValueInvalid, FieldValueRequired, ...; message without

@@ -5,6 +5,7 @@
 #include "schema/engine.h"
 #include "schema/kinds.h"
 #include "test/kit/kit.h"
+#include "test/kit/sample.h"
 
 static struct arena *a;
 
@@ -208,69 +209,13 @@ TEST(formats_of_all_rows_exist)
     }
 }
 
-/* ---- an object with every field there is ---- */
-
-static yyjson_mut_val *sample(yyjson_mut_doc *doc, const struct schema_field *f, uint8_t shape,
-                              int depth);
-
-static yyjson_mut_val *sample_object(yyjson_mut_doc *doc, const struct schema_type *t, int depth)
-{
-    yyjson_mut_val *obj = yyjson_mut_obj(doc);
-    for (size_t i = 0; i < t->field_count; i++) {
-        yyjson_mut_obj_add(obj, yyjson_mut_str(doc, t->fields[i].name),
-                           sample(doc, &t->fields[i], t->fields[i].shape, depth + 1));
-    }
-    return obj;
-}
-
-static yyjson_mut_val *sample(yyjson_mut_doc *doc, const struct schema_field *f, uint8_t shape,
-                              int depth)
-{
-    CHECK(depth < 40);
-    yyjson_mut_val *v;
-    switch ((enum schema_shape)shape) {
-    case SCHEMA_OBJECT:
-        return sample_object(doc, f->type, depth);
-    case SCHEMA_LIST:
-        v = yyjson_mut_arr(doc);
-        yyjson_mut_arr_append(v, sample(doc, f, f->elem_shape, depth));
-        return v;
-    case SCHEMA_MAP:
-        v = yyjson_mut_obj(doc);
-        yyjson_mut_obj_add(v, yyjson_mut_str(doc, "key"), sample(doc, f, f->elem_shape, depth));
-        return v;
-    case SCHEMA_INT32:
-    case SCHEMA_INT64:
-    case SCHEMA_INT_OR_STRING:
-        return yyjson_mut_sint(doc, 7);
-    case SCHEMA_DOUBLE:
-        return yyjson_mut_real(doc, 1.5);
-    case SCHEMA_BOOL:
-        return yyjson_mut_bool(doc, true);
-    case SCHEMA_BYTES:
-        return yyjson_mut_str(doc, "aGVsbG8=");
-    case SCHEMA_QUANTITY:
-        return yyjson_mut_str(doc, "3Mi");
-    case SCHEMA_TIME:
-        return yyjson_mut_str(doc, "2024-02-29T10:30:45Z");
-    case SCHEMA_MICROTIME:
-        return yyjson_mut_str(doc, "2024-02-29T10:30:45.123456Z");
-    case SCHEMA_ANY:
-        v = yyjson_mut_obj(doc);
-        yyjson_mut_obj_add_null(doc, v, "free");
-        return v;
-    default:
-        return yyjson_mut_str(doc, f->default_json && f->default_json[0] == '"' ? "given" : "text");
-    }
-}
-
 TEST(nothing_of_a_full_object_of_any_kind_is_lost)
 {
     for (size_t i = 0; i < schema_kind_count(); i++) {
         const struct schema_kind *k = schema_kind_at(i);
         a = arena_new();
         yyjson_mut_doc *doc = json_mut_new(a);
-        yyjson_mut_val *full = sample_object(doc, k->type, 0);
+        yyjson_mut_val *full = sample_object(doc, k->type);
         json_put_str(doc, full, "kind", span_cstr(k->kind));
         json_put_str(doc, full, "apiVersion", span_cstr(k->api_version));
         struct err e;

@@ -1,6 +1,7 @@
 /* The tables have no holes: whatever the rows promise, the engine can rely on. */
 #include "base/check.h"
 #include "codec/json.h"
+#include "schema/kind_cells.h"
 #include "schema/kinds.h"
 #include "schema/schema.h"
 #include "test/kit/kit.h"
@@ -70,6 +71,52 @@ TEST(list_map_keys_exist_and_protobuf_numbers_are_unique)
     }
 }
 
+/* Only kind and apiVersion, which travel in the envelope, and tables, which are JSON alone. */
+TEST(every_field_has_a_protobuf_number)
+{
+    for (size_t i = 0; i < schema_type_count(); i++) {
+        const struct schema_type *t = schema_type_at(i);
+        for (size_t j = 0; j < t->field_count; j++) {
+            const char *name = t->fields[j].name;
+            bool head = strcmp(name, "kind") == 0 || strcmp(name, "apiVersion") == 0;
+            if (!t->fields[j].pb && !head && strncmp(t->name, "Table", 5) != 0) {
+                kit_fail(__FILE__, __LINE__, "%s.%s has no protobuf number", t->name, name);
+            }
+        }
+    }
+}
+
+/* Strategic merge and server-side apply must agree on what an element of a list is. */
+TEST(lists_that_merge_by_a_key_are_maps_by_that_key)
+{
+    for (size_t i = 0; i < schema_type_count(); i++) {
+        const struct schema_type *t = schema_type_at(i);
+        for (size_t j = 0; j < t->field_count; j++) {
+            const struct schema_field *f = &t->fields[j];
+            /* Kubernetes has these two the other way: atomic for apply. */
+            bool odd = strcmp(t->name, "JobStatus") == 0 || strcmp(f->name, "hostIPs") == 0;
+            if (f->merge_key && f->list_kind != SCHEMA_LIST_MAP && !odd) {
+                kit_fail(__FILE__, __LINE__, "%s.%s merges by a key, but is no map", t->name,
+                         f->name);
+            }
+        }
+    }
+}
+
+TEST(a_kind_that_is_only_stored_says_so_in_one_sentence)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < schema_kind_count(); i++) {
+        const char *text = schema_kind_at(i)->stored_only;
+        if (text) {
+            CHECK(span_starts(span_cstr(text), SPAN("Berth stores ")));
+            CHECK(strchr(text, '"') == NULL && text[strlen(text) - 1] != '.');
+            n++;
+        }
+    }
+    CHECK(n > 20);
+}
+
 TEST(static_defaults_are_json)
 {
     for (size_t i = 0; i < schema_type_count(); i++) {
@@ -102,7 +149,7 @@ static void check_kind(const struct schema_kind *k)
 
 TEST(every_kind_has_what_serving_it_needs)
 {
-    CHECK_EQ(schema_kind_count(), 19);
+    CHECK_EQ(schema_kind_count(), 52);
     for (size_t i = 0; i < schema_kind_count(); i++) {
         const struct schema_kind *k = schema_kind_at(i);
         check_kind(k);
@@ -116,6 +163,8 @@ TEST(every_kind_has_what_serving_it_needs)
         CHECK(k->column_count > 0);
         for (size_t c = 0; c < k->column_count; c++) {
             CHECK(*k->columns[c].name && *k->columns[c].type && *k->columns[c].doc);
+            CHECK(k->hooks->row ? !k->columns[c].cell
+                                : k->columns[c].cell && cell_known(k->columns[c].cell));
         }
     }
 }
@@ -136,5 +185,6 @@ TEST(kinds_have_names_in_code)
 TEST(discovery_starts_with_core)
 {
     CHECK_SPAN(span_cstr(schema_kind_at(0)->plural), "configmaps");
-    CHECK_SPAN(span_cstr(schema_kind_at(schema_kind_count() - 1)->group), "coordination.k8s.io");
+    CHECK_SPAN(span_cstr(schema_kind_at(schema_kind_count() - 1)->group),
+               "flowcontrol.apiserver.k8s.io");
 }

@@ -38,7 +38,7 @@ struct sc_type {
 };
 
 struct sc_column {
-    const char *name, *type, *format, *priority, *doc;
+    const char *name, *type, *format, *priority, *cell, *doc;
 };
 
 struct sc_sub {

@@ -305,7 +305,9 @@ static void emit_kind_parts(FILE *out, const struct sc_kind *k)
             const struct sc_column *c = &k->columns[i];
             fprintf(out, "    {\"%s\", \"%s\", \"%s\", ", c->name, c->type, c->format);
             put_string(out, c->doc);
-            fprintf(out, ", %s},\n", c->priority);
+            fprintf(out, ", %s, ", c->priority);
+            put_string(out, c->cell);
+            fputs("},\n", out);
         }
         fputs("};\n", out);
     }

@@ -111,7 +111,7 @@ static void parse_type_word(struct sc_field *f, char *text)
         f->elem_shape = plain_shape(f, text + 2);
     } else if (strncmp(text, "map[]", 5) == 0) {
         f->shape = "MAP";
-        f->elem_shape = plain_shape(f, text + 5);
+        f->elem_shape = strcmp(text + 5, "[]string") == 0 ? "LIST" : plain_shape(f, text + 5);
     } else {
         f->shape = plain_shape(f, text);
     }
@@ -119,12 +119,14 @@ static void parse_type_word(struct sc_field *f, char *text)
 
 static void parse_pb(struct sc_field *f, const char *text)
 {
-    unsigned outer = 0, inner = 0;
-    int n = sscanf(text, "%u.%u", &outer, &inner);
-    if (n < 1 || outer == 0 || outer > 255 || inner > 255) {
-        sc_fail(f->at, "bad protobuf number '%s'", text);
+    unsigned part[3] = {0};
+    int n = sscanf(text, "%u.%u.%u", &part[0], &part[1], &part[2]);
+    for (int i = 0; i < n; i++) {
+        if (part[i] == 0 || part[i] > 255) {
+            sc_fail(f->at, "bad protobuf number '%s'", text);
+        }
+        f->pb = f->pb << 8 | part[i];
     }
-    f->pb = n == 2 ? outer << 8 | inner : outer;
 }
 
 static void parse_option(struct sc_field *f, char *token)
@@ -207,17 +209,21 @@ static void parse_column(struct state *s, struct row *r)
 {
     struct sc_kind *k = &s->m->kinds[s->m->kind_n - 1];
     if (r->n < 3 || !r->doc) {
-        sc_fail(r->at, "a column row is: column NAME TYPE [format=F] [priority=N] -- DESCRIPTION");
+        sc_fail(
+            r->at,
+            "a column row is: column NAME TYPE [format=F] [priority=N] [cell=C] -- DESCRIPTION");
     }
     k->columns = sc_push(k->columns, &k->column_n, sizeof *k->columns);
     struct sc_column *c = &k->columns[k->column_n - 1];
-    *c = (struct sc_column){r->tok[1], r->tok[2], "", "0", r->doc};
+    *c = (struct sc_column){r->tok[1], r->tok[2], "", "0", NULL, r->doc};
     for (size_t i = 3; i < r->n; i++) {
         char *v;
         if ((v = value_of(r->tok[i], "format"))) {
             c->format = v;
         } else if ((v = value_of(r->tok[i], "priority"))) {
             c->priority = v;
+        } else if ((v = value_of(r->tok[i], "cell"))) {
+            c->cell = v;
         } else {
             sc_fail(r->at, "unknown option '%s'", r->tok[i]);
         }
