@@ -41,7 +41,7 @@ $(B)/berth: $(B)/src/main/main.o $(B)/libberth.a
 $(B)/sim/sim: $(B)/sim/main.o $(SIMOBJ) $(B)/libberth.a
 $(TESTS): %: %.o $(SIMOBJ) $(KITOBJ) $(B)/libberth.a
 $(TESTS): LDLIBS += -larchive
-$(BENCH): %: %.o $(B)/test/kit/https_kit.o $(SIMOBJ) $(B)/libberth.a
+$(BENCH): %: %.o $(B)/test/kit/https_kit.o $(B)/test/kit/http2_kit.o $(SIMOBJ) $(B)/libberth.a
 $(FUZZ): $(B)/fuzz/%: $(B)/test/fuzz/%_fuzz.o $(if $(filter fuzz,$(CONFIG)),,$(B)/test/kit/fuzz_replay.o) $(SIMOBJ) $(B)/libberth.a
 $(FUZZ): LDFLAGS += $(if $(filter fuzz,$(CONFIG)),-fsanitize=fuzzer)
 $(B)/berth $(B)/sim/sim $(TESTS) $(BENCH) $(FUZZ):

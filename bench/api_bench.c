@@ -23,6 +23,7 @@
 #include "codec/yaml.h"
 #include "env/env_uv.h"
 #include "os/os_fs.h"
+#include "test/kit/http2_kit.h"
 #include "test/kit/https_kit.h"
 
 #define PODS "/api/v1/namespaces/default/pods"
@@ -268,6 +269,7 @@ static bool all_gone(size_t n)
 
 struct load {
     struct https_conn *conn;
+    struct http2_conn *http2; /* or this one */
     int64_t start_ns;
 };
 
@@ -335,6 +337,21 @@ static void on_load_fail(void *data, int code)
 static const struct https_handler load_handler = {
     .on_ready = on_load_ready, .on_reply = on_load_reply, .on_fail = on_load_fail};
 
+static void make_read_pod(void)
+{
+    struct strbuf text = STRBUF_INIT;
+    strbuf_puts(&text, "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":"
+                       "\"bench-read\",\"annotations\":{\"text\":\"");
+    while (text.n < 2000) {
+        strbuf_putc(&text, 'x');
+    }
+    strbuf_puts(&text, "\"}},\"spec\":{\"nodeSelector\":{\"no\":\"where\"},\"containers\":[{"
+                       "\"name\":\"main\",\"image\":\"busybox\"}]}}");
+    (void)try_call("POST", PODS, strbuf_span(&text));
+    strbuf_done(&text);
+    figure("get_bytes", (double)call(200, "GET", PODS "/bench-read", SPAN_NULL).n);
+}
+
 static void load(bool creates, size_t connections, size_t total)
 {
     l.creates = creates;
@@ -344,17 +361,7 @@ static void load(bool creates, size_t connections, size_t total)
     l.ns = mem_new_array(total, sizeof *l.ns);
     l.loads = mem_new_array(connections, sizeof *l.loads);
     if (!creates) {
-        struct strbuf text = STRBUF_INIT;
-        strbuf_puts(&text, "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":"
-                           "\"bench-read\",\"annotations\":{\"text\":\"");
-        while (text.n < 2000) {
-            strbuf_putc(&text, 'x');
-        }
-        strbuf_puts(&text, "\"}},\"spec\":{\"nodeSelector\":{\"no\":\"where\"},\"containers\":[{"
-                           "\"name\":\"main\",\"image\":\"busybox\"}]}}");
-        (void)try_call("POST", PODS, strbuf_span(&text));
-        strbuf_done(&text);
-        figure("get_bytes", (double)call(200, "GET", PODS "/bench-read", SPAN_NULL).n);
+        make_read_pod();
     }
     for (size_t i = 0; i < connections; i++) {
         l.loads[i].conn = https_conn_new(&g.kit, &load_handler, &l.loads[i]);
@@ -373,6 +380,57 @@ static void load(bool creates, size_t connections, size_t total)
     if (!creates) {
         (void)call(200, "DELETE", PODS "/bench-read?gracePeriodSeconds=0", SPAN_NULL);
     }
+}
+
+/* ---- load over HTTP/2: few connections, many requests at a time on each ---- */
+
+static void http2_next(struct load *x)
+{
+    if (l.next < l.total) {
+        int64_t *start_ns = &l.ns[l.next++];
+        *start_ns = env_mono_ns(g.env);
+        (void)http2_conn_send(x->http2, "GET", PODS "/bench-read", "", NULL, SPAN_NULL, start_ns);
+    }
+}
+
+static void on_http2_reply(void *data, void *tag, int status, struct span body, uint32_t error)
+{
+    int64_t *ns = tag;
+    if (status != 200 || error) {
+        die("load", body);
+    }
+    *ns = env_mono_ns(g.env) - *ns;
+    if (++l.done == l.total) {
+        env_uv_stop(g.env);
+    } else {
+        http2_next(data);
+    }
+}
+
+static const struct http2_handler http2_load_handler = {
+    .on_ready = on_load_ready, .on_reply = on_http2_reply, .on_fail = on_load_fail};
+
+static void load_http2(size_t connections, size_t streams, size_t total)
+{
+    l.connections = connections;
+    l.total = total;
+    l.ns = mem_new_array(total, sizeof *l.ns);
+    l.loads = mem_new_array(connections, sizeof *l.loads);
+    make_read_pod();
+    tls_client_offer_http2(g.kit.tls);
+    for (size_t i = 0; i < connections; i++) {
+        l.loads[i].http2 = http2_conn_new(&g.kit, &http2_load_handler, &l.loads[i]);
+    }
+    run_loop();
+    int64_t start_ns = env_mono_ns(g.env);
+    for (size_t i = 0; i < connections * streams; i++) {
+        http2_next(&l.loads[i % connections]);
+    }
+    run_loop();
+    double s = (double)(env_mono_ns(g.env) - start_ns) / 1e9;
+    figure("http2_gets_per_s", (double)total / s);
+    figure("http2_gets_p50_ms", quantile(l.ns, total, 0.5));
+    figure("http2_gets_p99_ms", quantile(l.ns, total, 0.99));
 }
 
 /* ---- pods ---- */
@@ -557,7 +615,7 @@ int main(int argc, char **argv)
 {
     (void)signal(SIGPIPE, SIG_IGN);
     if (argc < 5) {
-        die("usage", SPAN("api_bench DATA PORT creates|gets|pods|set|start ARGUMENT..."));
+        die("usage", SPAN("api_bench DATA PORT creates|gets|http2|pods|set|start ARGUMENT..."));
     }
     g.env = env_uv_new();
     g.a = arena_new();
@@ -573,6 +631,8 @@ int main(int argc, char **argv)
         pods(number(argv[4]));
     } else if (span_eq(what, SPAN("set")) && argc >= 7) {
         set(argv[4], number(argv[5]), number(argv[6]), argc == 7);
+    } else if (span_eq(what, SPAN("http2")) && argc >= 7) {
+        load_http2(number(argv[4]), number(argv[5]), number(argv[6]));
     } else if (argc >= 6) {
         load(span_eq(what, SPAN("creates")), number(argv[4]), number(argv[5]));
     }

@@ -29,6 +29,12 @@ enum {
     /* After an error reply, unread input is thrown away for so long, so that the reply arrives
      * before the reset. */
     LIMIT_HTTP_LINGER_MS = 2 * 1000,
+    /* Of one HTTP/2 connection at a time, as Go's servers allow. */
+    LIMIT_HTTP2_STREAMS = 250,
+    /* Bytes of a request's body in flight; it is consumed as it comes. */
+    LIMIT_HTTP2_STREAM_WINDOW_BYTES = 1024 * 1024,
+    /* All request bodies that one connection may have in memory. */
+    LIMIT_HTTP2_WINDOW_BYTES = 16 * 1024 * 1024,
     /* kubectl sends about 8. */
     LIMIT_HTTP_HEADERS = 100,
     /* Pipelined bytes kept while a request is being answered; beyond, reading stops. */

@@ -1,10 +1,10 @@
-/* http/http.h: a bounded HTTP/1.1 server on env streams, with or without TLS. Knows nothing of
- * Kubernetes.
+/* http/http.h: a bounded HTTP/1.1 and HTTP/2 server on env streams, with or without TLS. Knows
+ * nothing of Kubernetes. HTTP/2 is chosen by ALPN, and without TLS by its preface.
  *
  * A request is handed up whole (head and body, both limited); its memory is the exchange's arena.
  * The reply is one of: http_reply (whole), http_stream_begin .. _write .. _end (chunked; pull with
  * on_drain), or http_upgrade (the connection becomes a byte stream). Exactly one of them, at once
- * or later. One request at a time per connection; keep-alive and pipelining are handled here. Slow
+ * or later. Keep-alive, pipelining and streams are handled here. Slow
  * or oversized clients are dropped by the limits of base/limits.h. */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
@@ -79,8 +79,8 @@ size_t http_stream_queued(const struct http_exchange *x);
 void http_stream_end(struct http_exchange *x); /* x is gone afterwards */
 
 /* Sends 101 with the headers added so far (Upgrade, Connection are the caller's) and hands the
- * connection over as a stream (TLS already undone); bytes that followed the head arrive at its
- * first on_read. x is gone afterwards, its arena too. */
+ * connection over as a stream (TLS already undone); HTTP/1.1 only, where such requests come from;
+ * bytes that followed the head arrive at its first on_read. x is gone afterwards, its arena too. */
 struct env_stream *http_upgrade(struct http_exchange *x);
 
 /* ---- helpers ---- */

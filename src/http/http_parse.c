@@ -18,10 +18,10 @@ static int reject(struct http_conn *c, int status)
 
 static int keep(struct http_conn *c, const char *p, size_t n)
 {
-    if (c->head.n + n > LIMIT_HTTP_HEAD_BYTES) {
+    if (c->x.head.n + n > LIMIT_HTTP_HEAD_BYTES) {
         return reject(c, 431);
     }
-    strbuf_put(&c->head, span_of(p, n));
+    strbuf_put(&c->x.head, span_of(p, n));
     return 0;
 }
 
@@ -48,14 +48,14 @@ static int on_field(llhttp_t *p, const char *at, size_t n)
     }
     struct http_field *f = &x->fields[x->field_count];
     if (f->name_n == 0) {
-        f->name_at = (uint32_t)c->head.n;
+        f->name_at = (uint32_t)c->x.head.n;
     }
     if (keep(c, at, n) != 0) {
         return HPE_USER;
     }
-    for (size_t i = c->head.n - n; i < c->head.n; i++) {
-        char ch = c->head.p[i];
-        c->head.p[i] = ch >= 'A' && ch <= 'Z' ? (char)(ch | 0x20) : ch;
+    for (size_t i = c->x.head.n - n; i < c->x.head.n; i++) {
+        char ch = c->x.head.p[i];
+        c->x.head.p[i] = ch >= 'A' && ch <= 'Z' ? (char)(ch | 0x20) : ch;
     }
     f->name_n += (uint32_t)n;
     return 0;
@@ -70,7 +70,7 @@ static int on_value(llhttp_t *p, const char *at, size_t n)
     assert(c->x.field_count < LIMIT_HTTP_HEADERS);
     struct http_field *f = &c->x.fields[c->x.field_count];
     if (f->value_n == 0) {
-        f->value_at = (uint32_t)c->head.n;
+        f->value_at = (uint32_t)c->x.head.n;
     }
     f->value_n += (uint32_t)n;
     return keep(c, at, n);
@@ -85,8 +85,8 @@ static int on_value_complete(llhttp_t *p)
     struct http_exchange *x = &c->x;
     assert(x->field_count < LIMIT_HTTP_HEADERS);
     struct http_field *f = &x->fields[x->field_count++];
-    while (f->value_n && (c->head.p[f->value_at + f->value_n - 1] == ' ' ||
-                          c->head.p[f->value_at + f->value_n - 1] == '\t')) {
+    while (f->value_n && (c->x.head.p[f->value_at + f->value_n - 1] == ' ' ||
+                          c->x.head.p[f->value_at + f->value_n - 1] == '\t')) {
         f->value_n--;
     }
     if (x->field_count < LIMIT_HTTP_HEADERS) {
@@ -100,7 +100,7 @@ static int on_headers(llhttp_t *p)
     struct http_conn *c = of(p);
     struct http_exchange *x = &c->x;
     c->headers_over = true;
-    x->method = p->method;
+    x->method = llhttp_method_name((llhttp_method_t)p->method);
     x->minor = p->http_minor;
     x->is_head = p->method == HTTP_HEAD;
     if (p->http_major != 1) {
@@ -126,13 +126,13 @@ static int on_headers(llhttp_t *p)
 static int on_body(llhttp_t *p, const char *at, size_t n)
 {
     struct http_conn *c = of(p);
-    if (c->body.n + n > LIMIT_BODY_BYTES) {
+    if (c->x.body.n + n > LIMIT_BODY_BYTES) {
         return reject(c, 413);
     }
-    if (c->body.n == 0 && (p->flags & F_CHUNKED) == 0) {
-        (void)strbuf_room(&c->body, n + (size_t)p->content_length); /* once, not by doubling */
+    if (c->x.body.n == 0 && (p->flags & F_CHUNKED) == 0) {
+        (void)strbuf_room(&c->x.body, n + (size_t)p->content_length); /* once, not by doubling */
     }
-    strbuf_put(&c->body, span_of(at, n));
+    strbuf_put(&c->x.body, span_of(at, n));
     return 0;
 }
 
@@ -180,6 +180,8 @@ size_t http_parse(struct http_conn *c, struct span bytes, bool *ret_done)
     assert(used <= bytes.n);
     if (c->head_done && (e == HPE_PAUSED || e == HPE_PAUSED_UPGRADE)) {
         *ret_done = true;
+    } else if (e == HPE_PAUSED_H2_UPGRADE && !c->is_tls) {
+        c->is_http2 = true;
     } else if (c->error_status == 0) {
         c->error_status = e == HPE_INVALID_VERSION || e == HPE_PAUSED_H2_UPGRADE ? 505 : 400;
     }

@@ -1,6 +1,9 @@
 /* http/http_priv.h: connections and exchanges, shared by the files of http/.
  *
- * A connection's life (one request at a time, so one exchange embedded in it):
+ * An exchange is one request and its reply; the protocol it came by answers through `ops`. HTTP/1.1
+ * (http1.c) embeds one exchange in the connection, HTTP/2 (http2.c) makes one for each stream.
+ *
+ * A connection's life (HTTP/1.1: one request at a time):
  *
  *   HANDSHAKE -> READ -> BUSY -> READ            whole reply
  *                  |       +---> STREAM -> READ  chunked reply
@@ -8,6 +11,7 @@
  *                  |       +---> DRAIN -> READ   the client has not taken the reply yet
  *                  +-> LINGER                    error reply sent; input is thrown away until the
  * peer ends BUSY -> ORPHAN: the peer is gone, the handler has yet to answer into the void.
+ *   HANDSHAKE -> HTTP2                           ALPN chose h2: the session owns all that follows
  *
  * Any callback may end the connection; `depth` counts our frames on the stack, the last one frees.
  */
@@ -30,17 +34,38 @@ enum conn_state {
     CONN_DRAIN,
     CONN_LINGER,
     CONN_ORPHAN,
+    CONN_HTTP2,
     CONN_CLOSED
 };
 
-/* Offsets into http_conn.head. */
+/* Offsets into the exchange's head. */
 struct http_field {
     uint32_t name_at, name_n, value_at, value_n;
 };
 
+/* What a protocol does with a reply. None is called for an exchange whose peer is gone, but for
+ * `done`. */
+struct http_reply_ops {
+    /* True while the exchange waits for its reply (nothing has begun). */
+    bool (*is_waiting)(const struct http_exchange *x);
+    bool (*is_gone)(const struct http_exchange *x);
+    void (*reply)(struct http_exchange *x, int status, const char *content_type, struct span body);
+    void (*begin)(struct http_exchange *x, int status, const char *content_type);
+    void (*write)(struct http_exchange *x, struct span bytes);
+    size_t (*queued)(const struct http_exchange *x);
+    void (*end)(struct http_exchange *x);
+    /* Tells the stream's handler in a later callback that the peer is gone. */
+    void (*abort_later)(struct http_exchange *x);
+    void (*done)(struct http_exchange *x); /* nobody is there to be answered: releases it */
+};
+
 struct http_exchange {
-    uint8_t method; /* llhttp_method_t */
-    uint8_t minor;  /* HTTP/1.minor */
+    const struct http_reply_ops *ops;
+    struct http_conn *conn;
+    struct arena *arena;
+    struct strbuf head, body; /* the URL, then names and values; the request's body */
+    const char *method;       /* static */
+    uint8_t minor;            /* HTTP/1.minor */
     bool keep_alive, is_chunked, is_head;
     uint32_t url_n; /* the URL is the start of head */
     struct http_field fields[LIMIT_HTTP_HEADERS];
@@ -51,6 +76,8 @@ struct http_exchange {
     void *stream_data;
 };
 
+struct http2;
+
 struct http_conn {
     struct list link;
     struct http_server *server;
@@ -58,6 +85,7 @@ struct http_conn {
     enum conn_state state;
     bool is_root, peer_ended, is_reading, in_head, head_done, headers_over;
     bool is_feeding, abort_due;
+    bool is_tls, is_http2; /* its input began with the preface of HTTP/2 (RFC 9113, 3.4) */
     int depth;
     int64_t deadline_ns; /* of the state; the timer looks at it when it fires */
     int64_t armed_ns;    /* when it fires */
@@ -67,9 +95,8 @@ struct http_conn {
     struct strbuf in; /* input that waits, from in_at on */
     size_t in_at;
     struct span rest; /* while feeding: what follows the request being dispatched */
-    struct strbuf head, body;
     int error_status; /* set by parser callbacks */
-    struct arena *arena;
+    struct http2 *http2;
     struct http_exchange x;
 };
 
@@ -92,17 +119,40 @@ struct http_server {
     bool is_closing, is_freed;
 };
 
-static inline struct http_conn *conn_of(const struct http_exchange *x)
-{
-    return CONTAINER_OF((struct http_exchange *)(uintptr_t)x, struct http_conn, x);
-}
+/* ---- http_exchange.c ---- */
+
+/* Releases what belongs to the request; buffers of common size are kept for the next one. */
+void http_exchange_reset(struct http_exchange *x);
+void http_exchange_done(struct http_exchange *x);
+const char *http_status_text(int status);
+
+/* ---- http1.c ---- */
+
+extern const struct http_reply_ops http1_ops;
+
+/* ---- http2.c: one session of HTTP/2 (RFC 9113) on a connection ---- */
+
+/* The connection is in state CONN_HTTP2 from now on. preface: what has been read of the input. */
+struct http2 *http2_new(struct http_conn *c, struct span preface);
+void http2_free(struct http2 *h);
+/* conn_enter is the caller's. */
+void http2_read(struct http2 *h, struct span bytes);
+void http2_drain(struct http2 *h);
+/* The peer is gone and the connection has no stream any more: streamed replies are aborted,
+ * handlers that have yet to answer do so into the void, and the last one closes the connection. */
+void http2_end(struct http2 *h);
+/* The connection's timer: resets streams that are too slow; closes a session without streams. */
+void http2_timer(struct http2 *h);
+/* The server stops: streamed replies are aborted; closes the connection after the last reply. */
+void http2_stop(struct http2 *h);
 
 /* ---- http_parse.c ---- */
 
 void http_parse_settings(llhttp_settings_t *settings);
 void http_parse_begin(struct http_conn *c);
 /* Parses until a request is complete or the bytes are used. Returns the bytes used; sets *ret_done
- * at the end of a request, error_status on failure (an HTTP status). */
+ * at the end of a request, error_status on failure (an HTTP status), is_http2 after the preface of
+ * HTTP/2 where no ALPN could have chosen it. */
 size_t http_parse(struct http_conn *c, struct span bytes, bool *ret_done);
 
 /* ---- http_server.c ---- */
@@ -114,12 +164,12 @@ void conn_deadline(struct http_conn *c, int64_t delay_ms);
 void conn_close(struct http_conn *c, bool flush);
 /* The exchange's reply is complete: next request, or the end. */
 void conn_exchange_done(struct http_conn *c);
-/* Tells the stream's handler in a later callback that the peer is gone. */
+/* Tells the stream's handler in a later callback that the peer is gone (HTTP/1.1). */
 void conn_abort_later(struct http_conn *c);
 /* Input that came behind the request in progress. */
 struct span conn_rest(const struct http_conn *c);
-/* Releases what belongs to the request. */
-void conn_reset(struct http_conn *c);
+void conn_no_deadline(struct http_conn *c);
+void conn_read_input(struct http_conn *c, bool on);
 
 /* ---- http_gzip.c ---- */
 

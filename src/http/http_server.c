@@ -31,10 +31,8 @@ static void conn_free(struct http_conn *c)
     env_post_cancel(s->env, &c->task);
     list_remove(&c->link);
     strbuf_done(&c->in);
-    strbuf_done(&c->head);
-    strbuf_done(&c->body);
-    strbuf_done(&c->x.reply_head);
-    arena_free(c->arena);
+    http_exchange_done(&c->x);
+    http2_free(c->http2);
     free(c);
     s->stats.connections_open--;
     server_release(s);
@@ -82,12 +80,12 @@ void conn_deadline(struct http_conn *c, int64_t delay_ms)
     }
 }
 
-static void no_deadline(struct http_conn *c)
+void conn_no_deadline(struct http_conn *c)
 {
     c->deadline_ns = INT64_MAX;
 }
 
-static void read_input(struct http_conn *c, bool on)
+void conn_read_input(struct http_conn *c, bool on)
 {
     if (c->is_reading != on && c->stream) {
         c->is_reading = on;
@@ -97,33 +95,15 @@ static void read_input(struct http_conn *c, bool on)
 
 /* ---- errors of the HTTP level ---- */
 
-static const char *error_text(int status)
-{
-    switch (status) {
-    case 408:
-        return "408 Request Timeout";
-    case 413:
-        return "413 Request Entity Too Large";
-    case 414:
-        return "414 URI Too Long";
-    case 417:
-        return "417 Expectation Failed";
-    case 431:
-        return "431 Request Header Fields Too Large";
-    case 505:
-        return "505 HTTP Version Not Supported";
-    default:
-        return "400 Bad Request";
-    }
-}
-
 /* Answers, then throws input away for a while: closing with unread input would reset the connection
  * under the reply. */
 static void conn_reject(struct http_conn *c, int status)
 {
     struct strbuf *out = &c->server->scratch;
-    const char *text = error_text(status), *json = c->server->handler.too_large;
+    const char *json = c->server->handler.too_large;
     bool is_json = status == 413 && json;
+    char text[64];
+    (void)snprintf(text, sizeof text, "%d %s", status, http_status_text(status));
     const char *body = is_json ? json : text;
     c->server->stats.rejected++;
     strbuf_clear(out);
@@ -138,7 +118,7 @@ static void conn_reject(struct http_conn *c, int status)
     conn_deadline(c, LIMIT_HTTP_LINGER_MS);
     strbuf_done(&c->in);
     c->in_at = 0;
-    read_input(c, true);
+    conn_read_input(c, true);
 }
 
 static void on_timer(struct env_timer *timer)
@@ -152,6 +132,10 @@ static void on_timer(struct env_timer *timer)
     if (left_ns > 0) {
         c->armed_ns = c->deadline_ns;
         env_timer_start(env, &c->timer, left_ns / 1000000 + 1, on_timer);
+    } else if (c->state == CONN_HTTP2) {
+        conn_enter(c);
+        http2_timer(c->http2);
+        conn_leave(c);
     } else if (c->state == CONN_READ && c->in_head) {
         conn_enter(c);
         conn_reject(c, 408);
@@ -170,21 +154,6 @@ static void shrink(struct strbuf *b)
     } else {
         strbuf_clear(b);
     }
-}
-
-void conn_reset(struct http_conn *c)
-{
-    shrink(&c->head);
-    shrink(&c->body);
-    shrink(&c->x.reply_head);
-    if (c->server->scratch.cap > LIMIT_HTTP_GZIP_MIN_BYTES * 2) {
-        strbuf_done(&c->server->scratch);
-    }
-    if (c->arena) {
-        arena_clear(c->arena);
-    }
-    c->x.stream = (struct http_stream_handler){0};
-    c->x.is_chunked = c->x.has_encoding = false;
 }
 
 static void begin_read(struct http_conn *c)
@@ -223,7 +192,10 @@ static bool is_last(const struct http_conn *c)
 
 void conn_exchange_done(struct http_conn *c)
 {
-    conn_reset(c);
+    http_exchange_reset(&c->x);
+    if (c->server->scratch.cap > LIMIT_HTTP_GZIP_MIN_BYTES * 2) {
+        strbuf_done(&c->server->scratch);
+    }
     if (c->state == CONN_ORPHAN || !c->stream) {
         conn_close(c, false);
         return;
@@ -244,19 +216,27 @@ void conn_exchange_done(struct http_conn *c)
     if (c->in.n > c->in_at) {
         env_post(c->server->env, &c->task, on_task);
     } else {
-        read_input(c, true);
+        conn_read_input(c, true);
     }
 }
 
 static void dispatch(struct http_conn *c)
 {
     c->state = CONN_BUSY;
-    no_deadline(c);
+    conn_no_deadline(c);
     c->server->stats.requests++;
-    if (!c->arena) {
-        c->arena = arena_new();
+    if (!c->x.arena) {
+        c->x.arena = arena_new();
     }
     c->server->handler.on_request(c->server->data, &c->x);
+}
+
+static void begin_http2(struct http_conn *c, struct span preface)
+{
+    c->state = CONN_HTTP2;
+    conn_deadline(c, LIMIT_HTTP_READ_MS);
+    c->http2 = http2_new(c, preface);
+    conn_read_input(c, true);
 }
 
 /* Parses and dispatches until the bytes are used or the connection is busy; returns the bytes used.
@@ -273,7 +253,11 @@ static size_t feed(struct http_conn *c, struct span bytes)
         }
         bool done = false;
         at += http_parse(c, span_from(bytes, at), &done);
-        if (c->error_status) {
+        if (c->is_http2) {
+            begin_http2(c, SPAN("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
+            http2_read(c->http2, span_from(bytes, at));
+            at = bytes.n;
+        } else if (c->error_status) {
             conn_reject(c, c->error_status);
         } else if (done) {
             c->rest = span_from(bytes, at);
@@ -305,7 +289,7 @@ static void conn_go_on(struct http_conn *c)
         c->in_at = 0;
     }
     if (c->state == CONN_READ && c->in.n == 0) {
-        read_input(c, true);
+        conn_read_input(c, true);
     }
     conn_leave(c);
 }
@@ -316,6 +300,12 @@ static void on_read(void *data, struct span bytes)
 {
     struct http_conn *c = data;
     if (c->state == CONN_LINGER) {
+        return;
+    }
+    if (c->state == CONN_HTTP2) {
+        conn_enter(c);
+        http2_read(c->http2, bytes);
+        conn_leave(c);
         return;
     }
     if (c->state == CONN_READ && c->in.n == 0) {
@@ -330,7 +320,7 @@ static void on_read(void *data, struct span bytes)
     if (c->state == CONN_READ) {
         conn_go_on(c);
     } else if (c->in.n - c->in_at > LIMIT_HTTP_PIPELINE_BYTES) {
-        read_input(c, false);
+        conn_read_input(c, false);
     }
 }
 
@@ -341,7 +331,7 @@ static void abort_stream(struct http_conn *c)
     c->state = CONN_ORPHAN; /* what the callback may still write goes nowhere */
     h.on_abort(c->x.stream_data);
     if (c->state != CONN_CLOSED) {
-        conn_reset(c);
+        http_exchange_reset(&c->x);
         conn_close(c, false);
     }
     conn_leave(c);
@@ -352,6 +342,12 @@ static void on_end(void *data, int code)
     struct http_conn *c = data;
     c->peer_ended = true;
     switch (c->state) {
+    case CONN_HTTP2:
+        conn_enter(c);
+        env_stream_close(TAKE_PTR(c->stream));
+        http2_end(c->http2);
+        conn_leave(c);
+        break;
     case CONN_STREAM:
         abort_stream(c);
         break;
@@ -374,7 +370,11 @@ static void on_end(void *data, int code)
 static void on_drain(void *data)
 {
     struct http_conn *c = data;
-    if (c->state == CONN_STREAM && c->x.stream.on_drain) {
+    if (c->state == CONN_HTTP2) {
+        conn_enter(c);
+        http2_drain(c->http2);
+        conn_leave(c);
+    } else if (c->state == CONN_STREAM && c->x.stream.on_drain) {
         conn_enter(c);
         c->x.stream.on_drain(c->x.stream_data);
         conn_leave(c);
@@ -385,7 +385,7 @@ static void on_drain(void *data)
         if (c->in.n > c->in_at) {
             conn_go_on(c);
         } else {
-            read_input(c, true);
+            conn_read_input(c, true);
         }
     }
 }
@@ -396,9 +396,13 @@ static void conn_start(struct http_conn *c, struct env_stream *stream)
 {
     c->stream = stream;
     env_stream_set(stream, &conn_handler, c);
+    if (tls_is_http2(stream)) {
+        begin_http2(c, SPAN_NULL);
+        return;
+    }
     begin_read(c);
     conn_deadline(c, LIMIT_HTTP_READ_MS); /* the first request of a connection is due soon */
-    read_input(c, true);
+    conn_read_input(c, true);
 }
 
 static void on_tls_ready(void *data, int code, struct env_stream *stream)
@@ -425,10 +429,13 @@ static void on_accept(void *data, struct env_stream *stream)
     }
     struct http_conn *c = MEM_NEW(struct http_conn);
     c->server = s;
+    c->x.ops = &http1_ops;
+    c->x.conn = c;
     c->is_root = l->is_root;
     c->deadline_ns = INT64_MAX;
     list_push_back(&s->conns, &c->link);
     s->stats.connections_open++;
+    c->is_tls = l->tls != NULL;
     if (l->tls) {
         c->state = CONN_HANDSHAKE;
         c->stream = tls_accept(l->tls, stream, on_tls_ready, c);
@@ -506,7 +513,11 @@ void http_server_close(struct http_server *s)
         if (c->depth > 0) {
             continue; /* on the stack: it sees is_closing when its exchange ends */
         }
-        if (c->state == CONN_STREAM) {
+        if (c->state == CONN_HTTP2) {
+            conn_enter(c);
+            http2_stop(c->http2);
+            conn_leave(c);
+        } else if (c->state == CONN_STREAM) {
             abort_stream(c);
         } else if (c->state != CONN_BUSY && c->state != CONN_ORPHAN) {
             conn_close(c, true);
@@ -528,6 +539,11 @@ void http_server_free(struct http_server *s)
         if (c->state == CONN_BUSY && c->stream) {
             c->state = CONN_ORPHAN; /* the handler may still answer */
             env_stream_close(TAKE_PTR(c->stream));
+        } else if (c->state == CONN_HTTP2 && c->stream) {
+            conn_enter(c);
+            env_stream_close(TAKE_PTR(c->stream));
+            http2_end(c->http2);
+            conn_leave(c);
         }
     }
     s->is_freed = true;

@@ -13,8 +13,8 @@ struct tls_server;
 
 /* PEM inputs. client_ca_pem (empty: none are asked for) verifies client certificates, which are
  * optional; one that does not verify counts as none, so that the layer above can answer in words.
- * TLS 1.2 and later, ALPN "http/1.1". Streams keep what they need: the server may be freed before
- * them. Returns 0, or -EINVAL with a sentence in *ret_detail. */
+ * TLS 1.2 and later, ALPN "h2" and "http/1.1". Streams keep what they need: the server may be freed
+ * before them. Returns 0, or -EINVAL with a sentence in *ret_detail. */
 int tls_server_new(struct span cert_chain_pem, struct span key_pem, struct span client_ca_pem,
                    struct arena *a, struct tls_server **ret, struct span *ret_detail);
 void tls_server_free(struct tls_server *s);
@@ -32,6 +32,8 @@ int tls_client_new(struct span ca_pem, struct span cert_pem, struct span key_pem
 /* A client for health probes alone: it takes any server's certificate, as Kubernetes does, and
  * tells nothing but what the probe's author wrote. Nothing else may use it. */
 struct tls_client *tls_client_new_unverified(void);
+/* Offers HTTP/2 before HTTP/1.1 (by itself a client offers the latter alone). */
+void tls_client_offer_http2(struct tls_client *c);
 void tls_client_free(struct tls_client *c);
 /* server_name: a DNS name or an IP address that the server's certificate must hold. As tls_accept.
  */
@@ -40,6 +42,8 @@ struct env_stream *tls_connect(struct tls_client *c, struct env_stream *inner,
 /* Subject of the verified peer certificate of a TLS stream; empty when there is none. */
 struct span tls_peer_name(const struct env_stream *s);
 struct span tls_peer_orgs(const struct env_stream *s); /* joined by '\n' */
+/* True when ALPN chose HTTP/2; false for streams that are not TLS. */
+bool tls_is_http2(const struct env_stream *s);
 
 /* ---- certificates ---- */
 

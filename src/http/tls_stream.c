@@ -108,7 +108,7 @@ static long bio_ctrl(BIO *b, int cmd, long num, void *ptr)
 static int select_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                        const unsigned char *in, unsigned in_n, void *data)
 {
-    static const unsigned char ours[] = "\x08http/1.1";
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
     (void)ssl, (void)data;
     int r = SSL_select_next_proto((unsigned char **)(uintptr_t)out, out_n, ours, sizeof ours - 1,
                                   in, in_n);
@@ -259,6 +259,12 @@ struct tls_client *tls_client_new_unverified(void)
     SSL_CTX_set_verify(c->c.ctx, SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_alpn_protos(c->c.ctx, (const unsigned char *)"\x08http/1.1", 9);
     return c;
+}
+
+void tls_client_offer_http2(struct tls_client *c)
+{
+    assert(c);
+    SSL_CTX_set_alpn_protos(c->c.ctx, (const unsigned char *)"\x02h2\x08http/1.1", 12);
 }
 
 void tls_client_free(struct tls_client *c)
@@ -640,6 +646,17 @@ static const struct env_stream_ops tls_ops = {
     .close = tls_close,
     .peer = tls_peer,
 };
+
+bool tls_is_http2(const struct env_stream *st)
+{
+    const struct tls_stream *s = (const struct tls_stream *)st;
+    const unsigned char *name = NULL;
+    unsigned n = 0;
+    if (st->ops == &tls_ops && s->ssl) {
+        SSL_get0_alpn_selected(s->ssl, &name, &n);
+    }
+    return span_eq(span_of((const char *)name, n), SPAN("h2"));
+}
 
 struct span tls_peer_name(const struct env_stream *st)
 {

@@ -1,5 +1,5 @@
-/* test/fuzz/http_fuzz.c: whatever a client sends, every connection ends and no handler sees too
- * much. */
+/* test/fuzz/http_fuzz.c: whatever a client sends, in HTTP/1.1 or (after its preface) HTTP/2, every
+ * connection ends and no handler sees too much. */
 #include "base/check.h"
 #include "base/limits.h"
 #include "http/http.h"

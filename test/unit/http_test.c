@@ -432,7 +432,7 @@ static void script_garbage(struct world *w)
         hear_rest(fd, "HTTP/1.1 400 ");
     }
     int fd = dial(w);
-    say(fd, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    say(fd, "GET / HTTP/2.0\r\n\r\n");
     hear_rest(fd, "HTTP/1.1 505 ");
     CHECK_EQ(w->requests, 0);
 }
@@ -564,6 +564,31 @@ static void script_half_close(struct world *w)
 TEST(a_client_that_only_stops_talking_still_gets_its_reply)
 {
     serve(script_half_close);
+}
+
+static void script_preface(struct world *w)
+{
+    /* The preface and the client's settings, in two parts; then GET /who. */
+    int fd = dial(w);
+    say(fd, "PRI * HTTP/2.0\r\n\r\nS");
+    usleep(20000);
+    say_n(fd, "M\r\n\r\n\0\0\0\x04\0\0\0\0\0", 14);
+    say_n(fd,
+          "\0\0\x0b\x01\x05\0\0\0\x01\x82\x86\x41\x01"
+          "a\x04\x04/who",
+          20);
+    struct strbuf b = STRBUF_INIT;
+    while (!span_ends(strbuf_span(&b), SPAN("|"))) { /* what /who answers a nobody */
+        ssize_t n = read(fd, strbuf_room(&b, 4096), 4096);
+        CHECK(n > 0);
+        strbuf_added(&b, (size_t)n);
+    }
+    strbuf_done(&b);
+    close(fd);
+}
+TEST(the_preface_of_http2_is_understood_without_tls)
+{
+    serve(script_preface);
 }
 
 static void script_unix(struct world *w)
