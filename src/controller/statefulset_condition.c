@@ -1,4 +1,6 @@
 /* controller/statefulset_condition.c: what a set says about itself. */
+#include <string.h>
+
 #include "base/check.h"
 #include "codec/time.h"
 #include "controller/statefulset_priv.h"
@@ -123,6 +125,23 @@ static bool put_condition(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_va
            !span_eq(json_get_str(was, "message"), c->message);
 }
 
+/* What kubectl describe shows of a set is its events, not its conditions: a cause that will not
+ * pass by itself is told as one, once. */
+static void tell_trouble(struct set_sync *x, const struct rollout_condition *c)
+{
+    static const char *const trouble[] = {
+        "ClaimNotBound", "ContainerCrashed", "ContainerNotStarted", "ImageNotAvailable",
+        "NodeLost",      "PodNotReady",      "Unschedulable"};
+    yyjson_val *was = standing(x, c->type);
+    bool told = span_eq_cstr(json_get_str(was, "reason"), c->reason);
+    for (size_t i = 0; i < sizeof trouble / sizeof *trouble && !told; i++) {
+        if (strcmp(c->reason, trouble[i]) == 0) {
+            event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, c->reason, "%.*s",
+                         SPAN_ARG(c->message));
+        }
+    }
+}
+
 bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status)
 {
     const struct statefulset_view *v = &x->view;
@@ -144,6 +163,9 @@ bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mu
     bool changed = false;
     for (size_t i = 0; i < ROLLOUT_CONDITIONS; i++) {
         changed |= put_condition(x, b->doc, list, &ours[i]);
+        if (strcmp(ours[i].type, "Available") == 0) {
+            tell_trouble(x, &ours[i]);
+        }
     }
     JSON_EACH(it, json_get(x->status, "conditions"))
     {

@@ -10,6 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -144,6 +145,26 @@ static int create_enforced(struct span path, int64_t size_bytes, struct arena *a
     return code;
 }
 
+/* Sizes are promises that may together exceed the disk, files being sparse; one that alone exceeds
+ * it can never be kept. */
+static int check_size(struct span dir, int64_t size_bytes, struct arena *a, struct span *ret_detail)
+{
+    struct statvfs fs;
+    if (statvfs(arena_cstr(a, dir), &fs) < 0) {
+        return volume_fail(a, ret_detail, -errno, "cannot look at", dir);
+    }
+    uint64_t total = (uint64_t)fs.f_blocks * fs.f_frsize;
+    if (size_bytes <= 0 || (uint64_t)size_bytes <= total) {
+        return 0;
+    }
+    *ret_detail = arena_printf(
+        a,
+        "%llu MiB are asked for, and the whole disk under the data directory has %llu: "
+        "ask for less, or move the data directory to a larger disk",
+        (unsigned long long)size_bytes >> 20, (unsigned long long)total >> 20);
+    return -ENOSPC;
+}
+
 int volume_local_create(struct span data_dir, struct span name, int64_t size_bytes, bool enforce,
                         struct arena *a, struct volume_local_made *ret, struct span *ret_detail)
 {
@@ -162,6 +183,13 @@ int volume_local_create(struct span data_dir, struct span name, int64_t size_byt
     int code = kubelet_mkdirs(path.p, 0755);
     if (code < 0) {
         return volume_fail(a, ret_detail, code, "cannot make", path);
+    }
+    if (!existed && !mounted && stat(image.p, &st) < 0) {
+        code = check_size(path, size_bytes, a, ret_detail);
+        if (code < 0) {
+            (void)rmdir(path.p);
+            return code;
+        }
     }
     if (stat(image.p, &st) == 0) {
         ret->enforced = true;

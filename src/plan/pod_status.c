@@ -96,7 +96,8 @@ static struct pod_state why_waiting(struct arena *a, const struct pod_view *v,
         return waiting(SPAN("RunContainerError"), c->result.message);
     }
     bool first_in_init = v->init_count > 0 && !init;
-    return waiting(first_in_init ? SPAN("PodInitializing") : SPAN("ContainerCreating"), SPAN_NULL);
+    return waiting(first_in_init ? SPAN("PodInitializing") : SPAN("ContainerCreating"),
+                   v->volumes_message);
 }
 
 static struct pod_container_status container_status(struct arena *a, const struct pod_view *v,

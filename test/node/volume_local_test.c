@@ -56,6 +56,21 @@ TEST(an_enforced_volume_holds_what_was_asked_and_no_more_and_survives_a_reboot)
     arena_free(a);
 }
 
+TEST(a_claim_that_the_whole_disk_could_not_hold_is_refused)
+{
+    struct arena *a = arena_new();
+    struct span dir = arena_dup(a, span_cstr(kit_tmpdir())), why = SPAN_NULL;
+    struct volume_local_made made;
+    struct statvfs fs;
+    CHECK_EQ(statvfs(dir.p, &fs), 0);
+    int64_t total = (int64_t)(fs.f_blocks * fs.f_frsize);
+    CHECK_EQ(volume_local_create(dir, SPAN("pvc-x"), total + 1, false, a, &made, &why), -ENOSPC);
+    CHECK(span_ends(why, SPAN("move the data directory to a larger disk")));
+    CHECK_EQ(access(made.path.p, F_OK), -1);
+    CHECK_EQ(volume_local_create(dir, SPAN("pvc-x"), total, false, a, &made, &why), 0);
+    arena_free(a);
+}
+
 TEST(a_memory_volume_is_shared_sized_and_taken_away)
 {
     need_root();

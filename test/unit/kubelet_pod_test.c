@@ -439,6 +439,8 @@ TEST(a_missing_config_map_volume_holds_the_pod_until_it_appears)
     kk_run(&k, 500);
     CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.reason"),
                "ContainerCreating");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.message"),
+               "MountVolume.SetUp failed for volume \"v\" : configmap \"cm\" not found");
     CHECK_SPAN(kk_event(&k, "p", "FailedMount"),
                "MountVolume.SetUp failed for volume \"v\" : configmap \"cm\" not found");
     kk_create(&k, "ConfigMap",
