@@ -96,6 +96,60 @@ static void put_security(struct kubelet_container *c, const yyjson_val *spec, st
     s->groups = out;
 }
 
+enum { PROFILE_MAX_BYTES = 256 * 1024 };
+
+/* A profile of the node: DATA/seccomp/NAME, which must not lead out of there. */
+static bool read_profile(struct kubelet_container *c, struct span name, struct arena *a,
+                         struct span *ret, struct span *ret_why)
+{
+    struct span root = c->pod->k->options.data_dir;
+    struct span path = arena_printf(a, "%.*s/seccomp/%.*s", SPAN_ARG(root), SPAN_ARG(name));
+    bool leaves = name.n == 0 || name.p[0] == '/';
+    for (struct span rest = name; rest.n > 0;) {
+        leaves |= span_eq_cstr(span_cut(&rest, '/'), "..");
+    }
+    if (leaves) {
+        *ret_why = arena_printf(a,
+                                "localhostProfile \"%.*s\" must be a path below the node's "
+                                "directory %.*s/seccomp",
+                                SPAN_ARG(name), SPAN_ARG(root));
+        return false;
+    }
+    int code = kubelet_read_file(a, path.p, PROFILE_MAX_BYTES, ret);
+    yyjson_doc *doc = NULL;
+    struct err err = {0};
+    if (code < 0) {
+        *ret_why = arena_printf(a, "cannot load seccomp profile \"%.*s\": %s", SPAN_ARG(path),
+                                code_text(code));
+        return false;
+    }
+    if (json_parse(a, *ret, &doc, &err) != 0 || !yyjson_is_obj(yyjson_doc_get_root(doc))) {
+        *ret_why = arena_printf(a, "seccomp profile \"%.*s\" is not a JSON object: %.*s",
+                                SPAN_ARG(path), SPAN_ARG(err.message));
+        return false;
+    }
+    return true;
+}
+
+/* The container's own profile, or the pod's; none is Unconfined, as on Kubernetes. */
+static bool put_seccomp(struct kubelet_container *c, const yyjson_val *spec, struct arena *a,
+                        struct runtime_container_spec *s, struct span *ret_why)
+{
+    const yyjson_val *profile = json_path(spec, "securityContext", "seccompProfile", NULL);
+    if (!profile) {
+        profile = json_path(kubelet_pod_spec(c->pod), "securityContext", "seccompProfile", NULL);
+    }
+    struct span type = json_get_str(profile, "type");
+    if (span_eq_cstr(type, "RuntimeDefault")) {
+        s->seccomp = RUNTIME_SECCOMP_DEFAULT;
+    } else if (span_eq_cstr(type, "Localhost")) {
+        s->seccomp = RUNTIME_SECCOMP_PROFILE;
+        return read_profile(c, json_get_str(profile, "localhostProfile"), a, &s->seccomp_profile,
+                            ret_why);
+    }
+    return true;
+}
+
 static void put_resources(const yyjson_val *spec, struct runtime_container_spec *s)
 {
     const yyjson_val *limits = json_path(spec, "resources", "limits", NULL);
@@ -196,6 +250,9 @@ static bool describe(struct kubelet_container *c, const yyjson_val *spec, struct
         return false;
     }
     s->mounts = mounts;
+    if (!put_seccomp(c, spec, a, s, ret_why)) {
+        return false;
+    }
     int code = make_files(c, spec, a, s);
     if (code < 0) {
         *ret_why = arena_printf(a, "cannot make the container's files: %s", code_text(code));

@@ -55,8 +55,7 @@ static struct span add_name(struct arena *a, struct span list, const char *where
 struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec)
 {
     static const char *const of_pod[] = {"runtimeClassName", "overhead", "hostUsers"};
-    static const char *const of_security[] = {"seLinuxOptions", "seccompProfile", "appArmorProfile",
-                                              "procMount"};
+    static const char *const of_security[] = {"seLinuxOptions", "appArmorProfile", "procMount"};
     struct span list = SPAN_NULL;
     bool size = false;
     JSON_EACH(it, json_get(spec, "volumes"))
@@ -72,7 +71,7 @@ struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec)
     }
     bool host_network = json_get_bool(spec, "hostNetwork", false);
     bool port = false, limit = false, propagation = false;
-    bool security[4] = {false};
+    bool security[3] = {false};
     JSON_EACH(it, json_get(spec, "containers"))
     {
         JSON_EACH(p, json_get(it.val, "ports"))
@@ -89,12 +88,12 @@ struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec)
             struct span how = json_get_str(m.val, "mountPropagation");
             propagation |= how.n > 0 && !span_eq_cstr(how, "None");
         }
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < 3; i++) {
             security[i] |= json_path(it.val, "securityContext", of_security[i], NULL) ||
                            json_path(spec, "securityContext", of_security[i], NULL);
         }
     }
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 3; i++) {
         list = security[i] ? add_name(a, list, "securityContext.", of_security[i]) : list;
     }
     list = port ? add_name(a, list, "ports.", "hostPort") : list;

@@ -392,6 +392,22 @@ static void put_devices(struct out *o, yyjson_mut_val *linux_obj)
     }
 }
 
+static void put_seccomp(struct out *o, yyjson_mut_val *linux_obj)
+{
+    const struct runtime_container_spec *spec = o->spec;
+    yyjson_doc *doc = NULL;
+    if (spec->privileged || spec->seccomp == RUNTIME_SECCOMP_NONE) {
+        return;
+    }
+    if (spec->seccomp == RUNTIME_SECCOMP_DEFAULT) {
+        oci_seccomp_default(o->doc, linux_obj, capabilities(o->in));
+        return;
+    }
+    int code = json_parse(o->a, spec->seccomp_profile, &doc, NULL);
+    assert(code == 0); /* whoever read the file has looked */
+    json_put(o->doc, linux_obj, "seccomp", json_mut_copy(o->doc, yyjson_doc_get_root(doc)));
+}
+
 static void put_linux(struct out *o, yyjson_mut_val *root)
 {
     const struct oci_input *in = o->in;
@@ -409,6 +425,7 @@ static void put_linux(struct out *o, yyjson_mut_val *root)
     }
     json_put_str(o->doc, l, "cgroupsPath", in->cgroups_path);
     put_resources(o, l);
+    put_seccomp(o, l);
     if (in->spec->privileged) {
         put_devices(o, l);
     } else {

@@ -4,6 +4,7 @@
 #define RUNTIME_OCI_CONFIG_H
 
 #include "base/arena.h"
+#include "codec/json.h"
 #include "runtime/runtime.h"
 
 struct oci_user {
@@ -41,6 +42,10 @@ struct oci_input {
 struct span oci_config(struct arena *a, const struct oci_input *in);
 /* Number of a capability name without CAP_ ("NET_ADMIN"), -1 when unknown. */
 int oci_capability(struct span name);
+
+/* oci_seccomp.c: linux.seccomp as RuntimeDefault has it, for a process with these capabilities
+ * (bits by number). */
+void oci_seccomp_default(yyjson_mut_doc *doc, yyjson_mut_val *linux_obj, uint64_t capabilities);
 
 /* "", "uid", "name", each with ":gid" or ":group" -> numbers, by the text of /etc/passwd and
  * /etc/group (empty when the image has none). `extra` groups are added. False with a sentence when

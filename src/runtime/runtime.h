@@ -38,6 +38,8 @@ struct runtime_mount {
     uint64_t size_bytes;
 };
 
+enum runtime_seccomp { RUNTIME_SECCOMP_NONE, RUNTIME_SECCOMP_DEFAULT, RUNTIME_SECCOMP_PROFILE };
+
 struct runtime_container_spec {
     struct span sandbox_uid;
     struct span name;         /* container name in the pod */
@@ -63,7 +65,10 @@ struct runtime_container_spec {
     struct span log_path;         /* CRI format log file; directory exists */
     struct span termination_log;  /* host file bound at terminationMessagePath; empty: none */
     struct span termination_log_target;
-    int stop_signal; /* kept with the container, for whoever adopts it; 0: none was given */
+    enum runtime_seccomp seccomp; /* which system calls pass; a privileged container's all do */
+    struct span
+        seccomp_profile; /* PROFILE: a JSON object, linux.seccomp of the OCI specification */
+    int stop_signal;     /* kept with the container, for whoever adopts it; 0: none was given */
 };
 
 enum runtime_state { RUNTIME_CREATED, RUNTIME_RUNNING, RUNTIME_EXITED };

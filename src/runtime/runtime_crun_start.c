@@ -398,8 +398,15 @@ static void dup_spec(struct arena *a, struct runtime_container_spec *to,
 {
     *to = *from;
     struct span *const texts[] = {
-        &to->sandbox_uid, &to->name,     &to->rootfs_image,    &to->cwd,
-        &to->user,        &to->log_path, &to->termination_log, &to->termination_log_target,
+        &to->sandbox_uid,
+        &to->name,
+        &to->rootfs_image,
+        &to->cwd,
+        &to->user,
+        &to->log_path,
+        &to->termination_log,
+        &to->termination_log_target,
+        &to->seccomp_profile,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         *texts[i] = arena_dup(a, *texts[i]);

@@ -93,5 +93,23 @@ questions() {
     forget closed sealed
 }
 
-for part in ${PARTS:-sidecars causes questions}; do $part; done
+filters() {
+    pod filtered 'command: [sleep, "600"]' 'securityContext: {seccompProfile: {type: RuntimeDefault}}' >/dev/null
+    check 'seccomp RuntimeDefault: an ordinary program runs' within 10 ready filtered
+    check 'its filter is there' equal 2 k exec filtered -- sh -c "awk '/^Seccomp:/ {print \$2}' /proc/self/status"
+    check 'unshare is refused' fails 'not permitted' k exec filtered -- unshare -U true
+    pod open 'command: [sleep, "600"]' >/dev/null
+    check 'none is the default' within 10 ready open
+    check 'as on Kubernetes' equal 0 k exec open -- sh -c "awk '/^Seccomp:/ {print \$2}' /proc/self/status"
+    mkdir -p "$data/seccomp"
+    echo '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}' >"$data/seccomp/nomkdir.json"
+    pod own 'command: [sleep, "600"], securityContext: {seccompProfile: {type: Localhost, localhostProfile: nomkdir.json}}' >/dev/null
+    check 'a profile of the node' within 10 ready own
+    check 'is obeyed' fails 'not permitted' k exec own -- mkdir /tmp/x
+    pod absent 'command: [sleep, "600"], securityContext: {seccompProfile: {type: Localhost, localhostProfile: nobody.json}}' >/dev/null
+    check 'one that is not there: the event names it' within 10 contains 'seccomp/nobody.json' k describe pod absent
+    forget filtered open own absent
+}
+
+for part in ${PARTS:-sidecars causes questions filters}; do $part; done
 finish

@@ -224,9 +224,10 @@ TEST(what_the_agent_does_not_act_on_is_named)
          "\"Memory\"}}]}",
          ""},
         {"{\"containers\":[{\"livenessProbe\":{\"terminationGracePeriodSeconds\":3}}]}", ""},
-        {"{\"securityContext\":{\"seccompProfile\":{}},\"containers\":[{\"resources\":{\"limits\":{"
+        {"{\"securityContext\":{\"procMount\":\"Default\"},\"containers\":[{\"resources\":{"
+         "\"limits\":{"
          "\"ephemeral-storage\":\"1Gi\"}}}]}",
-         "securityContext.seccompProfile, resources.limits other than cpu and memory"},
+         "securityContext.procMount, resources.limits other than cpu and memory"},
     };
     struct arena *a = arena_new();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

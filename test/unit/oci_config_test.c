@@ -56,6 +56,50 @@ static yyjson_val *mount_at(yyjson_val *root, const char *target, size_t *ret_in
     return NULL;
 }
 
+static yyjson_val *rule_of(yyjson_val *root, const char *name)
+{
+    JSON_EACH(it, json_path(root, "linux", "seccomp", "syscalls", NULL))
+    {
+        if (has(json_get(it.val, "names"), name)) {
+            return it.val;
+        }
+    }
+    return NULL;
+}
+
+TEST(the_default_filter_follows_the_capabilities_and_a_privileged_container_has_none)
+{
+    struct arena *a = arena_new();
+    struct runtime_container_spec spec = {
+        .args = args, .arg_count = 1, .seccomp = RUNTIME_SECCOMP_DEFAULT};
+    struct oci_input in = input(&spec);
+    yyjson_val *root = build(a, &in);
+    CHECK_SPAN(json_str(json_path(root, "linux", "seccomp", "defaultAction", NULL)),
+               "SCMP_ACT_ERRNO");
+    CHECK(rule_of(root, "openat") && rule_of(root, "chroot") && !rule_of(root, "mount"));
+    CHECK(!rule_of(root, "io_uring_setup") && !rule_of(root, "keyctl") &&
+          !rule_of(root, "unshare"));
+    CHECK(!rule_of(root, "kexec_load") && !rule_of(root, "bpf") && !rule_of(root, "reboot"));
+    CHECK(json_get(rule_of(root, "clone"), "args") != NULL);
+    CHECK_SPAN(json_get_str(rule_of(root, "clone3"), "action"), "SCMP_ACT_ERRNO");
+    const struct span admin[] = {SPAN("SYS_ADMIN")};
+    spec.add_capabilities = admin;
+    spec.add_capability_count = 1;
+    root = build(a, &in);
+    CHECK(rule_of(root, "mount") && rule_of(root, "unshare"));
+    CHECK(json_get(rule_of(root, "clone"), "args") == NULL);
+    spec.privileged = true;
+    CHECK(json_path(build(a, &in), "linux", "seccomp", NULL) == NULL);
+    spec = (struct runtime_container_spec){.args = args,
+                                           .arg_count = 1,
+                                           .seccomp = RUNTIME_SECCOMP_PROFILE,
+                                           .seccomp_profile =
+                                               SPAN("{\"defaultAction\":\"SCMP_ACT_LOG\"}")};
+    CHECK_SPAN(json_str(json_path(build(a, &in), "linux", "seccomp", "defaultAction", NULL)),
+               "SCMP_ACT_LOG");
+    arena_free(a);
+}
+
 TEST(a_plain_container_gets_dockers_capabilities_and_no_rlimits)
 {
     cleanup_arena struct arena *a = arena_new();
