@@ -397,6 +397,7 @@ static int64_t next_ns(const struct sim_world *world)
 static void turn(struct sim_world *world, int64_t at_ns)
 {
     world->now_ns = at_ns > world->now_ns ? at_ns : world->now_ns;
+    world->turns++;
     uint64_t seq_end = world->events.seq; /* what comes up meanwhile waits for the next turn */
     struct heap_node *node;
     while ((node = heap_min(&world->events)) != NULL && node->key <= world->now_ns &&
@@ -451,6 +452,11 @@ bool env_sim_run_while(struct env *env, const bool *stop)
     while (!*stop && env_sim_step(env)) {
     }
     return *stop;
+}
+
+uint64_t env_sim_turns(struct env *env)
+{
+    return sim_env_of(env)->world->turns;
 }
 
 void env_sim_jump_wall(struct env *env, int64_t ms)

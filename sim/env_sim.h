@@ -33,6 +33,8 @@ void env_sim_run_until(struct env *env, int64_t mono_ms);
 void env_sim_run_for(struct env *env, int64_t ms);
 /* Steps until *stop is set or nothing is left; returns *stop. */
 bool env_sim_run_while(struct env *env, const bool *stop);
+/* Turns that the world has taken. */
+uint64_t env_sim_turns(struct env *env);
 /* Moves the wall clock of the world, not the monotonic one. */
 void env_sim_jump_wall(struct env *env, int64_t ms);
 

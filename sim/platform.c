@@ -1,478 +1,461 @@
+/* sim/platform.c: the roles of a history and its steps. See platform.h. */
 #include "sim/platform.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "apiserver/apiserver.h"
-#include "base/arena.h"
 #include "base/check.h"
-#include "base/mem.h"
-#include "client/client_body.h"
-#include "client/informer.h"
-#include "client/informer_set.h"
-#include "codec/json.h"
 #include "controller/controllers.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/kubelet_images.h"
 #include "runtime/runtime_fake.h"
-#include "schema/kinds.h"
+#include "schema/schema.h"
 #include "sim/env_sim.h"
+#include "sim/platform_priv.h"
 #include "store/store.h"
-#include "watch/watch.h"
 
-enum { REPLICAS_MAX = 5, SETTLE_MS = 10 * 60 * 1000, START_LIMIT_MS = 5000 };
+enum { SETTLE_MS = 30 * 60 * 1000, START_LIMIT_MS = 5000, ANSWER_MS = 1000 };
 
-struct platform {
-    uint64_t random;
-    bool show;
-    struct env *machine, *program; /* program NULL: dead */
-    struct store_memory_disk *disk;
-    bool disk_full;
-    struct runtime *runtime;
-    struct store *store;
-    struct watch_hub *hub;
-    struct apiserver *api;
-    struct client *client;
-    struct controllers *controllers;
-    struct kubelet_images *images;
-    struct kubelet *kubelet;
-    /* What users asked for and got an answer to. */
-    bool set_exists;               /* as far as acknowledged */
-    bool set_in_doubt;             /* a create or delete whose answer was lost */
-    int64_t replicas;              /* acknowledged; -1: in doubt */
-    int64_t rev;                   /* highest seen in an answer */
-    char claims[REPLICAS_MAX][64]; /* uid of data-redis-N once seen */
-    /* The request under way. */
-    bool answered;
-    enum err_reason answer;
-    int64_t answer_rev;
-    struct platform_figures figures;
-};
+/* ---- chance, words ---- */
 
-static uint64_t roll(struct platform *w, uint64_t n)
+/* splitmix64 */
+uint64_t sim_roll(struct platform *w, uint64_t n)
 {
-    w->random ^= w->random << 13;
-    w->random ^= w->random >> 7;
-    w->random ^= w->random << 17;
-    return w->random % n;
+    uint64_t z = w->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (z ^ (z >> 31)) % n;
 }
 
-__attribute__((format(printf, 2, 3))) static void say(struct platform *w, const char *fmt, ...)
+void sim_say(struct platform *w, const char *fmt, ...)
 {
     if (w->show) {
         va_list ap;
         va_start(ap, fmt);
-        (void)printf("%9.3f s  ", (double)env_mono_ns(w->machine) / 1e9);
+        (void)printf("%9.3f s  ", (double)env_mono_ns(w->world) / 1e9);
         (void)vprintf(fmt, ap);
         (void)printf("\n");
         va_end(ap);
     }
 }
 
-/* ---- the program: started, killed ---- */
+void sim_fail(struct platform *w, const char *checker, const char *fmt, ...)
+{
+    if (w->violation[0]) {
+        return;
+    }
+    va_list ap;
+    va_start(ap, fmt);
+    (void)vsnprintf(w->story, sizeof w->story, fmt, ap);
+    va_end(ap);
+    (void)snprintf(w->violation, sizeof w->violation, "%s", checker);
+    sim_say(w, "BROKEN PROMISE %s: %s", w->violation, w->story);
+}
+
+const char *platform_violation(const struct platform *w, const char **ret_story)
+{
+    if (ret_story) {
+        *ret_story = w->story;
+    }
+    return w->violation[0] ? w->violation : NULL;
+}
+
+int64_t sim_now_ms(const struct platform *w)
+{
+    return env_mono_ns(w->world) / 1000000;
+}
+
+int sim_ordinal(struct span name, const char *prefix)
+{
+    uint64_t n = 0;
+    struct span start = span_cstr(prefix);
+    return span_starts(name, start) && span_to_u64(span_from(name, start.n), &n) && n < ORDINALS
+               ? (int)n
+               : -1;
+}
+
+/* ---- links ---- */
+
+static bool on_request(void *data, struct arena *a, struct client_request *rq)
+{
+    struct platform *w = data;
+    if (w->plant->on_request && !w->plant->on_request(w->plant->data, a, rq)) {
+        return false;
+    }
+    record_pull(w->record);
+    check_order(w, rq);
+    return true;
+}
+
+static void note_acked(struct platform *w, enum client_verb verb, const struct client_reply *r)
+{
+    struct span key = r->object ? object_store_key(r->object) : SPAN_NULL, resource = key;
+    bool wrote = verb != CLIENT_GET && verb != CLIENT_LIST && r->err.reason == ERR_NONE;
+    struct sim_acked acked = {.rev = r->object ? object_rev(r->object) : 0};
+    if (wrote && r->object && record_has_resource(span_cut(&resource, '/')) &&
+        key.n < sizeof acked.key) {
+        memcpy(acked.key, key.p, key.n);
+        VEC_PUSH(&w->acked, acked);
+    }
+}
+
+static void on_reply(void *data, const struct client_request *rq, const struct client_reply *r)
+{
+    struct platform *w = data;
+    note_acked(w, rq->verb, r);
+    int ordinal = sim_ordinal(rq->name, "redis-");
+    if (r->err.reason == ERR_NONE && rq->verb == CLIENT_DELETE && ordinal >= 0) {
+        rules_on_taken(w, ordinal, rq);
+    }
+}
+
+static struct object *on_event(void *data, struct object *o)
+{
+    struct platform *w = data;
+    return w->plant->on_event ? w->plant->on_event(w->plant->data, o) : NULL;
+}
+
+static struct link *make_link(struct platform *w, struct env *env, bool of_controllers)
+{
+    const struct link_taps taps = {.on_request = on_request,
+                                   .on_reply = on_reply,
+                                   .on_event = of_controllers ? on_event : NULL,
+                                   .data = w};
+    struct link *l = link_new(env, sim_roll(w, UINT64_MAX), &taps);
+    link_set_weather(l, &w->weather);
+    if (w->client) {
+        link_connect(l, w->client);
+    }
+    return l;
+}
+
+void sim_set_weather(struct platform *w, const struct link_weather *weather)
+{
+    w->weather = *weather;
+    if (w->controllers_env) {
+        link_set_weather(w->controllers_link, weather);
+    }
+    for (size_t i = 0; i < NODES; i++) {
+        if (w->nodes[i].env) {
+            link_set_weather(w->nodes[i].link, weather);
+        }
+    }
+}
+
+static void connect_links(struct platform *w, struct client *server)
+{
+    if (w->controllers_env) {
+        link_connect(w->controllers_link, server);
+    }
+    for (size_t i = 0; i < NODES; i++) {
+        if (w->nodes[i].env) {
+            link_connect(w->nodes[i].link, server);
+        }
+    }
+}
+
+/* ---- the server ---- */
 
 static int commit_fails(void *data, uint64_t number)
 {
     struct platform *w = data;
     (void)number;
-    return w->disk_full ? -ENOSPC : 0;
+    return w->disk_full                                                 ? -ENOSPC
+           : w->store_errors > 0 && sim_roll(w, 1000) < w->store_errors ? -EIO
+                                                                        : 0;
 }
 
-static void start_kubelet(struct platform *w)
-{
-    const struct kubelet_options o = {.node_name = SPAN("edge"),
-                                      .node_ip = SPAN("192.0.2.1"),
-                                      .cluster_dns = SPAN("10.43.0.10"),
-                                      .cluster_domain = SPAN("cluster.local"),
-                                      .version = SPAN("v1.34.0+berth"),
-                                      .runtime_scheme = SPAN("fake"),
-                                      .runtime_version = SPAN("fake://1"),
-                                      .runtime = w->runtime,
-                                      .images = w->images,
-                                      .no_files = true};
-    w->kubelet = kubelet_new(w->program, w->client, &o);
-}
-
-static void start(struct platform *w)
+void sim_start_server(struct platform *w)
 {
     const struct store_memory_options so = {
-        .latency_ms = (int64_t)roll(w, 4), .fail = commit_fails, .data = w};
+        .latency_ms = (int64_t)sim_roll(w, 4), .fail = commit_fails, .data = w};
     const struct apiserver_options ao = {.service_cidr = SPAN("10.43.0.0/16"),
                                          .cluster_dns = SPAN("10.43.0.10"),
                                          .server_address = SPAN("10.42.0.1:6443"),
                                          .git_version = SPAN("v1.34.0+berth"),
                                          .platform = SPAN("linux/amd64"),
                                          .public_url = SPAN("https://127.0.0.1:6443")};
-    const struct controllers_options co = {.node_name = SPAN("edge"),
-                                           .volume_dir = SPAN("/data/volumes")};
-    w->program = env_sim_join(w->machine);
-    w->store = store_memory_open(w->program, w->disk, &so);
-    w->hub = watch_hub_new(w->program, w->store);
-    w->api = apiserver_new(w->program, w->store, w->hub, &ao);
+    assert(!w->env);
+    if (w->plant->disk_lies && w->figures.crashes > 0) {
+        store_memory_disk_free(w->disk);
+        w->disk = store_memory_disk_new();
+    }
+    w->env = env_sim_join(w->world);
+    w->store = store_memory_open(w->env, w->disk, &so);
+    w->hub = watch_hub_new(w->env, w->store);
+    record_connect(w->record, w->hub);
+    record_connect(w->slow, w->hub);
+    w->api = apiserver_new(w->env, w->store, w->hub, &ao);
     w->client = apiserver_local_client(w->api);
     for (int ms = 0; !apiserver_is_ready(w->api); ms += 10) {
         assert(ms < START_LIMIT_MS);
-        env_sim_run_for(w->machine, 10);
+        env_sim_run_for(w->world, 10);
     }
-    w->controllers = controllers_new(w->program, w->client, &co);
-    w->images = kubelet_images_fake_new(w->program);
-    start_kubelet(w);
-    say(w, "the program starts, revision %lld", (long long)store_durable_rev(w->store));
-    assert(store_durable_rev(w->store) >= w->rev); /* no acknowledged write is lost */
+    connect_links(w, w->client);
+    sim_say(w, "the server starts, revision %lld", (long long)store_durable_rev(w->store));
 }
 
-static void kill_program(struct platform *w)
+void sim_kill_server(struct platform *w)
 {
-    runtime_fake_cut(w->runtime);
-    kubelet_free(w->kubelet);
-    kubelet_images_free(w->images);
-    controllers_free(w->controllers);
+    connect_links(w, NULL);
+    record_pull(w->record);
+    record_connect(w->record, NULL);
+    record_connect(w->slow, NULL);
     client_free(w->client);
     apiserver_free(w->api); /* with writes under way its memory stays: a dead process's */
     watch_hub_free(w->hub);
     store_crash(w->store);
-    env_sim_crash(w->program);
-    w->program = NULL;
+    env_sim_crash(w->env);
+    w->env = NULL;
+    w->client = NULL;
     w->figures.crashes++;
 }
 
-/* ---- users ---- */
+/* ---- controllers, node agents ---- */
+
+void sim_start_controllers(struct platform *w)
+{
+    const struct controllers_options o = {.node_name = SPAN("edge"),
+                                          .volume_dir = SPAN("/data/volumes")};
+    assert(!w->controllers_env);
+    w->had_trouble = false;
+    w->controllers_env = env_sim_join(w->world);
+    w->controllers_link = make_link(w, w->controllers_env, true);
+    w->controllers = controllers_new(w->controllers_env, link_client(w->controllers_link), &o);
+}
+
+void sim_kill_controllers(struct platform *w)
+{
+    controllers_free(w->controllers);
+    link_free(w->controllers_link);
+    env_sim_crash(w->controllers_env);
+    w->controllers_env = NULL;
+    w->figures.crashes++;
+}
+
+void sim_start_node(struct platform *w, struct sim_node *n)
+{
+    const struct kubelet_options o = {.node_name = span_cstr(n->name),
+                                      .node_ip = span_cstr(n->ip),
+                                      .cluster_dns = SPAN("10.43.0.10"),
+                                      .cluster_domain = SPAN("cluster.local"),
+                                      .version = SPAN("v1.34.0+berth"),
+                                      .runtime_scheme = SPAN("fake"),
+                                      .runtime_version = SPAN("fake://1"),
+                                      .runtime = n->runtime,
+                                      .images = NULL,
+                                      .no_files = true};
+    assert(!n->env);
+    n->env = env_sim_join(w->world);
+    n->link = make_link(w, n->env, false);
+    link_cut(n->link, n->is_cut);
+    struct kubelet_options with_images = o;
+    with_images.images = n->images = kubelet_images_fake_new(n->env);
+    n->kubelet = kubelet_new(n->env, link_client(n->link), &with_images);
+}
+
+void sim_kill_node(struct platform *w, struct sim_node *n)
+{
+    runtime_fake_cut(n->runtime);
+    kubelet_free(n->kubelet);
+    kubelet_images_free(n->images);
+    link_free(n->link);
+    env_sim_crash(n->env);
+    n->env = NULL;
+    w->figures.crashes++;
+}
+
+static void start_missing(struct platform *w)
+{
+    if (!w->env) {
+        sim_start_server(w);
+    }
+    if (!w->controllers_env) {
+        sim_start_controllers(w);
+    }
+    for (size_t i = 0; i < NODES; i++) {
+        if (!w->nodes[i].env) {
+            sim_start_node(w, &w->nodes[i]);
+        }
+    }
+}
+
+/* ---- requests of users ---- */
 
 static void on_answer(void *data, const struct client_reply *r)
 {
     struct platform *w = data;
     w->answered = true;
     w->answer = r->err.reason;
-    w->answer_rev = r->object ? object_rev(r->object) : 0;
+    note_acked(w, CLIENT_UPDATE, r);
+    if (r->err.reason != ERR_NONE) {
+        (void)snprintf(w->answer_text, sizeof w->answer_text, "%.*s", SPAN_ARG(r->err.message));
+    }
 }
 
-/* True when an answer came and it was success. A user waits for up to a second; the program may be
- * killed meanwhile. */
-static bool request(struct platform *w, enum client_verb verb, const struct schema_kind *kind,
-                    struct span name, struct span body, enum client_propagation propagation)
+/* A user waits for up to a second; the server may be killed meanwhile. */
+bool platform_request(struct platform *w, const struct client_request *rq)
 {
-    const struct client_request rq = {CLIENT_REQUEST_INIT,
-                                      .verb = verb,
-                                      .kind = kind,
-                                      .ns = SPAN("default"),
-                                      .name = name,
-                                      .body = body,
-                                      .propagation = propagation,
-                                      .field_manager = SPAN("user")};
-    bool dies = roll(w, 12) == 0;
+    if (!w->env) {
+        return false;
+    }
+    bool dies = !w->calm && sim_roll(w, 40) == 0;
     w->answered = false;
     w->figures.requests++;
-    client_do(w->client, &rq, on_answer, w);
-    for (int ms = 0; ms < 1000 && !w->answered; ms++) {
-        env_sim_run_for(w->machine, 1);
-        if (dies && roll(w, 3) == 0) {
-            say(w, "killed under a request");
+    client_do(w->client, rq, on_answer, w);
+    int64_t until = sim_now_ms(w) + ANSWER_MS;
+    for (env_sim_run_for(w->world, 0); !w->answered && sim_now_ms(w) < until;
+         env_sim_run_for(w->world, 0)) {
+        (void)env_sim_step(w->world);
+        if (dies && sim_roll(w, 3) == 0) {
+            sim_say(w, "the server is killed under a request");
             client_cancel(w->client, w);
-            kill_program(w);
-            break;
+            sim_kill_server(w);
+            return false;
         }
     }
-    if (w->program && !w->answered) {
+    if (!w->answered) {
         client_cancel(w->client, w);
-    }
-    if (w->answered && w->answer == ERR_NONE && w->answer_rev > w->rev) {
-        w->rev = w->answer_rev;
     }
     w->figures.refused += w->answered && w->answer != ERR_NONE;
     return w->answered && w->answer == ERR_NONE;
 }
 
-static void create_set(struct platform *w)
+void platform_run_for(struct platform *w, int64_t ms)
 {
-    static const char set[] =
-        "{\"kind\":\"StatefulSet\",\"apiVersion\":\"apps/"
-        "v1\",\"metadata\":{\"name\":\"redis\"},\"spec\":{\"replicas\":%d,"
-        "\"serviceName\":\"redis\",\"podManagementPolicy\":\"%s\",\"selector\":{\"matchLabels\":{"
-        "\"app\":\"redis\"}},"
-        "\"template\":{\"metadata\":{\"labels\":{\"app\":\"redis\"},\"annotations\":{\"berth.dev/"
-        "fake-start-ms\":\"%d\","
-        "\"berth.dev/"
-        "fake-stop-ms\":\"%d\"}},\"spec\":{\"terminationGracePeriodSeconds\":3,\"containers\":[{"
-        "\"name\":\"redis\","
-        "\"image\":\"redis:7\"}]}},\"volumeClaimTemplates\":[{\"metadata\":{\"name\":\"data\"},"
-        "\"spec\":{\"accessModes\":["
-        "\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}]}}";
-    struct arena *a cleanup_arena = arena_new();
-    int replicas = (int)roll(w, REPLICAS_MAX + 1);
-    struct span body = arena_printf(a, set, replicas, roll(w, 3) ? "OrderedReady" : "Parallel",
-                                    (int)roll(w, 200), (int)roll(w, 1500));
-    bool ok = request(w, CLIENT_CREATE, SCHEMA_KIND(StatefulSet), SPAN_NULL, body,
-                      CLIENT_PROPAGATION_DEFAULT);
-    say(w, "create the set with %d: %s", replicas,
-        ok            ? "done"
-        : w->answered ? "refused"
-                      : "no answer");
-    if (ok) {
-        w->set_exists = true;
-        w->set_in_doubt = false;
-        w->replicas = replicas;
-    } else if (!w->answered) {
-        w->set_in_doubt = true;
-    }
+    env_sim_run_for(w->world, ms);
 }
 
-static void patch_set(struct platform *w, const char *what, struct span body, int64_t replicas)
-{
-    bool ok = request(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(StatefulSet), SPAN("redis"), body,
-                      CLIENT_PROPAGATION_DEFAULT);
-    say(w, "%s: %s", what, ok ? "done" : w->answered ? "refused" : "no answer");
-    if (replicas >= 0 && (ok || !w->answered)) {
-        w->replicas = ok ? replicas : -1;
-    }
-}
+/* ---- the course of a history ---- */
 
-static void delete_set(struct platform *w)
+static void check_step(struct platform *w)
 {
-    static const char *const names[] = {"by default", "in the background", "in the foreground",
-                                        "orphaning"};
-    enum client_propagation how = (enum client_propagation)roll(w, 4);
-    bool ok = request(w, CLIENT_DELETE, SCHEMA_KIND(StatefulSet), SPAN("redis"), SPAN_NULL, how);
-    say(w, "delete the set %s: %s", names[how],
-        ok            ? "done"
-        : w->answered ? "refused"
-                      : "no answer");
-    w->set_in_doubt |= !w->answered;
-    if (ok) {
-        w->set_exists = false;
-        w->set_in_doubt = false;
-    }
-}
-
-static void user_acts(struct platform *w)
-{
-    struct arena *a cleanup_arena = arena_new();
-    struct span pod = arena_printf(a, "redis-%d", (int)roll(w, REPLICAS_MAX));
-    int64_t replicas = (int64_t)roll(w, REPLICAS_MAX + 1);
-    switch (roll(w, 8)) {
-    case 0:
-        delete_set(w);
-        break;
-    case 1:
-    case 2:
-        (void)request(w, CLIENT_DELETE, SCHEMA_KIND(Pod), pod, SPAN_NULL,
-                      CLIENT_PROPAGATION_DEFAULT);
-        say(w, "delete pod %s", pod.p);
-        break;
-    case 3:
-        patch_set(
-            w, "new template",
-            arena_printf(
-                a,
-                "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"round\":\"%llu\"}}}}}",
-                (unsigned long long)roll(w, 5)),
-            -1);
-        break;
-    case 4:
-    case 5:
-        patch_set(w, "scale",
-                  arena_printf(a, "{\"spec\":{\"replicas\":%lld}}", (long long)replicas), replicas);
-        break;
-    default:
-        create_set(w);
-        break;
-    }
-}
-
-/* ---- faults ---- */
-
-static void container_exits(struct platform *w)
-{
-    struct arena *a cleanup_arena = arena_new();
-    struct object *pod =
-        informer_get(informer_set_find(controllers_informers(w->controllers), "", "Pod"),
-                     SPAN("default"), arena_printf(a, "redis-%d", (int)roll(w, REPLICAS_MAX)));
-    for (int attempt = 0; pod && attempt < 30; attempt++) {
-        struct span id = arena_printf(a, "%.*s-redis-%d", SPAN_ARG(object_uid(pod)), attempt);
-        if (runtime_fake_exit(w->runtime, id, (int32_t)roll(w, 3))) {
-            say(w, "a container of %.*s ends", SPAN_ARG(object_name(pod)));
-            w->figures.exits++;
-            return;
+    for (size_t i = 0; i < NODES; i++) {
+        if (runtime_fake_most_alive(w->nodes[i].runtime) > 1) {
+            sim_fail(w, "identity", "two processes of one container on %s", w->nodes[i].name);
         }
     }
-}
-
-static void fault(struct platform *w)
-{
-    switch (roll(w, 6)) {
-    case 0:
-    case 1:
-        say(w, "the program is killed");
-        kill_program(w);
-        env_sim_run_for(w->machine, (int64_t)roll(w, 3000));
-        break;
-    case 2:
-        say(w, "the machine goes down");
-        kill_program(w);
-        runtime_fake_reboot(w->runtime, roll(w, 2));
-        w->figures.reboots++;
-        break;
-    case 3:
-        container_exits(w);
-        break;
-    case 4:
-        w->disk_full = true;
-        say(w, "the disk is full");
-        break;
-    default:
-        env_sim_jump_wall(w->machine, (int64_t)roll(w, 7200000) - 3600000);
-        say(w, "the wall clock jumps");
-        break;
+    record_check(w->record);
+    if (sim_roll(w, 5) == 0) {
+        record_check(w->slow);
     }
-}
-
-/* ---- checkers ---- */
-
-/* A claim, once seen, keeps its uid: nobody here ever asks to remove one. */
-static void check_claims(struct platform *w)
-{
-    struct arena *a cleanup_arena = arena_new();
-    for (int i = 0; i < REPLICAS_MAX; i++) {
-        struct span name = arena_printf(a, "data-redis-%d", i);
-        struct object *claim = watch_hub_get(
-            w->hub, object_key(a, SPAN("persistentvolumeclaims"), SPAN("default"), name));
-        assert(claim || !w->claims[i][0]);
-        if (claim && w->claims[i][0]) {
-            assert(span_eq_cstr(object_uid(claim), w->claims[i]));
-        } else if (claim) {
-            (void)snprintf(w->claims[i], sizeof w->claims[i], "%.*s", SPAN_ARG(object_uid(claim)));
-        }
-    }
-}
-
-static struct object *set_of(struct platform *w)
-{
-    return watch_hub_get(w->hub, SPAN("statefulsets.apps/default/redis"));
-}
-
-static void check(struct platform *w)
-{
-    assert(runtime_fake_most_alive(w->runtime) <=
-           1); /* never two live processes of one container */
-    if (!w->program) {
-        return;
-    }
-    struct object *set = set_of(w);
-    check_claims(w);
-    assert(store_durable_rev(w->store) >= w->rev);
-    if (set && w->set_exists && !w->set_in_doubt &&
-        w->replicas >= 0) { /* what was acknowledged is there */
-        assert(json_int(json_path(object_root(set), "spec", "replicas", NULL), -1) == w->replicas);
-    }
-    assert(set || !w->set_exists || w->set_in_doubt);
+    check_acknowledged(w);
+    check_status(w);
 }
 
 void platform_step(struct platform *w)
 {
+    if (w->violation[0]) {
+        return;
+    }
     w->figures.steps++;
-    if (!w->program) {
-        start(w);
-    }
-    if (w->disk_full && roll(w, 2)) {
-        w->disk_full = false;
-        say(w, "the disk has room again");
-    } else if (roll(w, 3) == 0) {
-        fault(w);
+    if (w->calm || sim_roll(w, 4) > 0) {
+        start_missing(w);
+        sim_user_acts(w);
     } else {
-        user_acts(w);
+        sim_fault(w);
     }
-    env_sim_run_for(w->machine, (int64_t)roll(w, roll(w, 4) ? 200 : 5000));
-    check(w);
-}
-
-/* ---- rest ---- */
-
-struct tally {
-    int64_t pods, ready, owned;
-};
-
-static bool count_pod(void *data, struct object *pod)
-{
-    struct tally *t = data;
-    t->pods++;
-    t->ready += client_condition_true(pod, "Ready") && !object_is_deleting(pod);
-    t->owned += json_len(client_owners(pod)) > 0;
-    return true;
-}
-
-static bool at_rest(struct platform *w)
-{
-    struct object *set = set_of(w);
-    struct tally t = {0};
-    const struct watch_filter pods = {.resource = SPAN("pods"), .ns = SPAN("default")};
-    (void)watch_hub_list(w->hub, &pods, SPAN_NULL, count_pod, &t);
-    if (!set) {
-        /* Pods that an orphaning delete left go on, belonging to nobody. */
-        return t.owned == 0 && t.ready == t.pods &&
-               (int64_t)runtime_fake_running(w->runtime) == t.pods;
+    if (sim_roll(w, 2)) {
+        int64_t until = sim_now_ms(w) + 500;
+        for (uint64_t n = sim_roll(w, 60); n > 0 && sim_now_ms(w) < until; n--) {
+            (void)env_sim_step(w->world);
+        }
+    } else {
+        env_sim_run_for(w->world, (int64_t)sim_roll(w, sim_roll(w, 4) ? 200 : 5000));
     }
-    yyjson_val *spec = json_get(object_root(set), "spec"),
-               *status = json_get(object_root(set), "status");
-    int64_t want = json_get_int(spec, "replicas", -1);
-    return !object_is_deleting(set) && t.pods == want && t.ready == want &&
-           (int64_t)runtime_fake_running(w->runtime) == want &&
-           json_get_int(status, "readyReplicas", 0) == want &&
-           json_get_int(status, "updatedReplicas", 0) == want;
-}
-
-static bool print_object(void *data, struct object *o)
-{
-    (void)data;
-    (void)printf("%.*s\n", SPAN_ARG(object_json(o)));
-    return true;
-}
-
-/* What a convergence that fails leaves for the reader. */
-static void dump(struct platform *w)
-{
-    static const struct span resources[] = {
-        {"statefulsets.apps", 17}, {"pods", 4}, {"persistentvolumeclaims", 22}};
-    for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
-        const struct watch_filter all = {.resource = resources[i]};
-        (void)watch_hub_list(w->hub, &all, SPAN_NULL, print_object, NULL);
-    }
-    (void)printf("%zu containers run\n", runtime_fake_running(w->runtime));
-    (void)fflush(stdout);
+    check_step(w);
 }
 
 void platform_settle(struct platform *w)
 {
-    w->disk_full = false;
-    if (!w->program) {
-        start(w);
+    if (w->violation[0]) {
+        return;
     }
-    for (int64_t ms = 0; !at_rest(w); ms += 1000) {
-        if (ms >= SETTLE_MS) {
-            dump(w);
+    sim_faults_end(w);
+    start_missing(w);
+    const char *why = NULL;
+    for (int64_t ms = 0; !w->violation[0]; ms += 1000) {
+        if (ms % 60000 == 0) {
+            sim_users_tidy_up(w);
         }
-        assert(ms < SETTLE_MS); /* faults have stopped: it must converge */
-        env_sim_run_for(w->machine, 1000);
-        check(w);
+        env_sim_run_for(w->world, 1000);
+        check_step(w);
+        why = check_rest(w);
+        if (!why) {
+            break;
+        }
+        if (ms >= SETTLE_MS) {
+            sim_fail(w, "convergence", "not at rest after half an hour: %s", why);
+            sim_dump(w);
+        }
     }
-    say(w, "at rest");
+    sim_say(w, "at rest");
 }
 
-struct platform *platform_new(uint64_t seed, bool show)
+/* ---- life ---- */
+
+static void on_wrong(void *data, const char *checker, const char *text)
 {
+    sim_fail(data, checker, "%s", text);
+}
+
+static bool on_watch(void *data, struct watch_event *e)
+{
+    struct platform *w = data;
+    return !w->plant->on_watch || w->plant->on_watch(w->plant->data, e);
+}
+
+static void on_change(void *data, struct object *old, struct object *now, int64_t rev)
+{
+    struct platform *w = data;
+    (void)rev;
+    check_claims(w, old, now); /* before the rules know of it */
+    rules_on_change(w, old, now);
+}
+
+static void on_start(void *data, struct span ns, struct span name, struct span uid)
+{
+    check_identity(data, ns, name, uid);
+}
+
+struct platform *platform_new(const struct platform_options *o)
+{
+    static const struct platform_plant none = {0};
     struct platform *w = MEM_NEW(struct platform);
-    w->random = (seed + 1) * 0x9e3779b97f4a7c15u;
-    w->show = show;
-    w->machine = env_sim_new(seed);
+    w->seed = o->seed;
+    w->random = (o->seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    w->show = o->show;
+    w->calm = o->calm;
+    w->plant = o->plant ? o->plant : &none;
+    w->world = env_sim_new(o->seed);
     w->disk = store_memory_disk_new();
-    w->runtime = runtime_fake_new(w->machine);
-    start(w);
+    w->has_min_ready = sim_roll(w, 4) == 0;
+    VEC_PUSH(&w->rules, ((struct sim_rules){.until_ms = INT64_MAX}));
+    const struct record_handler prompt = {on_change, on_wrong, on_watch, w};
+    const struct record_handler plain = {.on_wrong = on_wrong, .data = w};
+    w->record = record_new(&prompt);
+    w->slow = record_new(&plain);
+    static const char *const names[NODES] = {"edge", "far"}, *const ips[NODES] = {"192.0.2.1",
+                                                                                  "192.0.2.2"};
+    for (size_t i = 0; i < NODES; i++) {
+        w->nodes[i] = (struct sim_node){
+            .name = names[i], .ip = ips[i], .runtime = runtime_fake_new(w->world)};
+        runtime_fake_on_start(w->nodes[i].runtime, on_start, w);
+    }
+    start_missing(w);
     return w;
 }
 
 struct platform_figures platform_figures(const struct platform *w)
 {
     struct platform_figures f = w->figures;
-    f.starts = runtime_fake_starts(w->runtime);
+    f.turns = env_sim_turns(w->world);
+    for (size_t i = 0; i < NODES; i++) {
+        f.starts += runtime_fake_starts(w->nodes[i].runtime);
+    }
     return f;
 }
 
@@ -481,11 +464,27 @@ void platform_free(struct platform *w)
     if (!w) {
         return;
     }
-    if (w->program) {
-        kill_program(w);
+    for (size_t i = 0; i < NODES; i++) {
+        if (w->nodes[i].env) {
+            sim_kill_node(w, &w->nodes[i]);
+        }
+        w->nodes[i].runtime->ops->free(w->nodes[i].runtime);
     }
-    w->runtime->ops->free(w->runtime);
+    if (w->controllers_env) {
+        sim_kill_controllers(w);
+    }
+    if (w->env) {
+        sim_kill_server(w);
+    }
+    record_free(w->record);
+    record_free(w->slow);
     store_memory_disk_free(w->disk);
-    env_sim_crash(w->machine);
+    env_sim_crash(w->world);
+    for (size_t i = 0; i < w->forced.n; i++) {
+        free(w->forced.at[i]);
+    }
+    VEC_DONE(&w->forced);
+    VEC_DONE(&w->rules);
+    VEC_DONE(&w->acked);
     free(w);
 }

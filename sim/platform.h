@@ -1,30 +1,57 @@
 /* sim/platform.h: the whole platform on virtual time in one process: API server on a store whose
- * disk survives, all controllers, the node agent, and containers that are only said to run. One
+ * disk survives, all controllers, two node agents, and containers that are only said to run. One
  * seed gives one history.
  *
- * Two environments share the world: the machine's (the fake runtime: containers go on when the
- * program dies) and the program's (everything else), which is killed and started again as `kill -9`
- * does. Checkers look after every step; the first that fails ends the process with the seed and the
- * history. */
+ * The roles (server, controllers, each node agent) live in environments of their own in one world;
+ * each is killed and started again as `kill -9` does, alone or all together. Containers belong to
+ * the machines and go on. Between the roles are links on which things go wrong (sim/link.h).
+ * Checkers look at every request, change and container start and after every step; the first that
+ * fails ends the history. */
 #ifndef SIM_PLATFORM_H
 #define SIM_PLATFORM_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "client/client.h"
+#include "watch/watch.h"
+
 struct platform;
 
-/* show: print every step as it happens. */
-struct platform *platform_new(uint64_t seed, bool show);
+/* Bugs that tests plant, to see that a checker catches them. Any function may be NULL. */
+struct platform_plant {
+    /* A request of a role on its way: see sim/link.h. */
+    bool (*on_request)(void *data, struct arena *a, struct client_request *rq);
+    /* What the controllers are shown of an object; NULL: as it is. */
+    struct object *(*on_event)(void *data, struct object *o);
+    /* An event of a watch; false drops it. */
+    bool (*on_watch)(void *data, struct watch_event *e);
+    bool disk_lies; /* a restart finds the disk as it was at the start */
+    void *data;
+};
+
+struct platform_options {
+    uint64_t seed;
+    bool show; /* print every step as it happens */
+    bool calm; /* users only: no faults */
+    const struct platform_plant *plant;
+};
+
+struct platform *platform_new(const struct platform_options *options);
 void platform_free(struct platform *w);
 /* One step: a user's request or a fault, then a little time, then the checkers. */
 void platform_step(struct platform *w);
-/* No more faults: the platform must come to rest as the users left it within ten minutes of virtual
- * time. */
+/* No more faults: the platform must come to rest as the users left it within half an hour of
+ * virtual time: a controller whose writes failed for long holds back for up to 17 minutes. */
 void platform_settle(struct platform *w);
-/* Events of the histories so far, for the figures. */
+/* A user's request, waited for; true when it was done. For tests that write their own history. */
+bool platform_request(struct platform *w, const struct client_request *rq);
+void platform_run_for(struct platform *w, int64_t ms);
+/* The checker that failed ("order-up", ...) and the story in a sentence; NULL: none. */
+const char *platform_violation(const struct platform *w, const char **ret_story);
+/* For the figures. */
 struct platform_figures {
-    uint64_t steps, crashes, reboots, exits, requests, refused, starts;
+    uint64_t steps, turns, crashes, reboots, exits, requests, refused, starts;
 };
 struct platform_figures platform_figures(const struct platform *w);
 

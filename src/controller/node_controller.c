@@ -76,12 +76,21 @@ static bool is_silent(struct object *node)
     return span_eq_cstr(json_get_str(client_condition(node, "Ready"), "status"), "Unknown");
 }
 
+/* A status that the agent has written is a sign of life as well as its lease: else an agent that is
+ * back, with its next renewal still to come, and we would contradict each other without a pause. */
+static bool agent_spoke(struct object *old, struct object *now)
+{
+    yyjson_val *was = client_condition(old, "Ready"), *is = client_condition(now, "Ready");
+    return !is_silent(now) && (is_silent(old) || !json_equal(json_get(was, "lastHeartbeatTime"),
+                                                             json_get(is, "lastHeartbeatTime")));
+}
+
 static void on_node(void *data, struct object *old, struct object *now)
 {
     struct node_controller *c = data;
     struct object *node = now ? now : old;
     struct seen *s = seen_of(c, object_name(node));
-    if (!old) {
+    if (!old || (now && agent_spoke(old, now))) {
         s->alive_ms = mono_ms(c);
     } else if (!now) {
         s->missing_ms = mono_ms(c);

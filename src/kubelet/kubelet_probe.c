@@ -205,8 +205,9 @@ static void probe_new(struct kubelet_container *c, enum probe_kind kind)
         tell_cause(p, SPAN_NULL);
     }
     /* The delay counts from the container's start, also when the probe begins later (after
-     * adoption). */
+     * adoption); from now when the clock was set back behind it. */
     int64_t since = env_now_ms(c->pod->k->env) - c->v->started_ms;
+    since = since > 0 ? since : 0;
     int64_t delay = json_get_int(spec, "initialDelaySeconds", 0) * 1000 - since;
     probe_again(p, delay > 0 ? delay : 0);
 }

@@ -409,7 +409,7 @@ static void on_refreshed(struct kubelet_op *op, int code, struct span detail)
     if (code < 0) {
         kubelet_event(pod, NULL, KUBELET_WARNING, "FailedMount", "%.*s", SPAN_ARG(detail));
     }
-    if (pod->volumes_stale) {
+    if (pod->volumes_stale && !pod->refs_pending) { /* a reference that arrives pokes by itself */
         kubelet_pod_poke(pod);
     }
 }

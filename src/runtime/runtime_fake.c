@@ -33,6 +33,7 @@ struct container {
     struct runtime_status status;
     struct env_timer timer; /* the end, by itself or after the stop signal */
     bool stopping;
+    int64_t started_ns; /* on the monotonic clock */
 };
 
 struct runtime_session {
@@ -52,6 +53,8 @@ struct fake {
     struct list calls, sessions;
     void (*exit_fn)(void *data, const struct runtime_status *status);
     void *exit_data;
+    runtime_fake_pod_fn *start_fn;
+    void *start_data;
     uint32_t next_ip;
     uint64_t starts;
     size_t most_alive;
@@ -244,6 +247,7 @@ static void start_now(struct fake *f, struct call *c)
     struct container *n = MEM_NEW(struct container);
     n->f = f;
     n->sandbox = s;
+    n->started_ns = env_mono_ns(f->base.env);
     struct arena *a = n->arena = arena_new();
     n->status = (struct runtime_status){
         .id = arena_printf(a, "%.*s-%.*s-%u", SPAN_ARG(uid), SPAN_ARG(name), (unsigned)attempt),
@@ -263,6 +267,9 @@ static void start_now(struct fake *f, struct call *c)
     f->starts++;
     size_t count = alive(f, uid, name);
     f->most_alive = count > f->most_alive ? count : f->most_alive;
+    if (f->start_fn) {
+        f->start_fn(f->start_data, s->ns, s->name, s->uid);
+    }
     if (s->knobs.exit_after_ms >= 0) {
         env_timer_start(f->base.env, &n->timer, s->knobs.exit_after_ms, on_end_timer);
     }
@@ -438,7 +445,7 @@ static struct runtime_session *fake_exec(struct runtime *rt, const struct runtim
         s->attached = n;
         return s;
     } else {
-        int64_t up_ms = env_now_ms(f->base.env) - n->status.started_ms;
+        int64_t up_ms = (env_mono_ns(f->base.env) - n->started_ns) / 1000000;
         s->exit_code = up_ms >= n->sandbox->knobs.ready_ms ? 0 : 1;
         if (n->sandbox->knobs.exec_ms > 0) {
             env_timer_start(f->base.env, &s->timer, n->sandbox->knobs.exec_ms, session_timer);
@@ -561,6 +568,23 @@ size_t runtime_fake_most_alive(const struct runtime *rt)
 int runtime_fake_last_signal(const struct runtime *rt)
 {
     return fake_of(rt)->last_signal;
+}
+
+void runtime_fake_each(const struct runtime *rt, runtime_fake_pod_fn *fn, void *data)
+{
+    struct container *n = NULL;
+    for (size_t it = 0; (n = map_next(&fake_of(rt)->containers, &it, NULL)) != NULL;) {
+        if (n->status.state == RUNTIME_RUNNING) {
+            fn(data, n->sandbox->ns, n->sandbox->name, n->sandbox->uid);
+        }
+    }
+}
+
+void runtime_fake_on_start(struct runtime *rt, runtime_fake_pod_fn *fn, void *data)
+{
+    struct fake *f = fake_of(rt);
+    f->start_fn = fn;
+    f->start_data = data;
 }
 
 static void fake_free(struct runtime *rt)

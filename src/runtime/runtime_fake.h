@@ -32,5 +32,10 @@ uint64_t runtime_fake_starts(const struct runtime *rt);
 size_t runtime_fake_most_alive(const struct runtime *rt);
 /* The last signal that was sent to a running container; 0: none yet. */
 int runtime_fake_last_signal(const struct runtime *rt);
+/* The pods (namespace, name, uid) whose containers run, once a container. */
+typedef void runtime_fake_pod_fn(void *data, struct span ns, struct span name, struct span uid);
+void runtime_fake_each(const struct runtime *rt, runtime_fake_pod_fn *fn, void *data);
+/* fn at each start of a container, when it runs. */
+void runtime_fake_on_start(struct runtime *rt, runtime_fake_pod_fn *fn, void *data);
 
 #endif

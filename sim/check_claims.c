@@ -1,0 +1,137 @@
+/* sim/check_claims.c: the ordinal keeps its claim; no claim and no volume goes unless that was
+ * asked for. Looked at with every change. Checkers: claim, claim-kept, volume-kept. */
+#include <stdio.h>
+
+#include "client/client_body.h"
+#include "schema/kinds.h"
+#include "sim/platform_priv.h"
+
+static struct object *find(struct platform *w, struct arena *a, const char *resource,
+                           struct span ns, struct span name)
+{
+    return record_get(w->record, object_key(a, span_cstr(resource), ns, name));
+}
+
+/* A new pod of the set mounts the claim of its own ordinal. */
+static void check_pod(struct platform *w, struct object *pod, int ordinal)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct span want = arena_printf(a, "data-redis-%d", ordinal);
+    if (client_controller_uid(pod).n == 0) {
+        return;
+    }
+    JSON_EACH(it, json_path(object_root(pod), "spec", "volumes", NULL))
+    {
+        struct span claim = json_str(json_path(it.val, "persistentVolumeClaim", "claimName", NULL));
+        if (claim.n && !span_eq(claim, want)) {
+            sim_fail(w, "claim", "%.*s mounts %.*s", SPAN_ARG(object_name(pod)), SPAN_ARG(claim));
+        }
+    }
+}
+
+static bool has_owner(struct object *o, struct span uid)
+{
+    JSON_EACH(it, client_owners(o))
+    {
+        if (span_eq(json_get_str(it.val, "uid"), uid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool may_own(const struct platform *w, struct span kind, int ordinal)
+{
+    for (size_t i = w->rules.n; i-- > 0;) {
+        const struct sim_rules *r = &w->rules.at[i];
+        if (r->until_ms < sim_now_ms(w) - WINDOW_MS) {
+            break;
+        }
+        bool condemned = ordinal < r->start || ordinal >= r->start + r->replicas;
+        if (r->exists && (span_eq_cstr(kind, "StatefulSet") ? r->delete_when_deleted
+                                                            : r->delete_when_scaled && condemned)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Owners are what makes a claim go: put only when the retention policy says so. */
+static void check_owners(struct platform *w, struct object *old, struct object *now, int ordinal)
+{
+    JSON_EACH(it, client_owners(now))
+    {
+        struct span kind = json_get_str(it.val, "kind");
+        if (!(old && has_owner(old, json_get_str(it.val, "uid"))) && !may_own(w, kind, ordinal)) {
+            sim_fail(w, "claim-kept", "%.*s is given to a %.*s that no policy names",
+                     SPAN_ARG(object_name(now)), SPAN_ARG(kind));
+        }
+    }
+}
+
+/* True when an owner of the claim is gone or going. */
+static bool is_forsaken(struct platform *w, struct object *claim)
+{
+    struct arena *a cleanup_arena = arena_new();
+    JSON_EACH(it, client_owners(claim))
+    {
+        bool set = span_eq_cstr(json_get_str(it.val, "kind"), "StatefulSet");
+        struct object *o = find(w, a, set ? "statefulsets.apps" : "pods", SPAN("default"),
+                                json_get_str(it.val, "name"));
+        if (!o || object_is_deleting(o) || !span_eq(object_uid(o), json_get_str(it.val, "uid"))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_claim(struct platform *w, struct object *old, struct object *now, int ordinal)
+{
+    struct sim_seat *s = &w->seats[ordinal];
+    bool goes = old && !object_is_deleting(old) && (!now || object_is_deleting(now));
+    if (goes && !s->claim_asked && !is_forsaken(w, old)) {
+        sim_fail(w, "claim-kept", "%.*s goes, and nobody asked", SPAN_ARG(object_name(old)));
+    }
+    if (!now) {
+        s->claim_asked = false;
+        return;
+    }
+    check_owners(w, old, now, ordinal);
+    struct span was =
+        old ? json_str(json_path(object_root(old), "spec", "volumeName", NULL)) : SPAN_NULL;
+    if (was.n &&
+        (!span_eq(object_uid(old), object_uid(now)) ||
+         !span_eq(was, json_str(json_path(object_root(now), "spec", "volumeName", NULL))))) {
+        sim_fail(w, "claim", "%.*s has changed its volume", SPAN_ARG(object_name(now)));
+    }
+}
+
+/* A volume goes after its claim. */
+static void check_volume(struct platform *w, struct object *old, struct object *now)
+{
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_val *ref = json_path(object_root(old), "spec", "claimRef", NULL);
+    struct object *claim = find(w, a, "persistentvolumeclaims", json_get_str(ref, "namespace"),
+                                json_get_str(ref, "name"));
+    bool goes = !object_is_deleting(old) && (!now || object_is_deleting(now));
+    if (goes && claim && !object_is_deleting(claim) &&
+        span_eq(object_uid(claim), json_get_str(ref, "uid"))) {
+        sim_fail(w, "volume-kept", "the volume %.*s goes, and its claim is there",
+                 SPAN_ARG(object_name(old)));
+    }
+}
+
+void check_claims(struct platform *w, struct object *old, struct object *now)
+{
+    struct object *o = now ? now : old;
+    struct span rest = object_store_key(o), resource = span_cut(&rest, '/');
+    int pod = sim_ordinal(object_name(o), "redis-"),
+        claim = sim_ordinal(object_name(o), "data-redis-");
+    if (span_eq_cstr(resource, "pods") && !old && pod >= 0) {
+        check_pod(w, now, pod);
+    } else if (span_eq_cstr(resource, "persistentvolumeclaims") && claim >= 0) {
+        check_claim(w, old, now, claim);
+    } else if (span_eq_cstr(resource, "persistentvolumes") && old) {
+        check_volume(w, old, now);
+    }
+}

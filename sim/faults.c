@@ -1,0 +1,169 @@
+/* sim/faults.c: what goes wrong in a history. */
+#include "client/client_body.h"
+#include "runtime/runtime_fake.h"
+#include "sim/env_sim.h"
+#include "sim/platform_priv.h"
+
+static struct sim_node *some_node(struct platform *w)
+{
+    return &w->nodes[sim_roll(w, NODES)];
+}
+
+static void container_exits(struct platform *w)
+{
+    struct arena *a cleanup_arena = arena_new();
+    const struct sim_seat *s = &w->seats[sim_roll(w, ORDINALS)];
+    for (int attempt = 0; s->uid[0] && attempt < 30; attempt++) {
+        struct span id = arena_printf(a, "%s-redis-%d", s->uid, attempt);
+        for (size_t n = 0; n < NODES; n++) {
+            if (runtime_fake_exit(w->nodes[n].runtime, id, (int32_t)sim_roll(w, 3))) {
+                sim_say(w, "the container of redis-%d ends", (int)(s - w->seats));
+                w->figures.exits++;
+                return;
+            }
+        }
+    }
+}
+
+static void kill_program(struct platform *w)
+{
+    sim_say(w, "the whole program is killed");
+    if (w->env) {
+        sim_kill_server(w);
+    }
+    if (w->controllers_env) {
+        sim_kill_controllers(w);
+    }
+    if (w->nodes[0].env) {
+        sim_kill_node(w, &w->nodes[0]);
+    }
+}
+
+static void kill_role(struct platform *w)
+{
+    struct sim_node *n = some_node(w);
+    switch (sim_roll(w, 3)) {
+    case 0:
+        if (w->env) {
+            sim_say(w, "the server is killed");
+            sim_kill_server(w);
+        }
+        break;
+    case 1:
+        if (w->controllers_env) {
+            sim_say(w, "the controllers are killed");
+            sim_kill_controllers(w);
+        }
+        break;
+    default:
+        if (n->env) {
+            sim_say(w, "the agent of node %s is killed", n->name);
+            sim_kill_node(w, n);
+        }
+        break;
+    }
+}
+
+static void machine_goes_down(struct platform *w)
+{
+    struct sim_node *n = some_node(w);
+    sim_say(w, "the machine %s goes down", n->name);
+    if (n == &w->nodes[0]) {
+        kill_program(w);
+    } else if (n->env) {
+        sim_kill_node(w, n);
+    }
+    runtime_fake_reboot(n->runtime, sim_roll(w, 2));
+    w->figures.reboots++;
+}
+
+static void cut_or_mend(struct platform *w)
+{
+    struct sim_node *n = some_node(w);
+    n->is_cut = !n->is_cut;
+    sim_say(w, "the node %s %s", n->name, n->is_cut ? "vanishes" : "is back");
+    if (n->env) {
+        link_cut(n->link, n->is_cut);
+    }
+    if (n->is_cut && sim_roll(w, 2)) { /* long enough to be noticed */
+        env_sim_run_for(w->world, 60000 + (int64_t)sim_roll(w, 400000));
+    }
+}
+
+static void weather_turns(struct platform *w)
+{
+    static const struct link_weather kinds[] = {
+        {.late_ms = 1},
+        {.late = 100, .late_ms = 20},
+        {.late = 500, .late_ms = 300},
+        {.refuse = 100, .late_ms = 1},
+        {.lose_reply = 100, .late_ms = 50},
+        {.break_off = 100, .late_ms = 1},
+        {.refuse = 50, .lose_reply = 50, .late = 200, .break_off = 50, .late_ms = 200},
+    };
+    size_t kind = (size_t)sim_roll(w, sizeof kinds / sizeof *kinds);
+    sim_say(w, "the links: refused %u, lost %u, late %u of up to %lld ms, broken off %u in 1000",
+            kinds[kind].refuse, kinds[kind].lose_reply, kinds[kind].late,
+            (long long)kinds[kind].late_ms, kinds[kind].break_off);
+    sim_set_weather(w, &kinds[kind]);
+}
+
+static void disk_fails(struct platform *w)
+{
+    w->disk_full = !w->disk_full && sim_roll(w, 2);
+    w->store_errors = w->disk_full ? 0 : w->store_errors ? 0 : 200;
+    sim_say(w, "the disk %s",
+            w->disk_full      ? "is full"
+            : w->store_errors ? "fails now and then"
+                              : "is well");
+}
+
+void sim_fault(struct platform *w)
+{
+    int64_t jump = (int64_t)sim_roll(w, 3600000);
+    switch (sim_roll(w, 9)) {
+    case 0:
+        kill_program(w);
+        env_sim_run_for(w->world, (int64_t)sim_roll(w, 3000));
+        break;
+    case 1:
+    case 2:
+        kill_role(w);
+        break;
+    case 3:
+        machine_goes_down(w);
+        break;
+    case 4:
+        container_exits(w);
+        break;
+    case 5:
+        disk_fails(w);
+        break;
+    case 6:
+        cut_or_mend(w);
+        break;
+    case 7:
+        weather_turns(w);
+        break;
+    default:
+        /* Back only where no pod waits by the wall clock: it would for as long as the jump. */
+        jump = w->has_min_ready || sim_roll(w, 2) ? jump : -jump;
+        env_sim_jump_wall(w->world, jump);
+        sim_say(w, "the wall clock jumps by %lld s", (long long)jump / 1000);
+        break;
+    }
+}
+
+void sim_faults_end(struct platform *w)
+{
+    static const struct link_weather fair = {.late_ms = 1};
+    w->disk_full = false;
+    w->store_errors = 0;
+    sim_set_weather(w, &fair);
+    for (size_t i = 0; i < NODES; i++) {
+        w->nodes[i].is_cut = false;
+        if (w->nodes[i].env) {
+            link_cut(w->nodes[i].link, false);
+        }
+    }
+}

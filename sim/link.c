@@ -1,0 +1,502 @@
+/* sim/link.c: see link.h. */
+#include "sim/link.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "base/check.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/vec.h"
+
+enum { DOWN_MS = 50, CUT_MS = 5000, RELIST_MS = 20 };
+
+struct link {
+    struct client base;
+    struct client *server; /* NULL: down */
+    uint64_t random;
+    struct link_weather weather;
+    struct link_taps taps;
+    struct list calls, watches;
+    bool cut;
+};
+
+static uint64_t roll(struct link *l, uint64_t n)
+{
+    uint64_t z = l->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (z ^ (z >> 31)) % n;
+}
+
+static bool chance(struct link *l, uint32_t per_mille)
+{
+    return per_mille > 0 && roll(l, 1000) < per_mille;
+}
+
+static int64_t delay(struct link *l)
+{
+    return chance(l, l->weather.late) ? (int64_t)roll(l, (uint64_t)l->weather.late_ms + 1) : 0;
+}
+
+/* ---- requests ---- */
+
+struct call {
+    struct list link;
+    struct link *l;
+    struct arena *arena;
+    struct client_request rq;
+    client_reply_fn *fn; /* NULL: nobody waits */
+    void *data;
+    struct env_timer timer;
+    bool asked; /* the server has it */
+    struct client_reply reply;
+};
+
+static void call_free(struct call *c)
+{
+    if (c->asked) {
+        client_cancel(c->l->server, c);
+    }
+    env_timer_stop(c->l->base.env, &c->timer);
+    list_remove(&c->link);
+    object_unref(c->reply.object);
+    for (size_t i = 0; i < c->reply.item_count; i++) {
+        object_unref(c->reply.items[i]);
+    }
+    arena_free(c->arena);
+    free(c);
+}
+
+static void on_deliver(struct env_timer *timer)
+{
+    struct call *c = CONTAINER_OF(timer, struct call, timer);
+    client_reply_fn *fn = c->fn;
+    if (fn) {
+        c->fn = NULL;
+        fn(c->data, &c->reply);
+    }
+    call_free(c);
+}
+
+static void deliver(struct call *c, int64_t after_ms)
+{
+    env_timer_start(c->l->base.env, &c->timer, after_ms, on_deliver);
+}
+
+static void refuse(struct call *c, enum err_reason reason, int64_t after_ms)
+{
+    (void)err_set(c->arena, &c->reply.err, reason, "simulated: the link to the server fails");
+    deliver(c, after_ms);
+}
+
+static void on_answer(void *data, const struct client_reply *r)
+{
+    struct call *c = data;
+    c->asked = false;
+    if (c->l->taps.on_reply) {
+        c->l->taps.on_reply(c->l->taps.data, &c->rq, r);
+    }
+    if (chance(c->l, c->l->weather.lose_reply) || c->l->cut) {
+        refuse(c, ERR_TIMEOUT, c->l->weather.late_ms);
+        return;
+    }
+    c->reply = *r;
+    c->reply.err = err_dup(c->arena, &r->err);
+    c->reply.object = r->object ? object_ref(r->object) : NULL;
+    c->reply.items = ARENA_ARRAY(c->arena, struct object *, r->item_count + 1);
+    for (size_t i = 0; i < r->item_count; i++) {
+        c->reply.items[i] = object_ref(r->items[i]);
+    }
+    deliver(c, delay(c->l));
+}
+
+static void on_send(struct env_timer *timer)
+{
+    static const enum err_reason reasons[] = {ERR_TOO_MANY_REQUESTS, ERR_INTERNAL, ERR_UNAVAILABLE,
+                                              ERR_CONFLICT};
+    struct call *c = CONTAINER_OF(timer, struct call, timer);
+    struct link *l = c->l;
+    if (!l->server || l->cut) {
+        refuse(c, ERR_UNAVAILABLE, l->cut ? CUT_MS : DOWN_MS);
+        return;
+    }
+    if (chance(l, l->weather.refuse)) {
+        bool may_conflict = c->rq.verb != CLIENT_GET && c->rq.verb != CLIENT_LIST &&
+                            c->rq.verb != CLIENT_CREATE && c->rq.verb != CLIENT_DELETE;
+        refuse(c, reasons[roll(l, may_conflict ? 4 : 3)], delay(l));
+        return;
+    }
+    if (l->taps.on_request && !l->taps.on_request(l->taps.data, c->arena, &c->rq)) {
+        deliver(c, 0);
+        return;
+    }
+    c->asked = true;
+    client_do(l->server, &c->rq, on_answer, c);
+}
+
+static struct client_request request_dup(struct arena *a, const struct client_request *q)
+{
+    struct client_request rq = *q;
+    struct span *const spans[] = {&rq.ns,
+                                  &rq.name,
+                                  &rq.subresource,
+                                  &rq.body,
+                                  &rq.label_selector,
+                                  &rq.field_selector,
+                                  &rq.precondition_uid,
+                                  &rq.precondition_rev,
+                                  &rq.field_manager};
+    for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
+        *spans[i] = arena_dup(a, *spans[i]);
+    }
+    return rq;
+}
+
+static void link_request(struct client *base, const struct client_request *q, client_reply_fn *fn,
+                         void *data)
+{
+    struct link *l = CONTAINER_OF(base, struct link, base);
+    struct call *c = MEM_NEW(struct call);
+    c->l = l;
+    c->arena = arena_new();
+    c->rq = request_dup(c->arena, q);
+    c->fn = fn;
+    c->data = data;
+    list_push_back(&l->calls, &c->link);
+    env_timer_start(l->base.env, &c->timer, delay(l), on_send);
+}
+
+static void link_cancel(struct client *base, void *data)
+{
+    struct link *l = CONTAINER_OF(base, struct link, base);
+    LIST_EACH(it, &l->calls)
+    {
+        struct call *c = CONTAINER_OF(it, struct call, link);
+        if (c->data == data) {
+            c->fn = NULL;
+        }
+    }
+}
+
+/* ---- watches ---- */
+
+struct known {
+    struct object *object; /* owns its key's bytes too */
+    uint64_t round;
+};
+
+struct queued {
+    enum client_event_type type;
+    struct object *object; /* NULL: the list is complete */
+};
+
+struct link_watch {
+    struct client_watch base; /* first */
+    struct list link;
+    struct link *l;
+    struct arena *arena;
+    struct client_request selection;
+    struct client_watch_handler handler;
+    void *data;
+    struct client_watch *inner; /* NULL: not connected */
+    struct map known;
+    VEC(struct queued) queue;
+    size_t queue_at;
+    struct env_timer deliver, relist;
+    uint64_t round;
+    bool is_synced, is_freed, in_callback;
+};
+
+static void queue_clear(struct link_watch *w)
+{
+    for (size_t i = w->queue_at; i < w->queue.n; i++) {
+        object_unref(w->queue.at[i].object);
+    }
+    w->queue.n = w->queue_at = 0;
+}
+
+static void watch_destroy(struct link_watch *w)
+{
+    size_t it = 0;
+    struct known *k;
+    while ((k = map_next(&w->known, &it, NULL))) {
+        object_unref(k->object);
+        free(k);
+    }
+    map_done(&w->known);
+    queue_clear(w);
+    VEC_DONE(&w->queue);
+    arena_free(w->arena);
+    free(w);
+}
+
+static void watch_stop(struct link_watch *w)
+{
+    client_watch_free(TAKE_PTR(w->inner));
+    queue_clear(w);
+    env_timer_stop(w->l->base.env, &w->deliver);
+}
+
+/* False: the callback freed the watch. */
+static bool tell(struct link_watch *w, enum client_event_type type, struct object *o)
+{
+    w->in_callback = true;
+    w->handler.on_event(w->data, type, o);
+    w->in_callback = false;
+    return !w->is_freed;
+}
+
+static bool forget(struct link_watch *w, struct span key)
+{
+    struct known *k = map_remove(&w->known, key);
+    if (k) {
+        object_unref(k->object);
+        free(k);
+    }
+    return k;
+}
+
+/* What the role is to be told of this version: an event's type, or -1: it has it. */
+static int remember(struct link_watch *w, struct object *o)
+{
+    struct known *k = map_get(&w->known, object_store_key(o));
+    bool fresh = !k;
+    if (fresh) {
+        k = MEM_NEW(struct known);
+    } else if (object_rev(k->object) >= object_rev(o)) {
+        k->round = w->round;
+        return -1;
+    }
+    struct object *old = k->object;
+    if (old) {
+        (void)map_remove(&w->known, object_store_key(old));
+    }
+    k->object = object_ref(o);
+    k->round = w->round;
+    (void)map_put(&w->known, object_store_key(k->object), k);
+    object_unref(old);
+    return fresh ? CLIENT_ADDED : CLIENT_MODIFIED;
+}
+
+/* The list is complete: what it did not have is gone. */
+static bool report_vanished(struct link_watch *w)
+{
+    VEC(struct object *) gone = {0};
+    size_t it = 0;
+    struct known *k;
+    while ((k = map_next(&w->known, &it, NULL))) {
+        if (k->round != w->round) {
+            VEC_PUSH(&gone, object_ref(k->object));
+        }
+    }
+    bool alive = true;
+    for (size_t i = 0; i < gone.n; i++) {
+        if (alive) {
+            (void)forget(w, object_store_key(gone.at[i]));
+            alive = tell(w, CLIENT_DELETED, gone.at[i]);
+        }
+        object_unref(gone.at[i]);
+    }
+    VEC_DONE(&gone);
+    if (alive && !w->is_synced) {
+        w->is_synced = true;
+        w->in_callback = true;
+        if (w->handler.on_synced) {
+            w->handler.on_synced(w->data);
+        }
+        w->in_callback = false;
+    }
+    return !w->is_freed;
+}
+
+static bool tell_one(struct link_watch *w, struct queued q)
+{
+    if (!q.object) {
+        return report_vanished(w);
+    }
+    if (q.type == CLIENT_DELETED) {
+        return !forget(w, object_store_key(q.object)) || tell(w, CLIENT_DELETED, q.object);
+    }
+    int type = remember(w, q.object);
+    if (type < 0) {
+        return true;
+    }
+    struct link *l = w->l;
+    struct object *other = l->taps.on_event ? l->taps.on_event(l->taps.data, q.object) : NULL;
+    bool alive = tell(w, (enum client_event_type)type, other ? other : q.object);
+    object_unref(other);
+    return alive;
+}
+
+static void on_events(struct env_timer *timer)
+{
+    struct link_watch *w = CONTAINER_OF(timer, struct link_watch, deliver);
+    if (w->l->cut) {
+        return; /* link_cut(false) goes on */
+    }
+    size_t take = 1 + (size_t)roll(w->l, w->queue.n - w->queue_at + 4);
+    while (take-- > 0 && w->queue_at < w->queue.n) {
+        struct queued q = w->queue.at[w->queue_at++];
+        bool alive = tell_one(w, q);
+        object_unref(q.object);
+        if (!alive) {
+            watch_destroy(w);
+            return;
+        }
+    }
+    if (w->queue_at == w->queue.n) {
+        w->queue.n = w->queue_at = 0;
+    } else if (!env_timer_armed(&w->deliver)) {
+        env_timer_start(w->l->base.env, &w->deliver, delay(w->l), on_events);
+    }
+}
+
+static void watch_start(struct link_watch *w);
+
+static void on_relist(struct env_timer *timer)
+{
+    struct link_watch *w = CONTAINER_OF(timer, struct link_watch, relist);
+    watch_stop(w);
+    if (w->l->server) {
+        watch_start(w);
+    }
+}
+
+static void enqueue(struct link_watch *w, enum client_event_type type, struct object *o)
+{
+    VEC_PUSH(&w->queue, ((struct queued){type, o ? object_ref(o) : NULL}));
+    if (!env_timer_armed(&w->deliver) && !w->l->cut) {
+        env_timer_start(w->l->base.env, &w->deliver, delay(w->l), on_events);
+    }
+    if (chance(w->l, w->l->weather.break_off) && !env_timer_armed(&w->relist)) {
+        env_timer_start(w->l->base.env, &w->relist, RELIST_MS, on_relist);
+    }
+}
+
+static void inner_event(void *data, enum client_event_type type, struct object *o)
+{
+    enqueue(data, type, o);
+}
+
+static void inner_synced(void *data)
+{
+    enqueue(data, CLIENT_ADDED, NULL);
+}
+
+static void watch_start(struct link_watch *w)
+{
+    static const struct client_watch_handler handler = {inner_event, inner_synced};
+    assert(!w->inner && w->l->server);
+    w->round++;
+    w->inner = client_watch_new(w->l->server, &w->selection, &handler, w);
+}
+
+static struct client_watch *link_watch_new(struct client *base,
+                                           const struct client_request *selection,
+                                           const struct client_watch_handler *handler, void *data)
+{
+    struct link *l = CONTAINER_OF(base, struct link, base);
+    struct link_watch *w = MEM_NEW(struct link_watch);
+    w->base.client = base;
+    w->l = l;
+    w->arena = arena_new();
+    w->selection = request_dup(w->arena, selection);
+    w->handler = *handler;
+    w->data = data;
+    list_push_back(&l->watches, &w->link);
+    if (l->server) {
+        watch_start(w);
+    }
+    return &w->base;
+}
+
+static void link_watch_free(struct client_watch *cw)
+{
+    struct link_watch *w = (struct link_watch *)cw;
+    if (!w) {
+        return;
+    }
+    watch_stop(w);
+    env_timer_stop(w->l->base.env, &w->relist);
+    list_remove(&w->link);
+    w->is_freed = true;
+    if (!w->in_callback) {
+        watch_destroy(w);
+    }
+}
+
+/* ---- life ---- */
+
+void link_connect(struct link *l, struct client *server)
+{
+    if (l->server) {
+        LIST_EACH(it, &l->calls)
+        {
+            struct call *c = CONTAINER_OF(it, struct call, link);
+            if (c->asked) {
+                client_cancel(l->server, c);
+                c->asked = false;
+                refuse(c, ERR_UNAVAILABLE, DOWN_MS);
+            }
+        }
+    }
+    LIST_EACH(it, &l->watches)
+    {
+        watch_stop(CONTAINER_OF(it, struct link_watch, link));
+    }
+    l->server = server;
+    for (struct list *it = l->watches.next; server && it != &l->watches; it = it->next) {
+        watch_start(CONTAINER_OF(it, struct link_watch, link));
+    }
+}
+
+void link_cut(struct link *l, bool cut)
+{
+    l->cut = cut;
+    LIST_EACH(it, &l->watches)
+    {
+        struct link_watch *w = CONTAINER_OF(it, struct link_watch, link);
+        if (!cut && w->queue.n > w->queue_at && !env_timer_armed(&w->deliver)) {
+            env_timer_start(l->base.env, &w->deliver, 0, on_events);
+        }
+    }
+}
+
+void link_set_weather(struct link *l, const struct link_weather *weather)
+{
+    l->weather = *weather;
+}
+
+struct client *link_client(struct link *l)
+{
+    return &l->base;
+}
+
+void link_free(struct link *l)
+{
+    if (!l) {
+        return;
+    }
+    assert(list_is_empty(&l->watches));
+    LIST_EACH(it, &l->calls)
+    {
+        call_free(CONTAINER_OF(it, struct call, link));
+    }
+    free(l);
+}
+
+struct link *link_new(struct env *env, uint64_t seed, const struct link_taps *taps)
+{
+    static const struct client_ops ops = {.request = link_request,
+                                          .cancel = link_cancel,
+                                          .watch_new = link_watch_new,
+                                          .watch_free = link_watch_free};
+    struct link *l = MEM_NEW(struct link);
+    l->base = (struct client){.ops = &ops, .env = env};
+    l->random = seed;
+    l->taps = taps ? *taps : (struct link_taps){0};
+    list_init(&l->calls);
+    list_init(&l->watches);
+    return l;
+}

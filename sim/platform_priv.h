@@ -1,0 +1,139 @@
+/* sim/platform_priv.h: the platform's struct, shared by its users, faults and checkers. */
+#ifndef SIM_PLATFORM_PRIV_H
+#define SIM_PLATFORM_PRIV_H
+
+#include "base/arena.h"
+#include "base/vec.h"
+#include "client/client.h"
+#include "env/env.h"
+#include "sim/link.h"
+#include "sim/platform.h"
+#include "sim/record.h"
+
+enum {
+    NODES = 2, /* the first is the server's own machine, where local volumes are */
+    REPLICAS_MAX = 5,
+    START_MAX = 2,
+    ORDINALS = REPLICAS_MAX + START_MAX,
+    /* How old the view may be by which a controller decides: late events, late replies and the
+     * writes of one sync come one after another. What was true within it counts as true. */
+    WINDOW_MS = 2500,
+};
+
+/* One version of the set's rules. */
+struct sim_rules {
+    bool exists, deleting, parallel, on_delete, delete_when_scaled, delete_when_deleted, has_claims;
+    int64_t replicas, start, partition, max_unavailable, min_ready_s;
+    int64_t until_ms; /* when the next version came; INT64_MAX: it holds */
+};
+
+/* What is known of one ordinal. */
+struct sim_seat {
+    char uid[40]; /* of the pod; empty: none */
+    bool exists, deleting, well, owned, terminal;
+    bool ever_ready;                                                 /* this pod was Ready once */
+    int64_t exists_ms, absent_ms, well_ms, deleting_ms, terminal_ms; /* true last at this time */
+    char taken_uid[40]; /* the controller deleted this well pod for an update, and no later one was
+                           well yet; empty: no */
+    bool claim_asked;   /* a user deleted the claim */
+    char claim_volume[64]; /* of the claim as it is */
+};
+
+struct sim_node {
+    const char *name, *ip;
+    struct runtime *runtime;
+    struct env *env; /* the node agent's; NULL: it is dead */
+    struct link *link;
+    struct kubelet_images *images;
+    struct kubelet *kubelet;
+    bool is_cut;
+};
+
+struct sim_acked {
+    char key[96];
+    int64_t rev;
+};
+
+struct platform {
+    uint64_t seed, random;
+    bool show, calm;
+    const struct platform_plant *plant; /* never NULL */
+    struct env *world;                  /* the machines'; containers live in it */
+    struct store_memory_disk *disk;
+    bool disk_full;
+    uint32_t store_errors; /* chance in a thousand of a commit */
+    struct link_weather weather;
+    /* The server; env NULL: dead. */
+    struct env *env;
+    struct store *store;
+    struct watch_hub *hub;
+    struct apiserver *api;
+    struct client *client;
+    /* The controllers; env NULL: dead. */
+    struct env *controllers_env;
+    struct link *controllers_link;
+    struct controllers *controllers;
+    struct sim_node nodes[NODES];
+    /* What the checkers know. */
+    struct record *record, *slow;
+    VEC(struct sim_rules) rules; /* the last one holds */
+    struct sim_seat seats[ORDINALS];
+    VEC(struct sim_acked) acked; /* since the last check */
+    VEC(char *) forced;          /* uids of pods that users deleted by force */
+    int64_t changed_ms;          /* when a pod or the set changed last */
+    char set_uid[40];
+    bool has_min_ready;
+    bool had_trouble; /* writes failed since the controllers were started */
+    /* The answer that a user waits for. */
+    bool answered;
+    enum err_reason answer;
+    char answer_text[256];
+    struct platform_figures figures;
+    char violation[32], story[512];
+};
+
+uint64_t sim_roll(struct platform *w, uint64_t n);
+void sim_say(struct platform *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The first broken promise is kept; the history ends there. */
+void sim_fail(struct platform *w, const char *checker, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+int64_t sim_now_ms(const struct platform *w);
+/* The ordinal of a pod "redis-N" or a claim "data-redis-N" that is tracked, else -1. */
+int sim_ordinal(struct span name, const char *prefix);
+
+/* platform.c: the roles. */
+void sim_start_server(struct platform *w);
+void sim_kill_server(struct platform *w);
+void sim_start_controllers(struct platform *w);
+void sim_kill_controllers(struct platform *w);
+void sim_start_node(struct platform *w, struct sim_node *n);
+void sim_kill_node(struct platform *w, struct sim_node *n);
+void sim_set_weather(struct platform *w, const struct link_weather *weather);
+
+/* users.c */
+void sim_user_acts(struct platform *w);
+/* What users do at the end, so that the platform can come to rest. */
+void sim_users_tidy_up(struct platform *w);
+
+/* faults.c */
+void sim_fault(struct platform *w);
+void sim_faults_end(struct platform *w);
+
+/* What the checkers are told. rules.c keeps what they know. */
+void rules_on_change(struct platform *w, struct object *old, struct object *now);
+/* A delete of a pod was done. */
+void rules_on_taken(struct platform *w, int ordinal, const struct client_request *rq);
+/* True when the atom holds or did within WINDOW_MS. */
+bool rules_lately(const struct platform *w, bool now, int64_t last_ms);
+/* Somebody's request, about to be done; role: field manager. */
+void check_order(struct platform *w, const struct client_request *rq);
+void check_claims(struct platform *w, struct object *old, struct object *now);
+void check_identity(struct platform *w, struct span ns, struct span name, struct span uid);
+void check_acknowledged(struct platform *w);
+void check_status(struct platform *w);
+/* NULL: at rest; else what is not. */
+const char *check_rest(struct platform *w);
+/* What a convergence that fails leaves for the reader. */
+void sim_dump(struct platform *w);
+
+#endif

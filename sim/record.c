@@ -1,0 +1,243 @@
+/* sim/record.c: see record.h. */
+#include "sim/record.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/map.h"
+#include "base/mem.h"
+
+static const char *const resources[] = {
+    "pods",  "statefulsets.apps",       "persistentvolumeclaims", "persistentvolumes",
+    "nodes", "controllerrevisions.apps"};
+enum { RESOURCES = sizeof resources / sizeof *resources };
+
+struct kept {
+    struct object *object; /* NULL: gone */
+    int64_t rev;
+    size_t key_n;
+    char key[];
+};
+
+struct stream {
+    struct record *r;
+    struct span resource;
+    struct watcher *watcher;
+    int64_t rev; /* taken up to here */
+    size_t live;
+};
+
+struct record {
+    struct record_handler handler;
+    struct watch_hub *hub;
+    struct map kept; /* by store key */
+    struct stream streams[RESOURCES];
+    int64_t hub_rev;
+};
+
+static void wrong(struct record *r, const char *checker, const char *what, struct span key,
+                  int64_t rev, int64_t other)
+{
+    char text[256];
+    (void)snprintf(text, sizeof text, "%s: %.*s at %lld (%lld)", what, SPAN_ARG(key),
+                   (long long)rev, (long long)other);
+    r->handler.on_wrong(r->handler.data, checker, text);
+}
+
+static struct kept *kept_of(struct record *r, struct span key)
+{
+    struct kept *k = map_get(&r->kept, key);
+    if (!k) {
+        k = mem_new(sizeof *k + key.n + 1);
+        k->key_n = key.n;
+        memcpy(k->key, key.p, key.n);
+        (void)map_put(&r->kept, span_of(k->key, k->key_n), k);
+    }
+    return k;
+}
+
+/* Revisions only grow, in a stream and of an object, and an event carries its object's. */
+static void check_revision(struct stream *s, const struct kept *k, const struct watch_event *e)
+{
+    if (e->rev <= s->rev || e->rev <= k->rev || object_rev(e->object) != e->rev) {
+        wrong(s->r, "revision", "a revision does not grow", span_of(k->key, k->key_n), e->rev,
+              s->rev > k->rev ? s->rev : k->rev);
+    }
+}
+
+/* Each event starts from the version that the one before ended with. */
+static void check_gap(struct stream *s, const struct kept *k, const struct watch_event *e)
+{
+    struct span key = span_of(k->key, k->key_n);
+    if ((e->type == WATCH_ADDED) != !k->object) {
+        wrong(s->r, "watch", k->object ? "made twice" : "changed, and was never made", key, e->rev,
+              k->rev);
+    } else if (k->object && e->previous && object_rev(e->previous) != k->rev) {
+        wrong(s->r, "watch", "an event is missing before", key, e->rev, k->rev);
+    }
+}
+
+static void take(struct stream *s, const struct watch_event *e)
+{
+    struct record *r = s->r;
+    struct kept *k = kept_of(r, object_store_key(e->object));
+    check_revision(s, k, e);
+    check_gap(s, k, e);
+    struct object *old = k->object;
+    struct object *now = e->type == WATCH_DELETED ? NULL : object_ref(e->object);
+    s->live += (size_t)(now != NULL) - (size_t)(old != NULL);
+    s->rev = e->rev;
+    k->object = now;
+    k->rev = e->rev;
+    if (r->handler.on_change) {
+        r->handler.on_change(r->handler.data, old, now, e->rev);
+    }
+    object_unref(old);
+}
+
+static void on_more(void *data)
+{
+    (void)data; /* we look by ourselves, so that a slow one is slow */
+}
+
+void record_pull(struct record *r)
+{
+    for (size_t i = 0; r->hub && i < RESOURCES; i++) {
+        struct stream *s = &r->streams[i];
+        struct watch_event e;
+        int rc;
+        while ((rc = watcher_next(s->watcher, &e)) == 1) {
+            if (!r->handler.on_event || r->handler.on_event(r->handler.data, &e)) {
+                take(s, &e);
+            }
+        }
+        if (rc < 0) {
+            wrong(r, "watch", "events are gone that should be kept", s->resource, s->rev, rc);
+        }
+    }
+}
+
+void record_connect(struct record *r, struct watch_hub *hub)
+{
+    for (size_t i = 0; i < RESOURCES; i++) {
+        watcher_free(TAKE_PTR(r->streams[i].watcher));
+    }
+    r->hub = hub;
+    if (hub && watch_hub_rev(hub) < r->hub_rev) {
+        wrong(r, "acknowledged", "the server forgot revisions that it had told", SPAN("hub"),
+              watch_hub_rev(hub), r->hub_rev);
+        r->hub = NULL;
+    }
+    for (size_t i = 0; r->hub && i < RESOURCES; i++) {
+        struct stream *s = &r->streams[i];
+        const struct watch_filter filter = {.resource = s->resource};
+        s->watcher = watcher_new(hub, &filter, s->rev, on_more, s);
+        if (!s->watcher) {
+            wrong(r, "watch", "cannot go on", s->resource, s->rev, 0);
+            record_connect(r, NULL);
+        }
+    }
+}
+
+struct comparison {
+    struct record *r;
+    size_t seen;
+};
+
+static bool compare(void *data, struct object *o)
+{
+    struct comparison *c = data;
+    const struct kept *k = map_get(&c->r->kept, object_store_key(o));
+    c->seen++;
+    if (!k || !k->object || k->rev != object_rev(o)) {
+        wrong(c->r, "list", "the list has what the watch did not tell", object_store_key(o),
+              object_rev(o), k ? k->rev : 0);
+    }
+    return true;
+}
+
+void record_check(struct record *r)
+{
+    record_pull(r);
+    if (!r->hub) {
+        return;
+    }
+    if (watch_hub_rev(r->hub) < r->hub_rev) {
+        wrong(r, "revision", "the server's revision fell", SPAN("hub"), watch_hub_rev(r->hub),
+              r->hub_rev);
+    }
+    r->hub_rev = watch_hub_rev(r->hub);
+    for (size_t i = 0; i < RESOURCES; i++) {
+        struct stream *s = &r->streams[i];
+        struct comparison c = {.r = r};
+        const struct watch_filter filter = {.resource = s->resource};
+        (void)watch_hub_list(r->hub, &filter, SPAN_NULL, compare, &c);
+        if (c.seen != s->live) {
+            wrong(r, "list", "the list lacks what the watch told", s->resource, (int64_t)c.seen,
+                  (int64_t)s->live);
+        }
+    }
+}
+
+struct object *record_get(const struct record *r, struct span key)
+{
+    const struct kept *k = map_get(&r->kept, key);
+    return k ? k->object : NULL;
+}
+
+int64_t record_rev(const struct record *r, struct span key)
+{
+    const struct kept *k = map_get(&r->kept, key);
+    return k ? k->rev : 0;
+}
+
+void record_each(const struct record *r, struct span resource,
+                 void (*fn)(void *data, struct object *o), void *data)
+{
+    size_t it = 0;
+    struct kept *k;
+    while ((k = map_next(&r->kept, &it, NULL))) {
+        struct span rest = span_of(k->key, k->key_n);
+        if (k->object && span_eq(span_cut(&rest, '/'), resource)) {
+            fn(data, k->object);
+        }
+    }
+}
+
+bool record_has_resource(struct span resource)
+{
+    for (size_t i = 0; i < RESOURCES; i++) {
+        if (span_eq_cstr(resource, resources[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct record *record_new(const struct record_handler *handler)
+{
+    struct record *r = MEM_NEW(struct record);
+    assert(handler->on_wrong);
+    r->handler = *handler;
+    for (size_t i = 0; i < RESOURCES; i++) {
+        r->streams[i] = (struct stream){.r = r, .resource = span_cstr(resources[i])};
+    }
+    return r;
+}
+
+void record_free(struct record *r)
+{
+    if (!r) {
+        return;
+    }
+    record_connect(r, NULL);
+    size_t it = 0;
+    struct kept *k;
+    while ((k = map_next(&r->kept, &it, NULL))) {
+        object_unref(k->object);
+        free(k);
+    }
+    map_done(&r->kept);
+    free(r);
+}

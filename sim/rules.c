@@ -1,0 +1,136 @@
+/* sim/rules.c: what the checkers know of the set and of its ordinals, from the record's changes. A
+ * controller decides by a view that is a little old: rules and facts that held lately count. */
+#include <stdio.h>
+
+#include "client/client_body.h"
+#include "plan/statefulset_plan.h"
+#include "schema/kinds.h"
+#include "sim/platform_priv.h"
+
+bool rules_lately(const struct platform *w, bool now, int64_t last_ms)
+{
+    return now || (last_ms > 0 && last_ms >= sim_now_ms(w) - WINDOW_MS);
+}
+
+static int64_t max_unavailable(const yyjson_val *rolling, int64_t replicas)
+{
+    yyjson_val *v = json_get(rolling, "maxUnavailable");
+    struct span text = json_str(v);
+    int64_t n = json_int(v, 0);
+    bool percent = span_ends(text, SPAN("%"));
+    if (percent && !span_to_i64(span_first(text, text.n - 1), &n)) {
+        return 0;
+    }
+    return v ? statefulset_max_unavailable(n, percent, (int32_t)replicas) : 0;
+}
+
+static struct sim_rules rules_of(struct object *set)
+{
+    struct sim_rules r = {.until_ms = INT64_MAX};
+    if (!set) {
+        return r;
+    }
+    yyjson_val *spec = json_get(object_root(set), "spec"),
+               *strategy = json_get(spec, "updateStrategy"),
+               *rolling = json_get(strategy, "rollingUpdate"),
+               *keep = json_get(spec, "persistentVolumeClaimRetentionPolicy");
+    r.exists = true;
+    r.deleting = object_is_deleting(set);
+    r.parallel = span_eq_cstr(json_get_str(spec, "podManagementPolicy"), "Parallel");
+    r.on_delete = span_eq_cstr(json_get_str(strategy, "type"), "OnDelete");
+    r.delete_when_scaled = span_eq_cstr(json_get_str(keep, "whenScaled"), "Delete");
+    r.delete_when_deleted = span_eq_cstr(json_get_str(keep, "whenDeleted"), "Delete");
+    r.has_claims = json_len(json_get(spec, "volumeClaimTemplates")) > 0;
+    r.replicas = json_get_int(spec, "replicas", 1);
+    r.start = json_get_int(json_get(spec, "ordinals"), "start", 0);
+    r.partition = json_get_int(rolling, "partition", 0);
+    r.max_unavailable = max_unavailable(rolling, r.replicas);
+    return r;
+}
+
+static void on_set(struct platform *w, struct object *now)
+{
+    struct sim_rules *last = &w->rules.at[w->rules.n - 1];
+    last->until_ms = sim_now_ms(w);
+    size_t keep = 0;
+    while (keep + 1 < w->rules.n && w->rules.at[keep].until_ms < sim_now_ms(w) - 2 * WINDOW_MS) {
+        keep++;
+    }
+    for (; keep > 0; keep--) {
+        VEC_REMOVE(&w->rules, 0);
+    }
+    VEC_PUSH(&w->rules, rules_of(now));
+    if (now) {
+        (void)snprintf(w->set_uid, sizeof w->set_uid, "%.*s", SPAN_ARG(object_uid(now)));
+    } else {
+        w->set_uid[0] = '\0';
+    }
+}
+
+/* Facts that hold up to now. */
+static void stamp(struct platform *w, struct sim_seat *s)
+{
+    int64_t now_ms = sim_now_ms(w);
+    *(s->exists ? &s->exists_ms : &s->absent_ms) = now_ms;
+    s->well_ms = s->well ? now_ms : s->well_ms;
+    s->terminal_ms = s->terminal ? now_ms : s->terminal_ms;
+}
+
+static void on_pod(struct platform *w, struct sim_seat *s, struct object *now)
+{
+    stamp(w, s);
+    struct span uid = now ? object_uid(now) : SPAN_NULL;
+    if (!span_eq_cstr(uid, s->uid)) {
+        s->ever_ready = false;
+    }
+    (void)snprintf(s->uid, sizeof s->uid, "%.*s", SPAN_ARG(uid));
+    s->exists = now;
+    s->deleting = now && object_is_deleting(now);
+    struct span phase =
+        now ? json_str(json_path(object_root(now), "status", "phase", NULL)) : SPAN_NULL;
+    bool ready = now && span_eq_cstr(phase, "Running") && client_condition_true(now, "Ready");
+    s->well = ready && !s->deleting;
+    s->ever_ready |= ready;
+    s->terminal = span_eq_cstr(phase, "Failed") || span_eq_cstr(phase, "Succeeded");
+    s->owned = now && client_controller_uid(now).n > 0 &&
+               span_eq_cstr(client_controller_uid(now), w->set_uid);
+    if (s->well && !span_eq_cstr(uid, s->taken_uid)) {
+        s->taken_uid[0] = '\0';
+    }
+    stamp(w, s);
+}
+
+void rules_on_change(struct platform *w, struct object *old, struct object *now)
+{
+    struct object *o = now ? now : old;
+    struct span rest = object_store_key(o), resource = span_cut(&rest, '/');
+    int seat = sim_ordinal(object_name(o), "redis-");
+    if (span_eq_cstr(resource, "statefulsets.apps")) {
+        on_set(w, now);
+    } else if (span_eq_cstr(resource, "pods") && seat >= 0) {
+        on_pod(w, &w->seats[seat], now);
+    } else {
+        return;
+    }
+    w->changed_ms = sim_now_ms(w);
+}
+
+/* Only pods that stood in the range under every rule of late were taken for an update. */
+void rules_on_taken(struct platform *w, int ordinal, const struct client_request *rq)
+{
+    struct sim_seat *s = &w->seats[ordinal];
+    bool in_range = span_eq_cstr(rq->field_manager, "statefulset-controller") &&
+                    rq->kind == SCHEMA_KIND(Pod) && span_eq_cstr(rq->precondition_uid, s->uid) &&
+                    s->ever_ready && !rules_lately(w, s->terminal, s->terminal_ms) &&
+                    rules_lately(w, s->well, s->well_ms);
+    for (size_t i = w->rules.n; in_range && i-- > 0;) {
+        const struct sim_rules *r = &w->rules.at[i];
+        if (r->until_ms < sim_now_ms(w) - WINDOW_MS) {
+            break;
+        }
+        in_range = ordinal >= r->start && ordinal < r->start + r->replicas;
+    }
+    if (in_range) {
+        memcpy(s->taken_uid, s->uid, sizeof s->taken_uid);
+    }
+}
