@@ -47,7 +47,7 @@ TEST_T(histories_of_users_alone_keep_every_promise, 60)
 TEST_T(histories_of_faults_and_users_keep_every_promise, 60)
 {
     log_setup(-1, LOG_ERROR, false, NULL, NULL);
-    for (uint64_t seed = 100; seed < 130; seed++) {
+    for (uint64_t seed = 200; seed < 230; seed++) {
         history(seed, 60, false);
     }
 }
