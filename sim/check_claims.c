@@ -93,9 +93,11 @@ static void check_claim(struct platform *w, struct object *old, struct object *n
         sim_fail(w, "claim-kept", "%.*s goes, and nobody asked", SPAN_ARG(object_name(old)));
     }
     if (!now) {
+        s->claim_taken = s->claim_asked;
         s->claim_asked = false;
         return;
     }
+    s->claim_taken = false;
     check_owners(w, old, now, ordinal);
     struct span was =
         old ? json_str(json_path(object_root(old), "spec", "volumeName", NULL)) : SPAN_NULL;

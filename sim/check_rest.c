@@ -82,6 +82,18 @@ void check_status(struct platform *w)
     }
 }
 
+/* A pod that was adopted from a set without claims has none. */
+static bool mounts_claim(struct object *pod)
+{
+    JSON_EACH(it, json_path(object_root(pod), "spec", "volumes", NULL))
+    {
+        if (json_get(it.val, "persistentVolumeClaim")) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const char *seats_at_rest(struct platform *w, const struct sim_rules *r, struct object *set)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -105,7 +117,8 @@ static const char *seats_at_rest(struct platform *w, const struct sim_rules *r, 
                                                (long long)i));
         bool owned = claim && json_len(client_owners(claim)) > 0;
         bool going = claim && object_is_deleting(claim); /* with its pod, some day */
-        if (r->has_claims && !going && (!claim || owned != r->delete_when_deleted)) {
+        if (mounts_claim(pod) && !going && !s->claim_taken &&
+            (!claim || owned != r->delete_when_deleted)) {
             return claim ? "a claim's owners are not as the policy says" : "a claim is missing";
         }
     }

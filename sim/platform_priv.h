@@ -22,7 +22,7 @@ enum {
 
 /* One version of the set's rules. */
 struct sim_rules {
-    bool exists, deleting, parallel, on_delete, delete_when_scaled, delete_when_deleted, has_claims;
+    bool exists, deleting, parallel, on_delete, delete_when_scaled, delete_when_deleted;
     int64_t replicas, start, partition, max_unavailable, min_ready_s;
     int64_t until_ms; /* when the next version came; INT64_MAX: it holds */
 };
@@ -35,8 +35,8 @@ struct sim_seat {
     int64_t exists_ms, absent_ms, well_ms, deleting_ms, terminal_ms; /* true last at this time */
     char taken_uid[40]; /* the controller deleted this well pod for an update, and no later one was
                            well yet; empty: no */
+    bool claim_taken;   /* a user's deletion of the claim won the race against a pod that uses it */
     bool claim_asked;   /* a user deleted the claim */
-    char claim_volume[64]; /* of the claim as it is */
 };
 
 struct sim_node {

@@ -40,7 +40,6 @@ static struct sim_rules rules_of(struct object *set)
     r.on_delete = span_eq_cstr(json_get_str(strategy, "type"), "OnDelete");
     r.delete_when_scaled = span_eq_cstr(json_get_str(keep, "whenScaled"), "Delete");
     r.delete_when_deleted = span_eq_cstr(json_get_str(keep, "whenDeleted"), "Delete");
-    r.has_claims = json_len(json_get(spec, "volumeClaimTemplates")) > 0;
     r.replicas = json_get_int(spec, "replicas", 1);
     r.start = json_get_int(json_get(spec, "ordinals"), "start", 0);
     r.partition = json_get_int(rolling, "partition", 0);

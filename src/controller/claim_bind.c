@@ -593,7 +593,7 @@ static void act(struct claim_sync *x, const struct claim_plan *plan)
 static bool uses_claim(struct object *pod, struct span claim)
 {
     yyjson_val *spec = json_get(object_root(pod), "spec");
-    JSON_EACH(it, json_get(spec, "volumes"))
+    JSON_EACH(it, claim_pod_is_shut_down(pod) ? NULL : json_get(spec, "volumes"))
     {
         if (span_eq(json_str(json_path(it.val, "persistentVolumeClaim", "claimName", NULL)),
                     claim)) {

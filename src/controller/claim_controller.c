@@ -35,10 +35,16 @@ static void pending_key(struct object *o, void (*emit)(void *ctx, struct span ke
 }
 
 /* Only pods with a node hold a claim. */
+bool claim_pod_is_shut_down(struct object *pod)
+{
+    yyjson_val *meta = json_get(object_root(pod), "metadata");
+    return object_is_deleting(pod) && json_get_int(meta, "deletionGracePeriodSeconds", -1) == 0;
+}
+
 static void pod_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
 {
     yyjson_val *spec = json_get(object_root(o), "spec");
-    if (json_get_str(spec, "nodeName").n == 0) {
+    if (json_get_str(spec, "nodeName").n == 0 || claim_pod_is_shut_down(o)) {
         return;
     }
     cleanup_arena struct arena *a = arena_new();
@@ -119,13 +125,14 @@ static void on_class(void *data, struct object *old, struct object *now)
 static void on_pod(void *data, struct object *old, struct object *now)
 {
     struct claim_controller *c = data;
-    if (now) {
+    struct object *pod = now ? now : old;
+    if (now && !claim_pod_is_shut_down(now)) {
         return;
     }
-    JSON_EACH(it, json_path(object_root(old), "spec", "volumes", NULL))
+    JSON_EACH(it, json_path(object_root(pod), "spec", "volumes", NULL))
     {
         struct span name = json_str(json_path(it.val, "persistentVolumeClaim", "claimName", NULL));
-        struct object *claim = name.n ? informer_get(c->claims, object_namespace(old), name) : NULL;
+        struct object *claim = name.n ? informer_get(c->claims, object_namespace(pod), name) : NULL;
         if (claim && object_is_deleting(claim)) {
             reconciler_add_object(c->claim_reconciler, claim);
         }

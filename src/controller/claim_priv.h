@@ -65,5 +65,9 @@ void claim_volume_run(struct sync *s);
 /* Keys of the index of volumes. */
 struct span claim_ref_key(struct arena *a, struct span ns, struct span name);
 #define CLAIM_FREE_KEY SPAN("free")
+/* True when its node agent has finished with the pod, or a user said so by force, and only
+ * finalizers keep the object: it uses its claims no longer. (A pod that waits for a claim of its
+ * own to go, and the claim for the pod, would wait for ever.) */
+bool claim_pod_is_shut_down(struct object *pod);
 
 #endif
