@@ -107,6 +107,9 @@ static int set_option(struct front *f, struct span key, struct span v)
     } else if (span_eq(key, SPAN("sendInitialEvents"))) {
         o->has_send_initial = true;
         o->send_initial = is_true(v);
+    } else if (span_eq(key, SPAN("force"))) {
+        o->has_force = true;
+        o->force = is_true(v);
     } else if (span_eq(key, SPAN("includeObject"))) {
         f->render.include_object = v;
     } else if (span_eq(key, SPAN("limit"))) {
@@ -127,18 +130,44 @@ static int set_option(struct front *f, struct span key, struct span v)
     return 0; /* timeout, pretty and what newer clients add: Kubernetes passes over them too */
 }
 
+/* The name that the client gives itself, of any write. */
+static int check_manager_name(struct front *f)
+{
+    struct span name = f->op.options.field_manager;
+    const char *options = f->op.verb == API_CREATE   ? "CreateOptions"
+                          : f->op.verb == API_UPDATE ? "UpdateOptions"
+                                                     : "PatchOptions";
+    if (name.n > LIMIT_FIELD_MANAGER_BYTES) {
+        return api_op_err(&f->op, ERR_INVALID,
+                          "%s.meta.k8s.io \"\" is invalid: fieldManager: Too long: may not be "
+                          "more than %d bytes",
+                          options, LIMIT_FIELD_MANAGER_BYTES);
+    }
+    for (size_t i = 0; i < name.n; i++) {
+        unsigned char c = (unsigned char)name.p[i];
+        if (c < ' ' || c == 0x7f) {
+            return api_op_err(&f->op, ERR_INVALID,
+                              "%s.meta.k8s.io \"\" is invalid: fieldManager: Invalid value: "
+                              "invalid character U+%04X (at position %zu)",
+                              options, c, i);
+        }
+    }
+    return 0;
+}
+
 int front_options(struct front *f)
 {
     size_t at = 0;
     struct span key, value;
     f->op.options.grace_s = -1;
     f->op.options.strictness = SCHEMA_WARN;
+    f->op.options.user_agent = http_header(f->x, "user-agent");
     while (http_query_next(f->x, &at, &key, &value)) {
         if (set_option(f, key, value)) {
             return -1;
         }
     }
-    return 0;
+    return check_manager_name(f);
 }
 
 /* ---- bodies ---- */
@@ -196,6 +225,21 @@ static int parse_object(struct front *f)
                        "application/json, application/yaml, application/vnd.kubernetes.protobuf");
 }
 
+/* The name and the force of a patch, as Kubernetes checks them. */
+static int check_manager(struct front *f, bool is_apply)
+{
+    struct api_options *o = &f->op.options;
+    struct span name = o->field_manager, why = SPAN_NULL;
+    if (is_apply && name.n == 0) {
+        why = SPAN("fieldManager: Required value: is required for apply patch");
+    } else if (!is_apply && o->has_force) {
+        why = SPAN("force: Forbidden: may not be specified for non-apply patch");
+    }
+    return why.n ? api_op_err(&f->op, ERR_INVALID, "PatchOptions.meta.k8s.io \"\" is invalid: %.*s",
+                              SPAN_ARG(why))
+                 : 0;
+}
+
 static int parse_patch(struct front *f)
 {
     static const struct {
@@ -205,20 +249,20 @@ static int parse_patch(struct front *f)
                  {"application/merge-patch+json", API_PATCH_MERGE},
                  {"application/strategic-merge-patch+json", API_PATCH_STRATEGIC}};
     struct span type = media_type(f);
+    if (span_eq_nocase(type, SPAN("application/apply-patch+yaml"))) {
+        f->op.patch_type = API_PATCH_APPLY;
+        f->op.body = yaml_parse(f->arena, http_body(f->x), &f->op.err);
+        return !f->op.body ? -1 : check_manager(f, true);
+    }
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (span_eq_nocase(type, span_cstr(known[i].type))) {
             f->op.patch_type = known[i].patch;
-            return parse_json(f, http_body(f->x));
+            return check_manager(f, false) || parse_json(f, http_body(f->x)) ? -1 : 0;
         }
-    }
-    if (span_starts(type, SPAN("application/apply-patch"))) {
-        return api_op_err(&f->op, ERR_UNSUPPORTED_MEDIA_TYPE,
-                          "server-side apply is not implemented by this server yet: use kubectl "
-                          "apply without --server-side");
     }
     return unsupported(f, type,
                        "application/json-patch+json, application/merge-patch+json, "
-                       "application/strategic-merge-patch+json");
+                       "application/strategic-merge-patch+json, application/apply-patch+yaml");
 }
 
 static int delete_options(struct front *f)

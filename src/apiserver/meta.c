@@ -188,7 +188,7 @@ static bool is_metadata(struct span key)
 
 static bool is_rev(struct span key)
 {
-    return span_eq(key, SPAN("resourceVersion"));
+    return span_eq(key, SPAN("resourceVersion")) || span_eq(key, SPAN("managedFields"));
 }
 
 bool meta_equal(const yyjson_val *obj, const yyjson_val *old)

@@ -22,7 +22,7 @@ void meta_update(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old
 /* True when anything but metadata and status differs. */
 bool meta_spec_changed(const struct schema_kind *kind, const yyjson_val *obj,
                        const yyjson_val *old);
-/* Equal but for metadata.resourceVersion. */
+/* Equal but for metadata.resourceVersion and managedFields. */
 bool meta_equal(const yyjson_val *obj, const yyjson_val *old);
 void meta_bump_generation(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old);
 

@@ -122,8 +122,14 @@ static void run_main(struct api_op *op)
         op_create(op);
         return;
     case API_UPDATE:
-    case API_PATCH:
         op_update(op);
+        return;
+    case API_PATCH:
+        if (op->patch_type == API_PATCH_APPLY) {
+            op_apply(op);
+        } else {
+            op_update(op);
+        }
         return;
     case API_DELETE:
         op_delete(op);

@@ -29,12 +29,14 @@ enum api_verb {
     API_DELETECOLLECTION
 };
 
-enum api_patch { API_PATCH_JSON, API_PATCH_MERGE, API_PATCH_STRATEGIC };
+enum api_patch { API_PATCH_JSON, API_PATCH_MERGE, API_PATCH_STRATEGIC, API_PATCH_APPLY };
 
 struct api_options {
     bool dry_run;
     enum schema_strictness strictness; /* fieldValidation */
-    struct span field_manager;
+    struct span field_manager; /* as asked for */
+    struct span user_agent;    /* names the manager when none is asked for */
+    bool force, has_force;     /* of an apply */
     struct span label_selector, field_selector;
     /* reads */
     struct span rev, rev_match, continue_token;
@@ -88,6 +90,9 @@ struct api_op {
     struct api_op *parent; /* of the deletes of a collection */
     size_t pending;
     bool name_generated;
+    bool is_applied;         /* server-side apply has decided who owns what: */
+    yyjson_mut_val *managed; /* NULL: nobody */
+    bool is_untracked;       /* binding: the change makes nobody an owner */
     bool server_change; /* binding, finalize: the kind's rules about updates by clients do not apply
                          */
 };
@@ -106,6 +111,7 @@ void op_create(struct api_op *op);
 void op_update(struct api_op *op); /* and patch, and /status */
 void op_delete(struct api_op *op);
 void op_deletecollection(struct api_op *op);
+void op_apply(struct api_op *op); /* server-side apply, of the object or of /status */
 void op_scale(struct api_op *op);
 void op_binding(struct api_op *op);
 void op_eviction(struct api_op *op);

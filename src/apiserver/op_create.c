@@ -1,6 +1,7 @@
 /* create: one parse (the front's), one decode, one serialisation. */
 #include "apiserver/admission.h"
 #include "apiserver/meta.h"
+#include "apiserver/ownership.h"
 #include "apiserver/server.h"
 #include "apiserver/write.h"
 #include "base/check.h"
@@ -47,7 +48,7 @@ static int exists(struct api_op *op)
                       SPAN_ARG(op->name));
 }
 
-static int create_attempt(struct api_op *op)
+int op_create_attempt(struct api_op *op)
 {
     struct arena *a = op->arena;
     yyjson_mut_doc *doc = json_mut_new(a);
@@ -60,6 +61,7 @@ static int create_attempt(struct api_op *op)
     }
     meta_create(doc, obj, op->kind, a, op->server->env);
     schema_defaults(doc, op->kind, obj);
+    ownership_create(op, doc, obj);
     if (admission_create(op, doc, obj)) {
         return -1;
     }
@@ -71,7 +73,7 @@ static int create_attempt(struct api_op *op)
     if (store_peek(op->server->store, op->key)) {
         if (op->name_generated && ++op->attempts < 8) {
             service_claims_release(&op->server->services, &op->claimed);
-            return create_attempt(op);
+            return op_create_attempt(op);
         }
         return exists(op);
     }
@@ -87,7 +89,7 @@ static int create_attempt(struct api_op *op)
 void op_create(struct api_op *op)
 {
     assert(!op->sub);
-    op->attempt = create_attempt;
+    op->attempt = op_create_attempt;
     if (op->kind->stored_only) {
         api_op_warn(op, span_cstr(op->kind->stored_only));
     }

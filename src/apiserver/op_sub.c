@@ -206,6 +206,7 @@ void op_binding(struct api_op *op)
 {
     op->mutate = binding_mutate;
     op->server_change = true;
+    op->is_untracked = true;
     op->present = success_present;
     op->http_status = 201;
     op_update(op);

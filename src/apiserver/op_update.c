@@ -18,6 +18,8 @@ static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson
     case API_PATCH_STRATEGIC:
         out = patch_strategic(op->arena, doc, op->kind->type, was, op->body, &op->err);
         break;
+    case API_PATCH_APPLY:
+        break;
     }
     if (!out) {
         assert(op->err.reason != ERR_NONE);

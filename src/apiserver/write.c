@@ -4,6 +4,7 @@
 
 #include "apiserver/admission.h"
 #include "apiserver/meta.h"
+#include "apiserver/ownership.h"
 #include "apiserver/server.h"
 #include "base/check.h"
 #include "base/limits.h"
@@ -272,6 +273,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     if (check_identity(op, current, obj)) {
         return -1;
     }
+    const yyjson_val *given = ownership_given(op, obj);
     if (status) {
         obj = status_only(doc, obj, old);
     } else if (!op->mutate) {
@@ -295,6 +297,12 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
         return -1;
     }
     int64_t rev = object_rev(current);
+    bool same = meta_equal(frozen, old);
+    if (!same || given || op->is_applied) {
+        same &= ownership_update(op, doc, obj, frozen, old, given);
+    } else {
+        ownership_keep(doc, obj, old);
+    }
     if (op->options.dry_run) {
         service_claims_release(&op->server->services, &op->claimed);
         return dry_result(op, doc, obj, rev);
@@ -304,10 +312,10 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     }
     /* A no-op is answered from what is durable; upon a write that still waits for its commit it
      * becomes a write itself, so that the answer waits too. */
-    if (meta_equal(frozen, old) && rev <= store_durable_rev(op->server->store)) {
+    if (same && rev <= store_durable_rev(op->server->store)) {
         op->object = object_ref(current);
         op->rev = rev;
         return 1;
     }
-    return write_submit(op, rev, json_write(op->arena, frozen));
+    return write_submit(op, rev, json_write_mut(op->arena, obj));
 }

@@ -16,6 +16,9 @@ void write_start(struct api_op *op);
 int write_submit(struct api_op *op, int64_t expect_rev, struct span body);
 int write_submit_delete(struct api_op *op, struct object *current);
 
+/* An attempt to create what op->body says. */
+int op_create_attempt(struct api_op *op);
+
 /* The client's object in op->body as our tree, kind and apiVersion checked and set. NULL with
  * op->err. */
 yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut_doc *doc);

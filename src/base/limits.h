@@ -96,6 +96,15 @@ enum {
     /* Nodes that the copy operations of one JSON Patch may add: copying a copy doubles each time.
      */
     LIMIT_PATCH_COPY_NODES = 1000 * 1000,
+    /* Fields that one entry of managedFields names: an object of 1.5 MiB has fewer. */
+    LIMIT_FIELDSET_NODES = 200 * 1000,
+    /* Keys that name an element of a list: four in Kubernetes' own kinds. */
+    LIMIT_FIELDSET_KEYS = 16,
+    /* Entries of managedFields: ten of updates, and one for each applier. Compared each with each.
+     */
+    LIMIT_MANAGED_ENTRIES = 1024,
+    /* A field manager's name (apimachinery validation). */
+    LIMIT_FIELD_MANAGER_BYTES = 128,
     /* A DNS message over TCP; over UDP 512 or the EDNS size, at most 1232 (no fragments). */
     LIMIT_DNS_TCP_BYTES = 65535,
     LIMIT_DNS_UDP_BYTES = 1232,

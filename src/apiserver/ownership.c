@@ -1,0 +1,101 @@
+#include "apiserver/ownership.h"
+
+#include "apiserver/server.h"
+#include "base/check.h"
+
+struct managed_write ownership_write(struct api_op *op)
+{
+    struct span manager = op->options.field_manager;
+    if (manager.n == 0) {
+        manager = managed_agent(op->arena, op->options.user_agent);
+    }
+    return (struct managed_write){.kind = op->kind,
+                                  .manager = manager,
+                                  .subresource = op->sub ? span_cstr(op->sub->name) : SPAN(""),
+                                  .now_ms = env_now_ms(op->server->env)};
+}
+
+static void put_first(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut_val *managed)
+{
+    yyjson_mut_val *meta = json_mut_get(obj, "metadata");
+    assert(yyjson_mut_is_obj(meta));
+    json_remove(meta, "managedFields");
+    if (managed) {
+        yyjson_mut_obj_insert(meta, yyjson_mut_str(doc, "managedFields"), managed, 0);
+    }
+}
+
+void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    if (op->is_applied) {
+        put_first(doc, obj,
+                  op->managed ? yyjson_mut_val_mut_copy(doc, op->managed) : NULL);
+        return;
+    }
+    struct managed_write w = ownership_write(op);
+    put_first(doc, obj,
+              managed_update(op->arena, doc, &w, NULL, json_freeze(op->arena, obj), NULL));
+}
+
+const yyjson_val *ownership_given(struct api_op *op, const yyjson_mut_val *obj)
+{
+    yyjson_mut_val *given = json_mut_get(json_mut_get(obj, "metadata"), "managedFields");
+    return yyjson_mut_arr_size(given) ? json_freeze(op->arena, given) : NULL;
+}
+
+void ownership_keep(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old)
+{
+    put_first(doc, obj, json_mut_copy(doc, json_path(old, "metadata", "managedFields", NULL)));
+}
+
+static bool same_but_time(const yyjson_val *x, const yyjson_val *y)
+{
+    size_t other = 0;
+    JSON_EACH(it, x)
+    {
+        struct span key = json_str(it.key);
+        yyjson_val *v = yyjson_obj_getn((yyjson_val *)(uintptr_t)y, key.p, key.n);
+        if (!span_eq(key, SPAN("time")) && !json_equal(it.val, v)) {
+            return false;
+        }
+    }
+    JSON_EACH(it, y)
+    {
+        other += !span_eq(json_str(it.key), SPAN("time"));
+    }
+    return other == json_len(x) - (json_get(x, "time") != NULL);
+}
+
+static bool same_owners(const yyjson_val *x, const yyjson_val *y)
+{
+    if (json_len(x) != json_len(y)) {
+        return false;
+    }
+    struct json_iter other = json_iter_begin(y);
+    JSON_EACH(it, x)
+    {
+        if (!same_but_time(it.val, other.val)) {
+            return false;
+        }
+        json_iter_next(&other);
+    }
+    return true;
+}
+
+bool ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                      const yyjson_val *next, const yyjson_val *old, const yyjson_val *given)
+{
+    if (op->is_untracked) {
+        ownership_keep(doc, obj, old);
+        return true;
+    }
+    yyjson_mut_val *managed = op->managed;
+    if (!op->is_applied) {
+        struct managed_write w = ownership_write(op);
+        managed = managed_update(op->arena, doc, &w, old, next, given);
+    }
+    const yyjson_val *were = json_path(old, "metadata", "managedFields", NULL);
+    bool same = same_owners(managed ? json_freeze(op->arena, managed) : NULL, were);
+    put_first(doc, obj, managed);
+    return same;
+}

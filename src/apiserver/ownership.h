@@ -1,0 +1,24 @@
+/* apiserver/ownership.h: metadata.managedFields at each write (the rules are schema/managed.h's).
+ *
+ * In what is stored, managedFields stand first in metadata. A write that changes nothing leaves
+ * them alone, times included. */
+#ifndef APISERVER_OWNERSHIP_H
+#define APISERVER_OWNERSHIP_H
+
+#include "apiserver/op.h"
+#include "schema/managed.h"
+
+/* The write as managed_update() wants it. */
+struct managed_write ownership_write(struct api_op *op);
+/* Makes the creator the owner of what it gave: before admission adds its own. */
+void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
+/* The managedFields that the client sent in an update; NULL: none. */
+const yyjson_val *ownership_given(struct api_op *op, const yyjson_mut_val *obj);
+/* Puts what follows from the change from old to next (which obj holds) into obj. Returns whether
+ * the owners are the same as before, times aside. */
+bool ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                      const yyjson_val *next, const yyjson_val *old, const yyjson_val *given);
+/* Puts old's into obj. */
+void ownership_keep(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old);
+
+#endif

@@ -1,0 +1,46 @@
+/* schema/managed_priv.h: the list of entries while it is worked on. Internal to managed*.c. */
+#ifndef SCHEMA_MANAGED_PRIV_H
+#define SCHEMA_MANAGED_PRIV_H
+
+#include "base/limits.h"
+#include "codec/json.h"
+#include "schema/managed.h"
+#include "schema/typed.h"
+
+struct managed_entry {
+    struct span manager, version, subresource, time;
+    bool is_apply;
+    int64_t time_s;               /* 0: none */
+    const yyjson_val *raw_fields; /* the set as it was read; NULL: made here */
+    const yyjson_val *raw;        /* the whole entry, NULL once it differs */
+    const struct fieldset *set;   /* by managed_set() */
+    bool is_parsed, is_dropped;
+};
+
+struct managed {
+    struct arena *a;
+    const struct managed_write *write;
+    struct managed_entry *at;
+    size_t n, cap;
+};
+
+/* -1 when malformed. */
+int managed_decode(struct managed *m, const yyjson_val *list);
+yyjson_mut_val *managed_encode(struct managed *m, yyjson_mut_doc *doc);
+const struct fieldset *managed_set(struct managed *m, struct managed_entry *e);
+void managed_put(struct managed *m, struct managed_entry *e, const struct fieldset *set);
+/* The entry of the write's manager; made (dropped, empty) when there is none. */
+struct managed_entry *managed_own(struct managed *m, bool is_apply);
+void managed_touch(struct managed *m, struct managed_entry *e);
+/* May this entry hold a member of one of the differences? Cheap: looks at the first level only. */
+bool managed_concerns(const struct managed_entry *e, const struct typed_diff *d);
+/* Takes what nobody owns out of a set. */
+const struct fieldset *managed_strip(struct managed *m, const struct fieldset *set);
+/* What the comparison of a write passes over: the other side of the status subresource. */
+const char *managed_skip(const struct managed_write *w);
+/* Every entry but `self` (an index; SIZE_MAX: none) loses what the difference names. */
+void managed_lose(struct managed *m, const struct typed_diff *d, size_t self);
+/* An update by w's manager from live to next (managed_update() without its beginning and end). */
+void managed_track(struct managed *m, const yyjson_val *live, const yyjson_val *next);
+
+#endif

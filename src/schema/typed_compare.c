@@ -1,0 +1,330 @@
+/* schema/typed_compare.c: what was added, modified and removed between two versions of an object.
+ *
+ * This runs at every write, so that the common case (most of the tree is the same) allocates
+ * nothing: equal plain values are passed over before their row is looked up. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "codec/json.h"
+#include "schema/typed.h"
+
+enum { ADDED, MODIFIED, REMOVED, CHANGES };
+
+/* The differences at one path: of the path itself, and below it. */
+struct change {
+    bool self[CHANGES];
+    struct fieldset below[CHANGES];
+};
+
+static yyjson_val *unconst(const yyjson_val *v)
+{
+    return (yyjson_val *)(uintptr_t)v;
+}
+
+/* What Go would have in this field of an object in which nothing is set; NULL: nothing. */
+static const yyjson_val *zero_of(const struct schema_field *f)
+{
+    static const yyjson_val none = {.tag = YYJSON_TYPE_NULL}, object = {.tag = YYJSON_TYPE_OBJ},
+                            number = {.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_UINT},
+                            no = {.tag = YYJSON_TYPE_BOOL | YYJSON_SUBTYPE_FALSE},
+                            text = {.tag = YYJSON_TYPE_STR, .uni.str = ""};
+    if (!f) {
+        return NULL;
+    }
+    if (f->flags & SCHEMA_POINTER) {
+        return f->flags & SCHEMA_OMITEMPTY ? NULL : &none;
+    }
+    if (f->shape == SCHEMA_OBJECT) {
+        return &object;
+    }
+    if (f->shape == SCHEMA_TIME || f->shape == SCHEMA_MICROTIME) {
+        return &none; /* a struct in Go, which omitempty does not omit */
+    }
+    if (f->flags & SCHEMA_OMITEMPTY) {
+        return NULL;
+    }
+    switch ((enum schema_shape)f->shape) {
+    case SCHEMA_STRING:
+        return &text;
+    case SCHEMA_INT32:
+    case SCHEMA_INT64:
+    case SCHEMA_DOUBLE:
+        return &number;
+    case SCHEMA_BOOL:
+        return &no;
+    default:
+        return &none;
+    }
+}
+
+static void compare(struct arena *a, struct typed_ref r, const yyjson_val *old,
+                    const yyjson_val *next, struct change *c);
+
+/* Compares what stands at e on both sides (one may be NULL) and adds the result to c. */
+static void compare_at(struct arena *a, struct typed_ref r, struct fieldset_elem e,
+                       const yyjson_val *old, const yyjson_val *next, struct change *c)
+{
+    struct change at = {0};
+    compare(a, r, old, next, &at);
+    for (int i = 0; i < CHANGES; i++) {
+        if (at.self[i] || at.below[i].n) {
+            struct fieldset *below = NULL;
+            if (at.below[i].n) {
+                below = ARENA_NEW(a, struct fieldset);
+                *below = at.below[i];
+            }
+            fieldset_add(a, &c->below[i], e, at.self[i], below);
+        }
+    }
+}
+
+static bool same_plain(const yyjson_val *x, const yyjson_val *y)
+{
+    return !yyjson_is_ctn(unconst(x)) && !yyjson_is_ctn(unconst(y)) && json_equal(x, y);
+}
+
+static void compare_member(struct arena *a, struct typed_ref r, struct span name,
+                           const yyjson_val *old, const yyjson_val *next, struct change *c)
+{
+    if (old && next && same_plain(old, next)) {
+        return;
+    }
+    struct typed_ref m = typed_member(r, name);
+    if (m.field && !m.elem) {
+        old = old ? old : zero_of(m.field);
+        next = next ? next : zero_of(m.field);
+    }
+    compare_at(a, m, fieldset_field(name), old, next, c);
+}
+
+static void compare_members(struct arena *a, struct typed_ref r, const yyjson_val *old,
+                            const yyjson_val *next, struct change *c)
+{
+    yyjson_obj_iter there = {0};
+    bool has_next = yyjson_is_obj(unconst(next));
+    size_t found = 0;
+    if (has_next) {
+        there = yyjson_obj_iter_with(unconst(next));
+    }
+    if (yyjson_is_obj(unconst(old))) {
+        JSON_EACH(it, old)
+        {
+            struct span name = json_str(it.key);
+            const yyjson_val *other =
+                has_next ? yyjson_obj_iter_getn(&there, name.p, name.n) : NULL;
+            found += other != NULL;
+            compare_member(a, r, name, it.val, other, c);
+        }
+    }
+    if (!has_next || found == json_len(next)) {
+        return;
+    }
+    JSON_EACH(it, next)
+    {
+        struct span name = json_str(it.key);
+        if (!yyjson_obj_getn(unconst(old), name.p, name.n)) {
+            compare_member(a, r, name, NULL, it.val, c);
+        }
+    }
+}
+
+/* ---- lists ---- */
+
+struct item {
+    struct fieldset_elem e;
+    const yyjson_val *v;
+    size_t place;
+};
+
+static int cmp_item(const void *x, const void *y)
+{
+    const struct item *a = x, *b = y;
+    int rc = fieldset_elem_cmp(&a->e, &b->e);
+    return rc ? rc : (a->place > b->place) - (a->place < b->place);
+}
+
+/* The elements by name; such as have none are passed over. */
+static struct item *items_of(struct arena *a, struct typed_ref r, const yyjson_val *list,
+                             size_t *ret_n)
+{
+    size_t n = 0;
+    struct item *items = arena_alloc_raw(a, (json_len(list) + 1) * sizeof *items);
+    JSON_EACH(it, list)
+    {
+        items[n] = (struct item){.v = it.val, .place = n};
+        n += typed_elem(a, r, it.val, true, &items[n].e) == NULL;
+    }
+    qsort(items, n, sizeof *items, cmp_item);
+    *ret_n = n;
+    return items;
+}
+
+static size_t run_of(const struct item *items, size_t n)
+{
+    size_t run = n > 0;
+    while (run > 0 && run < n && fieldset_elem_cmp(&items[0].e, &items[run].e) == 0) {
+        run++;
+    }
+    return run;
+}
+
+/* Elements of one name, of which there is more than one on a side: they count as one value. */
+static void compare_runs(struct arena *a, struct typed_ref r, const struct item *x, size_t xn,
+                         const struct item *y, size_t yn, struct change *c)
+{
+    struct fieldset_elem e = xn ? x->e : y->e;
+    if (xn >= 2 && yn >= 2) {
+        bool same = xn == yn;
+        for (size_t i = 0; same && i < xn; i++) {
+            same = json_equal(x[i].v, y[i].v);
+        }
+        fieldset_add(a, &c->below[MODIFIED], e, !same, NULL);
+    } else if (xn >= 2) {
+        if (yn) {
+            compare_at(a, r, e, NULL, y->v, c);
+        }
+        fieldset_add(a, &c->below[REMOVED], e, true, NULL);
+    } else {
+        if (xn) {
+            compare_at(a, r, e, x->v, NULL, c);
+        }
+        fieldset_add(a, &c->below[ADDED], e, true, NULL);
+    }
+}
+
+static void compare_list(struct arena *a, struct typed_ref r, const yyjson_val *old,
+                         const yyjson_val *next, struct change *c)
+{
+    if (old && next && json_equal(old, next)) {
+        return;
+    }
+    size_t xn, yn;
+    const struct item *x = items_of(a, r, old, &xn), *y = items_of(a, r, next, &yn);
+    struct typed_ref element = typed_element(r);
+    while (xn || yn) {
+        int rc = !xn ? 1 : !yn ? -1 : fieldset_elem_cmp(&x->e, &y->e);
+        size_t xr = rc <= 0 ? run_of(x, xn) : 0, yr = rc >= 0 ? run_of(y, yn) : 0;
+        assert(xr || yr);
+        if (xr <= 1 && yr <= 1) {
+            compare_at(a, element, xr ? x->e : y->e, xr ? x->v : NULL, yr ? y->v : NULL, c);
+        } else {
+            compare_runs(a, element, x, xr, y, yr, c);
+        }
+        x += xr;
+        xn -= xr;
+        y += yr;
+        yn -= yr;
+    }
+}
+
+static void compare_leaf(const yyjson_val *old, const yyjson_val *next, struct change *c)
+{
+    if (!old) {
+        c->self[ADDED] = true;
+    } else if (!next) {
+        c->self[REMOVED] = true;
+    } else {
+        c->self[MODIFIED] = !json_equal(old, next);
+    }
+}
+
+static void compare(struct arena *a, struct typed_ref r, const yyjson_val *old,
+                    const yyjson_val *next, struct change *c)
+{
+    if (!old && !next) {
+        return;
+    }
+    enum typed_class class = typed_class(r);
+    if (class == TYPED_LEAF || (json_len(old) == 0 && json_len(next) == 0)) {
+        compare_leaf(old, next, c);
+        return;
+    }
+    if (class == TYPED_LIST) {
+        compare_list(a, r, old, next, c);
+    } else {
+        compare_members(a, r, old, next, c);
+    }
+    for (int i = 0; i < CHANGES; i++) {
+        (void)fieldset_seal(a, &c->below[i]);
+    }
+    c->self[ADDED] = !old;
+    c->self[REMOVED] = !next;
+}
+
+/* ---- the whole object ---- */
+
+static const yyjson_val *member(const yyjson_val *obj, struct span name)
+{
+    return yyjson_obj_getn(unconst(obj), name.p, name.n);
+}
+
+static bool is_skipped(struct typed_ref r, struct span name, const char *skip)
+{
+    return !r.field && skip && span_eq_cstr(name, skip);
+}
+
+/* metadata without managedFields. */
+static void compare_meta(struct arena *a, struct typed_ref r, const yyjson_val *old,
+                         const yyjson_val *next, struct change *c)
+{
+    struct change at = {0};
+    JSON_EACH(it, next)
+    {
+        struct span name = json_str(it.key);
+        if (!span_eq(name, SPAN("managedFields"))) {
+            compare_member(a, r, name, member(old, name), it.val, &at);
+        }
+    }
+    JSON_EACH(it, old)
+    {
+        struct span name = json_str(it.key);
+        if (!span_eq(name, SPAN("managedFields")) && !member(next, name)) {
+            compare_member(a, r, name, it.val, NULL, &at);
+        }
+    }
+    for (int i = 0; i < CHANGES; i++) {
+        struct fieldset *below = ARENA_NEW(a, struct fieldset);
+        *below = at.below[i];
+        fieldset_add(a, &c->below[i], fieldset_field(SPAN("metadata")), false,
+                     fieldset_seal(a, below));
+    }
+}
+
+static void compare_top(struct arena *a, struct typed_ref r, struct span name,
+                        const yyjson_val *old, const yyjson_val *next, struct change *c)
+{
+    if (span_eq(name, SPAN("metadata"))) {
+        compare_meta(a, typed_member(r, name), old, next, c);
+    } else {
+        compare_member(a, r, name, old, next, c);
+    }
+}
+
+struct typed_diff typed_compare(struct arena *a, const struct schema_kind *kind,
+                                const yyjson_val *old, const yyjson_val *next, const char *skip)
+{
+    assert(kind && next);
+    struct typed_ref r = typed_root(kind);
+    struct change c = {0};
+    JSON_EACH(it, next)
+    {
+        struct span name = json_str(it.key);
+        if (!is_skipped(r, name, skip)) {
+            compare_top(a, r, name, member(old, name), it.val, &c);
+        }
+    }
+    JSON_EACH(it, old)
+    {
+        struct span name = json_str(it.key);
+        if (!is_skipped(r, name, skip) && !member(next, name)) {
+            compare_top(a, r, name, it.val, NULL, &c);
+        }
+    }
+    const struct fieldset *set[CHANGES];
+    for (int i = 0; i < CHANGES; i++) {
+        struct fieldset *s = ARENA_NEW(a, struct fieldset);
+        *s = c.below[i];
+        set[i] = fieldset_seal(a, s);
+    }
+    return (struct typed_diff){set[ADDED], set[MODIFIED], set[REMOVED]};
+}
