@@ -33,11 +33,11 @@ static int apply_create(struct api_op *op)
                           SPAN_ARG(name), SPAN_ARG(op->name));
     }
     if (json_str(json_path(config, "metadata", "uid", NULL)).n) {
-        return api_op_conflict(op, arena_printf(op->arena,
-                                                "uid mismatch: the provided object specified uid "
-                                                "%.*s, and no existing object was found",
-                                                SPAN_ARG(json_str(json_path(config, "metadata",
-                                                                            "uid", NULL)))));
+        return api_op_conflict(
+            op, arena_printf(op->arena,
+                             "uid mismatch: the provided object specified uid "
+                             "%.*s, and no existing object was found",
+                             SPAN_ARG(json_str(json_path(config, "metadata", "uid", NULL)))));
     }
     op->body = json_freeze(op->arena, obj);
     int rc = op_create_attempt(op);

@@ -1,5 +1,6 @@
 /* Sub-resources that change an object in their own way: scale, binding, eviction,
  * namespaces/finalize. */
+#include "apiserver/ownership.h"
 #include "apiserver/server.h"
 #include "apiserver/write.h"
 #include "base/check.h"
@@ -7,6 +8,7 @@
 #include "codec/time.h"
 #include "schema/kinds.h"
 #include "schema/patch.h"
+#include "schema/typed.h"
 
 /* ---- scale ---- */
 
@@ -86,9 +88,46 @@ static const yyjson_val *scale_wanted(struct api_op *op, struct object *current,
     return schema_validate(op->arena, kind, scale, NULL, &op->err) ? NULL : scale;
 }
 
+/* An applied Scale is the application of spec.replicas to what it scales. */
+static int scale_apply(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
+                       yyjson_mut_val **ret)
+{
+    const yyjson_val *in = op->body;
+    struct span why = typed_check(op->arena, SCHEMA_KIND(Scale), in);
+    if (!span_eq(json_get_str(in, "kind"), SPAN("Scale")) ||
+        !span_eq(json_get_str(in, "apiVersion"), SPAN("autoscaling/v1"))) {
+        why = SPAN("it must be of apiVersion autoscaling/v1 and kind Scale");
+    }
+    if (why.n) {
+        return api_op_err(op, ERR_BAD_REQUEST, "failed to create typed patch object: %.*s",
+                          SPAN_ARG(why));
+    }
+    yyjson_mut_val *config = yyjson_mut_obj(doc), *spec = yyjson_mut_obj(doc);
+    json_put_str(doc, config, "apiVersion", span_cstr(schema_api_version(op->kind)));
+    json_put_str(doc, config, "kind", span_cstr(op->kind->kind));
+    const yyjson_val *replicas = json_path(in, "spec", "replicas", NULL);
+    if (replicas) {
+        json_put(doc, spec, "replicas", json_mut_copy(doc, replicas));
+        json_put(doc, config, "spec", spec);
+    }
+    struct managed_write w = ownership_write(op);
+    struct managed_applied result;
+    if (managed_apply(op->arena, doc, &w, op->options.force, object_root(current),
+                      json_freeze(op->arena, config), &result, &op->err)) {
+        return -1;
+    }
+    op->is_applied = true;
+    op->managed = result.managed;
+    *ret = write_decode(op, json_freeze(op->arena, result.object), doc);
+    return *ret ? 0 : -1;
+}
+
 static int scale_mutate(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                         yyjson_mut_val **ret)
 {
+    if (op->verb == API_PATCH && op->patch_type == API_PATCH_APPLY) {
+        return scale_apply(op, current, doc, ret);
+    }
     const yyjson_val *scale = scale_wanted(op, current, doc);
     if (!scale) {
         return -1;

@@ -28,8 +28,7 @@ static void put_first(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut_val *
 void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     if (op->is_applied) {
-        put_first(doc, obj,
-                  op->managed ? yyjson_mut_val_mut_copy(doc, op->managed) : NULL);
+        put_first(doc, obj, op->managed ? yyjson_mut_val_mut_copy(doc, op->managed) : NULL);
         return;
     }
     struct managed_write w = ownership_write(op);

@@ -108,8 +108,7 @@ struct span fieldset_elem_text(struct arena *a, const struct fieldset_elem *e)
     struct span out = SPAN("[");
     for (uint32_t i = 0; i < e->part_n; i++) {
         out = arena_printf(a, "%.*s%s%.*s=%.*s", SPAN_ARG(out), i ? "," : "",
-                           SPAN_ARG(e->parts[i].name),
-                           SPAN_ARG(value_text(a, e->parts[i].value)));
+                           SPAN_ARG(e->parts[i].name), SPAN_ARG(value_text(a, e->parts[i].value)));
     }
     return arena_printf(a, "%.*s]", SPAN_ARG(out));
 }
@@ -179,7 +178,8 @@ struct parse {
 
 static int bad(struct parse *p, struct span key, const char *why)
 {
-    return err_set(p->a, p->err, ERR_BAD_REQUEST, "fieldsV1: key \"%.*s\": %s", (int)(key.n < 100 ? key.n : 100), key.p, why);
+    return err_set(p->a, p->err, ERR_BAD_REQUEST, "fieldsV1: key \"%.*s\": %s",
+                   (int)(key.n < 100 ? key.n : 100), key.p, why);
 }
 
 static bool is_plain(const yyjson_val *v)
@@ -258,8 +258,8 @@ static int parse_level(struct parse *p, const yyjson_val *obj, const struct fiel
             continue;
         }
         if (++p->nodes > LIMIT_FIELDSET_NODES) {
-            return err_set(p->a, p->err, ERR_TOO_LARGE,
-                           "fieldsV1 names more than %d fields", LIMIT_FIELDSET_NODES);
+            return err_set(p->a, p->err, ERR_TOO_LARGE, "fieldsV1 names more than %d fields",
+                           LIMIT_FIELDSET_NODES);
         }
         struct fieldset_elem e;
         int rc = parse_elem(p, key, &e);

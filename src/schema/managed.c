@@ -161,8 +161,7 @@ const struct fieldset *managed_strip(struct managed *m, const struct fieldset *s
     (void)fieldset_seal(m->a, &meta);
     for (size_t i = 0; i < sizeof top / sizeof *top; i++) {
         bool is_meta = strcmp(top[i], "metadata") == 0;
-        fieldset_add(m->a, &strip, fieldset_field(span_cstr(top[i])), true,
-                     is_meta ? &meta : NULL);
+        fieldset_add(m->a, &strip, fieldset_field(span_cstr(top[i])), true, is_meta ? &meta : NULL);
     }
     return fieldset_difference(m->a, set, fieldset_seal(m->a, &strip));
 }
@@ -260,8 +259,7 @@ static yyjson_mut_val *encode_entry(struct managed *m, yyjson_mut_doc *doc,
     }
     json_put_str(doc, out, "fieldsType", SPAN("FieldsV1"));
     json_put(doc, out, "fieldsV1",
-             e->raw_fields ? json_mut_copy(doc, e->raw_fields)
-                           : fieldset_write(m->a, doc, e->set));
+             e->raw_fields ? json_mut_copy(doc, e->raw_fields) : fieldset_write(m->a, doc, e->set));
     if (e->subresource.n) {
         json_put_str(doc, out, "subresource", e->subresource);
     }
@@ -292,14 +290,12 @@ yyjson_mut_val *managed_encode(struct managed *m, yyjson_mut_doc *doc)
 
 void managed_track(struct managed *m, const yyjson_val *live, const yyjson_val *next)
 {
-    struct typed_diff d =
-        typed_compare(m->a, m->write->kind, live, next, managed_skip(m->write));
+    struct typed_diff d = typed_compare(m->a, m->write->kind, live, next, managed_skip(m->write));
     if (!d.added && !d.modified && !d.removed) {
         return;
     }
     managed_lose(m, &d, SIZE_MAX);
-    const struct fieldset *taken =
-        managed_strip(m, fieldset_union(m->a, d.added, d.modified));
+    const struct fieldset *taken = managed_strip(m, fieldset_union(m->a, d.added, d.modified));
     if (taken) {
         struct managed_entry *own = managed_own(m, false);
         const struct fieldset *was = own->is_dropped ? NULL : managed_set(m, own);

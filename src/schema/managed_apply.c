@@ -1,4 +1,5 @@
-/* schema/managed_apply.c: server-side apply: merge, removal of what is no longer applied, conflicts.
+/* schema/managed_apply.c: server-side apply: merge, removal of what is no longer applied,
+ * conflicts.
  */
 #include <stdlib.h>
 
@@ -38,8 +39,7 @@ static const yyjson_val *prune(struct managed *m, const yyjson_val *merged,
     left = json_freeze(a, typed_remove(a, doc, r, merged, fieldset_difference(a, all, kept)));
     const struct fieldset *gone =
         fieldset_difference(a, all, typed_named(a, r, typed_set(a, r, left)));
-    return json_freeze(a,
-                       typed_remove(a, doc, r, merged, fieldset_intersection(a, gone, last)));
+    return json_freeze(a, typed_remove(a, doc, r, merged, fieldset_intersection(a, gone, last)));
 }
 
 /* ---- conflicts ---- */
@@ -134,16 +134,15 @@ static int refuse(struct conflicts *c, struct err *reterr)
     }
     for (size_t i = 0; i < c->n; i++) {
         t.manager = manager_text(c->a, c->at[i].with);
-        t.lines = arena_printf(c->a, "%.*s%sconflicts with %.*s:", SPAN_ARG(t.lines),
-                               i ? "\n" : "", SPAN_ARG(t.manager));
+        t.lines = arena_printf(c->a, "%.*s%sconflicts with %.*s:", SPAN_ARG(t.lines), i ? "\n" : "",
+                               SPAN_ARG(t.manager));
         fieldset_paths(c->a, c->at[i].fields, tell_path, &t);
     }
-    err.message = arena_printf(c->a, "Apply failed with %zu conflicts: %.*s", c->count,
-                               SPAN_ARG(t.lines));
+    err.message =
+        arena_printf(c->a, "Apply failed with %zu conflicts: %.*s", c->count, SPAN_ARG(t.lines));
     if (c->count == 1) {
-        err.message =
-            arena_printf(c->a, "Apply failed with 1 conflict: conflict with %.*s: %.*s",
-                         SPAN_ARG(t.manager), SPAN_ARG(err.causes->field));
+        err.message = arena_printf(c->a, "Apply failed with 1 conflict: conflict with %.*s: %.*s",
+                                   SPAN_ARG(t.manager), SPAN_ARG(err.causes->field));
     }
     *reterr = err;
     return -1;

@@ -319,8 +319,7 @@ static void check_plain(struct mistakes *m, const struct place *p, uint8_t shape
         break;
     }
     if (!ok) {
-        mistake(m, p,
-                arena_printf(m->a, "expected %s, got %.*s", want, SPAN_ARG(shown(m->a, v))));
+        mistake(m, p, arena_printf(m->a, "expected %s, got %.*s", want, SPAN_ARG(shown(m->a, v))));
     }
 }
 

@@ -256,3 +256,8 @@ TEST(discovery_answers_as_recorded)
 {
     replay_file("discovery");
 }
+
+TEST(server_side_apply_answers_as_recorded)
+{
+    replay_file("apply");
+}
