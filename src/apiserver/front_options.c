@@ -130,26 +130,39 @@ static int set_option(struct front *f, struct span key, struct span v)
     return 0; /* timeout, pretty and what newer clients add: Kubernetes passes over them too */
 }
 
+/* Options of a write that Kubernetes refuses as an invalid object of their own. */
+static int bad_manager(struct front *f, const char *field, const char *type, struct span why)
+{
+    struct api_op *op = &f->op;
+    const char *options = op->verb == API_CREATE   ? "CreateOptions"
+                          : op->verb == API_UPDATE ? "UpdateOptions"
+                                                   : "PatchOptions";
+    (void)api_op_err(op, ERR_INVALID, "%s.meta.k8s.io \"\" is invalid: %s: %.*s", options, field,
+                     SPAN_ARG(why));
+    op->err.group = SPAN("meta.k8s.io");
+    op->err.kind = span_cstr(options);
+    op->err.name = SPAN_NULL;
+    err_add_cause(op->arena, &op->err, type, span_cstr(field), why);
+    return -1;
+}
+
 /* The name that the client gives itself, of any write. */
 static int check_manager_name(struct front *f)
 {
     struct span name = f->op.options.field_manager;
-    const char *options = f->op.verb == API_CREATE   ? "CreateOptions"
-                          : f->op.verb == API_UPDATE ? "UpdateOptions"
-                                                     : "PatchOptions";
     if (name.n > LIMIT_FIELD_MANAGER_BYTES) {
-        return api_op_err(&f->op, ERR_INVALID,
-                          "%s.meta.k8s.io \"\" is invalid: fieldManager: Too long: may not be "
-                          "more than %d bytes",
-                          options, LIMIT_FIELD_MANAGER_BYTES);
+        return bad_manager(f, "fieldManager", "FieldValueTooLong",
+                           arena_printf(f->arena, "Too long: may not be more than %d bytes",
+                                        LIMIT_FIELD_MANAGER_BYTES));
     }
     for (size_t i = 0; i < name.n; i++) {
         unsigned char c = (unsigned char)name.p[i];
         if (c < ' ' || c == 0x7f) {
-            return api_op_err(&f->op, ERR_INVALID,
-                              "%s.meta.k8s.io \"\" is invalid: fieldManager: Invalid value: "
-                              "invalid character U+%04X (at position %zu)",
-                              options, c, i);
+            return bad_manager(f, "fieldManager", "FieldValueInvalid",
+                               arena_printf(f->arena,
+                                            "Invalid value: invalid character U+%04X (at "
+                                            "position %zu)",
+                                            c, i));
         }
     }
     return 0;
@@ -229,15 +242,15 @@ static int parse_object(struct front *f)
 static int check_manager(struct front *f, bool is_apply)
 {
     struct api_options *o = &f->op.options;
-    struct span name = o->field_manager, why = SPAN_NULL;
-    if (is_apply && name.n == 0) {
-        why = SPAN("fieldManager: Required value: is required for apply patch");
-    } else if (!is_apply && o->has_force) {
-        why = SPAN("force: Forbidden: may not be specified for non-apply patch");
+    if (is_apply && o->field_manager.n == 0) {
+        return bad_manager(f, "fieldManager", "FieldValueRequired",
+                           SPAN("Required value: is required for apply patch"));
     }
-    return why.n ? api_op_err(&f->op, ERR_INVALID, "PatchOptions.meta.k8s.io \"\" is invalid: %.*s",
-                              SPAN_ARG(why))
-                 : 0;
+    if (!is_apply && o->has_force) {
+        return bad_manager(f, "force", "FieldValueForbidden",
+                           SPAN("Forbidden: may not be specified for non-apply patch"));
+    }
+    return 0;
 }
 
 static int parse_patch(struct front *f)

@@ -94,7 +94,7 @@ TEST(a_stale_revision_conflicts_and_none_does_not)
     api_kit_stop(&k);
 }
 
-TEST(the_three_patches_work_and_apply_says_what_to_do_instead)
+TEST(the_three_patches_work_and_other_types_are_refused)
 {
     struct api_kit k;
     api_kit_start(&k, NULL);
@@ -111,9 +111,9 @@ TEST(the_three_patches_work_and_apply_says_what_to_do_instead)
                    "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"e\",\"image\":"
                    "\"j\"}]}}}}");
     CHECK_EQ(json_len(api_at(r.json, "spec.template.spec.containers")), 1);
-    r = api_expect(&k, 415, "PATCH", STS "/s", "Content-Type: application/apply-patch+yaml\r\n",
+    r = api_expect(&k, 415, "PATCH", STS "/s", "Content-Type: application/apply-patch+cbor\r\n",
                    "{}");
-    CHECK(memmem(r.body.p, r.body.n, "--server-side", 13) != NULL);
+    CHECK(memmem(r.body.p, r.body.n, "apply-patch+yaml", 16) != NULL);
     (void)api_expect(&k, 415, "PATCH", STS "/s", "Content-Type: application/json\r\n", "{}");
     (void)api_expect(&k, 404, "PATCH", STS "/none", MERGE, "{}");
     (void)api_expect(&k, 400, "PATCH", STS "/s", MERGE, "{");
