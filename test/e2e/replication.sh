@@ -167,5 +167,20 @@ strays() {
 }
 check 'there were many reads' test "$(wc -l <"$work/reads")" -gt 50
 check 'each by a replica that was Ready' equal '' strays
+
+# ---- what examples/postgres/README.md promises of worse days ----
+k exec postgres-2 -c postgres -- mkdir -p /var/lib/postgresql/data/pgdata.part/half
+check 'scale to 2' contains scaled k scale sts postgres --replicas=2
+check 'two are left' within 60 all_ready 2
+check 'the slot of the third is dropped, as when it was away for too long' within 20 sql postgres-0 "select pg_drop_replication_slot('postgres_2')"
+check 'scale to 3' contains scaled k scale sts postgres --replicas=3
+check 'three are Ready' within 60 all_ready 3
+check 'postgres-2 was copied again, over the rest of an earlier attempt' contains 'copying it again' k logs postgres-2 -c prepare
+check 'it has the rows' caught_up postgres-2
+check 'all but the one' equal 1 sql postgres-2 "$missing"
+check 'the claim of the primary is lost' contains deleted k delete pvc data-postgres-0 --wait=false
+k delete pod postgres-0 >/dev/null
+check 'no new database is made while there are replicas' within 30 contains 'The claim of this primary is empty' k logs postgres-0 -c prepare
+check 'the replicas still answer' by_service 'select count(*) from ledger'
 echo "# $(awk -F, '{s += $3} END {print s}' "$work/total") rows acknowledged in $(cut -d, -f1 "$work/total" | sort -u | wc -l) runs, $(wc -l <"$work/reads") reads"
 finish
