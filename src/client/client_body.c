@@ -47,6 +47,13 @@ yyjson_mut_val *client_body_obj(struct client_body *b, const char *key)
     return json_mut_obj(b->doc, b->root, key);
 }
 
+void client_body_owners(struct client_body *b, yyjson_mut_val *list)
+{
+    assert(yyjson_mut_is_arr(list));
+    json_put(b->doc, b->meta, "ownerReferences",
+             yyjson_mut_arr_size(list) ? list : yyjson_mut_null(b->doc));
+}
+
 yyjson_mut_val *client_owner_new(yyjson_mut_doc *doc, const struct schema_kind *kind,
                                  struct span name, struct span uid, bool controller)
 {

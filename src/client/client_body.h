@@ -27,6 +27,8 @@ struct span client_body_text(const struct client_body *b);
 yyjson_mut_val *client_body_obj(struct client_body *b, const char *key);
 /* Sets metadata.ownerReferences to one controller reference (blockOwnerDeletion true). */
 void client_body_owner(struct client_body *b, const struct schema_kind *kind, struct object *owner);
+/* Patches metadata.ownerReferences to this list; an empty one takes the member away. */
+void client_body_owners(struct client_body *b, yyjson_mut_val *list);
 yyjson_mut_val *client_owner_new(yyjson_mut_doc *doc, const struct schema_kind *kind,
                                  struct span name, struct span uid, bool controller);
 

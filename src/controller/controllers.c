@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "controller/claim_controller.h"
+#include "controller/daemonset_controller.h"
 #include "controller/deployment_controller.h"
 #include "controller/endpoint_controller.h"
 #include "controller/gc_controller.h"
@@ -20,6 +21,7 @@ struct controllers {
     struct statefulset_controller *sets;
     struct replicaset_controller *replicasets;
     struct deployment_controller *deployments;
+    struct daemonset_controller *daemonsets;
     struct endpoint_controller *endpoints;
     struct claim_controller *claims;
     struct gc_controller *gc;
@@ -36,6 +38,7 @@ static void start(void *data)
     statefulset_controller_start(c->sets);
     replicaset_controller_start(c->replicasets);
     deployment_controller_start(c->deployments);
+    daemonset_controller_start(c->daemonsets);
     endpoint_controller_start(c->endpoints);
     claim_controller_start(c->claims);
     gc_controller_start(c->gc);
@@ -61,6 +64,7 @@ struct controllers *controllers_new(struct env *env, struct client *client,
     c->sets = statefulset_controller_new(env, client, views);
     c->replicasets = replicaset_controller_new(client, views);
     c->deployments = deployment_controller_new(client, views);
+    c->daemonsets = daemonset_controller_new(client, views);
     c->endpoints = endpoint_controller_new(env, client, views);
     c->claims = claim_controller_new(env, client, views, &claims);
     c->gc = gc_controller_new(env, client, views);
@@ -82,6 +86,7 @@ void controllers_free(struct controllers *c)
     gc_controller_free(c->gc);
     claim_controller_free(c->claims);
     endpoint_controller_free(c->endpoints);
+    daemonset_controller_free(c->daemonsets);
     deployment_controller_free(c->deployments);
     replicaset_controller_free(c->replicasets);
     statefulset_controller_free(c->sets);

@@ -284,7 +284,7 @@ static void drop_owners(struct gc_sync *x)
             yyjson_mut_arr_append(keep, json_mut_copy(b.doc, it.val));
         }
     }
-    json_put(b.doc, b.meta, "ownerReferences", keep);
+    client_body_owners(&b, keep);
     write_patch(x, x->kind, x->object, &b);
 }
 
@@ -299,7 +299,7 @@ static bool release(struct visit *v, struct object *dependent)
             yyjson_mut_arr_append(keep, json_mut_copy(b.doc, it.val));
         }
     }
-    json_put(b.doc, b.meta, "ownerReferences", keep);
+    client_body_owners(&b, keep);
     write_patch(x, v->kind, dependent, &b);
     return true;
 }

@@ -158,7 +158,7 @@ static void patch_owners(struct owned_sync *x, const struct owned_kind *k, struc
     if (add) {
         yyjson_mut_arr_append(list, client_owner_new(b.doc, x->kind, x->name, x->uid, true));
     }
-    json_put(b.doc, b.meta, "ownerReferences", list);
+    client_body_owners(&b, list);
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, k->kind, o);
     rq.body = client_body_text(&b);
     sync_do(x->s, &rq, k->informer, NULL, NULL);

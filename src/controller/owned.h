@@ -99,6 +99,24 @@ struct owned_pods {
 /* p lives as long as the sync. done may be called inside the call. */
 void owned_pods_act(struct owned_pods *p);
 
+/* ---- revisions ---- */
+
+/* The ControllerRevisions of a template: a history to go back to. */
+struct owned_history {
+    struct revision_entry *entries; /* sorted */
+    struct object **objects;        /* by revision_entry.from; held */
+    size_t n;
+    struct span hash; /* of the newest: what pods made from it are labelled with */
+};
+/* Adopts, and makes or renumbers the one of spec.template. hash_label: the label of revisions (and
+ * of pods) that holds the hash. True: something was written, the sync ends and runs again. */
+bool owned_revisions(struct owned_sync *x, const struct owned_kind *revisions,
+                     const char *hash_label, struct owned_history *ret);
+struct span owned_revision_hash(struct object *revision, const char *hash_label);
+/* Deletes the oldest beyond spec.revisionHistoryLimit; entries[].live is set by the caller. */
+void owned_truncate(struct owned_sync *x, const struct owned_kind *revisions,
+                    const struct owned_history *history);
+
 /* ---- status ---- */
 
 /* A status as it should be: what differs from the stored one becomes one merge patch. */

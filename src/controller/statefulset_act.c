@@ -224,7 +224,7 @@ static void fix_claim_owner(struct set_sync *x, const struct statefulset_action 
         yyjson_mut_arr_append(
             list, client_owner_new(b.doc, x->c->pod_kind, object_name(pod), object_uid(pod), true));
     }
-    json_put(b.doc, b.meta, "ownerReferences", list);
+    client_body_owners(&b, list);
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, claim);
     rq.body = client_body_text(&b);
     sync_do(x->s, &rq, x->c->claims, NULL, NULL);

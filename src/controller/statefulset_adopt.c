@@ -62,7 +62,7 @@ static void patch_owners(struct set_sync *x, const struct schema_kind *kind, str
     if (add) {
         yyjson_mut_arr_append(list, client_owner_new(b.doc, x->c->set_kind, x->name, x->uid, true));
     }
-    json_put(b.doc, b.meta, "ownerReferences", list);
+    client_body_owners(&b, list);
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, kind, o);
     rq.body = client_body_text(&b);
     sync_do(x->s, &rq, seen_in, NULL, NULL);

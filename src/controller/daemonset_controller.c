@@ -1,0 +1,172 @@
+/* controller/daemonset_controller.c: see daemonset_controller.h. */
+#include "controller/daemonset_controller.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "controller/daemonset_priv.h"
+#include "schema/kinds.h"
+
+enum { PARALLEL_SETS = 16 };
+
+/* ---- a sync ---- */
+
+static void write_status(struct owned_pods *act)
+{
+    struct daemon_sync *x = act->data;
+    const struct daemonset_status *now = &x->plan.status;
+    struct owned_status st = owned_status_new(&x->own);
+    owned_status_count(&st, "desiredNumberScheduled", now->desired, true);
+    owned_status_count(&st, "currentNumberScheduled", now->current, true);
+    owned_status_count(&st, "numberMisscheduled", now->misscheduled, true);
+    owned_status_count(&st, "numberReady", now->ready, true);
+    owned_status_count(&st, "updatedNumberScheduled", now->updated, false);
+    owned_status_count(&st, "numberAvailable", now->available, false);
+    owned_status_count(&st, "numberUnavailable", now->unavailable, false);
+    owned_status_write(&st, x->c->sets.informer);
+}
+
+static void tell_ended(struct daemon_sync *x, const struct daemonset_delete *d)
+{
+    struct owned_sync *own = &x->own;
+    struct object *pod = x->pods.at[d->pod];
+    struct span node = x->node_names[x->view.pods[d->pod].node];
+    if (d->why == DAEMONSET_WHY_FAILED) {
+        event_record(own->events, own->kind, own->owner, EVENT_WARNING, "FailedDaemonPod",
+                     "Found failed daemon pod %.*s/%.*s on node %.*s, will try to kill it",
+                     SPAN_ARG(own->ns), SPAN_ARG(object_name(pod)), SPAN_ARG(node));
+    } else if (d->why == DAEMONSET_WHY_SUCCEEDED) {
+        event_record(own->events, own->kind, own->owner, EVENT_NORMAL, "SucceededDaemonPod",
+                     "Found succeeded daemon pod %.*s/%.*s on node %.*s, will try to delete it",
+                     SPAN_ARG(own->ns), SPAN_ARG(object_name(pod)), SPAN_ARG(node));
+    }
+}
+
+static void act(struct daemon_sync *x)
+{
+    struct daemonset_plan *plan = &x->plan;
+    struct owned_pods *p = &x->act;
+    struct arena *a = x->own.a;
+    *p = (struct owned_pods){.x = &x->own, .pods = &x->c->pods, .done = write_status, .data = x};
+    p->bodies = ARENA_ARRAY(a, struct span, plan->create_count + 1);
+    for (size_t i = 0; i < plan->create_count; i++) {
+        p->bodies[p->body_count++] = daemonset_pod_body(x, x->node_names[plan->creates[i]]);
+    }
+    p->deletes = ARENA_ARRAY(a, struct object *, plan->delete_count + 1);
+    for (size_t i = 0; i < plan->delete_count; i++) {
+        assert(plan->deletes[i].pod < x->pods.n);
+        tell_ended(x, &plan->deletes[i]);
+        p->deletes[p->delete_count++] = x->pods.at[plan->deletes[i].pod];
+    }
+    owned_pods_act(p);
+    if (plan->again) {
+        sync_again(x->own.s);
+    }
+    if (plan->requeue_at_ms > 0) {
+        sync_after(x->own.s, plan->requeue_at_ms - x->own.s->now_ms);
+    }
+}
+
+static void run(struct sync *s)
+{
+    struct daemonset_controller *c = s->controller;
+    struct daemon_sync *x = ARENA_NEW(s->arena, struct daemon_sync);
+    x->c = c;
+    if (!owned_begin(&x->own, s, &c->sets, c->events) || object_is_deleting(x->own.owner) ||
+        owned_claim(&x->own, &c->pods, &x->pods) ||
+        owned_revisions(&x->own, &c->revisions, DAEMONSET_HASH_LABEL, &x->history)) {
+        return;
+    }
+    daemonset_mark_live(x);
+    daemonset_observe(x);
+    daemonset_plan(s->arena, &x->view, &x->plan);
+    owned_truncate(&x->own, &c->revisions, &x->history);
+    act(x);
+}
+
+/* ---- events ---- */
+
+static void on_set(void *data, struct object *old, struct object *now)
+{
+    struct daemonset_controller *c = data;
+    reconciler_add_object(c->sets.reconciler, now ? now : old);
+}
+
+static void on_dependent(void *data, struct object *old, struct object *now)
+{
+    struct daemonset_controller *c = data;
+    owned_changed(&c->sets, old, now);
+}
+
+static bool add_set(void *data, struct object *set)
+{
+    struct daemonset_controller *c = data;
+    reconciler_add_object(c->sets.reconciler, set);
+    return true;
+}
+
+static bool same(struct object *a, struct object *b, const char *member, const char *of)
+{
+    yyjson_val *x = json_path(object_root(a), member, of, NULL);
+    yyjson_val *y = json_path(object_root(b), member, of, NULL);
+    return json_len(x) == json_len(y) && (json_len(x) == 0 || json_equal(x, y));
+}
+
+/* Only what decides whether a pod may be there: a node's heartbeat is nobody's concern. */
+static void on_node(void *data, struct object *old, struct object *now)
+{
+    struct daemonset_controller *c = data;
+    if (!old || !now || !same(old, now, "metadata", "labels") ||
+        !same(old, now, "spec", "taints") || object_is_deleting(old) != object_is_deleting(now)) {
+        informer_each(c->sets.informer, add_set, c);
+    }
+}
+
+/* ---- life ---- */
+
+static struct owned_kind owned_of(struct informer_set *informers, const struct schema_kind *kind)
+{
+    struct informer *informer = informer_set_get(informers, kind);
+    return (struct owned_kind){kind, informer, informer_add_index(informer, owned_by_controller)};
+}
+
+struct daemonset_controller *daemonset_controller_new(struct client *client,
+                                                      struct informer_set *informers)
+{
+    struct daemonset_controller *c = MEM_NEW(struct daemonset_controller);
+    c->sets.kind = SCHEMA_KIND(DaemonSet);
+    c->sets.informer = informer_set_get(informers, c->sets.kind);
+    c->sets.by_ns = informer_add_index(c->sets.informer, informer_by_namespace);
+    c->sets.reconciler = reconciler_new(client, "daemonset-controller", PARALLEL_SETS, run, c);
+    c->pods = owned_of(informers, SCHEMA_KIND(Pod));
+    c->revisions = owned_of(informers, SCHEMA_KIND(ControllerRevision));
+    c->nodes = informer_set_get(informers, SCHEMA_KIND(Node));
+    c->events = event_recorder_new(client, "daemonset-controller", SPAN_NULL);
+    static const struct informer_handler sets = {on_set}, dependents = {on_dependent},
+                                         nodes = {on_node};
+    informer_add_handler(c->sets.informer, &sets, c);
+    informer_add_handler(c->pods.informer, &dependents, c);
+    informer_add_handler(c->revisions.informer, &dependents, c);
+    informer_add_handler(c->nodes, &nodes, c);
+    return c;
+}
+
+void daemonset_controller_start(struct daemonset_controller *c)
+{
+    reconciler_start(c->sets.reconciler);
+}
+
+void daemonset_controller_free(struct daemonset_controller *c)
+{
+    if (!c) {
+        return;
+    }
+    informer_remove_handler(c->sets.informer, c);
+    informer_remove_handler(c->pods.informer, c);
+    informer_remove_handler(c->revisions.informer, c);
+    informer_remove_handler(c->nodes, c);
+    reconciler_free(c->sets.reconciler);
+    event_recorder_free(c->events);
+    free(c);
+}

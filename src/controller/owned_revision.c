@@ -1,0 +1,129 @@
+/* controller/owned_revision.c: the ControllerRevisions of a pod template. */
+#include "base/check.h"
+#include "codec/time.h"
+#include "controller/owned.h"
+
+static void gather(struct owned_sync *x, const struct owned_list *list, struct owned_history *ret)
+{
+    ret->entries = ARENA_ARRAY(x->a, struct revision_entry, list->n + 1);
+    ret->objects = list->at;
+    ret->n = list->n;
+    for (size_t i = 0; i < list->n; i++) {
+        yyjson_val *root = object_root(list->at[i]);
+        yyjson_val *created = json_path(root, "metadata", "creationTimestamp", NULL);
+        ret->entries[i] = (struct revision_entry){.name = object_name(list->at[i]),
+                                                  .revision = json_get_int(root, "revision", 0),
+                                                  .created_ms = time_or(json_str(created), 0),
+                                                  .data = json_get(root, "data"),
+                                                  .from = i};
+    }
+    revision_sort(ret->entries, ret->n);
+}
+
+struct span owned_revision_hash(struct object *revision, const char *hash_label)
+{
+    yyjson_val *labels = json_path(object_root(revision), "metadata", "labels", NULL);
+    struct span hash = json_get_str(labels, hash_label), name = object_name(revision);
+    return hash.n ? hash : span_from(name, span_rfind(name, '-') + 1);
+}
+
+/* ---- writing ---- */
+
+static int64_t collisions_of(const struct owned_sync *x)
+{
+    return json_get_int(x->status, "collisionCount", 0);
+}
+
+/* The name is taken by another template's or another owner's: the next count gives another. */
+static bool on_created(struct sync *s, void *data, const struct client_reply *reply)
+{
+    struct owned_sync *x = data;
+    if (reply->err.reason != ERR_ALREADY_EXISTS) {
+        return false;
+    }
+    struct client_body b = client_patch_any(x->a, x->owner);
+    json_put_int(b.doc, client_body_obj(&b, "status"), "collisionCount", collisions_of(x) + 1);
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->kind, x->owner);
+    rq.subresource = SPAN("status");
+    rq.body = client_body_text(&b);
+    sync_do(s, &rq, NULL, NULL, NULL); /* its event brings us back */
+    return true;
+}
+
+static void create(struct owned_sync *x, const struct owned_kind *k, const char *hash_label,
+                   yyjson_val *data, int64_t number)
+{
+    struct span hash = revision_hash(x->a, json_write(x->a, data), collisions_of(x));
+    struct client_body b = client_body_new(x->a, k->kind, revision_name(x->a, x->name, hash));
+    json_put_str(b.doc, b.meta, "namespace", x->ns);
+    yyjson_mut_val *labels = json_mut_obj(b.doc, b.meta, "labels");
+    owned_copy_members(b.doc, labels, json_path(x->spec, "template", "metadata", "labels", NULL));
+    json_put_str(b.doc, labels, hash_label, hash);
+    yyjson_val *notes = json_path(object_root(x->owner), "metadata", "annotations", NULL);
+    if (json_len(notes)) {
+        owned_copy_members(b.doc, json_mut_obj(b.doc, b.meta, "annotations"), notes);
+    }
+    client_body_owner(&b, x->kind, x->owner);
+    json_put(b.doc, b.root, "data", json_mut_copy(b.doc, data));
+    json_put_int(b.doc, b.root, "revision", number);
+    struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = k->kind,
+                                .ns = x->ns, .body = client_body_text(&b)};
+    sync_do(x->s, &rq, k->informer, on_created, x);
+    sync_again(x->s);
+}
+
+static void bump(struct owned_sync *x, const struct owned_kind *k, struct object *revision,
+                 int64_t number)
+{
+    struct client_body b = client_patch_new(x->a, revision);
+    json_put_int(b.doc, b.root, "revision", number);
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, k->kind, revision);
+    rq.body = client_body_text(&b);
+    sync_do(x->s, &rq, k->informer, NULL, NULL);
+    sync_again(x->s);
+}
+
+/* ---- the stages ---- */
+
+bool owned_revisions(struct owned_sync *x, const struct owned_kind *k, const char *hash_label,
+                     struct owned_history *ret)
+{
+    assert(!object_is_deleting(x->owner));
+    struct owned_list list;
+    if (owned_claim(x, k, &list)) {
+        return true;
+    }
+    gather(x, &list, ret);
+    yyjson_mut_doc *doc = json_mut_new(x->a);
+    yyjson_val *data = json_freeze(x->a, revision_data(doc, json_get(x->spec, "template")));
+    struct revision_choice choice = revision_choose(ret->entries, ret->n, data);
+    if (choice.step == REVISION_CREATE) {
+        create(x, k, hash_label, data, choice.number);
+        return true;
+    }
+    struct object *chosen = ret->objects[ret->entries[choice.at].from];
+    if (choice.step == REVISION_BUMP) {
+        bump(x, k, chosen, choice.number);
+        return true;
+    }
+    ret->entries[choice.at].live = true;
+    ret->hash = owned_revision_hash(chosen, hash_label);
+    return false;
+}
+
+void owned_truncate(struct owned_sync *x, const struct owned_kind *k,
+                    const struct owned_history *history)
+{
+    size_t excess = revision_excess(history->entries, history->n,
+                                    json_get_int(x->spec, "revisionHistoryLimit", 10));
+    for (size_t i = 0; i < history->n && excess > 0; i++) {
+        if (history->entries[i].live) {
+            continue;
+        }
+        struct object *o = history->objects[history->entries[i].from];
+        struct client_request rq = client_request_for(CLIENT_DELETE, k->kind, o);
+        rq.precondition_uid = object_uid(o);
+        sync_do(x->s, &rq, k->informer, NULL, NULL);
+        excess--;
+    }
+}
