@@ -303,6 +303,12 @@ static void decide_write(struct call *c, yyjson_mut_doc *doc, yyjson_mut_val *no
     const char *part = c->rq->subresource.n ? arena_cstr(c->a, c->rq->subresource) : "";
     if (!strcmp(part, "status")) {
         json_put(doc, obj, "status", yyjson_mut_val_mut_copy(doc, json_mut_get(now, "status")));
+        yyjson_mut_val *notes =
+            json_mut_get(meta, "annotations"); /* come along, as in Kubernetes */
+        if (notes) {
+            json_put(doc, json_mut_get(obj, "metadata"), "annotations",
+                     yyjson_mut_val_mut_copy(doc, notes));
+        }
     } else if (!strcmp(part, "finalize")) {
         json_put(doc, obj, "spec", yyjson_mut_val_mut_copy(doc, json_mut_get(now, "spec")));
     } else {

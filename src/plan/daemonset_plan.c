@@ -184,6 +184,7 @@ static size_t index_of(const struct placing *d, const struct daemonset_pod *p)
 static const struct daemonset_pod *outdated(const struct placing *d, const struct here *h)
 {
     const struct daemonset_pod *p = first_of(d, h, ANY);
+    assert(h->first == h->end || d->v->pods);
     for (size_t i = h->first; i < h->end && p; i++) {
         if (counts(&d->v->pods[i]) && &d->v->pods[i] != p) {
             p = NULL;
