@@ -15,7 +15,6 @@
 #include "codec/time.h"
 #include "controller/reconciler.h"
 #include "plan/schedule_plan.h"
-#include "plan/why_plan.h"
 #include "schema/schema.h"
 
 enum {
@@ -256,10 +255,7 @@ static void observe_claim(struct pod_sync *x, struct span name)
         if (waits_for_consumer(x, claim)) {
             x->wait_claim = claim;
         } else {
-            struct span why = why_claim(x->a, root);
-            x->view.obstacle =
-                arena_printf(x->a, "pod has unbound immediate PersistentVolumeClaims: %.*s%s%.*s",
-                             SPAN_ARG(name), why.n ? ": " : "", SPAN_ARG(why));
+            x->view.obstacle = SPAN("pod has unbound immediate PersistentVolumeClaims");
             x->unbound_only = true;
         }
         return;
@@ -324,6 +320,9 @@ static bool observe_node(void *data, struct object *node)
                                            SPAN(""), SPAN("NoSchedule"));
     n->taint = taint_of(x, node);
     n->selector_fits = node_fits_selector(x, labels, n->name);
+    yyjson_val *liked = json_path(x->spec, "affinity", "nodeAffinity",
+                                  "preferredDuringSchedulingIgnoredDuringExecution", NULL);
+    n->preference = schedule_preference(liked, labels, n->name);
     n->volumes_reachable = true;
     for (size_t i = 0; i < x->volume_count; i++) {
         n->volumes_reachable &= schedule_terms_match(x->volume_terms[i], labels, n->name);

@@ -108,8 +108,9 @@ struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *
             tally_add(&tally, why);
             continue;
         }
-        int64_t s = score(view, &view->nodes[i]);
-        if (!plan.fits || s > best) {
+        int64_t s = score(view, &view->nodes[i]), liked = view->nodes[i].preference;
+        int64_t most = view->nodes[plan.node].preference;
+        if (!plan.fits || liked > most || (liked == most && s > best)) {
             plan.fits = true;
             plan.node = i;
             best = s;
@@ -180,28 +181,45 @@ static bool label_requirement_holds(const yyjson_val *r, const yyjson_val *label
     return requirement_holds(r, NULL);
 }
 
+static bool term_matches(const yyjson_val *term, const yyjson_val *labels, struct span node_name)
+{
+    yyjson_val *expressions = json_get(term, "matchExpressions");
+    yyjson_val *fields = json_get(term, "matchFields");
+    bool holds = json_len(expressions) + json_len(fields) > 0; /* an empty one matches nothing */
+    JSON_EACH(it, expressions)
+    {
+        holds = holds && label_requirement_holds(it.val, labels);
+    }
+    JSON_EACH(it, fields)
+    {
+        holds = holds && span_eq_cstr(json_get_str(it.val, "key"), "metadata.name") &&
+                requirement_holds(it.val, &node_name);
+    }
+    return holds;
+}
+
 bool schedule_terms_match(const yyjson_val *terms, const yyjson_val *labels, struct span node_name)
 {
     JSON_EACH(term, terms)
     {
-        yyjson_val *expressions = json_get(term.val, "matchExpressions");
-        yyjson_val *fields = json_get(term.val, "matchFields");
-        bool holds =
-            json_len(expressions) + json_len(fields) > 0; /* an empty term matches nothing */
-        JSON_EACH(it, expressions)
-        {
-            holds = holds && label_requirement_holds(it.val, labels);
-        }
-        JSON_EACH(it, fields)
-        {
-            holds = holds && span_eq_cstr(json_get_str(it.val, "key"), "metadata.name") &&
-                    requirement_holds(it.val, &node_name);
-        }
-        if (holds) {
+        if (term_matches(term.val, labels, node_name)) {
             return true;
         }
     }
     return false;
+}
+
+int64_t schedule_preference(const yyjson_val *preferred, const yyjson_val *labels,
+                            struct span node_name)
+{
+    int64_t sum = 0;
+    JSON_EACH(it, preferred)
+    {
+        int64_t weight = json_get_int(it.val, "weight", 0); /* 1 to 100 */
+        bool holds = term_matches(json_get(it.val, "preference"), labels, node_name);
+        sum += holds && weight > 0 && weight <= 100 ? weight : 0;
+    }
+    return sum;
 }
 
 bool schedule_selector_matches(const yyjson_val *node_selector, const yyjson_val *labels)

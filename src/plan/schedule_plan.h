@@ -1,7 +1,8 @@
 /* plan/schedule_plan.h: which node a pod goes to, or the sentence that says why none does. Pure.
  *
  * The shell has reduced each node to facts about this pod; the planner filters in a fixed order, so
- * that each node counts under one reason, and picks the node that stays the emptiest. */
+ * that each node counts under one reason, and picks the most preferred node, of several the one
+ * that stays the emptiest. */
 #ifndef PLAN_SCHEDULE_PLAN_H
 #define PLAN_SCHEDULE_PLAN_H
 
@@ -14,9 +15,10 @@ struct schedule_node {
     bool unschedulable; /* spec.unschedulable, not tolerated */
     struct span
         taint; /* "key: value" of the first taint that the pod does not tolerate; empty: none */
-    bool selector_fits;                    /* nodeSelector and required node affinity */
-    bool volumes_reachable;                /* node affinity of the pod's bound volumes */
-    int64_t cpu_milli, memory_bytes, pods; /* allocatable */
+    bool selector_fits;     /* nodeSelector and required node affinity */
+    bool volumes_reachable; /* node affinity of the pod's bound volumes */
+    int64_t preference;     /* weights of preferred node affinity; goes before emptiness */
+    int64_t cpu_milli, memory_bytes, pods;                /* allocatable */
     int64_t used_cpu_milli, used_memory_bytes, used_pods; /* by the pods there */
 };
 
@@ -41,6 +43,9 @@ struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *
 /* nodeSelectorTerms: any term holds; a term is all its matchExpressions and matchFields
  * (metadata.name). */
 bool schedule_terms_match(const yyjson_val *terms, const yyjson_val *labels, struct span node_name);
+/* The sum of the weights of the preferred terms that hold. */
+int64_t schedule_preference(const yyjson_val *preferred, const yyjson_val *labels,
+                            struct span node_name);
 bool schedule_selector_matches(const yyjson_val *node_selector, const yyjson_val *labels);
 bool schedule_tolerates(const yyjson_val *tolerations, struct span key, struct span value,
                         struct span effect);

@@ -73,6 +73,25 @@ TEST(schedule_prefers_the_emptiest_node_and_the_first_between_equals)
     CHECK_EQ(schedule_plan(a, &v).node, 1);
     n[1].used_pods = 1;
     CHECK_EQ(schedule_plan(a, &v).node, 2);
+    n[0].preference = n[1].preference = 5; /* goes before emptiness, which decides between them */
+    CHECK_EQ(schedule_plan(a, &v).node, 1);
+    arena_free(a);
+}
+
+TEST(schedule_preferences_add_up)
+{
+    struct arena *a = arena_new();
+    yyjson_val *labels = parse(a, "{\"disk\":\"ssd\"}");
+    yyjson_val *liked = parse(
+        a, "[{\"weight\":3,\"preference\":{\"matchExpressions\":[{\"key\":\"disk\",\"operator\":"
+           "\"In\",\"values\":[\"ssd\"]}]}},"
+           "{\"weight\":20,\"preference\":{\"matchExpressions\":[{\"key\":\"gpu\",\"operator\":"
+           "\"Exists\"}]}},"
+           "{\"weight\":4,\"preference\":{\"matchFields\":[{\"key\":\"metadata.name\",\"operator\":"
+           "\"In\",\"values\":[\"edge\"]}]}},{\"weight\":9,\"preference\":{}}]");
+    CHECK_EQ(schedule_preference(liked, labels, SPAN("edge")), 7);
+    CHECK_EQ(schedule_preference(liked, labels, SPAN("core")), 3);
+    CHECK_EQ(schedule_preference(NULL, labels, SPAN("edge")), 0);
     arena_free(a);
 }
 
