@@ -67,6 +67,17 @@ static bool add_if_selects(void *data, struct object *owner)
     return true;
 }
 
+/* Still without an owner and with the same labels: whoever would take it has had its turn. */
+static bool is_known_orphan(struct object *old, struct object *now)
+{
+    if (!old || client_controller_of(old)) {
+        return false;
+    }
+    yyjson_val *was = json_path(object_root(old), "metadata", "labels", NULL);
+    yyjson_val *is = json_path(object_root(now), "metadata", "labels", NULL);
+    return json_len(was) == json_len(is) && (json_len(is) == 0 || json_equal(was, is));
+}
+
 void owned_changed(struct owners *w, struct object *old, struct object *now)
 {
     assert(old || now);
@@ -75,7 +86,7 @@ void owned_changed(struct owners *w, struct object *old, struct object *now)
     }
     if (now) {
         add_owner(w, now);
-        if (!client_controller_of(now)) {
+        if (!client_controller_of(now) && !is_known_orphan(old, now)) {
             struct orphan_search x = {w, now};
             informer_index_each(w->informer, w->by_ns, object_namespace(now), add_if_selects, &x);
         }
