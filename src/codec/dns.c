@@ -131,6 +131,49 @@ int dns_query_read(struct span message, struct dns_query *ret)
     return r.bad || (flags & 0x7800) ? E_SYNTAX : 0; /* other opcodes are not queries */
 }
 
+/* ---- replies ---- */
+
+int dns_answers_begin(struct span message, struct dns_answers *ret)
+{
+    struct reader r = {(const uint8_t *)message.p, message.n, 0, false};
+    (void)get16(&r);
+    uint16_t flags = get16(&r), questions = get16(&r), answers = get16(&r);
+    skip(&r, 4);
+    if (r.bad || !(flags & 0x8000) || questions != 1) {
+        return E_SYNTAX;
+    }
+    skip_name(&r);
+    skip(&r, 4);
+    *ret = (struct dns_answers){.message = message,
+                                .at = r.at,
+                                .left = answers,
+                                .rcode = flags & 15,
+                                .truncated = flags & 0x0200};
+    return r.bad ? E_SYNTAX : 0;
+}
+
+bool dns_answers_next(struct dns_answers *a, uint16_t type, uint32_t *ret_ttl_s,
+                      struct span *ret_rdata)
+{
+    struct reader r = {(const uint8_t *)a->message.p, a->message.n, a->at, false};
+    while (a->left && !r.bad) {
+        a->left--;
+        skip_name(&r);
+        uint16_t has = get16(&r), class = get16(&r), high = get16(&r), low = get16(&r),
+                 n = get16(&r);
+        size_t start = r.at;
+        skip(&r, n);
+        a->at = r.at;
+        if (!r.bad && has == type && class == 1) {
+            *ret_ttl_s = (uint32_t)high << 16 | low;
+            *ret_rdata = span_of(a->message.p + start, n);
+            return true;
+        }
+    }
+    a->left = 0;
+    return false;
+}
+
 /* ---- writing ---- */
 
 static void put16(uint8_t *at, uint16_t v)
@@ -217,6 +260,28 @@ size_t dns_reply_end(struct dns_writer *w, const struct dns_query *q, enum dns_r
     }
     assert(w->n <= w->cap);
     return w->n;
+}
+
+size_t dns_query_write(uint8_t *out, uint16_t id, struct span name, uint16_t type)
+{
+    memset(out, 0, DNS_QUERY_BYTES_MAX);
+    put16(out, id);
+    put16(out + 2, 0x0100);
+    put16(out + 4, 1);
+    put16(out + 10, 1);
+    size_t n = dns_name_write(out + DNS_HEADER_BYTES, name);
+    if (n == 0) {
+        return 0;
+    }
+    n += DNS_HEADER_BYTES;
+    put16(out + n, type);
+    put16(out + n + 2, 1);
+    n += 4;
+    put16(out + n + 1, DNS_OPT);
+    put16(out + n + 3, LIMIT_DNS_UDP_BYTES);
+    n += OPT_BYTES;
+    assert(n <= DNS_QUERY_BYTES_MAX);
+    return n;
 }
 
 bool dns_name_is_under(struct span name, struct span zone)

@@ -70,6 +70,24 @@ void dns_put_record(struct dns_writer *w, enum dns_section section, const struct
 size_t dns_reply_end(struct dns_writer *w, const struct dns_query *q, enum dns_rcode rcode, bool aa,
                      bool ra);
 
+/* A query for name with EDNS and recursion desired, in out (DNS_QUERY_BYTES_MAX); its bytes, 0 when
+ * the name is malformed. */
+enum { DNS_QUERY_BYTES_MAX = DNS_HEADER_BYTES + DNS_NAME_BYTES_MAX + 4 + 11 };
+size_t dns_query_write(uint8_t *out, uint16_t id, struct span name, uint16_t type);
+
+/* The answers of one type in somebody's reply: whose names they are is the replier's word. */
+struct dns_answers {
+    struct span message;
+    size_t at, left;
+    uint8_t rcode;
+    bool truncated;
+};
+/* 0; E_SYNTAX when it is no reply with one question. */
+int dns_answers_begin(struct span message, struct dns_answers *ret);
+/* The next record of the type; false at the end, and at the first malformed byte. */
+bool dns_answers_next(struct dns_answers *r, uint16_t type, uint32_t *ret_ttl_s,
+                      struct span *ret_rdata);
+
 /* Wire form of a name given as text without last dot; returns its bytes (at most 255), 0 when it is
  * malformed. */
 size_t dns_name_write(uint8_t out[DNS_NAME_BYTES_MAX], struct span name);

@@ -10,13 +10,18 @@
 #include "controller/endpoint_priv.h"
 #include "schema/schema.h"
 
-static const char managed_by[] = "endpointslice-controller.k8s.io";
+static bool is_managed_by(struct object *slice, const char *manager)
+{
+    return span_eq_cstr(json_str(json_path(object_root(slice), "metadata", "labels",
+                                           "endpointslice.kubernetes.io/managed-by", NULL)),
+                        manager);
+}
 
 /* "NAMESPACE/SERVICE" of the slices that are ours. */
 static void slice_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
 {
     yyjson_val *labels = json_path(object_root(o), "metadata", "labels", NULL);
-    if (!span_eq_cstr(json_get_str(labels, "endpointslice.kubernetes.io/managed-by"), managed_by)) {
+    if (!is_managed_by(o, ENDPOINT_MANAGER) && !is_managed_by(o, ENDPOINT_MIRROR)) {
         return;
     }
     cleanup_arena struct arena *a = arena_new();
@@ -80,11 +85,15 @@ static void on_slice(void *data, struct object *old, struct object *now)
     }
 }
 
+/* Somebody removed what we made, or changed what is kept by hand. */
 static void on_endpoints(void *data, struct object *old, struct object *now)
 {
     struct endpoint_controller *c = data;
-    if (!now && informer_get(c->services, object_namespace(old), object_name(old))) {
-        reconciler_add_object(c->reconciler, old);
+    struct object *o = now ? now : old;
+    struct object *service = informer_get(c->services, object_namespace(o), object_name(o));
+    if (service &&
+        (!now || json_len(json_path(object_root(service), "spec", "selector", NULL)) == 0)) {
+        reconciler_add_object(c->reconciler, service);
     }
 }
 
@@ -97,6 +106,7 @@ static void unref_object(void *data)
 
 struct gathered {
     struct endpoint_sync *x;
+    const char *manager; /* of slices */
     VEC(struct object *) objects;
 };
 
@@ -113,7 +123,9 @@ static bool see_pod(void *data, struct object *pod)
 static bool see_slice(void *data, struct object *slice)
 {
     struct gathered *g = data;
-    VEC_PUSH(&g->objects, slice);
+    if (is_managed_by(slice, g->manager)) {
+        VEC_PUSH(&g->objects, slice);
+    }
     return true;
 }
 
@@ -198,13 +210,13 @@ static void observe(struct endpoint_sync *x)
                                      .pod_count = n};
 }
 
-static void observe_slices(struct endpoint_sync *x)
+static struct object **observe_slices(struct endpoint_sync *x, const char *manager, size_t *ret_n)
 {
-    struct gathered g = {.x = x};
+    struct gathered g = {.x = x, .manager = manager};
     struct span key = arena_printf(x->a, "%.*s/%.*s", SPAN_ARG(x->s->ns), SPAN_ARG(x->s->name));
     informer_index_each(x->c->slices, x->c->slices_by_service, key, see_slice, &g);
-    x->slice_count = g.objects.n;
-    x->slices = take(&g);
+    *ret_n = g.objects.n;
+    return take(&g);
 }
 
 static void run(struct sync *s)
@@ -213,7 +225,8 @@ static void run(struct sync *s)
     struct endpoint_sync *x = ARENA_NEW(s->arena, struct endpoint_sync);
     *x = (struct endpoint_sync){.c = c, .s = s, .a = s->arena};
     x->service = informer_get(c->services, s->ns, s->name);
-    observe_slices(x);
+    x->slices = observe_slices(x, ENDPOINT_MANAGER, &x->slice_count);
+    x->mirrors = observe_slices(x, ENDPOINT_MIRROR, &x->mirror_count);
     if (!x->service) {
         endpoint_remove_all(x);
         return;
@@ -223,8 +236,10 @@ static void run(struct sync *s)
     x->headless = span_eq_cstr(json_get_str(x->spec, "clusterIP"), "None");
     if (json_len(json_get(x->spec, "selector")) == 0 ||
         span_eq_cstr(json_get_str(x->spec, "type"), "ExternalName")) {
-        return; /* its endpoints, if any, are kept by hand */
+        endpoint_mirror(x); /* its endpoints, if any, are kept by hand */
+        return;
     }
+    endpoint_remove_mirrors(x, 0);
     observe(x);
     x->plan = endpoint_plan(x->a, &x->view);
     endpoint_write_slices(x);

@@ -27,11 +27,27 @@ struct endpoint_sync {
     struct endpoint_plan plan;
     struct object **slices; /* ours, in order of name */
     size_t slice_count;
+    struct object **mirrors; /* those of endpoint_mirror.c */
+    size_t mirror_count;
 };
+
+#define ENDPOINT_MANAGER "endpointslice-controller.k8s.io"
+#define ENDPOINT_MIRROR "endpointslicemirroring-controller.k8s.io"
 
 /* endpoint_write.c: brings the objects to the plan; with no selector or no service, away. */
 void endpoint_write_slices(struct endpoint_sync *x);
 void endpoint_write_core(struct endpoint_sync *x);
 void endpoint_remove_all(struct endpoint_sync *x);
+void endpoint_remove(struct endpoint_sync *x, const struct schema_kind *kind, struct object *o,
+                     struct informer *seen_in);
+/* True when the object has the member as wanted. */
+bool endpoint_has(struct endpoint_sync *x, const yyjson_val *object, const char *key,
+                  yyjson_mut_val *wanted);
+
+/* endpoint_mirror.c: a Service without a selector whose Endpoints somebody keeps by hand gets
+ * EndpointSlices that say the same; everything that follows Services reads slices. */
+void endpoint_mirror(struct endpoint_sync *x);
+/* Removes the mirrors but the first `keep`. */
+void endpoint_remove_mirrors(struct endpoint_sync *x, size_t keep);
 
 #endif

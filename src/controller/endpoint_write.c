@@ -96,14 +96,12 @@ static void put_labels(struct endpoint_sync *x, yyjson_mut_doc *doc, yyjson_mut_
     }
     if (slice) {
         json_put_str(doc, labels, "kubernetes.io/service-name", x->s->name);
-        json_put_str(doc, labels, "endpointslice.kubernetes.io/managed-by",
-                     SPAN("endpointslice-controller.k8s.io"));
+        json_put_str(doc, labels, "endpointslice.kubernetes.io/managed-by", SPAN(ENDPOINT_MANAGER));
     }
 }
 
-/* True when the object has the member as wanted. */
-static bool has(struct endpoint_sync *x, const yyjson_val *object, const char *key,
-                yyjson_mut_val *wanted)
+bool endpoint_has(struct endpoint_sync *x, const yyjson_val *object, const char *key,
+                  yyjson_mut_val *wanted)
 {
     yyjson_doc *doc = NULL;
     struct err err;
@@ -130,8 +128,9 @@ static void write_slice(struct endpoint_sync *x, const struct endpoint_slice *sl
     json_put(b.doc, b.root, "ports", ports);
     if (old) {
         yyjson_val *root = object_root(old);
-        if (has(x, root, "endpoints", endpoints) && has(x, root, "ports", ports) &&
-            has(x, json_get(root, "metadata"), "labels", json_mut_get(b.meta, "labels"))) {
+        if (endpoint_has(x, root, "endpoints", endpoints) &&
+            endpoint_has(x, root, "ports", ports) &&
+            endpoint_has(x, json_get(root, "metadata"), "labels", json_mut_get(b.meta, "labels"))) {
             return;
         }
         struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->slice_kind, old);
@@ -156,8 +155,8 @@ static bool on_removed(struct sync *s, void *data, const struct client_reply *re
     return reply->err.reason == ERR_NOT_FOUND || reply->err.reason == ERR_CONFLICT;
 }
 
-static void remove_object(struct endpoint_sync *x, const struct schema_kind *kind, struct object *o,
-                          struct informer *seen_in)
+void endpoint_remove(struct endpoint_sync *x, const struct schema_kind *kind, struct object *o,
+                     struct informer *seen_in)
 {
     struct client_request rq = client_request_for(CLIENT_DELETE, kind, o);
     rq.precondition_uid = object_uid(o);
@@ -170,18 +169,19 @@ void endpoint_write_slices(struct endpoint_sync *x)
         write_slice(x, &x->plan.slices[i], i < x->slice_count ? x->slices[i] : NULL);
     }
     for (size_t i = x->plan.slice_count; i < x->slice_count; i++) {
-        remove_object(x, x->c->slice_kind, x->slices[i], x->c->slices);
+        endpoint_remove(x, x->c->slice_kind, x->slices[i], x->c->slices);
     }
 }
 
 void endpoint_remove_all(struct endpoint_sync *x)
 {
+    endpoint_remove_mirrors(x, 0);
     for (size_t i = 0; i < x->slice_count; i++) {
-        remove_object(x, x->c->slice_kind, x->slices[i], x->c->slices);
+        endpoint_remove(x, x->c->slice_kind, x->slices[i], x->c->slices);
     }
     struct object *core = informer_get(x->c->endpoints, x->s->ns, x->s->name);
     if (core) {
-        remove_object(x, x->c->endpoints_kind, core, x->c->endpoints);
+        endpoint_remove(x, x->c->endpoints_kind, core, x->c->endpoints);
     }
 }
 
@@ -266,8 +266,8 @@ void endpoint_write_core(struct endpoint_sync *x)
     put_labels(x, b.doc, b.meta, false);
     json_put(b.doc, b.root, "subsets", subsets);
     yyjson_val *root = old ? object_root(old) : NULL;
-    if (old && has(x, root, "subsets", subsets) &&
-        has(x, json_get(root, "metadata"), "labels", json_mut_get(b.meta, "labels"))) {
+    if (old && endpoint_has(x, root, "subsets", subsets) &&
+        endpoint_has(x, json_get(root, "metadata"), "labels", json_mut_get(b.meta, "labels"))) {
         return;
     }
     yyjson_mut_val *notes = json_mut_obj(b.doc, b.meta, "annotations");

@@ -60,6 +60,7 @@ void dns_forward_close(struct dns_server *s, struct dns_forward *f)
     if (f->source.fd >= 0) {
         (void)close(f->source.fd);
         free(f->message);
+        free(f->asked);
         free(f->in);
         *f = (struct dns_forward){.source = {DNS_SOURCE_FORWARD, -1}};
         s->forwards_open--;
@@ -75,9 +76,29 @@ static void deliver(struct dns_server *s, const struct dns_forward *f, const uin
     }
 }
 
+/* The reply to what the asker sent, with what the target's resolver says (may be empty). */
+static void deliver_alias(struct dns_server *s, const struct dns_forward *f, struct span answer)
+{
+    struct dns_query q;
+    uint8_t *out = mem_new(LIMIT_DNS_TCP_BYTES);
+    int code = dns_query_read(span_of(f->message + 2, f->message_n - 2), &q);
+    assert(code == 0); /* we have written it */
+    size_t n = dns_zone_alias(span_of(f->asked, f->asked_n), span_of(q.name, q.name_bytes), answer,
+                              f->tcp, out);
+    if (n) {
+        deliver(s, f, out, n);
+    }
+    free(out);
+}
+
 static void give_up(struct dns_server *s, struct dns_forward *f)
 {
     uint8_t out[LIMIT_DNS_UDP_BYTES];
+    if (f->asked) {
+        deliver_alias(s, f, SPAN_NULL);
+        dns_forward_close(s, f);
+        return;
+    }
     f->message[2] = (uint8_t)(f->asker_id >> 8);
     f->message[3] = (uint8_t)f->asker_id;
     size_t n = dns_zone_error(span_of(f->message + 2, f->message_n - 2), DNS_SERVFAIL, out);
@@ -134,8 +155,8 @@ static struct dns_forward *free_slot(struct dns_server *s)
     return NULL;
 }
 
-void dns_forward_start(struct dns_server *s, struct span message, const struct sockaddr_in *asker,
-                       struct dns_client *client)
+void dns_forward_start(struct dns_server *s, struct span message, struct span asked,
+                       const struct sockaddr_in *asker, struct dns_client *client)
 {
     struct dns_forward *f = free_slot(s);
     assert((asker != NULL) != (client != NULL));
@@ -153,6 +174,11 @@ void dns_forward_start(struct dns_server *s, struct span message, const struct s
     f->message_n = message.n + 2;
     f->message = mem_new(f->message_n);
     f->in = mem_new(LIMIT_DNS_TCP_BYTES + 2);
+    if (asked.n) {
+        f->asked = mem_new(asked.n);
+        f->asked_n = asked.n;
+        memcpy(f->asked, asked.p, asked.n);
+    }
     memcpy(f->message + 2, message.p, message.n);
     f->message[0] = (uint8_t)(message.n >> 8);
     f->message[1] = (uint8_t)message.n;
@@ -193,7 +219,11 @@ static void answered(struct dns_server *s, struct dns_forward *f, uint8_t *p, si
 {
     p[0] = (uint8_t)(f->asker_id >> 8);
     p[1] = (uint8_t)f->asker_id;
-    deliver(s, f, p, n);
+    if (f->asked) {
+        deliver_alias(s, f, span_of(p, n));
+    } else {
+        deliver(s, f, p, n);
+    }
     dns_forward_close(s, f);
 }
 

@@ -49,6 +49,8 @@ struct dns_forward {
     uint16_t asker_id, id;
     uint8_t *message; /* the query with our id, with a length prefix */
     size_t message_n;
+    uint8_t *asked; /* what the asker sent, when we ask for the target of an alias; else NULL */
+    size_t asked_n;
     uint8_t *in;
     size_t in_n;
     size_t resolver; /* index of the one asked now */
@@ -76,9 +78,11 @@ int dns_watch(struct dns_server *s, struct dns_source *source, uint32_t events, 
 void dns_reply_udp(struct dns_server *s, const struct sockaddr_in *to, const uint8_t *p, size_t n);
 void dns_reply_tcp(struct dns_server *s, struct dns_client *c, const uint8_t *p, size_t n);
 
-/* Starts forwarding; answers SERVFAIL itself when it cannot. client NULL: UDP. */
-void dns_forward_start(struct dns_server *s, struct span message, const struct sockaddr_in *asker,
-                       struct dns_client *client);
+/* Starts forwarding; answers SERVFAIL itself when it cannot. client NULL: UDP. asked: empty, or
+ * what the asker sent, when message is about the target of an alias: then the reply is made of
+ * both. */
+void dns_forward_start(struct dns_server *s, struct span message, struct span asked,
+                       const struct sockaddr_in *asker, struct dns_client *client);
 void dns_forward_event(struct dns_server *s, struct dns_forward *f, uint32_t events);
 void dns_forward_late(struct dns_server *s, struct dns_forward *f);
 void dns_forward_close(struct dns_server *s, struct dns_forward *f);

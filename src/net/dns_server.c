@@ -56,7 +56,10 @@ static void on_udp(struct dns_server *s)
             dns_reply_udp(s, &from, out, out_n);
             break;
         case DNS_FORWARD:
-            dns_forward_start(s, span_of(in, (size_t)n), &from, NULL);
+            dns_forward_start(s, span_of(in, (size_t)n), SPAN_NULL, &from, NULL);
+            break;
+        case DNS_ALIAS:
+            dns_forward_start(s, span_of(out, out_n), span_of(in, (size_t)n), &from, NULL);
             break;
         case DNS_IGNORE:
             break;
@@ -122,7 +125,10 @@ static void client_message(struct dns_server *s, struct dns_client *c, struct sp
         dns_reply_tcp(s, c, out, out_n);
         break;
     case DNS_FORWARD:
-        dns_forward_start(s, message, NULL, c);
+        dns_forward_start(s, message, SPAN_NULL, NULL, c);
+        break;
+    case DNS_ALIAS:
+        dns_forward_start(s, span_of(out, out_n), message, NULL, c);
         break;
     case DNS_IGNORE:
         client_close(s, c);

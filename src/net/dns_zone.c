@@ -289,8 +289,7 @@ static size_t put_answers(struct answer *x, const struct name *n)
     uint32_t start = total ? x->z->turn++ % (uint32_t)total : 0;
     for (size_t k = 0; k < total; k++) {
         const struct record *r = &n->records.at[(start + k) % total];
-        bool alias = r->type == DNS_CNAME && (x->q->type == DNS_A || x->q->type == DNS_AAAA);
-        if (r->type != x->q->type && x->q->type != DNS_ANY && !alias) {
+        if (r->type != x->q->type && x->q->type != DNS_ANY) {
             continue;
         }
         count++;
@@ -479,6 +478,93 @@ size_t dns_zone_error(struct span message, int rcode, uint8_t *out)
     return dns_reply_end(&w, &q, (enum dns_rcode)rcode, false, true);
 }
 
+/* ---- aliases ---- */
+
+static const char *alias_of(const struct name *n)
+{
+    for (size_t i = 0; n && i < n->records.n; i++) {
+        if (n->records.at[i].type == DNS_CNAME) {
+            return n->records.at[i].target;
+        }
+    }
+    return NULL;
+}
+
+/* Where the alias ends, over aliases of ours; NULL when it goes round. */
+static const char *alias_end(struct dns_zone *z, const char *target)
+{
+    enum { HOPS_MAX = 8 };
+    for (int i = 0; i < HOPS_MAX; i++) {
+        const char *next = alias_of(map_get(&z->names, span_cstr(target)));
+        if (!next) {
+            return target;
+        }
+        target = next;
+    }
+    return NULL;
+}
+
+/* Resolvers do not ask again for the target of an alias: they want its addresses with it. */
+static enum dns_verdict answer_external(struct dns_zone *z, const struct dns_query *q,
+                                        const char *alias, size_t max, uint8_t *out,
+                                        size_t *ret_bytes)
+{
+    const char *end = alias_end(z, alias);
+    const struct name *n = end ? map_get(&z->names, span_cstr(end)) : NULL;
+    uint8_t target[DNS_NAME_BYTES_MAX];
+    bool ours = !end || n || dns_name_is_under(span_cstr(end), span_cstr(z->domain));
+    if (!ours) {
+        *ret_bytes = dns_query_write(out, q->id, span_cstr(end), q->type);
+        if (*ret_bytes) {
+            return DNS_ALIAS;
+        }
+    }
+    struct answer x = {.z = z, .q = q};
+    struct span owner = span_cstr(end ? end : alias);
+    dns_reply_begin(&x.w, out, max, q);
+    size_t bytes = dns_name_write(target, owner);
+    if (bytes) {
+        dns_put_record(&x.w, DNS_ANSWER, NULL, DNS_CNAME, TTL_S, span_of(target, bytes));
+    }
+    for (size_t i = 0; n && i < n->records.n && q->type == DNS_A; i++) {
+        if (n->records.at[i].type == DNS_A) {
+            dns_put_record(&x.w, DNS_ANSWER, &owner, DNS_A, TTL_S, span_of(n->records.at[i].ip, 4));
+        }
+    }
+    *ret_bytes = dns_reply_end(&x.w, q, DNS_NOERROR, true, true);
+    return DNS_ANSWERED;
+}
+
+size_t dns_zone_alias(struct span message, struct span target, struct span answer, bool tcp,
+                      uint8_t *out)
+{
+    struct dns_query q;
+    struct dns_writer w;
+    struct dns_answers found;
+    struct span rdata;
+    uint8_t name[DNS_NAME_BYTES_MAX];
+    uint32_t ttl_s;
+    if (dns_query_read(message, &q) < 0) {
+        return 0;
+    }
+    dns_reply_begin(&w, out, tcp ? LIMIT_DNS_TCP_BYTES : q.udp_bytes, &q);
+    size_t bytes = dns_name_write(name, target);
+    if (bytes) {
+        dns_put_record(&w, DNS_ANSWER, NULL, DNS_CNAME, TTL_S, span_of(name, bytes));
+    }
+    enum dns_rcode rcode = DNS_NOERROR;
+    if (answer.n && dns_answers_begin(answer, &found) == 0) {
+        while (dns_answers_next(&found, q.type, &ttl_s, &rdata)) {
+            if (rdata.n == (q.type == DNS_A ? 4 : 16)) {
+                dns_put_record(&w, DNS_ANSWER, &target, q.type, ttl_s, rdata);
+            }
+        }
+        rcode = found.rcode == DNS_NXDOMAIN ? DNS_NXDOMAIN : DNS_NOERROR;
+        w.truncated |= found.truncated;
+    }
+    return dns_reply_end(&w, &q, rcode, true, true);
+}
+
 enum dns_verdict dns_zone_answer(struct dns_zone *z, struct span message, const uint8_t *from,
                                  bool tcp, uint8_t *out, size_t *ret_bytes)
 {
@@ -494,7 +580,13 @@ enum dns_verdict dns_zone_answer(struct dns_zone *z, struct span message, const 
     (void)pthread_mutex_lock(&z->lock);
     bool ours = dns_name_is_under(name, span_cstr(z->domain)) || map_get(&z->names, name);
     const struct name *found = ours ? NULL : search(z, &q, from, full);
-    if (ours) {
+    bool addresses = q.type == DNS_A || q.type == DNS_AAAA;
+    const char *alias =
+        z->ready && addresses ? alias_of(ours ? map_get(&z->names, name) : found) : NULL;
+    enum dns_verdict verdict = ours || found ? DNS_ANSWERED : DNS_FORWARD;
+    if (alias) {
+        verdict = answer_external(z, &q, alias, max, out, ret_bytes);
+    } else if (ours) {
         struct answer x = {.z = z, .q = &q};
         dns_reply_begin(&x.w, out, max, &q);
         enum dns_rcode rcode = z->ready ? answer_ours(&x) : DNS_SERVFAIL;
@@ -503,5 +595,5 @@ enum dns_verdict dns_zone_answer(struct dns_zone *z, struct span message, const 
         *ret_bytes = answer_alias(z, &q, found, max, out);
     }
     (void)pthread_mutex_unlock(&z->lock);
-    return ours || found ? DNS_ANSWERED : DNS_FORWARD;
+    return verdict;
 }

@@ -32,12 +32,18 @@ void dns_zone_set_address(struct dns_zone *z, struct span ip, struct span uid);
 enum dns_verdict {
     DNS_ANSWERED, /* the reply is in out */
     DNS_FORWARD,  /* not ours: ask the machine's resolvers */
+    DNS_ALIAS,    /* ours, but an alias of a name that is not: out has a query for that one, to ask
+                     the machine's resolvers; then dns_zone_alias() makes the reply */
     DNS_IGNORE    /* not even a header: drop */
 };
 /* Any thread. from: the asker's IPv4 address in network byte order, NULL when not known. out has
  * room for LIMIT_DNS_TCP_BYTES when tcp, else LIMIT_DNS_UDP_BYTES. */
 enum dns_verdict dns_zone_answer(struct dns_zone *z, struct span message, const uint8_t *from,
                                  bool tcp, uint8_t *out, size_t *ret_bytes);
+/* The reply to the message, whose name is an alias of target: with the addresses in somebody's
+ * answer for the target, or without any (answer empty). */
+size_t dns_zone_alias(struct span message, struct span target, struct span answer, bool tcp,
+                      uint8_t *out);
 /* A reply of that code to the message (for failed forwarding); 0 when it is no query. */
 size_t dns_zone_error(struct span message, int rcode, uint8_t *out);
 

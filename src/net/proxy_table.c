@@ -87,12 +87,20 @@ static struct os_nft_service_key key_of(const struct proxy_port *port)
     return (struct os_nft_service_key){port->addr, port->port, port->protocol};
 }
 
-/* The port is in the plan and leads somewhere. */
+/* A port without endpoints needs no chain: what is bound for the service range is refused without
+ * one, and a node port is the node's own. An external address may be anybody's, so its chain leads
+ * to the first address of the service range, which no Service has: there it is refused. */
+static bool has_chain(const struct proxy_port *port)
+{
+    return port->endpoint_count > 0 || (port->outside && port->addr);
+}
+
+/* The port is in the plan and has a chain. */
 static bool leads(const struct proxy_plan *plan, const struct proxy_port *port)
 {
     for (size_t i = 0; i < plan->count; i++) {
         if (proxy_port_same(&plan->ports[i], port)) {
-            return plan->ports[i].endpoint_count > 0;
+            return has_chain(&plan->ports[i]);
         }
     }
     return false;
@@ -118,7 +126,7 @@ void proxy_table_claim(struct proxy_table *t, const void *owner, const struct pr
 {
     for (size_t i = 0; i < plan->count; i++) {
         const struct proxy_port *port = &plan->ports[i];
-        if (port->endpoint_count == 0) {
+        if (!has_chain(port)) {
             continue;
         }
         struct slot *s = slot_of(t, key_of(port), true);
@@ -164,7 +172,8 @@ static void put_slot(struct proxy_table *t, struct slot *s)
     const struct proxy_port *port = s->wants;
     struct os_nft_endpoint to[PROXY_ENDPOINTS_MAX];
     _Static_assert((int)PROXY_ENDPOINTS_MAX <= (int)OS_NFT_ENDPOINTS_MAX, "the table takes them");
-    assert(port->endpoint_count > 0 && port->endpoint_count <= PROXY_ENDPOINTS_MAX);
+    assert(has_chain(port) && port->endpoint_count <= PROXY_ENDPOINTS_MAX);
+    to[0] = (struct os_nft_endpoint){t->kernel.services, port->port};
     for (size_t k = 0; k < port->endpoint_count; k++) {
         to[k] = (struct os_nft_endpoint){port->endpoints[k].addr, port->endpoints[k].port};
     }
@@ -173,7 +182,7 @@ static void put_slot(struct proxy_table *t, struct slot *s)
                                        .affinity_s = port->affinity_s,
                                        .outside = port->outside};
     os_nft_service_set(t->batch, t->kernel.table, &now, s->in.hash ? &s->in : NULL, to,
-                       port->endpoint_count);
+                       port->endpoint_count ? port->endpoint_count : 1);
     s->in = now;
 }
 

@@ -41,8 +41,12 @@ static void start(const char *resolvers)
     fclose(f);
     const struct zone_record r = {
         .name = SPAN("web.default.svc.cluster.local"), .type = DNS_A, .ip = {10, 43, 0, 7}};
+    const struct zone_record alias = {.name = SPAN("ext.default.svc.cluster.local"),
+                                      .type = DNS_CNAME,
+                                      .target = SPAN("db.example.com")};
     zone = dns_zone_new(SPAN("cluster.local"));
     dns_zone_set(zone, SPAN("web"), &r, 1);
+    dns_zone_set(zone, SPAN("ext"), &alias, 1);
     dns_zone_ready(zone);
     struct dns_server_options o = {.address = "127.0.0.1", .port = 53, .resolv_conf = conf};
     CHECK_EQ(dns_server_start(zone, &o, &server), 0);
@@ -96,6 +100,8 @@ static void *upstream(void *arg)
         static const uint8_t record[] = {0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1};
         m[2] |= 0x80;
         m[7] = 1;
+        n -= m[11] ? 11 : 0; /* EDNS is not ours */
+        m[11] = 0;
         memcpy(m + n, record, sizeof record);
         sendto(fds[0], m, (size_t)n + sizeof record, 0, (struct sockaddr *)&from, from_n);
     }
@@ -125,6 +131,17 @@ TEST(dns_server_forwards_other_names_and_skips_itself)
     start("# comment\nnameserver 127.0.0.1\nsearch x\nnameserver 127.0.0.53\n");
     start_upstream("127.0.0.53");
     CHECK_SPAN(span_cstr(ask(SOCK_DGRAM, "example.com").text), "A 192.0.2.1;");
+    stop();
+}
+
+TEST(dns_server_brings_the_addresses_of_an_external_name)
+{
+    start("nameserver 127.0.0.53\n");
+    CHECK_SPAN(span_cstr(ask(SOCK_DGRAM, "ext.default.svc.cluster.local").text),
+               "CNAME db.example.com;"); /* nobody answers: the alias alone */
+    start_upstream("127.0.0.53");
+    CHECK_SPAN(span_cstr(ask(SOCK_DGRAM, "ext.default.svc.cluster.local").text),
+               "A 192.0.2.1;CNAME db.example.com;");
     stop();
 }
 

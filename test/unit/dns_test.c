@@ -114,7 +114,57 @@ TEST(cluster_ip_service_answers_its_address_also_without_endpoints)
     expect("_http._tcp.web.default.svc.cluster.local", DNS_SRV, 0,
            "SRV 80 web.default.svc.cluster.local;");
     expect("7.0.43.10.in-addr.arpa", DNS_PTR, 0, "PTR web.default.svc.cluster.local;");
-    expect("ext.default.svc.cluster.local", DNS_A, 0, "CNAME db.example.com;");
+    expect("ext.default.svc.cluster.local", DNS_CNAME, 0, "CNAME db.example.com;");
+    teardown();
+}
+
+TEST(external_names_come_with_the_addresses_of_their_target)
+{
+    setup();
+    set_service("{\"metadata\":{\"name\":\"in\",\"namespace\":\"default\"},\"spec\":{\"type\":"
+                "\"ExternalName\",\"externalName\":\"web.default.svc.cluster.local\"}}",
+                NULL);
+    set_service("{\"metadata\":{\"name\":\"in2\",\"namespace\":\"default\"},\"spec\":{\"type\":"
+                "\"ExternalName\",\"externalName\":\"in.default.svc.cluster.local\"}}",
+                NULL);
+    set_service("{\"metadata\":{\"name\":\"round\",\"namespace\":\"default\"},\"spec\":{\"type\":"
+                "\"ExternalName\",\"externalName\":\"round.default.svc.cluster.local\"}}",
+                NULL);
+    expect("in.default.svc.cluster.local", DNS_A, 0,
+           "A 10.43.0.7;CNAME web.default.svc.cluster.local;");
+    expect("in2.default.svc.cluster.local", DNS_A, 0,
+           "A 10.43.0.7;CNAME web.default.svc.cluster.local;");
+    expect("in.default.svc.cluster.local", DNS_AAAA, 0, "CNAME web.default.svc.cluster.local;");
+    expect("round.default.svc.cluster.local", DNS_A, 0, "CNAME round.default.svc.cluster.local;");
+    expect("ext.default.svc.cluster.local", DNS_SRV, 0, "");
+    expect("sub.ext.default.svc.cluster.local", DNS_A, DNS_NXDOMAIN, "");
+    /* Elsewhere: a query for the target, and a reply made of what comes back. */
+    uint8_t q[600], out[LIMIT_DNS_TCP_BYTES], made[LIMIT_DNS_TCP_BYTES];
+    size_t n, bytes;
+    struct span query = kit_dns_query(q, 5, "ext.default.svc.cluster.local", DNS_A);
+    CHECK_EQ(dns_zone_answer(zone, query, NULL, false, out, &n), DNS_ALIAS);
+    struct dns_query asked;
+    CHECK_EQ(dns_query_read(span_of(out, n), &asked), 0);
+    CHECK_SPAN(span_cstr(asked.name), "db.example.com");
+    CHECK_EQ(asked.type, DNS_A);
+    uint8_t theirs[LIMIT_DNS_TCP_BYTES];
+    struct dns_writer w;
+    struct span other = SPAN("real.example.com");
+    dns_reply_begin(&w, theirs, sizeof theirs, &asked);
+    dns_put_record(&w, DNS_ANSWER, NULL, DNS_CNAME, 9, SPAN("\1x\0"));
+    dns_put_record(&w, DNS_ANSWER, &other, DNS_A, 9, SPAN("\300\0\2\11"));
+    bytes = dns_reply_end(&w, &asked, DNS_NOERROR, false, true);
+    struct kit_dns_reply r;
+    n = dns_zone_alias(query, span_cstr(asked.name), span_of(theirs, bytes), false, made);
+    kit_dns_parse(span_of(made, n), &r);
+    CHECK_SPAN(span_cstr(r.text), "A 192.0.2.9;CNAME db.example.com;");
+    for (size_t cut = 0; cut < bytes; cut++) { /* whatever comes back, a reply goes out */
+        n = dns_zone_alias(query, span_cstr(asked.name), span_of(theirs, cut), false, made);
+        CHECK(n > DNS_HEADER_BYTES);
+    }
+    theirs[3] = (uint8_t)(theirs[3] | DNS_NXDOMAIN);
+    n = dns_zone_alias(query, span_cstr(asked.name), span_of(theirs, bytes), false, made);
+    CHECK_EQ(made[3] & 15, DNS_NXDOMAIN);
     teardown();
 }
 
@@ -133,12 +183,43 @@ TEST(absent_names_are_nxdomain_and_other_types_nodata)
     expect("nosuch.svc.cluster.local", DNS_A, DNS_NXDOMAIN, "");
     expect("1-2-3-4.default.pod.cluster.local", DNS_A, 0, "A 1.2.3.4;");
     expect("1-2-3-4.nosuch.pod.cluster.local", DNS_A, DNS_NXDOMAIN, "");
+    expect("web.default.svc.cluster.local", DNS_TXT, 0, "");
+    expect("WEB.Default.svc.CLUSTER.local", DNS_A, 0, "A 10.43.0.7;");
+    expect("pod.cluster.local", DNS_A, 0, "");
+    expect("1-2-3-4.default.pod.cluster.local", DNS_AAAA, 0, "");
+    expect("1-2-3.default.pod.cluster.local", DNS_A, DNS_NXDOMAIN, "");
+    expect("cluster.local", DNS_NS, 0, "type2;");
     expect("cluster.local", DNS_SOA, 0, "type6;");
     expect("dns-version.cluster.local", DNS_TXT, 0, "type16;");
     expect("redis.default.svc.cluster.local", DNS_AXFR, DNS_REFUSED, "");
     expect("example.com", DNS_A, -1, "");
     expect("local", DNS_A, -1, "");
     expect("xcluster.local", DNS_A, -1, "");
+    teardown();
+}
+
+TEST(headless_without_ready_pods_is_nxdomain_unless_it_publishes_them)
+{
+    static const char unready[] =
+        "{\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"client\",\"port\":6379}],\"endpoints\":[{"
+        "\"addresses\":[\"10.42.0.2\"],\"hostname\":\"redis-0\",\"conditions\":{\"ready\":false}}]"
+        "}";
+    static const char published[] =
+        "{\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"client\",\"port\":6379}],\"endpoints\":[{"
+        "\"addresses\":[\"10.42.0.2\"],\"hostname\":\"redis-0\",\"conditions\":{\"ready\":true,"
+        "\"serving\":false}}]}";
+    setup();
+    set_service(redis, unready);
+    expect("redis.default.svc.cluster.local", DNS_A, DNS_NXDOMAIN, "");
+    expect("redis-0.redis.default.svc.cluster.local", DNS_A, DNS_NXDOMAIN, "");
+    expect("_client._tcp.redis.default.svc.cluster.local", DNS_SRV, DNS_NXDOMAIN, "");
+    set_service(redis, published);
+    expect("redis.default.svc.cluster.local", DNS_A, 0, "A 10.42.0.2;");
+    expect("_CLIENT._tcp.redis.default.svc.cluster.local", DNS_SRV, 0,
+           "SRV 6379 redis-0.redis.default.svc.cluster.local;");
+    expect("_client._udp.redis.default.svc.cluster.local", DNS_SRV, DNS_NXDOMAIN, "");
+    expect("redis.default.svc.cluster.local", DNS_SRV, 0,
+           "SRV 6379 redis-0.redis.default.svc.cluster.local;");
     teardown();
 }
 

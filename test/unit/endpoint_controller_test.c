@@ -157,3 +157,56 @@ TEST(endpoint_objects_go_with_their_service_and_come_back_when_removed)
     CHECK_EQ(fake_client_each(b.api, "", "Endpoints", NULL, NULL), 0);
     bed_done(&b);
 }
+
+static size_t mirrors(struct bed *b, yyjson_val **ret)
+{
+    struct object *o = NULL;
+    env_sim_run_for(b->env, 0);
+    size_t n = fake_client_each(b->api, "discovery.k8s.io", "EndpointSlice", keep_first, &o);
+    *ret = o ? object_root(o) : NULL;
+    return n;
+}
+
+TEST(endpoints_kept_by_hand_are_mirrored_into_slices)
+{
+    struct bed b;
+    bed_init(&b);
+    fake_client_create(b.api,
+                       "{\"kind\":\"Endpoints\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":"
+                       "\"db\",\"labels\":{\"team\":\"x\"}},\"subsets\":[{\"addresses\":[{\"ip\":"
+                       "\"192.0.2.5\",\"hostname\":\"a\"}],\"notReadyAddresses\":[{\"ip\":"
+                       "\"192.0.2.6\"},{\"ip\":\"fd00::1\"}],\"ports\":[{\"port\":5432}]}]}");
+    yyjson_val *s;
+    CHECK_EQ(mirrors(&b, &s), 0); /* no service of that name */
+    fake_client_create(b.api, "{\"kind\":\"Service\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":"
+                              "\"db\"},\"spec\":{\"ports\":[{\"port\":5432}]}}");
+    CHECK_EQ(mirrors(&b, &s), 1);
+    const yyjson_val *labels = json_path(s, "metadata", "labels", NULL);
+    CHECK_SPAN(json_get_str(labels, "endpointslice.kubernetes.io/managed-by"),
+               "endpointslicemirroring-controller.k8s.io");
+    CHECK_SPAN(json_get_str(labels, "kubernetes.io/service-name"), "db");
+    CHECK_SPAN(json_get_str(labels, "team"), "x");
+    yyjson_val *e = json_get(s, "endpoints");
+    CHECK_EQ(json_len(e), 2);
+    CHECK_SPAN(json_get_str(yyjson_arr_get(e, 0), "hostname"), "a");
+    CHECK(json_get_bool(json_get(yyjson_arr_get(e, 0), "conditions"), "ready", false));
+    CHECK(!json_get_bool(json_get(yyjson_arr_get(e, 1), "conditions"), "ready", true));
+    CHECK_EQ(json_get_int(yyjson_arr_get(json_get(s, "ports"), 0), "port", 0), 5432);
+    fake_client_patch(
+        b.api, "", "Endpoints", "default", "db", "",
+        "{\"subsets\":[{\"addresses\":[{\"ip\":\"192.0.2.7\"}],\"ports\":[{\"port\":1}]"
+        "},{\"addresses\":[{\"ip\":\"192.0.2.8\"}],\"ports\":[{\"port\":2}]}]}");
+    CHECK_EQ(mirrors(&b, &s), 2);
+    /* Somebody says that he writes the slices himself. */
+    fake_client_patch(b.api, "", "Endpoints", "default", "db", "",
+                      "{\"metadata\":{\"labels\":{\"endpointslice.kubernetes.io/skip-mirror\":"
+                      "\"true\"}}}");
+    CHECK_EQ(mirrors(&b, &s), 0);
+    fake_client_patch(
+        b.api, "", "Endpoints", "default", "db", "",
+        "{\"metadata\":{\"labels\":{\"endpointslice.kubernetes.io/skip-mirror\":null}}}");
+    CHECK_EQ(mirrors(&b, &s), 2);
+    fake_client_delete(b.api, "", "Endpoints", "default", "db", -1, CLIENT_PROPAGATION_DEFAULT);
+    CHECK_EQ(mirrors(&b, &s), 0);
+    bed_done(&b);
+}
