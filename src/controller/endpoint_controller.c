@@ -58,14 +58,39 @@ static bool add_if_selects(void *data, struct object *service)
     return true;
 }
 
+static struct span pair_key(struct arena *a, struct span ns, struct json_iter pair)
+{
+    return arena_printf(a, "%.*s/%.*s=%.*s", SPAN_ARG(ns), SPAN_ARG(json_str(pair.key)),
+                        SPAN_ARG(json_str(pair.val)));
+}
+
+/* A service is found by the first label that it selects: a pod's change costs what its labels find,
+ * however many services there are. */
+static void selector_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
+{
+    cleanup_arena struct arena *a = arena_new();
+    struct json_iter first = json_iter_begin(json_path(object_root(o), "spec", "selector", NULL));
+    if (first.val) {
+        emit(ctx, pair_key(a, object_namespace(o), first));
+    }
+}
+
 static void on_pod(void *data, struct object *old, struct object *now)
 {
     struct endpoint_controller *c = data;
     struct pod_change x = {.c = c};
     x.old_labels = old ? json_path(object_root(old), "metadata", "labels", NULL) : NULL;
     x.new_labels = now ? json_path(object_root(now), "metadata", "labels", NULL) : NULL;
-    informer_index_each(c->services, c->services_by_ns, object_namespace(now ? now : old),
-                        add_if_selects, &x);
+    cleanup_arena struct arena *a = arena_new();
+    const yyjson_val *both[] = {x.old_labels, x.new_labels};
+    for (size_t i = 0; i < 2; i++) {
+        JSON_EACH(label, both[i])
+        {
+            informer_index_each(c->services, c->services_by_label,
+                                pair_key(a, object_namespace(now ? now : old), label),
+                                add_if_selects, &x);
+        }
+    }
 }
 
 static void on_service(void *data, struct object *old, struct object *now)
@@ -263,7 +288,7 @@ struct endpoint_controller *endpoint_controller_new(struct env *env, struct clie
     c->endpoints = informer_set_get(informers, c->endpoints_kind);
     c->pods = informer_set_find(informers, "", "Pod");
     c->nodes = informer_set_find(informers, "", "Node");
-    c->services_by_ns = informer_add_index(c->services, informer_by_namespace);
+    c->services_by_label = informer_add_index(c->services, selector_key);
     c->pods_by_ns = informer_add_index(c->pods, informer_by_namespace);
     c->slices_by_service = informer_add_index(c->slices, slice_key);
     c->reconciler = reconciler_new(client, "endpointslice-controller", 16, run, c);

@@ -10,7 +10,7 @@ struct endpoint_controller {
     struct client *client;
     const struct schema_kind *service_kind, *slice_kind, *endpoints_kind;
     struct informer *services, *pods, *slices, *endpoints, *nodes;
-    int services_by_ns, pods_by_ns, slices_by_service;
+    int services_by_label, pods_by_ns, slices_by_service;
     struct reconciler *reconciler;
 };
 

@@ -27,6 +27,9 @@ struct os_nft_batch {
     struct strbuf out;
     uint32_t seq;
     size_t last_at; /* where the last message begins in `out`: it alone asks to be acknowledged */
+    /* Stays open from commit to commit: the kernel ends a socket only after what its last
+     * transaction removed is out of use, some 20 ms later. NULL: none. */
+    struct mnl_socket *sock;
 };
 
 static void put_begin(struct os_nft_batch *b)
@@ -44,9 +47,18 @@ struct os_nft_batch *os_nft_batch_new(void)
     return b;
 }
 
+static void hang_up(struct os_nft_batch *b)
+{
+    if (b->sock) {
+        (void)mnl_socket_close(b->sock);
+    }
+    b->sock = NULL;
+}
+
 void os_nft_batch_free(struct os_nft_batch *b)
 {
     if (b) {
+        hang_up(b);
         strbuf_done(&b->out);
     }
     free(b);
@@ -171,16 +183,17 @@ int os_nft_commit(struct os_nft_batch *b)
     if (last > 1) {
         ((struct nlmsghdr *)(void *)(b->out.p + b->last_at))->nlmsg_flags |= NLM_F_ACK;
     }
-    struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
     int code = 0;
-    if (!sock || mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) != 0) {
-        code = -errno;
-    } else if (last > 1) {
-        code = transmit(sock, b);
-        code = code ? code : receive(sock, last);
+    if (!b->sock) {
+        b->sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+        code = b->sock && mnl_socket_bind(b->sock, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
     }
-    if (sock) {
-        (void)mnl_socket_close(sock);
+    if (code == 0 && last > 1) {
+        code = transmit(b->sock, b);
+        code = code ? code : receive(b->sock, last);
+    }
+    if (code) {
+        hang_up(b); /* what else it may have to say is not for the next transaction */
     }
     strbuf_clear(&b->out);
     b->seq = 1;

@@ -24,7 +24,8 @@ void os_nft_chain_add(struct os_nft_batch *b, const char *table, const char *cha
                       const char *type, uint32_t hook, int32_t priority);
 /* Appends the rule (consumed), which names its table and chain. */
 void os_nft_rule_add(struct os_nft_batch *b, struct nftnl_rule *rule);
-/* 0 or the first error. The batch is empty afterwards. */
+/* 0 or the first error. The batch is empty afterwards. All commits of one batch happen in the
+ * network namespace of the first. */
 int os_nft_commit(struct os_nft_batch *b);
 
 /* Removes the table; absent is success. */

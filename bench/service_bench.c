@@ -1,0 +1,276 @@
+/* bench/service_bench.c: how long a change of a Service takes to be seen, from outside, over the
+ * API, DNS and the network of a running server.
+ *
+ *     service_bench DATA PORT GATEWAY DNS RUNS SERVICES
+ *
+ * A pod of no node stands for the endpoint (its address is GATEWAY, where this program listens),
+ * so that its readiness changes when we write it. From the moment that the API has answered the
+ * write: until DNS has the address, until a connection through the service is accepted; the latter
+ * again with SERVICES other services present. Each figure is a line "name value" in milliseconds.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/strbuf.h"
+#include "codec/dns.h"
+#include "codec/json.h"
+#include "env/env_uv.h"
+#include "test/kit/https_kit.h"
+
+#define NS "/api/v1/namespaces/default"
+#define SLICES "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+#define HEADLESS "peers.default.svc.cluster.local"
+enum { LISTEN_PORT = 9000, PATIENCE_MS = 60 * 1000, QUIET_MS = 20, ASK_MS = 200, FIRST_WAIT = 500 };
+
+static struct {
+    struct env *env;
+    struct arena *a;
+    struct https_kit kit;
+    struct https_conn *conn;
+    struct env_timer patience, pause;
+    int status;
+    struct strbuf body;
+    struct sockaddr_in gateway, dns, service;
+    int listener;
+} g; /* a bench is one program */
+
+static _Noreturn void die(const char *what, struct span why)
+{
+    fprintf(stderr, "service_bench: %s: %.*s\n", what, SPAN_ARG(why));
+    exit(1);
+}
+
+static void stop_loop(struct env_timer *t)
+{
+    (void)t;
+    env_uv_stop(g.env);
+}
+
+static void out_of_patience(struct env_timer *t)
+{
+    (void)t;
+    die("no answer in time", SPAN("given up"));
+}
+
+static void run_loop(void)
+{
+    env_timer_start(g.env, &g.patience, PATIENCE_MS, out_of_patience);
+    env_uv_run(g.env);
+    env_timer_stop(g.env, &g.patience);
+}
+
+static void sleep_ms(int64_t ms)
+{
+    env_timer_start(g.env, &g.pause, ms, stop_loop);
+    run_loop();
+}
+
+static void on_ready(void *data)
+{
+    (void)data;
+    env_uv_stop(g.env);
+}
+
+static void on_reply(void *data, int status, struct span body)
+{
+    (void)data;
+    g.status = status;
+    strbuf_clear(&g.body);
+    strbuf_put(&g.body, body);
+    env_uv_stop(g.env);
+}
+
+static void on_fail(void *data, int code)
+{
+    (void)data;
+    die("the connection to the API ended", span_cstr(strerror(-code)));
+}
+
+static void call(int status, const char *method, const char *path, const char *body)
+{
+    const char *type =
+        strcmp(method, "PATCH") == 0 ? "application/merge-patch+json" : "application/json";
+    https_conn_send(g.conn, method, path, type, span_cstr(body));
+    run_loop();
+    if (g.status != status) {
+        die(path, strbuf_span(&g.body));
+    }
+}
+
+/* ---- what a client sees ---- */
+
+static bool resolves(void)
+{
+    uint8_t out[DNS_QUERY_BYTES_MAX], in[1500];
+    struct dns_answers answers;
+    struct span rdata;
+    uint32_t ttl_s;
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct timeval limit = {.tv_usec = ASK_MS * 1000};
+    size_t n = dns_query_write(out, 7, SPAN(HEADLESS), DNS_A);
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    (void)!sendto(fd, out, n, 0, (const struct sockaddr *)&g.dns, sizeof g.dns);
+    ssize_t got = recv(fd, in, sizeof in, 0);
+    (void)close(fd);
+    return got > 0 && dns_answers_begin(span_of(in, (size_t)got), &answers) == 0 &&
+           dns_answers_next(&answers, DNS_A, &ttl_s, &rdata) &&
+           memcmp(rdata.p, &g.gateway.sin_addr, 4) == 0;
+}
+
+static bool connects(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct linger hard = {1, 0}; /* so that thousands of tries leave no TIME_WAIT */
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    bool ok = connect(fd, (const struct sockaddr *)&g.service, sizeof g.service) == 0;
+    (void)close(fd);
+    int other;
+    while (ok && (other = accept4(g.listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        (void)close(other);
+    }
+    return ok;
+}
+
+static void set_ready(bool ready)
+{
+    char body[512];
+    (void)snprintf(
+        body, sizeof body,
+        "{\"status\":{\"phase\":\"Running\",\"podIP\":\"%s\",\"podIPs\":[{\"ip\":\"%s\"}],"
+        "\"conditions\":[{\"type\":\"Ready\",\"status\":\"%s\"}]}}",
+        inet_ntoa(g.gateway.sin_addr), inet_ntoa(g.gateway.sin_addr), ready ? "True" : "False");
+    call(200, "PATCH", NS "/pods/bench/status", body);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void until(bool (*seen)(void), bool wanted)
+{
+    int64_t end_ns = env_mono_ns(g.env) + PATIENCE_MS * 1000000ll;
+    while (seen() != wanted) {
+        if (env_mono_ns(g.env) > end_ns) {
+            die("not seen in time", SPAN("given up"));
+        }
+    }
+}
+
+static void measure(const char *name, bool (*seen)(void), size_t runs)
+{
+    int64_t *ns = mem_new_array(runs, sizeof *ns);
+    for (size_t i = 0; i < runs; i++) {
+        set_ready(false);
+        until(seen, false);
+        sleep_ms(QUIET_MS);
+        set_ready(true);
+        int64_t start_ns = env_mono_ns(g.env);
+        until(seen, true);
+        ns[i] = env_mono_ns(g.env) - start_ns;
+    }
+    qsort(ns, runs, sizeof *ns, by_value);
+    printf("%s_median_ms %.3f\n%s_max_ms %.3f\n", name, (double)ns[runs / 2] / 1e6, name,
+           (double)ns[runs - 1] / 1e6);
+    fflush(stdout);
+    free(ns);
+}
+
+/* ---- the stage ---- */
+
+static void make_service(void)
+{
+    call(201, "POST", NS "/pods",
+         "{\"metadata\":{\"name\":\"bench\",\"labels\":{\"app\":\"bench\"}},\"spec\":{\"nodeName\":"
+         "\"nowhere\",\"containers\":[{\"name\":\"c\",\"image\":\"busybox\"}]}}");
+    call(
+        201, "POST", NS "/services",
+        "{\"metadata\":{\"name\":\"peers\"},\"spec\":{\"clusterIP\":\"None\",\"selector\":{\"app\":"
+        "\"bench\"},\"ports\":[{\"port\":9000}]}}");
+    call(
+        201, "POST", NS "/services",
+        "{\"metadata\":{\"name\":\"bench\"},\"spec\":{\"selector\":{\"app\":\"bench\"},\"ports\":[{"
+        "\"port\":80,\"targetPort\":9000}]}}");
+    yyjson_doc *doc = NULL;
+    struct err err;
+    if (json_parse(g.a, strbuf_span(&g.body), &doc, &err) < 0) {
+        die("the service", err.message);
+    }
+    struct span ip = json_str(json_path(yyjson_doc_get_root(doc), "spec", "clusterIP", NULL));
+    g.service = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(80)};
+    (void)inet_pton(AF_INET, arena_cstr(g.a, ip), &g.service.sin_addr);
+}
+
+/* Services with two endpoints each, by hand. */
+static void make_others(size_t count)
+{
+    char body[512];
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(
+            body, sizeof body,
+            "{\"metadata\":{\"name\":\"other-%zu\"},\"spec\":{\"ports\":[{\"port\":80}]}}", i);
+        call(201, "POST", NS "/services", body);
+        (void)snprintf(
+            body, sizeof body,
+            "{\"metadata\":{\"name\":\"other-%zu\",\"labels\":{\"kubernetes.io/"
+            "service-name\":\"other-%zu\"}},\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"\","
+            "\"port\":80}],\"endpoints\":[{\"addresses\":[\"10.42.0.250\"]},{\"addresses\":["
+            "\"10.42.0.251\"]}]}",
+            i, i);
+        call(201, "POST", SLICES, body);
+    }
+    set_ready(false);
+    until(connects, false);
+    set_ready(true);
+    until(connects, true); /* what was made before is in the table now */
+    sleep_ms(FIRST_WAIT);
+}
+
+static size_t number(const char *text)
+{
+    uint64_t n = 0;
+    if (!span_to_u64(span_cstr(text), &n)) {
+        die(text, SPAN("not a number"));
+    }
+    return (size_t)n;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct https_handler handler = {
+        .on_ready = on_ready, .on_reply = on_reply, .on_fail = on_fail};
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (argc < 7) {
+        die("usage", SPAN("service_bench DATA PORT GATEWAY DNS RUNS SERVICES"));
+    }
+    g.env = env_uv_new();
+    g.a = arena_new();
+    g.gateway = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(LISTEN_PORT)};
+    g.dns = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(53)};
+    size_t runs = number(argv[5]);
+    g.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (inet_pton(AF_INET, argv[3], &g.gateway.sin_addr) != 1 ||
+        inet_pton(AF_INET, argv[4], &g.dns.sin_addr) != 1 ||
+        bind(g.listener, (const struct sockaddr *)&g.gateway, sizeof g.gateway) != 0 ||
+        listen(g.listener, SOMAXCONN) != 0) {
+        die("listen", span_cstr(strerror(errno)));
+    }
+    https_kit_init(&g.kit, g.env, g.a, argv[1], (uint16_t)number(argv[2]));
+    g.conn = https_conn_new(&g.kit, &handler, NULL);
+    run_loop();
+    make_service();
+    measure("ready_to_dns", resolves, runs);
+    measure("ready_to_packet", connects, runs);
+    make_others(number(argv[6]));
+    measure("service_change", connects, runs);
+    return 0;
+}
