@@ -177,10 +177,10 @@ static void put_slot(struct proxy_table *t, struct slot *s)
     for (size_t k = 0; k < port->endpoint_count; k++) {
         to[k] = (struct os_nft_endpoint){port->endpoints[k].addr, port->endpoints[k].port};
     }
-    const struct os_nft_service now = {.key = s->key,
-                                       .hash = proxy_port_hash(port),
-                                       .affinity_s = port->affinity_s,
-                                       .outside = port->outside};
+    struct os_nft_service now = {.key = s->key,
+                                 .hash = proxy_port_hash(port),
+                                 .affinity_s = port->affinity_s,
+                                 .outside = port->outside};
     os_nft_service_set(t->batch, t->kernel.table, &now, s->in.hash ? &s->in : NULL, to,
                        port->endpoint_count ? port->endpoint_count : 1);
     s->in = now;

@@ -5,6 +5,7 @@
 #include <libmnl/libmnl.h>
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/set.h>
 
 #include "os/os_nft_service.h"
 
@@ -33,9 +34,15 @@ void os_nft_match_address(struct nftnl_rule *rule, uint32_t offset, uint32_t mas
 /* The name of the link that a packet leaves by. Uses register 1. */
 void os_nft_match_oifname(struct nftnl_rule *rule, uint32_t op, const char *link);
 
-/* os_nft_service_read.c: attaches to the rule what os_nft_service_read() finds again. A key of
- * zeros notes the layout: a fingerprint of the table's own chains and sets. */
+/* os_nft_service_read.c: what os_nft_service_read() finds again, attached to a chain's last rule or
+ * to the first element of a direct service port. A key of zeros notes the layout: a fingerprint of
+ * the table's own chains and sets. */
 void os_nft_service_note(struct nftnl_rule *rule, const struct os_nft_service *s);
+void os_nft_service_note_element(struct nftnl_set_elem *e, const struct os_nft_service *s);
 uint64_t os_nft_service_layout(const struct os_nft_service_table *t);
+
+enum { OS_NFT_DIRECT_NAME = 16 };
+/* The name of the map for so many endpoints. */
+void os_nft_direct_name(uint32_t count, char name[OS_NFT_DIRECT_NAME]);
 
 #endif

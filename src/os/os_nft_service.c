@@ -29,6 +29,7 @@ enum {
     TYPE_ADDRESS = 7,
     TYPE_PROTOCOL = 12,
     TYPE_PORT = 13,
+    TYPE_MARK = 19, /* a number of 32 bits; an integer has no size of its own */
     TYPE_KEY = TYPE_ADDRESS << 12 | TYPE_PROTOCOL << 6 | TYPE_PORT,
     TYPE_ENDPOINT = TYPE_ADDRESS << 6 | TYPE_PORT,
     TYPE_PAIR = TYPE_ADDRESS << 6 | TYPE_ADDRESS,
@@ -37,6 +38,8 @@ enum {
     MAP_SERVICES = 1, /* numbers of sets within the batch that makes the table */
     SET_HAIRPIN = 2,
     MAP_NODE_PORTS = 3,
+    MAP_DIRECT = 16, /* and the number of endpoints */
+    TYPE_DRAW = TYPE_KEY << 6 | TYPE_MARK,
     OUTSIDE_MARK = 0x4000, /* of a packet: it came to an address that clients outside use */
     CLIENTS_MAX = 65535,   /* remembered by one service port; the others go anywhere */
 };
@@ -57,6 +60,10 @@ struct node_key {
 struct endpoint {
     uint32_t addr;
     uint16_t port, pad;
+};
+struct draw {
+    struct key key;
+    uint32_t number; /* as the generator gives it: the machine's byte order */
 };
 struct visit {
     uint32_t client, to;
@@ -171,12 +178,65 @@ static void put_hairpin_set(struct os_nft_batch *b, const struct os_nft_service_
     }
 }
 
-static void put_dispatch(struct os_nft_batch *b, const char *table, const char *chain)
+static void put_direct_maps(struct os_nft_batch *b, const char *table)
 {
-    struct nftnl_rule *rule = os_nft_rule(table, chain);
+    for (uint32_t n = 1; n <= OS_NFT_DIRECT_MAX; n++) {
+        char name[OS_NFT_DIRECT_NAME];
+        os_nft_direct_name(n, name);
+        struct nftnl_set *s = set_of(table, name, MAP_DIRECT + n);
+        nftnl_set_set_u32(s, NFTNL_SET_FLAGS, NFT_SET_MAP);
+        nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, TYPE_DRAW);
+        nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, sizeof(struct draw));
+        nftnl_set_set_u32(s, NFTNL_SET_DATA_TYPE, TYPE_ENDPOINT);
+        nftnl_set_set_u32(s, NFTNL_SET_DATA_LEN, sizeof(struct endpoint));
+        put_set(b, s);
+        nftnl_set_free(s);
+    }
+}
+
+static void load_key(struct nftnl_rule *rule)
+{
     os_nft_load(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_DADDR, 4, NFT_REG32_00);
     os_nft_meta(rule, NFT_META_L4PROTO, NFT_REG32_01);
     os_nft_load(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TH_DPORT, 2, NFT_REG32_02);
+}
+
+/* To the endpoint at two neighbouring registers. */
+static void put_nat(struct nftnl_rule *rule, uint32_t addr, uint32_t port)
+{
+    struct nftnl_expr *e = os_nft_expr(rule, "nat");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FAMILY, NFPROTO_IPV4);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, addr);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, port);
+}
+
+static void draw(struct nftnl_rule *rule, uint32_t count, uint32_t reg)
+{
+    struct nftnl_expr *e = os_nft_expr(rule, "numgen");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_NG_DREG, reg);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_NG_MODULUS, count);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_NG_TYPE, NFT_NG_RANDOM);
+}
+
+static void put_direct_rules(struct os_nft_batch *b, const char *table, const char *chain)
+{
+    for (uint32_t n = 1; n <= OS_NFT_DIRECT_MAX; n++) {
+        char name[OS_NFT_DIRECT_NAME];
+        os_nft_direct_name(n, name);
+        struct nftnl_rule *rule = os_nft_rule(table, chain);
+        load_key(rule);
+        draw(rule, n, NFT_REG32_03);
+        lookup_map(rule, name, MAP_DIRECT + n, NFT_REG32_00, NFT_REG_1);
+        put_nat(rule, NFT_REG32_00, NFT_REG32_01);
+        os_nft_rule_add(b, rule);
+    }
+}
+
+static void put_dispatch(struct os_nft_batch *b, const char *table, const char *chain)
+{
+    struct nftnl_rule *rule = os_nft_rule(table, chain);
+    load_key(rule);
     lookup_map(rule, services_map, MAP_SERVICES, NFT_REG32_00, NFT_REG_VERDICT);
     os_nft_rule_add(b, rule);
     rule = os_nft_rule(table, chain);
@@ -190,6 +250,7 @@ static void put_dispatch(struct os_nft_batch *b, const char *table, const char *
     os_nft_load(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TH_DPORT, 2, NFT_REG32_01);
     lookup_map(rule, node_ports_map, MAP_NODE_PORTS, NFT_REG32_00, NFT_REG_VERDICT);
     os_nft_rule_add(b, rule);
+    put_direct_rules(b, table, chain);
 }
 
 /* tcp: with a reset, which no rate limit holds back; else with "port unreachable". */
@@ -271,6 +332,7 @@ void os_nft_service_reset(struct os_nft_batch *b, const struct os_nft_service_ta
     put_verdict_map(b, t->table, services_map, MAP_SERVICES, TYPE_KEY, sizeof(struct key));
     put_verdict_map(b, t->table, node_ports_map, MAP_NODE_PORTS, TYPE_NODE_KEY,
                     sizeof(struct node_key));
+    put_direct_maps(b, t->table);
     put_hairpin_set(b, t);
     for (size_t i = 0; i < sizeof chains / sizeof *chains; i++) {
         os_nft_chain_add(b, t->table, chains[i].name, chains[i].type, chains[i].hook,
@@ -399,24 +461,6 @@ static void put_endpoints(struct os_nft_batch *b, const char *table, uint32_t id
 
 /* ---- the rules of its chain ---- */
 
-/* To the endpoint at two neighbouring registers. */
-static void put_nat(struct nftnl_rule *rule, uint32_t addr, uint32_t port)
-{
-    struct nftnl_expr *e = os_nft_expr(rule, "nat");
-    nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_TYPE, NFT_NAT_DNAT);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FAMILY, NFPROTO_IPV4);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, addr);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, port);
-}
-
-static void draw(struct nftnl_rule *rule, uint32_t count)
-{
-    struct nftnl_expr *e = os_nft_expr(rule, "numgen");
-    nftnl_expr_set_u32(e, NFTNL_EXPR_NG_DREG, NFT_REG_1);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_NG_MODULUS, count);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_NG_TYPE, NFT_NG_RANDOM);
-}
-
 static void put_mark(struct os_nft_batch *b, const char *table, const char *chain)
 {
     struct nftnl_rule *rule = os_nft_rule(table, chain);
@@ -446,7 +490,7 @@ static void put_visit(struct os_nft_batch *b, const char *table, const char *cha
     memory_name(chain, memory);
     struct nftnl_rule *rule = os_nft_rule(table, chain);
     if (draw_of) {
-        draw(rule, draw_of);
+        draw(rule, draw_of, NFT_REG_1);
         os_nft_cmp(rule, NFT_CMP_EQ, &zero, sizeof zero);
     }
     os_nft_load(rule, NFT_PAYLOAD_NETWORK_HEADER, IP_SADDR, 4, NFT_REG32_00);
@@ -476,11 +520,10 @@ static void put_affinity(struct os_nft_batch *b, const char *table, const char *
     }
 }
 
-void os_nft_service_set(struct os_nft_batch *b, const char *table, const struct os_nft_service *now,
-                        const struct os_nft_service *was, const struct os_nft_endpoint *endpoints,
-                        size_t count)
+static void set_chain(struct os_nft_batch *b, const char *table, const struct os_nft_service *now,
+                      const struct os_nft_service *was, const struct os_nft_endpoint *endpoints,
+                      uint32_t count)
 {
-    assert(count > 0 && count <= OS_NFT_ENDPOINTS_MAX);
     char chain[CHAIN_NAME];
     chain_name(now->key, chain);
     if (was) {
@@ -496,12 +539,12 @@ void os_nft_service_set(struct os_nft_batch *b, const char *table, const struct 
         put_mark(b, table, chain);
     }
     if (now->affinity_s) {
-        put_affinity(b, table, chain, now->affinity_s, endpoints, (uint32_t)count);
+        put_affinity(b, table, chain, now->affinity_s, endpoints, count);
     }
     uint32_t id = os_nft_batch_id(b);
-    put_endpoints(b, table, id, endpoints, (uint32_t)count);
+    put_endpoints(b, table, id, endpoints, count);
     struct nftnl_rule *rule = os_nft_rule(table, chain);
-    draw(rule, (uint32_t)count);
+    draw(rule, count, NFT_REG_1);
     lookup_map(rule, "__map%d", id, NFT_REG_1, NFT_REG_1);
     put_nat(rule, NFT_REG32_00, NFT_REG32_01);
     os_nft_service_note(rule, now);
@@ -511,10 +554,61 @@ void os_nft_service_set(struct os_nft_batch *b, const char *table, const struct 
     }
 }
 
+/* ---- without a chain ---- */
+
+/* Its elements: add, to these endpoints, or (endpoints NULL) delete. */
+static void put_direct(struct os_nft_batch *b, const char *table, const struct os_nft_service *s,
+                       const struct os_nft_endpoint *endpoints)
+{
+    char name[OS_NFT_DIRECT_NAME];
+    os_nft_direct_name(s->direct, name);
+    struct nftnl_set *set = set_of(table, name, 0);
+    nftnl_set_unset(set, NFTNL_SET_ID);
+    for (uint32_t i = 0; i < s->direct; i++) {
+        const struct draw at = {.key = {.addr = htonl(s->key.addr),
+                                        .protocol = s->key.protocol,
+                                        .port = htons(s->key.port)},
+                                .number = i};
+        struct nftnl_set_elem *e = element(set, &at, sizeof at);
+        if (endpoints) {
+            const struct endpoint to = {.addr = htonl(endpoints[i].addr),
+                                        .port = htons(endpoints[i].port)};
+            nftnl_set_elem_set(e, NFTNL_SET_ELEM_DATA, &to, sizeof to);
+            if (i == 0) {
+                os_nft_service_note_element(e, s);
+            }
+        }
+    }
+    put_elements(b, set, endpoints ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM,
+                 endpoints ? NLM_F_CREATE : 0);
+}
+
+void os_nft_service_set(struct os_nft_batch *b, const char *table, struct os_nft_service *now,
+                        const struct os_nft_service *was, const struct os_nft_endpoint *endpoints,
+                        size_t count)
+{
+    assert(count > 0 && count <= OS_NFT_ENDPOINTS_MAX);
+    bool direct = !now->affinity_s && !now->outside && count <= OS_NFT_DIRECT_MAX;
+    now->direct = direct ? (uint8_t)count : 0;
+    if (was && (direct || was->direct)) {
+        os_nft_service_remove(b, table, was);
+        was = NULL;
+    }
+    if (direct) {
+        put_direct(b, table, now, endpoints);
+    } else {
+        set_chain(b, table, now, was, endpoints, (uint32_t)count);
+    }
+}
+
 void os_nft_service_remove(struct os_nft_batch *b, const char *table,
                            const struct os_nft_service *was)
 {
     char chain[CHAIN_NAME];
+    if (was->direct) {
+        put_direct(b, table, was, NULL);
+        return;
+    }
     chain_name(was->key, chain);
     put_key(b, table, was->key, chain, false);
     put_chain_delete(b, table, chain, true);

@@ -1,8 +1,11 @@
 /* os/os_nft_service.h: the nftables table that carries Services' addresses to endpoints.
  *
- * A map leads from address, protocol and port to a chain, another one from protocol and port on any
- * address of the node; the chain picks one endpoint at random and rewrites the destination;
- * connection tracking keeps the choice for the connection's life. What is still bound for the
+ * For each number of endpoints up to OS_NFT_DIRECT_MAX there is one map, which leads from address,
+ * protocol, port and a random number to the endpoint: a change is a few elements, and the kernel
+ * has nothing else to look at. What needs more (more endpoints, affinity, an address for clients
+ * outside) has a chain of its own, found by address, protocol and port, or by protocol and port on
+ * any address of the node; the kernel checks all chains at each change of one. Connection tracking
+ * keeps the choice of an endpoint for the connection's life. What is still bound for the
  * service range after that has no endpoint and is refused. A pod that reaches itself is
  * masqueraded, else it would answer itself directly; so is what comes from outside and leaves the
  * node again, and the node's own 127.0.0.1 on its way to a pod.
@@ -11,8 +14,8 @@
  * without new connections; an endpoint that is not in the chain any more does not count. The kernel
  * does all of that, and the memory outlives changes of the chain.
  *
- * Each chain carries a fingerprint of what it was made from: a server that comes anew reads what
- * is there and changes only what differs.
+ * Each service port carries a fingerprint of what it was made from: a server that comes anew reads
+ * what is there and changes only what differs.
  *
  * Batches are built on any thread; os_nft_commit() and os_nft_service_read() belong on a worker. */
 #ifndef OS_OS_NFT_SERVICE_H
@@ -22,7 +25,7 @@
 
 #include "os/os_nft.h"
 
-enum { OS_NFT_ENDPOINTS_MAX = 1000, OS_NFT_PODS_PREFIX_MIN = 20 };
+enum { OS_NFT_ENDPOINTS_MAX = 1000, OS_NFT_DIRECT_MAX = 16, OS_NFT_PODS_PREFIX_MIN = 20 };
 
 struct os_nft_service_table {
     char table[32];
@@ -43,19 +46,20 @@ struct os_nft_endpoint {
     uint16_t port;
 };
 
-/* One chain. */
+/* One service port. */
 struct os_nft_service {
     struct os_nft_service_key key;
     uint64_t hash;       /* of everything below and of the endpoints; the caller's */
     uint32_t affinity_s; /* 0: none */
     bool outside;        /* clients may be anywhere */
+    uint8_t direct;      /* endpoints in the map for so many; 0: it has a chain */
 };
 
 /* The table without any service; what it held before goes in the same transaction. */
 void os_nft_service_reset(struct os_nft_batch *b, const struct os_nft_service_table *t);
-/* was: the chain that is replaced (its key is the same), or NULL. 1 to OS_NFT_ENDPOINTS_MAX
- * endpoints. */
-void os_nft_service_set(struct os_nft_batch *b, const char *table, const struct os_nft_service *now,
+/* was: what is replaced (its key is the same), or NULL. 1 to OS_NFT_ENDPOINTS_MAX endpoints. Sets
+ * now->direct. */
+void os_nft_service_set(struct os_nft_batch *b, const char *table, struct os_nft_service *now,
                         const struct os_nft_service *was, const struct os_nft_endpoint *endpoints,
                         size_t count);
 void os_nft_service_remove(struct os_nft_batch *b, const char *table,

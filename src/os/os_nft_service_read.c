@@ -1,11 +1,13 @@
-/* os/os_nft_service_read.c: finds again what a table of services holds. Each chain's last rule
- * carries a note (user data, which the kernel keeps and gives back unread). */
+/* os/os_nft_service_read.c: finds again what a table of services holds. Each chain's last rule, and
+ * the first element of a service port without a chain, carries a note (user data, which the kernel
+ * keeps and gives back unread). */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
@@ -14,7 +16,7 @@
 #include "os/os_nft_priv.h"
 
 enum {
-    LAYOUT = 2,     /* counts changes of the table's own chains and sets, and of the notes */
+    LAYOUT = 3,     /* counts changes of the table's own chains and sets, and of the notes */
     NOTE_TYPE = 90, /* of user data; nft shows those it knows, which are small numbers */
     NOTE_MAX = 64,
     ATTEMPTS = 5, /* of a reading during which somebody else changes the tables */
@@ -25,20 +27,42 @@ struct note {
     uint32_t addr;
     uint16_t port;
     uint8_t protocol, affinity;
+    uint64_t direct;
 };
 
-void os_nft_service_note(struct nftnl_rule *rule, const struct os_nft_service *s)
+void os_nft_direct_name(uint32_t count, char name[OS_NFT_DIRECT_NAME])
+{
+    assert(count > 0 && count <= OS_NFT_DIRECT_MAX);
+    (void)snprintf(name, OS_NFT_DIRECT_NAME, "to-%u", count);
+}
+
+static struct nftnl_udata_buf *note_of(const struct os_nft_service *s)
 {
     const struct note note = {.hash = s->hash,
                               .addr = s->key.addr,
                               .port = s->key.port,
                               .protocol = s->key.protocol,
-                              .affinity = s->affinity_s > 0};
+                              .affinity = s->affinity_s > 0,
+                              .direct = s->direct};
     struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(NOTE_MAX);
     bool ok = data && nftnl_udata_put(data, NOTE_TYPE, sizeof note, &note);
     assert(ok);
+    return data;
+}
+
+void os_nft_service_note(struct nftnl_rule *rule, const struct os_nft_service *s)
+{
+    struct nftnl_udata_buf *data = note_of(s);
     nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(data),
                         nftnl_udata_buf_len(data));
+    nftnl_udata_buf_free(data);
+}
+
+void os_nft_service_note_element(struct nftnl_set_elem *e, const struct os_nft_service *s)
+{
+    struct nftnl_udata_buf *data = note_of(s);
+    nftnl_set_elem_set(e, NFTNL_SET_ELEM_USERDATA, nftnl_udata_buf_data(data),
+                       nftnl_udata_buf_len(data));
     nftnl_udata_buf_free(data);
 }
 
@@ -69,9 +93,11 @@ static void take_note(struct reading *r, const uint8_t *data, uint32_t n)
         return;
     }
     memcpy(&note, data + 2, sizeof note);
-    const struct os_nft_service s = {.key = {note.addr, note.port, note.protocol},
-                                     .hash = note.hash,
-                                     .affinity_s = note.affinity != 0};
+    const struct os_nft_service s = {
+        .key = {note.addr, note.port, note.protocol},
+        .hash = note.hash,
+        .affinity_s = note.affinity != 0,
+        .direct = note.direct <= OS_NFT_DIRECT_MAX ? (uint8_t)note.direct : 0};
     if (s.key.protocol == 0) {
         r->fits = r->fits || note.hash == r->layout;
     } else if ((s.key.protocol == IPPROTO_TCP || s.key.protocol == IPPROTO_UDP) && s.key.port) {
@@ -92,16 +118,31 @@ static int on_rule(const struct nlmsghdr *h, void *data)
     return MNL_CB_OK;
 }
 
-static int dump(struct mnl_socket *sock, const char *table, struct reading *r)
+static int on_element(struct nftnl_set_elem *e, void *data)
 {
-    static const uint32_t seq = 1;
+    uint32_t n = 0;
+    const uint8_t *note = nftnl_set_elem_get(e, NFTNL_SET_ELEM_USERDATA, &n);
+    take_note(data, note, n);
+    return 0;
+}
+
+static int on_elements(const struct nlmsghdr *h, void *data)
+{
+    struct nftnl_set *set = nftnl_set_alloc();
+    assert(set);
+    if (nftnl_set_elems_nlmsg_parse(h, set) == 0) {
+        (void)nftnl_set_elem_foreach(set, on_element, data);
+    }
+    nftnl_set_free(set);
+    return MNL_CB_OK;
+}
+
+/* Sends the request and reads to the end of the dump. */
+static int dump(struct mnl_socket *sock, const struct nlmsghdr *h, mnl_cb_t on_message,
+                struct reading *r)
+{
     char buf[2 * OS_NFT_MESSAGE_BYTES];
-    struct nlmsghdr *h = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETRULE, NFPROTO_IPV4, NLM_F_DUMP, seq);
-    struct nftnl_rule *filter = nftnl_rule_alloc();
-    assert(filter);
-    nftnl_rule_set_str(filter, NFTNL_RULE_TABLE, table);
-    nftnl_rule_nlmsg_build_payload(h, filter);
-    nftnl_rule_free(filter);
+    uint32_t seq = h->nlmsg_seq;
     if (mnl_socket_sendto(sock, h, h->nlmsg_len) < 0) {
         return -errno;
     }
@@ -110,12 +151,38 @@ static int dump(struct mnl_socket *sock, const char *table, struct reading *r)
         if (n < 0 && errno == EINTR) {
             continue;
         }
-        int run =
-            n < 0 ? -1 : mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(sock), on_rule, r);
+        int run = n < 0
+                      ? -1
+                      : mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(sock), on_message, r);
         if (run <= 0) {
             return run < 0 ? -errno : 0;
         }
     }
+}
+
+static int dump_all(struct mnl_socket *sock, const char *table, struct reading *r)
+{
+    char buf[1024];
+    struct nlmsghdr *h = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETRULE, NFPROTO_IPV4, NLM_F_DUMP, 1);
+    struct nftnl_rule *filter = nftnl_rule_alloc();
+    assert(filter);
+    nftnl_rule_set_str(filter, NFTNL_RULE_TABLE, table);
+    nftnl_rule_nlmsg_build_payload(h, filter);
+    nftnl_rule_free(filter);
+    int code = dump(sock, h, on_rule, r);
+    for (uint32_t n = 1; code == 0 && r->fits && n <= OS_NFT_DIRECT_MAX; n++) {
+        char name[OS_NFT_DIRECT_NAME];
+        os_nft_direct_name(n, name);
+        struct nftnl_set *set = nftnl_set_alloc();
+        assert(set);
+        nftnl_set_set_str(set, NFTNL_SET_TABLE, table);
+        nftnl_set_set_str(set, NFTNL_SET_NAME, name);
+        h = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETSETELEM, NFPROTO_IPV4, NLM_F_DUMP, 1 + n);
+        nftnl_set_elems_nlmsg_build_payload(h, set);
+        nftnl_set_free(set);
+        code = dump(sock, h, on_elements, r);
+    }
+    return code;
 }
 
 int os_nft_service_read(const struct os_nft_service_table *t, struct os_nft_service **ret,
@@ -129,7 +196,7 @@ int os_nft_service_read(const struct os_nft_service_table *t, struct os_nft_serv
         /* A socket of its own: the rest of a dump that was broken off is nobody's. */
         struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
         bool open = sock && mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) == 0;
-        code = open ? dump(sock, t->table, &r) : -errno;
+        code = open ? dump_all(sock, t->table, &r) : -errno;
         if (sock) {
             (void)mnl_socket_close(sock);
         }
