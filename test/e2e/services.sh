@@ -168,8 +168,11 @@ check 'another endpoint is not ready' within 10 pods_ready app=web 2
 check 'that and an edit of the service keep the affinity' equal "$mine" everyone "$loyal"
 k exec "$other" -- touch /tmp/ready
 check 'all are Ready again' within 10 pods_ready app=web 3
+table() { nft -a list table ip berth-berth0-svc | grep -v expires; } # the handles of what is made anew are new
+before=$(table)
 kill -9 "$server_pid"; wait "$server_pid" 2>/dev/null
 relaunch 'started once more'
+check 'a restart made nothing anew in the table' equal "$before" table
 check 'a restart keeps the affinity' equal "$mine" everyone "$loyal"
 k exec "${mine% }" -- rm -f /tmp/ready
 moved() { local to; to=$(everyone "$loyal"); [ "$(wc -w <<<"$to")" = 1 ] && [ "$to" != "$mine" ]; }
