@@ -45,7 +45,8 @@ static void on_done(struct api_op *op)
         status_reply(f->x, &op->err); /* counted by api_op_finish */
         return;
     }
-    if (op->object && f->render.accept.form == FORM_JSON && !op->tree) {
+    if (op->object && f->render.accept.form == FORM_JSON && !f->render.accept.protobuf &&
+        !op->tree) {
         /* A hold, because the exchange (and op in its arena) may be gone once the reply is
          * complete. */
         struct object *o cleanup_object = object_ref(op->object);
@@ -55,10 +56,10 @@ static void on_done(struct api_op *op)
         return;
     }
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
-    render_result(&out, &f->render, op);
+    const char *type = render_result(&out, &f->render, op);
     int status = op->http_status;
     api_op_release(op);
-    http_reply(f->x, status, f->render.accept.content_type, strbuf_span(&out));
+    http_reply(f->x, status, type, strbuf_span(&out));
 }
 
 /* ---- who asks ---- */
@@ -185,7 +186,8 @@ static void front_resource(struct front *f)
     }
     if (!api_negotiate(http_header(f->x, "accept"), false, &f->render.accept)) {
         fail(f, ERR_NOT_ACCEPTABLE,
-             "only the following media types are accepted: application/json");
+             "only the following media types are accepted: application/json, "
+             "application/vnd.kubernetes.protobuf");
         return;
     }
     if (front_options(f) || front_body(f)) {

@@ -1,5 +1,6 @@
-/* Watches over HTTP: one JSON object a line in a chunked reply. Pulled: events are taken from the
- * hub's window only while the connection has room, so a slow client costs nothing but its cursor.
+/* Watches over HTTP: one JSON object a line in a chunked reply, or one protobuf frame each. Pulled:
+ * events are taken from the hub's window only while the connection has room, so a slow client costs
+ * nothing but its cursor.
  */
 #include "apiserver/front.h"
 #include "apiserver/selection.h"
@@ -51,7 +52,7 @@ static void put_expired(struct watch_stream *w, struct strbuf *out)
     struct err e = {.reason = ERR_EXPIRED,
                     .message = SPAN("too old resource version: the watch fell behind the history "
                                     "that is kept; list again")};
-    render_error_event(out, status_json(w->f->arena, &e));
+    render_error_event(out, &w->f->render, status_json(w->f->arena, &e));
 }
 
 /* One event into out. False: nothing more for now; *ended: the stream is over. */
@@ -213,7 +214,10 @@ static void begin(struct watch_stream *w)
     if (f->op.options.bookmarks) {
         env_timer_start(env, &w->bookmark, BOOKMARK_MS, on_bookmark);
     }
-    http_stream_begin(f->x, 200, "application/json", &handler, w);
+    http_stream_begin(f->x, 200,
+                      f->render.accept.protobuf ? "application/vnd.kubernetes.protobuf;stream=watch"
+                                                : "application/json",
+                      &handler, w);
     pump(w);
 }
 

@@ -30,10 +30,13 @@ static bool is_json(struct span type)
            span_eq_nocase(type, SPAN("application/*"));
 }
 
+#define PROTOBUF "application/vnd.kubernetes.protobuf"
+
 static bool pick(const struct media *m, bool discovery, struct api_accept *ret)
 {
-    *ret = (struct api_accept){FORM_JSON, "v1", "application/json"};
-    if (!is_json(m->type)) {
+    bool protobuf = !discovery && span_eq_nocase(m->type, SPAN(PROTOBUF));
+    *ret = (struct api_accept){FORM_JSON, "v1", protobuf ? PROTOBUF : "application/json", protobuf};
+    if (!is_json(m->type) && !protobuf) {
         return false;
     }
     if (m->as.n == 0) {
@@ -59,7 +62,7 @@ static bool pick(const struct media *m, bool discovery, struct api_accept *ret)
     ret->version = v1 ? "v1" : "v1beta1";
     if (span_eq(m->as, SPAN("Table"))) {
         ret->form = FORM_TABLE;
-        return true;
+        return !protobuf;
     }
     ret->form = FORM_PARTIAL;
     return span_eq(m->as, SPAN("PartialObjectMetadata")) ||
@@ -68,7 +71,7 @@ static bool pick(const struct media *m, bool discovery, struct api_accept *ret)
 
 bool api_negotiate(struct span accept, bool discovery, struct api_accept *ret)
 {
-    *ret = (struct api_accept){FORM_JSON, "v1", "application/json"};
+    *ret = (struct api_accept){FORM_JSON, "v1", "application/json", false};
     struct span rest = span_trim(accept);
     if (rest.n == 0) {
         return true;

@@ -1,5 +1,7 @@
-/* apiserver/negotiate.h: which form of an answer a client asked for. JSON always; Tables, partial
- * metadata and aggregated discovery when the Accept header names them before plain JSON. */
+/* apiserver/negotiate.h: which form of an answer a client asked for. JSON always, and protobuf for
+ * objects, lists and watches; Tables, partial metadata and aggregated discovery when the Accept
+ * header names them before plain JSON. Tables and discovery have no protobuf form: a client that
+ * asks for one gets the next form that it names. */
 #ifndef APISERVER_NEGOTIATE_H
 #define APISERVER_NEGOTIATE_H
 
@@ -18,6 +20,7 @@ struct api_accept {
     enum api_form form;
     const char *version;      /* of the form: "v1", "v1beta1", "v2", "v2beta1" */
     const char *content_type; /* exact, parameters included for discovery */
+    bool protobuf;
 };
 
 /* The first acceptable entry. discovery: only then is aggregated discovery possible, and tables are

@@ -1,5 +1,7 @@
 #include "apiserver/render.h"
 
+#include "apiserver/render_pb.h"
+
 #include "base/check.h"
 
 static void put_json(struct strbuf *out, struct arena *a, const yyjson_val *v)
@@ -177,10 +179,13 @@ static bool is_of_kind(const yyjson_val *tree, const struct schema_kind *kind)
     return span_eq_cstr(json_get_str(tree, "kind"), kind->kind);
 }
 
-void render_result(struct strbuf *out, const struct api_render *r, const struct api_op *op)
+const char *render_result(struct strbuf *out, const struct api_render *r, const struct api_op *op)
 {
     assert(op->err.reason == ERR_NONE);
     struct arena *a = op->arena;
+    if (r->accept.protobuf && render_protobuf(out, r, op)) {
+        return r->accept.content_type;
+    }
     if (op->tree) {
         if (r->accept.form == FORM_TABLE && is_of_kind(op->tree, r->kind)) {
             put_table_head(out, a, r, rev_metadata(a, op->rev));
@@ -196,6 +201,7 @@ void render_result(struct strbuf *out, const struct api_render *r, const struct 
     } else {
         put_list(out, a, r, op);
     }
+    return r->accept.protobuf ? "application/json" : r->accept.content_type;
 }
 
 /* ---- watch events ---- */
@@ -229,6 +235,15 @@ void render_event(struct strbuf *out, const struct api_render *r, enum watch_typ
 {
     static const char *const names[] = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"};
     assert((unsigned)type < 4 && (object || type == WATCH_BOOKMARK));
+    if (r->accept.protobuf) {
+        struct arena *a cleanup_arena = arena_new();
+        struct strbuf mark cleanup_strbuf = STRBUF_INIT;
+        if (!object) {
+            put_bookmark(&mark, a, r, rev, initial_end);
+        }
+        render_protobuf_event(out, r, names[type], object, strbuf_span(&mark));
+        return;
+    }
     strbuf_printf(out, "{\"type\":\"%s\",\"object\":", names[type]);
     if (object && r->accept.form == FORM_JSON) {
         strbuf_put(out, object_json(object));
@@ -244,8 +259,12 @@ void render_event(struct strbuf *out, const struct api_render *r, enum watch_typ
     strbuf_puts(out, "}\n");
 }
 
-void render_error_event(struct strbuf *out, struct span status_json)
+void render_error_event(struct strbuf *out, const struct api_render *r, struct span status_json)
 {
+    if (r->accept.protobuf) {
+        render_protobuf_event(out, r, "ERROR", NULL, status_json);
+        return;
+    }
     strbuf_puts(out, "{\"type\":\"ERROR\",\"object\":");
     strbuf_put(out, status_json);
     strbuf_puts(out, "}\n");

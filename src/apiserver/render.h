@@ -1,5 +1,6 @@
 /* apiserver/render.h: the bytes of an answer: an object, a list, a table, partial metadata, a watch
- * event. Plain JSON of a stored version is its own bytes; nothing is serialised again. */
+ * event; as JSON or protobuf. Plain JSON of a stored version is its own bytes; nothing is
+ * serialised again. */
 #ifndef APISERVER_RENDER_H
 #define APISERVER_RENDER_H
 
@@ -15,13 +16,15 @@ struct api_render {
     int64_t now_ms;
 };
 
-/* The result of a finished operation (err.reason is ERR_NONE). */
-void render_result(struct strbuf *out, const struct api_render *r, const struct api_op *op);
-/* One line of a watch. For a bookmark object is NULL; initial_end marks the end of the initial
- * events. */
+/* The result of a finished operation (err.reason is ERR_NONE). Returns its content type. */
+const char *render_result(struct strbuf *out, const struct api_render *r, const struct api_op *op);
+/* One line of a watch, or one frame in protobuf. For a bookmark object is NULL; initial_end marks
+ * the end of the initial events. */
 void render_event(struct strbuf *out, const struct api_render *r, enum watch_type type,
                   struct object *object, int64_t rev, bool initial_end);
-/* An ERROR line with this Status JSON. */
-void render_error_event(struct strbuf *out, struct span status_json);
+/* An ERROR line or frame with this Status JSON. */
+void render_error_event(struct strbuf *out, const struct api_render *r, struct span status_json);
+/* A Status as a client of protobuf reads it. */
+void render_status_protobuf(struct strbuf *out, struct span status_json);
 
 #endif

@@ -1,5 +1,7 @@
 #include "apiserver/status.h"
 
+#include "apiserver/render.h"
+
 #include "base/check.h"
 #include "codec/json.h"
 
@@ -112,5 +114,13 @@ void status_reply(struct http_exchange *x, const struct err *e)
     if (e->retry_after_s > 0) {
         http_add_header(x, "Retry-After", arena_printf(a, "%d", (int)e->retry_after_s));
     }
-    http_reply(x, err_http_code(e->reason), "application/json", status_json(a, e));
+    struct span json = status_json(a, e);
+    struct api_accept accept;
+    if (api_negotiate(http_header(x, "accept"), false, &accept) && accept.protobuf) {
+        struct strbuf out cleanup_strbuf = STRBUF_INIT;
+        render_status_protobuf(&out, json);
+        http_reply(x, err_http_code(e->reason), accept.content_type, strbuf_span(&out));
+        return;
+    }
+    http_reply(x, err_http_code(e->reason), "application/json", json);
 }

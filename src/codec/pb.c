@@ -36,6 +36,15 @@ void pb_put_bytes(struct strbuf *b, uint32_t number, struct span bytes)
     strbuf_put(b, bytes);
 }
 
+void pb_put_fixed64(struct strbuf *b, uint32_t number, uint64_t v)
+{
+    assert(number > 0 && number <= FIELD_NUMBER_MAX);
+    pb_put_raw(b, (uint64_t)number << 3 | PB_FIXED64);
+    for (int i = 0; i < 8; i++) {
+        strbuf_putc(b, (char)(v >> (8 * i) & 0xff));
+    }
+}
+
 size_t pb_open(struct strbuf *b, uint32_t number)
 {
     assert(number > 0 && number <= FIELD_NUMBER_MAX);

@@ -14,6 +14,7 @@ enum pb_wire { PB_VARINT = 0, PB_FIXED64 = 1, PB_BYTES = 2, PB_FIXED32 = 5 };
 void pb_put_raw(struct strbuf *b, uint64_t varint);
 void pb_put_varint(struct strbuf *b, uint32_t number, uint64_t v);
 void pb_put_bytes(struct strbuf *b, uint32_t number, struct span bytes);
+void pb_put_fixed64(struct strbuf *b, uint32_t number, uint64_t v);
 /* A nested message: what is appended between the two calls becomes its content. */
 size_t pb_open(struct strbuf *b, uint32_t number);
 void pb_close(struct strbuf *b, size_t mark);

@@ -4,17 +4,19 @@
  * protobuf_value.c. */
 #include "schema/protobuf.h"
 
+#include <stdio.h>
+
 #include "base/check.h"
 #include "base/limits.h"
 #include "codec/json.h"
 #include "codec/pb.h"
 #include "schema/protobuf_priv.h"
 
-static const struct span magic = {"k8s\0", 4};
+const struct span protobuf_magic = {"k8s\0", 4};
 
 bool protobuf_is(struct span body)
 {
-    return span_starts(body, magic);
+    return span_starts(body, protobuf_magic);
 }
 
 int protobuf_bad(struct protobuf *d, const char *what)
@@ -219,7 +221,7 @@ struct envelope {
 
 static bool read_envelope(struct span body, struct envelope *ret)
 {
-    struct pb_reader r = pb_read(span_from(body, magic.n));
+    struct pb_reader r = pb_read(span_from(body, protobuf_magic.n));
     struct pb_field f, g;
     while (pb_next(&r, &f)) {
         if (f.wire != PB_BYTES) {
@@ -242,13 +244,18 @@ static bool read_envelope(struct span body, struct envelope *ret)
 }
 
 /* Options of a request come under the API version of the resource they are about. */
-static const struct schema_kind *kind_of(struct arena *a, const struct envelope *e)
+const struct schema_kind *protobuf_kind(struct span api_version, struct span kind)
 {
-    struct span group = e->api_version;
-    group = span_find(group, '/') < group.n ? span_cut(&group, '/') : SPAN_NULL;
-    const char *kind = arena_cstr(a, e->kind);
-    const struct schema_kind *k = schema_kind_find(arena_cstr(a, group), kind);
-    return k ? k : schema_kind_find("meta", kind);
+    char group_text[256], kind_text[256];
+    struct span group = api_version;
+    group = span_find(group, '/') < group.n ? span_cut(&group, '/') : SPAN("");
+    if (group.n >= sizeof group_text || kind.n >= sizeof kind_text) {
+        return NULL;
+    }
+    (void)snprintf(group_text, sizeof group_text, "%.*s", SPAN_ARG(group));
+    (void)snprintf(kind_text, sizeof kind_text, "%.*s", SPAN_ARG(kind));
+    const struct schema_kind *k = schema_kind_find(group_text, kind_text);
+    return k ? k : schema_kind_find("meta", kind_text);
 }
 
 static int decode_object(struct protobuf *d, const struct envelope *e,
@@ -288,7 +295,7 @@ int protobuf_decode(struct arena *a, struct span body, yyjson_doc **ret, struct 
         (e.type.n > 0 && !span_eq(e.type, SPAN("application/vnd.kubernetes.protobuf")))) {
         return protobuf_bad(&d, "its content is encoded or of another type; send plain protobuf");
     }
-    const struct schema_kind *kind = kind_of(a, &e);
+    const struct schema_kind *kind = protobuf_kind(e.api_version, e.kind);
     if (!kind) {
         return err_set(a, reterr, ERR_BAD_REQUEST,
                        "no kind \"%.*s\" is registered for version \"%.*s\"",

@@ -1,10 +1,12 @@
-/* schema/protobuf.h: request bodies in Kubernetes' protobuf form
- * (application/vnd.kubernetes.protobuf), which typed clients send since kubectl 1.32. They become
- * the JSON document that the same client could have sent; everything after that is one path.
- * Answers are always JSON. */
+/* schema/protobuf.h: Kubernetes' protobuf form (application/vnd.kubernetes.protobuf).
+ *
+ * Bodies, which typed clients send since kubectl 1.32, become the JSON document that the same
+ * client could have sent; everything after that is one path. Answers are made from the same rows,
+ * for clients that prefer them to JSON. */
 #ifndef SCHEMA_PROTOBUF_H
 #define SCHEMA_PROTOBUF_H
 
+#include "base/strbuf.h"
 #include "schema/schema.h"
 
 /* True when the body begins with the envelope's magic bytes. */
@@ -14,5 +16,16 @@ bool protobuf_is(struct span body);
  * omitempty would not write are left out, since the encoder writes them all. Returns 0, or -1 with
  * ERR_BAD_REQUEST (malformed, a kind without rows) or ERR_TOO_LARGE. */
 int protobuf_decode(struct arena *a, struct span body, yyjson_doc **ret, struct err *reterr);
+
+/* Appends the message of an object that obeys the rows of `type` (what the server stores does);
+ * members without a row are left out, and so are empty lists and maps, as protobuf cannot tell them
+ * from absent ones. */
+void protobuf_put(struct strbuf *out, const struct schema_type *type, const yyjson_val *obj);
+/* The envelope in two halves: what is appended between them is the object's message. */
+size_t protobuf_open(struct strbuf *out, struct span api_version, struct span kind);
+void protobuf_close(struct strbuf *out, size_t mark);
+/* Envelope and message of an object that names its kind. False: a kind without rows; nothing is
+ * appended. */
+bool protobuf_put_object(struct strbuf *out, const yyjson_val *obj);
 
 #endif

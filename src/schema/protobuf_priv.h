@@ -22,5 +22,8 @@ int protobuf_fields(struct protobuf *d, const struct schema_type *type, uint32_t
 int protobuf_value(struct protobuf *d, enum schema_shape shape, const struct pb_field *f,
                    yyjson_mut_val **ret);
 bool protobuf_utf8_ok(struct span s);
+/* The kind that an envelope names, or NULL. */
+const struct schema_kind *protobuf_kind(struct span api_version, struct span kind);
+extern const struct span protobuf_magic;
 
 #endif

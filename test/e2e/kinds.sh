@@ -139,6 +139,30 @@ check "api-resources is as on a real cluster" resources
 explained() { for what in job.spec cronjob ingress.spec networkpolicy hpa csr.spec pdb.spec flowschema; do k explain "$what" --recursive >"$work/explain" || { cat "$work/explain"; return 1; }; [ "$(wc -l <"$work/explain")" -gt 8 ] || { cat "$work/explain"; return 1; }; done; k explain job.spec.backoffLimit | grep -q 'given up'; }
 check "explain knows them in full" explained
 
+# kubectl reads these in protobuf since 1.32.
+described() { # KIND NAME TEXT...
+    k describe "$1" "$2" >"$work/described" 2>&1 || { cat "$work/described"; return 1; }; local what="$1"; shift 2
+    for text in "$@"; do tr -s ' ' <"$work/described" | grep -qF -- "$text" || { echo "$what: no $text in:"; cat "$work/described"; return 1; }; done
+}
+all_described() {
+    described job job "Parallelism: 2" "Completions: 3" "Image: i" && described cj cron "Schedule: */5 1-3 * JAN MON-FRI" "Concurrency Policy: Allow" &&
+        described pdb pdb "Min available: 50%" "Selector: a=b" && described netpol net "CIDR: 10.0.0.0/8" "Except: 10.1.0.0/16" &&
+        described quota quota "Name: quota" && described limits limits "memory" "1Gi" && described rolebinding rb "Kind: Role" "User jane" "ServiceAccount default default" &&
+        described clusterrole cr "[/metrics]" && described pc high "Value: 1000" && described rc rc "Replicas: 0 current / 3 desired" &&
+        described hpa hpa "Min replicas: 1" "resource cpu on pods (as a percentage of request): <unknown> / 80%" && described ing ing "a.example.com" "s:80" &&
+        described ingressclass nginx "Controller: example.com/nginx" && described csinode edge "csi.example.com" && described storageclass local "Provisioner" && described node edge "Name: edge" &&
+        described ns default "Status: Active" && described svc kubernetes "Type: ClusterIP"
+}
+check "describe reads them" all_described
+made() { # by the generators of kubectl, which use typed clients
+    k create configmap made --from-literal=a=1 && k create secret generic made --from-literal=a=1 && k create job made --image=i -- true && k create cronjob made --image=i --schedule='0 1 * * *' -- true &&
+        k create job made2 --from=cronjob/made && k create ingress made --rule='h/p=s:80' && k create role made --verb=get --resource=pods && k create rolebinding made --role=made --user=u &&
+        k create clusterrole made --verb=get --resource=nodes && k create clusterrolebinding made --clusterrole=made --group=g && k create priorityclass made --value=7 &&
+        k create poddisruptionbudget made --selector=a=b --min-available=1 && k create quota made --hard=pods=1 && k create serviceaccount made && k create deployment made --image=i --replicas=0 &&
+        k create namespace made && k create service clusterip made --tcp=80
+}
+check "the generators of kubectl make them" made
+
 refused() { # TEXT DOCUMENT: create fails with this text
     printf '#\n%s\n' "$2" | k create -f - >"$work/refused" 2>&1 && { echo "was accepted"; return 1; }
     cat "$work/refused"; grep -qF -- "$1" "$work/refused"

@@ -1,5 +1,6 @@
 /* schema/protobuf: bodies as kubectl 1.32 sends them, and messages made by hand for every shape. */
 #include "kit/kit.h"
+#include "kit/sample.h"
 
 #include "base/limits.h"
 #include "codec/json.h"
@@ -270,4 +271,81 @@ TEST(every_prefix_of_a_body_is_handled)
         struct span part = arena_dup(a, span_first(whole, n));
         CHECK(decode(a, part).n > 0);
     }
+}
+
+/* ---- answers ---- */
+
+static struct span encoded(struct arena *a, const yyjson_val *obj)
+{
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    CHECK(protobuf_put_object(&out, obj));
+    return arena_dup(a, strbuf_span(&out));
+}
+
+/* Only the outermost object says in protobuf what it is. */
+static void drop_inner_heads(yyjson_mut_val *obj, const struct schema_type *t, int depth)
+{
+    for (size_t i = 0; i < t->field_count; i++) {
+        const struct schema_field *f = &t->fields[i];
+        yyjson_mut_val *v = json_mut_get(obj, f->name), *key, *one;
+        size_t k, n;
+        if (depth > 0 && !f->pb) {
+            json_remove(obj, f->name);
+        } else if (f->shape == SCHEMA_OBJECT && f->type) {
+            drop_inner_heads(v, f->type, depth + 1);
+        } else if (f->shape == SCHEMA_LIST && f->elem_shape == SCHEMA_OBJECT) {
+            yyjson_mut_arr_foreach(v, k, n, one)
+            {
+                drop_inner_heads(one, f->type, depth + 1);
+            }
+        } else if (f->shape == SCHEMA_MAP && f->elem_shape == SCHEMA_OBJECT) {
+            yyjson_mut_obj_foreach(v, k, n, key, one)
+            {
+                drop_inner_heads(one, f->type, depth + 1);
+            }
+        }
+    }
+}
+
+TEST(every_field_of_every_kind_survives_protobuf)
+{
+    for (size_t i = 0; i < schema_kind_count(); i++) {
+        const struct schema_kind *k = schema_kind_at(i);
+        struct arena *a cleanup_arena = arena_new();
+        yyjson_mut_doc *doc = json_mut_new(a);
+        yyjson_mut_val *full = sample_object(doc, k->type);
+        json_put_str(doc, full, "kind", span_cstr(k->kind));
+        json_put_str(doc, full, "apiVersion", span_cstr(k->api_version));
+        drop_inner_heads(full, k->type, 0);
+        const yyjson_val *sent = json_freeze(a, full);
+        yyjson_doc *back = NULL;
+        struct err err = {0};
+        if (protobuf_decode(a, encoded(a, sent), &back, &err) < 0) {
+            kit_fail(__FILE__, __LINE__, "%s: %.*s", k->kind, SPAN_ARG(err.message));
+        }
+        if (!json_equal(sent, yyjson_doc_get_root(back))) {
+            struct span s = json_write(a, sent), b = json_write(a, yyjson_doc_get_root(back));
+            kit_fail(__FILE__, __LINE__, "%s:\n# %.*s\n# %.*s", k->kind, SPAN_ARG(s), SPAN_ARG(b));
+        }
+    }
+}
+
+TEST(what_is_encoded_is_what_go_would_read)
+{
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_doc *doc = NULL;
+    struct err err;
+    CHECK_EQ(json_parse(a,
+                        SPAN("{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":"
+                             "\"c1\",\"creationTimestamp\":null},\"data\":{\"x\":\"y\"}}"),
+                        &doc, &err),
+             0);
+    struct span want = from_hex(a, "6b3873000a0f0a0276311209436f6e6669674d6170120e0a040a026331"
+                                   "12060a01781201791a002200");
+    CHECK(span_eq(encoded(a, yyjson_doc_get_root(doc)), want));
+    CHECK_EQ(json_parse(a, SPAN("{\"kind\":\"Widget\",\"apiVersion\":\"x.io/v1\"}"), &doc, &err),
+             0);
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    CHECK(!protobuf_put_object(&out, yyjson_doc_get_root(doc)));
+    CHECK_EQ(out.n, 0);
 }

@@ -79,6 +79,7 @@ TEST(every_field_has_a_protobuf_number)
         for (size_t j = 0; j < t->field_count; j++) {
             const char *name = t->fields[j].name;
             bool head = strcmp(name, "kind") == 0 || strcmp(name, "apiVersion") == 0;
+            CHECK(t->fields[j].shape != SCHEMA_DURATION); /* the encoder has no form for it */
             if (!t->fields[j].pb && !head && strncmp(t->name, "Table", 5) != 0) {
                 kit_fail(__FILE__, __LINE__, "%s.%s has no protobuf number", t->name, name);
             }

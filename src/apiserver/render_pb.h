@@ -1,0 +1,14 @@
+/* apiserver/render_pb.h: the protobuf forms of render.h, for render.c alone. */
+#ifndef APISERVER_RENDER_PB_H
+#define APISERVER_RENDER_PB_H
+
+#include "apiserver/render.h"
+
+/* The result of an operation; false when it has no protobuf form (nothing is appended). */
+bool render_protobuf(struct strbuf *out, const struct api_render *r, const struct api_op *op);
+/* A frame: its length in four bytes, then WatchEvent{type, object}. Without an object, the event is
+ * about this JSON text of ours (a bookmark, a Status). */
+void render_protobuf_event(struct strbuf *out, const struct api_render *r, const char *type,
+                           struct object *object, struct span json);
+
+#endif
