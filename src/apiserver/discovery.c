@@ -119,22 +119,37 @@ static void make_resources(struct discovery *d, struct group_version *gv)
     gv->resources = make_doc(d, json_write_mut(d->a, root));
 }
 
-static void put_group(struct discovery *d, yyjson_mut_doc *doc, yyjson_mut_val *g,
-                      const struct group_version *gv)
+/* Versions of a group stand side by side, the preferred one first. */
+static bool is_preferred(const struct discovery *d, const struct group_version *gv)
 {
-    put(doc, g, "name", gv->group);
+    return gv == d->at || strcmp(gv[-1].group, gv->group) != 0;
+}
+
+static const struct group_version *next_version(const struct discovery *d,
+                                                const struct group_version *gv)
+{
+    return gv + 1 < d->at + d->n && !is_preferred(d, gv + 1) ? gv + 1 : NULL;
+}
+
+static yyjson_mut_val *version_of(struct discovery *d, yyjson_mut_doc *doc,
+                                  const struct group_version *gv)
+{
+    yyjson_mut_val *v = yyjson_mut_obj(doc);
+    json_put_str(doc, v, "groupVersion", group_version_text(d->a, gv));
+    put(doc, v, "version", gv->version);
+    return v;
+}
+
+static void put_group(struct discovery *d, yyjson_mut_doc *doc, yyjson_mut_val *g,
+                      const struct group_version *preferred)
+{
+    put(doc, g, "name", preferred->group);
     yyjson_mut_val *versions = yyjson_mut_arr(doc);
-    for (int i = 0; i < 2; i++) {
-        yyjson_mut_val *v = yyjson_mut_obj(doc);
-        json_put_str(doc, v, "groupVersion", group_version_text(d->a, gv));
-        put(doc, v, "version", gv->version);
-        if (i == 0) {
-            yyjson_mut_arr_append(versions, v);
-            json_put(doc, g, "versions", versions);
-        } else {
-            json_put(doc, g, "preferredVersion", v);
-        }
+    for (const struct group_version *gv = preferred; gv; gv = next_version(d, gv)) {
+        yyjson_mut_arr_append(versions, version_of(d, doc, gv));
     }
+    json_put(doc, g, "versions", versions);
+    json_put(doc, g, "preferredVersion", version_of(d, doc, preferred));
 }
 
 static void make_groups(struct discovery *d)
@@ -144,7 +159,7 @@ static void make_groups(struct discovery *d)
     put(doc, root, "kind", "APIGroupList");
     put(doc, root, "apiVersion", "v1");
     for (size_t i = 0; i < d->n; i++) {
-        if (d->at[i].group[0]) {
+        if (d->at[i].group[0] && is_preferred(d, &d->at[i])) {
             yyjson_mut_val *g = yyjson_mut_obj(doc);
             put_group(d, doc, g, &d->at[i]);
             yyjson_mut_arr_append(list, g);
@@ -180,9 +195,11 @@ static void make_index(struct discovery *d)
         yyjson_mut_arr_append(list, yyjson_mut_str(doc, paths[i]));
         for (size_t g = 0; strcmp(paths[i], "/apis") == 0 && g < d->n; g++) {
             const struct group_version *gv = &d->at[g];
-            if (gv->group[0]) {
+            if (gv->group[0] && is_preferred(d, gv)) {
                 yyjson_mut_arr_append(list,
                                       json_new_str(doc, arena_printf(d->a, "/apis/%s", gv->group)));
+            }
+            if (gv->group[0]) {
                 yyjson_mut_arr_append(
                     list,
                     json_new_str(doc, arena_printf(d->a, "/apis/%s/%s", gv->group, gv->version)));
@@ -230,16 +247,9 @@ static yyjson_mut_val *aggregated_resource(yyjson_mut_doc *doc, const struct sch
     return r;
 }
 
-static yyjson_mut_val *aggregated_group(yyjson_mut_doc *doc, const struct group_version *gv)
+static yyjson_mut_val *aggregated_version(yyjson_mut_doc *doc, const struct group_version *gv)
 {
-    yyjson_mut_val *item = yyjson_mut_obj(doc), *meta = yyjson_mut_obj(doc);
-    yyjson_mut_val *versions = yyjson_mut_arr(doc), *version = yyjson_mut_obj(doc);
-    yyjson_mut_val *resources = yyjson_mut_arr(doc);
-    if (gv->group[0]) {
-        put(doc, meta, "name", gv->group);
-    }
-    json_put(doc, meta, "creationTimestamp", yyjson_mut_null(doc));
-    json_put(doc, item, "metadata", meta);
+    yyjson_mut_val *version = yyjson_mut_obj(doc), *resources = yyjson_mut_arr(doc);
     put(doc, version, "version", gv->version);
     for (size_t i = 0; i < schema_kind_count(); i++) {
         if (in_group_version(schema_kind_at(i), gv)) {
@@ -248,7 +258,22 @@ static yyjson_mut_val *aggregated_group(yyjson_mut_doc *doc, const struct group_
     }
     json_put(doc, version, "resources", resources);
     put(doc, version, "freshness", "Current");
-    yyjson_mut_arr_append(versions, version);
+    return version;
+}
+
+static yyjson_mut_val *aggregated_group(const struct discovery *d, yyjson_mut_doc *doc,
+                                        const struct group_version *preferred)
+{
+    yyjson_mut_val *item = yyjson_mut_obj(doc), *meta = yyjson_mut_obj(doc);
+    yyjson_mut_val *versions = yyjson_mut_arr(doc);
+    if (preferred->group[0]) {
+        put(doc, meta, "name", preferred->group);
+    }
+    json_put(doc, meta, "creationTimestamp", yyjson_mut_null(doc));
+    json_put(doc, item, "metadata", meta);
+    for (const struct group_version *gv = preferred; gv; gv = next_version(d, gv)) {
+        yyjson_mut_arr_append(versions, aggregated_version(doc, gv));
+    }
     json_put(doc, item, "versions", versions);
     return item;
 }
@@ -261,8 +286,8 @@ static void make_aggregated(struct discovery *d, bool core, bool beta)
     put(doc, root, "apiVersion", beta ? "apidiscovery.k8s.io/v2beta1" : "apidiscovery.k8s.io/v2");
     json_put(doc, root, "metadata", yyjson_mut_obj(doc));
     for (size_t i = 0; i < d->n; i++) {
-        if ((d->at[i].group[0] == '\0') == core) {
-            yyjson_mut_arr_append(items, aggregated_group(doc, &d->at[i]));
+        if ((d->at[i].group[0] == '\0') == core && is_preferred(d, &d->at[i])) {
+            yyjson_mut_arr_append(items, aggregated_group(d, doc, &d->at[i]));
         }
     }
     json_put(doc, root, "items", items);

@@ -46,7 +46,7 @@ static void on_done(struct api_op *op)
         return;
     }
     if (op->object && f->render.accept.form == FORM_JSON && !f->render.accept.protobuf &&
-        !op->tree) {
+        !op->tree && !op->view) {
         /* A hold, because the exchange (and op in its arena) may be gone once the reply is
          * complete. */
         struct object *o cleanup_object = object_ref(op->object);
@@ -177,8 +177,10 @@ static void front_resource(struct front *f)
 {
     struct api_op *op = &f->op;
     const struct schema_kind *shown =
-        f->route.sub ? schema_kind_find(f->route.sub->group, f->route.sub->kind) : op->kind;
-    f->render.kind = shown ? shown : op->kind;
+        f->route.sub ? schema_kind_find(f->route.sub->group, f->route.sub->kind) : f->route.kind;
+    bool itself = f->route.sub && strcmp(f->route.sub->kind, f->route.kind->kind) == 0;
+    f->render.kind = shown && !itself ? shown : f->route.kind;
+    f->render.view = op->view;
     f->render.now_ms = env_now_ms(f->server->env);
     if (is_stream(&f->route)) {
         front_pod_stream(f);
@@ -311,6 +313,10 @@ static void on_request(void *data, struct http_exchange *x)
                             .name = f->route.name,
                             .sub = f->route.sub,
                             .done = on_done};
+    if (f->op.kind && f->op.kind->view_of) {
+        f->op.view = f->op.kind;
+        f->op.kind = f->op.kind->view_of;
+    }
     bool known = f->route.type != ROUTE_RESOURCE || find_verb(f);
     if (!admit(f)) {
         return;

@@ -55,7 +55,8 @@ struct api_op {
     struct arena *arena;
     /* what */
     enum api_verb verb;
-    const struct schema_kind *kind;
+    const struct schema_kind *kind; /* as it is stored */
+    const struct schema_kind *view; /* as the client sees it when that differs, or NULL */
     struct span ns, name;
     const struct schema_subresource *sub; /* NULL: the object itself */
     enum api_patch patch_type;

@@ -6,7 +6,9 @@
 
 static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson_mut_doc *doc)
 {
+    const struct schema_kind *shown = op->view ? op->view : op->kind;
     const yyjson_val *was = object_root(current);
+    was = op->view ? schema_view(op->arena, op->view, was) : was;
     yyjson_mut_val *out = NULL;
     switch (op->patch_type) {
     case API_PATCH_JSON:
@@ -16,7 +18,7 @@ static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson
         out = patch_merge(op->arena, doc, was, op->body, &op->err);
         break;
     case API_PATCH_STRATEGIC:
-        out = patch_strategic(op->arena, doc, op->kind->type, was, op->body, &op->err);
+        out = patch_strategic(op->arena, doc, shown->type, was, op->body, &op->err);
         break;
     case API_PATCH_APPLY:
         break;

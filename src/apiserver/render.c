@@ -15,6 +15,18 @@ static void put_string(struct strbuf *out, struct arena *a, struct span s)
     strbuf_put(out, json_write_mut(a, json_new_str(doc, s)));
 }
 
+/* A stored object as the client is to see it. */
+static const yyjson_val *shown(struct arena *a, const struct api_render *r, const yyjson_val *obj)
+{
+    return r->view ? schema_view(a, r->view, obj) : obj;
+}
+
+/* Tables of a view have the columns of what is stored. */
+static const struct schema_kind *kind_of_rows(const struct api_render *r)
+{
+    return r->view ? r->view->view_of : r->kind;
+}
+
 /* ---- tables ---- */
 
 static const struct schema_column name_and_age[] = {
@@ -60,7 +72,7 @@ static void put_cells(struct strbuf *out, struct arena *a, const struct api_rend
 {
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *cells = yyjson_mut_arr(doc);
-    schema_row(a, r->kind, doc, cells, obj, r->now_ms);
+    schema_row(a, kind_of_rows(r), doc, cells, obj, r->now_ms);
     strbuf_put(out, json_write_mut(a, cells));
 }
 
@@ -71,7 +83,7 @@ static void put_row(struct strbuf *out, struct arena *a, const struct api_render
     put_cells(out, a, r, obj);
     if (span_eq(r->include_object, SPAN("Object"))) {
         strbuf_puts(out, ",\"object\":");
-        put_json(out, a, obj);
+        put_json(out, a, shown(a, r, obj));
     } else if (!span_eq(r->include_object, SPAN("None"))) {
         strbuf_puts(out, ",\"object\":");
         put_partial(out, a, r, obj);
@@ -84,7 +96,7 @@ static void put_table_head(struct strbuf *out, struct arena *a, const struct api
 {
     strbuf_printf(out, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/%s\",\"metadata\":%.*s,",
                   r->accept.version, SPAN_ARG(list_metadata));
-    put_columns(out, a, r->kind);
+    put_columns(out, a, kind_of_rows(r));
     strbuf_puts(out, ",\"rows\":[");
 }
 
@@ -109,7 +121,11 @@ static void put_object(struct strbuf *out, struct arena *a, const struct api_ren
         return;
     case FORM_JSON:
     case FORM_DISCOVERY:
-        strbuf_put(out, object_json(o));
+        if (r->view) {
+            put_json(out, a, shown(a, r, object_root(o)));
+        } else {
+            strbuf_put(out, object_json(o));
+        }
         return;
     }
 }
@@ -165,8 +181,9 @@ static void put_list(struct strbuf *out, struct arena *a, const struct api_rende
         } else if (r->accept.form == FORM_PARTIAL) {
             put_partial(out, row, r, object_root(o));
         } else {
-            bool usual = span_starts(object_json(o), start);
-            put_item(out, object_json(o), usual ? start.n : 1);
+            struct span json =
+                r->view ? json_write(row, shown(row, r, object_root(o))) : object_json(o);
+            put_item(out, json, span_starts(json, start) ? start.n : 1);
         }
         arena_clear(row);
     }
@@ -194,7 +211,8 @@ const char *render_result(struct strbuf *out, const struct api_render *r, const 
         } else if (r->accept.form == FORM_PARTIAL && is_of_kind(op->tree, r->kind)) {
             put_partial(out, a, r, op->tree);
         } else {
-            put_json(out, a, op->tree);
+            bool stored = r->view && is_of_kind(op->tree, r->view->view_of);
+            put_json(out, a, stored ? shown(a, r, op->tree) : op->tree);
         }
     } else if (op->object) {
         put_object(out, a, r, op->object);
@@ -245,7 +263,7 @@ void render_event(struct strbuf *out, const struct api_render *r, enum watch_typ
         return;
     }
     strbuf_printf(out, "{\"type\":\"%s\",\"object\":", names[type]);
-    if (object && r->accept.form == FORM_JSON) {
+    if (object && r->accept.form == FORM_JSON && !r->view) {
         strbuf_put(out, object_json(object));
     } else {
         struct arena *a = arena_new();

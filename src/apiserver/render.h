@@ -11,6 +11,7 @@
 
 struct api_render {
     const struct schema_kind *kind;
+    const struct schema_kind *view; /* what is stored is shown as this (api_op.view), or NULL */
     struct api_accept accept;
     struct span include_object; /* of table rows: None, Metadata (default), Object */
     int64_t now_ms;

@@ -29,10 +29,21 @@ static size_t open_envelope(struct strbuf *out, const struct api_render *r, bool
                          span_cstr(list ? r->kind->list_kind : r->kind->kind));
 }
 
+/* The message of a stored object, as the client is to see it. */
+static void put_message(struct strbuf *out, const struct api_render *r, const yyjson_val *obj)
+{
+    if (r->view && !is_partial(r)) {
+        struct arena *a cleanup_arena = arena_new();
+        protobuf_put(out, type_of(r), schema_view(a, r->view, obj));
+    } else {
+        protobuf_put(out, type_of(r), obj);
+    }
+}
+
 static void put_object(struct strbuf *out, const struct api_render *r, const yyjson_val *obj)
 {
     size_t mark = open_envelope(out, r, false);
-    protobuf_put(out, type_of(r), obj);
+    put_message(out, r, obj);
     protobuf_close(out, mark);
 }
 
@@ -50,7 +61,7 @@ static void put_list(struct strbuf *out, const struct api_render *r, const struc
     pb_close(out, meta);
     for (size_t i = 0; i < op->item_count; i++) {
         size_t item = pb_open(out, 2);
-        protobuf_put(out, type_of(r), object_root(op->items[i]));
+        put_message(out, r, object_root(op->items[i]));
         pb_close(out, item);
     }
     protobuf_close(out, mark);
@@ -61,7 +72,7 @@ bool render_protobuf(struct strbuf *out, const struct api_render *r, const struc
     assert(r->accept.protobuf && r->accept.form != FORM_TABLE);
     if (op->tree) {
         bool same = span_eq_cstr(json_get_str(op->tree, "kind"), r->kind->kind);
-        if (is_partial(r) && same) {
+        if ((is_partial(r) || r->view) && same) {
             put_object(out, r, op->tree);
             return true;
         }

@@ -100,10 +100,10 @@ static struct span group_of(struct span api_version)
     return slash == api_version.n ? SPAN_NULL : span_first(api_version, slash);
 }
 
-static int check_kind(struct api_op *op, const yyjson_val *in)
+static int check_kind(struct api_op *op, const struct schema_kind *shown, const yyjson_val *in)
 {
     struct span kind = json_get_str(in, "kind"), version = json_get_str(in, "apiVersion");
-    const char *want = schema_api_version(op->kind);
+    const char *want = schema_api_version(shown);
     if (version.n && !span_eq_cstr(version, want)) {
         return api_op_err(op, ERR_BAD_REQUEST,
                           "the API version in the data (%.*s) does not match the expected API "
@@ -164,14 +164,19 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut
                          "the request's body must be one JSON object of kind %s", op->kind->kind);
         return NULL;
     }
-    if (check_kind(op, in)) {
+    const struct schema_kind *shown = op->view ? op->view : op->kind;
+    if (check_kind(op, shown, in)) {
         return NULL;
     }
-    yyjson_mut_val *obj = schema_decode(op->arena, op->kind, in, doc, op->options.strictness,
-                                        &op->warnings, &op->err);
+    yyjson_mut_val *obj =
+        schema_decode(op->arena, shown, in, doc, op->options.strictness, &op->warnings, &op->err);
     if (!obj && op->err.reason == ERR_BAD_REQUEST && op->verb != API_PATCH) {
         (void)err_wrap(op->arena, &op->err, "%s in version \"%s\" cannot be handled as a %s",
-                       op->kind->kind, op->kind->version, op->kind->kind);
+                       shown->kind, shown->version, shown->kind);
+    }
+    if (obj && op->view) {
+        struct object *old = op->key.n ? store_peek(op->server->store, op->key) : NULL;
+        obj = schema_unview(op->arena, op->view, doc, obj, old ? object_root(old) : NULL, &op->err);
     }
     return obj ? write_ordered(op, doc, obj) : NULL;
 }

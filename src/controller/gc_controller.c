@@ -378,7 +378,7 @@ static void run(struct sync *s)
 static bool is_collected(const struct schema_kind *kind)
 {
     uint16_t need = SCHEMA_VERB_LIST | SCHEMA_VERB_WATCH | SCHEMA_VERB_DELETE;
-    return (kind->verbs & need) == need && strcmp(kind->kind, "Event") != 0;
+    return (kind->verbs & need) == need && strcmp(kind->kind, "Event") != 0 && !kind->view_of;
 }
 
 struct gc_controller *gc_controller_new(struct env *env, struct client *client,

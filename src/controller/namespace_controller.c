@@ -149,7 +149,8 @@ struct namespace_controller *namespace_controller_new(struct env *env, struct cl
     uint16_t need = SCHEMA_VERB_LIST | SCHEMA_VERB_WATCH | SCHEMA_VERB_DELETE;
     for (size_t i = 0; i < schema_kind_count(); i++) {
         const struct schema_kind *kind = schema_kind_at(i);
-        if (kind->namespaced && (kind->verbs & need) == need && kind != c->event_kind) {
+        if (kind->namespaced && (kind->verbs & need) == need && kind != c->event_kind &&
+            !kind->view_of) {
             struct ns_kind *k = &c->kinds[c->kind_count++];
             *k = (struct ns_kind){c, kind, informer_set_get(informers, kind), 0};
             k->by_ns = informer_add_index(k->informer, informer_by_namespace);

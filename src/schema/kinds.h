@@ -25,8 +25,10 @@
     X(EndpointSlice)                                                                               \
     X(Endpoints)                                                                                   \
     X(Event)                                                                                       \
+    X(EventsEvent)                                                                                 \
     X(FlowSchema)                                                                                  \
     X(HorizontalPodAutoscaler)                                                                     \
+    X(HorizontalPodAutoscalerV1)                                                                   \
     X(IPAddress)                                                                                   \
     X(Ingress)                                                                                     \
     X(IngressClass)                                                                                \

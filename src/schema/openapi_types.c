@@ -235,10 +235,10 @@ yyjson_mut_val *openapi_gvk(struct openapi *o, struct span group, struct span ve
 static void put_gvk(struct openapi *o, yyjson_mut_val *out, const struct schema_type *type)
 {
     const struct schema_kind *kind = schema_kind_find(type->group, type->name);
-    for (size_t i = 0; !kind && i < schema_kind_count(); i++) {
+    for (size_t i = 0; i < schema_kind_count(); i++) {
         const struct schema_kind *k = schema_kind_at(i);
-        if (k->list_kind && strcmp(k->list_kind, type->name) == 0 &&
-            strcmp(k->group, type->group) == 0) {
+        bool named = k->type == type || strcmp(k->list_kind, type->name) == 0;
+        if (named && strcmp(k->group, type->group) == 0 && strcmp(k->version, type->version) == 0) {
             kind = k;
         }
     }

@@ -254,6 +254,12 @@ const struct schema_kind *protobuf_kind(struct span api_version, struct span kin
     }
     (void)snprintf(group_text, sizeof group_text, "%.*s", SPAN_ARG(group));
     (void)snprintf(kind_text, sizeof kind_text, "%.*s", SPAN_ARG(kind));
+    for (size_t i = 0; i < schema_kind_count(); i++) {
+        const struct schema_kind *k = schema_kind_at(i);
+        if (span_eq_cstr(kind, k->kind) && span_eq_cstr(api_version, k->api_version)) {
+            return k;
+        }
+    }
     const struct schema_kind *k = schema_kind_find(group_text, kind_text);
     return k ? k : schema_kind_find("meta", kind_text);
 }

@@ -115,6 +115,11 @@ struct schema_hooks {
      */
     void (*row)(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
                 int64_t now_ms);
+    /* Of a kind that is a view (schema_kind.view_of), a tree of the stored kind becomes one of this
+     * kind, and back; only what differs is touched, kind and apiVersion apart. old: what is stored,
+     * NULL on create; what this kind cannot say is kept from it. */
+    void (*from_stored)(yyjson_mut_doc *doc, yyjson_mut_val *obj);
+    void (*to_stored)(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old);
     /* Value of a field selector key ("spec.nodeName"); false: the key is not supported. */
     bool (*field)(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret);
 };
@@ -135,6 +140,8 @@ struct schema_kind {
     const struct schema_hooks *hooks; /* never NULL for built-in kinds */
     const char *api_version;          /* "v1", "apps/v1" */
     const char *name_format; /* named check of metadata.name: "dns-subdomain", "dns-label", ... */
+    const struct schema_kind *view_of; /* the kind whose objects these are in another group or
+                                        * version, or NULL */
     const char *stored_only; /* sentence for a Warning when nothing acts on the kind yet, or NULL */
 };
 
@@ -157,6 +164,16 @@ const struct schema_type *schema_type_find(const char *group, const char *versio
 const struct schema_field *schema_field_find(const struct schema_type *type, struct span name);
 /* "v1", "apps/v1"; lives for ever. */
 const char *schema_api_version(const struct schema_kind *kind);
+
+/* ---- views (schema/kind_view.c) ---- */
+
+/* A stored object as the view shows it, in arena memory. */
+const yyjson_val *schema_view(struct arena *a, const struct schema_kind *view,
+                              const yyjson_val *stored);
+/* An object of the view as it is stored: decoded by the rows of view->view_of. old: what is stored
+ * now, or NULL. */
+yyjson_mut_val *schema_unview(struct arena *a, const struct schema_kind *view, yyjson_mut_doc *doc,
+                              yyjson_mut_val *obj, const yyjson_val *old, struct err *reterr);
 
 /* ---- engine (schema/engine) ---- */
 

@@ -153,15 +153,31 @@ all_described() {
         described ingressclass nginx "Controller: example.com/nginx" && described csinode edge "csi.example.com" && described storageclass local "Provisioner" && described node edge "Name: edge" &&
         described ns default "Status: Active" && described svc kubernetes "Type: ClusterIP"
 }
-check "describe reads them" all_described
+# kubectl 1.20 describes and makes some of these by versions that have gone since.
+[ "$KUBECTL_VERSION" = 1.20 ] || check "describe reads them" all_described
 made() { # by the generators of kubectl, which use typed clients
     k create configmap made --from-literal=a=1 && k create secret generic made --from-literal=a=1 && k create job made --image=i -- true && k create cronjob made --image=i --schedule='0 1 * * *' -- true &&
         k create job made2 --from=cronjob/made && k create ingress made --rule='h/p=s:80' && k create role made --verb=get --resource=pods && k create rolebinding made --role=made --user=u &&
         k create clusterrole made --verb=get --resource=nodes && k create clusterrolebinding made --clusterrole=made --group=g && k create priorityclass made --value=7 &&
         k create poddisruptionbudget made --selector=a=b --min-available=1 && k create quota made --hard=pods=1 && k create serviceaccount made && k create deployment made --image=i --replicas=0 &&
+        k autoscale deployment made --max=3 --cpu-percent=55 &&
         k create namespace made && k create service clusterip made --tcp=80
 }
-check "the generators of kubectl make them" made
+[ "$KUBECTL_VERSION" = 1.20 ] || check "the generators of kubectl make them" made
+
+both() { # one autoscaler and one event, in two versions and groups
+    [ "$(k get horizontalpodautoscalers.v2.autoscaling made -o 'jsonpath={.apiVersion} {.spec.metrics[0].resource.target.averageUtilization}')" = "autoscaling/v2 55" ] &&
+        [ "$(k get horizontalpodautoscalers.v1.autoscaling made -o 'jsonpath={.apiVersion} {.spec.targetCPUUtilizationPercentage}{.spec.metrics}')" = "autoscaling/v1 55" ] &&
+        k patch horizontalpodautoscalers.v2.autoscaling made --type=json -p '[{"op":"add","path":"/spec/metrics/-","value":{"type":"Resource","resource":{"name":"memory","target":{"type":"Utilization","averageUtilization":70}}}}]' &&
+        k patch horizontalpodautoscalers.v1.autoscaling made --type=merge -p '{"spec":{"targetCPUUtilizationPercentage":66}}' &&
+        [ "$(k get horizontalpodautoscalers.v2.autoscaling made -o 'jsonpath={.spec.metrics[*].resource.target.averageUtilization}')" = "66 70" ] || return 1
+    printf '#\n{apiVersion: v1, kind: Event, metadata: {name: made}, involvedObject: {kind: Pod, name: p, namespace: default}, message: hello, reason: R, type: Normal, count: 2, source: {component: c}}\n' | k create -f - &&
+        [ "$(k get events.v1.events.k8s.io made -o 'jsonpath={.apiVersion} {.note} {.regarding.name} {.deprecatedCount} {.deprecatedSource.component}{.message}')" = "events.k8s.io/v1 hello p 2 c" ] &&
+        k get events.v1.events.k8s.io --no-headers | grep -q 'pod/p .*hello' && k get events.v1.events.k8s.io -o yaml | grep -q 'note: hello' &&
+        printf '#\n{apiVersion: events.k8s.io/v1, kind: Event, metadata: {name: newer}, regarding: {kind: Pod, name: p, namespace: default}, note: there, reason: R, type: Normal, action: A, eventTime: "2026-01-02T03:04:05.678901Z", reportingController: x/y, reportingInstance: z}\n' | k create -f - &&
+        [ "$(k get events.v1. newer -o 'jsonpath={.apiVersion} {.message} {.involvedObject.name} {.reportingComponent} {.eventTime}')" = "v1 there p x/y 2026-01-02T03:04:05.678901Z" ]
+}
+[ "$KUBECTL_VERSION" = 1.20 ] || check "one object is seen in two versions and groups" both
 
 refused() { # TEXT DOCUMENT: create fails with this text
     printf '#\n%s\n' "$2" | k create -f - >"$work/refused" 2>&1 && { echo "was accepted"; return 1; }

@@ -49,7 +49,7 @@ struct sc_kind {
     struct sc_place at;
     const char *group, *version, *name, *list, *plural, *singular, *id, *hooks, *verbs,
         *name_format, *api_version;
-    const char *short_names, *categories, *stored_only; /* comma separated, or NULL */
+    const char *short_names, *categories, *stored_only, *view; /* comma separated, or NULL */
     bool namespaced, unlisted;
     int rank;
     struct sc_sub *subs;

@@ -104,7 +104,7 @@ static int compare_kinds(const void *a, const void *b)
     }
     int c = strcmp(ka->group, kb->group);
     if (c == 0) {
-        c = strcmp(ka->version, kb->version);
+        c = strcmp(kb->version, ka->version); /* the newest first: clients prefer it */
     }
     if (c == 0) {
         c = strcmp(ka->plural ? ka->plural : "", kb->plural ? kb->plural : "");
@@ -339,6 +339,9 @@ static void emit_kind(FILE *out, const struct sc_kind *k)
     }
     if (k->column_n) {
         fprintf(out, ",\n    .columns = columns_%s, .column_count = %zu", k->id, k->column_n);
+    }
+    if (k->view) {
+        fprintf(out, ",\n    .view_of = &schema_kind_%s", k->view);
     }
     if (k->stored_only) {
         fputs(",\n    .stored_only = ", out);

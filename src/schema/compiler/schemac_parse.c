@@ -247,6 +247,7 @@ static void kind_option(struct sc_kind *k, char *token)
         {"short", &k->short_names},
         {"categories", &k->categories},
         {"stored-only", &k->stored_only},
+        {"view", &k->view},
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         char *v = value_of(token, options[i].key);
