@@ -121,7 +121,8 @@ static void forbid(struct front *f)
 static bool admit(struct front *f)
 {
     if (f->route.type == ROUTE_HEALTH || f->route.type == ROUTE_VERSION || is_root_socket(f->x) ||
-        has_org(http_client_orgs(f->x), SPAN("system:masters"))) {
+        has_org(http_client_orgs(f->x), SPAN("system:masters")) ||
+        (http_client_name(f->x).n && op_is_self_review(f->op.kind))) {
         return true;
     }
     if (http_client_name(f->x).n == 0) {
@@ -313,6 +314,8 @@ static void on_request(void *data, struct http_exchange *x)
                             .name = f->route.name,
                             .sub = f->route.sub,
                             .done = on_done};
+    f->op.user = http_client_name(x);
+    f->op.groups = is_root_socket(x) ? SPAN("system:masters") : http_client_orgs(x);
     if (f->op.kind && f->op.kind->view_of) {
         f->op.view = f->op.kind;
         f->op.kind = f->op.kind->view_of;

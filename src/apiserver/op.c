@@ -119,7 +119,7 @@ static void run_main(struct api_op *op)
         op_list(op);
         return;
     case API_CREATE:
-        op_create(op);
+        (op_is_review(op->kind) ? op_review : op_create)(op);
         return;
     case API_UPDATE:
         op_update(op);

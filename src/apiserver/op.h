@@ -58,6 +58,7 @@ struct api_op {
     const struct schema_kind *kind; /* as it is stored */
     const struct schema_kind *view; /* as the client sees it when that differs, or NULL */
     struct span ns, name;
+    struct span user, groups; /* who asks; groups end in a newline each but the last */
     const struct schema_subresource *sub; /* NULL: the object itself */
     enum api_patch patch_type;
     struct api_options options;
@@ -113,6 +114,10 @@ void op_update(struct api_op *op); /* and patch, and /status */
 void op_delete(struct api_op *op);
 void op_deletecollection(struct api_op *op);
 void op_apply(struct api_op *op); /* server-side apply, of the object or of /status */
+void op_review(struct api_op *op);
+/* A question that is answered and not stored; one about whoever asks, which everybody may put. */
+bool op_is_review(const struct schema_kind *kind);
+bool op_is_self_review(const struct schema_kind *kind);
 void op_scale(struct api_op *op);
 void op_binding(struct api_op *op);
 void op_eviction(struct api_op *op);

@@ -35,6 +35,7 @@
     X(Job)                                                                                         \
     X(Lease)                                                                                       \
     X(LimitRange)                                                                                  \
+    X(LocalSubjectAccessReview)                                                                    \
     X(MutatingAdmissionPolicy)                                                                     \
     X(MutatingAdmissionPolicyBinding)                                                              \
     X(MutatingWebhookConfiguration)                                                                \
@@ -55,11 +56,16 @@
     X(RoleBinding)                                                                                 \
     X(RuntimeClass)                                                                                \
     X(Secret)                                                                                      \
+    X(SelfSubjectAccessReview)                                                                     \
+    X(SelfSubjectReview)                                                                           \
+    X(SelfSubjectRulesReview)                                                                      \
     X(Service)                                                                                     \
     X(ServiceAccount)                                                                              \
     X(ServiceCIDR)                                                                                 \
     X(StatefulSet)                                                                                 \
     X(StorageClass)                                                                                \
+    X(SubjectAccessReview)                                                                         \
+    X(TokenReview)                                                                                 \
     X(ValidatingAdmissionPolicy)                                                                   \
     X(ValidatingAdmissionPolicyBinding)                                                            \
     X(ValidatingWebhookConfiguration)                                                              \

@@ -179,6 +179,13 @@ both() { # one autoscaler and one event, in two versions and groups
 }
 [ "$KUBECTL_VERSION" = 1.20 ] || check "one object is seen in two versions and groups" both
 
+asked() { # what is true now is answered
+    [ "$(k auth can-i create pods)" = yes ] && [ "$(k auth can-i '*' '*' --all-namespaces 2>/dev/null)" = yes ] && k auth can-i --list | grep -q '\*\.\*' || return 1
+    [ "$KUBECTL_VERSION" = 1.20 ] || k auth whoami -o 'jsonpath={.status.userInfo.groups}' | grep -q system:masters || return 1
+    printf '#\n{apiVersion: authorization.k8s.io/v1, kind: SubjectAccessReview, spec: {user: jane, resourceAttributes: {verb: get, resource: pods}}}\n' | k create -o 'jsonpath={.status.allowed}' -f - | grep -q false
+}
+check "who may do what is answered" asked
+
 refused() { # TEXT DOCUMENT: create fails with this text
     printf '#\n%s\n' "$2" | k create -f - >"$work/refused" 2>&1 && { echo "was accepted"; return 1; }
     cat "$work/refused"; grep -qF -- "$1" "$work/refused"

@@ -150,13 +150,17 @@ static void check_kind(const struct schema_kind *k)
 
 TEST(every_kind_has_what_serving_it_needs)
 {
-    CHECK_EQ(schema_kind_count(), 54);
+    CHECK_EQ(schema_kind_count(), 60);
     for (size_t i = 0; i < schema_kind_count(); i++) {
         const struct schema_kind *k = schema_kind_at(i);
         check_kind(k);
         const struct schema_field *meta = schema_field_find(k->type, SPAN("metadata"));
         CHECK(meta && meta->type == schema_type_find("meta", "v1", "ObjectMeta"));
-        CHECK(*k->plural && *k->singular && *k->list_kind && k->verbs);
+        CHECK(*k->plural && *k->singular && k->verbs);
+        if (k->verbs == SCHEMA_VERB_CREATE) {
+            continue; /* a question that is not stored */
+        }
+        CHECK(*k->list_kind);
         CHECK(schema_type_find(k->group, k->version, k->list_kind) != NULL);
         CHECK(k->view_of || schema_resource_by_name(span_cstr(k->resource)) == k);
         CHECK(schema_resource_find(span_cstr(k->group), span_cstr(k->version),
