@@ -303,26 +303,27 @@ static bool key_value(struct build *b, const yyjson_val *ref, const char *kind, 
     return false;
 }
 
-static bool resource_value(struct build *b, const yyjson_val *ref, struct span *ret)
+bool kubelet_resource_value(struct kubelet_pod *pod, const yyjson_val *container,
+                            const yyjson_val *ref, struct arena *a, struct span *ret)
 {
-    struct kubelet_pod *pod = b->pod;
-    struct span name = json_get_str(ref, "containerName"), resource = json_get_str(ref, "resource");
-    const yyjson_val *c = b->container;
-    JSON_EACH(it, json_get(kubelet_pod_spec(pod), "containers"))
-    {
-        if (name.n > 0 && span_eq(json_get_str(it.val, "name"), name)) {
-            c = it.val;
+    static const char *const lists[] = {"initContainers", "containers"};
+    struct span name = json_get_str(ref, "containerName"), which = json_get_str(ref, "resource");
+    const yyjson_val *c = container;
+    for (size_t l = 0; l < 2; l++) {
+        JSON_EACH(it, json_get(kubelet_pod_spec(pod), lists[l]))
+        {
+            if (name.n > 0 && span_eq(json_get_str(it.val, "name"), name)) {
+                c = it.val;
+            }
         }
     }
-    struct span which = resource;
     struct span list = span_cut(&which, '.');
-    const char *key = arena_cstr(b->a, which);
+    const char *key = arena_cstr(a, which);
     const yyjson_val *resources = json_get(c, "resources");
-    struct span text = json_get_str(json_get(resources, arena_cstr(b->a, list)), key);
+    struct span text = json_get_str(json_get(resources, arena_cstr(a, list)), key);
     int64_t value = 0, divisor = 0;
     bool limit = span_eq_cstr(list, "limits");
-    if (!limit && !span_eq_cstr(list, "requests")) {
-        cannot(b, arena_printf(b->a, "unsupported container resource: %.*s", SPAN_ARG(resource)));
+    if (!c || (!limit && !span_eq_cstr(list, "requests"))) {
         return false;
     }
     if (!kubelet_quantity_milli(text, &value)) {
@@ -332,8 +333,18 @@ static bool resource_value(struct build *b, const yyjson_val *ref, struct span *
     if (!kubelet_quantity_milli(json_get_str(ref, "divisor"), &divisor) || divisor == 0) {
         divisor = 1000;
     }
-    *ret = arena_printf(b->a, "%lld", (long long)((value + divisor - 1) / divisor));
+    *ret = arena_printf(a, "%lld", (long long)((value + divisor - 1) / divisor));
     return true;
+}
+
+static bool resource_value(struct build *b, const yyjson_val *ref, struct span *ret)
+{
+    bool known = kubelet_resource_value(b->pod, b->container, ref, b->a, ret);
+    if (!known) {
+        cannot(b, arena_printf(b->a, "unsupported container resource: %.*s",
+                               SPAN_ARG(json_get_str(ref, "resource"))));
+    }
+    return known;
 }
 
 static bool value_from(struct build *b, const yyjson_val *from, struct span *ret)
@@ -496,14 +507,29 @@ static void put_user(struct build *b, const struct image_config *image)
     }
     struct span user = span_first(b->r->user, span_find(b->r->user, ':'));
     int64_t number = 0;
-    if (non_root && (user.n == 0 || span_eq_cstr(user, "0") || span_eq_cstr(user, "root"))) {
-        cannot(b, SPAN("container has runAsNonRoot and image will run as root"));
+    struct span who = arena_printf(
+        b->a, "(pod: \"%.*s_%.*s(%.*s)\", container: %.*s)", SPAN_ARG(b->pod->name),
+        SPAN_ARG(b->pod->ns), SPAN_ARG(b->pod->uid), SPAN_ARG(json_get_str(b->container, "name")));
+    if (non_root && uid == 0) {
+        cannot(b, arena_printf(b->a, "container's runAsUser breaks non-root policy %.*s",
+                               SPAN_ARG(who)));
+    } else if (non_root && (user.n == 0 || span_eq_cstr(user, "0") || span_eq_cstr(user, "root"))) {
+        cannot(b, arena_printf(b->a, "container has runAsNonRoot and image will run as root %.*s",
+                               SPAN_ARG(who)));
     } else if (non_root && !span_to_i64(user, &number)) {
         cannot(b, arena_printf(b->a,
                                "container has runAsNonRoot and image has non-numeric user (%.*s), "
-                               "cannot verify user is non-root",
-                               SPAN_ARG(user)));
+                               "cannot verify user is non-root %.*s",
+                               SPAN_ARG(user), SPAN_ARG(who)));
     }
+}
+
+void kubelet_env_check_user(struct kubelet_pod *pod, const yyjson_val *container,
+                            const struct image_config *image, struct arena *a,
+                            struct kubelet_env_result *ret)
+{
+    struct build b = {.pod = pod, .container = container, .a = a, .r = ret};
+    put_user(&b, image);
 }
 
 void kubelet_env_build(struct kubelet_pod *pod, const yyjson_val *container,

@@ -221,6 +221,15 @@ struct kubelet_env_result {
 void kubelet_env_build(struct kubelet_pod *pod, const yyjson_val *container,
                        const struct image_config *image, struct arena *a,
                        struct kubelet_env_result *ret);
+/* The rule runAsNonRoot alone, by the user of an image that is here: adds its reason and message.
+ */
+void kubelet_env_check_user(struct kubelet_pod *pod, const yyjson_val *container,
+                            const struct image_config *image, struct arena *a,
+                            struct kubelet_env_result *ret);
+/* The text of a resourceFieldRef of `container` (may be NULL: the reference names one); false: no
+ * such container or resource. */
+bool kubelet_resource_value(struct kubelet_pod *pod, const yyjson_val *container,
+                            const yyjson_val *ref, struct arena *a, struct span *ret);
 /* $(NAME) expansion as Kubernetes does it: $$ is $, unknown names stay as they are. env holds
  * "NAME=value". */
 struct span kubelet_env_expand(struct arena *a, struct span text, const struct span *env, size_t n);

@@ -78,6 +78,8 @@ static void put_security(struct kubelet_container *c, const yyjson_val *spec, st
 {
     const yyjson_val *mine = json_get(spec, "securityContext");
     const yyjson_val *pods = json_get(kubelet_pod_spec(c->pod), "securityContext");
+    s->host_pid = json_get_bool(kubelet_pod_spec(c->pod), "hostPID", false);
+    s->host_ipc = json_get_bool(kubelet_pod_spec(c->pod), "hostIPC", false);
     s->privileged = json_get_bool(mine, "privileged", false);
     s->read_only_root = json_get_bool(mine, "readOnlyRootFilesystem", false);
     s->no_new_privileges = !s->privileged && !json_get_bool(mine, "allowPrivilegeEscalation", true);

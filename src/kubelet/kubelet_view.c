@@ -29,11 +29,9 @@ static bool is_true(const yyjson_val *spec, const char *key)
 
 struct span kubelet_view_refusal(struct arena *a, const yyjson_val *spec)
 {
-    static const char *const flags[] = {"hostPID", "hostIPC", "shareProcessNamespace"};
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        if (is_true(spec, flags[i])) {
-            return arena_printf(a, "%s is not supported by Berth yet", flags[i]);
-        }
+    if (is_true(spec, "shareProcessNamespace")) {
+        return SPAN(
+            "shareProcessNamespace is not supported by Berth yet: leave it out, or use hostPID");
     }
     JSON_EACH(c, json_get(spec, "containers"))
     {
@@ -173,6 +171,9 @@ static void gather_references(struct kubelet_pod *pod, struct arena *a, struct p
         }
         struct kubelet_env_result env;
         kubelet_env_build(pod, kubelet_container_spec(c), NULL, a, &env);
+        if (env.reason.n == 0 && c->v->image_prep.state == POD_PREP_DONE && c->image_arena) {
+            kubelet_env_check_user(pod, kubelet_container_spec(c), &c->image, a, &env);
+        }
         struct pod_container_view *cv =
             c->init ? &v->inits[c->v - pod->view.inits] : &v->mains[c->v - pod->view.mains];
         cv->config_reason = env.reason;

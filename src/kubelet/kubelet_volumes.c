@@ -1,14 +1,18 @@
 /* kubelet/kubelet_volumes.c: a pod's volumes: from the spec and the referenced objects to
  * descriptions (loop thread), which volume_write.c then makes real (work thread). */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/check.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "kubelet/kubelet_priv.h"
 #include "kubelet/volume_write.h"
+#include "os/os_fs.h"
 
 struct span kubelet_pod_dir(struct arena *a, const struct kubelet_pod *pod)
 {
@@ -138,12 +142,15 @@ static bool add_downward(struct describe *d, const yyjson_val *source, mode_t mo
     JSON_EACH(it, json_get(source, "items"))
     {
         const yyjson_val *field = json_get(it.val, "fieldRef");
+        const yyjson_val *resource = json_get(it.val, "resourceFieldRef");
         struct span path = json_get_str(field, "fieldPath"), value = SPAN_NULL;
-        if (!field) {
-            return refuse(
-                d, SPAN("resourceFieldRef in a downwardAPI volume is not supported by Berth yet"));
+        if (resource && !kubelet_resource_value(d->pod, NULL, resource, d->a, &value)) {
+            return refuse(d, arena_printf(d->a,
+                                          "unsupported container resource %.*s of container %.*s",
+                                          SPAN_ARG(json_get_str(resource, "resource")),
+                                          SPAN_ARG(json_get_str(resource, "containerName"))));
         }
-        if (!kubelet_field_value(d->pod, d->a, path, &value)) {
+        if (!resource && !kubelet_field_value(d->pod, d->a, path, &value)) {
             return refuse(d, arena_printf(d->a, "unsupported fieldPath: %.*s", SPAN_ARG(path)));
         }
         if (!add_file(d, json_get_str(it.val, "path"), value,
@@ -450,12 +457,29 @@ void kubelet_volumes_teardown(struct kubelet_pod *pod,
 
 /* ---- mounts of one container ---- */
 
-/* A path inside a volume, made when absent; it must not lead out of the volume. */
+/* Opens sub in the volume as a process whose root it is would; made when absent, with the volume's
+ * own mode and group (fsGroup). Links that a container planted cannot lead out. */
+static int open_sub_path(struct arena *a, int volume, struct span sub)
+{
+    const char *name = arena_cstr(a, sub);
+    int fd = os_fs_open_in_root(volume, name, O_PATH);
+    if (fd != -ENOENT) {
+        return fd;
+    }
+    struct stat st;
+    int code = fstat(volume, &st) == 0 ? os_fs_mkdirs_in_root(a, volume, sub, 0777) : -errno;
+    fd = code == 0 ? os_fs_open_in_root(volume, name, O_RDONLY | O_DIRECTORY) : code;
+    if (fd >= 0) {
+        (void)fchmod(fd, st.st_mode & 07777);
+        (void)fchown(fd, (uid_t)-1, st.st_gid);
+    }
+    return fd;
+}
+
+/* The host path of a path inside a volume. */
 static int sub_path(struct describe *d, struct span sub, struct span *path)
 {
     struct arena *a = d->a;
-    char root[PATH_MAX], full[PATH_MAX];
-    struct span want = arena_printf(a, "%.*s/%.*s", SPAN_ARG(*path), SPAN_ARG(sub));
     struct span rest = sub;
     while (rest.n > 0) {
         if (span_eq_cstr(span_cut(&rest, '/'), "..")) {
@@ -463,22 +487,17 @@ static int sub_path(struct describe *d, struct span sub, struct span *path)
             return -1;
         }
     }
-    if (!realpath(path->p, root)) {
-        d->why = arena_printf(a, "volume path %.*s: %s", SPAN_ARG(*path), code_text(-errno));
+    cleanup_close int volume = open(arena_cstr(a, *path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    cleanup_close int fd = volume >= 0 ? open_sub_path(a, volume, sub) : -errno;
+    char full[PATH_MAX];
+    struct span link = arena_printf(a, "/proc/self/fd/%d", fd);
+    ssize_t n = fd >= 0 ? readlink(link.p, full, sizeof full) : -1;
+    if (n < 0 || (size_t)n == sizeof full) {
+        d->why = arena_printf(a, "subPath \"%.*s\" of %.*s: %s", SPAN_ARG(sub), SPAN_ARG(*path),
+                              code_text(fd < 0 ? fd : -errno));
         return -1;
     }
-    if (!realpath(want.p, full)) {
-        if (kubelet_mkdirs(want.p, 0777) < 0 || !realpath(want.p, full)) {
-            d->why = arena_printf(a, "subPath %.*s: %s", SPAN_ARG(want), code_text(-errno));
-            return -1;
-        }
-    }
-    struct span prefix = arena_printf(a, "%s/", root);
-    if (!span_starts(span_cstr(full), prefix) && strcmp(root, full) != 0) {
-        d->why = arena_printf(a, "subPath \"%.*s\" leads out of the volume", SPAN_ARG(sub));
-        return -1;
-    }
-    *path = arena_dup(a, span_cstr(full));
+    *path = arena_dup(a, span_of(full, (size_t)n));
     return 0;
 }
 

@@ -321,7 +321,8 @@ static void put_mounts(struct out *o, yyjson_mut_val *root)
               "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5");
     put_mount(o, mounts, SPAN("/dev/mqueue"), "mqueue", SPAN("mqueue"), "nosuid,noexec,nodev");
     if (!user_mounts(o->spec, SPAN("/dev/shm"))) {
-        put_mount(o, mounts, SPAN("/dev/shm"), "bind", o->in->shm, "rbind,rprivate,rw");
+        put_mount(o, mounts, SPAN("/dev/shm"), "bind",
+                  o->spec->host_ipc ? SPAN("/dev/shm") : o->in->shm, "rbind,rprivate,rw");
     }
     put_mount(o, mounts, SPAN("/sys"), "sysfs", SPAN("sysfs"), ro);
     put_mount(o, mounts, SPAN("/sys/fs/cgroup"), "cgroup", SPAN("cgroup"), ro);
@@ -413,9 +414,13 @@ static void put_linux(struct out *o, yyjson_mut_val *root)
     const struct oci_input *in = o->in;
     yyjson_mut_val *l = object(o, root, "linux");
     yyjson_mut_val *ns = array(o, l, "namespaces");
-    put_namespace(o, ns, "pid", SPAN_NULL);
+    if (!in->spec->host_pid) {
+        put_namespace(o, ns, "pid", SPAN_NULL);
+    }
     put_namespace(o, ns, "mount", SPAN_NULL);
-    put_namespace(o, ns, "ipc", in->ipc);
+    if (!in->spec->host_ipc) {
+        put_namespace(o, ns, "ipc", in->ipc);
+    }
     put_namespace(o, ns, "uts", in->uts);
     if (in->net.n) {
         put_namespace(o, ns, "network", in->net);

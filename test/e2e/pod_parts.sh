@@ -111,5 +111,95 @@ filters() {
     forget filtered open own absent
 }
 
-for part in ${PARTS:-sidecars causes questions filters}; do $part; done
+shared() {
+    pod machine 'command: [sh, -c, "sleep 601 & exec sleep 600"]' 'hostPID: true
+  hostIPC: true' >/dev/null
+    check 'hostPID: it runs' within 10 ready machine
+    check 'and sees the machine'"'"'s processes' within 5 contains 'berth server' k exec machine -- ps -o args
+    check 'its own end with it' k delete pod machine
+    left() { ! pgrep -f 'sleep 60[01]'; }
+    check 'all of them' within 5 left
+    pod together 'command: [sleep, "600"]' 'shareProcessNamespace: true' >/dev/null
+    check 'shareProcessNamespace: refused, and the event says so' within 10 contains 'shareProcessNamespace is not supported' k describe pod together
+    forget together
+}
+
+contents() {
+    k create configmap settings --from-literal=a=one --from-literal=b=two --from-literal=sub.conf=three >/dev/null
+    k create secret generic keys --from-literal=password=hush >/dev/null
+    k apply -f - >/dev/null <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: full, labels: {tier: "1"}, annotations: {note: hello}}
+spec:
+  terminationGracePeriodSeconds: 0
+  securityContext: {runAsUser: 1000, runAsGroup: 2000, fsGroup: 3000, supplementalGroups: [4000]}
+  volumes:
+  - {name: e, emptyDir: {}}
+  - {name: c, configMap: {name: settings, defaultMode: 0440, items: [{key: a, path: deep/a}, {key: b, path: b, mode: 0400}]}}
+  - {name: s, secret: {secretName: keys}}
+  - {name: d, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}, {path: cpu, resourceFieldRef: {containerName: main, resource: limits.cpu, divisor: 1m}}]}}
+  - name: p
+    projected:
+      sources:
+      - configMap: {name: settings, items: [{key: a, path: a}]}
+      - secret: {name: keys}
+      - downwardAPI: {items: [{path: name, fieldRef: {fieldPath: metadata.name}}]}
+  containers:
+  - name: main
+    image: busybox
+    imagePullPolicy: IfNotPresent
+    command: [sh, -c, "echo \"$1|$2|$3\"; exec sleep 600", sh]
+    args: ["$(GREETING)", "$$(GREETING)", "$(NOBODY)"]
+    resources: {limits: {cpu: 250m, memory: 64Mi}}
+    env:
+    - {name: NAME, valueFrom: {fieldRef: {fieldPath: metadata.name}}}
+    - {name: NOTE, valueFrom: {fieldRef: {fieldPath: "metadata.annotations['note']"}}}
+    - {name: IP, valueFrom: {fieldRef: {fieldPath: status.podIP}}}
+    - {name: MEM, valueFrom: {resourceFieldRef: {resource: limits.memory, divisor: 1Mi}}}
+    - {name: A, valueFrom: {configMapKeyRef: {name: settings, key: a}}}
+    - {name: P, valueFrom: {secretKeyRef: {name: keys, key: password}}}
+    - {name: MAYBE, valueFrom: {configMapKeyRef: {name: nowhere, key: a, optional: true}}}
+    - {name: GREETING, value: "hi $(NAME) $$(NAME) $(NOBODY)"}
+    envFrom: [{prefix: S_, configMapRef: {name: settings}}]
+    volumeMounts:
+    - {name: e, mountPath: /e}
+    - {name: e, mountPath: /named, subPathExpr: $(NAME)}
+    - {name: c, mountPath: /c}
+    - {name: c, mountPath: /only-b, subPath: b}
+    - {name: s, mountPath: /s}
+    - {name: d, mountPath: /d}
+    - {name: p, mountPath: /p}
+Y
+    check 'a pod with everything' within 15 ready full
+    in_full() { k exec full -- sh -c "$1"; }
+    check 'environment: fields, resources, keys, an optional one' equal 'full hello 64 one hush -' in_full 'echo $NAME $NOTE $MEM $A $P ${MAYBE--}'
+    check 'its address' equal "$(field pod/full .status.podIP)" in_full 'echo $IP'
+    check 'envFrom with a prefix' equal 'one two' in_full 'echo $S_a $S_b'
+    check 'references: known, escaped, unknown' equal 'hi full $(NAME) $(NOBODY)' in_full 'echo "$GREETING"'
+    check 'in arguments as well' equal 'hi full $(NAME) $(NOBODY)|$(GREETING)|$(NOBODY)' k logs full
+    check 'items in their places, and nothing else' equal 'b deep' in_full 'echo $(ls /c)'
+    check 'modes: the default, and one of its own, readable by the group' equal '440 440' in_full 'echo $(stat -L -c %a /c/deep/a /c/b)'
+    check 'subPath of a file' equal two in_full 'cat /only-b'
+    check 'subPathExpr' in_full 'echo x >/named/f && test -e /e/full/f'
+    check 'user, group, and the groups of the pod' equal '1000 2000 2000 3000 4000' in_full 'echo $(id -u) $(id -g) $(id -G)'
+    check 'fsGroup owns what is written' equal 3000 in_full 'touch /e/g && stat -c %g /e/g'
+    check 'downward: labels and a limit in thousandths' equal 'tier="1" 250' in_full 'echo $(cat /d/labels) $(cat /d/cpu)'
+    check 'projected: of three sources' equal 'one hush full' in_full 'echo $(cat /p/a) $(cat /p/password) $(cat /p/name)'
+    k patch configmap settings -p '{"data":{"a":"changed"}}' >/dev/null
+    k label pod full --overwrite tier=2 >/dev/null
+    check 'live: the configMap' within 20 equal 'changed changed' in_full 'echo $(cat /c/deep/a) $(cat /p/a)'
+    check 'live: the labels' within 20 equal 'tier="2"' in_full 'cat /d/labels'
+    check 'not live: a subPath' equal two in_full 'cat /only-b'
+    pod sneaky 'command: [sleep, "600"], volumeMounts: [{name: e, mountPath: /x, subPath: out/etc}]' 'volumes: [{name: e, emptyDir: {}}]
+  initContainers: [{name: i, image: busybox, imagePullPolicy: IfNotPresent, command: [ln, -s, /, /e/out], volumeMounts: [{name: e, mountPath: /e}]}]' >/dev/null
+    check 'a subPath through a planted link' within 10 ready sneaky
+    check 'stays inside the volume' equal '' k exec sneaky -c main -- ls /x
+    pod nonroot 'command: [sleep, "9"], securityContext: {runAsNonRoot: true}' >/dev/null
+    check 'runAsNonRoot with an image that runs as root' within 10 shows nonroot CreateContainerConfigError
+    check 'says why' contains 'will run as root' k describe pod nonroot
+    forget full sneaky nonroot
+}
+
+for part in ${PARTS:-sidecars causes questions filters shared contents}; do $part; done
 finish

@@ -478,12 +478,12 @@ TEST(what_is_not_supported_is_refused_in_words)
 {
     struct kubelet_kit k;
     kk_start(&k);
-    kk_create(&k, "Pod", kk_pod_json(&k, "p", "", "", "\"hostPID\":true"));
+    kk_create(&k, "Pod", kk_pod_json(&k, "p", "", "", "\"shareProcessNamespace\":true"));
     kk_run(&k, 300);
     CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Pending");
     CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.message"),
-               "hostPID is not supported by Berth yet");
-    CHECK_SPAN(kk_event(&k, "p", "Failed"), "Error: hostPID is not supported by Berth yet");
+               "shareProcessNamespace is not supported by Berth yet: leave it out, or use hostPID");
+    CHECK(says(kk_event(&k, "p", "Failed"), "Error: shareProcessNamespace is not supported"));
     kk_delete(&k, "Pod", "p", -1);
     kk_run(&k, 50);
     CHECK(kk_get(&k, "Pod", "p") == NULL);

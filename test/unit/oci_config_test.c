@@ -100,6 +100,34 @@ TEST(the_default_filter_follows_the_capabilities_and_a_privileged_container_has_
     arena_free(a);
 }
 
+static bool has_namespace(yyjson_val *root, const char *type)
+{
+    JSON_EACH(it, json_path(root, "linux", "namespaces", NULL))
+    {
+        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+TEST(the_machines_processes_and_messages_are_shared_when_asked_for)
+{
+    struct arena *a = arena_new();
+    size_t at = 0;
+    struct runtime_container_spec spec = {.args = args, .arg_count = 1};
+    struct oci_input in = input(&spec);
+    yyjson_val *root = build(a, &in);
+    CHECK(has_namespace(root, "pid") && has_namespace(root, "ipc"));
+    CHECK_SPAN(json_get_str(mount_at(root, "/dev/shm", &at), "source"), "/d/shm");
+    spec.host_pid = spec.host_ipc = true;
+    root = build(a, &in);
+    CHECK(!has_namespace(root, "pid") && !has_namespace(root, "ipc"));
+    CHECK(has_namespace(root, "mount") && has_namespace(root, "network"));
+    CHECK_SPAN(json_get_str(mount_at(root, "/dev/shm", &at), "source"), "/dev/shm");
+    arena_free(a);
+}
+
 TEST(a_plain_container_gets_dockers_capabilities_and_no_rlimits)
 {
     cleanup_arena struct arena *a = arena_new();
