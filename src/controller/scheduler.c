@@ -15,6 +15,7 @@
 #include "codec/time.h"
 #include "controller/reconciler.h"
 #include "plan/schedule_plan.h"
+#include "plan/why_plan.h"
 #include "schema/schema.h"
 
 enum {
@@ -255,7 +256,10 @@ static void observe_claim(struct pod_sync *x, struct span name)
         if (waits_for_consumer(x, claim)) {
             x->wait_claim = claim;
         } else {
-            x->view.obstacle = SPAN("pod has unbound immediate PersistentVolumeClaims");
+            struct span why = why_claim(x->a, root);
+            x->view.obstacle =
+                arena_printf(x->a, "pod has unbound immediate PersistentVolumeClaims: %.*s%s%.*s",
+                             SPAN_ARG(name), why.n ? ": " : "", SPAN_ARG(why));
             x->unbound_only = true;
         }
         return;
