@@ -71,7 +71,10 @@ static struct verdict may_update(const struct platform *w, const struct sim_rule
     if (ordinal - r->start < r->partition) {
         return (struct verdict){"partition", "taken below the partition", -1};
     }
-    if (!s->ever_ready || !lately_well(w, ordinal)) {
+    if (s->revision[0] && strcmp(s->revision, r->update) == 0) {
+        return (struct verdict){"order-update", "taken, and it was up to date", -1};
+    }
+    if (!s->ever_ready || rules_lately(w, !s->well, s->unwell_ms)) {
         return allowed; /* broken already: costs no availability */
     }
     for (int i = 0; i < ORDINALS; i++) {
@@ -80,7 +83,7 @@ static struct verdict may_update(const struct platform *w, const struct sim_rule
         if (must_be_well && !lately_well(w, i)) {
             return (struct verdict){"order-update", "taken while another is not available", i};
         }
-        down += i != ordinal && in_range(r, i) && w->seats[i].taken_uid[0];
+        down += i != ordinal && in_range(r, i) && rules_is_taken(w, i);
     }
     /* One by one, a Parallel set looks at the higher ones only, as Kubernetes does. */
     return down > limit && (!r->parallel || r->max_unavailable > 0)

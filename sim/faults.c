@@ -80,11 +80,7 @@ static void machine_goes_down(struct platform *w)
 static void cut_or_mend(struct platform *w)
 {
     struct sim_node *n = some_node(w);
-    n->is_cut = !n->is_cut;
-    sim_say(w, "the node %s %s", n->name, n->is_cut ? "vanishes" : "is back");
-    if (n->env) {
-        link_cut(n->link, n->is_cut);
-    }
+    sim_cut_node(w, n, !n->is_cut);
     if (n->is_cut && sim_roll(w, 2)) { /* long enough to be noticed */
         env_sim_run_for(w->world, 60000 + (int64_t)sim_roll(w, 400000));
     }
@@ -161,9 +157,6 @@ void sim_faults_end(struct platform *w)
     w->store_errors = 0;
     sim_set_weather(w, &fair);
     for (size_t i = 0; i < NODES; i++) {
-        w->nodes[i].is_cut = false;
-        if (w->nodes[i].env) {
-            link_cut(w->nodes[i].link, false);
-        }
+        sim_cut_node(w, &w->nodes[i], false);
     }
 }

@@ -87,6 +87,7 @@ static bool on_request(void *data, struct arena *a, struct client_request *rq)
     }
     record_pull(w->record);
     check_order(w, rq);
+    rules_on_request(w, rq);
     return true;
 }
 
@@ -106,9 +107,8 @@ static void on_reply(void *data, const struct client_request *rq, const struct c
 {
     struct platform *w = data;
     note_acked(w, rq->verb, r);
-    int ordinal = sim_ordinal(rq->name, "redis-");
-    if (r->err.reason == ERR_NONE && rq->verb == CLIENT_DELETE && ordinal >= 0) {
-        rules_on_taken(w, ordinal, rq);
+    if (r->err.reason != ERR_NONE) {
+        rules_on_refused(w, rq);
     }
 }
 
@@ -268,6 +268,15 @@ void sim_kill_node(struct platform *w, struct sim_node *n)
     w->figures.crashes++;
 }
 
+void sim_cut_node(struct platform *w, struct sim_node *n, bool cut)
+{
+    sim_say(w, "the node %s %s", n->name, cut ? "vanishes" : "is back");
+    n->is_cut = cut;
+    if (n->env) {
+        link_cut(n->link, cut);
+    }
+}
+
 static void start_missing(struct platform *w)
 {
     if (!w->env) {
@@ -324,11 +333,6 @@ bool platform_request(struct platform *w, const struct client_request *rq)
     return w->answered && w->answer == ERR_NONE;
 }
 
-void platform_run_for(struct platform *w, int64_t ms)
-{
-    env_sim_run_for(w->world, ms);
-}
-
 /* ---- the course of a history ---- */
 
 static void check_step(struct platform *w)
@@ -367,6 +371,45 @@ void platform_step(struct platform *w)
         env_sim_run_for(w->world, (int64_t)sim_roll(w, sim_roll(w, 4) ? 200 : 5000));
     }
     check_step(w);
+}
+
+void platform_run_for(struct platform *w, int64_t ms)
+{
+    for (int64_t left = ms; left > 0 && !w->violation[0]; left -= 100) {
+        env_sim_run_for(w->world, left < 100 ? left : 100);
+        check_step(w);
+    }
+}
+
+void platform_fault(struct platform *w, enum platform_fault fault, size_t node)
+{
+    assert(node < NODES);
+    switch (fault) {
+    case PLATFORM_KILL_SERVER:
+        sim_kill_server(w);
+        break;
+    case PLATFORM_KILL_CONTROLLERS:
+        sim_kill_controllers(w);
+        break;
+    case PLATFORM_KILL_AGENT:
+        sim_kill_node(w, &w->nodes[node]);
+        break;
+    case PLATFORM_CUT_NODE:
+    case PLATFORM_MEND_NODE:
+        sim_cut_node(w, &w->nodes[node], fault == PLATFORM_CUT_NODE);
+        break;
+    case PLATFORM_FILL_DISK:
+        w->disk_full = true;
+        break;
+    case PLATFORM_START_ALL:
+        start_missing(w);
+        break;
+    }
+}
+
+void platform_jump_wall(struct platform *w, int64_t ms)
+{
+    env_sim_jump_wall(w->world, ms);
 }
 
 void platform_settle(struct platform *w)

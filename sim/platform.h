@@ -46,7 +46,20 @@ void platform_step(struct platform *w);
 void platform_settle(struct platform *w);
 /* A user's request, waited for; true when it was done. For tests that write their own history. */
 bool platform_request(struct platform *w, const struct client_request *rq);
+/* Time passes; the checkers look every 100 ms of it. */
 void platform_run_for(struct platform *w, int64_t ms);
+/* Faults, one by one, for such tests. Nodes are 0 and 1; the server's machine is 0. */
+enum platform_fault {
+    PLATFORM_KILL_SERVER,
+    PLATFORM_KILL_CONTROLLERS,
+    PLATFORM_KILL_AGENT, /* of a node; containers go on */
+    PLATFORM_CUT_NODE,   /* its agent hears and says nothing */
+    PLATFORM_MEND_NODE,
+    PLATFORM_FILL_DISK, /* until platform_settle */
+    PLATFORM_START_ALL, /* what is dead */
+};
+void platform_fault(struct platform *w, enum platform_fault fault, size_t node);
+void platform_jump_wall(struct platform *w, int64_t ms);
 /* The checker that failed ("order-up", ...) and the story in a sentence; NULL: none. */
 const char *platform_violation(const struct platform *w, const char **ret_story);
 /* For the figures. */

@@ -24,19 +24,22 @@ enum {
 struct sim_rules {
     bool exists, deleting, parallel, on_delete, delete_when_scaled, delete_when_deleted;
     int64_t replicas, start, partition, max_unavailable, min_ready_s;
+    char update[80];  /* the update revision; empty: the spec is newer than the status */
     int64_t until_ms; /* when the next version came; INT64_MAX: it holds */
 };
 
 /* What is known of one ordinal. */
 struct sim_seat {
     char uid[40]; /* of the pod; empty: none */
+    char revision[80];
     bool exists, deleting, well, owned, terminal;
-    bool ever_ready;                                                 /* this pod was Ready once */
-    int64_t exists_ms, absent_ms, well_ms, deleting_ms, terminal_ms; /* true last at this time */
+    bool ever_ready;                                               /* this pod was Ready once */
+    int64_t exists_ms, absent_ms, well_ms, unwell_ms, terminal_ms; /* true last at this time */
     char taken_uid[40]; /* the controller deleted this well pod for an update, and no later one was
                            well yet; empty: no */
-    bool claim_taken;   /* a user's deletion of the claim won the race against a pod that uses it */
-    bool claim_asked;   /* a user deleted the claim */
+    int64_t taken_ms;
+    bool claim_taken; /* a user's deletion of the claim won the race against a pod that uses it */
+    bool claim_asked; /* a user deleted the claim */
 };
 
 struct sim_node {
@@ -108,6 +111,7 @@ void sim_start_controllers(struct platform *w);
 void sim_kill_controllers(struct platform *w);
 void sim_start_node(struct platform *w, struct sim_node *n);
 void sim_kill_node(struct platform *w, struct sim_node *n);
+void sim_cut_node(struct platform *w, struct sim_node *n, bool cut);
 void sim_set_weather(struct platform *w, const struct link_weather *weather);
 
 /* users.c */
@@ -121,8 +125,11 @@ void sim_faults_end(struct platform *w);
 
 /* What the checkers are told. rules.c keeps what they know. */
 void rules_on_change(struct platform *w, struct object *old, struct object *now);
-/* A delete of a pod was done. */
-void rules_on_taken(struct platform *w, int ordinal, const struct client_request *rq);
+/* A role's request is about to be done; the server refused it. */
+void rules_on_request(struct platform *w, const struct client_request *rq);
+void rules_on_refused(struct platform *w, const struct client_request *rq);
+/* True when the pod of this ordinal was taken for an update and has no available successor. */
+bool rules_is_taken(const struct platform *w, int ordinal);
 /* True when the atom holds or did within WINDOW_MS. */
 bool rules_lately(const struct platform *w, bool now, int64_t last_ms);
 /* Somebody's request, about to be done; role: field manager. */

@@ -44,6 +44,12 @@ static struct sim_rules rules_of(struct object *set)
     r.start = json_get_int(json_get(spec, "ordinals"), "start", 0);
     r.partition = json_get_int(rolling, "partition", 0);
     r.max_unavailable = max_unavailable(rolling, r.replicas);
+    yyjson_val *status = json_get(object_root(set), "status"),
+               *meta = json_get(object_root(set), "metadata");
+    if (json_get_int(status, "observedGeneration", -1) == json_get_int(meta, "generation", 0)) {
+        (void)snprintf(r.update, sizeof r.update, "%.*s",
+                       SPAN_ARG(json_get_str(status, "updateRevision")));
+    }
     return r;
 }
 
@@ -71,7 +77,7 @@ static void stamp(struct platform *w, struct sim_seat *s)
 {
     int64_t now_ms = sim_now_ms(w);
     *(s->exists ? &s->exists_ms : &s->absent_ms) = now_ms;
-    s->well_ms = s->well ? now_ms : s->well_ms;
+    *(s->well ? &s->well_ms : &s->unwell_ms) = now_ms;
     s->terminal_ms = s->terminal ? now_ms : s->terminal_ms;
 }
 
@@ -83,6 +89,10 @@ static void on_pod(struct platform *w, struct sim_seat *s, struct object *now)
         s->ever_ready = false;
     }
     (void)snprintf(s->uid, sizeof s->uid, "%.*s", SPAN_ARG(uid));
+    struct span revision = now ? json_str(json_path(object_root(now), "metadata", "labels",
+                                                    "controller-revision-hash", NULL))
+                               : SPAN_NULL;
+    (void)snprintf(s->revision, sizeof s->revision, "%.*s", SPAN_ARG(revision));
     s->exists = now;
     s->deleting = now && object_is_deleting(now);
     struct span phase =
@@ -114,16 +124,25 @@ void rules_on_change(struct platform *w, struct object *old, struct object *now)
     w->changed_ms = sim_now_ms(w);
 }
 
-/* Only pods that stood in the range under every rule of late were taken for an update. */
-void rules_on_taken(struct platform *w, int ordinal, const struct client_request *rq)
+/* The seat of the pod that the StatefulSet controller asks to delete; NULL: another request. */
+static struct sim_seat *seat_taken(struct platform *w, const struct client_request *rq)
 {
-    struct sim_seat *s = &w->seats[ordinal];
-    bool in_range = span_eq_cstr(rq->field_manager, "statefulset-controller") &&
-                    rq->kind == SCHEMA_KIND(Pod) && span_eq_cstr(rq->precondition_uid, s->uid) &&
-                    s->ever_ready && !rules_lately(w, s->terminal, s->terminal_ms) &&
-                    rules_lately(w, s->well, s->well_ms);
+    int ordinal = sim_ordinal(rq->name, "redis-");
+    bool is_taking = rq->verb == CLIENT_DELETE && rq->kind == SCHEMA_KIND(Pod) && ordinal >= 0 &&
+                     span_eq_cstr(rq->field_manager, "statefulset-controller");
+    return is_taking ? &w->seats[ordinal] : NULL;
+}
+
+/* Only pods that stood in the range under every rule of late were taken for an update. */
+void rules_on_request(struct platform *w, const struct client_request *rq)
+{
+    struct sim_seat *s = seat_taken(w, rq);
+    bool in_range = s && span_eq_cstr(rq->precondition_uid, s->uid) && s->ever_ready &&
+                    !rules_lately(w, s->terminal, s->terminal_ms) &&
+                    !rules_lately(w, !s->well, s->unwell_ms);
     for (size_t i = w->rules.n; in_range && i-- > 0;) {
         const struct sim_rules *r = &w->rules.at[i];
+        int64_t ordinal = s - w->seats;
         if (r->until_ms < sim_now_ms(w) - WINDOW_MS) {
             break;
         }
@@ -131,5 +150,23 @@ void rules_on_taken(struct platform *w, int ordinal, const struct client_request
     }
     if (in_range) {
         memcpy(s->taken_uid, s->uid, sizeof s->taken_uid);
+        s->taken_ms = sim_now_ms(w);
     }
+}
+
+void rules_on_refused(struct platform *w, const struct client_request *rq)
+{
+    struct sim_seat *s = seat_taken(w, rq);
+    if (s && span_eq_cstr(rq->precondition_uid, s->taken_uid)) {
+        s->taken_uid[0] = '\0';
+    }
+}
+
+/* A request that went down with the server took nobody: the pod is still well. */
+bool rules_is_taken(const struct platform *w, int ordinal)
+{
+    const struct sim_seat *s = &w->seats[ordinal];
+    bool still_there = s->well && span_eq(span_cstr(s->uid), span_cstr(s->taken_uid)) &&
+                       s->taken_ms < sim_now_ms(w) - WINDOW_MS;
+    return s->taken_uid[0] && !still_there;
 }

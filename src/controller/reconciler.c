@@ -87,7 +87,7 @@ static void finish(struct running *r)
 {
     struct workqueue *q = r->sync.reconciler->queue;
     assert(list_is_empty(&r->ops) && !r->in_run);
-    if (r->again) {
+    if (r->again && !r->failed) { /* what failed holds back first */
         workqueue_add_after(q, r->key, r->raced ? RACE_MS : 0);
     }
     if (r->after_ms >= 0) {

@@ -1,10 +1,9 @@
 /* The whole platform on virtual time: histories of users and faults, with the checkers of sim/.
  * `make sim` runs more of them. */
-#include <stdlib.h>
-
 #include "base/log.h"
 #include "sim/platform.h"
 #include "test/kit/kit.h"
+#include "test/kit/sim_kit.h"
 
 /* A killed program leaves its memory behind, as a killed process does. */
 const char *__asan_default_options(void);
@@ -29,12 +28,116 @@ static void history(uint64_t seed, int steps, bool calm)
     platform_free(w);
 }
 
+/* ---- what histories have found ---- */
+
 /* A node agent that was started again spun until the objects that its pods refer to had come. */
 TEST(agent_that_waits_for_references_lets_the_turn_end)
 {
-    log_setup(-1, LOG_ERROR, false, NULL, NULL);
-    history(2, 60, false);
+    struct platform *w = sim_kit_start(2, NULL);
+    sim_kit_create(w, 1, "OrderedReady", SIM_KIT_CLAIMS);
+    platform_run_for(w, 5000);
+    platform_fault(w, PLATFORM_KILL_AGENT, 0);
+    platform_fault(w, PLATFORM_START_ALL, 0);
+    platform_settle(w);
+    sim_kit_end(w, NULL);
 }
+
+/* A node that was back said Ready, and the node controller Unknown, as fast as both could until the
+ * next renewal of its lease. */
+TEST(node_that_is_back_is_believed)
+{
+    struct platform *w = sim_kit_start(3, NULL);
+    platform_fault(w, PLATFORM_CUT_NODE, 1);
+    platform_run_for(w, 65000);
+    uint64_t turns = platform_figures(w).turns;
+    platform_fault(w, PLATFORM_MEND_NODE, 1);
+    platform_run_for(w, 9000);
+    kit_note("%llu turns", (unsigned long long)(platform_figures(w).turns - turns));
+    CHECK(platform_figures(w).turns - turns < 500);
+    sim_kit_end(w, NULL);
+}
+
+/* A sync that asked to run again before it knew that its write fails ran again at once. */
+TEST(full_disk_is_not_tried_without_a_pause)
+{
+    struct platform *w = sim_kit_start(4, NULL);
+    platform_fault(w, PLATFORM_CUT_NODE, 1);
+    platform_fault(w, PLATFORM_FILL_DISK, 0);
+    platform_run_for(w, 45000);
+    uint64_t turns = platform_figures(w).turns;
+    platform_run_for(w, 30000);
+    kit_note("%llu turns", (unsigned long long)(platform_figures(w).turns - turns));
+    CHECK(platform_figures(w).turns - turns < 1000);
+    platform_settle(w);
+    sim_kit_end(w, NULL);
+}
+
+/* The first probe of an adopted container waited for its start to be in the past. */
+TEST(clock_that_is_set_back_does_not_put_probes_off)
+{
+    struct platform *w = sim_kit_start(5, NULL);
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_run_for(w, 5000);
+    platform_jump_wall(w, -3600000);
+    for (size_t i = 0; i < 2; i++) {
+        platform_fault(w, PLATFORM_KILL_AGENT, i);
+    }
+    platform_fault(w, PLATFORM_START_ALL, 0);
+    platform_settle(w);
+    sim_kit_end(w, NULL);
+}
+
+/* A container's back-off counted from the wall clock: set back by an hour, it lasted that hour. */
+TEST(clock_that_is_set_back_does_not_stretch_a_back_off)
+{
+    struct platform *w = sim_kit_start(6, NULL);
+    sim_kit_create(w, 1, "OrderedReady", "");
+    sim_kit_patch(w, "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{"
+                     "\"berth.dev/fake-exit-after-ms\":\"300\"}}}}}");
+    sim_kit_ask(w, CLIENT_DELETE, SCHEMA_KIND(Pod), "redis-0", "");
+    platform_run_for(w, 20000);
+    platform_jump_wall(w, -3600000);
+    uint64_t starts = platform_figures(w).starts;
+    platform_run_for(w, 120000);
+    CHECK(platform_figures(w).starts > starts);
+    sim_kit_end(w, NULL);
+}
+
+/* A pod that waits in the foreground for a claim of its own, and the claim for the pod that uses
+ * it, waited for ever. */
+TEST(pod_and_claim_do_not_wait_for_each_other)
+{
+    struct platform *w = sim_kit_start(7, NULL);
+    sim_kit_create(w, 2, "OrderedReady",
+                   SIM_KIT_CLAIMS ",\"persistentVolumeClaimRetentionPolicy\":{\"whenScaled\":"
+                                  "\"Delete\",\"whenDeleted\":\"Retain\"}");
+    platform_run_for(w, 6000);
+    sim_kit_patch(w, "{\"spec\":{\"replicas\":1}}");
+    platform_run_for(w, 500);
+    const struct client_request rq = {
+        CLIENT_REQUEST_INIT,   .verb = CLIENT_DELETE, .kind = SCHEMA_KIND(StatefulSet),
+        .ns = SPAN("default"), .name = SPAN("redis"), .propagation = CLIENT_PROPAGATION_FOREGROUND};
+    CHECK(platform_request(w, &rq));
+    platform_settle(w);
+    sim_kit_end(w, NULL);
+}
+
+/* The garbage collector met a pod whose deletion was not durable yet, was told that it is not
+ * there, and looked again at once, for ever, within one turn: the turn never ended, so the deletion
+ * was never committed. */
+TEST(gc_that_meets_an_uncommitted_deletion_lets_the_turn_end)
+{
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct platform *w = sim_kit_start(seed, NULL);
+        sim_kit_create(w, 3, "Parallel", "");
+        platform_run_for(w, (int64_t)seed * 100);
+        sim_kit_ask(w, CLIENT_DELETE, SCHEMA_KIND(StatefulSet), "redis", "");
+        platform_settle(w);
+        sim_kit_end(w, NULL);
+    }
+}
+
+/* ---- histories ---- */
 
 TEST_T(histories_of_users_alone_keep_every_promise, 60)
 {

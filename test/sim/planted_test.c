@@ -1,0 +1,396 @@
+/* Each checker of the simulator catches a bug that is planted for it: in the requests of a role, in
+ * what a role is shown, in the watch or under the store. */
+#include "base/arena.h"
+#include "client/client_body.h"
+#include "test/kit/kit.h"
+#include "test/kit/sim_kit.h"
+
+/* A killed program leaves its memory behind, as a killed process does. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "detect_leaks=0";
+}
+
+struct plant {
+    struct platform_plant hooks;
+    const struct schema_kind *kind;
+    const char *from, *to; /* what is shown: this text replaced by that */
+    bool off;              /* not yet */
+    char volume[80];
+};
+
+static struct platform *start(struct plant *p)
+{
+    p->hooks.data = p;
+    return sim_kit_start(7, &p->hooks);
+}
+
+static const char round2[] =
+    "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"round\":\"2\"}}}}}";
+
+static void fine(struct platform *w)
+{
+    const char *story = NULL, *is = platform_violation(w, &story);
+    if (is) {
+        kit_note("%s: %s", is, story);
+    }
+    CHECK(!is);
+}
+
+/* ---- the bugs ---- */
+
+/* Shows another object than the server has. */
+static struct object *shown(void *data, struct object *o)
+{
+    struct plant *p = data;
+    struct arena *a cleanup_arena = arena_new();
+    struct span kind = json_get_str(object_root(o), "kind"), parts[2];
+    if (p->off || !span_eq_cstr(kind, p->kind->kind)) {
+        return NULL;
+    }
+    object_body_parts(o, parts);
+    const char *body = arena_printf(a, "%.*s%.*s", SPAN_ARG(parts[0]), SPAN_ARG(parts[1])).p;
+    const char *at = strstr(body, p->from);
+    if (!at) {
+        return NULL;
+    }
+    return object_new(
+        object_store_key(o), object_rev(o),
+        arena_printf(a, "%.*s%s%s", (int)(at - body), body, p->to, at + strlen(p->from)));
+}
+
+static bool is_from(const struct client_request *rq, enum client_verb verb, const char *who)
+{
+    return rq->verb == verb && rq->kind == SCHEMA_KIND(Pod) && rq->subresource.n == 0 &&
+           span_eq_cstr(rq->field_manager, who);
+}
+
+static bool deletes_by_force(void *data, struct arena *a, struct client_request *rq)
+{
+    (void)data, (void)a;
+    if (is_from(rq, CLIENT_DELETE, "statefulset-controller")) {
+        rq->grace_s = 0;
+    }
+    return true;
+}
+
+TEST(planted_pod_that_is_taken_by_force_breaks_identity)
+{
+    struct plant p = {.hooks.on_request = deletes_by_force};
+    struct platform *w = start(&p);
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Node), "edge",
+                "{\"spec\":{\"unschedulable\":true}}");
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_run_for(w, 5000);
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Node), "edge",
+                "{\"spec\":{\"unschedulable\":null}}");
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Node), "far",
+                "{\"spec\":{\"unschedulable\":true}}");
+    fine(w);
+    platform_fault(w, PLATFORM_CUT_NODE, 1);
+    sim_kit_patch(w, round2);
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "identity");
+}
+
+static bool mounts_another(void *data, struct arena *a, struct client_request *rq)
+{
+    (void)data;
+    const char *at = is_from(rq, CLIENT_CREATE, "statefulset-controller")
+                         ? strstr(arena_cstr(a, rq->body), "data-redis-1")
+                         : NULL;
+    if (at) {
+        const char *body = arena_cstr(a, rq->body);
+        at = strstr(body, "data-redis-1");
+        rq->body = arena_printf(a, "%.*sdata-redis-0%s", (int)(at - body), body, at + 12);
+    }
+    return true;
+}
+
+TEST(planted_pod_with_another_ordinals_claim_breaks_claim)
+{
+    struct plant p = {.hooks.on_request = mounts_another};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 2, "OrderedReady", SIM_KIT_CLAIMS);
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "claim");
+}
+
+TEST(planted_owner_that_no_policy_names_breaks_claim_kept)
+{
+    struct plant p = {.hooks.on_event = shown,
+                      .kind = SCHEMA_KIND(StatefulSet),
+                      .from = "\"whenDeleted\":\"Retain\"",
+                      .to = "\"whenDeleted\":\"Delete\""};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 1, "OrderedReady", SIM_KIT_CLAIMS);
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "claim-kept");
+}
+
+static bool deletes_a_claim(void *data, struct arena *a, struct client_request *rq)
+{
+    (void)data, (void)a;
+    if (is_from(rq, CLIENT_DELETE, "statefulset-controller")) {
+        rq->kind = SCHEMA_KIND(PersistentVolumeClaim);
+        rq->name = SPAN("data-redis-0");
+        rq->precondition_uid = SPAN_NULL;
+    }
+    return true;
+}
+
+TEST(planted_claim_that_nobody_asked_to_delete_breaks_claim_kept)
+{
+    struct plant p = {.hooks.on_request = deletes_a_claim};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 1, "OrderedReady", SIM_KIT_CLAIMS);
+    platform_run_for(w, 5000);
+    fine(w);
+    sim_kit_patch(w, round2);
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "claim-kept");
+}
+
+static struct object *notes_volume(void *data, struct object *o)
+{
+    struct plant *p = data;
+    if (span_eq_cstr(json_get_str(object_root(o), "kind"), "PersistentVolume")) {
+        snprintf(p->volume, sizeof p->volume, "%.*s", SPAN_ARG(object_name(o)));
+    }
+    return NULL;
+}
+
+static bool deletes_the_volume(void *data, struct arena *a, struct client_request *rq)
+{
+    struct plant *p = data;
+    (void)a;
+    if (is_from(rq, CLIENT_DELETE, "statefulset-controller")) {
+        rq->kind = SCHEMA_KIND(PersistentVolume);
+        rq->ns = SPAN_NULL;
+        rq->name = span_cstr(p->volume);
+        rq->precondition_uid = SPAN_NULL;
+    }
+    return true;
+}
+
+TEST(planted_volume_that_goes_before_its_claim_breaks_volume_kept)
+{
+    struct plant p = {.hooks = {.on_event = notes_volume, .on_request = deletes_the_volume}};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 1, "OrderedReady", SIM_KIT_CLAIMS);
+    platform_run_for(w, 5000);
+    fine(w);
+    sim_kit_patch(w, round2);
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "volume-kept");
+}
+
+/* Pods look available from birth. */
+#define EARLY                                                                                      \
+    .hooks.on_event = shown, .kind = SCHEMA_KIND(Pod),                                             \
+    .from = "\"status\":{\"phase\":\"Pending\"",                                                   \
+    .to = "\"status\":{\"phase\":\"Running\","                                                     \
+          "\"conditions\":[{\"type\":\"Ready\","                                                   \
+          "\"status\":\"True\"}]"
+
+TEST(planted_pod_that_looks_ready_early_breaks_order_up)
+{
+    struct plant p = {EARLY};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 3, "OrderedReady", "");
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "order-up");
+}
+
+TEST(planted_update_under_on_delete_breaks_order_update)
+{
+    struct plant p = {.hooks.on_event = shown,
+                      .kind = SCHEMA_KIND(StatefulSet),
+                      .from = "\"updateStrategy\":{\"type\":\"OnDelete\"}",
+                      .to = "\"updateStrategy\":{\"type\":\"RollingUpdate\"}"};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 3, "OrderedReady", ",\"updateStrategy\":{\"type\":\"OnDelete\"}");
+    platform_run_for(w, 10000);
+    fine(w);
+    sim_kit_patch(w, round2);
+    platform_run_for(w, 10000);
+    sim_kit_end(w, "order-update");
+}
+
+TEST(planted_scale_down_all_at_once_breaks_order_down)
+{
+    struct plant p = {.hooks.on_event = shown,
+                      .kind = SCHEMA_KIND(StatefulSet),
+                      .from = "\"podManagementPolicy\":\"OrderedReady\"",
+                      .to = "\"podManagementPolicy\":\"Parallel\"",
+                      .off = true};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 3, "OrderedReady", "");
+    platform_run_for(w, 10000);
+    fine(w);
+    p.off = false;
+    sim_kit_patch(w, "{\"spec\":{\"replicas\":0}}");
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "order-down");
+}
+
+TEST(planted_update_below_the_partition_breaks_partition)
+{
+    struct plant p = {.hooks.on_event = shown,
+                      .kind = SCHEMA_KIND(StatefulSet),
+                      .from = "\"partition\":2",
+                      .to = "\"partition\":0"};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 3, "OrderedReady", SIM_KIT_STRATEGY(2, ""));
+    platform_run_for(w, 10000);
+    fine(w);
+    sim_kit_patch(w, round2);
+    platform_run_for(w, 15000);
+    sim_kit_end(w, "partition");
+}
+
+TEST(planted_update_of_too_many_breaks_unavailable)
+{
+    struct plant p = {.hooks.on_event = shown,
+                      .kind = SCHEMA_KIND(StatefulSet),
+                      .from = "\"maxUnavailable\":1",
+                      .to = "\"maxUnavailable\":3"};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 3, "Parallel", SIM_KIT_STRATEGY(0, ",\"maxUnavailable\":1"));
+    platform_run_for(w, 10000);
+    fine(w);
+    sim_kit_patch(w, round2);
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "unavailable");
+}
+
+TEST(planted_pod_that_nobody_asked_for_breaks_range)
+{
+    struct plant p = {.hooks.on_event = shown,
+                      .kind = SCHEMA_KIND(StatefulSet),
+                      .from = "\"spec\":{\"replicas\":1",
+                      .to = "\"spec\":{\"replicas\":3"};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_run_for(w, 10000);
+    sim_kit_end(w, "range");
+}
+
+static bool falls_back(void *data, struct watch_event *e)
+{
+    (void)data;
+    e->rev = e->type == WATCH_MODIFIED ? 1 : e->rev;
+    return true;
+}
+
+TEST(planted_revision_that_falls_breaks_revision)
+{
+    struct plant p = {.hooks.on_watch = falls_back};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "revision");
+}
+
+static bool loses_one(void *data, struct watch_event *e)
+{
+    struct plant *p = data;
+    bool is_node = span_eq_cstr(json_get_str(object_root(e->object), "kind"), "Node");
+    bool lost = is_node && !p->off;
+    p->off |= lost;
+    return !lost;
+}
+
+TEST(planted_event_that_is_lost_breaks_watch)
+{
+    struct plant p = {.hooks.on_watch = loses_one, .off = true};
+    struct platform *w = start(&p);
+    p.off = false; /* the first of two is lost, the second one tells before a list does */
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Node), "far",
+                "{\"metadata\":{\"labels\":{\"a\":\"1\"}}}");
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Node), "far",
+                "{\"metadata\":{\"labels\":{\"a\":\"2\"}}}");
+    platform_run_for(w, 100);
+    sim_kit_end(w, "watch");
+}
+
+static bool keeps_the_dead(void *data, struct watch_event *e)
+{
+    (void)data;
+    return e->type != WATCH_DELETED;
+}
+
+TEST(planted_end_that_the_watch_does_not_tell_breaks_list)
+{
+    struct plant p = {.hooks.on_watch = keeps_the_dead};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_run_for(w, 5000);
+    fine(w);
+    sim_kit_patch(w, "{\"spec\":{\"replicas\":0}}");
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "list");
+}
+
+TEST(planted_disk_that_forgets_breaks_acknowledged)
+{
+    struct plant p = {.hooks.disk_lies = true};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_run_for(w, 5000);
+    fine(w);
+    platform_fault(w, PLATFORM_KILL_SERVER, 0);
+    platform_fault(w, PLATFORM_START_ALL, 0);
+    platform_run_for(w, 1000);
+    sim_kit_end(w, "acknowledged");
+}
+
+static bool tells_no_status(void *data, struct arena *a, struct client_request *rq)
+{
+    (void)data, (void)a;
+    return !(rq->kind == SCHEMA_KIND(StatefulSet) && span_eq_cstr(rq->subresource, "status"));
+}
+
+TEST(planted_status_that_is_not_written_breaks_status)
+{
+    struct plant p = {.hooks.on_request = tells_no_status};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_run_for(w, 30000);
+    sim_kit_end(w, "status");
+}
+
+static bool makes_no_second(void *data, struct arena *a, struct client_request *rq)
+{
+    (void)data;
+    return !(is_from(rq, CLIENT_CREATE, "statefulset-controller") &&
+             strstr(arena_cstr(a, rq->body), "\"name\":\"redis-1\""));
+}
+
+TEST(planted_pod_that_is_never_made_breaks_convergence)
+{
+    struct plant p = {.hooks.on_request = makes_no_second};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 2, "OrderedReady", "");
+    platform_run_for(w, 5000);
+    fine(w);
+    platform_settle(w);
+    sim_kit_end(w, "convergence");
+}
+
+/* Without a bug the same scenarios are fine. */
+TEST(planted_nothing_breaks_nothing)
+{
+    struct plant p = {0};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 3, "OrderedReady", SIM_KIT_CLAIMS);
+    platform_run_for(w, 10000);
+    sim_kit_patch(w, round2);
+    platform_run_for(w, 15000);
+    platform_fault(w, PLATFORM_KILL_SERVER, 0);
+    platform_fault(w, PLATFORM_START_ALL, 0);
+    sim_kit_patch(w, "{\"spec\":{\"replicas\":1}}");
+    platform_settle(w);
+    sim_kit_end(w, NULL);
+}
