@@ -76,8 +76,10 @@ TEST(full_disk_is_not_tried_without_a_pause)
 TEST(clock_that_is_set_back_does_not_put_probes_off)
 {
     struct platform *w = sim_kit_start(5, NULL);
-    sim_kit_create(w, 1, "OrderedReady", "");
-    platform_run_for(w, 5000);
+    sim_kit_create(w, 0, "OrderedReady", "");
+    sim_kit_patch(w, "{\"spec\":{\"replicas\":1,\"template\":{\"metadata\":{\"annotations\":{"
+                     "\"berth.dev/fake-ready-ms\":\"6000\"}}}}}");
+    platform_run_for(w, 3000); /* it runs, and is not ready */
     platform_jump_wall(w, -3600000);
     for (size_t i = 0; i < 2; i++) {
         platform_fault(w, PLATFORM_KILL_AGENT, i);
@@ -103,17 +105,29 @@ TEST(clock_that_is_set_back_does_not_stretch_a_back_off)
     sim_kit_end(w, NULL);
 }
 
+/* Stops the set's controller between giving a claim to its condemned pod and taking that pod. */
+static bool takes_nobody(void *data, struct arena *a, struct client_request *rq)
+{
+    const bool *on = data;
+    (void)a;
+    return !(*on && rq->verb == CLIENT_DELETE &&
+             span_eq_cstr(rq->field_manager, "statefulset-controller"));
+}
+
 /* A pod that waits in the foreground for a claim of its own, and the claim for the pod that uses
  * it, waited for ever. */
 TEST(pod_and_claim_do_not_wait_for_each_other)
 {
-    struct platform *w = sim_kit_start(7, NULL);
+    bool on = true;
+    const struct platform_plant plant = {.on_request = takes_nobody, .data = &on};
+    struct platform *w = sim_kit_start(7, &plant);
     sim_kit_create(w, 2, "OrderedReady",
                    SIM_KIT_CLAIMS ",\"persistentVolumeClaimRetentionPolicy\":{\"whenScaled\":"
                                   "\"Delete\",\"whenDeleted\":\"Retain\"}");
-    platform_run_for(w, 6000);
+    platform_run_for(w, 8000);
     sim_kit_patch(w, "{\"spec\":{\"replicas\":1}}");
-    platform_run_for(w, 500);
+    platform_run_for(w, 1000);
+    on = false;
     const struct client_request rq = {
         CLIENT_REQUEST_INIT,   .verb = CLIENT_DELETE, .kind = SCHEMA_KIND(StatefulSet),
         .ns = SPAN("default"), .name = SPAN("redis"), .propagation = CLIENT_PROPAGATION_FOREGROUND};
