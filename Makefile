@@ -94,7 +94,7 @@ fuzz: ## each fuzz target for FUZZ_S seconds (60) with clang's libFuzzer
 	tools/fuzz $(or $(FUZZ_S),60) $(patsubst $(B)/fuzz/%,build/fuzz/fuzz/%,$(FUZZ))
 sim: $(B)/sim/sim ## the whole platform on virtual time: make sim SEEDS=1000 or ARGS="--seed 1 -v"
 	$(B)/sim/sim $(or $(ARGS),--count $(or $(SEEDS),200))
-bench: all $(BENCH) ## figures beside their budgets
+bench: all $(BENCH) $(B)/sim/sim ## figures beside their budgets
 	bench/run $(B)/berth $(BENCH)
 demo: ## a throw-away server with the tutorial's set on this machine (as root)
 	tools/demo
