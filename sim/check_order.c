@@ -22,7 +22,7 @@ static bool lately_well(const struct platform *w, int64_t ordinal)
 static bool lately_absent(const struct platform *w, int64_t ordinal)
 {
     const struct sim_seat *s = &w->seats[ordinal];
-    return rules_lately(w, !s->exists || !s->owned, s->absent_ms);
+    return rules_lately(w, !rules_is_owned(w, s), s->absent_ms);
 }
 
 static bool in_range(const struct sim_rules *r, int64_t ordinal)
@@ -125,6 +125,7 @@ void check_order(struct platform *w, const struct client_request *rq)
         return;
     }
     int ordinal = sim_ordinal(makes ? name_of(a, rq) : rq->name, "redis-");
+    sim_say(w, "    the set's controller %s redis-%d", makes ? "makes" : "deletes", ordinal);
     if (ordinal < 0) {
         sim_fail(w, "range", "a pod of an ordinal that no history asks for");
         return;

@@ -105,10 +105,10 @@ static const char *seats_at_rest(struct platform *w, const struct sim_rules *r, 
         const struct sim_seat *s = &w->seats[i];
         struct object *pod =
             record_get(w->record, arena_printf(a, "pods/default/redis-%lld", (long long)i));
-        if (!pod || !s->owned || !s->well) {
-            return !pod        ? "a pod is missing"
-                   : !s->owned ? "a pod is not owned"
-                               : "a pod is not well";
+        if (!pod || !rules_is_owned(w, s) || !s->well) {
+            return !pod                    ? "a pod is missing"
+                   : !rules_is_owned(w, s) ? "a pod is not owned"
+                                           : "a pod is not well";
         }
         struct span revision = json_str(
             json_path(object_root(pod), "metadata", "labels", "controller-revision-hash", NULL));

@@ -30,9 +30,9 @@ struct sim_rules {
 
 /* What is known of one ordinal. */
 struct sim_seat {
-    char uid[40]; /* of the pod; empty: none */
-    char revision[80];
-    bool exists, deleting, well, owned, terminal;
+    char uid[40];                 /* of the pod; empty: none */
+    char revision[80], owner[40]; /* uid of the controller */
+    bool exists, deleting, well, terminal;
     bool ever_ready;                                               /* this pod was Ready once */
     int64_t exists_ms, absent_ms, well_ms, unwell_ms, terminal_ms; /* true last at this time */
     char taken_uid[40]; /* the controller deleted this well pod for an update, and no later one was
@@ -130,6 +130,8 @@ void rules_on_request(struct platform *w, const struct client_request *rq);
 void rules_on_refused(struct platform *w, const struct client_request *rq);
 /* True when the pod of this ordinal was taken for an update and has no available successor. */
 bool rules_is_taken(const struct platform *w, int ordinal);
+/* True when the pod is the set's. */
+bool rules_is_owned(const struct platform *w, const struct sim_seat *s);
 /* True when the atom holds or did within WINDOW_MS. */
 bool rules_lately(const struct platform *w, bool now, int64_t last_ms);
 /* Somebody's request, about to be done; role: field manager. */

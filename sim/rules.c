@@ -12,6 +12,12 @@ bool rules_lately(const struct platform *w, bool now, int64_t last_ms)
     return now || (last_ms > 0 && last_ms >= sim_now_ms(w) - WINDOW_MS);
 }
 
+/* By the set as it is now: a set of the same name may have come since the pod changed. */
+bool rules_is_owned(const struct platform *w, const struct sim_seat *s)
+{
+    return s->exists && s->owner[0] && strcmp(s->owner, w->set_uid) == 0;
+}
+
 static int64_t max_unavailable(const yyjson_val *rolling, int64_t replicas)
 {
     yyjson_val *v = json_get(rolling, "maxUnavailable");
@@ -98,11 +104,17 @@ static void on_pod(struct platform *w, struct sim_seat *s, struct object *now)
     struct span phase =
         now ? json_str(json_path(object_root(now), "status", "phase", NULL)) : SPAN_NULL;
     bool ready = now && span_eq_cstr(phase, "Running") && client_condition_true(now, "Ready");
+    bool was_well = s->well;
     s->well = ready && !s->deleting;
     s->ever_ready |= ready;
+    if (s->well && !was_well) {
+        sim_say(w, "    redis-%d is available", (int)(s - w->seats));
+    } else if (!now) {
+        sim_say(w, "    redis-%d is gone", (int)(s - w->seats));
+    }
     s->terminal = span_eq_cstr(phase, "Failed") || span_eq_cstr(phase, "Succeeded");
-    s->owned = now && client_controller_uid(now).n > 0 &&
-               span_eq_cstr(client_controller_uid(now), w->set_uid);
+    (void)snprintf(s->owner, sizeof s->owner, "%.*s",
+                   SPAN_ARG(now ? client_controller_uid(now) : SPAN_NULL));
     if (s->well && !span_eq_cstr(uid, s->taken_uid)) {
         s->taken_uid[0] = '\0';
     }

@@ -185,21 +185,15 @@ static void undo(struct platform *w)
 static void change_rules(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
-    struct span body = SPAN_NULL;
-    switch (sim_roll(w, 3)) {
-    case 0:
-        body = arena_printf(a, "{\"spec\":{\"updateStrategy\":%.*s}}", SPAN_ARG(strategy(w, a)));
-        break;
-    case 1:
-        body = arena_printf(a, "{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":%.*s}}",
-                            SPAN_ARG(retention(w, a)));
-        break;
-    default:
-        body = arena_printf(a, "{\"spec\":{\"ordinals\":{\"start\":%d}}}",
-                            (int)sim_roll(w, START_MAX + 1));
-        break;
-    }
-    (void)patch_set(w, "patch", body);
+    static const char *const fields[] = {"updateStrategy", "persistentVolumeClaimRetentionPolicy",
+                                         "ordinals"};
+    uint64_t which = sim_roll(w, 3);
+    struct span value = which == 0 ? strategy(w, a)
+                        : which == 1
+                            ? retention(w, a)
+                            : arena_printf(a, "{\"start\":%d}", (int)sim_roll(w, START_MAX + 1));
+    (void)patch_set(w, "patch",
+                    arena_printf(a, "{\"spec\":{\"%s\":%.*s}}", fields[which], SPAN_ARG(value)));
 }
 
 /* ---- pods, claims, nodes ---- */
