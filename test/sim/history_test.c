@@ -153,10 +153,16 @@ TEST(gc_that_meets_an_uncommitted_deletion_lets_the_turn_end)
 
 /* ---- histories ---- */
 
+#ifdef __SANITIZE_ADDRESS__
+enum { HISTORIES = 6 };
+#else
+enum { HISTORIES = 24 };
+#endif
+
 TEST_T(histories_of_users_alone_keep_every_promise, 60)
 {
     log_setup(-1, LOG_ERROR, false, NULL, NULL);
-    for (uint64_t seed = 1000; seed < 1020; seed++) {
+    for (uint64_t seed = 1000; seed < 1000 + HISTORIES; seed++) {
         history(seed, 60, true);
     }
 }
@@ -164,7 +170,7 @@ TEST_T(histories_of_users_alone_keep_every_promise, 60)
 TEST_T(histories_of_faults_and_users_keep_every_promise, 60)
 {
     log_setup(-1, LOG_ERROR, false, NULL, NULL);
-    for (uint64_t seed = 200; seed < 230; seed++) {
+    for (uint64_t seed = 200; seed < 200 + HISTORIES; seed++) {
         history(seed, 60, false);
     }
 }
