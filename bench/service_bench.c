@@ -5,8 +5,9 @@
  *
  * A pod of no node stands for the endpoint (its address is GATEWAY, where this program listens),
  * so that its readiness changes when we write it. From the moment that the API has answered the
- * write: until DNS has the address, until a connection through the service is accepted; the latter
- * again with SERVICES other services present. Each figure is a line "name value" in milliseconds.
+ * write: until DNS has the address, until a connection through the service is accepted. With
+ * SERVICES other services present, the latter again for an endpoint in a slice kept by hand. Each
+ * figure is a line "name value" in milliseconds.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,6 +30,7 @@
 #define SLICES "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 #define HEADLESS "peers.default.svc.cluster.local"
 enum { LISTEN_PORT = 9000, PATIENCE_MS = 60 * 1000, QUIET_MS = 20, ASK_MS = 200, FIRST_WAIT = 500 };
+enum { SOURCE_PORT_FIRST = 10000, SOURCE_PORT_END = 65000, BETWEEN_US = 100 };
 
 static struct {
     struct env *env;
@@ -40,6 +42,7 @@ static struct {
     struct strbuf body;
     struct sockaddr_in gateway, dns, service;
     int listener;
+    uint16_t source_port;
 } g; /* a bench is one program */
 
 static _Noreturn void die(const char *what, struct span why)
@@ -125,9 +128,17 @@ static bool resolves(void)
            memcmp(rdata.p, &g.gateway.sin_addr, 4) == 0;
 }
 
+/* Each try has a source port of its own: connection tracking would lead one that it remembers to
+ * where it went before, whatever the service says now. */
 static bool connects(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_port = htons(g.source_port)};
+    int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (++g.source_port == SOURCE_PORT_END) {
+        die("no source port is left", SPAN("fewer runs, please"));
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    (void)bind(fd, (const struct sockaddr *)&from, sizeof from);
     struct linger hard = {1, 0}; /* so that thousands of tries leave no TIME_WAIT */
     (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     bool ok = connect(fd, (const struct sockaddr *)&g.service, sizeof g.service) == 0;
@@ -150,6 +161,16 @@ static void set_ready(bool ready)
     call(200, "PATCH", NS "/pods/bench/status", body);
 }
 
+/* The same of an endpoint in a slice that is kept by hand: without the controller's write. */
+static void set_slice_ready(bool ready)
+{
+    char body[256];
+    (void)snprintf(body, sizeof body,
+                   "{\"endpoints\":[{\"addresses\":[\"%s\"],\"conditions\":{\"ready\":%s}}]}",
+                   inet_ntoa(g.gateway.sin_addr), ready ? "true" : "false");
+    call(200, "PATCH", SLICES "/direct", body);
+}
+
 static int by_value(const void *a, const void *b)
 {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -163,17 +184,18 @@ static void until(bool (*seen)(void), bool wanted)
         if (env_mono_ns(g.env) > end_ns) {
             die("not seen in time", SPAN("given up"));
         }
+        (void)usleep(wanted ? BETWEEN_US : 10 * BETWEEN_US);
     }
 }
 
-static void measure(const char *name, bool (*seen)(void), size_t runs)
+static void measure(const char *name, void (*write)(bool ready), bool (*seen)(void), size_t runs)
 {
     int64_t *ns = mem_new_array(runs, sizeof *ns);
     for (size_t i = 0; i < runs; i++) {
-        set_ready(false);
+        write(false);
         until(seen, false);
         sleep_ms(QUIET_MS);
-        set_ready(true);
+        write(true);
         int64_t start_ns = env_mono_ns(g.env);
         until(seen, true);
         ns[i] = env_mono_ns(g.env) - start_ns;
@@ -186,6 +208,19 @@ static void measure(const char *name, bool (*seen)(void), size_t runs)
 }
 
 /* ---- the stage ---- */
+
+/* g.service: the address of the service that the API has just answered with. */
+static void take_address(void)
+{
+    yyjson_doc *doc = NULL;
+    struct err err;
+    if (json_parse(g.a, strbuf_span(&g.body), &doc, &err) < 0) {
+        die("the service", err.message);
+    }
+    struct span ip = json_str(json_path(yyjson_doc_get_root(doc), "spec", "clusterIP", NULL));
+    g.service = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(80)};
+    (void)inet_pton(AF_INET, arena_cstr(g.a, ip), &g.service.sin_addr);
+}
 
 static void make_service(void)
 {
@@ -200,14 +235,7 @@ static void make_service(void)
         201, "POST", NS "/services",
         "{\"metadata\":{\"name\":\"bench\"},\"spec\":{\"selector\":{\"app\":\"bench\"},\"ports\":[{"
         "\"port\":80,\"targetPort\":9000}]}}");
-    yyjson_doc *doc = NULL;
-    struct err err;
-    if (json_parse(g.a, strbuf_span(&g.body), &doc, &err) < 0) {
-        die("the service", err.message);
-    }
-    struct span ip = json_str(json_path(yyjson_doc_get_root(doc), "spec", "clusterIP", NULL));
-    g.service = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(80)};
-    (void)inet_pton(AF_INET, arena_cstr(g.a, ip), &g.service.sin_addr);
+    take_address();
 }
 
 /* Services with two endpoints each, by hand. */
@@ -228,9 +256,14 @@ static void make_others(size_t count)
             i, i);
         call(201, "POST", SLICES, body);
     }
-    set_ready(false);
-    until(connects, false);
-    set_ready(true);
+    call(201, "POST", NS "/services",
+         "{\"metadata\":{\"name\":\"direct\"},\"spec\":{\"ports\":[{\"port\":80}]}}");
+    take_address();
+    call(201, "POST", SLICES,
+         "{\"metadata\":{\"name\":\"direct\",\"labels\":{\"kubernetes.io/"
+         "service-name\":\"direct\"}},"
+         "\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"\",\"port\":9000}],\"endpoints\":[]}");
+    set_slice_ready(true);
     until(connects, true); /* what was made before is in the table now */
     sleep_ms(FIRST_WAIT);
 }
@@ -256,6 +289,7 @@ int main(int argc, char **argv)
     g.a = arena_new();
     g.gateway = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(LISTEN_PORT)};
     g.dns = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(53)};
+    g.source_port = SOURCE_PORT_FIRST;
     size_t runs = number(argv[5]);
     g.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (inet_pton(AF_INET, argv[3], &g.gateway.sin_addr) != 1 ||
@@ -268,9 +302,9 @@ int main(int argc, char **argv)
     g.conn = https_conn_new(&g.kit, &handler, NULL);
     run_loop();
     make_service();
-    measure("ready_to_dns", resolves, runs);
-    measure("ready_to_packet", connects, runs);
+    measure("ready_to_dns", set_ready, resolves, runs);
+    measure("ready_to_packet", set_ready, connects, runs);
     make_others(number(argv[6]));
-    measure("service_change", connects, runs);
+    measure("service_change", set_slice_ready, connects, runs);
     return 0;
 }
