@@ -44,11 +44,12 @@ static void pod_started(struct env_timer *timer)
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, n->kind, p->object);
     rq.subresource = SPAN("status");
     n->addresses++;
-    rq.body =
-        arena_printf(a,
-                     "{\"status\":{\"phase\":\"Running\",\"podIP\":\"10.42.0.%u\",\"conditions\":["
-                     "{\"type\":\"Ready\",\"status\":\"%s\",\"lastTransitionTime\":\"%.*s\"}]}}",
-                     n->addresses, n->options.never_ready ? "False" : "True", SPAN_ARG(now));
+    rq.body = arena_printf(
+        a,
+        "{\"status\":{\"phase\":\"Running\",\"startTime\":\"%.*s\",\"podIP\":\"10.42.0.%u\","
+        "\"conditions\":[{\"type\":\"Ready\",\"status\":\"%s\","
+        "\"lastTransitionTime\":\"%.*s\"}]}}",
+        SPAN_ARG(now), n->addresses, n->options.never_ready ? "False" : "True", SPAN_ARG(now));
     client_do(n->client, &rq, NULL, NULL);
 }
 

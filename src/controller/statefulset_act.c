@@ -144,13 +144,23 @@ static void refuse_create(struct set_sync *x, const struct statefulset_action *a
 struct pod_write {
     struct set_sync *x;
     struct object *pod; /* held by the sync */
+    const struct statefulset_action *action;
 };
 
 static bool on_pod_deleted(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct pod_write *w = data;
-    (void)s;
     bool gone = reply->err.reason == ERR_NOT_FOUND || reply->err.reason == ERR_CONFLICT;
+    bool stuck = w->action->why == STATEFULSET_WHY_STUCK;
+    if (gone && stuck) {
+        sync_again(s); /* it has changed meanwhile: it may be Ready now */
+    } else if (stuck && reply->err.reason == ERR_NONE) {
+        event_record(w->x->c->events, w->x->c->set_kind, w->x->set, EVENT_NORMAL,
+                     "ReplacedStuckPod",
+                     "Pod %.*s was never Ready and its revision is superseded: it is replaced at "
+                     "revision %.*s",
+                     SPAN_ARG(object_name(w->pod)), SPAN_ARG(w->x->update_name));
+    }
     if (!gone) {
         tell(w->x, "delete", "SuccessfulDelete", "FailedDelete", object_name(w->pod), &reply->err);
     }
@@ -170,8 +180,8 @@ static bool on_pod_fixed(struct sync *s, void *data, const struct client_reply *
 static struct pod_write *pod_write_new(struct set_sync *x, const struct statefulset_action *action)
 {
     struct pod_write *w = ARENA_NEW(x->a, struct pod_write);
-    assert(action->pod < x->pod_count);
-    *w = (struct pod_write){x, x->pods[action->pod].object};
+    *w = (struct pod_write){x, statefulset_pod_at(x, action->ordinal), action};
+    assert(w->pod); /* the index was brought up to the view in this turn */
     return w;
 }
 
@@ -180,6 +190,9 @@ static void delete_pod(struct set_sync *x, const struct statefulset_action *acti
     struct pod_write *w = pod_write_new(x, action);
     struct client_request rq = client_request_for(CLIENT_DELETE, x->c->pod_kind, w->pod);
     rq.precondition_uid = object_uid(w->pod);
+    if (action->why == STATEFULSET_WHY_STUCK) {
+        rq.precondition_rev = arena_printf(x->a, "%lld", (long long)object_rev(w->pod));
+    }
     sync_do(x->s, &rq, x->c->pods, on_pod_deleted, w);
 }
 
@@ -198,9 +211,8 @@ static void fix_pod(struct set_sync *x, const struct statefulset_action *action)
 
 /* Writes a claim's owner references: foreign ones stay, ours become what the policy asks for. */
 static void fix_claim_owner(struct set_sync *x, const struct statefulset_action *action,
-                            struct object *claim)
+                            struct object *pod, struct object *claim)
 {
-    struct object *pod = x->pods[action->pod].object;
     enum statefulset_owner owner = action->owner;
     if (statefulset_claim_is_foreign(x, claim, object_name(pod), object_uid(pod))) {
         event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, "ConflictingController",
@@ -232,7 +244,10 @@ static void fix_claim_owner(struct set_sync *x, const struct statefulset_action 
 
 static void fix_claims(struct set_sync *x, const struct statefulset_action *action)
 {
-    const struct statefulset_claims *claims = &x->view.pods[action->pod].claims;
+    const struct statefulset_claims *claims =
+        &statefulset_index_get(x->view.index, action->ordinal)->claims;
+    struct object *pod = statefulset_pod_at(x, action->ordinal);
+    assert(pod);
     if (claims->missing) {
         create_claims(x, action, false);
     }
@@ -244,7 +259,7 @@ static void fix_claims(struct set_sync *x, const struct statefulset_action *acti
         struct object *claim =
             informer_get(x->c->claims, x->ns, statefulset_claim_name(x, it.val, action->ordinal));
         if (claim) {
-            fix_claim_owner(x, action, claim);
+            fix_claim_owner(x, action, pod, claim);
         }
     }
 }

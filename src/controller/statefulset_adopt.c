@@ -8,7 +8,7 @@
 
 struct candidates {
     struct set_sync *x;
-    VEC(struct object *) adopt_pods, adopt_revisions, release, keep;
+    VEC(struct object *) adopt_pods, adopt_revisions, release;
 };
 
 static bool selects(struct set_sync *x, struct object *o)
@@ -19,13 +19,24 @@ static bool selects(struct set_sync *x, struct object *o)
 static bool see_owned_pod(void *data, struct object *pod)
 {
     struct candidates *k = data;
-    bool named = statefulset_ordinal(object_name(pod), k->x->name) >= 0;
-    if (named && selects(k->x, pod)) {
-        VEC_PUSH(&k->keep, pod);
-    } else if (!object_is_deleting(k->x->set)) {
+    if (statefulset_ordinal(object_name(pod), k->x->name) < 0 || !selects(k->x, pod)) {
         VEC_PUSH(&k->release, pod);
     }
     return true;
+}
+
+/* Of the pods that have changed, those that are ours and should not be. */
+static void see_changed_pods(struct candidates *k)
+{
+    struct set_sync *x = k->x;
+    for (size_t i = 0; i < x->state->dirty.n; i++) {
+        struct span name =
+            arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)x->state->dirty.at[i]);
+        struct object *pod = informer_get(x->c->pods, x->ns, name);
+        if (pod && span_eq(client_controller_uid(pod), x->uid) && !selects(x, pod)) {
+            VEC_PUSH(&k->release, pod);
+        }
+    }
 }
 
 static bool see_orphan_pod(void *data, struct object *pod)
@@ -123,51 +134,42 @@ static void adopt(struct candidates *k)
     sync_do(x->s, &rq, NULL, on_set_read, ad);
 }
 
-static int by_ordinal(const void *a, const void *b)
-{
-    int32_t l = ((const struct set_pod *)a)->ordinal, r = ((const struct set_pod *)b)->ordinal;
-    return (l > r) - (l < r);
-}
-
-static void keep(struct set_sync *x, struct object **pods, size_t n)
-{
-    struct object **held = hold(x->a, pods, n);
-    x->pods = ARENA_ARRAY(x->a, struct set_pod, n + 1);
-    x->pod_count = n;
-    for (size_t i = 0; i < n; i++) {
-        x->pods[i] = (struct set_pod){held[i], statefulset_ordinal(object_name(held[i]), x->name)};
-    }
-    qsort(x->pods, n, sizeof *x->pods, by_ordinal);
-}
-
 bool statefulset_adopt(struct set_sync *x)
 {
     struct candidates k = {.x = x};
     struct statefulset_controller *c = x->c;
-    bool deleting = object_is_deleting(x->set);
-    informer_index_each(c->pods, c->pods_by_controller, x->uid, see_owned_pod, &k);
-    if (!deleting) {
+    struct set_state *state = x->state;
+    if (object_is_deleting(x->set)) {
+        return false; /* keeps what it has, and takes nothing */
+    }
+    if (state->look_at_all || state->misnamed) {
+        informer_index_each(c->pods, c->pods_by_controller, x->uid, see_owned_pod, &k);
+    } else {
+        see_changed_pods(&k);
+    }
+    if (state->orphans) {
         struct span orphans = owned_orphan_key(x->a, x->ns);
         informer_index_each(c->pods, c->pods_by_controller, orphans, see_orphan_pod, &k);
         informer_index_each(c->revisions, c->revisions_by_controller, orphans, see_orphan_revision,
                             &k);
     }
-    bool wrote = false;
+    bool wrote = k.release.n > 0;
     for (size_t i = 0; i < k.release.n; i++) {
         patch_owners(x, c->pod_kind, k.release.at[i], c->pods, false);
-        wrote = true;
     }
     if (wrote) {
         sync_again(x->s);
+    } else {
+        state->misnamed = false;
     }
     if (k.adopt_pods.n || k.adopt_revisions.n) {
         adopt(&k); /* asks to run again when it has adopted */
         wrote = true;
+    } else {
+        state->orphans = false;
     }
-    keep(x, k.keep.at, k.keep.n);
     VEC_DONE(&k.adopt_pods);
     VEC_DONE(&k.adopt_revisions);
     VEC_DONE(&k.release);
-    VEC_DONE(&k.keep);
     return wrote;
 }

@@ -6,20 +6,6 @@
 #include "controller/statefulset_priv.h"
 #include "plan/rollout_plan.h"
 
-static struct object *pod_at(struct set_sync *x, int32_t ordinal)
-{
-    size_t low = 0, high = x->pod_count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (x->pods[middle].ordinal < ordinal) {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    return low < x->pod_count && x->pods[low].ordinal == ordinal ? x->pods[low].object : NULL;
-}
-
 static size_t claims_of(struct set_sync *x, int32_t ordinal, struct why_claim **ret)
 {
     yyjson_val *templates = json_get(x->spec, "volumeClaimTemplates");
@@ -70,19 +56,18 @@ static struct why blocking(struct set_sync *x)
     if (ordinal < 0) {
         return (struct why){0};
     }
-    struct object *pod = pod_at(x, ordinal);
+    struct object *pod = statefulset_pod_at(x, ordinal);
     if (!pod) {
         return why_missing(x, ordinal);
     }
-    const struct statefulset_view *v = &x->view;
-    bool wanted = ordinal >= v->start && ordinal < (int64_t)v->start + v->replicas;
-    if (!wanted && !object_is_deleting(pod) && client_condition_true(pod, "Ready")) {
+    if (!statefulset_is_wanted(x->rules, ordinal) && !object_is_deleting(pod) &&
+        client_condition_true(pod, "Ready")) {
         return (struct why){"ScalingDown",
                             arena_printf(x->a, "%.*s is next to go", SPAN_ARG(object_name(pod)))};
     }
     struct why_claim *claims;
     size_t n = claims_of(x, ordinal, &claims);
-    return why_pod(x->a, object_root(pod), claims, n, v->min_ready_s);
+    return why_pod(x->a, object_root(pod), claims, n, x->rules->min_ready_s);
 }
 
 static yyjson_val *standing(struct set_sync *x, const char *type)
@@ -144,7 +129,7 @@ static void tell_trouble(struct set_sync *x, const struct rollout_condition *c)
 
 bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status)
 {
-    const struct statefulset_view *v = &x->view;
+    const struct statefulset_rules *v = x->rules;
     const struct statefulset_status *st = &x->plan->status;
     struct rollout_view view = {.deleting = v->deleting,
                                 .on_delete = v->on_delete,

@@ -15,13 +15,23 @@ enum { PARALLEL_SETS = 16 };
 
 /* ---- events ---- */
 
-static void add_owner(struct statefulset_controller *c, struct object *o)
+static void add_owner(struct statefulset_controller *c, struct object *o, bool is_pod)
 {
     yyjson_val *owner = client_controller_of(o);
-    if (span_eq_cstr(json_get_str(owner, "kind"), "StatefulSet") &&
-        span_starts(json_get_str(owner, "apiVersion"), SPAN("apps/"))) {
-        reconciler_add(c->reconciler, object_namespace(o), json_get_str(owner, "name"));
+    if (!span_eq_cstr(json_get_str(owner, "kind"), "StatefulSet") ||
+        !span_starts(json_get_str(owner, "apiVersion"), SPAN("apps/"))) {
+        return;
     }
+    struct set_state *state = statefulset_state_find(c, json_get_str(owner, "uid"));
+    if (state && is_pod) {
+        int32_t ordinal = statefulset_ordinal(object_name(o), json_get_str(owner, "name"));
+        if (ordinal >= 0) {
+            statefulset_state_dirty(state, ordinal);
+        } else {
+            state->misnamed = true;
+        }
+    }
+    reconciler_add(c->reconciler, object_namespace(o), json_get_str(owner, "name"));
 }
 
 struct orphan_search {
@@ -39,19 +49,23 @@ static bool add_if_selects(void *data, struct object *set)
     if (selector_from_object(a, json_path(object_root(set), "spec", "selector", NULL), &selector,
                              &err) == 0 &&
         selector_matches(&selector, labels)) {
+        struct set_state *state = statefulset_state_find(x->c, object_uid(set));
+        if (state) {
+            state->orphans = true;
+        }
         reconciler_add_object(x->c->reconciler, set);
     }
     return true;
 }
 
-static void on_dependent(void *data, struct object *old, struct object *now)
+static void on_dependent(struct statefulset_controller *c, struct object *old, struct object *now,
+                         bool is_pod)
 {
-    struct statefulset_controller *c = data;
     if (old) {
-        add_owner(c, old);
+        add_owner(c, old, is_pod);
     }
     if (now) {
-        add_owner(c, now);
+        add_owner(c, now, is_pod);
         if (!client_controller_of(now)) {
             struct orphan_search x = {c, now};
             informer_index_each(c->sets, c->sets_by_ns, object_namespace(now), add_if_selects, &x);
@@ -59,10 +73,20 @@ static void on_dependent(void *data, struct object *old, struct object *now)
     }
 }
 
+static void on_pod(void *data, struct object *old, struct object *now)
+{
+    on_dependent(data, old, now, true);
+}
+
+static void on_revision(void *data, struct object *old, struct object *now)
+{
+    on_dependent(data, old, now, false);
+}
+
 static void on_set(void *data, struct object *old, struct object *now)
 {
     struct statefulset_controller *c = data;
-    if (!now) {
+    if (old && (!now || !span_eq(object_uid(old), object_uid(now)))) {
         statefulset_state_drop(c, object_uid(old));
     }
     reconciler_add_object(c->reconciler, now ? now : old);
@@ -70,11 +94,12 @@ static void on_set(void *data, struct object *old, struct object *now)
 
 /* Claims are named TEMPLATE-SET-ORDINAL, and templates and sets may have dashes in their names:
  * each dash is tried. */
-static void add_named_by(struct statefulset_controller *c, struct object *claim)
+static void mark_named_by(struct statefulset_controller *c, struct object *claim, bool wake)
 {
     struct span name = object_name(claim);
     struct span stem = span_first(name, span_rfind(name, '-'));
-    for (size_t i = 0; i + 1 < stem.n; i++) {
+    int32_t ordinal = statefulset_ordinal(name, stem);
+    for (size_t i = 0; i + 1 < stem.n && ordinal >= 0; i++) {
         struct span template = span_first(stem, i);
         if (stem.p[i] != '-') {
             continue;
@@ -83,7 +108,14 @@ static void add_named_by(struct statefulset_controller *c, struct object *claim)
         yyjson_val *root = set ? object_root(set) : NULL;
         JSON_EACH(it, json_path(root, "spec", "volumeClaimTemplates", NULL))
         {
-            if (span_eq(json_str(json_path(it.val, "metadata", "name", NULL)), template)) {
+            if (!span_eq(json_str(json_path(it.val, "metadata", "name", NULL)), template)) {
+                continue;
+            }
+            struct set_state *state = statefulset_state_find(c, object_uid(set));
+            if (state) {
+                statefulset_state_dirty(state, ordinal);
+            }
+            if (wake) {
                 reconciler_add_object(c->reconciler, set);
             }
         }
@@ -100,9 +132,8 @@ static struct span blocked_by(struct object *claim)
 static void on_claim(void *data, struct object *old, struct object *now)
 {
     struct statefulset_controller *c = data;
-    if (!now || (old && !span_eq(blocked_by(old), blocked_by(now)))) {
-        add_named_by(c, now ? now : old);
-    }
+    bool wake = !now || (old && !span_eq(blocked_by(old), blocked_by(now)));
+    mark_named_by(c, now ? now : old, wake);
 }
 
 /* ---- a sync ---- */
@@ -166,11 +197,11 @@ struct statefulset_controller *statefulset_controller_new(struct env *env, struc
     c->revisions_by_controller = informer_add_index(c->revisions, owned_by_controller);
     c->reconciler = reconciler_new(client, "statefulset-controller", PARALLEL_SETS, run, c);
     c->events = event_recorder_new(client, "statefulset-controller", SPAN_NULL);
-    static const struct informer_handler sets = {on_set}, dependents = {on_dependent},
-                                         claims = {on_claim};
+    static const struct informer_handler sets = {on_set}, pods = {on_pod},
+                                         revisions = {on_revision}, claims = {on_claim};
     informer_add_handler(c->sets, &sets, c);
-    informer_add_handler(c->pods, &dependents, c);
-    informer_add_handler(c->revisions, &dependents, c);
+    informer_add_handler(c->pods, &pods, c);
+    informer_add_handler(c->revisions, &revisions, c);
     informer_add_handler(c->claims, &claims, c);
     return c;
 }

@@ -4,13 +4,14 @@
 #define CONTROLLER_STATEFULSET_PRIV_H
 
 #include "base/map.h"
+#include "base/vec.h"
 #include "client/client_body.h"
 #include "client/client_event.h"
 #include "client/informer_set.h"
 #include "codec/selector.h"
 #include "controller/reconciler.h"
 #include "plan/revision_plan.h"
-#include "plan/statefulset_plan.h"
+#include "plan/statefulset_index.h"
 
 struct statefulset_controller {
     struct env *env;
@@ -23,17 +24,19 @@ struct statefulset_controller {
     struct map states; /* struct set_state by uid */
 };
 
-/* What is remembered of a set between its syncs. Losing it costs one more try, never a wrong step. */
+/* What is remembered of a set between its syncs: its pods as the planner wants them, changed by pod
+ * events, so that a sync costs what has changed. Losing it costs one look at all pods. */
 struct set_state {
     struct span uid;
+    struct statefulset_index index;
+    VEC(int32_t) dirty; /* ordinals whose pod or claims have changed; may name one twice */
+    bool look_at_all;   /* first sync, another revision, or too much has changed */
+    bool misnamed;      /* a pod of ours may have a name that is not */
+    bool orphans;       /* there may be pods or revisions to adopt */
+    struct span current_name, update_name; /* owned; the revisions that the index knows */
     /* The last answer of the server to the creation of a pod, when it was no. */
     int32_t refused_ordinal;
     struct span refused; /* owned; empty: none */
-};
-
-struct set_pod {
-    struct object *object;
-    int32_t ordinal;
 };
 
 /* One sync's observations; arena memory. Objects are held by references that the arena drops. */
@@ -46,14 +49,13 @@ struct set_sync {
     yyjson_val *spec, *status;
     struct span name, ns, uid;
     struct selector selector;
-    struct set_pod *pods; /* claimed; with an ordinal, ascending */
-    size_t pod_count;
     struct revision_entry *revisions; /* sorted */
     struct object **revision_objects; /* by revision_entry.from */
     size_t revision_count;
     struct span current_name, update_name;
     yyjson_val *current_template, *update_template;
     int64_t collisions;
+    const struct statefulset_rules *rules;
     struct statefulset_view view;
     struct statefulset_plan *plan;
 };
@@ -67,6 +69,8 @@ void statefulset_truncate(struct set_sync *x);
 
 /* statefulset_view.c */
 void statefulset_observe(struct set_sync *x);
+/* The pod of an ordinal, if it is the set's; held until the sync ends. NULL: none. */
+struct object *statefulset_pod_at(struct set_sync *x, int32_t ordinal);
 struct span statefulset_claim_name(struct set_sync *x, const yyjson_val *claim_template,
                                    int32_t ordinal);
 /* True when the claim's owner references must not be touched: somebody else manages it. */
@@ -74,6 +78,11 @@ bool statefulset_claim_is_foreign(struct set_sync *x, struct object *claim, stru
                                   struct span pod_uid);
 
 /* statefulset_state.c */
+/* NULL when the set has not been looked at yet: its first sync looks at all. */
+struct set_state *statefulset_state_find(struct statefulset_controller *c, struct span uid);
+void statefulset_state_dirty(struct set_state *state, int32_t ordinal);
+/* Notes the revisions that pods are measured by. */
+void statefulset_state_revisions(struct set_state *state, struct span current, struct span update);
 struct set_state *statefulset_state_get(struct statefulset_controller *c, struct span uid);
 void statefulset_state_drop(struct statefulset_controller *c, struct span uid);
 void statefulset_states_done(struct statefulset_controller *c);

@@ -171,20 +171,31 @@ static struct span revision_label(struct object *pod)
                         "controller-revision-hash");
 }
 
+static bool see_live(void *data, struct object *pod)
+{
+    struct set_sync *x = data;
+    struct span name = revision_label(pod);
+    for (size_t i = 0; i < x->revision_count; i++) {
+        x->revisions[i].live |= span_eq(x->revisions[i].name, name);
+    }
+    return true;
+}
+
 void statefulset_truncate(struct set_sync *x)
 {
-    if (object_is_deleting(x->set)) {
+    int64_t limit = json_get_int(x->spec, "revisionHistoryLimit", 10);
+    /* The current and the update revision are live for certain: most of the time that is enough to
+     * know, without a look at every pod. */
+    int64_t sure = span_eq(x->current_name, x->update_name) ? 1 : 2;
+    if (object_is_deleting(x->set) || limit < 0 || (int64_t)x->revision_count - sure <= limit) {
         return;
     }
     for (size_t i = 0; i < x->revision_count; i++) {
         struct revision_entry *e = &x->revisions[i];
         e->live = span_eq(e->name, x->current_name) || span_eq(e->name, x->update_name);
-        for (size_t p = 0; p < x->pod_count && !e->live; p++) {
-            e->live = span_eq(e->name, revision_label(x->pods[p].object));
-        }
     }
-    size_t excess = revision_excess(x->revisions, x->revision_count,
-                                    json_get_int(x->spec, "revisionHistoryLimit", 10));
+    informer_index_each(x->c->pods, x->c->pods_by_controller, x->uid, see_live, x);
+    size_t excess = revision_excess(x->revisions, x->revision_count, limit);
     for (size_t i = 0; i < x->revision_count && excess > 0; i++) {
         if (x->revisions[i].live) {
             continue;

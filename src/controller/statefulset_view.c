@@ -116,22 +116,54 @@ static bool identity_fits(struct object *pod, struct span ordinal_text)
            span_eq(json_get_str(labels, "apps.kubernetes.io/pod-index"), ordinal_text);
 }
 
-static struct statefulset_pod pod_of(struct set_sync *x, const struct set_pod *sp)
+static uint64_t hash_of(struct span uid)
 {
-    struct object *pod = sp->object;
+    uint64_t h = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < uid.n; i++) {
+        h = (h ^ (unsigned char)uid.p[i]) * UINT64_C(1099511628211);
+    }
+    return h;
+}
+
+/* Whether the pod may have been Ready at any time. A node agent writes the start time and the first
+ * Ready condition together; the condition's own time moves with its status. So a pod was never
+ * Ready for certain only if no node has it, or its node has not reported yet, or the condition is
+ * False since the start. */
+static bool may_have_been_ready(struct object *pod, const yyjson_val *ready)
+{
+    yyjson_val *root = object_root(pod);
+    struct span start = json_str(json_path(root, "status", "startTime", NULL));
+    struct span since = json_get_str(ready, "lastTransitionTime");
+    if (span_eq_cstr(json_get_str(ready, "status"), "True")) {
+        return true;
+    }
+    if (json_str(json_path(root, "spec", "nodeName", NULL)).n == 0) {
+        return false;
+    }
+    if (start.n == 0) {
+        return phase_of(pod) != STATEFULSET_PENDING;
+    }
+    int64_t start_ms = time_or(start, 0), since_ms = time_or(since, INT64_MAX);
+    return since_ms > start_ms;
+}
+
+static struct statefulset_pod pod_of(struct set_sync *x, struct object *pod, int32_t ordinal)
+{
     struct span label = json_get_str(json_path(object_root(pod), "metadata", "labels", NULL),
                                      "controller-revision-hash");
     yyjson_val *ready = client_condition(pod, "Ready");
     return (struct statefulset_pod){
-        .ordinal = sp->ordinal,
+        .ordinal = ordinal,
         .phase = phase_of(pod),
         .ready = span_eq_cstr(json_get_str(ready, "status"), "True"),
+        .was_ready = may_have_been_ready(pod, ready),
+        .incarnation = hash_of(object_uid(pod)),
         .terminating = object_is_deleting(pod),
         .at_current = span_eq(label, x->current_name),
         .at_update = span_eq(label, x->update_name),
-        .identity_fits = identity_fits(pod, arena_printf(x->a, "%d", (int)sp->ordinal)),
+        .identity_fits = identity_fits(pod, arena_printf(x->a, "%d", (int)ordinal)),
         .ready_since_ms = time_or(json_get_str(ready, "lastTransitionTime"), 0),
-        .claims = claims_of(x, sp->ordinal, object_uid(pod))};
+        .claims = claims_of(x, ordinal, object_uid(pod))};
 }
 
 /* ---- rules ---- */
@@ -153,43 +185,104 @@ static int32_t max_unavailable_of(const yyjson_val *rolling, int32_t replicas)
     return yyjson_is_int(v) ? statefulset_max_unavailable(json_int(v, 1), false, replicas) : 0;
 }
 
-static void observe_rules(struct set_sync *x)
+static const struct statefulset_rules *observe_rules(struct set_sync *x)
 {
-    struct statefulset_view *v = &x->view;
+    /* From the arena: zeroed with its padding, since rules are compared byte by byte. */
+    struct statefulset_rules *r = ARENA_NEW(x->a, struct statefulset_rules);
     yyjson_val *strategy = json_get(x->spec, "updateStrategy");
     yyjson_val *rolling = json_get(strategy, "rollingUpdate");
     yyjson_val *retention = json_get(x->spec, "persistentVolumeClaimRetentionPolicy");
-    v->now_ms = x->s->now_ms;
-    v->deleting = object_is_deleting(x->set);
-    v->parallel = span_eq_cstr(json_get_str(x->spec, "podManagementPolicy"), "Parallel");
+    r->deleting = object_is_deleting(x->set);
+    r->parallel = span_eq_cstr(json_get_str(x->spec, "podManagementPolicy"), "Parallel");
     struct span type = json_get_str(strategy, "type");
-    /* Anything but RollingUpdate replaces no pod: validation refuses what we do not know. */
-    v->on_delete = type.n && !span_eq_cstr(type, "RollingUpdate");
-    v->has_rolling = rolling != NULL;
-    v->delete_when_scaled = span_eq_cstr(json_get_str(retention, "whenScaled"), "Delete");
-    v->delete_when_deleted = span_eq_cstr(json_get_str(retention, "whenDeleted"), "Delete");
-    v->replicas = int32_at(x->spec, "replicas", 1);
-    v->start = int32_at(json_get(x->spec, "ordinals"), "start", 0);
-    v->partition = int32_at(rolling, "partition", 0);
-    v->max_unavailable = max_unavailable_of(rolling, v->replicas);
-    v->min_ready_s = int32_at(x->spec, "minReadySeconds", 0);
+    r->recreate = span_eq_cstr(type, "Recreate");
+    /* Anything else but RollingUpdate replaces no pod: validation refuses what we do not know. */
+    r->on_delete = type.n && !r->recreate && !span_eq_cstr(type, "RollingUpdate");
+    r->has_rolling = rolling != NULL;
+    r->delete_when_scaled = span_eq_cstr(json_get_str(retention, "whenScaled"), "Delete");
+    r->delete_when_deleted = span_eq_cstr(json_get_str(retention, "whenDeleted"), "Delete");
+    r->replicas = int32_at(x->spec, "replicas", 1);
+    r->start = int32_at(json_get(x->spec, "ordinals"), "start", 0);
+    r->partition = int32_at(rolling, "partition", 0);
+    r->max_unavailable = max_unavailable_of(rolling, r->replicas);
+    r->min_ready_s = int32_at(x->spec, "minReadySeconds", 0);
+    return r;
+}
+
+/* ---- what has changed ---- */
+
+static void unref_object(void *data)
+{
+    object_unref(data);
+}
+
+static bool is_claimed(struct set_sync *x, struct object *pod)
+{
+    return span_eq(client_controller_uid(pod), x->uid) &&
+           selector_matches(&x->selector, json_path(object_root(pod), "metadata", "labels", NULL));
+}
+
+struct object *statefulset_pod_at(struct set_sync *x, int32_t ordinal)
+{
+    struct span name = arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)ordinal);
+    struct object *pod = informer_get(x->c->pods, x->ns, name);
+    if (!pod || !is_claimed(x, pod)) {
+        return NULL;
+    }
+    arena_on_clear(x->a, unref_object, object_ref(pod));
+    return pod;
+}
+
+static void look_at(struct set_sync *x, int32_t ordinal)
+{
+    struct span name = arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)ordinal);
+    struct object *pod = informer_get(x->c->pods, x->ns, name);
+    if (pod && is_claimed(x, pod)) {
+        struct statefulset_pod facts = pod_of(x, pod, ordinal);
+        statefulset_index_put(&x->state->index, &facts);
+    } else {
+        statefulset_index_remove(&x->state->index, ordinal);
+    }
+}
+
+static bool see_pod(void *data, struct object *pod)
+{
+    struct set_sync *x = data;
+    int32_t ordinal = statefulset_ordinal(object_name(pod), x->name);
+    if (ordinal >= 0) {
+        look_at(x, ordinal);
+    }
+    return true;
+}
+
+/* Brings the index up to what has changed since the last sync. Pods that went away are named among
+ * the dirty ones. */
+static void catch_up(struct set_sync *x)
+{
+    struct set_state *state = x->state;
+    for (size_t i = 0; i < state->dirty.n; i++) {
+        look_at(x, state->dirty.at[i]);
+    }
+    state->dirty.n = 0;
+    if (state->look_at_all) {
+        informer_index_each(x->c->pods, x->c->pods_by_controller, x->uid, see_pod, x);
+        state->look_at_all = false;
+    }
 }
 
 void statefulset_observe(struct set_sync *x)
 {
-    observe_rules(x);
-    struct statefulset_view *v = &x->view;
-    struct statefulset_pod *pods = ARENA_ARRAY(x->a, struct statefulset_pod, x->pod_count + 1);
-    for (size_t i = 0; i < x->pod_count; i++) {
-        pods[i] = pod_of(x, &x->pods[i]);
-    }
-    v->pods = pods;
-    v->pod_count = x->pod_count;
+    struct set_state *state = x->state;
+    x->rules = observe_rules(x);
+    statefulset_index_rules(&state->index, x->rules);
+    statefulset_state_revisions(state, x->current_name, x->update_name);
+    catch_up(x);
+    statefulset_index_advance(&state->index, x->s->now_ms);
     int32_t ordinals[STATEFULSET_HOLES_MAX];
-    v->hole_count = statefulset_holes(v, ordinals);
-    struct statefulset_hole *holes = ARENA_ARRAY(x->a, struct statefulset_hole, v->hole_count + 1);
-    for (size_t i = 0; i < v->hole_count; i++) {
+    size_t n = statefulset_holes(&state->index, ordinals);
+    struct statefulset_hole *holes = ARENA_ARRAY(x->a, struct statefulset_hole, n + 1);
+    for (size_t i = 0; i < n; i++) {
         holes[i] = (struct statefulset_hole){ordinals[i], claims_of(x, ordinals[i], SPAN_NULL)};
     }
-    v->holes = holes;
+    x->view = (struct statefulset_view){&state->index, holes, n};
 }

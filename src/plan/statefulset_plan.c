@@ -3,48 +3,63 @@
 #include "plan/statefulset_plan.h"
 
 #include "base/check.h"
+#include "plan/statefulset_index.h"
 
 struct pass {
     const struct statefulset_view *v;
+    const struct statefulset_index *ix;
+    const struct statefulset_rules *r;
     struct statefulset_plan *plan;
-    size_t in_first,
-        in_end;         /* view.pods[in_first, in_end) are in range; the others are condemned */
-    int64_t first, end; /* ordinals in range: [first, end) */
+    int64_t first, end, updated_from; /* ordinals in range: [first, end) */
 };
 
-/* ---- predicates ---- */
+/* ---- looking ---- */
 
-static bool is_terminal(const struct statefulset_pod *p)
+static int64_t first_of(const struct pass *s, int mark, int64_t from)
 {
-    return p->phase == STATEFULSET_FAILED || p->phase == STATEFULSET_SUCCEEDED;
+    return ordinal_tree_first(&s->ix->wanted, mark, from);
 }
 
-static bool is_ready(const struct statefulset_pod *p)
+static int64_t last_of(const struct pass *s, int mark, int64_t to)
 {
-    return p->phase == STATEFULSET_RUNNING && p->ready;
+    return ordinal_tree_last(&s->ix->wanted, mark, to);
 }
 
-static int64_t available_at_ms(const struct statefulset_view *v, const struct statefulset_pod *p)
+/* The first wanted ordinal from `from` on without a pod; end: none. */
+static int64_t first_gap(const struct pass *s, int64_t from)
 {
-    return p->ready_since_ms + (int64_t)v->min_ready_s * 1000;
+    int64_t at = ordinal_tree_first_gap(&s->ix->wanted, from);
+    while (at < s->end && statefulset_is_reserved(s->r, at)) {
+        at = ordinal_tree_first_gap(&s->ix->wanted, at + 1);
+    }
+    return at < s->end ? at : s->end;
 }
 
-static bool is_available(const struct statefulset_view *v, const struct statefulset_pod *p)
+/* The last one; below first: none. */
+static int64_t last_gap(const struct pass *s)
 {
-    return is_ready(p) &&
-           (v->min_ready_s == 0 || (p->ready_since_ms > 0 && v->now_ms >= available_at_ms(v, p)));
+    int64_t at = ordinal_tree_last_gap(&s->ix->wanted, s->end - 1);
+    while (at >= s->first && statefulset_is_reserved(s->r, at)) {
+        at = ordinal_tree_last_gap(&s->ix->wanted, at - 1);
+    }
+    return at;
 }
 
-/* Well: counts as a healthy replica. */
-static bool is_well(const struct statefulset_view *v, const struct statefulset_pod *p)
+static bool has_mark(const struct pass *s, int64_t ordinal, int mark)
 {
-    return is_available(v, p) && !p->terminating;
+    const struct ordinal_entry *e = ordinal_tree_get(&s->ix->wanted, (int32_t)ordinal);
+    return e && (e->marks >> mark & 1);
 }
 
-/* On its way out: terminal pods are deleted earlier in the same pass. */
-static bool is_going(const struct statefulset_pod *p)
+/* The lower of two ordinals, where -1 is none. */
+static int64_t lower(int64_t a, int64_t b)
 {
-    return p->terminating || is_terminal(p);
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+static int64_t higher(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
 }
 
 /* ---- the plan under construction ---- */
@@ -60,13 +75,11 @@ static bool add(struct pass *s, struct statefulset_action action)
     return true;
 }
 
-static bool delete_pod(struct pass *s, size_t pod, enum statefulset_why why)
+static bool delete_pod(struct pass *s, int64_t ordinal, enum statefulset_why why)
 {
-    assert(pod < s->v->pod_count && !s->v->pods[pod].terminating);
-    return add(s, (struct statefulset_action){.kind = STATEFULSET_DELETE_POD,
-                                              .why = why,
-                                              .ordinal = s->v->pods[pod].ordinal,
-                                              .pod = pod});
+    assert(!statefulset_index_get(s->ix, (int32_t)ordinal)->terminating);
+    return add(s, (struct statefulset_action){
+                      .kind = STATEFULSET_DELETE_POD, .why = why, .ordinal = (int32_t)ordinal});
 }
 
 static void wait_for(struct pass *s, enum statefulset_why why, int64_t ordinal)
@@ -77,26 +90,40 @@ static void wait_for(struct pass *s, enum statefulset_why why, int64_t ordinal)
     }
 }
 
-enum statefulset_owner statefulset_claim_owner(const struct statefulset_view *view, bool condemned)
+/* For a pod that is there and not well. */
+static void wait_for_pod(struct pass *s, int64_t ordinal)
 {
-    if (condemned && view->delete_when_scaled) {
+    const struct statefulset_pod *p = statefulset_index_get(s->ix, (int32_t)ordinal);
+    bool ready = p->phase == STATEFULSET_RUNNING && p->ready;
+    wait_for(s,
+             p->terminating ? STATEFULSET_WHY_POD_TERMINATING
+             : ready        ? STATEFULSET_WHY_POD_NOT_AVAILABLE
+                            : STATEFULSET_WHY_POD_NOT_READY,
+             ordinal);
+}
+
+enum statefulset_owner statefulset_claim_owner(const struct statefulset_rules *rules,
+                                               bool condemned)
+{
+    if (condemned && rules->delete_when_scaled) {
         return STATEFULSET_OWNER_POD;
     }
-    return view->delete_when_deleted ? STATEFULSET_OWNER_SET : STATEFULSET_OWNER_NONE;
+    return rules->delete_when_deleted ? STATEFULSET_OWNER_SET : STATEFULSET_OWNER_NONE;
 }
 
 /* Adds what the claims of an existing pod need. Returns true when something was added. */
-static bool fix_claims(struct pass *s, size_t pod, bool condemned)
+static bool fix_claims(struct pass *s, const struct statefulset_pod *p, bool condemned)
 {
-    const struct statefulset_pod *p = &s->v->pods[pod];
-    enum statefulset_owner owner = statefulset_claim_owner(s->v, condemned);
+    enum statefulset_owner owner = statefulset_claim_owner(s->r, condemned);
     bool missing =
         p->claims.missing && !condemned && !p->terminating && p->phase == STATEFULSET_PENDING;
     if (!missing && (p->claims.owner_fits & (1u << owner))) {
         return false;
     }
-    add(s, (struct statefulset_action){
-               .kind = STATEFULSET_FIX_CLAIMS, .ordinal = p->ordinal, .pod = pod, .owner = owner});
+    add(s, (struct statefulset_action){.kind = STATEFULSET_FIX_CLAIMS,
+                                       .ordinal = p->ordinal,
+                                       .missing = p->claims.missing,
+                                       .owner = owner});
     return true;
 }
 
@@ -105,49 +132,19 @@ static bool fix_claims(struct pass *s, size_t pod, bool condemned)
 static void count(struct pass *s)
 {
     struct statefulset_status *st = &s->plan->status;
-    for (size_t i = 0; i < s->v->pod_count; i++) {
-        const struct statefulset_pod *p = &s->v->pods[i];
-        st->replicas++;
-        if (is_ready(p)) {
-            st->ready++;
-            if (is_available(s->v, p)) {
-                st->available++;
-            } else if (p->ready_since_ms > 0) {
-                int64_t at = available_at_ms(s->v, p);
-                if (s->plan->requeue_at_ms == 0 || at < s->plan->requeue_at_ms) {
-                    s->plan->requeue_at_ms = at;
-                }
-            }
-        }
-        st->current += p->at_current && !p->terminating;
-        st->updated += p->at_update && !p->terminating;
-    }
+    const struct ordinal_tree *w = &s->ix->wanted, *x = &s->ix->surplus;
+    st->replicas = ordinal_tree_count(w, MARK_POD) + ordinal_tree_count(x, MARK_POD);
+    st->ready = ordinal_tree_count(w, MARK_READY) + ordinal_tree_count(x, MARK_READY);
+    st->available = ordinal_tree_count(w, MARK_AVAILABLE) + ordinal_tree_count(x, MARK_AVAILABLE);
+    st->current = ordinal_tree_count(w, MARK_CURRENT) + ordinal_tree_count(x, MARK_CURRENT);
+    st->updated = ordinal_tree_count(w, MARK_UPDATE) + ordinal_tree_count(x, MARK_UPDATE);
     assert(st->available <= st->ready && st->ready <= st->replicas);
-}
-
-static void count_wanted(struct pass *s)
-{
-    struct statefulset_status *st = &s->plan->status;
-    int64_t next = s->first;
-    int64_t lowest = -1;
-    for (size_t i = s->in_first; i < s->in_end; i++) {
-        const struct statefulset_pod *p = &s->v->pods[i];
-        bool well = is_well(s->v, p);
-        st->well += well;
-        st->stopping += p->terminating;
-        st->behind += !p->at_update && p->ordinal >= s->first + s->v->partition;
-        if (lowest < 0 && (p->ordinal != next || !well)) {
-            lowest = p->ordinal != next ? next : p->ordinal;
-        }
-        next = (int64_t)p->ordinal + 1;
-    }
-    lowest = lowest < 0 && next < s->end ? next : lowest;
-    st->surplus = (int32_t)(s->v->pod_count - (s->in_end - s->in_first));
-    if (lowest < 0 && st->surplus > 0) {
-        lowest =
-            s->v->pods[s->in_end < s->v->pod_count ? s->v->pod_count - 1 : s->in_first - 1].ordinal;
-    }
-    s->plan->blocking = (int32_t)lowest;
+    st->well = ordinal_tree_count(w, MARK_WELL);
+    st->stopping = ordinal_tree_count(w, MARK_STOPPING);
+    st->behind = ordinal_tree_count_from(w, MARK_OLD, s->updated_from);
+    st->surplus = ordinal_tree_count(x, MARK_POD);
+    struct heap_node *due = heap_min(&s->ix->due);
+    s->plan->requeue_at_ms = due ? due->key : 0;
 }
 
 static void finish_status(struct pass *s)
@@ -155,15 +152,60 @@ static void finish_status(struct pass *s)
     struct statefulset_status *st = &s->plan->status;
     for (size_t i = 0; i < s->plan->action_count; i++) {
         const struct statefulset_action *a = &s->plan->actions[i];
-        if (a->why == STATEFULSET_WHY_UPDATE && s->v->pods[a->pod].at_current) {
-            st->current--;
+        if (a->why == STATEFULSET_WHY_UPDATE || a->why == STATEFULSET_WHY_STUCK) {
+            st->current -= statefulset_index_get(s->ix, a->ordinal)->at_current;
         }
     }
     assert(st->current >= 0);
-    if (st->updated == st->ready && st->updated == st->replicas && st->updated == s->v->replicas) {
+    if (st->updated == st->ready && st->updated == st->replicas && st->updated == s->r->replicas) {
         st->complete = true;
         st->current = st->updated;
     }
+}
+
+static void find_blocking(struct pass *s)
+{
+    if (s->plan->waiting != STATEFULSET_WHY_NONE && !s->r->deleting) {
+        s->plan->blocking = s->plan->waiting_ordinal;
+        return;
+    }
+    int64_t gap = first_gap(s, s->first);
+    int64_t at = lower(first_of(s, MARK_WAITED, 0), first_of(s, MARK_DEAD, 0));
+    at = lower(at, gap < s->end ? gap : -1);
+    at = at < 0 ? ordinal_tree_last(&s->ix->surplus, MARK_POD, INT32_MAX) : at;
+    s->plan->blocking = (int32_t)at;
+}
+
+/* ---- step 0: what a newer revision has overtaken before it was ever Ready ---- */
+
+static void replace_stuck(struct pass *s)
+{
+    for (int64_t at = last_of(s, MARK_STUCK, s->end); at >= 0;
+         at = last_of(s, MARK_STUCK, at - 1)) {
+        if (!delete_pod(s, at, STATEFULSET_WHY_STUCK)) {
+            return;
+        }
+    }
+}
+
+/* Returns false while old pods are there. */
+static bool recreate(struct pass *s)
+{
+    const struct ordinal_tree *trees[] = {&s->ix->wanted, &s->ix->surplus};
+    for (int i = 0; i < 2; i++) {
+        int64_t at = ordinal_tree_last(trees[i], MARK_OLD_LIVE, INT32_MAX);
+        while (at >= 0 && delete_pod(s, at, STATEFULSET_WHY_RECREATE)) {
+            at = ordinal_tree_last(trees[i], MARK_OLD_LIVE, at - 1);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        int64_t old = ordinal_tree_first(trees[i], MARK_OLD, 0);
+        if (old >= 0) {
+            wait_for(s, STATEFULSET_WHY_POD_TERMINATING, old);
+            s->plan->recreating = true;
+        }
+    }
+    return !s->plan->recreating;
 }
 
 /* ---- step 1: replicas in range, ascending ---- */
@@ -171,211 +213,204 @@ static void finish_status(struct pass *s)
 /* Which revision a new pod gets: pods that the roll-out has not reached come back as they were. */
 static bool new_pod_is_update(const struct pass *s, int64_t ordinal)
 {
-    const struct statefulset_view *v = s->v;
-    if (v->on_delete) {
+    if (s->r->on_delete || s->r->recreate) {
         return true;
     }
-    int64_t old = v->has_rolling ? v->partition : s->plan->status.current;
+    int64_t old = s->r->has_rolling ? s->r->partition : s->plan->status.current;
     return ordinal >= s->first + old;
 }
 
-static void fill_hole(struct pass *s, int64_t ordinal)
+static void fill_hole(struct pass *s, const struct statefulset_hole *hole)
 {
-    const struct statefulset_hole *hole = NULL;
-    for (size_t i = 0; i < s->v->hole_count && !hole; i++) {
-        hole = s->v->holes[i].ordinal == ordinal ? &s->v->holes[i] : NULL;
-    }
-    if (!hole) {
-        s->plan->again = true; /* beyond this pass' share of holes */
-        return;
-    }
-    if (s->v->delete_when_scaled && hole->claims.stale) {
-        wait_for(s, STATEFULSET_WHY_CLAIM_STALE, ordinal);
+    assert(statefulset_is_wanted(s->r, hole->ordinal));
+    if (s->r->delete_when_scaled && hole->claims.stale) {
+        wait_for(s, STATEFULSET_WHY_CLAIM_STALE, hole->ordinal);
         return;
     }
     struct statefulset_action a = {.kind = STATEFULSET_CREATE_POD,
                                    .why = STATEFULSET_WHY_SCALE_UP,
-                                   .ordinal = (int32_t)ordinal,
-                                   .at_update = new_pod_is_update(s, ordinal),
-                                   .owner = statefulset_claim_owner(s->v, false)};
+                                   .ordinal = hole->ordinal,
+                                   .at_update = new_pod_is_update(s, hole->ordinal),
+                                   .owner = statefulset_claim_owner(s->r, false)};
     if (hole->claims.terminating) {
         a.kind = STATEFULSET_REFUSE_CREATE;
-        wait_for(s, STATEFULSET_WHY_CLAIM_TERMINATING, ordinal);
+        wait_for(s, STATEFULSET_WHY_CLAIM_TERMINATING, hole->ordinal);
     }
     add(s, a);
 }
 
-/* Returns false when an OrderedReady pass must stop at this pod. */
-static bool process_replica(struct pass *s, size_t pod)
+/* What one pod in range needs of itself: a successor, claims, labels. */
+static void tend(struct pass *s, int64_t ordinal)
 {
-    const struct statefulset_view *v = s->v;
-    const struct statefulset_pod *p = &v->pods[pod];
-    if (is_terminal(p)) {
-        if (!p->terminating) {
-            delete_pod(s, pod, STATEFULSET_WHY_TERMINAL);
-        } else {
-            wait_for(s, STATEFULSET_WHY_POD_TERMINATING, p->ordinal);
-        }
-        return false;
+    const struct statefulset_pod *p = statefulset_index_get(s->ix, (int32_t)ordinal);
+    if (has_mark(s, ordinal, MARK_DEAD)) {
+        delete_pod(s, ordinal, STATEFULSET_WHY_TERMINAL);
+        return;
     }
-    bool well = is_well(v, p);
-    if (!well) {
-        wait_for(s,
-                 p->terminating ? STATEFULSET_WHY_POD_TERMINATING
-                 : is_ready(p)  ? STATEFULSET_WHY_POD_NOT_AVAILABLE
-                                : STATEFULSET_WHY_POD_NOT_READY,
-                 p->ordinal);
+    bool may = has_mark(s, ordinal, MARK_WELL) || s->r->parallel;
+    if (!has_mark(s, ordinal, MARK_FIX)) {
+        return;
     }
-    if (well || v->parallel || p->phase == STATEFULSET_PENDING) {
-        fix_claims(s, pod, false);
+    fix_claims(s, p, false);
+    if (may && !p->identity_fits && !p->terminating) {
+        add(s, (struct statefulset_action){.kind = STATEFULSET_FIX_POD, .ordinal = p->ordinal});
     }
-    if ((well || v->parallel) && !p->identity_fits && !p->terminating) {
-        add(s, (struct statefulset_action){
-                   .kind = STATEFULSET_FIX_POD, .ordinal = p->ordinal, .pod = pod});
-    }
-    return well;
 }
 
-/* Returns false when the pass stops. */
-static bool process_replicas(struct pass *s)
+/* OrderedReady: up to the first `window` pods that are not well. Returns true when all are. */
+static bool ordered_replicas(struct pass *s)
 {
-    bool parallel = s->v->parallel;
-    int64_t next = s->first;
-    for (size_t i = s->in_first; i < s->in_end; i++) {
-        for (; next < s->v->pods[i].ordinal; next++) {
-            fill_hole(s, next);
-            if (!parallel) {
-                return false;
-            }
-            if (s->plan->again) {
-                next = s->v->pods[i].ordinal - 1; /* the rest of the gap is for the next pass */
-            }
+    int32_t unwell = 0, window = s->r->window > 1 ? s->r->window : 1;
+    size_t hole = 0;
+    for (int64_t next = s->first; unwell < window;) {
+        int64_t gap = first_gap(s, next);
+        int64_t waited = lower(first_of(s, MARK_WAITED, next), first_of(s, MARK_DEAD, next));
+        int64_t at = lower(lower(waited, first_of(s, MARK_FIX, next)), gap < s->end ? gap : -1);
+        if (at < 0) {
+            break;
         }
-        if (!process_replica(s, i) && !parallel) {
-            return false;
+        next = at + 1;
+        if (at == gap) {
+            unwell++;
+            assert(hole < s->v->hole_count && s->v->holes[hole].ordinal == at);
+            fill_hole(s, &s->v->holes[hole++]);
+            continue;
         }
-        next = (int64_t)s->v->pods[i].ordinal + 1;
+        tend(s, at);
+        if (has_mark(s, at, MARK_WAITED)) {
+            wait_for_pod(s, at);
+        }
+        unwell += !has_mark(s, at, MARK_WELL);
     }
-    for (; next < s->end && !s->plan->again; next++) {
-        fill_hole(s, next);
-        if (!parallel) {
-            return false;
+    return unwell == 0;
+}
+
+static void parallel_replicas(struct pass *s)
+{
+    int64_t waited = first_of(s, MARK_WAITED, 0);
+    for (size_t i = 0; i < s->v->hole_count; i++) {
+        if (waited >= 0 && waited < s->v->holes[i].ordinal) {
+            wait_for_pod(s, waited); /* the lowest is the one to name */
         }
+        fill_hole(s, &s->v->holes[i]);
     }
-    return true;
+    if (waited >= 0) {
+        wait_for_pod(s, waited);
+    }
+    if (s->v->hole_count > 0 &&
+        first_gap(s, (int64_t)s->v->holes[s->v->hole_count - 1].ordinal + 1) < s->end) {
+        s->plan->again = true; /* beyond this pass' share of holes */
+    }
+    static const int kinds[] = {MARK_DEAD, MARK_FIX};
+    for (int k = 0; k < 2; k++) {
+        int64_t at = first_of(s, kinds[k], 0);
+        for (; at >= 0 && s->plan->action_count < STATEFULSET_ACTIONS_MAX;
+             at = first_of(s, kinds[k], at + 1)) {
+            tend(s, at);
+        }
+        s->plan->again |= at >= 0;
+    }
 }
 
 /* ---- step 2: condemned pods, descending ---- */
 
-/* The pod at position k of the condemned ones, counted from the highest ordinal. */
-static size_t condemned_at(const struct pass *s, size_t k)
+/* Returns false when an OrderedReady pass stops here. */
+static bool condemned_pod(struct pass *s, int64_t ordinal, bool lowest_unwell)
 {
-    size_t above = s->v->pod_count - s->in_end;
-    return k < above ? s->v->pod_count - 1 - k : s->in_first - 1 - (k - above);
-}
-
-static size_t condemned_count(const struct pass *s)
-{
-    return s->in_first + (s->v->pod_count - s->in_end);
-}
-
-/* The unhealthy pod that may go although it is not well: the lowest one. An OrderedReady pass gets
- * here only when every replica in range is well, and a Parallel pass does not ask. pod_count: none.
- */
-static size_t first_unwell_condemned(const struct pass *s)
-{
-    for (size_t k = condemned_count(s); k-- > 0;) {
-        size_t pod = condemned_at(s, k);
-        if (!is_well(s->v, &s->v->pods[pod])) {
-            return pod;
-        }
+    const struct statefulset_pod *p = statefulset_index_get(s->ix, (int32_t)ordinal);
+    const struct ordinal_entry *e = ordinal_tree_get(&s->ix->surplus, p->ordinal);
+    bool available = e->marks >> MARK_AVAILABLE & 1, dead = e->marks >> MARK_DEAD & 1;
+    /* The claims' owners first: a pod gone before its claims name it would leave them behind. */
+    bool fixing = fix_claims(s, p, true);
+    if (p->terminating) {
+        wait_for(s, STATEFULSET_WHY_POD_TERMINATING, ordinal);
+    } else if (fixing) {
+        s->plan->again = true;
+    } else if (!s->r->parallel && !available && !lowest_unwell && !dead) {
+        /* A dead pod never gets well: to wait for it would be to wait for ever. */
+        wait_for_pod(s, ordinal);
+    } else {
+        delete_pod(s, ordinal, STATEFULSET_WHY_SCALE_DOWN);
     }
-    return s->v->pod_count;
+    return s->r->parallel;
 }
 
-/* Returns false when the pass stops. */
+/* Returns false when the pass stops. The lowest unwell pod may go although it is not well: an
+ * OrderedReady pass gets here only when every replica in range is well. */
 static bool process_condemned(struct pass *s)
 {
-    const struct statefulset_view *v = s->v;
-    size_t n = condemned_count(s);
-    size_t unwell = first_unwell_condemned(s);
-    for (size_t k = 0; k < n; k++) {
-        size_t pod = condemned_at(s, k);
-        const struct statefulset_pod *p = &v->pods[pod];
-        /* The claims' owners first: a pod gone before its claims name it would leave them behind.
-         */
-        bool fixing = fix_claims(s, pod, true);
-        if (p->terminating) {
-            wait_for(s, STATEFULSET_WHY_POD_TERMINATING, p->ordinal);
-        } else if (fixing) {
+    const struct ordinal_tree *t = &s->ix->surplus;
+    int64_t unwell =
+        lower(ordinal_tree_first(t, MARK_WAITED, 0), ordinal_tree_first(t, MARK_DEAD, 0));
+    int64_t at = ordinal_tree_last(t, MARK_POD, INT32_MAX);
+    if (!s->r->parallel) {
+        return at < 0 || condemned_pod(s, at, at == unwell);
+    }
+    int64_t stopping = ordinal_tree_last(t, MARK_STOPPING, INT32_MAX);
+    if (stopping >= 0) {
+        wait_for(s, STATEFULSET_WHY_POD_TERMINATING, stopping);
+    }
+    while ((at = higher(ordinal_tree_last(t, MARK_LIVE, at), ordinal_tree_last(t, MARK_FIX, at))) >=
+           0) {
+        if (s->plan->action_count == STATEFULSET_ACTIONS_MAX) {
             s->plan->again = true;
-        } else if (!v->parallel && !is_available(v, p) && pod != unwell && !is_terminal(p)) {
-            /* A terminal pod never gets well: to wait for it would be to wait for ever. */
-            wait_for(
-                s, is_ready(p) ? STATEFULSET_WHY_POD_NOT_AVAILABLE : STATEFULSET_WHY_POD_NOT_READY,
-                p->ordinal);
-        } else {
-            delete_pod(s, pod, STATEFULSET_WHY_SCALE_DOWN);
+            break;
         }
-        if (!v->parallel) {
-            return false;
-        }
+        condemned_pod(s, at, at == unwell);
+        at--;
     }
     return true;
 }
 
 /* ---- step 3: rolling update, descending ---- */
 
-static int64_t index_of(const struct pass *s, size_t pod)
-{
-    return s->v->pods[pod].ordinal - s->first;
-}
-
-/* Without maxUnavailable: at most one pod down, wait at the first that is not well. */
+/* Without maxUnavailable: at most one pod down, wait at the first that is not well or missing. The
+ * last ones to be updated wait for all others. */
 static void update_one_by_one(struct pass *s)
 {
-    const struct statefulset_view *v = s->v;
-    int64_t expected = s->end - 1;
-    for (size_t i = s->in_end; i-- > s->in_first; expected--) {
-        const struct statefulset_pod *p = &v->pods[i];
-        if (expected >= s->first + v->partition && p->ordinal != expected) {
-            return; /* a hole: wait for it to be filled */
+    int64_t old = higher(last_of(s, MARK_OLD_WELL, s->end), last_of(s, MARK_OLD_BROKEN, s->end));
+    old = old < s->updated_from ? -1 : old;
+    int64_t unwell = higher(last_of(s, MARK_WAITED, s->end), last_of(s, MARK_DEAD, s->end));
+    int64_t in_way = higher(unwell, last_gap(s));
+    if (in_way >= s->updated_from && in_way > old) {
+        if (in_way == unwell) {
+            wait_for(s, STATEFULSET_WHY_POD_NOT_READY, unwell);
         }
-        if (index_of(s, i) < v->partition) {
-            return;
-        }
-        if (!p->at_update && !is_going(p)) {
-            delete_pod(s, i, STATEFULSET_WHY_UPDATE);
-            return;
-        }
-        if (!is_well(v, p)) {
-            wait_for(s, STATEFULSET_WHY_POD_NOT_READY, p->ordinal);
-            return;
-        }
+        return;
     }
+    if (old < 0) {
+        old = last_of(s, MARK_OLD_LAST, s->end);
+    }
+    if (old >= s->updated_from) {
+        delete_pod(s, old, STATEFULSET_WHY_UPDATE);
+    }
+}
+
+/* Deletes pods with the mark, highest first, at most `budget`; returns what is left of it. */
+static int64_t update_some(struct pass *s, int mark, int64_t budget)
+{
+    int64_t at = last_of(s, mark, s->end);
+    for (; budget > 0 && at >= s->updated_from && at >= 0; at = last_of(s, mark, at - 1)) {
+        if (!delete_pod(s, at, STATEFULSET_WHY_UPDATE)) {
+            return 0;
+        }
+        budget--;
+    }
+    return budget;
 }
 
 static void update_within_budget(struct pass *s)
 {
-    const struct statefulset_view *v = s->v;
-    int64_t unavailable = (s->end - s->first) - (int64_t)(s->in_end - s->in_first);
-    for (size_t i = s->in_first; i < s->in_end; i++) {
-        unavailable += !is_well(v, &v->pods[i]);
+    int64_t unavailable = s->r->replicas - (int64_t)s->plan->status.well;
+    int64_t budget = s->r->max_unavailable - unavailable;
+    if (s->r->parallel) {
+        update_some(s, MARK_OLD_BROKEN, INT64_MAX); /* broken anyway: they cost no budget */
     }
-    int64_t budget = v->max_unavailable - unavailable;
-    /* Parallel: old pods that are broken anyway cost no budget. */
-    for (size_t i = s->in_end; v->parallel && i-- > s->in_first;) {
-        const struct statefulset_pod *p = &v->pods[i];
-        if (index_of(s, i) >= v->partition && !p->at_update && !is_going(p) && !is_well(v, p)) {
-            delete_pod(s, i, STATEFULSET_WHY_UPDATE);
-        }
-    }
-    for (size_t i = s->in_end; budget > 0 && i-- > s->in_first;) {
-        const struct statefulset_pod *p = &v->pods[i];
-        if (index_of(s, i) >= v->partition && !p->at_update && !is_going(p) && is_well(v, p)) {
-            delete_pod(s, i, STATEFULSET_WHY_UPDATE);
-            budget--;
-        }
+    bool others = last_of(s, MARK_OLD_WELL, s->end) >= s->updated_from &&
+                  last_of(s, MARK_OLD_WELL, s->end) >= 0;
+    budget = update_some(s, MARK_OLD_WELL, budget);
+    if (!others && unavailable == 0) {
+        update_some(s, MARK_OLD_LAST, budget);
     }
 }
 
@@ -383,32 +418,35 @@ static void update_within_budget(struct pass *s)
 
 static void run(struct pass *s)
 {
-    const struct statefulset_view *v = s->v;
-    if (v->deleting) {
-        wait_for(s, STATEFULSET_WHY_SET_DELETING, v->start);
+    const struct statefulset_rules *r = s->r;
+    if (r->deleting) {
+        wait_for(s, STATEFULSET_WHY_SET_DELETING, r->start);
         return;
     }
-    if (!process_replicas(s) || !process_condemned(s) || v->on_delete) {
+    if (r->recreate && !recreate(s)) {
         return;
     }
-    if (v->max_unavailable > 0) {
+    replace_stuck(s);
+    if (r->parallel) {
+        parallel_replicas(s);
+    } else if (!ordered_replicas(s)) {
+        return;
+    }
+    if (!process_condemned(s) || r->on_delete || r->recreate) {
+        return;
+    }
+    if (r->max_unavailable > 0) {
         update_within_budget(s);
     } else {
         update_one_by_one(s);
     }
 }
 
-static struct pass pass_of(const struct statefulset_view *v, struct statefulset_plan *plan)
+static struct pass pass_of(const struct statefulset_index *ix)
 {
-    assert(v->replicas >= 0 && v->start >= 0 && v->partition >= 0 && v->max_unavailable >= 0);
-    struct pass s = {.v = v, .plan = plan, .first = v->start};
-    s.end = s.first + v->replicas;
-    for (size_t i = 0; i < v->pod_count; i++) {
-        assert(v->pods[i].ordinal >= 0);
-        assert(i == 0 || v->pods[i - 1].ordinal < v->pods[i].ordinal);
-        s.in_first += v->pods[i].ordinal < s.first;
-        s.in_end += v->pods[i].ordinal < s.end;
-    }
+    struct pass s = {.ix = ix, .r = &ix->rules, .first = ix->rules.start};
+    s.end = statefulset_end(s.r);
+    s.updated_from = s.first + s.r->partition;
     return s;
 }
 
@@ -425,38 +463,33 @@ static bool makes_progress(const struct statefulset_plan *plan)
 
 void statefulset_plan(const struct statefulset_view *view, struct statefulset_plan *ret)
 {
+    struct pass s = pass_of(view->index);
+    s.v = view;
+    s.plan = ret;
     ret->action_count = 0;
     ret->status = (struct statefulset_status){0};
     ret->again = false;
-    ret->requeue_at_ms = 0;
+    ret->recreating = false;
     ret->waiting = STATEFULSET_WHY_NONE;
     ret->waiting_ordinal = 0;
-    struct pass s = pass_of(view, ret);
     count(&s);
-    count_wanted(&s);
     run(&s);
-    if (ret->waiting != STATEFULSET_WHY_NONE && !view->deleting) {
-        ret->blocking = ret->waiting_ordinal;
-    }
+    find_blocking(&s);
     finish_status(&s);
     ret->again = ret->again && makes_progress(ret);
 }
 
-size_t statefulset_holes(const struct statefulset_view *view, int32_t ret[STATEFULSET_HOLES_MAX])
+size_t statefulset_holes(const struct statefulset_index *index, int32_t ret[STATEFULSET_HOLES_MAX])
 {
-    struct pass s = pass_of(view, NULL);
-    size_t max = view->parallel ? STATEFULSET_HOLES_MAX : 1, n = 0;
-    int64_t next = s.first;
-    for (size_t i = s.in_first; i <= s.in_end && n < max; i++) {
-        int64_t stop = i < s.in_end ? view->pods[i].ordinal : s.end;
-        for (; next < stop && n < max; next++) {
-            ret[n++] = (int32_t)next;
-        }
-        next = stop + 1;
+    struct pass s = pass_of(index);
+    size_t window = s.r->window > 1 ? (size_t)s.r->window : 1;
+    size_t max = s.r->parallel || window > STATEFULSET_HOLES_MAX ? STATEFULSET_HOLES_MAX : window;
+    size_t n = 0;
+    for (int64_t at = first_gap(&s, s.first); at < s.end && n < max; at = first_gap(&s, at + 1)) {
+        ret[n++] = (int32_t)at;
     }
     return n;
 }
-
 int32_t statefulset_max_unavailable(int64_t value, bool percent, int32_t replicas)
 {
     if (percent) {
@@ -487,6 +520,8 @@ const char *statefulset_why_text(enum statefulset_why why)
         [STATEFULSET_WHY_SCALE_DOWN] = "scaling down",
         [STATEFULSET_WHY_TERMINAL] = "replacing a pod that has ended",
         [STATEFULSET_WHY_UPDATE] = "updating",
+        [STATEFULSET_WHY_STUCK] = "replacing a pod that was superseded before it was ever ready",
+        [STATEFULSET_WHY_RECREATE] = "recreating",
         [STATEFULSET_WHY_SET_DELETING] = "the set is being deleted",
         [STATEFULSET_WHY_POD_TERMINATING] = "the pod is terminating",
         [STATEFULSET_WHY_POD_NOT_READY] = "the pod is not ready",

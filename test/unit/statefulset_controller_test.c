@@ -506,3 +506,76 @@ TEST(set_says_that_the_server_refuses_its_pod)
                "all 3 replicas are available");
     bed_free(b);
 }
+
+static void set_image(struct bed *b, const char *image)
+{
+    char json[256];
+    snprintf(json, sizeof json,
+             "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"redis\",\"image\":"
+             "\"%s\"}]}}}}",
+             image);
+    patch_set(b, json);
+    env_sim_run_for(b->env, 1000);
+}
+
+TEST(set_replaces_a_pod_that_was_never_ready_once_its_template_is_superseded)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 1000);
+    struct fake_node_options broken = {.start_ms = 10, .stop_ms = 10, .bind = true};
+    broken.never_ready = true;
+    fake_node_set(b->node, &broken);
+    b->log[0] = '\0';
+    set_image(b, "redis:bad");
+    check_log(b, "~redis-2 -redis-2 +redis-2 ");
+    broken.never_ready = false;
+    fake_node_set(b->node, &broken);
+    set_image(b, "redis:7"); /* undone: Kubernetes waits for ever here */
+    check_log(b, "~redis-2 -redis-2 +redis-2 !redis-2 ");
+    struct arena *a = arena_new();
+    struct span revision = json_get_str(set_status(b), "updateRevision");
+    struct span text = arena_printf(a,
+                                    "Pod redis-2 was never Ready and its revision is superseded: "
+                                    "it is replaced at revision %.*s",
+                                    SPAN_ARG(revision));
+    CHECK_EQ(events(b, "ReplacedStuckPod", arena_cstr(a, text)), 1);
+    CHECK_SPAN(json_get_str(set_condition(b, "Progressing"), "reason"), "RolloutComplete");
+    arena_free(a);
+    bed_free(b);
+}
+
+TEST(set_never_touches_a_pod_that_was_ready_once)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 5000);
+    b->log[0] = '\0';
+    fake_client_patch(b->api, "", "Pod", "default", "redis-1", "status",
+                      "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"False\","
+                      "\"lastTransitionTime\":\"2026-01-01T00:00:05Z\"}]}}");
+    env_sim_run_for(b->env, 1000);
+    set_image(b, "redis:8");
+    check_log(b, ""); /* it waits for redis-1, as Kubernetes does */
+    /* And after a restart of the controller, which then knows what the objects say. */
+    statefulset_controller_free(b->controller);
+    b->controller = statefulset_controller_new(b->env, fake_client_base(b->api), b->informers);
+    statefulset_controller_start(b->controller);
+    env_sim_run_for(b->env, 1000);
+    check_log(b, "");
+    bed_free(b);
+}
+
+TEST(set_partition_keeps_a_pod_that_was_never_ready)
+{
+    struct bed *b = bed_new(0);
+    fake_node_set(b->node, &(struct fake_node_options){
+                               .start_ms = 10, .stop_ms = 10, .bind = true, .never_ready = true});
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 1000);
+    patch_set(b, "{\"spec\":{\"updateStrategy\":{\"rollingUpdate\":{\"partition\":1}}}}");
+    b->log[0] = '\0';
+    set_image(b, "redis:8");
+    check_log(b, "");
+    bed_free(b);
+}
