@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "codec/time.h"
 #include "schema/kinds.h"
+#include "schema/statefulset_notes.h"
 #include "watch/watch.h"
 
 int admission_namespace(struct api_op *op)
@@ -191,6 +192,36 @@ static int namespace_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_v
     return 0;
 }
 
+/* ---- sets ---- */
+
+/* A wrong annotation of ours is ignored, so whoever writes it is told. */
+static int set_write(struct api_op *op, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *notes = json_mut_get(json_mut_get(obj, "metadata"), "annotations");
+    if (notes) {
+        struct statefulset_notes *n = ARENA_NEW(op->arena, struct statefulset_notes);
+        statefulset_notes(op->arena, json_freeze(op->arena, notes), n);
+        for (size_t i = 0; i < n->wrong_count; i++) {
+            api_op_warn(op, n->wrong[i]);
+        }
+    }
+    return 0;
+}
+
+static int set_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    (void)doc;
+    return set_write(op, obj);
+}
+
+static int set_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                      const yyjson_val *old)
+{
+    (void)doc;
+    (void)old;
+    return set_write(op, obj);
+}
+
 /* ---- the table ---- */
 
 static const struct admission {
@@ -202,6 +233,7 @@ static const struct admission {
     {SCHEMA_KIND(Pod), pod_create, NULL},
     {SCHEMA_KIND(Service), admission_service_create, admission_service_update},
     {SCHEMA_KIND(PersistentVolumeClaim), claim_create, NULL},
+    {SCHEMA_KIND(StatefulSet), set_create, set_update},
     {SCHEMA_KIND(PersistentVolume), volume_create, NULL},
     {SCHEMA_KIND(Namespace), namespace_create, namespace_update},
 };

@@ -296,7 +296,7 @@ static bool on_status_written(struct sync *s, void *data, const struct client_re
     return race;
 }
 
-static void write_status(struct set_sync *x)
+static void write_status(struct set_sync *x, bool overdue)
 {
     const struct statefulset_status *st = &x->plan->status;
     struct client_body b = client_patch_any(x->a, x->set);
@@ -314,7 +314,7 @@ static void write_status(struct set_sync *x)
         put_text(x, &b, to, "currentRevision", st->complete ? x->update_name : x->current_name);
     changed |= put_text(x, &b, to, "updateRevision", x->update_name);
     json_put_int(b.doc, to, "collisionCount", x->collisions);
-    if (statefulset_conditions(x, &b, to)) {
+    if (statefulset_conditions(x, &b, to, overdue)) {
         changed = true;
         json_put_str(b.doc, b.meta, "resourceVersion",
                      arena_printf(x->a, "%lld", (long long)object_rev(x->set)));
@@ -357,7 +357,8 @@ void statefulset_act(struct set_sync *x)
     for (size_t i = 0; i < plan->action_count; i++) {
         act_one(x, &plan->actions[i]);
     }
-    write_status(x);
+    statefulset_tell_notes(x);
+    write_status(x, statefulset_overdue(x));
     if (plan->again) {
         sync_again(x->s);
     }

@@ -127,16 +127,36 @@ static void tell_trouble(struct set_sync *x, const struct rollout_condition *c)
     }
 }
 
-bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status)
+/* The pods that an update would reach if it were not paused. */
+static int32_t paused_behind(struct set_sync *x)
+{
+    yyjson_val *rolling = json_path(x->spec, "updateStrategy", "rollingUpdate", NULL);
+    int64_t from = x->rules->start + json_get_int(rolling, "partition", 0);
+    return ordinal_tree_count_from(&x->view.index->wanted, MARK_OLD, from);
+}
+
+bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status,
+                            bool overdue)
 {
     const struct statefulset_rules *v = x->rules;
     const struct statefulset_status *st = &x->plan->status;
+    bool paused = x->notes.paused && v->partition == INT32_MAX;
+    struct span left = json_get_str(json_path(object_root(x->set), "metadata", "annotations", NULL),
+                                    STATEFULSET_NOTE_ROLLED_BACK);
     struct rollout_view view = {.deleting = v->deleting,
                                 .on_delete = v->on_delete,
+                                .paused = paused,
+                                .recreate = v->recreate,
+                                .recreating = x->plan->recreating,
+                                .moving =
+                                    !st->complete && !span_eq(x->current_name, x->update_name),
+                                .overdue = overdue,
+                                .left = span_eq(left, x->update_name) ? SPAN_NULL : left,
+                                .wrong = x->notes.wrong_count ? x->notes.wrong[0] : SPAN_NULL,
                                 .replicas = v->replicas,
                                 .available = st->well,
-                                .behind = st->behind,
-                                .partition = v->on_delete ? 0 : v->partition,
+                                .behind = paused ? paused_behind(x) : st->behind,
+                                .partition = v->on_delete || paused ? 0 : v->partition,
                                 .surplus = st->surplus,
                                 .terminating = st->stopping > 0,
                                 .revision = x->update_name,

@@ -12,6 +12,7 @@
 #include "controller/reconciler.h"
 #include "plan/revision_plan.h"
 #include "plan/statefulset_index.h"
+#include "schema/statefulset_notes.h"
 
 struct statefulset_controller {
     struct env *env;
@@ -33,7 +34,13 @@ struct set_state {
     bool look_at_all;   /* first sync, another revision, or too much has changed */
     bool misnamed;      /* a pod of ours may have a name that is not */
     bool orphans;       /* there may be pods or revisions to adopt */
-    struct span current_name, update_name; /* owned; the revisions that the index knows */
+    /* Owned; the revisions that the index knows, and the pods that come last. */
+    struct span current_name, update_name, order;
+    /* The deadline's clock: since when the roll-out stands where it stands. */
+    int64_t still_since_ms;
+    int32_t still_updated, still_well;
+    bool rolled_back;    /* this update revision has been given up: once is enough */
+    uint64_t notes_told; /* a hash of the wrong annotations that events told of */
     /* The last answer of the server to the creation of a pod, when it was no. */
     int32_t refused_ordinal;
     struct span refused; /* owned; empty: none */
@@ -55,6 +62,7 @@ struct set_sync {
     struct span current_name, update_name;
     yyjson_val *current_template, *update_template;
     int64_t collisions;
+    struct statefulset_notes notes;
     const struct statefulset_rules *rules;
     struct statefulset_view view;
     struct statefulset_plan *plan;
@@ -83,6 +91,8 @@ struct set_state *statefulset_state_find(struct statefulset_controller *c, struc
 void statefulset_state_dirty(struct set_state *state, int32_t ordinal);
 /* Notes the revisions that pods are measured by. */
 void statefulset_state_revisions(struct set_state *state, struct span current, struct span update);
+/* Notes the selector of pods to be updated last. */
+void statefulset_state_order(struct set_state *state, struct span order);
 struct set_state *statefulset_state_get(struct statefulset_controller *c, struct span uid);
 void statefulset_state_drop(struct statefulset_controller *c, struct span uid);
 void statefulset_states_done(struct statefulset_controller *c);
@@ -90,9 +100,16 @@ void statefulset_states_done(struct statefulset_controller *c);
 void statefulset_state_refused(struct statefulset_controller *c, struct span uid, int32_t ordinal,
                                struct span text);
 
+/* statefulset_progress.c: the deadline of a roll-out. Returns true when it is missed; goes back to
+ * the last complete revision when that is asked for. */
+bool statefulset_overdue(struct set_sync *x);
+/* Events about annotations that are ignored. */
+void statefulset_tell_notes(struct set_sync *x);
+
 /* statefulset_condition.c: puts status.conditions when they differ from what stands there, and then
  * returns true. The patch must apply to this very version: others write into the list as well. */
-bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status);
+bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status,
+                            bool overdue);
 
 /* statefulset_act.c */
 void statefulset_act(struct set_sync *x);

@@ -15,6 +15,7 @@ static void state_free(struct set_state *state)
     free((void *)state->refused.p);
     free((void *)state->current_name.p);
     free((void *)state->update_name.p);
+    free((void *)state->order.p);
     free((void *)state->uid.p);
     free(state);
 }
@@ -90,6 +91,16 @@ void statefulset_state_revisions(struct set_state *state, struct span current, s
     replace(&state->current_name, current);
     replace(&state->update_name, update);
     state->look_at_all = true;
+    state->still_since_ms = 0; /* another roll-out */
+    state->rolled_back = false;
+}
+
+void statefulset_state_order(struct set_state *state, struct span order)
+{
+    if (!span_eq(state->order, order)) {
+        replace(&state->order, order);
+        state->look_at_all = true;
+    }
 }
 
 void statefulset_state_drop(struct statefulset_controller *c, struct span uid)

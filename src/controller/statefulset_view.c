@@ -1,4 +1,6 @@
 /* controller/statefulset_view.c: from objects to the planner's view. */
+#include <string.h>
+
 #include "base/check.h"
 #include "codec/time.h"
 #include "controller/statefulset_priv.h"
@@ -159,6 +161,9 @@ static struct statefulset_pod pod_of(struct set_sync *x, struct object *pod, int
         .was_ready = may_have_been_ready(pod, ready),
         .incarnation = hash_of(object_uid(pod)),
         .terminating = object_is_deleting(pod),
+        .last = x->notes.has_last &&
+                selector_matches(&x->notes.last,
+                                 json_path(object_root(pod), "metadata", "labels", NULL)),
         .at_current = span_eq(label, x->current_name),
         .at_update = span_eq(label, x->update_name),
         .identity_fits = identity_fits(pod, arena_printf(x->a, "%d", (int)ordinal)),
@@ -206,6 +211,15 @@ static const struct statefulset_rules *observe_rules(struct set_sync *x)
     r->partition = int32_at(rolling, "partition", 0);
     r->max_unavailable = max_unavailable_of(rolling, r->replicas);
     r->min_ready_s = int32_at(x->spec, "minReadySeconds", 0);
+    const struct statefulset_notes *notes = &x->notes;
+    r->window = notes->window;
+    r->reserved_count = notes->reserved_count;
+    _Static_assert((int)STATEFULSET_NOTES_RESERVED_MAX == (int)STATEFULSET_RESERVED_MAX, "fits");
+    memcpy(r->reserved, notes->reserved, sizeof r->reserved);
+    if (notes->paused && !r->on_delete && !r->recreate) {
+        r->has_rolling = true;
+        r->partition = INT32_MAX;
+    }
     return r;
 }
 
@@ -273,6 +287,10 @@ static void catch_up(struct set_sync *x)
 void statefulset_observe(struct set_sync *x)
 {
     struct set_state *state = x->state;
+    statefulset_notes(x->a, json_path(object_root(x->set), "metadata", "annotations", NULL),
+                      &x->notes);
+    statefulset_state_order(state,
+                            x->notes.has_last ? selector_text(x->a, &x->notes.last) : SPAN_NULL);
     x->rules = observe_rules(x);
     statefulset_index_rules(&state->index, x->rules);
     statefulset_state_revisions(state, x->current_name, x->update_name);

@@ -191,7 +191,7 @@ static void print_waiting(struct arena *a, const struct world *w)
     {
         yyjson_val *available = condition(it.val, "Available");
         yyjson_val *progressing = condition(it.val, "Progressing");
-        bool done = span_eq_cstr(json_get_str(progressing, "reason"), "RolloutComplete");
+        bool done = span_ends(json_get_str(progressing, "reason"), SPAN("Complete"));
         if (available && (!is_true(available) || !done)) {
             (void)printf(
                 "%sset %.*s/%.*s: %.*s\n", any ? "" : "\nwaiting:\n",

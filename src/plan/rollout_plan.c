@@ -64,26 +64,59 @@ static struct span advancing(struct arena *a, const struct rollout_view *v)
     return with_cause(a, v, text);
 }
 
+/* With Recreate, in Kubernetes' own words. Returns false when the general ones apply. */
+static bool recreating(const struct rollout_view *v, struct rollout_condition *c)
+{
+    if (!v->recreate || !v->moving || v->deleting) {
+        return false;
+    }
+    c->reason = "RecreateInProgress";
+    c->message = v->recreating ? SPAN("Deleting old revision pods")
+                               : SPAN("Waiting for new-revision pods to be created");
+    return true;
+}
+
+static void set_progress(struct arena *a, const struct rollout_view *v, struct rollout_condition *c)
+{
+    bool settled = v->available == v->replicas && v->surplus == 0 && !v->terminating;
+    if (v->deleting) {
+        c->reason = "SetDeleting";
+        c->message = SPAN("the set is being deleted: its pods are not replaced any more");
+    } else if (settled && v->behind > 0 && v->paused) {
+        c->status = "Unknown";
+        c->reason = "Paused";
+        c->message = arena_printf(a, "%d pod%s to be updated when berth.dev/paused is taken away",
+                                  (int)v->behind, v->behind == 1 ? " is" : "s are");
+    } else if (settled && v->behind > 0 && v->on_delete) {
+        c->reason = "WaitingForDelete";
+        c->message = arena_printf(a,
+                                  "%d pod%s at an older revision until somebody deletes %s "
+                                  "(updateStrategy OnDelete)",
+                                  (int)v->behind, v->behind == 1 ? " stays" : "s stay",
+                                  v->behind == 1 ? "it" : "them");
+    } else if (settled && v->behind == 0) {
+        c->reason = v->recreate ? "RecreateComplete" : "RolloutComplete";
+        c->message = completed(a, v);
+    } else {
+        c->status = v->overdue ? "False" : "True";
+        c->reason = v->overdue ? "ProgressDeadlineExceeded" : "RolloutInProgress";
+        c->message = advancing(a, v);
+    }
+}
+
 static struct rollout_condition progressing(struct arena *a, const struct rollout_view *v)
 {
     struct rollout_condition c = {.type = "Progressing", .status = "True"};
-    bool settled = v->available == v->replicas && v->surplus == 0 && !v->terminating;
-    if (v->deleting) {
-        c.reason = "SetDeleting";
-        c.message = SPAN("the set is being deleted: its pods are not replaced any more");
-    } else if (settled && v->behind > 0 && v->on_delete) {
-        c.reason = "WaitingForDelete";
-        c.message = arena_printf(a,
-                                 "%d pod%s at an older revision until somebody deletes %s "
-                                 "(updateStrategy OnDelete)",
-                                 (int)v->behind, v->behind == 1 ? " stays" : "s stay",
-                                 v->behind == 1 ? "it" : "them");
-    } else if (settled && v->behind == 0) {
-        c.reason = "RolloutComplete";
-        c.message = completed(a, v);
-    } else {
-        c.reason = "RolloutInProgress";
-        c.message = advancing(a, v);
+    if (!recreating(v, &c)) {
+        set_progress(a, v, &c);
+    }
+    if (v->left.n) {
+        c.message =
+            arena_printf(a, "%.*s; rolled back from revision %.*s, which missed its deadline",
+                         SPAN_ARG(c.message), SPAN_ARG(v->left));
+    }
+    if (v->wrong.n) {
+        c.message = arena_printf(a, "%.*s; %.*s", SPAN_ARG(c.message), SPAN_ARG(v->wrong));
     }
     return c;
 }

@@ -10,15 +10,20 @@
 #include "plan/why_plan.h"
 
 struct rollout_view {
-    bool deleting, on_delete;
-    int32_t replicas;  /* wanted */
-    int32_t available; /* of the wanted ones */
+    bool deleting, on_delete, paused;
+    bool recreate, recreating; /* strategy Recreate; old pods are still there */
+    bool moving;               /* current and update revision differ */
+    bool overdue;              /* missed its deadline */
+    int32_t replicas;          /* wanted */
+    int32_t available;         /* of the wanted ones */
     int32_t
         behind; /* wanted pods that have to come to the update revision, by the set or by hand */
     int32_t partition;    /* first ordinal that is updated, less the first ordinal */
     int32_t surplus;      /* pods beyond the wanted ones */
     bool terminating;     /* a wanted pod is on its way out */
     struct span revision; /* the update revision's name */
+    struct span left;     /* the revision that an automatic rollback has left; empty: none */
+    struct span wrong;    /* what is wrong with an annotation; empty: nothing */
     struct why blocking;  /* the first pod in the way; reason NULL: none */
 };
 

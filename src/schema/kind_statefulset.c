@@ -47,7 +47,7 @@ static void check_strategy(struct check *c, const struct path *p, const yyjson_v
     const yyjson_val *rolling = json_get(strategy, "rollingUpdate");
     if (type.n == 0) {
         cause_required(c, p, NULL);
-    } else if (span_eq(type, SPAN("OnDelete"))) {
+    } else if (span_eq(type, SPAN("OnDelete")) || span_eq(type, SPAN("Recreate"))) {
         if (rolling) {
             cause_invalid(c, AT_FIELD(p, "rollingUpdate"), shown(c->a, rolling),
                           "only allowed for updateStrategy 'RollingUpdate'");
@@ -151,7 +151,7 @@ static struct span waiting_for(const yyjson_val *obj)
         bool available = span_eq_cstr(json_get_str(it.val, "type"), "Available");
         bool well = span_eq_cstr(json_get_str(it.val, "status"), "True");
         bool advancing = span_eq_cstr(json_get_str(it.val, "type"), "Progressing") &&
-                         !span_eq_cstr(json_get_str(it.val, "reason"), "RolloutComplete");
+                         !span_ends(json_get_str(it.val, "reason"), SPAN("Complete"));
         if (available && !well) {
             return json_get_str(it.val, "message");
         }

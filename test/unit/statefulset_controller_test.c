@@ -579,3 +579,124 @@ TEST(set_partition_keeps_a_pod_that_was_never_ready)
     check_log(b, "");
     bed_free(b);
 }
+
+static void annotate(struct bed *b, const char *key, const char *value)
+{
+    char json[256];
+    snprintf(json, sizeof json, "{\"metadata\":{\"annotations\":{\"berth.dev/%s\":\"%s\"}}}", key,
+             value);
+    patch_set(b, json);
+    env_sim_run_for(b->env, 1000);
+}
+
+TEST(set_recreates_all_pods_at_once)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 1000);
+    b->log[0] = '\0';
+    patch_set(b, "{\"spec\":{\"updateStrategy\":{\"type\":\"Recreate\",\"rollingUpdate\":null}}}");
+    env_sim_run_for(b->env, 1000);
+    check_log(b, "");
+    set_image(b, "redis:8");
+    check_log(b, "~redis-2 ~redis-1 ~redis-0 -redis-2 -redis-1 -redis-0 +redis-0 !redis-0 +redis-1 "
+                 "!redis-1 +redis-2 !redis-2 ");
+    CHECK_SPAN(json_get_str(set_condition(b, "Progressing"), "reason"), "RecreateComplete");
+    CHECK(span_eq(json_get_str(set_status(b), "currentRevision"),
+                  json_get_str(set_status(b), "updateRevision")));
+    bed_free(b);
+}
+
+TEST(set_paused_updates_nothing_and_goes_on_afterwards)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 1000);
+    annotate(b, "paused", "true");
+    b->log[0] = '\0';
+    set_image(b, "redis:8");
+    check_log(b, "");
+    CHECK_SPAN(json_get_str(set_condition(b, "Progressing"), "reason"), "Paused");
+    annotate(b, "paused", "maybe"); /* ignored, and told */
+    check_log(b, "~redis-2 -redis-2 +redis-2 !redis-2 ~redis-1 -redis-1 +redis-1 !redis-1 "
+                 "~redis-0 -redis-0 +redis-0 !redis-0 ");
+    CHECK_EQ(events(b, "InvalidAnnotation",
+                    "annotation berth.dev/paused: \"maybe\" is ignored: it must be \"true\" or "
+                    "\"false\""),
+             1);
+    CHECK_SPAN(json_get_str(set_condition(b, "Progressing"), "reason"), "RolloutComplete");
+    bed_free(b);
+}
+
+TEST(set_leaves_reserved_ordinals_out)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 1000);
+    b->log[0] = '\0';
+    annotate(b, "reserve-ordinals", "1");
+    check_log(b, "+redis-3 !redis-3 ~redis-1 -redis-1 ");
+    CHECK_EQ(json_get_int(set_status(b), "readyReplicas", -1), 3);
+    annotate(b, "reserve-ordinals", "");
+    bed_free(b);
+}
+
+TEST(set_starts_several_pods_at_a_time_when_told_to)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    patch_set(b, "{\"metadata\":{\"annotations\":{\"berth.dev/start-parallelism\":\"2\"}}}");
+    env_sim_run_for(b->env, 1000);
+    check_log(b, "+redis-0 +redis-1 !redis-0 !redis-1 +redis-2 !redis-2 ");
+    bed_free(b);
+}
+
+TEST(set_updates_the_pods_with_a_label_last)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 1000);
+    fake_client_patch(b->api, "", "Pod", "default", "redis-2", "",
+                      "{\"metadata\":{\"labels\":{\"role\":\"primary\"}}}");
+    annotate(b, "update-order", "last:role=primary");
+    b->log[0] = '\0';
+    set_image(b, "redis:8");
+    check_log(b, "~redis-1 -redis-1 +redis-1 !redis-1 ~redis-0 -redis-0 +redis-0 !redis-0 "
+                 "~redis-2 -redis-2 +redis-2 !redis-2 ");
+    bed_free(b);
+}
+
+TEST(set_that_misses_its_deadline_goes_back_when_told_to)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 1000);
+    annotate(b, "progress-deadline", "10s");
+    struct fake_node_options broken = {.start_ms = 10, .stop_ms = 10, .bind = true};
+    broken.never_ready = true;
+    fake_node_set(b->node, &broken);
+    set_image(b, "redis:bad");
+    CHECK_SPAN(json_get_str(set_condition(b, "Progressing"), "status"), "True");
+    env_sim_run_for(b->env, 12000);
+    CHECK_SPAN(json_get_str(set_condition(b, "Progressing"), "status"), "False");
+    CHECK_SPAN(json_get_str(set_condition(b, "Progressing"), "reason"), "ProgressDeadlineExceeded");
+    struct arena *a = arena_new();
+    struct span bad = arena_dup(a, json_get_str(set_status(b), "updateRevision"));
+    broken.never_ready = false;
+    fake_node_set(b->node, &broken);
+    b->log[0] = '\0';
+    annotate(b, "auto-rollback", "true");
+    check_log(b, "~redis-2 -redis-2 +redis-2 !redis-2 ");
+    CHECK(!span_eq(json_get_str(set_status(b), "updateRevision"), bad));
+    yyjson_val *progressing = set_condition(b, "Progressing");
+    CHECK_SPAN(json_get_str(progressing, "reason"), "RolloutComplete");
+    CHECK(span_ends(json_get_str(progressing, "message"),
+                    arena_printf(a, "; rolled back from revision %.*s, which missed its deadline",
+                                 SPAN_ARG(bad))));
+    /* And stays there. */
+    b->log[0] = '\0';
+    env_sim_run_for(b->env, 60000);
+    check_log(b, "");
+    arena_free(a);
+    bed_free(b);
+}

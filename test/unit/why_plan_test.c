@@ -165,7 +165,28 @@ TEST(rollout_conditions_tell_where_a_set_stands)
     check_set(&v, all,
               "Progressing True WaitingForDelete: 2 pods stay at an older revision until somebody "
               "deletes them (updateStrategy OnDelete)");
+    v.on_delete = false;
+    v.paused = true;
+    check_set(&v, all,
+              "Progressing Unknown Paused: 2 pods are to be updated when berth.dev/paused is taken "
+              "away");
+    v.paused = false;
+    v.overdue = v.moving = true;
+    v.left = SPAN("r-0");
+    v.wrong = SPAN("annotation x");
+    check_set(&v, all,
+              "Progressing False ProgressDeadlineExceeded: 2 pods have still to come to revision "
+              "r-1; rolled back from revision r-0, which missed its deadline; annotation x");
+    v.left = v.wrong = SPAN_NULL;
+    v.recreate = v.recreating = true;
+    check_set(&v, all, "Progressing True RecreateInProgress: Deleting old revision pods");
+    v.recreating = false;
+    check_set(&v, all,
+              "Progressing True RecreateInProgress: Waiting for new-revision pods to be created");
+    v.moving = v.overdue = false;
     v.behind = 0;
+    check_set(&v, all, "Progressing True RecreateComplete: every pod is at revision r-1");
+    v.recreate = false;
     v.surplus = 1;
     check_set(&v, all, "Progressing True RolloutInProgress: 1 pod has to go");
     v.surplus = 0;

@@ -1,0 +1,85 @@
+/* controller/statefulset_progress.c: the deadline of a roll-out, the way back, and what is said of
+ * annotations. */
+#include "base/check.h"
+#include "controller/statefulset_priv.h"
+
+/* ---- the way back ---- */
+
+static bool on_rolled_back(struct sync *s, void *data, const struct client_reply *reply)
+{
+    struct set_sync *x = data;
+    (void)s;
+    if (reply->err.reason == ERR_NONE) {
+        event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, "RolledBack",
+                     "revision %.*s missed its deadline: back to %.*s, the last complete one",
+                     SPAN_ARG(x->update_name), SPAN_ARG(x->current_name));
+    }
+    return false;
+}
+
+/* The template of the last complete revision, into this very version of the set: whoever edits it
+ * meanwhile is right. */
+static void roll_back(struct set_sync *x)
+{
+    assert(x->current_template);
+    struct client_body b = {.arena = x->a, .doc = json_mut_new(x->a)};
+    b.root = json_mut_copy(b.doc, object_root(x->set));
+    b.meta = json_mut_obj(b.doc, b.root, "metadata");
+    yyjson_mut_doc_set_root(b.doc, b.root);
+    json_put(b.doc, client_body_obj(&b, "spec"), "template",
+             json_mut_copy(b.doc, x->current_template));
+    json_put_str(b.doc, json_mut_obj(b.doc, b.meta, "annotations"), STATEFULSET_NOTE_ROLLED_BACK,
+                 x->update_name);
+    struct client_request rq = client_request_for(CLIENT_UPDATE, x->c->set_kind, x->set);
+    rq.body = client_body_text(&b);
+    sync_do(x->s, &rq, x->c->sets, on_rolled_back, x);
+}
+
+/* ---- the deadline ---- */
+
+bool statefulset_overdue(struct set_sync *x)
+{
+    struct set_state *state = x->state;
+    const struct statefulset_status *st = &x->plan->status;
+    bool moving = !span_eq(x->current_name, x->update_name) && !st->complete;
+    bool advanced = state->still_since_ms == 0 || st->updated > state->still_updated ||
+                    st->well > state->still_well;
+    if (x->notes.deadline_ms == 0 || !moving || x->rules->deleting || x->notes.paused ||
+        x->rules->on_delete) {
+        state->still_since_ms = 0;
+        return false;
+    }
+    if (advanced) {
+        state->still_since_ms = x->s->now_ms;
+        state->still_updated = st->updated;
+        state->still_well = st->well;
+    }
+    int64_t left_ms = state->still_since_ms + x->notes.deadline_ms - x->s->now_ms;
+    if (left_ms > 0) {
+        sync_after(x->s, left_ms);
+        return false;
+    }
+    if (x->notes.auto_rollback && !state->rolled_back) {
+        state->rolled_back = true;
+        roll_back(x);
+    }
+    return true;
+}
+
+/* ---- annotations ---- */
+
+void statefulset_tell_notes(struct set_sync *x)
+{
+    uint64_t hash = 0;
+    for (size_t i = 0; i < x->notes.wrong_count; i++) {
+        hash = hash * 31 + map_hash(x->notes.wrong[i]);
+    }
+    if (hash == x->state->notes_told) {
+        return;
+    }
+    x->state->notes_told = hash;
+    for (size_t i = 0; i < x->notes.wrong_count; i++) {
+        event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, "InvalidAnnotation",
+                     "%.*s", SPAN_ARG(x->notes.wrong[i]));
+    }
+}
