@@ -2,8 +2,10 @@
  * convergence. */
 #include "plan/statefulset_plan.h"
 
+#include <string.h>
+
 #include "kit/kit.h"
-#include "unit/statefulset_reference.h"
+#include "kit/statefulset_reference.h"
 
 enum { N = 3 };
 enum { ALL_FIT = 7 };

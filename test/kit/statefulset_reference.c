@@ -1,21 +1,9 @@
-/* test/unit/statefulset_reference.h: the planner once more, simple and slow, over a plain array:
- * what statefulset_plan must decide. Every plan of the tests is compared with it. */
-#ifndef TEST_UNIT_STATEFULSET_REFERENCE_H
-#define TEST_UNIT_STATEFULSET_REFERENCE_H
+/* test/kit/statefulset_reference.c: see statefulset_reference.h. */
+#include "kit/statefulset_reference.h"
 
 #include <string.h>
 
 #include "kit/kit.h"
-#include "plan/statefulset_index.h"
-
-struct ref_view {
-    int64_t now_ms;
-    struct statefulset_rules r;
-    const struct statefulset_pod *pods; /* ascending */
-    size_t pod_count;
-    const struct statefulset_hole *holes;
-    size_t hole_count;
-};
 
 struct ref {
     const struct ref_view *v;
@@ -465,7 +453,7 @@ static void index_follow(struct statefulset_index *ix, const struct ref_view *v)
     }
 }
 
-static size_t ref_holes(const struct ref_view *v, int32_t holes[STATEFULSET_HOLES_MAX])
+size_t ref_holes(const struct ref_view *v, int32_t holes[STATEFULSET_HOLES_MAX])
 {
     size_t max = v->r.parallel ? STATEFULSET_HOLES_MAX : v->r.window > 1 ? (size_t)v->r.window : 1;
     size_t n = 0;
@@ -477,9 +465,8 @@ static size_t ref_holes(const struct ref_view *v, int32_t holes[STATEFULSET_HOLE
     return n;
 }
 
-/* Plans with an index that shows the view, and as the reference does; they must agree. */
-static void plan_indexed(struct statefulset_index *ix, const struct ref_view *v,
-                         struct statefulset_plan *plan)
+void plan_indexed(struct statefulset_index *ix, const struct ref_view *v,
+                  struct statefulset_plan *plan)
 {
     static struct statefulset_plan wanted;
     statefulset_index_advance(ix, v->now_ms);
@@ -501,12 +488,10 @@ static void plan_indexed(struct statefulset_index *ix, const struct ref_view *v,
     }
 }
 
-static void plan_both(const struct ref_view *v, struct statefulset_plan *plan)
+void plan_both(const struct ref_view *v, struct statefulset_plan *plan)
 {
     struct statefulset_index ix = {0};
     index_follow(&ix, v);
     plan_indexed(&ix, v, plan);
     statefulset_index_done(&ix);
 }
-
-#endif
