@@ -192,7 +192,6 @@ static int32_t max_unavailable_of(const yyjson_val *rolling, int32_t replicas)
 
 static const struct statefulset_rules *observe_rules(struct set_sync *x)
 {
-    /* From the arena: zeroed with its padding, since rules are compared byte by byte. */
     struct statefulset_rules *r = ARENA_NEW(x->a, struct statefulset_rules);
     yyjson_val *strategy = json_get(x->spec, "updateStrategy");
     yyjson_val *rolling = json_get(strategy, "rollingUpdate");

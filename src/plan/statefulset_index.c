@@ -2,7 +2,6 @@
 #include "plan/statefulset_index.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -118,7 +117,7 @@ static uint32_t marks_of(const struct statefulset_index *ix, const struct statef
     };
     uint32_t marks = 0;
     for (int m = 0; m < MARKS; m++) {
-        marks |= (uint32_t)is[m] << m;
+        marks |= is[m] ? UINT32_C(1) << m : 0;
     }
     return marks;
 }
@@ -207,14 +206,30 @@ static struct entry **take_all(struct ordinal_tree *t, struct entry **to)
     return to;
 }
 
+static bool same_rules(const struct statefulset_rules *a, const struct statefulset_rules *b)
+{
+    bool same = a->deleting == b->deleting && a->parallel == b->parallel &&
+                a->on_delete == b->on_delete && a->recreate == b->recreate &&
+                a->has_rolling == b->has_rolling &&
+                a->delete_when_scaled == b->delete_when_scaled &&
+                a->delete_when_deleted == b->delete_when_deleted && a->replicas == b->replicas &&
+                a->start == b->start && a->partition == b->partition &&
+                a->max_unavailable == b->max_unavailable && a->min_ready_s == b->min_ready_s &&
+                a->window == b->window && a->reserved_count == b->reserved_count;
+    for (size_t i = 0; same && i < a->reserved_count; i++) {
+        same = a->reserved[i] == b->reserved[i];
+    }
+    return same;
+}
+
 void statefulset_index_rules(struct statefulset_index *ix, const struct statefulset_rules *rules)
 {
     assert(rules->replicas >= 0 && rules->start >= 0 && rules->partition >= 0);
     assert(rules->max_unavailable >= 0 && rules->reserved_count <= STATEFULSET_RESERVED_MAX);
-    if (memcmp(&ix->rules, rules, sizeof *rules) == 0) {
+    if (same_rules(&ix->rules, rules)) {
         return;
     }
-    memcpy(&ix->rules, rules, sizeof *rules); /* padding too: it is compared */
+    ix->rules = *rules;
     size_t n = statefulset_index_count(ix);
     struct entry **all = mem_new((n + 1) * sizeof(struct entry *));
     struct entry **end = take_all(&ix->surplus, take_all(&ix->wanted, all));
