@@ -82,33 +82,53 @@ void kubelet_stop_pods(struct kubelet *k, void (*done)(void *data), void *data)
 
 /* ---- pods come and go ---- */
 
-static struct kubelet_pod *find_by_name(struct kubelet *k, struct span ns, struct span name,
-                                        const struct kubelet_pod *except)
+void kubelet_pod_enter(struct kubelet *k, struct kubelet_pod *pod)
 {
-    struct kubelet_pod *pod = NULL;
-    size_t it = 0;
-    while ((pod = map_next(&k->by_uid, &it, NULL)) != NULL) {
-        if (pod != except && span_eq(pod->name, name) && span_eq(pod->ns, ns)) {
-            return pod;
+    assert(!kubelet_pod_find(k, pod->uid));
+    map_put(&k->by_uid, pod->uid, pod);
+    pod->full_name = arena_printf(pod->arena, "%.*s/%.*s", SPAN_ARG(pod->ns), SPAN_ARG(pod->name));
+    pod->same_name = map_put(&k->by_name, pod->full_name, pod);
+}
+
+void kubelet_pod_leave(struct kubelet *k, struct kubelet_pod *pod)
+{
+    map_remove(&k->by_uid, pod->uid);
+    struct kubelet_pod *other = map_get(&k->by_name, pod->full_name);
+    if (other == pod) {
+        map_remove(&k->by_name, pod->full_name);
+        if (pod->same_name) {
+            map_put(&k->by_name, pod->same_name->full_name, pod->same_name);
         }
+        return;
     }
-    return NULL;
+    while (other && other->same_name != pod) {
+        other = other->same_name;
+    }
+    assert(other);
+    other->same_name = pod->same_name;
+}
+
+/* The newest pod of that name. */
+static struct kubelet_pod *find_by_name(struct kubelet *k, struct span ns, struct span name)
+{
+    cleanup_arena struct arena *a = arena_new();
+    return map_get(&k->by_name, arena_printf(a, "%.*s/%.*s", SPAN_ARG(ns), SPAN_ARG(name)));
 }
 
 static struct kubelet_pod *add_pod(struct kubelet *k, struct object *o)
 {
-    struct kubelet_pod *before = find_by_name(k, object_namespace(o), object_name(o), NULL);
+    struct kubelet_pod *before = find_by_name(k, object_namespace(o), object_name(o));
     struct kubelet_pod *pod =
         kubelet_pod_new(k, o, object_uid(o), object_namespace(o), object_name(o));
     pod->predecessor = before != NULL;
-    map_put(&k->by_uid, pod->uid, pod);
+    kubelet_pod_enter(k, pod);
     kubelet_pod_poke(pod);
     return pod;
 }
 
 void kubelet_pod_gone(struct kubelet *k, struct span ns, struct span name)
 {
-    struct kubelet_pod *next = find_by_name(k, ns, name, NULL);
+    struct kubelet_pod *next = find_by_name(k, ns, name);
     if (next && next->predecessor) {
         next->predecessor = false;
         kubelet_pod_poke(next);
@@ -161,7 +181,7 @@ static void adopt_orphan(struct kubelet *k, struct span uid, struct span ns, str
         return;
     }
     struct kubelet_pod *pod = kubelet_pod_new(k, NULL, uid, ns, name);
-    map_put(&k->by_uid, pod->uid, pod);
+    kubelet_pod_enter(k, pod);
     kubelet_pod_adopt(pod, &k->found);
     kubelet_pod_poke(pod);
     log_event(LOG_INFO, "kubelet_orphan_pod", LOG_S("uid", uid), LOG_S("name", name));
@@ -376,6 +396,7 @@ void kubelet_free(struct kubelet *k)
     client_cancel(k->client, k);
     assert(k->refs.n == 0);
     map_done(&k->by_uid);
+    map_done(&k->by_name);
     map_done(&k->refs);
     arena_free(k->found.arena);
     arena_free(k->arena);

@@ -132,7 +132,7 @@ struct kubelet_pod *kubelet_pod_new(struct kubelet *k, struct object *object, st
 void kubelet_pod_free(struct kubelet_pod *pod)
 {
     struct kubelet *k = pod->k;
-    map_remove(&k->by_uid, pod->uid);
+    kubelet_pod_leave(k, pod);
     LIST_EACH(l, &pod->ops)
     {
         struct kubelet_op *op = CONTAINER_OF(l, struct kubelet_op, link);

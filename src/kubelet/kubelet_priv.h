@@ -41,8 +41,9 @@ struct kubelet {
     bool closing; /* in kubelet_free */
     bool listed, pods_synced, services_synced, adopted, stopping;
     struct kubelet_found found;
-    struct map by_uid; /* struct kubelet_pod */
-    struct map refs;   /* struct kubelet_ref by "resource/ns/name" */
+    struct map by_uid;  /* struct kubelet_pod */
+    struct map by_name; /* NAMESPACE/NAME: the newest of that name, which leads to the older ones */
+    struct map refs;    /* struct kubelet_ref by "resource/ns/name" */
     struct list sessions, events;
     struct kubelet_node *node;
     void (*ready_fn)(void *data);
@@ -81,12 +82,14 @@ struct kubelet_pod {
     struct env_timer wake;
     struct list ops; /* struct kubelet_op under way */
     VEC(struct kubelet_ref *) refs;
-    bool refs_pending;   /* filled during a gather: something was not looked up yet */
-    struct span told;    /* owned: text of the last pod-level warning */
-    bool dead;           /* to be freed at the end of the tick */
-    bool predecessor;    /* waits for an earlier pod of the same name */
-    bool stop_turn;      /* kubelet_stop_pods: its turn has come */
-    struct span set_uid; /* of the StatefulSet that owns it; empty: none */
+    bool refs_pending;             /* filled during a gather: something was not looked up yet */
+    struct span told;              /* owned: text of the last pod-level warning */
+    bool dead;                     /* to be freed at the end of the tick */
+    struct span full_name;         /* NAMESPACE/NAME */
+    struct kubelet_pod *same_name; /* the next older one */
+    bool predecessor;              /* waits for an earlier pod of the same name */
+    bool stop_turn;                /* kubelet_stop_pods: its turn has come */
+    struct span set_uid;           /* of the StatefulSet that owns it; empty: none */
     int64_t set_ordinal;
     /* status */
     struct span sent;      /* owned: last status text sent or confirmed */
@@ -121,6 +124,9 @@ struct kubelet_pod *kubelet_op_end(struct kubelet_op *op);
 
 struct kubelet_pod *kubelet_pod_find(struct kubelet *k, struct span uid);
 /* A pod was freed: its successor may go on, a stop may continue. */
+/* Into and out of the tables of pods. */
+void kubelet_pod_enter(struct kubelet *k, struct kubelet_pod *pod);
+void kubelet_pod_leave(struct kubelet *k, struct kubelet_pod *pod);
 void kubelet_pod_gone(struct kubelet *k, struct span ns, struct span name);
 
 /* ---- kubelet_pod.c ---- */

@@ -23,12 +23,14 @@ struct sandbox {
     struct arena *arena;
     struct span uid, ns, name, ip;
     struct knobs knobs;
+    struct list containers; /* struct container */
     bool ready;
 };
 
 struct container {
     struct fake *f;
     struct sandbox *sandbox;
+    struct list link; /* of the sandbox */
     struct arena *arena;
     struct runtime_status status;
     struct env_timer timer; /* the end, by itself or after the stop signal */
@@ -208,13 +210,13 @@ static void on_end_timer(struct env_timer *timer)
     ended(n, n->stopping ? 143 : n->sandbox ? n->sandbox->knobs.exit_code : 0, 0);
 }
 
-static size_t alive(struct fake *f, struct span uid, struct span name)
+static size_t alive(const struct sandbox *s, struct span name)
 {
     size_t count = 0;
-    struct container *n = NULL;
-    for (size_t it = 0; (n = map_next(&f->containers, &it, NULL)) != NULL;) {
-        count += n->status.state == RUNTIME_RUNNING && span_eq(n->status.sandbox_uid, uid) &&
-                 span_eq(n->status.name, name);
+    LIST_EACH(it, (struct list *)&s->containers)
+    {
+        const struct container *n = CONTAINER_OF(it, struct container, link);
+        count += n->status.state == RUNTIME_RUNNING && span_eq(n->status.name, name);
     }
     return count;
 }
@@ -223,6 +225,7 @@ static void container_free(struct container *n)
 {
     env_timer_stop(n->f->base.env, &n->timer);
     map_remove(&n->f->containers, n->status.id);
+    list_remove(&n->link);
     arena_free(n->arena);
     free(n);
 }
@@ -264,8 +267,9 @@ static void start_now(struct fake *f, struct call *c)
         container_free(old);
     }
     map_put(&f->containers, n->status.id, n);
+    list_push_back(&s->containers, &n->link);
     f->starts++;
-    size_t count = alive(f, uid, name);
+    size_t count = alive(s, name);
     f->most_alive = count > f->most_alive ? count : f->most_alive;
     if (f->start_fn) {
         f->start_fn(f->start_data, s->ns, s->name, s->uid);
@@ -363,6 +367,7 @@ static void fake_sandbox_create(struct runtime *rt, const struct runtime_sandbox
         s = MEM_NEW(struct sandbox);
         struct arena *a = s->arena = arena_new();
         s->f = f;
+        list_init(&s->containers);
         s->uid = arena_dup(a, spec->uid);
         s->ns = arena_dup(a, spec->ns);
         s->name = arena_dup(a, spec->name);
@@ -387,23 +392,12 @@ static void sandbox_free(struct sandbox *s)
     free(s);
 }
 
-static bool sandbox_in_use(struct fake *f, const struct sandbox *s)
-{
-    struct container *n = NULL;
-    for (size_t it = 0; (n = map_next(&f->containers, &it, NULL)) != NULL;) {
-        if (n->sandbox == s) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void fake_sandbox_remove(struct runtime *rt, struct span uid, runtime_done_fn *done,
                                 void *data)
 {
     struct fake *f = fake_of(rt);
     struct sandbox *s = map_get(&f->sandboxes, uid);
-    if (s && sandbox_in_use(f, s)) {
+    if (s && !list_is_empty(&s->containers)) {
         answer_done(f, done, data, -EBUSY);
         return;
     }
