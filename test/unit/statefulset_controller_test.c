@@ -700,3 +700,94 @@ TEST(set_that_misses_its_deadline_goes_back_when_told_to)
     arena_free(a);
     bed_free(b);
 }
+
+TEST(spec_2_4_a_taken_revision_name_raises_the_collision_count)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 1000);
+    struct arena *a = arena_new();
+    struct span name = arena_dup(a, json_get_str(set_status(b), "currentRevision"));
+    bed_free(b);
+    b = bed_new(0);
+    struct span taken = arena_printf(a,
+                                     "{\"kind\":\"ControllerRevision\",\"apiVersion\":\"apps/v1\","
+                                     "\"metadata\":{\"name\":\"%.*s\"},\"data\":{},\"revision\":1}",
+                                     SPAN_ARG(name));
+    fake_client_create(b->api, taken.p);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 1000);
+    CHECK_EQ(json_get_int(set_status(b), "collisionCount", -1), 1);
+    CHECK(!span_eq(json_get_str(set_status(b), "currentRevision"), name));
+    arena_free(a);
+    bed_free(b);
+}
+
+TEST(spec_2_6_without_rolling_update_pods_come_back_by_the_count_of_current_ones)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    patch_set(b, "{\"spec\":{\"updateStrategy\":{\"rollingUpdate\":null}}}");
+    env_sim_run_for(b->env, 1000);
+    struct fake_node_options slow = {.start_ms = 5000, .stop_ms = 10, .bind = true};
+    fake_node_set(b->node, &slow);
+    set_image(b, "redis:8"); /* redis-2 is being replaced: two current ones are left */
+    fake_client_delete(b->api, "", "Pod", "default", "redis-0", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b->env, 1000);
+    yyjson_val *c = json_path(object_root(pod(b, "redis-0")), "spec", "containers", NULL);
+    CHECK_SPAN(json_get_str(yyjson_arr_get(c, 0), "image"), "redis:7");
+    c = json_path(object_root(pod(b, "redis-2")), "spec", "containers", NULL);
+    CHECK_SPAN(json_get_str(yyjson_arr_get(c, 0), "image"), "redis:8");
+    bed_free(b);
+}
+
+TEST(spec_2_12_foreign_owners_of_a_claim_are_respected_and_weak_ones_of_ours_made_strong)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 1000);
+    struct arena *a = arena_new();
+    fake_client_patch(b->api, "", "PersistentVolumeClaim", "default", "data-redis-0", "",
+                      "{\"metadata\":{\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":"
+                      "\"ConfigMap\",\"name\":\"x\",\"uid\":\"u-x\",\"controller\":true}]}}");
+    struct span uid = arena_dup(
+        a, object_uid(fake_client_get(b->api, "apps", "StatefulSet", "default", "redis")));
+    struct span weak = arena_printf(a,
+                                    "{\"metadata\":{\"ownerReferences\":[{\"apiVersion\":\"apps/"
+                                    "v1\",\"kind\":\"StatefulSet\",\"name\":\"redis\",\"uid\":"
+                                    "\"%.*s\"}]}}",
+                                    SPAN_ARG(uid));
+    fake_client_patch(b->api, "", "PersistentVolumeClaim", "default", "data-redis-1", "", weak.p);
+    patch_set(b, "{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenDeleted\":\"Delete\"}}"
+                 "}");
+    env_sim_run_for(b->env, 1000);
+    struct object *claim =
+        fake_client_get(b->api, "", "PersistentVolumeClaim", "default", "data-redis-0");
+    CHECK_EQ(json_len(client_owners(claim)), 1);
+    CHECK_SPAN(client_controller_uid(claim), "u-x");
+    claim = fake_client_get(b->api, "", "PersistentVolumeClaim", "default", "data-redis-1");
+    CHECK(span_eq(client_controller_uid(claim), uid));
+    CHECK_EQ(json_len(client_owners(claim)), 1);
+    arena_free(a);
+    bed_free(b);
+}
+
+TEST(spec_2_14_a_pod_that_stays_terminating_is_not_replaced)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->api, REDIS);
+    env_sim_run_for(b->env, 1000);
+    b->log[0] = '\0';
+    /* Its node is lost: nobody confirms the stop. */
+    struct fake_node_options lost = {.start_ms = 10, .stop_ms = 3600000, .bind = true};
+    fake_node_set(b->node, &lost);
+    fake_client_delete(b->api, "", "Pod", "default", "redis-1", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b->env, 600000);
+    check_log(b, "~redis-1 ");
+    CHECK_SPAN(json_get_str(set_condition(b, "Available"), "reason"), "PodTerminating");
+    /* A person asserts that it is dead. */
+    fake_client_delete(b->api, "", "Pod", "default", "redis-1", 0, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b->env, 1000);
+    check_log(b, "-redis-1 +redis-1 !redis-1 ");
+    bed_free(b);
+}
