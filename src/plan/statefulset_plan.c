@@ -45,10 +45,12 @@ static int64_t last_gap(const struct pass *s)
     return at;
 }
 
+/* Of a wanted pod that is there. */
 static bool has_mark(const struct pass *s, int64_t ordinal, int mark)
 {
     const struct ordinal_entry *e = ordinal_tree_get(&s->ix->wanted, (int32_t)ordinal);
-    return e && (e->marks >> mark & 1);
+    assert(e);
+    return e->marks >> mark & 1;
 }
 
 /* The lower of two ordinals, where -1 is none. */
@@ -257,10 +259,17 @@ static void tend(struct pass *s, int64_t ordinal)
     }
 }
 
+/* At most as many as a pass can fill. */
+static int32_t window_of(const struct statefulset_rules *r)
+{
+    int32_t window = r->window > 1 ? r->window : 1;
+    return window < STATEFULSET_HOLES_MAX ? window : STATEFULSET_HOLES_MAX;
+}
+
 /* OrderedReady: up to the first `window` pods that are not well. Returns true when all are. */
 static bool ordered_replicas(struct pass *s)
 {
-    int32_t unwell = 0, window = s->r->window > 1 ? s->r->window : 1;
+    int32_t unwell = 0, window = window_of(s->r);
     size_t hole = 0;
     for (int64_t next = s->first; unwell < window;) {
         int64_t gap = first_gap(s, next);
@@ -390,7 +399,7 @@ static void update_one_by_one(struct pass *s)
 static int64_t update_some(struct pass *s, int mark, int64_t budget)
 {
     int64_t at = last_of(s, mark, s->end);
-    for (; budget > 0 && at >= s->updated_from && at >= 0; at = last_of(s, mark, at - 1)) {
+    for (; budget > 0 && at >= s->updated_from; at = last_of(s, mark, at - 1)) {
         if (!delete_pod(s, at, STATEFULSET_WHY_UPDATE)) {
             return 0;
         }
@@ -406,8 +415,7 @@ static void update_within_budget(struct pass *s)
     if (s->r->parallel) {
         update_some(s, MARK_OLD_BROKEN, INT64_MAX); /* broken anyway: they cost no budget */
     }
-    bool others = last_of(s, MARK_OLD_WELL, s->end) >= s->updated_from &&
-                  last_of(s, MARK_OLD_WELL, s->end) >= 0;
+    bool others = last_of(s, MARK_OLD_WELL, s->end) >= s->updated_from;
     budget = update_some(s, MARK_OLD_WELL, budget);
     if (!others && unavailable == 0) {
         update_some(s, MARK_OLD_LAST, budget);
@@ -482,8 +490,7 @@ void statefulset_plan(const struct statefulset_view *view, struct statefulset_pl
 size_t statefulset_holes(const struct statefulset_index *index, int32_t ret[STATEFULSET_HOLES_MAX])
 {
     struct pass s = pass_of(index);
-    size_t window = s.r->window > 1 ? (size_t)s.r->window : 1;
-    size_t max = s.r->parallel || window > STATEFULSET_HOLES_MAX ? STATEFULSET_HOLES_MAX : window;
+    size_t max = s.r->parallel ? STATEFULSET_HOLES_MAX : (size_t)window_of(s.r);
     size_t n = 0;
     for (int64_t at = first_gap(&s, s.first); at < s.end && n < max; at = first_gap(&s, at + 1)) {
         ret[n++] = (int32_t)at;

@@ -83,7 +83,8 @@ struct statefulset_rules {
     int32_t replicas, start, partition;
     int32_t max_unavailable; /* resolved (statefulset_max_unavailable); 0: unset, one by one */
     int32_t min_ready_s;
-    int32_t window; /* OrderedReady: pods that may be on their way up at a time; 0 is 1 */
+    int32_t window; /* OrderedReady: pods that may be on their way up at a time, at most
+                       STATEFULSET_HOLES_MAX; 0 is 1 */
     size_t reserved_count;
     int32_t
         reserved[STATEFULSET_RESERVED_MAX]; /* ordinals that have no pod; ascending, no two alike */

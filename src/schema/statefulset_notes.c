@@ -4,7 +4,7 @@
 #include "base/check.h"
 
 /* Longer waits are mistakes of a unit. */
-enum { DEADLINE_MAX_S = 7 * 24 * 3600, WINDOW_MAX = 1000 };
+enum { DEADLINE_MAX_S = 7 * 24 * 3600, WINDOW_MAX = 128 };
 
 struct reading {
     struct arena *a;
@@ -115,7 +115,7 @@ static void read_window(struct reading *r)
 {
     uint64_t n;
     if (!span_to_u64(r->value, &n) || n < 1 || n > WINDOW_MAX) {
-        wrong(r, "it must be a number from 1 to 1000");
+        wrong(r, "it must be a number from 1 to 128");
         return;
     }
     r->to->window = (int32_t)n;

@@ -73,7 +73,7 @@ TEST(notes_that_are_wrong_are_ignored_and_told)
         {"reserve-ordinals", "1,-2"},
         {"reserve-ordinals", "2147483648"},
         {"start-parallelism", "0"},
-        {"start-parallelism", "1001"},
+        {"start-parallelism", "129"},
         {"start-parallelism", "2.5"},
         {"update-order", "role=primary"},
         {"update-order", "last:"},

@@ -555,6 +555,7 @@ TEST(plan_actions_are_bounded_and_go_on_in_the_next_pass)
         for (int32_t i = 0; i < STATEFULSET_ACTIONS_MAX + 10; i++) {
             struct statefulset_pod p = pod_of(i, states[k], false);
             p.claims.missing = true;
+            p.incarnation = k;
             statefulset_index_put(&ix, &p);
         }
         r.replicas = k == 0 ? 0 : STATEFULSET_ACTIONS_MAX + 10;
@@ -565,6 +566,17 @@ TEST(plan_actions_are_bounded_and_go_on_in_the_next_pass)
             CHECK(plan.again);
         }
     }
+    for (int32_t i = 0; i < STATEFULSET_ACTIONS_MAX + 10; i++) {
+        struct statefulset_pod p = pod_of(i, READY, false);
+        statefulset_index_put(&ix, &p);
+    }
+    r.max_unavailable = INT32_MAX;
+    plan_index(&ix, &r, (struct statefulset_claims){.owner_fits = ALL_FIT});
+    CHECK_EQ(deletes(&plan, STATEFULSET_WHY_UPDATE), STATEFULSET_ACTIONS_MAX);
+    CHECK(plan.again);
+    r = (struct statefulset_rules){.window = INT32_MAX, .start = 1000, .replicas = 1000};
+    plan_index(&ix, &r, (struct statefulset_claims){.owner_fits = ALL_FIT});
+    CHECK_EQ(creates(&plan), STATEFULSET_HOLES_MAX);
     r = (struct statefulset_rules){.recreate = true, .replicas = 5};
     plan_index(&ix, &r, (struct statefulset_claims){.owner_fits = ALL_FIT});
     CHECK_EQ(plan.action_count, STATEFULSET_ACTIONS_MAX);
@@ -695,6 +707,7 @@ TEST(plan_ordinal_of_a_pod_name)
     CHECK_EQ(statefulset_ordinal(SPAN("web-03"), SPAN("web")), -1);
     CHECK_EQ(statefulset_ordinal(SPAN("web-+3"), SPAN("web")), -1);
     CHECK_EQ(statefulset_ordinal(SPAN("web-3x"), SPAN("web")), -1);
+    CHECK_EQ(statefulset_ordinal(SPAN("web-x"), SPAN("web")), -1);
     CHECK_EQ(statefulset_ordinal(SPAN("xyz-3"), SPAN("web")), -1);
     CHECK_EQ(statefulset_ordinal(SPAN("web.3"), SPAN("web")), -1);
     CHECK_EQ(statefulset_ordinal(SPAN("web-2147483647"), SPAN("web")), INT32_MAX);
