@@ -82,7 +82,7 @@ void kubelet_stop_pods(struct kubelet *k, void (*done)(void *data), void *data)
 
 /* ---- pods come and go ---- */
 
-void kubelet_pod_enter(struct kubelet *k, struct kubelet_pod *pod)
+static void enter(struct kubelet *k, struct kubelet_pod *pod)
 {
     assert(!kubelet_pod_find(k, pod->uid));
     map_put(&k->by_uid, pod->uid, pod);
@@ -121,7 +121,7 @@ static struct kubelet_pod *add_pod(struct kubelet *k, struct object *o)
     struct kubelet_pod *pod =
         kubelet_pod_new(k, o, object_uid(o), object_namespace(o), object_name(o));
     pod->predecessor = before != NULL;
-    kubelet_pod_enter(k, pod);
+    enter(k, pod);
     kubelet_pod_poke(pod);
     return pod;
 }
@@ -181,7 +181,7 @@ static void adopt_orphan(struct kubelet *k, struct span uid, struct span ns, str
         return;
     }
     struct kubelet_pod *pod = kubelet_pod_new(k, NULL, uid, ns, name);
-    kubelet_pod_enter(k, pod);
+    enter(k, pod);
     kubelet_pod_adopt(pod, &k->found);
     kubelet_pod_poke(pod);
     log_event(LOG_INFO, "kubelet_orphan_pod", LOG_S("uid", uid), LOG_S("name", name));

@@ -41,9 +41,8 @@ struct kubelet {
     bool closing; /* in kubelet_free */
     bool listed, pods_synced, services_synced, adopted, stopping;
     struct kubelet_found found;
-    struct map by_uid;  /* struct kubelet_pod */
-    struct map by_name; /* NAMESPACE/NAME: the newest of that name, which leads to the older ones */
-    struct map refs;    /* struct kubelet_ref by "resource/ns/name" */
+    struct map by_uid, by_name; /* struct kubelet_pod; NAMESPACE/NAME: the newest of that name */
+    struct map refs;            /* struct kubelet_ref by "resource/ns/name" */
     struct list sessions, events;
     struct kubelet_node *node;
     void (*ready_fn)(void *data);
@@ -72,9 +71,9 @@ struct kubelet_container {
 
 struct kubelet_pod {
     struct kubelet *k;
-    struct arena *arena;   /* as long as the pod */
-    struct object *object; /* newest version; NULL: an orphan of the runtime */
-    struct span uid, ns, name;
+    struct arena *arena;                  /* as long as the pod */
+    struct object *object;                /* newest version; NULL: an orphan of the runtime */
+    struct span uid, ns, name, full_name; /* full: NAMESPACE/NAME */
     struct pod_view view;                 /* what lasts; a tick fills in the rest on a copy */
     struct kubelet_container *containers; /* inits, then mains */
     size_t container_count;
@@ -85,7 +84,6 @@ struct kubelet_pod {
     bool refs_pending;             /* filled during a gather: something was not looked up yet */
     struct span told;              /* owned: text of the last pod-level warning */
     bool dead;                     /* to be freed at the end of the tick */
-    struct span full_name;         /* NAMESPACE/NAME */
     struct kubelet_pod *same_name; /* the next older one */
     bool predecessor;              /* waits for an earlier pod of the same name */
     bool stop_turn;                /* kubelet_stop_pods: its turn has come */
@@ -123,10 +121,9 @@ struct kubelet_pod *kubelet_op_end(struct kubelet_op *op);
 /* ---- kubelet.c ---- */
 
 struct kubelet_pod *kubelet_pod_find(struct kubelet *k, struct span uid);
-/* A pod was freed: its successor may go on, a stop may continue. */
-/* Into and out of the tables of pods. */
-void kubelet_pod_enter(struct kubelet *k, struct kubelet_pod *pod);
+/* Out of the tables of pods. */
 void kubelet_pod_leave(struct kubelet *k, struct kubelet_pod *pod);
+/* A pod was freed: its successor may go on, a stop may continue. */
 void kubelet_pod_gone(struct kubelet *k, struct span ns, struct span name);
 
 /* ---- kubelet_pod.c ---- */
