@@ -400,12 +400,14 @@ static void remove_container(struct kubelet_container *c)
 static void on_delete_reply(void *data, const struct client_reply *reply)
 {
     struct kubelet_pod *pod = data;
-    if (reply->err.reason == ERR_NONE || reply->err.reason == ERR_NOT_FOUND ||
-        reply->err.reason == ERR_CONFLICT) {
+    if (reply->err.reason == ERR_NONE) {
         return; /* the watch tells the rest */
     }
-    log_event(LOG_WARN, "kubelet_pod_delete_failed", LOG_S("pod", pod->name),
-              LOG_S("error", reply->err.message));
+    /* Absent or another: by a write that may still fail. Asked again until the watch says so. */
+    if (reply->err.reason != ERR_NOT_FOUND && reply->err.reason != ERR_CONFLICT) {
+        log_event(LOG_WARN, "kubelet_pod_delete_failed", LOG_S("pod", pod->name),
+                  LOG_S("error", reply->err.message));
+    }
     pod->view.object_deleted = false;
     kubelet_pod_poke_after(pod, 1000);
 }

@@ -136,6 +136,33 @@ TEST(pod_and_claim_do_not_wait_for_each_other)
     sim_kit_end(w, NULL);
 }
 
+/* Sends the node agent's first deletion to a pod that is not there. */
+static bool misses_once(void *data, struct arena *a, struct client_request *rq)
+{
+    bool *done = data;
+    (void)a;
+    if (!*done && rq->verb == CLIENT_DELETE && span_eq_cstr(rq->field_manager, "kubelet")) {
+        rq->name = SPAN("absent");
+        *done = true;
+    }
+    return true;
+}
+
+/* The answer "not found" rested on another deletion whose commit then failed: the node agent waited
+ * for the pod's end for ever. */
+TEST(agent_that_is_told_not_found_too_early_asks_again)
+{
+    bool done = false;
+    const struct platform_plant plant = {.on_request = misses_once, .data = &done};
+    struct platform *w = sim_kit_start(8, &plant);
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_run_for(w, 5000);
+    sim_kit_patch(w, "{\"spec\":{\"replicas\":0}}");
+    platform_settle(w);
+    CHECK(done);
+    sim_kit_end(w, NULL);
+}
+
 /* The garbage collector met a pod whose deletion was not durable yet, was told that it is not
  * there, and looked again at once, for ever, within one turn: the turn never ended, so the deletion
  * was never committed. */
