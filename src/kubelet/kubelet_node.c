@@ -212,7 +212,10 @@ static bool went_well(struct kubelet_node *n, const struct client_reply *reply)
 
 static void on_created(void *data, const struct client_reply *reply)
 {
-    (void)went_well(data, reply); /* the watch shows it */
+    struct kubelet_node *n = data;
+    if (went_well(n, reply) && n->object) {
+        act(n); /* the watch was faster; else it shows the node soon */
+    }
 }
 
 static void on_status(void *data, const struct client_reply *reply)
@@ -222,6 +225,8 @@ static void on_status(void *data, const struct client_reply *reply)
     if (!went_well(n, reply)) {
         return;
     }
+    /* What others wrote while we were busy is looked at when our own write has come in. */
+    env_timer_start(k->env, &n->retry_timer, RETRY_MS, on_retry);
     if (!n->told_ready) {
         n->told_ready = true;
         if (k->ready_fn) {

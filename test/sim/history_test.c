@@ -136,6 +136,14 @@ TEST(pod_and_claim_do_not_wait_for_each_other)
     sim_kit_end(w, NULL);
 }
 
+/* The watch showed the new Node before the reply to its creation had come: the node agent was busy,
+ * and then never wrote the status. */
+TEST(agent_whose_watch_is_faster_than_its_reply_writes_the_node_s_status)
+{
+    log_setup(-1, LOG_ERROR, false, NULL, NULL);
+    history(11262, 60, false);
+}
+
 /* Sends the node agent's first deletion to a pod that is not there. */
 static bool misses_once(void *data, struct arena *a, struct client_request *rq)
 {
