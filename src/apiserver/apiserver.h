@@ -6,6 +6,7 @@
 #ifndef APISERVER_APISERVER_H
 #define APISERVER_APISERVER_H
 
+#include "base/strbuf.h"
 #include "client/client.h"
 #include "http/http.h"
 #include "watch/watch.h"
@@ -36,6 +37,9 @@ bool apiserver_is_ready(const struct apiserver *s);
 void apiserver_on_ready(struct apiserver *s, void (*fn)(void *data), void *data);
 /* Free with client_free before the server. */
 struct client *apiserver_local_client(struct apiserver *s);
+/* put(data, out) appends to /metrics what others in the process have to say. */
+void apiserver_set_metrics(struct apiserver *s, void (*put)(void *data, struct strbuf *out),
+                           void *data);
 /* Further paths on the control socket ("/berth/..."), answered by main/. Returns false when it does
  * not know the path. */
 void apiserver_set_control(struct apiserver *s, bool (*handle)(void *data, struct http_exchange *x),

@@ -26,7 +26,7 @@ void front_warnings(struct front *f)
 void front_fail(struct front *f, const struct err *e)
 {
     assert(e->reason != ERR_NONE);
-    f->server->counters.errors++;
+    front_count(f, err_http_code(e->reason));
     status_reply(f->x, e);
 }
 
@@ -39,10 +39,14 @@ static void fail(struct front *f, enum err_reason reason, const char *message)
 static void on_done(struct api_op *op)
 {
     struct front *f = CONTAINER_OF(op, struct front, op);
+    if (f->is_open) {
+        f->server->requests_open--;
+    }
+    front_count(f, op->err.reason != ERR_NONE ? err_http_code(op->err.reason) : op->http_status);
     front_warnings(f);
     if (op->err.reason != ERR_NONE) {
         api_op_release(op); /* first: the reply ends the exchange, whose arena op lives in */
-        status_reply(f->x, &op->err); /* counted by api_op_finish */
+        status_reply(f->x, &op->err);
         return;
     }
     if (op->object && f->render.accept.form == FORM_JSON && !f->render.accept.protobuf &&
@@ -174,6 +178,26 @@ static bool is_stream(const struct route *r)
     return false;
 }
 
+/* Writes wait for the disk; reads are answered at once. False: it has answered. */
+static bool has_room(struct front *f)
+{
+    struct apiserver *s = f->server;
+    if (f->op.verb <= API_LIST) {
+        return true;
+    }
+    if (s->requests_open >= LIMIT_WRITES_INFLIGHT) {
+        struct err e = {.reason = ERR_TOO_MANY_REQUESTS,
+                        .message = SPAN("too many requests, please try again later"),
+                        .retry_after_s = 1};
+        s->refused++;
+        front_fail(f, &e);
+        return false;
+    }
+    s->requests_open++;
+    f->is_open = true;
+    return true;
+}
+
 static void front_resource(struct front *f)
 {
     struct api_op *op = &f->op;
@@ -184,6 +208,7 @@ static void front_resource(struct front *f)
     f->render.view = op->view;
     f->render.now_ms = env_now_ms(f->server->env);
     if (is_stream(&f->route)) {
+        f->is_stream = true;
         front_pod_stream(f);
         return;
     }
@@ -198,10 +223,13 @@ static void front_resource(struct front *f)
         return;
     }
     if (op->verb == API_WATCH) {
+        f->is_stream = true;
         front_watch(f);
         return;
     }
-    api_op_run(op);
+    if (has_room(f)) {
+        api_op_run(op);
+    }
 }
 
 static void front_health(struct front *f)
@@ -260,6 +288,10 @@ static void dispatch(struct front *f)
              "the server does not allow this method on the requested resource");
         return;
     }
+    if (f->route.type != ROUTE_RESOURCE && f->route.type != ROUTE_NONE &&
+        f->route.type != ROUTE_METRICS) {
+        front_count(f, 200);
+    }
     switch (f->route.type) {
     case ROUTE_RESOURCE:
         front_resource(f);
@@ -305,6 +337,7 @@ static void on_request(void *data, struct http_exchange *x)
     struct front *f = ARENA_NEW(a, struct front);
     f->server = s;
     f->x = x;
+    f->start_ns = env_mono_ns(s->env);
     f->arena = a;
     f->route = route_parse(a, http_path(x));
     f->op = (struct api_op){.server = s,

@@ -14,6 +14,9 @@ struct front {
     struct route route;
     struct api_render render;
     struct api_op op;
+    int64_t start_ns; /* when the request was complete, on the monotonic clock */
+    bool is_stream;   /* log, exec, attach, portforward, watch: not timed */
+    bool is_open;     /* counted in requests_open */
 };
 
 /* Sends the error; the exchange is used up. */
@@ -32,5 +35,9 @@ void front_pod_stream(struct front *f); /* front_pod.c: log, exec, attach, portf
 void front_discovery(struct front *f);  /* front_discovery.c */
 void front_openapi(struct front *f);    /* front_discovery.c */
 void front_metrics(struct front *f);    /* front_metrics.c */
+/* Counts the request with its answer's code: once, before the answer. */
+void front_count(struct front *f, int code);
+/* A watch begins (1) or ends (-1). */
+void front_running(struct front *f, int change);
 
 #endif

@@ -1,41 +1,95 @@
-/* /metrics: a few true counters in the Prometheus text format. */
+/* /metrics in the Prometheus text format: requests by kube-apiserver's names (metrics.h), the
+ * store, the watchers; what others in the process add comes from apiserver_set_metrics. */
 #include "apiserver/front.h"
 
-static void put_counter(struct strbuf *out, const char *name, const char *help, const char *type,
-                        uint64_t value)
+#include "base/check.h"
+
+static void put_figure(struct strbuf *out, const char *name, const char *help, const char *type,
+                       double value)
 {
-    strbuf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %llu\n", name, help, name, type, name,
-                  (unsigned long long)value);
+    strbuf_printf(out, "# HELP %s %s\n# TYPE %s %s\n%s %.15g\n", name, help, name, type, name,
+                  value);
+}
+
+/* ---- counting ---- */
+
+static const char *verb_of(const struct front *f)
+{
+    static const char *const names[] = {"GET", "LIST",  "WATCH",  "POST",
+                                        "PUT", "PATCH", "DELETE", "DELETECOLLECTION"};
+    return names[f->op.verb];
+}
+
+static struct metric_request request_of(const struct front *f, int code)
+{
+    const struct api_op *op = &f->op;
+    struct metric_request r = {.verb = "GET", .subresource = "", .scope = "", .code = code};
+    if (f->route.type == ROUTE_RESOURCE && op->kind) {
+        bool connects = f->is_stream && op->sub && !api_sub_is(op, "log");
+        r.verb = connects ? "CONNECT" : verb_of(f);
+        r.kind = op->kind;
+        r.subresource = op->sub ? op->sub->name : "";
+        r.scope = op->name.n || op->verb == API_CREATE ? "resource"
+                  : op->ns.n                           ? "namespace"
+                                                       : "cluster";
+    }
+    return r;
+}
+
+void front_count(struct front *f, int code)
+{
+    struct metric_request r = request_of(f, code);
+    metrics_count(&f->server->metrics, &r,
+                  f->is_stream ? -1 : env_mono_ns(f->server->env) - f->start_ns);
+}
+
+void front_running(struct front *f, int change)
+{
+    struct metric_request r = request_of(f, 200);
+    metrics_running(&f->server->metrics, &r, change);
+}
+
+/* ---- the page ---- */
+
+static void put_store(struct front *f, struct strbuf *out)
+{
+    struct store_stats st;
+    store_stats(f->server->store, &st);
+    put_figure(out, "apiserver_storage_size_bytes", "Bytes of live objects.", "gauge",
+               (double)st.live_bytes);
+    put_figure(out, "berth_store_objects", "Live objects.", "gauge", (double)st.live_keys);
+    put_figure(out, "berth_store_writes_total", "Writes that became durable.", "counter",
+               (double)st.writes);
+    put_figure(out, "berth_store_commits_total", "Transactions that carried them.", "counter",
+               (double)st.commits);
+    put_figure(out, "berth_store_commit_seconds_total", "Time spent in commits.", "counter",
+               (double)st.commit_us_total / 1e6);
+    put_figure(out, "berth_store_commit_seconds_max", "The longest recent commit.", "gauge",
+               (double)st.commit_us_max / 1e6);
 }
 
 void front_metrics(struct front *f)
 {
-    static const char *const verbs[] = {"get",    "list",  "watch",  "create",
-                                        "update", "patch", "delete", "deletecollection"};
-    const struct api_counters *c = &f->server->counters;
-    struct store_stats st;
+    struct apiserver *s = f->server;
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
-    store_stats(f->server->store, &st);
-    strbuf_puts(&out, "# HELP berth_api_operations_total API operations, by verb.\n"
-                      "# TYPE berth_api_operations_total counter\n");
-    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
-        strbuf_printf(&out, "berth_api_operations_total{verb=\"%s\"} %llu\n", verbs[i],
-                      (unsigned long long)c->requests[i]);
+    metrics_put(&s->metrics, &out);
+    strbuf_printf(&out,
+                  "# HELP apiserver_current_inflight_requests Requests that wait for their "
+                  "answer.\n# TYPE apiserver_current_inflight_requests gauge\n"
+                  "apiserver_current_inflight_requests{request_kind=\"mutating\"} %zu\n"
+                  "apiserver_current_inflight_requests{request_kind=\"readOnly\"} 0\n",
+                  s->requests_open);
+    put_figure(&out, "apiserver_request_terminations_total",
+               "Requests that were answered with 429, because too many were open.", "counter",
+               (double)s->refused);
+    put_figure(&out, "berth_watches", "Watches that are open.", "gauge",
+               (double)s->counters.watches_open);
+    put_figure(&out, "berth_watches_total", "Watches that were opened.", "counter",
+               (double)s->counters.watches_total);
+    put_store(f, &out);
+    if (s->more_metrics) {
+        s->more_metrics(s->more_metrics_data, &out);
     }
-    put_counter(&out, "berth_api_errors_total", "API operations that were refused or failed.",
-                "counter", c->errors);
-    put_counter(&out, "berth_api_watches", "Watches that are open.", "gauge", c->watches_open);
-    put_counter(&out, "berth_api_watches_total", "Watches that were opened.", "counter",
-                c->watches_total);
-    put_counter(&out, "berth_store_objects", "Live objects.", "gauge", st.live_keys);
-    put_counter(&out, "berth_store_bytes", "Bytes of live objects.", "gauge", st.live_bytes);
-    put_counter(&out, "berth_store_writes_total", "Writes that became durable.", "counter",
-                st.writes);
-    put_counter(&out, "berth_store_commits_total", "Transactions that carried them.", "counter",
-                st.commits);
-    put_counter(&out, "berth_store_commit_microseconds_total", "Time spent in commits.", "counter",
-                st.commit_us_total);
-    put_counter(&out, "berth_store_commit_microseconds_max", "The longest recent commit.", "gauge",
-                st.commit_us_max);
+    front_count(f, 200);
     http_reply(f->x, 200, "text/plain; version=0.0.4; charset=utf-8", strbuf_span(&out));
 }

@@ -96,12 +96,14 @@ static int start_logs(struct front *f, const yyjson_val *pod)
         return -1;
     }
     if (json_str(json_path(pod, "spec", "nodeName", NULL)).n == 0) {
+        front_count(f, 200);
         http_reply(f->x, 200, "text/plain", SPAN_NULL); /* nothing has run anywhere */
         return 0;
     }
     if (check_logs(f, pod, &q)) {
         return -1;
     }
+    front_count(f, 200);
     remote_logs(f->server->remote, f->x, &q);
     return 0;
 }
@@ -128,6 +130,7 @@ static int start_exec(struct front *f, const yyjson_val *pod, bool with_command)
                           "cannot exec into a container in a completed pod; current phase is %.*s",
                           SPAN_ARG(phase));
     }
+    front_count(f, 101);
     remote_exec(f->server->remote, f->x, &q);
     return 0;
 }
@@ -145,6 +148,7 @@ static int start_forward(struct front *f, const yyjson_val *pod)
                           "cannot forward a port of a completed pod; current phase is %.*s",
                           SPAN_ARG(phase));
     }
+    front_count(f, 101);
     remote_forward(f->server->remote, f->x, op->ns, op->name);
     return 0;
 }

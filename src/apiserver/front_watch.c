@@ -37,6 +37,7 @@ static void release(struct watch_stream *w)
     w->initial_n = w->initial_at = 0;
     list_remove(&w->link);
     s->counters.watches_open--;
+    front_running(w->f, -1);
     api_op_release(&w->f->op);
 }
 
@@ -214,6 +215,7 @@ static void begin(struct watch_stream *w)
     if (f->op.options.bookmarks) {
         env_timer_start(env, &w->bookmark, BOOKMARK_MS, on_bookmark);
     }
+    front_count(f, 200);
     http_stream_begin(f->x, 200,
                       f->render.accept.protobuf ? "application/vnd.kubernetes.protobuf;stream=watch"
                                                 : "application/json",
@@ -231,13 +233,13 @@ void front_watch(struct front *f)
         front_fail(f, &op->err);
         return;
     }
-    s->counters.requests[API_WATCH]++;
     struct watch_stream *w = ARENA_NEW(f->arena, struct watch_stream);
     w->f = f;
     list_init(&w->link);
     list_push_back(&s->watches, &w->link);
     s->counters.watches_open++;
     s->counters.watches_total++;
+    front_running(f, 1);
     int64_t from = 0;
     int rc = check_options(f) || selection_new(op) ? -1 : 0;
     if (rc == 0) {

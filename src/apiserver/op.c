@@ -61,7 +61,6 @@ void api_op_finish(struct api_op *op)
 {
     assert(op->done && op->http_status);
     if (op->err.reason != ERR_NONE) {
-        op->server->counters.errors++;
         service_claims_release(&op->server->services, &op->claimed);
     } else if (op->present) {
         op->present(op);
@@ -177,7 +176,6 @@ void api_op_run(struct api_op *op)
     assert(op->server && op->arena && op->kind && op->done);
     op->http_status = 200;
     op->remaining = -1;
-    op->server->counters.requests[op->verb]++;
     uint16_t verbs = op->sub ? op->sub->verbs : op->kind->verbs;
     if (!(verbs & verb_flag(op->verb))) {
         (void)api_op_err(op, ERR_METHOD_NOT_ALLOWED,

@@ -74,6 +74,7 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
 static void destroy(struct apiserver *s)
 {
     ip_alloc_done(&s->services.ips);
+    metrics_done(&s->metrics);
     arena_free(s->arena);
     free(s);
 }
@@ -131,6 +132,13 @@ void apiserver_on_ready(struct apiserver *s, void (*fn)(void *data), void *data)
     if (s->is_ready) {
         env_post(s->env, &s->ready_task, on_ready_task);
     }
+}
+
+void apiserver_set_metrics(struct apiserver *s, void (*put)(void *data, struct strbuf *out),
+                           void *data)
+{
+    s->more_metrics = put;
+    s->more_metrics_data = data;
 }
 
 void apiserver_set_control(struct apiserver *s, bool (*handle)(void *data, struct http_exchange *x),

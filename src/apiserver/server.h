@@ -3,6 +3,7 @@
 #define APISERVER_SERVER_H
 
 #include "apiserver/apiserver.h"
+#include "apiserver/metrics.h"
 #include "apiserver/service_alloc.h"
 #include "base/strbuf.h"
 
@@ -13,8 +14,6 @@ struct bootstrap;
 struct remote_hub;
 
 struct api_counters {
-    uint64_t requests[8]; /* by enum api_verb */
-    uint64_t errors;
     uint64_t watches_open, watches_total;
 };
 
@@ -32,6 +31,11 @@ struct apiserver {
     struct remote_hub *remote; /* logs, exec and attach */
     struct list watches;       /* front_watch.c: open streams, ended by apiserver_free */
     struct api_counters counters;
+    struct metrics metrics;
+    size_t requests_open; /* writes of HTTP clients that wait for their answer */
+    uint64_t refused;     /* because there were too many of them */
+    void (*more_metrics)(void *data, struct strbuf *out);
+    void *more_metrics_data;
     bool (*control)(void *data, struct http_exchange *x);
     void *control_data;
     bool is_ready;

@@ -29,6 +29,8 @@ enum {
     /* After an error reply, unread input is thrown away for so long, so that the reply arrives
      * before the reset. */
     LIMIT_HTTP_LINGER_MS = 2 * 1000,
+    /* Writes of clients that wait for the disk at a time; beyond, 429 with Retry-After. */
+    LIMIT_WRITES_INFLIGHT = 4096,
     /* Of one HTTP/2 connection at a time, as Go's servers allow. */
     LIMIT_HTTP2_STREAMS = 250,
     /* Bytes of a request's body in flight; it is consumed as it comes. */

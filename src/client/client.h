@@ -97,6 +97,7 @@ struct client_ops {
 struct client {
     const struct client_ops *ops;
     struct env *env;
+    struct workqueue *queues; /* of those who act through it (workqueue_announce), for figures */
 };
 struct client_watch {
     struct client *client;

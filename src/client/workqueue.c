@@ -33,6 +33,9 @@ struct workqueue {
     struct list ready;
     size_t ready_count;
     struct env_task task;
+    struct workqueue_stats stats;
+    const char *name; /* and its place among the announced ones */
+    struct workqueue **head, *next;
 };
 
 static struct span item_key(const struct item *it)
@@ -66,6 +69,12 @@ void workqueue_free(struct workqueue *q)
         free(it);
     }
     map_done(&q->items);
+    for (struct workqueue **at = q->head; at && *at; at = &(*at)->next) {
+        if (*at == q) {
+            *at = q->next;
+            break;
+        }
+    }
     free(q);
 }
 
@@ -121,6 +130,7 @@ static void enqueue(struct workqueue *q, struct item *it)
         it->dirty = true;
     } else if (!it->queued) {
         it->queued = true;
+        q->stats.adds++;
         list_push_back(&q->ready, &it->link);
         q->ready_count++;
         env_post(q->env, &q->task, run_ready);
@@ -181,6 +191,7 @@ void workqueue_done(struct workqueue *q, struct span key, bool ok)
         /* What was asked for meanwhile waits for the back-off too: a failing key must not spin on
          * its own events. */
         it->dirty = false;
+        q->stats.retries++;
         workqueue_add_after(q, key, backoff_ms(q, it->failures));
     }
     if (q->ready_count > 0) {
@@ -192,4 +203,30 @@ void workqueue_done(struct workqueue *q, struct span key, bool ok)
 size_t workqueue_depth(const struct workqueue *q)
 {
     return q->ready_count;
+}
+
+void workqueue_stats(const struct workqueue *q, struct workqueue_stats *ret)
+{
+    *ret = q->stats;
+    ret->depth = q->ready_count;
+    ret->working = q->active;
+}
+
+void workqueue_announce(struct workqueue *q, struct workqueue **head, const char *name)
+{
+    assert(!q->head && head && name);
+    q->name = name;
+    q->head = head;
+    q->next = *head;
+    *head = q;
+}
+
+const char *workqueue_name(const struct workqueue *q)
+{
+    return q->name ? q->name : "";
+}
+
+struct workqueue *workqueue_next(const struct workqueue *q)
+{
+    return q->next;
 }

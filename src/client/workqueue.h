@@ -21,5 +21,15 @@ void workqueue_add_after(struct workqueue *q, struct span key, int64_t delay_ms)
  * (client-go's rates). */
 void workqueue_done(struct workqueue *q, struct span key, bool ok);
 size_t workqueue_depth(const struct workqueue *q);
+struct workqueue_stats {
+    uint64_t adds, retries; /* keys that were queued; of these after a failure */
+    size_t depth, working;
+};
+void workqueue_stats(const struct workqueue *q, struct workqueue_stats *ret);
+/* Makes the queue known by its name (static) in a list of queues, for figures; it leaves the list
+ * when it is freed, which is before the list's head is. */
+void workqueue_announce(struct workqueue *q, struct workqueue **head, const char *name);
+const char *workqueue_name(const struct workqueue *q);
+struct workqueue *workqueue_next(const struct workqueue *q);
 
 #endif

@@ -233,6 +233,7 @@ struct reconciler *reconciler_new(struct client *client, const char *name, size_
     r->run = run;
     r->controller = controller;
     r->queue = workqueue_new(client->env, parallel, work, r);
+    workqueue_announce(r->queue, &client->queues, name);
     list_init(&r->running);
     list_init(&r->early);
     return r;

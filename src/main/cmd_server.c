@@ -124,6 +124,7 @@ static void start_api(struct server *s)
     };
     s->api = apiserver_new(s->env, s->store, s->hub, &options);
     apiserver_set_control(s->api, server_control, s);
+    apiserver_set_metrics(s->api, server_metrics, s);
     if (tls_server_new(s->pki.server.cert_pem, s->pki.server.key_pem, s->pki.ca.cert_pem, s->arena,
                        &s->tls, &why) < 0) {
         server_die(s, why);

@@ -84,5 +84,7 @@ int server_node_purge(struct arena *a, const struct options *o, struct span *ret
 
 /* Control paths of the root-only socket: POST /berth/stop. */
 bool server_control(void *data, struct http_exchange *x);
+/* Appends the figures of the process to /metrics (server_metrics.c). data: the server. */
+void server_metrics(void *data, struct strbuf *out);
 
 #endif
