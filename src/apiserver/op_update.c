@@ -4,10 +4,28 @@
 #include "base/check.h"
 #include "schema/patch.h"
 
+/* The object that a patch is for. managedFields are taken apart only for patches that may name
+ * them. */
+static const yyjson_val *patch_base(struct api_op *op, struct object *current)
+{
+    const yyjson_val *root = object_root(current);
+    bool named =
+        op->patch_type == API_PATCH_JSON || json_path(op->body, "metadata", "managedFields", NULL);
+    const yyjson_val *managed = json_path(root, "metadata", "managedFields", NULL);
+    if (!named || !managed) {
+        return root;
+    }
+    yyjson_mut_doc *doc = json_mut_new(op->arena);
+    yyjson_mut_val *whole = json_mut_copy(doc, root);
+    json_put(doc, json_mut_get(whole, "metadata"), "managedFields",
+             json_mut_copy(doc, json_whole(op->arena, managed)));
+    return json_freeze(op->arena, whole);
+}
+
 static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson_mut_doc *doc)
 {
     const struct schema_kind *shown = op->view ? op->view : op->kind;
-    const yyjson_val *was = object_root(current);
+    const yyjson_val *was = patch_base(op, current);
     was = op->view ? schema_view(op->arena, op->view, was) : was;
     yyjson_mut_val *out = NULL;
     switch (op->patch_type) {
@@ -26,6 +44,10 @@ static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson
     if (!out) {
         assert(op->err.reason != ERR_NONE);
         return NULL;
+    }
+    yyjson_mut_val *meta = json_mut_get(out, "metadata");
+    if (yyjson_mut_is_raw(json_mut_get(meta, "managedFields"))) {
+        json_remove(meta, "managedFields"); /* not given: they stay as they are */
     }
     return write_decode(op, json_freeze(op->arena, out), doc);
 }

@@ -25,15 +25,22 @@ static void put_first(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut_val *
     }
 }
 
+/* As one raw value, which copies cheaply. */
+static void put_list(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                     const yyjson_mut_val *list)
+{
+    put_first(doc, obj, list ? json_new_raw(doc, json_write_mut(op->arena, list)) : NULL);
+}
+
 void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     if (op->is_applied) {
-        put_first(doc, obj, op->managed ? yyjson_mut_val_mut_copy(doc, op->managed) : NULL);
+        put_list(op, doc, obj, op->managed);
         return;
     }
     struct managed_write w = ownership_write(op);
-    put_first(doc, obj,
-              managed_update(op->arena, doc, &w, NULL, json_freeze(op->arena, obj), NULL));
+    put_list(op, doc, obj,
+             managed_update(op->arena, doc, &w, NULL, json_freeze(op->arena, obj), NULL));
 }
 
 const yyjson_val *ownership_given(struct api_op *op, const yyjson_mut_val *obj)
@@ -93,8 +100,9 @@ bool ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
         struct managed_write w = ownership_write(op);
         managed = managed_update(op->arena, doc, &w, old, next, given);
     }
-    const yyjson_val *were = json_path(old, "metadata", "managedFields", NULL);
+    const yyjson_val *were =
+        json_whole(op->arena, json_path(old, "metadata", "managedFields", NULL));
     bool same = same_owners(managed ? json_freeze(op->arena, managed) : NULL, were);
-    put_first(doc, obj, managed);
+    put_list(op, doc, obj, managed);
     return same;
 }

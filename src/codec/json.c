@@ -207,7 +207,28 @@ yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v)
     if (yyjson_is_str(unconst(v))) {
         return json_new_str(doc, json_str(v));
     }
+    if (yyjson_is_raw(unconst(v))) {
+        return json_new_raw(doc, span_of(yyjson_get_raw(unconst(v)), yyjson_get_len(unconst(v))));
+    }
     return yyjson_val_mut_copy(doc, unconst(v));
+}
+
+yyjson_mut_val *json_new_raw(yyjson_mut_doc *doc, struct span text)
+{
+    assert(text.n);
+    yyjson_mut_val *v = yyjson_mut_rawn(doc, text.p, text.n);
+    assert(v);
+    return v;
+}
+
+const yyjson_val *json_whole(struct arena *a, const yyjson_val *v)
+{
+    yyjson_doc *doc = NULL;
+    if (!yyjson_is_raw(unconst(v))) {
+        return v;
+    }
+    struct span text = span_of(yyjson_get_raw(unconst(v)), yyjson_get_len(unconst(v)));
+    return json_parse(a, text, &doc, NULL) ? NULL : yyjson_doc_get_root(doc);
 }
 
 /* ---- reading ---- */
@@ -316,6 +337,9 @@ bool json_equal(const yyjson_val *a, const yyjson_val *b)
     switch (yyjson_get_type(unconst(a))) {
     case YYJSON_TYPE_STR:
         return span_eq(json_str(a), json_str(b));
+    case YYJSON_TYPE_RAW:
+        return span_eq(span_of(yyjson_get_raw(unconst(a)), yyjson_get_len(unconst(a))),
+                       span_of(yyjson_get_raw(unconst(b)), yyjson_get_len(unconst(b))));
     case YYJSON_TYPE_BOOL:
         return yyjson_get_bool(unconst(a)) == yyjson_get_bool(unconst(b));
     case YYJSON_TYPE_ARR: {

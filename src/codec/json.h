@@ -30,6 +30,11 @@ struct span json_write_mut(struct arena *a, const yyjson_mut_val *v);
 /* An immutable copy of a tree in one arena block, for readers and validators (strings are copied).
  */
 yyjson_val *json_freeze(struct arena *a, const yyjson_mut_val *v);
+/* A raw value (see object_root()) parsed into the arena; any other value as it is. NULL: a raw
+ * value that is no JSON. */
+const yyjson_val *json_whole(struct arena *a, const yyjson_val *v);
+/* A value that is written as this text, which is JSON and lives as long as doc. */
+yyjson_mut_val *json_new_raw(yyjson_mut_doc *doc, struct span text);
 /* Deep copy of an immutable value into a mutable document (strings are shared: keep the source
  * alive). */
 yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v);

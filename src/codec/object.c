@@ -118,10 +118,60 @@ void object_body_parts(const struct object *o, struct span ret_parts[2])
     ret_parts[1] = span_from(json, o->splice_at + o->splice_n);
 }
 
+/* The text of metadata.managedFields where it directly follows the spliced revision; else empty. */
+static struct span managed_text(const struct object *o)
+{
+    static const char name[] = "\"managedFields\":";
+    struct span rest = span_from(object_json(o), o->splice_at + o->splice_n);
+    if (!span_starts(rest, span_of(name, sizeof name - 1))) {
+        return SPAN_NULL;
+    }
+    rest = span_from(rest, sizeof name - 1);
+    size_t depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < rest.n; i++) {
+        char c = rest.p[i];
+        if (in_string) {
+            i += c == '\\';
+            in_string = c != '"';
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '[' || c == '{') {
+            depth++;
+        } else if ((c == ']' || c == '}') && --depth == 0) {
+            return span_first(rest, i + 1);
+        } else if (depth == 0) {
+            break; /* not a list */
+        }
+    }
+    return SPAN_NULL;
+}
+
+/* The document with a number where managedFields stand, which then becomes the raw value. */
+static yyjson_doc *parse_but(const struct object *o, struct span managed)
+{
+    struct span json = object_json(o);
+    size_t before = (size_t)(managed.p - json.p);
+    struct span after = span_from(json, before + managed.n);
+    char *text = mem_new(before + 1 + after.n);
+    memcpy(text, json.p, before);
+    text[before] = '0';
+    memcpy(text + before + 1, after.p, after.n);
+    yyjson_doc *doc = json_parse_heap(span_of(text, before + 1 + after.n));
+    free(text);
+    yyjson_val *v =
+        doc ? json_path(yyjson_doc_get_root(doc), "metadata", "managedFields", NULL) : NULL;
+    if (v) {
+        yyjson_set_raw(v, managed.p, managed.n);
+    }
+    return doc;
+}
+
 yyjson_val *object_root(struct object *o)
 {
     if (!o->doc) {
-        o->doc = json_parse_heap(object_json(o));
+        struct span managed = managed_text(o);
+        o->doc = managed.n ? parse_but(o, managed) : json_parse_heap(object_json(o));
         assert(o->doc); /* bodies are written by our own serialiser or checked when loaded */
     }
     return yyjson_doc_get_root(o->doc);

@@ -33,7 +33,9 @@ struct span object_json(const struct object *o);
 /* Appends the bytes as the store keeps them (no resourceVersion) in two pieces without a copy. */
 void object_body_parts(const struct object *o, struct span ret_parts[2]);
 /* The parsed document's root; never NULL for a version made from valid JSON. Lives as long as the
- * object. */
+ * object. metadata.managedFields, when they are the first member of metadata (as our server stores
+ * them), are not taken apart: they are one raw value (json_whole() parses it), because they have as
+ * many members as the rest and hardly anybody reads them. Copies and writers pass raw values on. */
 yyjson_val *object_root(struct object *o);
 /* Drops the parsed document to save memory; the next object_root() parses again. Only when no value
  * is in use. */

@@ -317,7 +317,8 @@ yyjson_mut_val *managed_update(struct arena *a, yyjson_mut_doc *doc, const struc
                                const yyjson_val *given)
 {
     assert(w->kind && next);
-    const yyjson_val *were = json_path(live, "metadata", "managedFields", NULL);
+    const yyjson_val *were =
+        json_whole(a, json_path(live, "metadata", "managedFields", NULL));
     struct managed m = {.a = a, .write = w};
     bool has_given = w->subresource.n == 0 && given && !json_equal(given, were);
     if (has_given && is_reset(given)) {

@@ -156,7 +156,9 @@ static void put_field(struct strbuf *out, const struct schema_field *f, uint32_t
         return;
     }
     if (f->shape == SCHEMA_LIST) {
-        JSON_EACH(it, v)
+        bool is_raw = yyjson_is_raw((yyjson_val *)v); /* managedFields: see object_root() */
+        struct arena *a cleanup_arena = is_raw ? arena_new() : NULL;
+        JSON_EACH(it, is_raw ? json_whole(a, v) : v)
         {
             put_one(out, number, f->elem_shape, f->type, it.val);
         }

@@ -21,10 +21,12 @@ static yyjson_val *unconst(const yyjson_val *v)
     return (yyjson_val *)(uintptr_t)v;
 }
 
+static const yyjson_val empty_object = {.tag = YYJSON_TYPE_OBJ};
+
 /* What Go would have in this field of an object in which nothing is set; NULL: nothing. */
 static const yyjson_val *zero_of(const struct schema_field *f)
 {
-    static const yyjson_val none = {.tag = YYJSON_TYPE_NULL}, object = {.tag = YYJSON_TYPE_OBJ},
+    static const yyjson_val none = {.tag = YYJSON_TYPE_NULL},
                             number = {.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_UINT},
                             no = {.tag = YYJSON_TYPE_BOOL | YYJSON_SUBTYPE_FALSE},
                             text = {.tag = YYJSON_TYPE_STR, .uni.str = ""};
@@ -35,7 +37,7 @@ static const yyjson_val *zero_of(const struct schema_field *f)
         return f->flags & SCHEMA_OMITEMPTY ? NULL : &none;
     }
     if (f->shape == SCHEMA_OBJECT) {
-        return &object;
+        return &empty_object;
     }
     if (f->shape == SCHEMA_TIME || f->shape == SCHEMA_MICROTIME) {
         return &none; /* a struct in Go, which omitempty does not omit */
@@ -83,7 +85,13 @@ static bool same_plain(const yyjson_val *x, const yyjson_val *y)
     return !yyjson_is_ctn(unconst(x)) && !yyjson_is_ctn(unconst(y)) && json_equal(x, y);
 }
 
-static void compare_member(struct arena *a, struct typed_ref r, struct span name,
+/* Two objects (or maps), of which one may not be there. */
+struct pair {
+    const yyjson_val *old, *next;
+};
+
+/* A member that is absent from an object that is there has Go's zero value, if any. */
+static void compare_member(struct arena *a, struct typed_ref r, struct span name, struct pair in,
                            const yyjson_val *old, const yyjson_val *next, struct change *c)
 {
     if (old && next && same_plain(old, next)) {
@@ -91,15 +99,32 @@ static void compare_member(struct arena *a, struct typed_ref r, struct span name
     }
     struct typed_ref m = typed_member(r, name);
     if (m.field && !m.elem) {
-        old = old ? old : zero_of(m.field);
-        next = next ? next : zero_of(m.field);
+        old = !old && yyjson_is_obj(unconst(in.old)) ? zero_of(m.field) : old;
+        next = !next && yyjson_is_obj(unconst(in.next)) ? zero_of(m.field) : next;
     }
     compare_at(a, m, fieldset_field(name), old, next, c);
+}
+
+/* Of an object that comes or goes as a whole, what Go would have in it beside what is written. */
+static void compare_zeros(struct arena *a, struct typed_ref r, struct pair in, struct change *c)
+{
+    const yyjson_val *there = yyjson_is_obj(unconst(in.old)) ? in.old : in.next;
+    for (uint16_t i = 0; r.type && i < r.type->field_count; i++) {
+        const struct schema_field *f = &r.type->fields[i];
+        if (zero_of(f) && !json_get(there, f->name)) {
+            compare_member(a, r, span_cstr(f->name), in, NULL, NULL, c);
+        }
+    }
 }
 
 static void compare_members(struct arena *a, struct typed_ref r, const yyjson_val *old,
                             const yyjson_val *next, struct change *c)
 {
+    struct pair in = {old, next};
+    if (typed_class(r) == TYPED_OBJECT &&
+        yyjson_is_obj(unconst(old)) != yyjson_is_obj(unconst(next))) {
+        compare_zeros(a, r, in, c);
+    }
     yyjson_obj_iter there = {0};
     bool has_next = yyjson_is_obj(unconst(next));
     size_t found = 0;
@@ -113,7 +138,7 @@ static void compare_members(struct arena *a, struct typed_ref r, const yyjson_va
             const yyjson_val *other =
                 has_next ? yyjson_obj_iter_getn(&there, name.p, name.n) : NULL;
             found += other != NULL;
-            compare_member(a, r, name, it.val, other, c);
+            compare_member(a, r, name, in, it.val, other, c);
         }
     }
     if (!has_next || found == json_len(next)) {
@@ -123,7 +148,7 @@ static void compare_members(struct arena *a, struct typed_ref r, const yyjson_va
     {
         struct span name = json_str(it.key);
         if (!yyjson_obj_getn(unconst(old), name.p, name.n)) {
-            compare_member(a, r, name, NULL, it.val, c);
+            compare_member(a, r, name, in, NULL, it.val, c);
         }
     }
 }
@@ -268,18 +293,19 @@ static void compare_meta(struct arena *a, struct typed_ref r, const yyjson_val *
                          const yyjson_val *next, struct change *c)
 {
     struct change at = {0};
+    struct pair in = {old, next};
     JSON_EACH(it, next)
     {
         struct span name = json_str(it.key);
         if (!span_eq(name, SPAN("managedFields"))) {
-            compare_member(a, r, name, member(old, name), it.val, &at);
+            compare_member(a, r, name, in, member(old, name), it.val, &at);
         }
     }
     JSON_EACH(it, old)
     {
         struct span name = json_str(it.key);
         if (!span_eq(name, SPAN("managedFields")) && !member(next, name)) {
-            compare_member(a, r, name, it.val, NULL, &at);
+            compare_member(a, r, name, in, it.val, NULL, &at);
         }
     }
     for (int i = 0; i < CHANGES; i++) {
@@ -296,7 +322,8 @@ static void compare_top(struct arena *a, struct typed_ref r, struct span name,
     if (span_eq(name, SPAN("metadata"))) {
         compare_meta(a, typed_member(r, name), old, next, c);
     } else {
-        compare_member(a, r, name, old, next, c);
+        struct pair in = {&empty_object, &empty_object}; /* the object itself is always there */
+        compare_member(a, r, name, in, old, next, c);
     }
 }
 

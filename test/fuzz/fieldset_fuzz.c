@@ -1,0 +1,23 @@
+/* A FieldsV1 text: what is read is written in one form, which reads as the same set. */
+#include "base/check.h"
+#include "codec/json.h"
+#include "schema/fieldset.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_doc *in = NULL;
+    const struct fieldset *s, *again;
+    if (json_parse(a, span_of(data, size), &in, NULL) ||
+        fieldset_parse(a, yyjson_doc_get_root(in), &s, NULL)) {
+        return 0;
+    }
+    const yyjson_val *out = json_freeze(a, fieldset_write(a, json_mut_new(a), s));
+    assert(fieldset_parse(a, out, &again, NULL) == 0 && fieldset_equal(s, again));
+    assert(fieldset_is_empty(fieldset_difference(a, s, again)));
+    assert(fieldset_equal(fieldset_union(a, s, again), s));
+    assert(fieldset_equal(fieldset_intersection(a, s, again), s));
+    return 0;
+}
