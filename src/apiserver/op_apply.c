@@ -62,6 +62,15 @@ static int apply_attempt(struct api_op *op)
 void op_apply(struct api_op *op)
 {
     assert(op->patch_type == API_PATCH_APPLY && op->body);
+    if (op->view) {
+        (void)api_op_err(op, ERR_BAD_REQUEST,
+                         "server-side apply of %s %s is not implemented by this server: apply it "
+                         "as apiVersion %s",
+                         schema_api_version(op->view), op->view->kind,
+                         schema_api_version(op->kind));
+        api_op_finish(op);
+        return;
+    }
     op->attempt = apply_attempt;
     write_start(op);
 }
