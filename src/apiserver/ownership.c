@@ -88,21 +88,24 @@ static bool same_owners(const yyjson_val *x, const yyjson_val *y)
     return true;
 }
 
-bool ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
-                      const yyjson_val *next, const yyjson_val *old, const yyjson_val *given)
+void ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                      const yyjson_val *next, const yyjson_val *old, const yyjson_val *given,
+                      bool *same)
 {
     if (op->is_untracked) {
         ownership_keep(doc, obj, old);
-        return true;
+        return;
     }
     yyjson_mut_val *managed = op->managed;
+    const yyjson_val *were = json_path(old, "metadata", "managedFields", NULL);
     if (!op->is_applied) {
         struct managed_write w = ownership_write(op);
         managed = managed_update(op->arena, doc, &w, old, next, given);
     }
-    const yyjson_val *were =
-        json_whole(op->arena, json_path(old, "metadata", "managedFields", NULL));
-    bool same = same_owners(managed ? json_freeze(op->arena, managed) : NULL, were);
     put_list(op, doc, obj, managed);
-    return same;
+    if (*same) {
+        yyjson_mut_val *now = json_mut_get(json_mut_get(obj, "metadata"), "managedFields");
+        *same = same_owners(json_whole(op->arena, now ? json_freeze(op->arena, now) : NULL),
+                            json_whole(op->arena, were));
+    }
 }

@@ -14,10 +14,11 @@ struct managed_write ownership_write(struct api_op *op);
 void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 /* The managedFields that the client sent in an update; NULL: none. */
 const yyjson_val *ownership_given(struct api_op *op, const yyjson_mut_val *obj);
-/* Puts what follows from the change from old to next (which obj holds) into obj. Returns whether
- * the owners are the same as before, times aside. */
-bool ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
-                      const yyjson_val *next, const yyjson_val *old, const yyjson_val *given);
+/* Puts what follows from the change from old to next (which obj holds) into obj. *same, if true,
+ * becomes false when the owners are others than before, times aside. */
+void ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                      const yyjson_val *next, const yyjson_val *old, const yyjson_val *given,
+                      bool *same);
 /* Puts old's into obj. */
 void ownership_keep(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old);
 

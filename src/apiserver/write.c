@@ -304,7 +304,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     int64_t rev = object_rev(current);
     bool same = meta_equal(frozen, old);
     if (!same || given || op->is_applied) {
-        same &= ownership_update(op, doc, obj, frozen, old, given);
+        ownership_update(op, doc, obj, frozen, old, given, &same);
     } else {
         ownership_keep(doc, obj, old);
     }

@@ -292,8 +292,13 @@ int fieldset_parse(struct arena *a, const yyjson_val *fields, const struct field
 static struct span elem_key(struct arena *a, const struct fieldset_elem *e)
 {
     switch (e->what) {
-    case FIELDSET_FIELD:
-        return arena_printf(a, "f:%.*s", SPAN_ARG(e->name));
+    case FIELDSET_FIELD: {
+        char *text = arena_alloc_raw(a, e->name.n + 2); /* most keys by far: no printf */
+        text[0] = 'f';
+        text[1] = ':';
+        memcpy(text + 2, e->name.p, e->name.n);
+        return span_of(text, e->name.n + 2);
+    }
     case FIELDSET_VALUE:
         return arena_printf(a, "v:%.*s", SPAN_ARG(value_text(a, e->value)));
     case FIELDSET_INDEX:

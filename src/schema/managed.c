@@ -27,17 +27,104 @@ static int decode_entry(const yyjson_val *v, struct managed_entry *e)
                                 .subresource = json_get_str(v, "subresource"),
                                 .time = json_get_str(v, "time"),
                                 .is_apply = span_eq(op, SPAN("Apply")),
-                                .raw_fields = json_get(v, "fieldsV1"),
-                                .raw = v};
+                                .raw_fields = json_get(v, "fieldsV1")};
     e->time_s = time_or(e->time, 0) / 1000;
     bool ok = (e->is_apply || span_eq(op, SPAN("Update"))) && e->version.n &&
               span_eq(json_get_str(v, "fieldsType"), SPAN("FieldsV1"));
     return ok ? 0 : -1;
 }
 
+static void add_entry(struct managed *m, const struct managed_entry *e)
+{
+    size_t at = 0;
+    while (at < m->n && !same_owner(&m->at[at], e)) {
+        at++;
+    }
+    assert(at < m->cap);
+    m->at[at] = *e;
+    m->n += at == m->n;
+}
+
+/* The end of the JSON value at the beginning of text, which is an object or a list and well-formed
+ * (we wrote it, or it was parsed when it was loaded). */
+static size_t value_end(struct span text)
+{
+    size_t depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (in_string) {
+            i += c == '\\';
+            in_string = c != '"';
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if ((c == '}' || c == ']') && --depth == 0) {
+            return i + 1;
+        }
+    }
+    return text.n;
+}
+
+/* An entry without its set, which is read only when it is needed: most changes concern one entry.
+ */
+static int decode_stored(struct managed *m, struct span text, struct managed_entry *e)
+{
+    static const char name[] = "\"fieldsV1\":";
+    const char *at = memmem(text.p, text.n, name, sizeof name - 1);
+    yyjson_doc *doc = NULL;
+    if (!at) {
+        return -1;
+    }
+    struct span head = span_first(text, (size_t)(at - text.p) + sizeof name - 1);
+    struct span rest = span_from(text, head.n);
+    struct span fields = span_first(rest, value_end(rest));
+    struct span tail = span_from(rest, fields.n);
+    struct span small = arena_printf(m->a, "%.*s0%.*s", SPAN_ARG(head), SPAN_ARG(tail));
+    if (!span_starts(fields, SPAN("{")) || json_parse(m->a, small, &doc, NULL) ||
+        decode_entry(yyjson_doc_get_root(doc), e)) {
+        return -1;
+    }
+    e->raw_fields = NULL;
+    e->fields_text = fields;
+    e->text = text;
+    return 0;
+}
+
+static int decode_text(struct managed *m, struct span text)
+{
+    struct managed_entry e;
+    size_t n = 0;
+    for (struct span rest = span_from(text, 1); span_starts(rest, SPAN("{"));) {
+        size_t end = value_end(rest);
+        n++;
+        rest = span_from(rest, end + 1);
+    }
+    if (n == 0 || n > LIMIT_MANAGED_ENTRIES) {
+        return -1;
+    }
+    m->cap = n + 2;
+    m->at = ARENA_ARRAY(m->a, struct managed_entry, m->cap);
+    m->n = 0;
+    for (struct span rest = span_from(text, 1); span_starts(rest, SPAN("{"));) {
+        size_t end = value_end(rest);
+        if (decode_stored(m, span_first(rest, end), &e)) {
+            return -1;
+        }
+        add_entry(m, &e);
+        rest = span_from(rest, end + 1);
+    }
+    return 0;
+}
+
 int managed_decode(struct managed *m, const yyjson_val *list)
 {
     assert(m->a && m->write);
+    yyjson_val *raw = (yyjson_val *)(uintptr_t)list;
+    if (yyjson_is_raw(raw)) {
+        return decode_text(m, span_of(yyjson_get_raw(raw), yyjson_get_len(raw)));
+    }
     size_t n = json_len(list);
     if (n > LIMIT_MANAGED_ENTRIES) {
         return -1;
@@ -51,12 +138,7 @@ int managed_decode(struct managed *m, const yyjson_val *list)
         if (decode_entry(it.val, &e)) {
             return -1;
         }
-        size_t at = 0;
-        while (at < m->n && !same_owner(&m->at[at], &e)) {
-            at++;
-        }
-        m->at[at] = e;
-        m->n += at == m->n;
+        add_entry(m, &e);
     }
     return 0;
 }
@@ -80,7 +162,11 @@ static int decode_given(struct managed *m, const yyjson_val *list)
 const struct fieldset *managed_set(struct managed *m, struct managed_entry *e)
 {
     if (!e->is_parsed) {
+        yyjson_doc *doc = NULL;
         e->is_parsed = true;
+        if (e->fields_text.n && json_parse(m->a, e->fields_text, &doc, NULL) == 0) {
+            e->raw_fields = yyjson_doc_get_root(doc);
+        }
         if (!e->raw_fields || fieldset_parse(m->a, e->raw_fields, &e->set, NULL)) {
             e->set = NULL; /* stored by another program: an entry that owns nothing */
         }
@@ -94,7 +180,8 @@ void managed_put(struct managed *m, struct managed_entry *e, const struct fields
 {
     assert(m->a);
     e->is_parsed = true;
-    e->raw = e->raw_fields = NULL;
+    e->text = e->fields_text = SPAN_NULL;
+    e->raw_fields = NULL;
     e->set = set;
     e->is_dropped = fieldset_is_empty(set);
 }
@@ -122,21 +209,27 @@ struct managed_entry *managed_own(struct managed *m, bool is_apply)
 
 void managed_touch(struct managed *m, struct managed_entry *e)
 {
-    e->raw = NULL;
+    e->text = SPAN_NULL;
     e->time_s = m->write->now_ms / 1000;
     e->time = time_format(m->a, m->write->now_ms);
 }
 
-static bool has_top(const yyjson_val *fields, const struct fieldset *s)
+/* The name may stand deeper as well: then the entry is read for nothing. */
+static bool has_top(struct span fields, const struct fieldset *s)
 {
     for (uint32_t i = 0; s && i < s->n; i++) {
         struct span name = s->at[i].elem.name;
-        JSON_EACH(it, fields)
-        {
-            struct span key = json_str(it.key);
-            if (key.n == name.n + 2 && memcmp(key.p + 2, name.p, name.n) == 0) {
+        const char *at = fields.p;
+        for (size_t left = fields.n; left > name.n + 2;) {
+            at = memmem(at, left, name.p, name.n);
+            if (!at) {
+                break;
+            }
+            if (at - fields.p >= 3 && memcmp(at - 3, "\"f:", 3) == 0) {
                 return true;
             }
+            at++;
+            left = fields.n - (size_t)(at - fields.p);
         }
     }
     return false;
@@ -144,8 +237,8 @@ static bool has_top(const yyjson_val *fields, const struct fieldset *s)
 
 bool managed_concerns(const struct managed_entry *e, const struct typed_diff *d)
 {
-    return e->is_parsed || has_top(e->raw_fields, d->added) ||
-           has_top(e->raw_fields, d->modified) || has_top(e->raw_fields, d->removed);
+    return !e->fields_text.n || e->is_parsed || has_top(e->fields_text, d->added) ||
+           has_top(e->fields_text, d->modified) || has_top(e->fields_text, d->removed);
 }
 
 const struct fieldset *managed_strip(struct managed *m, const struct fieldset *set)
@@ -245,8 +338,8 @@ static int cmp_entry(const void *x, const void *y)
 static yyjson_mut_val *encode_entry(struct managed *m, yyjson_mut_doc *doc,
                                     const struct managed_entry *e)
 {
-    if (e->raw) {
-        return json_mut_copy(doc, e->raw);
+    if (e->text.n) {
+        return json_new_raw(doc, e->text);
     }
     yyjson_mut_val *out = yyjson_mut_obj(doc);
     if (e->manager.n) {
@@ -317,10 +410,9 @@ yyjson_mut_val *managed_update(struct arena *a, yyjson_mut_doc *doc, const struc
                                const yyjson_val *given)
 {
     assert(w->kind && next);
-    const yyjson_val *were =
-        json_whole(a, json_path(live, "metadata", "managedFields", NULL));
+    const yyjson_val *were = json_whole(a, json_path(live, "metadata", "managedFields", NULL));
     struct managed m = {.a = a, .write = w};
-    bool has_given = w->subresource.n == 0 && given && !json_equal(given, were);
+    bool has_given = w->subresource.n == 0 && given && !json_equal(given, json_whole(a, were));
     if (has_given && is_reset(given)) {
         return NULL;
     }

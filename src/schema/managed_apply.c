@@ -299,8 +299,7 @@ static int check_config(struct managed *m, const yyjson_val *config, struct err 
 
 static int read_entries(struct managed *m, const yyjson_val *live, struct err *reterr)
 {
-    const yyjson_val *were =
-        json_whole(m->a, json_path(live, "metadata", "managedFields", NULL));
+    const yyjson_val *were = json_path(live, "metadata", "managedFields", NULL);
     if (managed_decode(m, were)) {
         return err_set(m->a, reterr, ERR_INTERNAL,
                        "failed to decode managed fields: more than %d managers, or malformed",

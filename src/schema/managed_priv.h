@@ -10,10 +10,11 @@
 struct managed_entry {
     struct span manager, version, subresource, time;
     bool is_apply;
-    int64_t time_s;               /* 0: none */
-    const yyjson_val *raw_fields; /* the set as it was read; NULL: made here */
-    const yyjson_val *raw;        /* the whole entry, NULL once it differs */
-    const struct fieldset *set;   /* by managed_set() */
+    int64_t time_s;                /* 0: none */
+    struct span fields_text, text; /* of the set and of the whole entry, as they were stored; empty
+                                    * once they differ, or when they came as a tree */
+    const yyjson_val *raw_fields;  /* the set as it came from a client; NULL: none, or made here */
+    const struct fieldset *set;    /* by managed_set() */
     bool is_parsed, is_dropped;
 };
 
