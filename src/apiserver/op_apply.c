@@ -13,6 +13,11 @@ static yyjson_mut_val *applied(struct api_op *op, struct object *current, yyjson
     if (managed_apply(op->arena, doc, &w, op->options.force, live, op->body, &result, &op->err)) {
         return NULL;
     }
+    /* For what the merge cannot see: keys that stand twice. */
+    if (op->attempts == 0 && !schema_decode(op->arena, op->kind, op->body, json_mut_new(op->arena),
+                                            op->options.strictness, &op->warnings, &op->err)) {
+        return NULL;
+    }
     op->is_applied = true;
     op->managed = result.managed;
     return result.object;

@@ -231,6 +231,9 @@ TEST(bad_configurations_are_refused_with_the_reason)
         {CM "/m?fieldManager=x", "{apiVersion: v1, kind: ConfigMap, data: {a: 1}}", 400,
          ".data.a: expected string, got 1"},
         {CM "/m?fieldManager=x", "a: [", 400, "line"},
+        {CM "/m?fieldManager=x&fieldValidation=Strict",
+         "{apiVersion: v1, kind: ConfigMap, metadata: {name: m}, data: {a: b}, data: {a: c}}", 400,
+         "duplicate field \"data\""},
         {STS "/s?fieldManager=x",
          "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: s}, spec: {template: {spec: "
          "{containers: [{name: a}, {name: a}]}}}}",
