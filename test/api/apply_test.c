@@ -18,7 +18,8 @@ static const char set_yaml[] =
 static struct span fields(const yyjson_val *obj, const char *manager, const char *operation,
                           const char *sub)
 {
-    struct arena *a = arena_new(); /* lives as long as the process */
+    static struct arena *a; /* lives as long as the process */
+    a = a ? a : arena_new();
     JSON_EACH(it, json_path(obj, "metadata", "managedFields", NULL))
     {
         if (span_eq_cstr(json_get_str(it.val, "manager"), manager) &&
