@@ -261,3 +261,13 @@ TEST(server_side_apply_answers_as_recorded)
 {
     replay_file("apply");
 }
+
+TEST(deletions_answer_as_recorded)
+{
+    replay_file("delete");
+}
+
+TEST(reviews_answer_as_recorded)
+{
+    replay_file("review");
+}
