@@ -18,6 +18,7 @@ struct https_conn {
     void *data;
     struct env_stream *stream;
     struct strbuf in, body, out;
+    const char *accept;
     enum part part;
     int status;
     size_t left; /* bytes of the body or chunk still to come */
@@ -230,7 +231,8 @@ struct https_conn *https_conn_new(const struct https_kit *k, const struct https_
                                   void *data)
 {
     struct https_conn *c = MEM_NEW(struct https_conn);
-    *c = (struct https_conn){.kit = k, .handler = handler, .data = data};
+    *c = (struct https_conn){
+        .kit = k, .handler = handler, .data = data, .accept = "application/json"};
     int code = k->socket ? env_connect_unix(k->env, k->socket, on_connected, c)
                          : env_connect_tcp(k->env, "127.0.0.1", k->port, on_connected, c);
     assert(code == 0);
@@ -253,14 +255,19 @@ void https_conn_free(struct https_conn *c)
     }
 }
 
+void https_conn_accept(struct https_conn *c, const char *accept)
+{
+    c->accept = accept;
+}
+
 void https_conn_send(struct https_conn *c, const char *method, const char *path,
                      const char *content_type, struct span body)
 {
     assert(c->stream && !c->busy);
     c->busy = true;
     strbuf_clear(&c->out);
-    strbuf_printf(&c->out, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n",
-                  method, path);
+    strbuf_printf(&c->out, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: %s\r\n", method, path,
+                  c->accept);
     if (content_type) {
         strbuf_printf(&c->out, "Content-Type: %s\r\nContent-Length: %zu\r\n", content_type, body.n);
     }

@@ -37,6 +37,8 @@ struct https_handler {
 struct https_conn *https_conn_new(const struct https_kit *k, const struct https_handler *handler,
                                   void *data);
 void https_conn_free(struct https_conn *c);
+/* What the following requests accept, instead of application/json; must outlive the connection. */
+void https_conn_accept(struct https_conn *c, const char *accept);
 /* content_type NULL: no body is sent. One request at a time. */
 void https_conn_send(struct https_conn *c, const char *method, const char *path,
                      const char *content_type, struct span body);
