@@ -141,16 +141,23 @@ const char *arena_cstr(struct arena *a, struct span s)
     return arena_dup(a, s).p;
 }
 
+/* Most texts fit in what is left of the chunk and are formatted once. */
 struct span arena_vprintf(struct arena *a, const char *fmt, va_list ap)
 {
+    size_t room = a->head && !ARENA_SEPARATE ? a->head->size - a->head->used : 0;
     va_list again;
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, again);
+    char *p = room ? a->head->bytes + a->head->used : NULL;
+    int n = vsnprintf(p, room, fmt, again);
     va_end(again);
     assert(n >= 0);
-    char *p = arena_alloc_raw(a, (size_t)n + 1);
-    (void)vsnprintf(p, (size_t)n + 1, fmt, ap);
-    return span_of(p, (size_t)n);
+    bool fits = (size_t)n < room;
+    char *at = arena_alloc_raw(a, (size_t)n + 1);
+    if (!fits) {
+        (void)vsnprintf(at, (size_t)n + 1, fmt, ap);
+    }
+    assert(!fits || at == p);
+    return span_of(at, (size_t)n);
 }
 
 struct span arena_printf(struct arena *a, const char *fmt, ...)

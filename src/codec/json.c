@@ -44,32 +44,24 @@ static yyjson_alc arena_alc(struct arena *a)
 
 /* ---- parsing ---- */
 
-size_t json_depth(struct span text, size_t max)
+/* yyjson reads without recursion; what walks its values afterwards does not. They lie in the order
+ * of the text, so that the depth costs a step for each value. */
+static bool is_too_deep(const yyjson_doc *doc)
 {
-    size_t depth = 0, deepest = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        if (in_string) {
-            if (c == '\\') {
-                i++;
-            } else if (c == '"') {
-                in_string = false;
-            }
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > deepest) {
-                deepest = depth;
-                if (deepest > max) {
-                    return deepest;
-                }
-            }
-        } else if ((c == '}' || c == ']') && depth) {
+    const yyjson_val *ends[LIMIT_JSON_DEPTH], *v = doc->root;
+    size_t depth = 0;
+    for (size_t i = 0; i < doc->val_read; i++, v++) {
+        while (depth > 0 && v >= ends[depth - 1]) {
             depth--;
         }
+        if (yyjson_is_ctn(unconst(v))) {
+            if (depth == LIMIT_JSON_DEPTH) {
+                return true;
+            }
+            ends[depth++] = unsafe_yyjson_get_next(unconst(v));
+        }
     }
-    return deepest;
+    return false;
 }
 
 static void line_and_column(struct span text, size_t pos, size_t *line, size_t *column)
@@ -94,10 +86,6 @@ int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *
                        "the document has %zu bytes, more than the limit of %d: split it", text.n,
                        LIMIT_BODY_BYTES);
     }
-    if (json_depth(text, LIMIT_JSON_DEPTH) > LIMIT_JSON_DEPTH) {
-        return err_set(a, reterr, ERR_BAD_REQUEST,
-                       "the JSON is nested deeper than the limit of %d levels", LIMIT_JSON_DEPTH);
-    }
     yyjson_alc alc = arena_alc(a);
     yyjson_read_err e;
     yyjson_doc *doc =
@@ -107,6 +95,10 @@ int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *
         line_and_column(text, e.pos, &line, &column);
         return err_set(a, reterr, ERR_BAD_REQUEST, "invalid JSON at line %zu, column %zu: %s", line,
                        column, e.msg);
+    }
+    if (is_too_deep(doc)) {
+        return err_set(a, reterr, ERR_BAD_REQUEST,
+                       "the JSON is nested deeper than the limit of %d levels", LIMIT_JSON_DEPTH);
     }
     *ret = doc;
     return 0;
@@ -140,10 +132,11 @@ static yyjson_doc *pack(yyjson_doc *doc)
 
 yyjson_doc *json_parse_heap(struct span text)
 {
-    if (json_depth(text, LIMIT_JSON_DEPTH) > LIMIT_JSON_DEPTH) {
+    yyjson_doc *doc = yyjson_read(text.p, text.n, YYJSON_READ_NOFLAG);
+    if (doc && is_too_deep(doc)) {
+        yyjson_doc_free(doc);
         return NULL;
     }
-    yyjson_doc *doc = yyjson_read(text.p, text.n, YYJSON_READ_NOFLAG);
     return doc ? pack(doc) : NULL;
 }
 

@@ -1,6 +1,6 @@
 /* codec/json.h: thin, bounded helpers around yyjson. Documents are immutable once published.
  *
- * Reading: json_parse() checks size and depth first. Values are yyjson_val *, const in spirit;
+ * Reading: json_parse() checks size and depth. Values are yyjson_val *, const in spirit;
  * every getter accepts NULL and a value of another type and then returns its "absent" result, so
  * paths can be chained. Writing: build a yyjson_mut_doc (json_mut_new: memory from the arena), then
  * json_write(). */
@@ -19,8 +19,6 @@
 int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *reterr);
 /* Heap-allocated document for long-lived caches; free with yyjson_doc_free. NULL when malformed. */
 yyjson_doc *json_parse_heap(struct span text);
-/* Nesting depth of JSON text by a scan without recursion; stops at max + 1. */
-size_t json_depth(struct span text, size_t max);
 
 /* A mutable document whose memory is the arena's; never free it. */
 yyjson_mut_doc *json_mut_new(struct arena *a);

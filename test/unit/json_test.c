@@ -30,8 +30,24 @@ TEST(json_depth_is_bounded_on_both_sides)
         yyjson_doc *doc;
         struct err e = {0};
         CHECK_EQ(json_parse(a, strbuf_span(&b), &doc, &e), extra ? -1 : 0);
+        doc = json_parse_heap(strbuf_span(&b));
+        CHECK_EQ(doc == NULL, extra);
+        yyjson_doc_free(doc);
     }
-    CHECK_EQ(json_depth(SPAN("{\"a]\\\"[[[\":[1]}"), 99), 2);
+}
+
+/* Brackets in texts and containers that have ended do not count. */
+TEST(json_depth_counts_what_is_open)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct strbuf b cleanup_strbuf = STRBUF_INIT;
+    strbuf_putc(&b, '[');
+    for (int i = 0; i < 2 * LIMIT_JSON_DEPTH; i++) {
+        strbuf_put(&b, SPAN("{\"a]\\\"[[[\":[[],[1]]},"));
+    }
+    strbuf_put(&b, SPAN("0]"));
+    yyjson_doc *doc;
+    CHECK_EQ(json_parse(a, strbuf_span(&b), &doc, NULL), 0);
 }
 
 TEST(json_iterates_and_chains_through_absent_values)
