@@ -95,6 +95,7 @@ struct api_op {
     bool is_applied;         /* server-side apply has decided who owns what: */
     yyjson_mut_val *managed; /* NULL: nobody */
     bool is_untracked;       /* binding: the change makes nobody an owner */
+    bool is_eviction;        /* a delete that leaves the condition DisruptionTarget */
     bool server_change; /* binding, finalize: the kind's rules about updates by clients do not apply
                          */
 };
@@ -121,6 +122,7 @@ bool op_is_self_review(const struct schema_kind *kind);
 void op_scale(struct api_op *op);
 void op_binding(struct api_op *op);
 void op_eviction(struct api_op *op);
+void op_present_success(struct api_op *op); /* a Status of success, 201 */
 void op_finalize(struct api_op *op); /* namespaces/finalize */
 
 /* Calls done. With -1 op->err is set; the return value lets callers write `return

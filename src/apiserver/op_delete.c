@@ -82,6 +82,28 @@ static void set_propagation(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_v
     }
 }
 
+/* Why the pod leaves, for those who made it. */
+static void put_disruption(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *status = json_mut_obj(doc, obj, "status"), *target = yyjson_mut_obj(doc);
+    yyjson_mut_val *list = yyjson_mut_arr(doc), *c;
+    yyjson_mut_arr_iter it = yyjson_mut_arr_iter_with(json_mut_get(status, "conditions"));
+    while ((c = yyjson_mut_arr_iter_next(&it))) {
+        if (!span_eq(json_mut_str(json_mut_get(c, "type")), SPAN("DisruptionTarget"))) {
+            yyjson_mut_arr_append(list, yyjson_mut_val_mut_copy(doc, c));
+        }
+    }
+    json_put_str(doc, target, "type", SPAN("DisruptionTarget"));
+    json_put_str(doc, target, "status", SPAN("True"));
+    json_put(doc, target, "lastProbeTime", yyjson_mut_null(doc));
+    json_put_str(doc, target, "lastTransitionTime",
+                 time_format(op->arena, env_now_ms(op->server->env)));
+    json_put_str(doc, target, "reason", SPAN("EvictionByEvictionAPI"));
+    json_put_str(doc, target, "message", SPAN("Eviction API: evicting"));
+    yyjson_mut_arr_append(list, target);
+    json_put(doc, status, "conditions", list);
+}
+
 static void mark(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old,
                  int64_t grace_s)
 {
@@ -97,6 +119,9 @@ static void mark(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj, co
     }
     json_put_str(doc, meta, "deletionTimestamp", time_format(op->arena, at_ms));
     json_put_int(doc, meta, "deletionGracePeriodSeconds", grace_s);
+    if (op->is_eviction) {
+        put_disruption(op, doc, obj);
+    }
     if (strcmp(op->kind->resource, "namespaces") == 0) {
         json_put_str(doc, json_mut_obj(doc, obj, "status"), "phase", SPAN("Terminating"));
     }

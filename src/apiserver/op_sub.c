@@ -1,4 +1,4 @@
-/* Sub-resources that change an object in their own way: scale, binding, eviction,
+/* Sub-resources that change an object in their own way: scale, binding,
  * namespaces/finalize. */
 #include "apiserver/ownership.h"
 #include "apiserver/server.h"
@@ -160,7 +160,7 @@ void op_scale(struct api_op *op)
 
 /* ---- binding ---- */
 
-static void success_present(struct api_op *op)
+void op_present_success(struct api_op *op)
 {
     yyjson_mut_doc *doc = json_mut_new(op->arena);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
@@ -246,54 +246,9 @@ void op_binding(struct api_op *op)
     op->mutate = binding_mutate;
     op->server_change = true;
     op->is_untracked = true;
-    op->present = success_present;
+    op->present = op_present_success;
     op->http_status = 201;
     op_update(op);
-}
-
-/* ---- eviction: a delete by another door until there are disruption budgets ---- */
-
-static void on_evicted(struct api_op *child)
-{
-    struct api_op *op = child->parent;
-    if (child->err.reason != ERR_NONE) {
-        op->err = child->err; /* the same arena */
-    }
-    api_op_release(child);
-    api_op_finish(op);
-}
-
-void op_eviction(struct api_op *op)
-{
-    const yyjson_val *in = json_get(op->body, "deleteOptions");
-    struct span version = json_get_str(op->body, "apiVersion");
-    struct span name = json_str(json_path(op->body, "metadata", "name", NULL));
-    op->present = success_present;
-    op->http_status = 201;
-    if ((version.n && !span_starts(version, SPAN("policy/v1"))) ||
-        (name.n && !span_eq(name, op->name))) {
-        (void)api_op_err(op, ERR_BAD_REQUEST,
-                         "name in URL does not match name in Eviction object, "
-                         "or it is not a policy/v1 Eviction");
-        api_op_finish(op);
-        return;
-    }
-    struct api_op *child = ARENA_NEW(op->arena, struct api_op);
-    *child = (struct api_op){.server = op->server,
-                             .arena = op->arena,
-                             .verb = API_DELETE,
-                             .kind = op->kind,
-                             .ns = op->ns,
-                             .name = op->name,
-                             .options = op->options,
-                             .done = on_evicted,
-                             .parent = op};
-    const yyjson_val *pre = json_get(in, "preconditions");
-    child->options.grace_s = json_get_int(in, "gracePeriodSeconds", -1);
-    child->options.precondition_uid = json_get_str(pre, "uid");
-    child->options.precondition_rev = json_get_str(pre, "resourceVersion");
-    child->options.dry_run = op->options.dry_run || json_len(json_get(in, "dryRun")) > 0;
-    api_op_run(child);
 }
 
 /* ---- namespaces/finalize ---- */

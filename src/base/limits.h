@@ -88,6 +88,8 @@ enum {
     LIMIT_DNS_SUBDOMAIN_BYTES = 253,
     LIMIT_LABEL_VALUE_BYTES = 63,
     LIMIT_ANNOTATIONS_BYTES = 256 * 1024,
+    /* Evictions under way that one disruption budget remembers (kube-apiserver's own limit). */
+    LIMIT_DISRUPTED_PODS = 2000,
     /* Terms and values of one selector: an 8 KB URL holds some hundred. */
     LIMIT_SELECTOR_TERMS = 4096,
     /* Operations of one JSON Patch (kube-apiserver's own limit). */

@@ -8,6 +8,7 @@
 #include "controller/claim_controller.h"
 #include "controller/daemonset_controller.h"
 #include "controller/deployment_controller.h"
+#include "controller/disruption_controller.h"
 #include "controller/endpoint_controller.h"
 #include "controller/gc_controller.h"
 #include "controller/namespace_controller.h"
@@ -22,6 +23,7 @@ struct controllers {
     struct replicaset_controller *replicasets;
     struct deployment_controller *deployments;
     struct daemonset_controller *daemonsets;
+    struct disruption_controller *disruptions;
     struct endpoint_controller *endpoints;
     struct claim_controller *claims;
     struct gc_controller *gc;
@@ -39,6 +41,7 @@ static void start(void *data)
     replicaset_controller_start(c->replicasets);
     deployment_controller_start(c->deployments);
     daemonset_controller_start(c->daemonsets);
+    disruption_controller_start(c->disruptions);
     endpoint_controller_start(c->endpoints);
     claim_controller_start(c->claims);
     gc_controller_start(c->gc);
@@ -65,6 +68,7 @@ struct controllers *controllers_new(struct env *env, struct client *client,
     c->replicasets = replicaset_controller_new(client, views);
     c->deployments = deployment_controller_new(client, views);
     c->daemonsets = daemonset_controller_new(client, views);
+    c->disruptions = disruption_controller_new(client, views);
     c->endpoints = endpoint_controller_new(env, client, views);
     c->claims = claim_controller_new(env, client, views, &claims);
     c->gc = gc_controller_new(env, client, views);
@@ -86,6 +90,7 @@ void controllers_free(struct controllers *c)
     gc_controller_free(c->gc);
     claim_controller_free(c->claims);
     endpoint_controller_free(c->endpoints);
+    disruption_controller_free(c->disruptions);
     daemonset_controller_free(c->daemonsets);
     deployment_controller_free(c->deployments);
     replicaset_controller_free(c->replicasets);

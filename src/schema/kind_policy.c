@@ -24,8 +24,25 @@ static void pdb_validate(struct arena *a, const yyjson_val *obj, const yyjson_va
     }
 }
 
-const struct schema_hooks schema_hooks_pdb = {.validate = pdb_validate,
-                                              .field = kind_field_metadata};
+static void pdb_validate_status(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
+                                struct err *err)
+{
+    static const char *const counts[] = {"disruptionsAllowed", "currentHealthy", "desiredHealthy",
+                                         "expectedPods"};
+    (void)old;
+    struct check c = {.a = a, .err = err};
+    const yyjson_val *status = json_get(obj, "status");
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        const yyjson_val *v = json_get(status, counts[i]);
+        if (json_int(v, 0) < 0) {
+            cause_invalid(&c, AT_FIELD(AT_FIELD(NULL, "status"), counts[i]), shown(a, v),
+                          "must be greater than or equal to 0");
+        }
+    }
+}
+
+const struct schema_hooks schema_hooks_pdb = {
+    .validate = pdb_validate, .validate_status = pdb_validate_status, .field = kind_field_metadata};
 
 /* ---- limits ---- */
 
