@@ -94,7 +94,7 @@ static const char *verb_name(enum api_verb verb)
 static void forbid(struct front *f)
 {
     const struct api_op *op = &f->op;
-    struct span user = http_client_name(f->x);
+    struct span user = op->user;
     struct err e = {.reason = ERR_FORBIDDEN};
     if (!op->kind) {
         e.message = arena_printf(f->arena, "forbidden: User \"%.*s\" cannot access path \"%.*s\"",
@@ -119,17 +119,64 @@ static void forbid(struct front *f)
     front_fail(f, &e);
 }
 
+static bool may_do_everything(const struct front *f)
+{
+    return has_org(f->op.groups, SPAN("system:masters"));
+}
+
+static struct span as_lines(struct arena *a, struct span list)
+{
+    struct strbuf lines cleanup_strbuf = STRBUF_INIT;
+    while (list.n) {
+        strbuf_put(&lines, span_trim(span_cut(&list, ',')));
+        strbuf_puts(&lines, list.n ? "\n" : "");
+    }
+    return arena_dup(a, strbuf_span(&lines));
+}
+
+/* Who asks: whom the certificate names or, for those who may do everything, whom the Impersonate
+ * headers name (kubectl --as, --as-group). Returns false when it has answered. */
+static bool identify(struct front *f)
+{
+    struct api_op *op = &f->op;
+    struct span user = http_header(f->x, "impersonate-user");
+    struct span groups = http_header_all(f->x, "impersonate-group");
+    struct span uid = http_header(f->x, "impersonate-uid");
+    op->user = http_client_name(f->x);
+    op->groups = is_root_socket(f->x) ? SPAN("system:masters") : http_client_orgs(f->x);
+    if (!user.n && !groups.n && !uid.n) {
+        return true;
+    }
+    if (!may_do_everything(f)) {
+        struct err e = {.reason = ERR_FORBIDDEN};
+        e.message = arena_printf(f->arena,
+                                 "users \"%.*s\" is forbidden: User \"%.*s\" cannot impersonate "
+                                 "resource \"users\" in API group \"\" at the cluster scope",
+                                 SPAN_ARG(user), SPAN_ARG(op->user));
+        front_fail(f, &e);
+        return false;
+    }
+    if (!user.n || uid.n) {
+        fail(f, ERR_BAD_REQUEST,
+             "Impersonate-Uid is not taken, nor Impersonate-Group without Impersonate-User: name "
+             "the user, with any number of groups");
+        return false;
+    }
+    op->user = user;
+    op->groups = as_lines(f->arena, groups);
+    return true;
+}
+
 /* Until there is RBAC: the group system:masters and the control socket may do everything, others
  * nothing. Health and version are open, so that probes and load balancers need no certificate.
  * Returns false when it has answered. */
 static bool admit(struct front *f)
 {
-    if (f->route.type == ROUTE_HEALTH || f->route.type == ROUTE_VERSION || is_root_socket(f->x) ||
-        has_org(http_client_orgs(f->x), SPAN("system:masters")) ||
-        (http_client_name(f->x).n && op_is_self_review(f->op.kind))) {
+    if (f->route.type == ROUTE_HEALTH || f->route.type == ROUTE_VERSION || may_do_everything(f) ||
+        (f->op.user.n && op_is_self_review(f->op.kind))) {
         return true;
     }
-    if (http_client_name(f->x).n == 0) {
+    if (f->op.user.n == 0) {
         fail(f, ERR_UNAUTHORIZED, "Unauthorized");
     } else {
         forbid(f);
@@ -347,14 +394,12 @@ static void on_request(void *data, struct http_exchange *x)
                             .name = f->route.name,
                             .sub = f->route.sub,
                             .done = on_done};
-    f->op.user = http_client_name(x);
-    f->op.groups = is_root_socket(x) ? SPAN("system:masters") : http_client_orgs(x);
     if (f->op.kind && f->op.kind->view_of) {
         f->op.view = f->op.kind;
         f->op.kind = f->op.kind->view_of;
     }
     bool known = f->route.type != ROUTE_RESOURCE || find_verb(f);
-    if (!admit(f)) {
+    if (!identify(f) || !admit(f)) {
         return;
     }
     if (!known) {

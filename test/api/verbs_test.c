@@ -84,3 +84,30 @@ TEST(a_body_over_the_limit_is_refused_with_a_status_that_clients_can_show)
     free(body);
     api_kit_stop(&k);
 }
+
+TEST(who_may_do_everything_may_ask_as_somebody_else)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r =
+        api_expect(&k, 201, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+                   "Impersonate-User: jane\r\nImpersonate-Group: ops\r\n"
+                   "Impersonate-Group: dev\r\n",
+                   "{\"apiVersion\":\"authentication.k8s.io/v1\","
+                   "\"kind\":\"SelfSubjectReview\"}");
+    CHECK_SPAN(api_str(&r, "status.userInfo.username"), "jane");
+    CHECK_SPAN(api_str(&r, "status.userInfo.groups.0"), "ops");
+    CHECK_SPAN(api_str(&r, "status.userInfo.groups.1"), "dev");
+    r = api_expect(&k, 403, "GET", CM, "Impersonate-User: jane\r\n", NULL);
+    CHECK_SPAN(api_str(&r, "message"),
+               "configmaps is forbidden: User \"jane\" cannot list resource \"configmaps\" in API "
+               "group \"\" in the namespace \"default\"");
+    (void)api_expect(&k, 200, "GET", CM,
+                     "Impersonate-User: jane\r\nImpersonate-Group: dev\r\n"
+                     "Impersonate-Group: system:masters\r\n",
+                     NULL);
+    r = api_expect(&k, 400, "GET", CM, "Impersonate-Group: ops\r\n", NULL);
+    CHECK_SPAN(api_str(&r, "reason"), "BadRequest");
+    (void)api_expect(&k, 400, "GET", CM, "Impersonate-User: jane\r\nImpersonate-Uid: 7\r\n", NULL);
+    api_kit_stop(&k);
+}
