@@ -112,7 +112,8 @@ static yyjson_doc *pack(yyjson_doc *doc)
     for (size_t i = 0; i < values; i++) {
         text += yyjson_is_str(doc->root + i) ? yyjson_get_len(doc->root + i) + 1 : 0;
     }
-    yyjson_doc *to = mem_new(sizeof *to + values * sizeof *to->root + text);
+    yyjson_doc *to = malloc(sizeof *to + values * sizeof *to->root + text);
+    assert(to);
     *to = *doc;
     to->root = (yyjson_val *)(to + 1);
     to->str_pool = NULL; /* the texts are in the block, behind the values */
@@ -121,9 +122,9 @@ static yyjson_doc *pack(yyjson_doc *doc)
     for (size_t i = 0; i < values; i++) {
         yyjson_val *v = to->root + i;
         if (yyjson_is_str(v)) {
-            memcpy(at, v->uni.str, yyjson_get_len(v));
+            memcpy(at, v->uni.str, yyjson_get_len(v) + 1); /* each ends with a zero */
             v->uni.str = at;
-            at += yyjson_get_len(v) + 1; /* the block was zeroed */
+            at += yyjson_get_len(v) + 1;
         }
     }
     yyjson_doc_free(doc);

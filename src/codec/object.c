@@ -153,7 +153,8 @@ static yyjson_doc *parse_but(const struct object *o, struct span managed)
     struct span json = object_json(o);
     size_t before = (size_t)(managed.p - json.p);
     struct span after = span_from(json, before + managed.n);
-    char *text = mem_new(before + 1 + after.n);
+    char *text = malloc(before + 1 + after.n);
+    assert(text);
     memcpy(text, json.p, before);
     text[before] = '0';
     memcpy(text + before + 1, after.p, after.n);
