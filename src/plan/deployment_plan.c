@@ -119,7 +119,8 @@ static void shrink_old(struct deploying *d)
     shrink_broken(d, most);
     int64_t available = 0;
     for (size_t i = 0; i < v->set_count; i++) {
-        available += v->sets[i].available;
+        /* A set that has just become smaller still counts the pods that are about to go. */
+        available += min64(v->sets[i].available, d->size[i]);
     }
     int64_t spare = available - least;
     for (size_t k = 0; k < v->set_count && spare > 0; k++) {

@@ -226,6 +226,22 @@ TEST(from_everywhere_the_new_set_wins)
     }
 }
 
+/* The old set has just become smaller and still counts the pod that is about to go; a third
+ * template comes. The simulator found that one more was taken. */
+TEST(pods_that_are_about_to_go_are_not_spare)
+{
+    cleanup_arena struct arena *a = arena_new();
+    struct deployment_set sets[3] = {set_of("old", 1, 3, 4), set_of("next", 2, 1, 0),
+                                     set_of("new", 3, 0, 0)};
+    struct deployment_view v = view_of(sets, 3, 2, 4);
+    v.surge = (struct plan_amount){0, false};
+    v.unavailable = (struct plan_amount){1, false};
+    struct deployment_plan plan;
+    deployment_plan(a, &v, &plan);
+    struct outcome o = outcome_of(&v, &plan);
+    CHECK_EQ(o.old_after, 3);
+}
+
 /* ---- scaling ---- */
 
 TEST(a_rollout_under_way_scales_in_proportion)
