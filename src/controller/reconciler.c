@@ -39,6 +39,10 @@ struct running {
  * committed at the end of this one, and running again within it would never let it end. */
 enum { RACE_MS = 1 };
 
+/* "Not found" and "exists" may rest on a write whose commit then fails: what is expected of them
+ * never comes, so that the key is looked at once more. */
+enum { DOUBT_MS = 1000 };
+
 struct reconciler {
     struct client *client;
     const char *name;
@@ -144,6 +148,8 @@ static void on_reply(void *data, const struct client_reply *reply)
                       LOG_C("controller", r->sync.reconciler->name), LOG_S("key", r->key),
                       LOG_S("error", reply->err.message));
             r->failed = true;
+        } else if (reply->err.reason == ERR_NOT_FOUND || reply->err.reason == ERR_ALREADY_EXISTS) {
+            sync_after(&r->sync, DOUBT_MS);
         }
         op->seen_in = NULL;
     }
