@@ -47,7 +47,7 @@ static bool may_own(const struct platform *w, struct span kind, int ordinal)
         if (r->until_ms < sim_now_ms(w) - WINDOW_MS) {
             break;
         }
-        bool condemned = ordinal < r->start || ordinal >= r->start + r->replicas;
+        bool condemned = !rules_in_range(r, ordinal);
         if (r->exists && (span_eq_cstr(kind, "StatefulSet") ? r->delete_when_deleted
                                                             : r->delete_when_scaled && condemned)) {
             return true;

@@ -1,6 +1,7 @@
 /* sim/check_order.c: the order in which the StatefulSet controller makes and takes pods. It is
  * looked at when its request arrives, by what held lately: a violation is a decision that no view
- * of late allows. Checkers: order-up, order-down, order-update, partition, unavailable, range. */
+ * of late allows. Checkers: order-up, order-down, order-update, partition, paused, unavailable,
+ * range. */
 #include "client/client_body.h"
 #include "schema/kinds.h"
 #include "sim/platform_priv.h"
@@ -25,20 +26,15 @@ static bool lately_absent(const struct platform *w, int64_t ordinal)
     return rules_lately(w, !rules_is_owned(w, s), s->absent_ms);
 }
 
-static bool in_range(const struct sim_rules *r, int64_t ordinal)
-{
-    return ordinal >= r->start && ordinal < r->start + r->replicas;
-}
-
 /* ---- a pod is made ---- */
 
 static struct verdict may_make(const struct platform *w, const struct sim_rules *r, int ordinal)
 {
-    if (!r->exists || r->deleting || !in_range(r, ordinal)) {
+    if (!r->exists || r->deleting || !rules_in_range(r, ordinal)) {
         return (struct verdict){"range", "the set does not ask for it", -1};
     }
     for (int i = (int)r->start; !r->parallel && i < ordinal; i++) {
-        if (!lately_well(w, i)) {
+        if (rules_in_range(r, i) && !lately_well(w, i)) {
             return (struct verdict){"order-up", "made before a lower one was available", i};
         }
     }
@@ -51,10 +47,10 @@ static struct verdict may_scale_down(const struct platform *w, const struct sim_
                                      int ordinal)
 {
     for (int i = 0; !r->parallel && i < ORDINALS; i++) {
-        if (in_range(r, i) && !lately_well(w, i)) {
+        if (rules_in_range(r, i) && !lately_well(w, i)) {
             return (struct verdict){"order-down", "taken while one in range is not available", i};
         }
-        if (!in_range(r, i) && i > ordinal && !lately_absent(w, i)) {
+        if (!rules_in_range(r, i) && i > ordinal && !lately_absent(w, i)) {
             return (struct verdict){"order-down", "taken before a higher one was gone", i};
         }
     }
@@ -68,6 +64,9 @@ static struct verdict may_update(const struct platform *w, const struct sim_rule
     if (r->on_delete) {
         return (struct verdict){"order-update", "taken under OnDelete", -1};
     }
+    if (r->paused) {
+        return (struct verdict){"paused", "taken for an update while updates are paused", -1};
+    }
     if (ordinal - r->start < r->partition) {
         return (struct verdict){"partition", "taken below the partition", -1};
     }
@@ -78,12 +77,12 @@ static struct verdict may_update(const struct platform *w, const struct sim_rule
         return allowed; /* broken already: costs no availability */
     }
     for (int i = 0; i < ORDINALS; i++) {
-        bool must_be_well = i != ordinal && in_range(r, i) &&
+        bool must_be_well = i != ordinal && rules_in_range(r, i) &&
                             (!r->parallel || (r->max_unavailable == 0 && i > ordinal));
         if (must_be_well && !lately_well(w, i)) {
             return (struct verdict){"order-update", "taken while another is not available", i};
         }
-        down += i != ordinal && in_range(r, i) && rules_is_taken(w, i);
+        down += i != ordinal && rules_in_range(r, i) && rules_is_taken(w, i);
     }
     /* One by one, a Parallel set looks at the higher ones only, as Kubernetes does. */
     return down > limit && (!r->parallel || r->max_unavailable > 0)
@@ -100,7 +99,7 @@ static struct verdict may_take(const struct platform *w, const struct sim_rules 
     if (rules_lately(w, s->terminal, s->terminal_ms)) {
         return allowed;
     }
-    return in_range(r, ordinal) ? may_update(w, r, ordinal) : may_scale_down(w, r, ordinal);
+    return rules_in_range(r, ordinal) ? may_update(w, r, ordinal) : may_scale_down(w, r, ordinal);
 }
 
 /* ---- a request ---- */
@@ -124,7 +123,11 @@ void check_order(struct platform *w, const struct client_request *rq)
         !span_eq_cstr(rq->field_manager, "statefulset-controller")) {
         return;
     }
-    int ordinal = sim_ordinal(makes ? name_of(a, rq) : rq->name, "redis-");
+    struct span name = makes ? name_of(a, rq) : rq->name;
+    int ordinal = sim_ordinal(name, "redis-");
+    if (!span_starts(name, SPAN("redis-"))) {
+        return; /* of the second set: see sim/neighbours.c */
+    }
     sim_say(w, "    the set's controller %s redis-%d", makes ? "makes" : "deletes", ordinal);
     if (ordinal < 0) {
         sim_fail(w, "range", "a pod of an ordinal that no history asks for");

@@ -101,8 +101,11 @@ static const char *seats_at_rest(struct platform *w, const struct sim_rules *r, 
     /* Nor does a set without claims look after the one of a pod that it adopted. */
     bool has_claims =
         json_len(json_path(object_root(set), "spec", "volumeClaimTemplates", NULL)) > 0;
-    for (int64_t i = r->start; i < r->start + r->replicas; i++) {
+    for (int64_t i = 0; i < ORDINALS; i++) {
         const struct sim_seat *s = &w->seats[i];
+        if (!rules_in_range(r, i)) {
+            continue;
+        }
         struct object *pod =
             record_get(w->record, arena_printf(a, "pods/default/redis-%lld", (long long)i));
         if (!pod || !rules_is_owned(w, s) || !s->well) {
@@ -112,7 +115,8 @@ static const char *seats_at_rest(struct platform *w, const struct sim_rules *r, 
         }
         struct span revision = json_str(
             json_path(object_root(pod), "metadata", "labels", "controller-revision-hash", NULL));
-        if (!r->on_delete && i - r->start >= r->partition && !span_eq(revision, update)) {
+        if (!r->on_delete && !r->paused && i - r->start >= r->partition &&
+            !span_eq(revision, update)) {
             return "a pod is not updated";
         }
         struct object *claim =
@@ -143,7 +147,14 @@ const char *check_rest(struct platform *w)
                       : set && t.owned != r->replicas  ? "the number of pods"
                       : set                            ? seats_at_rest(w, r, set)
                                                        : NULL;
-    return why ? why : set ? status_is_true(w, set) : NULL;
+    why = why ? why : set ? status_is_true(w, set) : NULL;
+    return why ? why : neighbours_at_rest(w);
+}
+
+static void print_running(void *data, struct span ns, struct span name, struct span uid)
+{
+    (void)ns;
+    (void)printf("%.*s (%.*s) runs on %s\n", SPAN_ARG(name), SPAN_ARG(uid), (const char *)data);
 }
 
 static void print_object(void *data, struct object *o)
@@ -154,9 +165,14 @@ static void print_object(void *data, struct object *o)
 
 void sim_dump(struct platform *w)
 {
-    static const char *const resources[] = {"statefulsets.apps", "pods", "persistentvolumeclaims",
-                                            "nodes"};
+    static const char *const resources[] = {"statefulsets.apps",      "pods",
+                                            "persistentvolumeclaims", "nodes",
+                                            "deployments.apps",       "replicasets.apps",
+                                            "daemonsets.apps"};
     for (size_t i = 0; w->show && i < sizeof resources / sizeof *resources; i++) {
         record_each(w->record, span_cstr(resources[i]), print_object, NULL);
+    }
+    for (size_t i = 0; w->show && i < NODES; i++) {
+        runtime_fake_each(w->nodes[i].runtime, print_running, (void *)(uintptr_t)w->nodes[i].name);
     }
 }

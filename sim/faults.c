@@ -96,11 +96,14 @@ static void weather_turns(struct platform *w)
         {.lose_reply = 100, .late_ms = 50},
         {.break_off = 100, .late_ms = 1},
         {.refuse = 50, .lose_reply = 50, .late = 200, .break_off = 50, .late_ms = 200},
+        {.twice = 300, .late = 100, .late_ms = 50}, /* the last one: not in narrow histories */
     };
-    size_t kind = (size_t)sim_roll(w, sizeof kinds / sizeof *kinds);
-    sim_say(w, "the links: refused %u, lost %u, late %u of up to %lld ms, broken off %u in 1000",
+    size_t kind = (size_t)sim_roll(w, sizeof kinds / sizeof *kinds - w->narrow);
+    sim_say(w,
+            "the links: refused %u, lost %u, late %u of up to %lld ms, broken off %u, "
+            "told twice %u in 1000",
             kinds[kind].refuse, kinds[kind].lose_reply, kinds[kind].late,
-            (long long)kinds[kind].late_ms, kinds[kind].break_off);
+            (long long)kinds[kind].late_ms, kinds[kind].break_off, kinds[kind].twice);
     sim_set_weather(w, &kinds[kind]);
 }
 

@@ -325,6 +325,9 @@ static bool tell_one(struct link_watch *w, struct queued q)
     struct link *l = w->l;
     struct object *other = l->taps.on_event ? l->taps.on_event(l->taps.data, q.object) : NULL;
     bool alive = tell(w, (enum client_event_type)type, other ? other : q.object);
+    if (alive && chance(l, l->weather.twice)) {
+        alive = tell(w, CLIENT_MODIFIED, other ? other : q.object);
+    }
     object_unref(other);
     return alive;
 }

@@ -18,6 +18,7 @@ struct link_weather {
     uint32_t lose_reply; /* done, but the role is told of a timeout */
     uint32_t late;       /* a request, a reply or an event waits for up to late_ms */
     uint32_t break_off;  /* an event's watch ends and lists again */
+    uint32_t twice;      /* an event is told again */
     int64_t late_ms;
 };
 

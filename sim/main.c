@@ -1,5 +1,5 @@
-/* sim [--seed N] [--count N] [--steps N] [--calm] [-v]: histories of the whole platform on virtual
- * time. A failing one ends with its seed; `sim --seed N -v` shows it step by step. */
+/* sim [--seed N] [--count N] [--steps N] [--calm] [--narrow] [-v]: histories of the whole platform
+ * on virtual time. A failing one ends with its seed; `sim --seed N -v` shows it step by step. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +13,13 @@
 
 struct settings {
     uint64_t seed, count, steps;
-    bool show, calm;
+    bool show, calm, narrow;
 };
 
 static int usage(void)
 {
-    (void)fprintf(stderr, "usage: sim [--seed N] [--count N] [--steps N] [--calm] [-v]\n");
+    (void)fprintf(stderr,
+                  "usage: sim [--seed N] [--count N] [--steps N] [--calm] [--narrow] [-v]\n");
     return 2;
 }
 
@@ -33,6 +34,8 @@ static bool parse(int argc, char **argv, struct settings *s)
             s->show = true;
         } else if (strcmp(argv[i], "--calm") == 0) {
             s->calm = true;
+        } else if (strcmp(argv[i], "--narrow") == 0) {
+            s->narrow = true;
         } else if (!at || ++i == argc || !span_to_u64(span_cstr(argv[i]), at)) {
             return false;
         }
@@ -55,7 +58,8 @@ static void add(struct platform_figures *sum, const struct platform_figures *f)
 /* False: a promise was broken. */
 static bool history(const struct settings *s, uint64_t seed, struct platform_figures *sum)
 {
-    const struct platform_options o = {.seed = seed, .show = s->show, .calm = s->calm};
+    const struct platform_options o = {
+        .seed = seed, .show = s->show, .calm = s->calm, .narrow = s->narrow};
     struct platform *w = platform_new(&o);
     for (uint64_t n = 0; n < s->steps; n++) {
         platform_step(w);
@@ -64,9 +68,10 @@ static bool history(const struct settings *s, uint64_t seed, struct platform_fig
     const char *story = NULL, *checker = platform_violation(w, &story);
     if (checker) {
         (void)printf("\nseed %llu breaks \"%s\": %s\n  shown step by step: make sim "
-                     "ARGS=\"--seed %llu --steps %llu%s -v\"\n",
+                     "ARGS=\"--seed %llu --steps %llu%s%s -v\"\n",
                      (unsigned long long)seed, checker, story, (unsigned long long)seed,
-                     (unsigned long long)s->steps, s->calm ? " --calm" : "");
+                     (unsigned long long)s->steps, s->calm ? " --calm" : "",
+                     s->narrow ? " --narrow" : "");
         (void)fflush(stdout);
     }
     struct platform_figures f = platform_figures(w);

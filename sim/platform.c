@@ -21,13 +21,18 @@ enum { SETTLE_MS = 30 * 60 * 1000, START_LIMIT_MS = 5000, ANSWER_MS = 1000 };
 
 /* ---- chance, words ---- */
 
+static uint64_t mixed(uint64_t z)
+{
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
 /* splitmix64 */
 uint64_t sim_roll(struct platform *w, uint64_t n)
 {
-    uint64_t z = w->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (z ^ (z >> 31)) % n;
+    w->random += UINT64_C(0x9e3779b97f4a7c15);
+    return mixed(w->random) % n;
 }
 
 void sim_say(struct platform *w, const char *fmt, ...)
@@ -87,6 +92,7 @@ static bool on_request(void *data, struct arena *a, struct client_request *rq)
     }
     record_pull(w->record);
     check_order(w, rq);
+    neighbours_on_request(w, rq);
     rules_on_request(w, rq);
     return true;
 }
@@ -457,6 +463,7 @@ static void on_change(void *data, struct object *old, struct object *now, int64_
     (void)rev;
     check_claims(w, old, now); /* before the rules know of it */
     rules_on_change(w, old, now);
+    neighbours_on_change(w, old, now);
 }
 
 static void on_start(void *data, struct span ns, struct span name, struct span uid)
@@ -469,9 +476,11 @@ struct platform *platform_new(const struct platform_options *o)
     static const struct platform_plant none = {0};
     struct platform *w = MEM_NEW(struct platform);
     w->seed = o->seed;
-    w->random = (o->seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    /* Mixed: seeds one step of the generator apart would tell the same story, one roll later. */
+    w->random = o->chance ? o->chance : mixed(o->seed + 1);
     w->show = o->show;
     w->calm = o->calm;
+    w->narrow = o->narrow;
     w->plant = o->plant ? o->plant : &none;
     w->world = env_sim_new(o->seed);
     w->disk = store_memory_disk_new();
@@ -526,6 +535,7 @@ void platform_free(struct platform *w)
     for (size_t i = 0; i < w->forced.n; i++) {
         free(w->forced.at[i]);
     }
+    VEC_DONE(&w->web);
     VEC_DONE(&w->forced);
     VEC_DONE(&w->rules);
     VEC_DONE(&w->acked);

@@ -32,8 +32,10 @@ struct platform_plant {
 
 struct platform_options {
     uint64_t seed;
-    bool show; /* print every step as it happens */
-    bool calm; /* users only: no faults */
+    uint64_t chance; /* what users and faults roll from; 0: the seed decides that too */
+    bool show;       /* print every step as it happens */
+    bool calm;       /* users only: no faults */
+    bool narrow;     /* one set and its pods: no annotations, no neighbours, no deleted nodes */
     const struct platform_plant *plant;
 };
 

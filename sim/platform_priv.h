@@ -14,7 +14,8 @@ enum {
     NODES = 2, /* the first is the server's own machine, where local volumes are */
     REPLICAS_MAX = 5,
     START_MAX = 2,
-    ORDINALS = REPLICAS_MAX + START_MAX,
+    RESERVED_MAX = 2, /* ordinals that berth.dev/reserve-ordinals names */
+    ORDINALS = REPLICAS_MAX + START_MAX + RESERVED_MAX,
     /* How old the view may be by which a controller decides: late events, late replies and the
      * writes of one sync come one after another. What was true within it counts as true. */
     WINDOW_MS = 2500,
@@ -22,7 +23,8 @@ enum {
 
 /* One version of the set's rules. */
 struct sim_rules {
-    bool exists, deleting, parallel, on_delete, delete_when_scaled, delete_when_deleted;
+    bool exists, deleting, parallel, on_delete, delete_when_scaled, delete_when_deleted, paused;
+    uint32_t reserved; /* a bit for each ordinal that has no pod */
     int64_t replicas, start, partition, max_unavailable, min_ready_s;
     char update[80];  /* the update revision; empty: the spec is newer than the status */
     int64_t until_ms; /* when the next version came; INT64_MAX: it holds */
@@ -42,6 +44,13 @@ struct sim_seat {
     bool claim_asked; /* a user deleted the claim */
 };
 
+/* A pod of the Deployment beside the set. */
+struct sim_web {
+    char uid[40], owner[40];
+    bool well;
+    int64_t well_ms; /* was true last */
+};
+
 struct sim_node {
     const char *name, *ip;
     struct runtime *runtime;
@@ -59,7 +68,7 @@ struct sim_acked {
 
 struct platform {
     uint64_t seed, random;
-    bool show, calm;
+    bool show, calm, narrow;
     const struct platform_plant *plant; /* never NULL */
     struct env *world;                  /* the machines'; containers live in it */
     struct store_memory_disk *disk;
@@ -82,8 +91,10 @@ struct platform {
     VEC(struct sim_rules) rules; /* the last one holds */
     struct sim_seat seats[ORDINALS];
     VEC(struct sim_acked) acked; /* since the last check */
-    VEC(char *) forced;          /* uids of pods that users deleted by force */
-    int64_t changed_ms;          /* when a pod or the set changed last */
+    VEC(struct sim_web) web;
+    int64_t web_need, web_needed, web_need_ms; /* pods that must stay; before; since when */
+    VEC(char *) forced;                        /* uids of pods that users deleted by force */
+    int64_t changed_ms;                        /* when a pod or the set changed last */
     char set_uid[40];
     bool has_min_ready;
     bool had_trouble; /* writes failed since the controllers were started */
@@ -119,6 +130,16 @@ void sim_user_acts(struct platform *w);
 /* What users do at the end, so that the platform can come to rest. */
 void sim_users_tidy_up(struct platform *w);
 
+/* A user says that the pod is dead: it counts as such. */
+void sim_declare_dead(struct platform *w, struct object *pod);
+
+/* neighbours.c */
+void neighbours_act(struct platform *w);
+void neighbours_on_change(struct platform *w, struct object *old, struct object *now);
+void neighbours_on_request(struct platform *w, const struct client_request *rq);
+/* NULL: at rest; else what is not. */
+const char *neighbours_at_rest(struct platform *w);
+
 /* faults.c */
 void sim_fault(struct platform *w);
 void sim_faults_end(struct platform *w);
@@ -130,6 +151,8 @@ void rules_on_request(struct platform *w, const struct client_request *rq);
 void rules_on_refused(struct platform *w, const struct client_request *rq);
 /* True when the pod of this ordinal was taken for an update and has no available successor. */
 bool rules_is_taken(const struct platform *w, int ordinal);
+/* True when the set has a pod of this ordinal. */
+bool rules_in_range(const struct sim_rules *r, int64_t ordinal);
 /* True when the pod is the set's. */
 bool rules_is_owned(const struct platform *w, const struct sim_seat *s);
 /* True when the atom holds or did within WINDOW_MS. */

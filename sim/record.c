@@ -9,8 +9,9 @@
 #include "base/mem.h"
 
 static const char *const resources[] = {
-    "pods",  "statefulsets.apps",       "persistentvolumeclaims", "persistentvolumes",
-    "nodes", "controllerrevisions.apps"};
+    "pods",           "statefulsets.apps",        "persistentvolumeclaims", "persistentvolumes",
+    "nodes",          "controllerrevisions.apps", "deployments.apps",       "replicasets.apps",
+    "daemonsets.apps"};
 enum { RESOURCES = sizeof resources / sizeof *resources };
 
 struct kept {

@@ -18,6 +18,33 @@ bool rules_is_owned(const struct platform *w, const struct sim_seat *s)
     return s->exists && s->owner[0] && strcmp(s->owner, w->set_uid) == 0;
 }
 
+bool rules_in_range(const struct sim_rules *r, int64_t ordinal)
+{
+    int64_t left = r->replicas;
+    for (int64_t i = r->start; i <= ordinal && left > 0; i++) {
+        bool has_pod = !(r->reserved >> i & 1);
+        if (i == ordinal) {
+            return has_pod;
+        }
+        left -= has_pod;
+    }
+    return false;
+}
+
+/* "0,2"; 0 when anything else stands there: a wrong value counts for nothing. */
+static uint32_t reserved_of(struct span text)
+{
+    uint32_t set = 0;
+    while (text.n > 0) {
+        uint64_t n;
+        if (!span_to_u64(span_cut(&text, ','), &n) || n >= 32) {
+            return 0;
+        }
+        set |= UINT32_C(1) << n;
+    }
+    return set;
+}
+
 static int64_t max_unavailable(const yyjson_val *rolling, int64_t replicas)
 {
     yyjson_val *v = json_get(rolling, "maxUnavailable");
@@ -51,7 +78,10 @@ static struct sim_rules rules_of(struct object *set)
     r.partition = json_get_int(rolling, "partition", 0);
     r.max_unavailable = max_unavailable(rolling, r.replicas);
     yyjson_val *status = json_get(object_root(set), "status"),
-               *meta = json_get(object_root(set), "metadata");
+               *meta = json_get(object_root(set), "metadata"),
+               *notes = json_get(meta, "annotations");
+    r.paused = span_eq_cstr(json_get_str(notes, "berth.dev/paused"), "true");
+    r.reserved = reserved_of(json_get_str(notes, "berth.dev/reserve-ordinals"));
     if (json_get_int(status, "observedGeneration", -1) == json_get_int(meta, "generation", 0)) {
         (void)snprintf(r.update, sizeof r.update, "%.*s",
                        SPAN_ARG(json_get_str(status, "updateRevision")));
@@ -126,7 +156,7 @@ void rules_on_change(struct platform *w, struct object *old, struct object *now)
     struct object *o = now ? now : old;
     struct span rest = object_store_key(o), resource = span_cut(&rest, '/');
     int seat = sim_ordinal(object_name(o), "redis-");
-    if (span_eq_cstr(resource, "statefulsets.apps")) {
+    if (span_eq_cstr(resource, "statefulsets.apps") && span_eq_cstr(object_name(o), "redis")) {
         on_set(w, now);
     } else if (span_eq_cstr(resource, "pods") && seat >= 0) {
         on_pod(w, &w->seats[seat], now);
@@ -158,7 +188,7 @@ void rules_on_request(struct platform *w, const struct client_request *rq)
         if (r->until_ms < sim_now_ms(w) - WINDOW_MS) {
             break;
         }
-        in_range = ordinal >= r->start && ordinal < r->start + r->replicas;
+        in_range = rules_in_range(r, ordinal);
     }
     if (in_range) {
         memcpy(s->taken_uid, s->uid, sizeof s->taken_uid);

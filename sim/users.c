@@ -160,6 +160,9 @@ static int64_t revision_of(struct object *o)
 static void see_revision(void *data, struct object *o)
 {
     struct second *s = data;
+    if (!span_starts(object_name(o), SPAN("redis-"))) {
+        return;
+    }
     if (revision_of(o) > revision_of(s->first)) {
         s->second = s->first;
         s->first = o;
@@ -182,12 +185,30 @@ static void undo(struct platform *w)
     }
 }
 
+/* Right values and wrong ones, which must count for nothing. */
+static void annotate(struct platform *w, bool pause)
+{
+    static const char *const paused[] = {"\"true\"", "\"true\"", "\"false\"", "\"maybe\"", "null"},
+                             *const reserved[] = {"\"1\"",   "\"0\"",   "\"0,2\"",
+                                                  "\"3,4\"", "\"2,x\"", "null"};
+    struct arena *a cleanup_arena = arena_new();
+    const char *name = pause ? "paused" : "reserve-ordinals",
+               *value = pause ? paused[sim_roll(w, 5)] : reserved[sim_roll(w, 6)];
+    (void)patch_set(
+        w, "annotate",
+        arena_printf(a, "{\"metadata\":{\"annotations\":{\"berth.dev/%s\":%s}}}", name, value));
+}
+
 static void change_rules(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
     static const char *const fields[] = {"updateStrategy", "persistentVolumeClaimRetentionPolicy",
                                          "ordinals"};
-    uint64_t which = sim_roll(w, 3);
+    uint64_t which = sim_roll(w, w->narrow ? 3 : 5);
+    if (which >= 3) {
+        annotate(w, which == 3);
+        return;
+    }
     struct span value = which == 0 ? strategy(w, a)
                         : which == 1
                             ? retention(w, a)
@@ -203,6 +224,14 @@ static struct span some_pod(struct platform *w, struct arena *a)
     return arena_printf(a, "redis-%d", (int)sim_roll(w, ORDINALS));
 }
 
+void sim_declare_dead(struct platform *w, struct object *pod)
+{
+    struct span uid = object_uid(pod);
+    char *kept = mem_new(uid.n + 1);
+    memcpy(kept, uid.p, uid.n);
+    VEC_PUSH(&w->forced, kept);
+}
+
 static void force(struct platform *w, struct span name)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -211,10 +240,8 @@ static void force(struct platform *w, struct span name)
     if (!pod) {
         return;
     }
-    struct span uid = object_uid(pod);
-    char *kept = mem_new(uid.n + 1);
-    memcpy(kept, uid.p, uid.n);
-    VEC_PUSH(&w->forced, kept); /* asked for is enough: the answer may be lost */
+    sim_declare_dead(w, pod); /* asked for is enough: the answer may be lost */
+    const char *kept = w->forced.at[w->forced.n - 1];
     const struct client_request rq = {
         CLIENT_REQUEST_INIT,   .verb = CLIENT_DELETE, .kind = SCHEMA_KIND(Pod),
         .ns = SPAN("default"), .name = name,          .precondition_uid = span_cstr(kept)};
@@ -286,8 +313,48 @@ static void cordon(struct platform *w, size_t node, bool on)
     sim_say(w, "%s %s: %s", on ? "cordon" : "uncordon", w->nodes[node].name, outcome(w));
 }
 
+static struct object *node_of(struct platform *w, size_t node)
+{
+    struct arena *a cleanup_arena = arena_new();
+    return record_get(w->record, arena_printf(a, "nodes//%s", w->nodes[node].name));
+}
+
+static bool is_cordoned(struct platform *w, size_t node)
+{
+    struct object *o = node_of(w, node);
+    return o && json_get_bool(json_get(object_root(o), "spec"), "unschedulable", false);
+}
+
+struct on_node {
+    struct platform *w;
+    const char *node;
+};
+
+static void lose_pod(void *data, struct object *pod)
+{
+    struct on_node *l = data;
+    struct span node = json_str(json_path(object_root(pod), "spec", "nodeName", NULL));
+    if (span_eq_cstr(node, l->node)) {
+        sim_declare_dead(l->w, pod);
+    }
+}
+
+/* Who deletes a Node says that its machine is gone for good, with all that runs there. */
+static void delete_node(struct platform *w, size_t node)
+{
+    struct on_node l = {w, w->nodes[node].name};
+    record_pull(w->record);
+    record_each(w->record, SPAN("pods"), lose_pod, &l);
+    (void)ask(w, CLIENT_DELETE, SCHEMA_KIND(Node), span_cstr(l.node), SPAN_NULL, SPAN_NULL);
+    sim_say(w, "delete the node %s: %s", l.node, outcome(w));
+}
+
 void sim_user_acts(struct platform *w)
 {
+    if (!w->narrow && sim_roll(w, 4) == 0) {
+        neighbours_act(w);
+        return;
+    }
     uint64_t choice = sim_roll(w, 20);
     if (w->rules.at[w->rules.n - 1].exists && choice < 2) {
         delete_set(w);
@@ -305,6 +372,8 @@ void sim_user_acts(struct platform *w)
         touch_pod(w);
     } else if (choice < 18) {
         delete_claim(w);
+    } else if (choice < 19 && !w->narrow && sim_roll(w, 4) == 0) {
+        delete_node(w, (size_t)sim_roll(w, NODES));
     } else if (choice < 19) {
         cordon(w, (size_t)sim_roll(w, NODES), sim_roll(w, 2));
     } else {
@@ -342,8 +411,11 @@ void sim_users_tidy_up(struct platform *w)
     struct arena *a cleanup_arena = arena_new();
     struct bad_pods bad = {.a = a, .set_exists = w->rules.at[w->rules.n - 1].exists};
     w->calm = true;
+    record_pull(w->record);
     for (size_t i = 0; i < NODES; i++) {
-        cordon(w, i, false);
+        if (is_cordoned(w, i)) {
+            cordon(w, i, false);
+        }
     }
     record_pull(w->record);
     record_each(w->record, SPAN("pods"), see_bad_pod, &bad);
@@ -351,7 +423,8 @@ void sim_users_tidy_up(struct platform *w)
     if (set && (bad.names.n > 0 || is_bad(set, "template"))) {
         (void)patch_set(
             w, "mend",
-            SPAN("{\"spec\":{\"updateStrategy\":{\"type\":\"RollingUpdate\",\"rollingUpdate\":{"
+            SPAN("{\"metadata\":{\"annotations\":{\"berth.dev/paused\":null}},"
+                 "\"spec\":{\"updateStrategy\":{\"type\":\"RollingUpdate\",\"rollingUpdate\":{"
                  "\"partition\":0}},\"template\":{\"metadata\":{\"annotations\":{\"sim\":\"good\","
                  "\"berth.dev/fake-start-error\":null,\"berth.dev/fake-exit-after-ms\":null,"
                  "\"berth.dev/fake-start-ms\":null,\"berth.dev/fake-ready-ms\":null}}}}}"));

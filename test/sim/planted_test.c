@@ -265,6 +265,81 @@ TEST(planted_update_of_too_many_breaks_unavailable)
     sim_kit_end(w, "unavailable");
 }
 
+TEST(planted_pause_that_is_not_seen_breaks_paused)
+{
+    struct plant p = {.hooks.on_event = shown,
+                      .kind = SCHEMA_KIND(StatefulSet),
+                      .from = "\"berth.dev/paused\":\"true\"",
+                      .to = "\"berth.dev/paused\":\"false\""};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 2, "OrderedReady", "");
+    sim_kit_patch(w, "{\"metadata\":{\"annotations\":{\"berth.dev/paused\":\"true\"}}}");
+    platform_run_for(w, 10000);
+    fine(w);
+    sim_kit_patch(w, round2);
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "paused");
+}
+
+TEST(planted_pod_of_a_reserved_ordinal_breaks_range)
+{
+    struct plant p = {.hooks.on_event = shown,
+                      .kind = SCHEMA_KIND(StatefulSet),
+                      .from = "\"berth.dev/reserve-ordinals\":\"0\"",
+                      .to = "\"berth.dev/reserve-ordinals\":\"4\""};
+    struct platform *w = start(&p);
+    sim_kit_create(w, 0, "OrderedReady", "");
+    sim_kit_patch(w, "{\"metadata\":{\"annotations\":{\"berth.dev/reserve-ordinals\":\"0\"}}}");
+    platform_run_for(w, 5000);
+    fine(w);
+    sim_kit_patch(w, "{\"spec\":{\"replicas\":1}}");
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "range");
+}
+
+static void create_web(struct platform *w)
+{
+    sim_kit_ask(
+        w, CLIENT_CREATE, SCHEMA_KIND(Deployment), "",
+        "{\"kind\":\"Deployment\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"web\"},"
+        "\"spec\":{\"replicas\":3,\"selector\":{\"matchLabels\":{\"app\":\"web\"}},\"strategy\":{"
+        "\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"maxSurge\":0,\"maxUnavailable\":1}},"
+        "\"template\":{\"metadata\":{\"labels\":{\"app\":\"web\"}},\"spec\":{\"containers\":[{"
+        "\"name\":\"web\",\"image\":\"web:1\"}]}}}}");
+    platform_run_for(w, 10000);
+    fine(w);
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Deployment), "web", round2);
+    platform_run_for(w, 10000);
+}
+
+TEST(planted_deployment_that_may_lose_more_breaks_unavailable)
+{
+    struct plant p = {.hooks.on_event = shown,
+                      .kind = SCHEMA_KIND(Deployment),
+                      .from = "\"maxUnavailable\":1",
+                      .to = "\"maxUnavailable\":3"};
+    struct platform *w = start(&p);
+    create_web(w);
+    sim_kit_end(w, "unavailable");
+}
+
+static bool grows_no_set(void *data, struct arena *a, struct client_request *rq)
+{
+    (void)data, (void)a;
+    return !(rq->kind == SCHEMA_KIND(ReplicaSet) && rq->verb == CLIENT_PATCH_MERGE &&
+             rq->subresource.n == 0);
+}
+
+TEST(planted_replicaset_that_is_not_scaled_breaks_convergence)
+{
+    struct plant p = {.hooks.on_request = grows_no_set};
+    struct platform *w = start(&p);
+    create_web(w);
+    fine(w);
+    platform_settle(w);
+    sim_kit_end(w, "convergence");
+}
+
 TEST(planted_pod_that_nobody_asked_for_breaks_range)
 {
     struct plant p = {.hooks.on_event = shown,
@@ -391,6 +466,7 @@ TEST(planted_nothing_breaks_nothing)
     platform_fault(w, PLATFORM_KILL_SERVER, 0);
     platform_fault(w, PLATFORM_START_ALL, 0);
     sim_kit_patch(w, "{\"spec\":{\"replicas\":1}}");
+    create_web(w);
     platform_settle(w);
     sim_kit_end(w, NULL);
 }
