@@ -74,7 +74,7 @@ $(B)/gen/schema_tables.o: $(B)/gen/schema_tables.c
 tests: $(TESTS)
 fuzzers: $(FUZZ)
 QUICK = $(filter $(B)/test/unit/% $(B)/test/contract/% $(B)/test/api/% $(B)/test/sim/%,$(TESTS))
-SAN   = $(patsubst build/release/%,build/san/%,$(QUICK)) $(patsubst build/release/%,build/san/%,$(FUZZ))
+SAN   = $(patsubst build/release/%,build/san/%,$(filter-out %/seeds_test,$(QUICK))) $(patsubst build/release/%,build/san/%,$(FUZZ))
 KUBECTLS = $(CURDIR)/.cache/bin/kubectl-1.20:$(CURDIR)/.cache/bin/kubectl-1.32
 E2E   = $(filter-out %/lib.sh,$(wildcard test/e2e/*.sh))
 quick: $(QUICK) ## units, contracts, API, tidy: under a minute, before every commit

@@ -189,6 +189,7 @@ static bool admit(struct front *f)
 /* False: the method means nothing here. */
 static bool find_verb(struct front *f)
 {
+    assert(f->route.kind);
     struct span m = http_method(f->x);
     bool one = f->route.name.n > 0;
     /* Over all namespaces one can only look. */

@@ -34,9 +34,9 @@ enum api_patch { API_PATCH_JSON, API_PATCH_MERGE, API_PATCH_STRATEGIC, API_PATCH
 struct api_options {
     bool dry_run;
     enum schema_strictness strictness; /* fieldValidation */
-    struct span field_manager; /* as asked for */
-    struct span user_agent;    /* names the manager when none is asked for */
-    bool force, has_force;     /* of an apply */
+    struct span field_manager;         /* as asked for */
+    struct span user_agent;            /* names the manager when none is asked for */
+    bool force, has_force;             /* of an apply */
     struct span label_selector, field_selector;
     /* reads */
     struct span rev, rev_match, continue_token;
@@ -58,7 +58,7 @@ struct api_op {
     const struct schema_kind *kind; /* as it is stored */
     const struct schema_kind *view; /* as the client sees it when that differs, or NULL */
     struct span ns, name;
-    struct span user, groups; /* who asks; groups end in a newline each but the last */
+    struct span user, groups;             /* who asks; groups end in a newline each but the last */
     const struct schema_subresource *sub; /* NULL: the object itself */
     enum api_patch patch_type;
     struct api_options options;
@@ -89,7 +89,7 @@ struct api_op {
     struct selection *selection;
     struct service_claims claimed;  /* given back when the write fails */
     struct service_claims released; /* given back when the write succeeds */
-    struct api_op *parent; /* of the deletes of a collection */
+    struct api_op *parent;          /* of the deletes of a collection */
     size_t pending;
     bool name_generated;
     bool is_applied;         /* server-side apply has decided who owns what: */

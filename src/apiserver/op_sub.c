@@ -33,7 +33,7 @@ static yyjson_mut_val *scale_tree(struct api_op *op, yyjson_mut_doc *doc, const 
     }
     json_put(doc, root, "spec", spec);
     json_put_int(doc, status, "replicas", json_int(json_path(obj, "status", "replicas", NULL), 0));
-    struct selector sel;
+    struct selector sel = {0};
     const yyjson_val *selector = json_path(obj, "spec", "selector", NULL);
     bool plain = op->kind == SCHEMA_KIND(ReplicationController); /* of labels, not of terms */
     if ((plain ? selector_from_map : selector_from_object)(op->arena, selector, &sel, NULL) == 0) {

@@ -336,8 +336,9 @@ static void submit(struct http2_stream *s, int status, const char *content_type,
 {
     nghttp2_nv nva[REPLY_HEADERS_MAX + 3];
     char code[16], digits[24];
-    nghttp2_data_provider source = {.source = {.ptr = s}, .read_callback = on_source};
+    nghttp2_data_provider source = {.read_callback = on_source};
     size_t n = 0;
+    source.source.ptr = s;
     nva[n++] =
         nv(SPAN(":status"), span_of(code, (size_t)snprintf(code, sizeof code, "%d", status)));
     if (content_type) {
@@ -669,7 +670,8 @@ void http2_free(struct http2 *h)
     }
     assert(list_is_empty(&h->streams));
     env_post_cancel(env_of(h), &h->task);
-    for (struct list *link; (link = list_pop_front(&h->spare));) {
+    LIST_EACH(link, &h->spare)
+    {
         struct http2_stream *s = link_stream(link);
         strbuf_done(&s->out);
         http_exchange_done(&s->x);

@@ -301,8 +301,7 @@ static yyjson_mut_val *decode_list(struct decoder *d, const struct slot *s, cons
         return wrong_type(d, s, v, p);
     }
     bool in_map = s->field->shape == SCHEMA_MAP; /* a map's lists hold strings */
-    const struct slot element = {s->field, s->owner,
-                                 in_map ? SCHEMA_STRING : s->field->elem_shape};
+    const struct slot element = {s->field, s->owner, in_map ? SCHEMA_STRING : s->field->elem_shape};
     yyjson_mut_val *list = yyjson_mut_arr(d->doc);
     size_t i = 0;
     JSON_EACH(it, v)

@@ -409,6 +409,7 @@ const struct fieldset *fieldset_union(struct arena *a, const struct fieldset *x,
         const struct fieldset_node *p = rc <= 0 ? &x->at[i++] : NULL;
         const struct fieldset_node *q = rc >= 0 ? &y->at[j++] : NULL;
         const struct fieldset_node *any = p ? p : q;
+        assert(any);
         fieldset_add(a, out, any->elem, (p && p->member) || (q && q->member),
                      fieldset_union(a, p ? p->below : NULL, q ? q->below : NULL));
     }

@@ -291,9 +291,8 @@ TEST(claim_without_a_class_gets_the_default_and_one_of_no_class_waits)
     pod(&b, "p",
         "}],\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":{\"claimName\":\"typo\"}}]}");
     env_sim_run_for(b.env, 2000);
-    CHECK(
-        span_ends(json_get_str(client_condition(get(&b, "Pod", "p"), "PodScheduled"), "message"),
-                  SPAN("PersistentVolumeClaims: typo: StorageClass \"locl\" does not exist.")));
+    CHECK(span_ends(json_get_str(client_condition(get(&b, "Pod", "p"), "PodScheduled"), "message"),
+                    SPAN("PersistentVolumeClaims: typo: StorageClass \"locl\" does not exist.")));
     CHECK(events(&b, "FailedBinding",
                  "no persistent volumes available for this claim and no storage class is set") >=
           1);
