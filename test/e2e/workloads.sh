@@ -73,6 +73,12 @@ check '... is one too many' within 20 count 4 names web
 k delete deploy never imp --wait=false >/dev/null; k delete svc imp >/dev/null
 
 # ---- rollouts ----
+# At rest: every pod there is the set's and Ready by its own word, and the status, which trails behind, says so as well.
+at_rest() {
+    local pods; pods=$(k get pods -l app=web -o 'jsonpath={range .items[*]}{.metadata.deletionTimestamp}{.status.conditions[?(@.type=="Ready")].status}{"\n"}{end}' | sort | uniq -c | tr -s ' ')
+    [ "$pods" = ' 4 True' ] && equal '4 4 4' field deploy/web '.status.replicas} {.status.readyReplicas} {.status.availableReplicas'
+}
+check 'at rest before the roll-out' within 30 at_rest
 watch_bounds() { k get deploy web -w -o 'jsonpath={.status.replicas} {.status.availableReplicas}{"\n"}' >"$work/bounds" 2>/dev/null & watcher=$!; }
 within_bounds() { # LEAST MOST: every status that the watch saw
     sleep 0.2; kill "$watcher" 2>/dev/null; wait "$watcher" 2>/dev/null
