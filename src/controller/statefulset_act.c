@@ -296,7 +296,7 @@ static bool on_status_written(struct sync *s, void *data, const struct client_re
     return race;
 }
 
-static void write_status(struct set_sync *x, bool overdue)
+static void write_status(struct set_sync *x, const struct deadline_plan *deadline)
 {
     const struct statefulset_status *st = &x->plan->status;
     struct client_body b = client_patch_any(x->a, x->set);
@@ -314,7 +314,7 @@ static void write_status(struct set_sync *x, bool overdue)
         put_text(x, &b, to, "currentRevision", st->complete ? x->update_name : x->current_name);
     changed |= put_text(x, &b, to, "updateRevision", x->update_name);
     json_put_int(b.doc, to, "collisionCount", x->collisions);
-    if (statefulset_conditions(x, &b, to, overdue)) {
+    if (statefulset_conditions(x, &b, to, deadline)) {
         changed = true;
         json_put_str(b.doc, b.meta, "resourceVersion",
                      arena_printf(x->a, "%lld", (long long)object_rev(x->set)));
@@ -358,7 +358,9 @@ void statefulset_act(struct set_sync *x)
         act_one(x, &plan->actions[i]);
     }
     statefulset_tell_notes(x);
-    write_status(x, statefulset_overdue(x));
+    struct deadline_plan deadline;
+    statefulset_deadline(x, &deadline);
+    write_status(x, &deadline);
     if (plan->again) {
         sync_again(x->s);
     }

@@ -88,7 +88,7 @@ static bool is_ours(struct span type, const struct rollout_condition *ours)
             return true;
         }
     }
-    return false;
+    return span_eq_cstr(type, DEADLINE_CONDITION);
 }
 
 /* Returns true when it differs from the condition that stands there. */
@@ -108,6 +108,24 @@ static bool put_condition(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_va
     yyjson_mut_arr_append(list, to);
     return !same_status || !span_eq_cstr(json_get_str(was, "reason"), c->reason) ||
            !span_eq(json_get_str(was, "message"), c->message);
+}
+
+/* The clock of the deadline, kept where the next server finds it. */
+static bool put_clock(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *list,
+                      const struct deadline_plan *deadline)
+{
+    yyjson_val *was = standing(x, DEADLINE_CONDITION);
+    if (deadline->stands.n == 0) {
+        return was != NULL;
+    }
+    yyjson_mut_val *to = yyjson_mut_obj(doc);
+    json_put_str(doc, to, "type", SPAN(DEADLINE_CONDITION));
+    json_put_str(doc, to, "status", SPAN("True"));
+    json_put_str(doc, to, "lastTransitionTime", time_format(x->a, deadline->since_ms));
+    json_put_str(doc, to, "reason", SPAN("RolloutAdvanced"));
+    json_put_str(doc, to, "message", deadline->stands);
+    yyjson_mut_arr_append(list, to);
+    return !span_eq(json_get_str(was, "message"), deadline->stands);
 }
 
 /* What kubectl describe shows of a set is its events, not its conditions: a cause that will not
@@ -136,7 +154,7 @@ static int32_t paused_behind(struct set_sync *x)
 }
 
 bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status,
-                            bool overdue)
+                            const struct deadline_plan *deadline)
 {
     const struct statefulset_rules *v = x->rules;
     const struct statefulset_status *st = &x->plan->status;
@@ -150,7 +168,7 @@ bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mu
                                 .recreating = x->plan->recreating,
                                 .moving =
                                     !st->complete && !span_eq(x->current_name, x->update_name),
-                                .overdue = overdue,
+                                .overdue = deadline->overdue,
                                 .left = span_eq(left, x->update_name) ? SPAN_NULL : left,
                                 .wrong = x->notes.wrong_count ? x->notes.wrong[0] : SPAN_NULL,
                                 .replicas = v->replicas,
@@ -172,6 +190,7 @@ bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mu
             tell_trouble(x, &ours[i]);
         }
     }
+    changed |= put_clock(x, b->doc, list, deadline);
     JSON_EACH(it, json_get(x->status, "conditions"))
     {
         if (!is_ours(json_get_str(it.val, "type"), ours)) {

@@ -10,6 +10,7 @@
 #include "client/informer_set.h"
 #include "codec/selector.h"
 #include "controller/reconciler.h"
+#include "plan/deadline_plan.h"
 #include "plan/revision_plan.h"
 #include "plan/statefulset_index.h"
 #include "schema/statefulset_notes.h"
@@ -36,10 +37,6 @@ struct set_state {
     bool orphans;       /* there may be pods or revisions to adopt */
     /* Owned; the revisions that the index knows, and the pods that come last. */
     struct span current_name, update_name, order;
-    /* The deadline's clock: since when the roll-out stands where it stands. */
-    int64_t still_since_ms;
-    int32_t still_updated, still_well;
-    bool rolled_back;    /* this update revision has been given up: once is enough */
     uint64_t notes_told; /* a hash of the wrong annotations that events told of */
     /* The last answer of the server to the creation of a pod, when it was no. */
     int32_t refused_ordinal;
@@ -62,6 +59,8 @@ struct set_sync {
     struct span current_name, update_name;
     yyjson_val *current_template, *update_template;
     int64_t collisions;
+    struct span new_name; /* of a revision that is being made, and its data */
+    yyjson_val *new_data;
     struct statefulset_notes notes;
     const struct statefulset_rules *rules;
     struct statefulset_view view;
@@ -100,16 +99,16 @@ void statefulset_states_done(struct statefulset_controller *c);
 void statefulset_state_refused(struct statefulset_controller *c, struct span uid, int32_t ordinal,
                                struct span text);
 
-/* statefulset_progress.c: the deadline of a roll-out. Returns true when it is missed; goes back to
- * the last complete revision when that is asked for. */
-bool statefulset_overdue(struct set_sync *x);
+/* statefulset_progress.c: the deadline of a roll-out; goes back to the last complete revision when
+ * it is missed and that is asked for. */
+void statefulset_deadline(struct set_sync *x, struct deadline_plan *ret);
 /* Events about annotations that are ignored. */
 void statefulset_tell_notes(struct set_sync *x);
 
 /* statefulset_condition.c: puts status.conditions when they differ from what stands there, and then
  * returns true. The patch must apply to this very version: others write into the list as well. */
 bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status,
-                            bool overdue);
+                            const struct deadline_plan *deadline);
 
 /* statefulset_act.c */
 void statefulset_act(struct set_sync *x);

@@ -1,6 +1,7 @@
 /* controller/statefulset_progress.c: the deadline of a roll-out, the way back, and what is said of
  * annotations. */
 #include "base/check.h"
+#include "codec/time.h"
 #include "controller/statefulset_priv.h"
 
 /* ---- the way back ---- */
@@ -37,33 +38,29 @@ static void roll_back(struct set_sync *x)
 
 /* ---- the deadline ---- */
 
-bool statefulset_overdue(struct set_sync *x)
+void statefulset_deadline(struct set_sync *x, struct deadline_plan *ret)
 {
-    struct set_state *state = x->state;
     const struct statefulset_status *st = &x->plan->status;
-    bool moving = !span_eq(x->current_name, x->update_name) && !st->complete;
-    bool advanced = state->still_since_ms == 0 || st->updated > state->still_updated ||
-                    st->well > state->still_well;
-    if (x->notes.deadline_ms == 0 || !moving || x->rules->deleting || x->notes.paused ||
-        x->rules->on_delete) {
-        state->still_since_ms = 0;
-        return false;
+    yyjson_val *clock = client_condition(x->set, DEADLINE_CONDITION);
+    struct deadline_view view = {
+        .now_ms = x->s->now_ms,
+        .deadline_ms = x->notes.deadline_ms,
+        .moving = !span_eq(x->current_name, x->update_name) && !st->complete,
+        .held = x->rules->deleting || x->notes.paused || x->rules->on_delete,
+        .auto_rollback = x->notes.auto_rollback,
+        .has_previous = x->current_template != NULL,
+        .revision = x->update_name,
+        .updated = st->updated,
+        .well = st->well,
+        .stood = json_get_str(clock, "message"),
+        .stood_ms = time_or(json_get_str(clock, "lastTransitionTime"), 0)};
+    deadline_plan(x->a, &view, ret);
+    if (ret->requeue_at_ms > 0) {
+        sync_after(x->s, ret->requeue_at_ms - x->s->now_ms);
     }
-    if (advanced) {
-        state->still_since_ms = x->s->now_ms;
-        state->still_updated = st->updated;
-        state->still_well = st->well;
-    }
-    int64_t left_ms = state->still_since_ms + x->notes.deadline_ms - x->s->now_ms;
-    if (left_ms > 0) {
-        sync_after(x->s, left_ms);
-        return false;
-    }
-    if (x->notes.auto_rollback && !state->rolled_back) {
-        state->rolled_back = true;
+    if (ret->roll_back) {
         roll_back(x);
     }
-    return true;
 }
 
 /* ---- annotations ---- */

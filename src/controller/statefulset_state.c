@@ -91,8 +91,6 @@ void statefulset_state_revisions(struct set_state *state, struct span current, s
     replace(&state->current_name, current);
     replace(&state->update_name, update);
     state->look_at_all = true;
-    state->still_since_ms = 0; /* another roll-out */
-    state->rolled_back = false;
 }
 
 void statefulset_state_order(struct set_state *state, struct span order)
