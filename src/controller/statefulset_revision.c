@@ -5,6 +5,7 @@
 #include "base/vec.h"
 #include "codec/time.h"
 #include "controller/statefulset_priv.h"
+#include "schema/schema.h"
 
 struct gathered {
     struct set_sync *x;
@@ -60,11 +61,23 @@ static void write_status(struct set_sync *x, int64_t collisions)
     sync_do(x->s, &rq, x->c->sets, NULL, NULL);
 }
 
+/* The same template's revision of a set of our name that is no more: the garbage collector is about
+ * to take it away, and then the name is ours. */
+static bool is_left_behind(struct set_sync *x)
+{
+    struct object *o = informer_get(x->c->revisions, x->ns, x->new_name);
+    yyjson_val *owner = o ? client_controller_of(o) : NULL;
+    return owner && span_eq_cstr(json_get_str(owner, "kind"), x->c->set_kind->kind) &&
+           span_eq(json_get_str(owner, "name"), x->name) &&
+           !span_eq(json_get_str(owner, "uid"), x->uid) &&
+           json_equal(json_get(object_root(o), "data"), x->new_data);
+}
+
 static bool on_created(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct set_sync *x = data;
-    if (reply->err.reason != ERR_ALREADY_EXISTS) {
-        return false;
+    if (reply->err.reason != ERR_ALREADY_EXISTS || is_left_behind(x)) {
+        return false; /* after a back-off, once more */
     }
     /* Another revision has our hash, or another set's history our name: the next count gives
      * another name. */
@@ -84,8 +97,9 @@ static void copy_members(yyjson_mut_doc *doc, yyjson_mut_val *to, const yyjson_v
 static void create(struct set_sync *x, yyjson_val *data, int64_t number)
 {
     struct span hash = revision_hash(x->a, json_write(x->a, data), x->collisions);
-    struct client_body b =
-        client_body_new(x->a, x->c->revision_kind, revision_name(x->a, x->name, hash));
+    x->new_name = revision_name(x->a, x->name, hash);
+    x->new_data = data;
+    struct client_body b = client_body_new(x->a, x->c->revision_kind, x->new_name);
     json_put_str(b.doc, b.meta, "namespace", x->ns);
     yyjson_mut_val *labels = json_mut_obj(b.doc, b.meta, "labels");
     copy_members(b.doc, labels, json_path(x->spec, "template", "metadata", "labels", NULL));
@@ -136,10 +150,15 @@ bool statefulset_revisions(struct set_sync *x)
     }
     yyjson_val *data = yyjson_doc_get_root(parsed);
     struct revision_choice choice = revision_choose(x->revisions, x->revision_count, data);
+    size_t n = x->revision_count;
+    if (choice.step == REVISION_CREATE && n > 0 &&
+        revision_means(x->a, x->c->set_kind, object_root(x->set), &x->revisions[n - 1], data)) {
+        choice = (struct revision_choice){REVISION_KEEP, n - 1, 0};
+    }
     if (choice.step != REVISION_KEEP && object_is_deleting(x->set)) {
         /* A set on its way out makes no history; its pods keep what they have. */
-        choice = (struct revision_choice){REVISION_KEEP, x->revision_count - 1, 0};
-        if (x->revision_count == 0) {
+        choice = (struct revision_choice){REVISION_KEEP, n - 1, 0};
+        if (n == 0) {
             return true;
         }
     }

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "schema/schema.h"
 
 enum { SET_NAME_BYTES_MAX = 223 };
 
@@ -122,6 +123,24 @@ struct revision_choice revision_choose(const struct revision_entry *sorted, size
         }
     }
     return (struct revision_choice){REVISION_CREATE, 0, next};
+}
+
+bool revision_means(struct arena *a, const struct schema_kind *kind, const yyjson_val *set,
+                    const struct revision_entry *entry, const yyjson_val *wanted_data)
+{
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *copy = json_mut_copy(doc, set);
+    const yyjson_val *was = json_path(entry->data, "spec", "template", NULL);
+    if (!yyjson_is_obj((yyjson_val *)(uintptr_t)was)) {
+        return false;
+    }
+    yyjson_mut_val *template = json_mut_copy(doc, was);
+    json_remove(template, "$patch");
+    json_put(doc, json_mut_obj(doc, copy, "spec"), "template", template);
+    schema_defaults(doc, kind, copy);
+    const yyjson_val *restored = json_freeze(a, copy);
+    yyjson_mut_val *data = revision_data(doc, json_path(restored, "spec", "template", NULL));
+    return json_equal(json_freeze(a, data), wanted_data);
 }
 
 size_t revision_excess(const struct revision_entry *sorted, size_t n, int64_t limit)

@@ -6,6 +6,8 @@
 
 #include "codec/json.h"
 
+struct schema_kind;
+
 /* {"spec":{"template":{"$patch":"replace",...}}} with members in sorted order. */
 yyjson_mut_val *revision_data(yyjson_mut_doc *doc, const yyjson_val *pod_template);
 /* FNV-1 over the text and the collision count, in the alphabet without vowels. */
@@ -35,6 +37,11 @@ struct revision_choice {
 };
 struct revision_choice revision_choose(const struct revision_entry *sorted, size_t n,
                                        const yyjson_val *wanted_data);
+/* Whether the revision's template, put into the set and given today's defaults, is what the set
+ * asks for: then nothing has changed but the way in which it is written, and no pod is replaced for
+ * it. set: the stored set. */
+bool revision_means(struct arena *a, const struct schema_kind *kind, const yyjson_val *set,
+                    const struct revision_entry *entry, const yyjson_val *wanted_data);
 /* How many of the not live ones must go, oldest first, to keep `limit` (negative: keep all). */
 size_t revision_excess(const struct revision_entry *sorted, size_t n, int64_t limit);
 

@@ -323,8 +323,7 @@ static void parallel_replicas(struct pass *s)
 
 /* ---- step 2: condemned pods, descending ---- */
 
-/* Returns false when an OrderedReady pass stops here. */
-static bool condemned_pod(struct pass *s, int64_t ordinal, bool lowest_unwell)
+static void condemned_pod(struct pass *s, int64_t ordinal, bool lowest_unwell)
 {
     const struct statefulset_pod *p = statefulset_index_get(s->ix, (int32_t)ordinal);
     const struct ordinal_entry *e = ordinal_tree_get(&s->ix->surplus, p->ordinal);
@@ -341,7 +340,6 @@ static bool condemned_pod(struct pass *s, int64_t ordinal, bool lowest_unwell)
     } else {
         delete_pod(s, ordinal, STATEFULSET_WHY_SCALE_DOWN);
     }
-    return s->r->parallel;
 }
 
 /* Returns false when the pass stops. The lowest unwell pod may go although it is not well: an
@@ -353,7 +351,10 @@ static bool process_condemned(struct pass *s)
         lower(ordinal_tree_first(t, MARK_WAITED, 0), ordinal_tree_first(t, MARK_DEAD, 0));
     int64_t at = ordinal_tree_last(t, MARK_POD, INT32_MAX);
     if (!s->r->parallel) {
-        return at < 0 || condemned_pod(s, at, at == unwell);
+        if (at >= 0) {
+            condemned_pod(s, at, at == unwell);
+        }
+        return at < 0;
     }
     int64_t stopping = ordinal_tree_last(t, MARK_STOPPING, INT32_MAX);
     if (stopping >= 0) {
