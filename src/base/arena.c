@@ -19,6 +19,7 @@
 
 enum {
     CHUNK_BYTES = 4096,      /* the first chunk: most requests fit */
+    CHUNK_BYTES_SMALL = 256, /* that of a small arena */
     CHUNK_BYTES_MAX = 262144 /* later chunks double up to this */
 };
 
@@ -38,6 +39,7 @@ struct arena {
     struct chunk *head; /* the chunk being filled */
     struct hook *hooks; /* latest first; live in the arena itself */
     size_t used;
+    bool small;
 };
 
 static struct chunk *chunk_new(size_t size)
@@ -51,6 +53,13 @@ static struct chunk *chunk_new(size_t size)
 struct arena *arena_new(void)
 {
     return MEM_NEW(struct arena);
+}
+
+struct arena *arena_new_small(void)
+{
+    struct arena *a = arena_new();
+    a->small = true;
+    return a;
 }
 
 static void run_hooks(struct arena *a)
@@ -97,7 +106,8 @@ void *arena_alloc_raw(struct arena *a, size_t size)
         size = align;
     }
     if (ARENA_SEPARATE || !a->head || a->head->size - a->head->used < size) {
-        size_t want = a->head && !ARENA_SEPARATE ? a->head->size * 2 : CHUNK_BYTES;
+        size_t first = a->small ? CHUNK_BYTES_SMALL : CHUNK_BYTES;
+        size_t want = a->head && !ARENA_SEPARATE ? a->head->size * 2 : first;
         if (want > CHUNK_BYTES_MAX) {
             want = CHUNK_BYTES_MAX;
         }

@@ -16,6 +16,8 @@
 struct arena;
 
 struct arena *arena_new(void);
+/* For a few small things that live long, one of many such arenas: starts with a small chunk. */
+struct arena *arena_new_small(void);
 void arena_free(struct arena *a); /* NULL is fine */
 void arena_clear(struct arena *a);
 

@@ -2,7 +2,8 @@
  *
  * One entry an object, found by "NAMESPACE/NAME"; an index is a map from key to a bucket of
  * entries. An update swaps the object inside its entry, so buckets change only when the index keys
- * do. */
+ * do. An entry knows its place in each bucket, and the bucket which of the entry's places that is:
+ * to leave a bucket costs the same however many are in it. */
 #include "client/informer.h"
 
 #include <stdlib.h>
@@ -14,14 +15,29 @@
 
 enum { INDEX_MAX = 8 };
 
+struct bucket;
+
+struct place {
+    struct bucket *bucket;
+    uint32_t at; /* in bucket->members */
+    uint32_t index;
+};
+
 struct entry {
     struct object *object;
+    struct place *places;
+    uint32_t place_count, place_cap;
     size_t key_n;
     char key[];
 };
 
+struct member {
+    struct entry *entry;
+    uint32_t place; /* in entry->places */
+};
+
 struct bucket {
-    VEC(struct entry *) entries;
+    VEC(struct member) members;
     size_t key_n;
     char key[];
 };
@@ -78,9 +94,17 @@ struct key_list {
     size_t ends[16];
 };
 
+/* A key counts once, however often it is emitted. */
 static void key_list_emit(void *ctx, struct span key)
 {
     struct key_list *l = ctx;
+    size_t from = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        if (span_eq(key, span_of(l->bytes.p + from, l->ends[i] - from))) {
+            return;
+        }
+        from = l->ends[i];
+    }
     if (l->n < sizeof l->at / sizeof l->at[0]) {
         strbuf_put(&l->bytes, key);
         l->ends[l->n++] = l->bytes.n;
@@ -90,9 +114,7 @@ static void key_list_emit(void *ctx, struct span key)
 static void key_list_of(struct index *x, struct object *o, struct key_list *l)
 {
     *l = (struct key_list){.bytes = STRBUF_INIT};
-    if (o) {
-        x->key_fn(o, key_list_emit, l);
-    }
+    x->key_fn(o, key_list_emit, l);
     size_t from = 0;
     for (size_t i = 0; i < l->n; i++) {
         l->at[i] = span_of(l->bytes.p + from, l->ends[i] - from);
@@ -100,64 +122,95 @@ static void key_list_of(struct index *x, struct object *o, struct key_list *l)
     }
 }
 
-static bool key_list_equal(const struct key_list *a, const struct key_list *b)
+static void bucket_add(struct informer *inf, uint32_t index, struct span key, struct entry *e)
 {
-    bool equal = a->n == b->n;
-    for (size_t i = 0; equal && i < a->n; i++) {
-        equal = span_eq(a->at[i], b->at[i]);
-    }
-    return equal;
-}
-
-static void bucket_add(struct index *x, struct span key, struct entry *e)
-{
-    struct bucket *b = map_get(&x->buckets, key);
+    struct map *buckets = &inf->index[index].buckets;
+    struct bucket *b = map_get(buckets, key);
     if (!b) {
         b = mem_new(sizeof *b + key.n + 1);
         b->key_n = key.n;
         if (key.n) {
             memcpy(b->key, key.p, key.n);
         }
-        map_put(&x->buckets, span_of(b->key, b->key_n), b);
+        map_put(buckets, span_of(b->key, b->key_n), b);
     }
-    VEC_PUSH(&b->entries, e);
+    if (e->place_count == e->place_cap) {
+        e->place_cap += 4;
+        e->places = mem_grow(e->places, e->place_cap, sizeof *e->places);
+    }
+    assert(b->members.n < UINT32_MAX);
+    e->places[e->place_count] = (struct place){b, (uint32_t)b->members.n, index};
+    VEC_PUSH(&b->members, ((struct member){e, e->place_count}));
+    e->place_count++;
 }
 
-static void bucket_remove(struct index *x, struct span key, struct entry *e)
+/* Both lists are closed up by their last element, which is told its new position. */
+static void bucket_remove(struct informer *inf, struct entry *e, uint32_t place)
 {
-    struct bucket *b = map_get(&x->buckets, key);
-    assert(b);
-    size_t i = b->entries.n;
-    while (i > 0 && b->entries.at[i - 1] != e) {
-        i--;
+    struct place gone = e->places[place];
+    struct bucket *b = gone.bucket;
+    assert(b->members.at[gone.at].entry == e && b->members.at[gone.at].place == place);
+    struct member last = b->members.at[--b->members.n];
+    if (gone.at < b->members.n) {
+        b->members.at[gone.at] = last;
+        last.entry->places[last.place].at = gone.at;
     }
-    assert(i > 0);
-    b->entries.at[i - 1] = b->entries.at[--b->entries.n];
-    if (b->entries.n == 0) {
-        map_remove(&x->buckets, key);
-        VEC_DONE(&b->entries);
+    if (place < --e->place_count) {
+        struct place moved = e->places[e->place_count];
+        e->places[place] = moved;
+        moved.bucket->members.at[moved.at].place = place;
+    }
+    if (b->members.n == 0) {
+        map_remove(&inf->index[gone.index].buckets, span_of(b->key, b->key_n));
+        VEC_DONE(&b->members);
         free(b);
     }
 }
 
-static void reindex(struct informer *inf, struct entry *e, struct object *old, struct object *now)
+/* Whether the entry is in the buckets of these keys and in no other of this index. */
+static bool is_indexed(const struct entry *e, uint32_t index, const struct key_list *keys)
 {
-    for (int i = 0; i < inf->index_count; i++) {
-        struct index *x = &inf->index[i];
-        struct key_list was, is;
-        key_list_of(x, old, &was);
-        key_list_of(x, now, &is);
-        if (!key_list_equal(&was, &is)) {
-            for (size_t k = 0; k < was.n; k++) {
-                bucket_remove(x, was.at[k], e);
-            }
-            for (size_t k = 0; k < is.n; k++) {
-                bucket_add(x, is.at[k], e);
-            }
+    size_t found = 0;
+    for (uint32_t i = 0; i < e->place_count; i++) {
+        const struct bucket *b = e->places[i].bucket;
+        bool same = false;
+        for (size_t k = 0; k < keys->n && e->places[i].index == index && !same; k++) {
+            same = span_eq(keys->at[k], span_of(b->key, b->key_n));
         }
-        strbuf_done(&was.bytes);
-        strbuf_done(&is.bytes);
+        if (e->places[i].index == index && !same) {
+            return false;
+        }
+        found += same;
     }
+    return found == keys->n;
+}
+
+static void unindex(struct informer *inf, struct entry *e, uint32_t index)
+{
+    for (uint32_t i = e->place_count; i-- > 0;) {
+        if (e->places[i].index == index) {
+            bucket_remove(inf, e, i);
+        }
+    }
+}
+
+static void reindex(struct informer *inf, struct entry *e, uint32_t index)
+{
+    struct key_list keys;
+    key_list_of(&inf->index[index], e->object, &keys);
+    if (!is_indexed(e, index, &keys)) {
+        unindex(inf, e, index);
+        for (size_t k = 0; k < keys.n; k++) {
+            bucket_add(inf, index, keys.at[k], e);
+        }
+    }
+    strbuf_done(&keys.bytes);
+}
+
+static void entry_free(struct entry *e)
+{
+    free(e->places);
+    free(e);
 }
 
 /* ---- events ---- */
@@ -243,9 +296,11 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
             check_waits(i);
             return;
         }
-        reindex(i, e, old, NULL);
+        while (e->place_count > 0) {
+            bucket_remove(i, e, e->place_count - 1);
+        }
         map_remove(&i->entries, key);
-        free(e);
+        entry_free(e);
         /* The deletion's state is told as `old`: it carries the newest status and the revision of
          * the delete. */
         tell(i, object, NULL);
@@ -260,7 +315,9 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
         map_put(&i->entries, span_of(e->key, e->key_n), e);
     }
     e->object = object_ref(object);
-    reindex(i, e, old, object);
+    for (int x = 0; x < i->index_count; x++) {
+        reindex(i, e, (uint32_t)x);
+    }
     tell(i, old, object);
     object_unref(old);
     check_waits(i);
@@ -330,14 +387,14 @@ void informer_free(struct informer *i)
     struct entry *e;
     while ((e = map_next(&i->entries, &pos, NULL))) {
         object_unref(e->object);
-        free(e);
+        entry_free(e);
     }
     map_done(&i->entries);
     for (int x = 0; x < i->index_count; x++) {
         pos = 0;
         struct bucket *b;
         while ((b = map_next(&i->index[x].buckets, &pos, NULL))) {
-            VEC_DONE(&b->entries);
+            VEC_DONE(&b->members);
             free(b);
         }
         map_done(&i->index[x].buckets);
@@ -456,12 +513,7 @@ int informer_add_index(struct informer *i, informer_key_fn *key_fn)
     size_t pos = 0;
     struct entry *e;
     while ((e = map_next(&i->entries, &pos, NULL))) {
-        struct key_list keys;
-        key_list_of(x, e->object, &keys);
-        for (size_t k = 0; k < keys.n; k++) {
-            bucket_add(x, keys.at[k], e);
-        }
-        strbuf_done(&keys.bytes);
+        reindex(i, e, (uint32_t)i->index_count);
     }
     return i->index_count++;
 }
@@ -471,6 +523,6 @@ void informer_index_each(struct informer *i, int index, struct span key,
 {
     assert(index >= 0 && index < i->index_count);
     struct bucket *b = map_get(&i->index[index].buckets, key);
-    for (size_t k = 0; b && k < b->entries.n && fn(data, b->entries.at[k]->object); k++) {
+    for (size_t k = 0; b && k < b->members.n && fn(data, b->members.at[k].entry->object); k++) {
     }
 }

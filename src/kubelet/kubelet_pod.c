@@ -97,7 +97,7 @@ struct kubelet_pod *kubelet_pod_new(struct kubelet *k, struct object *object, st
     assert(uid.n > 0);
     struct kubelet_pod *pod = MEM_NEW(struct kubelet_pod);
     pod->k = k;
-    pod->arena = arena_new();
+    pod->arena = arena_new_small();
     pod->object = object ? object_ref(object) : NULL;
     pod->uid = pod->view.uid = arena_dup(pod->arena, uid);
     pod->ns = pod->view.ns = arena_dup(pod->arena, ns);

@@ -183,7 +183,7 @@ static void copy_spans(struct arena *a, const struct span **list, size_t n)
 static void keep_image(struct kubelet_container *c, const struct image_config *config)
 {
     arena_free(c->image_arena);
-    struct arena *a = c->image_arena = arena_new();
+    struct arena *a = c->image_arena = arena_new_small();
     c->image = *config;
     c->image.id = arena_dup(a, config->id);
     c->image.reference = arena_dup(a, config->reference);

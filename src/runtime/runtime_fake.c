@@ -251,7 +251,7 @@ static void start_now(struct fake *f, struct call *c)
     n->f = f;
     n->sandbox = s;
     n->started_ns = env_mono_ns(f->base.env);
-    struct arena *a = n->arena = arena_new();
+    struct arena *a = n->arena = arena_new_small();
     n->status = (struct runtime_status){
         .id = arena_printf(a, "%.*s-%.*s-%u", SPAN_ARG(uid), SPAN_ARG(name), (unsigned)attempt),
         .sandbox_uid = arena_dup(a, uid),
@@ -365,7 +365,7 @@ static void fake_sandbox_create(struct runtime *rt, const struct runtime_sandbox
     struct sandbox *s = map_get(&f->sandboxes, spec->uid);
     if (!s) {
         s = MEM_NEW(struct sandbox);
-        struct arena *a = s->arena = arena_new();
+        struct arena *a = s->arena = arena_new_small();
         s->f = f;
         list_init(&s->containers);
         s->uid = arena_dup(a, spec->uid);

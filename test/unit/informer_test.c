@@ -159,6 +159,49 @@ TEST(informer_index_follows_the_objects)
     bed_done(&b);
 }
 
+TEST(informer_index_is_right_after_any_order_of_changes)
+{
+    struct bed b;
+    bed_init(&b);
+    watch(&b);
+    int label = informer_add_index(b.informer, by_label);
+    enum { N = 40 };
+    int held[N]; /* bits: the keys of each; -1: absent */
+    memset(held, 0xff, sizeof held);
+    uint32_t r = 12345;
+    for (int step = 0; step < 2000; step++) {
+        r = r * 1664525u + 1013904223u;
+        int at = (int)(r >> 16) % N, bits = (int)(r >> 8) % 16;
+        char name[8], json[160];
+        (void)snprintf(name, sizeof name, "m%d", at);
+        if (held[at] < 0) {
+            map(&b, name);
+        } else if (bits == 15) {
+            fake_client_delete(b.api, "", "ConfigMap", "default", name, -1,
+                               CLIENT_PROPAGATION_DEFAULT);
+        }
+        held[at] = held[at] >= 0 && bits == 15 ? -1 : bits;
+        if (held[at] >= 0) { /* w and z are the same key: it counts once */
+            (void)snprintf(json, sizeof json,
+                           "{\"metadata\":{\"labels\":{\"w\":%s,\"x\":%s,\"y\":%s,\"z\":%s}}}",
+                           bits & 1 ? "\"0\"" : "null", bits & 2 ? "\"1\"" : "null",
+                           bits & 4 ? "\"2\"" : "null", bits & 8 ? "\"0\"" : "null");
+            fake_client_patch(b.api, "", "ConfigMap", "default", name, "", json);
+        }
+        env_sim_run_for(b.env, 0);
+        int want[3] = {0};
+        for (int i = 0; i < N; i++) {
+            want[0] += held[i] >= 0 && (held[i] & 9);
+            want[1] += held[i] >= 0 && (held[i] & 2);
+            want[2] += held[i] >= 0 && (held[i] & 4);
+        }
+        CHECK_EQ(indexed(&b, label, "0"), want[0]);
+        CHECK_EQ(indexed(&b, label, "1"), want[1]);
+        CHECK_EQ(indexed(&b, label, "2"), want[2]);
+    }
+    bed_done(&b);
+}
+
 TEST(informer_wait_ends_when_the_view_shows_the_write)
 {
     struct bed b;
