@@ -251,6 +251,72 @@ TEST_T(full_disk_fails_writes_whole_and_recovers, 60)
     world_free(w);
 }
 
+/* ---- the power goes ---- */
+
+/* Opens what a machine finds that lost its power: the database, and of its log the first `cut`
+ * bytes; where the rest is not missing it is garbage. */
+static void open_torn(struct world *w, struct span db, struct span log, size_t cut, bool garbage)
+{
+    char log_path[160], shm_path[160];
+    snprintf(log_path, sizeof log_path, "%s-wal", w->path);
+    snprintf(shm_path, sizeof shm_path, "%s-shm", w->path);
+    struct strbuf torn = STRBUF_INIT;
+    strbuf_put(&torn, span_first(log, cut));
+    while (garbage && torn.n < log.n) {
+        strbuf_putc(&torn, (char)kit_random());
+    }
+    (void)unlink(shm_path);
+    spill(w->path, db);
+    spill(log_path, strbuf_span(&torn));
+    strbuf_done(&torn);
+    world_open(w);
+}
+
+TEST_T(torn_tail_of_the_log_leaves_a_whole_batch_or_none, 60)
+{
+    enum { BATCH = 8, CUTS = 60 };
+    struct world *w = world_new(SQLITE, false);
+    struct model m = {0};
+    char log_path[160];
+    snprintf(log_path, sizeof log_path, "%s-wal", w->path);
+    world_open(w);
+    world_random_work(w, &m, 2);
+    struct strbuf before = slurp(log_path); /* acknowledged: this is on the disk */
+    struct model was = m;
+    struct put p[BATCH] = {0};
+    size_t told = w->events.n;
+    for (int i = 0; i < BATCH; i++) {
+        world_submit(w, &p[i], i, STORE_ANY, false, 1000 + i);
+    }
+    world_settle(w);
+    for (size_t e = told; e < w->events.n; e++) {
+        model_apply(&m, &w->events.at[e]);
+    }
+    was.log.at = m.log.at; /* the same beginning */
+    struct strbuf db = slurp(w->path), log = slurp(log_path);
+    CHECK(log.n > before.n && before.n > 0);
+    store_crash(w->store);
+    int whole = 0;
+    for (size_t i = 0; i <= 2 * CUTS; i++) {
+        size_t cut = i == 2 * CUTS ? log.n : before.n + (log.n - before.n) * (i / 2) / CUTS;
+        open_torn(w, strbuf_span(&db), strbuf_span(&log), cut, i % 2);
+        bool has_batch = world_rev(w, 0) == m.rev[0];
+        world_check_loaded(w, has_batch ? &m : &was);
+        CHECK(cut < log.n || has_batch);
+        whole += has_batch;
+        CHECK_EQ(world_write(w, 1, STORE_ANY, false, 1, NULL), 0); /* and it goes on */
+        store_crash(w->store);
+    }
+    kit_note("%d of %d with the batch", whole, 2 * CUTS + 1);
+    CHECK(whole < CUTS);
+    w->store = NULL;
+    strbuf_done(&before);
+    strbuf_done(&db);
+    strbuf_done(&log);
+    VEC_DONE(&m.log);
+    world_free(w);
+}
+
 /* ---- kill -9 ---- */
 
 static int ack_fd = -1;
