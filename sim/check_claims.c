@@ -44,7 +44,7 @@ static bool may_own(const struct platform *w, struct span kind, int ordinal)
 {
     for (size_t i = w->rules.n; i-- > 0;) {
         const struct sim_rules *r = &w->rules.at[i];
-        if (r->until_ms < sim_now_ms(w) - WINDOW_MS) {
+        if (r->until_ms < sim_now_ms(w) - sim_window_ms(w)) {
             break;
         }
         bool condemned = !rules_in_range(r, ordinal);

@@ -139,7 +139,7 @@ void check_order(struct platform *w, const struct client_request *rq)
     struct verdict v = {"range", "no rules", -1};
     for (size_t i = w->rules.n; i-- > 0;) {
         const struct sim_rules *r = &w->rules.at[i];
-        if (r->until_ms < sim_now_ms(w) - WINDOW_MS) {
+        if (r->until_ms < sim_now_ms(w) - sim_window_ms(w)) {
             break;
         }
         struct verdict one = makes ? may_make(w, r, ordinal) : may_take(w, r, ordinal);

@@ -220,7 +220,7 @@ void neighbours_on_request(struct platform *w, const struct client_request *rq)
     struct after s = {.w = w, .scaled = object_uid(set), .to = json_int(to, 0)};
     record_each(w->record, SPAN("replicasets.apps"), see_set, &s);
     int64_t need = w->web_need;
-    if (w->web_need_ms >= sim_now_ms(w) - WINDOW_MS && w->web_needed < need) {
+    if (w->web_need_ms >= sim_now_ms(w) - sim_window_ms(w) && w->web_needed < need) {
         need = w->web_needed;
     }
     int64_t had = 0;

@@ -73,6 +73,11 @@ int64_t sim_now_ms(const struct platform *w)
     return env_mono_ns(w->world) / 1000000;
 }
 
+int64_t sim_window_ms(const struct platform *w)
+{
+    return WINDOW_MS + (w->has_min_ready ? MIN_READY_MS : 0);
+}
+
 int sim_ordinal(struct span name, const char *prefix)
 {
     uint64_t n = 0;

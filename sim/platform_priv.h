@@ -18,7 +18,8 @@ enum {
     ORDINALS = REPLICAS_MAX + START_MAX + RESERVED_MAX,
     /* How old the view may be by which a controller decides: late events, late replies and the
      * writes of one sync come one after another. What was true within it counts as true. */
-    WINDOW_MS = 2500,
+    WINDOW_MS = 1000,
+    MIN_READY_MS = 2000, /* the checkers see who is Ready, a controller who has been for so long */
 };
 
 /* One version of the set's rules. */
@@ -112,6 +113,8 @@ void sim_say(struct platform *w, const char *fmt, ...) __attribute__((format(pri
 void sim_fail(struct platform *w, const char *checker, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int64_t sim_now_ms(const struct platform *w);
+/* What was true this long ago still counts. */
+int64_t sim_window_ms(const struct platform *w);
 /* The ordinal of a pod "redis-N" or a claim "data-redis-N" that is tracked, else -1. */
 int sim_ordinal(struct span name, const char *prefix);
 

@@ -9,7 +9,7 @@
 
 bool rules_lately(const struct platform *w, bool now, int64_t last_ms)
 {
-    return now || (last_ms > 0 && last_ms >= sim_now_ms(w) - WINDOW_MS);
+    return now || (last_ms > 0 && last_ms >= sim_now_ms(w) - sim_window_ms(w));
 }
 
 /* By the set as it is now: a set of the same name may have come since the pod changed. */
@@ -94,7 +94,8 @@ static void on_set(struct platform *w, struct object *now)
     struct sim_rules *last = &w->rules.at[w->rules.n - 1];
     last->until_ms = sim_now_ms(w);
     size_t keep = 0;
-    while (keep + 1 < w->rules.n && w->rules.at[keep].until_ms < sim_now_ms(w) - 2 * WINDOW_MS) {
+    while (keep + 1 < w->rules.n &&
+           w->rules.at[keep].until_ms < sim_now_ms(w) - 2 * sim_window_ms(w)) {
         keep++;
     }
     for (; keep > 0; keep--) {
@@ -185,7 +186,7 @@ void rules_on_request(struct platform *w, const struct client_request *rq)
     for (size_t i = w->rules.n; in_range && i-- > 0;) {
         const struct sim_rules *r = &w->rules.at[i];
         int64_t ordinal = s - w->seats;
-        if (r->until_ms < sim_now_ms(w) - WINDOW_MS) {
+        if (r->until_ms < sim_now_ms(w) - sim_window_ms(w)) {
             break;
         }
         in_range = rules_in_range(r, ordinal);
@@ -209,6 +210,6 @@ bool rules_is_taken(const struct platform *w, int ordinal)
 {
     const struct sim_seat *s = &w->seats[ordinal];
     bool still_there = s->well && span_eq(span_cstr(s->uid), span_cstr(s->taken_uid)) &&
-                       s->taken_ms < sim_now_ms(w) - WINDOW_MS;
+                       s->taken_ms < sim_now_ms(w) - sim_window_ms(w);
     return s->taken_uid[0] && !still_there;
 }

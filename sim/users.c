@@ -96,7 +96,8 @@ static void create_set(struct platform *w)
         "\"redis:7\",\"readinessProbe\":{\"periodSeconds\":1,\"exec\":{\"command\":[\"ping\"]}}}]"
         "}}%s}}";
     struct arena *a cleanup_arena = arena_new();
-    int replicas = (int)sim_roll(w, REPLICAS_MAX + 1), min_ready = w->has_min_ready ? 2 : 0;
+    int replicas = (int)sim_roll(w, REPLICAS_MAX + 1),
+        min_ready = w->has_min_ready ? MIN_READY_MS / 1000 : 0;
     int start = sim_roll(w, 4) ? 0 : (int)sim_roll(w, START_MAX + 1);
     struct span how = strategy(w, a), keep = retention(w, a), knobs = annotations(w, a);
     const char *policy = sim_roll(w, 3) ? "OrderedReady" : "Parallel";
@@ -105,9 +106,11 @@ static void create_set(struct platform *w)
         arena_printf(a, set, replicas, policy, min_ready, start, SPAN_ARG(how), (int)sim_roll(w, 4),
                      SPAN_ARG(keep), SPAN_ARG(knobs), has_claims ? claims : "");
     (void)ask(w, CLIENT_CREATE, SCHEMA_KIND(StatefulSet), SPAN_NULL, SPAN_NULL, body);
-    sim_say(w, "create the set: %d from %d, %s, %.*s, retention %.*s, claims %d, template %.*s: %s",
-            replicas, start, policy, SPAN_ARG(how), SPAN_ARG(keep), has_claims, SPAN_ARG(knobs),
-            outcome(w));
+    sim_say(w,
+            "create the set: %d from %d, %s, min ready %d s, %.*s, retention %.*s, claims %d, "
+            "template %.*s: %s",
+            replicas, start, policy, min_ready, SPAN_ARG(how), SPAN_ARG(keep), has_claims,
+            SPAN_ARG(knobs), outcome(w));
 }
 
 /* ---- the set ---- */
