@@ -418,6 +418,11 @@ void platform_fault(struct platform *w, enum platform_fault fault, size_t node)
     }
 }
 
+void platform_late(struct platform *w, int64_t ms)
+{
+    sim_set_weather(w, &(struct link_weather){.late = 1000, .late_ms = ms});
+}
+
 void platform_jump_wall(struct platform *w, int64_t ms)
 {
     env_sim_jump_wall(w->world, ms);

@@ -61,6 +61,8 @@ enum platform_fault {
     PLATFORM_START_ALL, /* what is dead */
 };
 void platform_fault(struct platform *w, enum platform_fault fault, size_t node);
+/* Requests, replies and events wait for up to this long each, until platform_settle. */
+void platform_late(struct platform *w, int64_t ms);
 void platform_jump_wall(struct platform *w, int64_t ms);
 /* The checker that failed ("order-up", ...) and the story in a sentence; NULL: none. */
 const char *platform_violation(const struct platform *w, const char **ret_story);

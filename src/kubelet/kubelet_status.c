@@ -27,7 +27,11 @@ static void on_written(void *data, const struct client_reply *reply)
     struct kubelet_pod *pod = data;
     pod->status_busy = false;
     if (reply->err.reason == ERR_NONE) {
-        if (pod->status_dirty) {
+        /* What others wrote upon ours was passed over when the watch was faster than the reply. */
+        if (pod->object && reply->object && object_rev(pod->object) > object_rev(reply->object)) {
+            kubelet_status_seen(pod);
+        }
+        if (pod->status_dirty || pod->sent.n == 0) {
             kubelet_pod_poke(pod);
         }
         return;

@@ -145,6 +145,32 @@ TEST(agent_whose_watch_is_faster_than_its_reply_writes_the_node_s_status)
     history(&o, 60);
 }
 
+/* The node controller's late word that the node is silent stood upon the agent's own write, and the
+ * watch showed it before the reply had come: the pod was never said to be Ready again. */
+TEST(agent_whose_watch_is_faster_than_its_reply_corrects_what_others_wrote)
+{
+    const struct client_request silent = {
+        CLIENT_REQUEST_INIT,
+        .verb = CLIENT_PATCH_MERGE,
+        .kind = SCHEMA_KIND(Pod),
+        .ns = SPAN("default"),
+        .name = SPAN("redis-0"),
+        .subresource = SPAN("status"),
+        .body = SPAN("{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"False\"}]}}"),
+        .field_manager = SPAN("node-controller")};
+    struct platform *w = sim_kit_start(10, NULL);
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_settle(w);
+    for (int i = 0; i < 40 && !platform_violation(w, NULL); i++) {
+        platform_late(w, 300);
+        CHECK(platform_request(w, &silent));
+        platform_run_for(w, 20 * i);
+        CHECK(platform_request(w, &silent)); /* upon the agent's answer to the first, perhaps */
+        platform_settle(w);
+    }
+    sim_kit_end(w, NULL);
+}
+
 /* Sends the node agent's first deletion to a pod that is not there. */
 static bool misses_once(void *data, struct arena *a, struct client_request *rq)
 {
