@@ -94,8 +94,14 @@ static const char *qos_class(yyjson_mut_val *spec)
 
 static int pod_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
-    (void)op;
     yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
+    if (json_mut_get(spec, "ephemeralContainers")) {
+        err_add_cause(op->arena, &op->err, "FieldValueForbidden", SPAN("spec.ephemeralContainers"),
+                      SPAN("Forbidden: cannot be set on create"));
+        return schema_invalid_finish(
+            op->arena, op->kind, json_mut_str(json_mut_get(json_mut_get(obj, "metadata"), "name")),
+            &op->err);
+    }
     yyjson_mut_val *status = json_mut_obj(doc, obj, "status");
     if (!json_mut_str(json_mut_get(spec, "serviceAccountName")).n) {
         json_put_str(doc, spec, "serviceAccountName", SPAN("default"));

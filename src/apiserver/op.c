@@ -154,15 +154,9 @@ static void run_sub(struct api_op *op)
         op_finalize(op);
     } else if (api_sub_is(op, "approval")) {
         run_main(op);
-    } else if (api_sub_is(op, "status") || api_sub_is(op, "ephemeralcontainers") ||
-               api_sub_is(op, "resize")) {
-        if (!api_sub_is(op, "status")) {
-            (void)api_op_err(op, ERR_METHOD_NOT_ALLOWED,
-                             "%s/%s is not implemented by this server yet", op->kind->resource,
-                             op->sub->name);
-            api_op_finish(op);
-            return;
-        }
+    } else if (api_sub_is(op, "ephemeralcontainers")) {
+        op_extras(op);
+    } else if (api_sub_is(op, "status")) {
         run_main(op);
     } else {
         (void)api_op_err(op, ERR_BAD_REQUEST, "%s/%s needs an HTTP connection", op->kind->resource,

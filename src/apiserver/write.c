@@ -297,7 +297,9 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     }
     const yyjson_val *rules_old = op->server_change ? NULL : old;
     int rc = status ? schema_validate_status(op->arena, op->kind, frozen, old, &op->err)
-                    : schema_validate(op->arena, op->kind, frozen, rules_old, &op->err);
+             : api_sub_is(op, "ephemeralcontainers")
+                 ? schema_validate_sub(op->arena, op->kind, op->sub->name, frozen, old, &op->err)
+                 : schema_validate(op->arena, op->kind, frozen, rules_old, &op->err);
     if (rc) {
         return -1;
     }

@@ -76,8 +76,7 @@ static void count_up(struct kubelet *k, struct told *t, struct span now_text)
 
 static struct span field_path(struct arena *a, const struct kubelet_container *c)
 {
-    return c ? arena_printf(a, "spec.%s{%.*s}", c->init ? "initContainers" : "containers",
-                            SPAN_ARG(c->v->name))
+    return c ? arena_printf(a, "spec.%s{%.*s}", kubelet_container_list(c), SPAN_ARG(c->v->name))
              : SPAN_NULL;
 }
 

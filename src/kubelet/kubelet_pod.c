@@ -19,11 +19,25 @@ struct span kubelet_container_id(struct arena *a, const struct kubelet_container
 struct kubelet_container *kubelet_pod_container(struct kubelet_pod *pod, struct span name)
 {
     for (size_t i = 0; i < pod->container_count; i++) {
-        if (span_eq(pod->containers[i].v->name, name)) {
-            return &pod->containers[i];
+        if (span_eq(pod->containers[i]->v->name, name)) {
+            return pod->containers[i];
         }
     }
     return NULL;
+}
+
+const char *kubelet_container_list(const struct kubelet_container *c)
+{
+    return c->init ? "initContainers" : c->extra ? "ephemeralContainers" : "containers";
+}
+
+const struct pod_container_view *kubelet_container_in(const struct kubelet_container *c,
+                                                      const struct pod_view *view)
+{
+    const struct pod_view *own = &c->pod->view;
+    return c->init    ? &view->inits[c->v - own->inits]
+           : c->extra ? &view->extras[c->v - own->extras]
+                      : &view->mains[c->v - own->mains];
 }
 
 void kubelet_container_event(struct kubelet_container *c, enum pod_event event)
@@ -62,20 +76,65 @@ static void container_done(struct kubelet_container *c)
 
 /* ---- life ---- */
 
-static void add_containers(struct kubelet_pod *pod, const yyjson_val *list, bool init, size_t *at)
+static void add_container(struct kubelet_pod *pod, const yyjson_val *spec,
+                          struct pod_container_view *v, bool init, bool extra)
+{
+    struct kubelet_container *c = ARENA_NEW(pod->arena, struct kubelet_container);
+    pod->containers[pod->container_count++] = c;
+    c->pod = pod;
+    c->init = init;
+    c->extra = extra;
+    c->v = v;
+    c->v->name = arena_dup(pod->arena, json_get_str(spec, "name"));
+    c->v->sidecar = init && span_eq_cstr(json_get_str(spec, "restartPolicy"), "Always");
+    kubelet_keep(&c->v->image, json_get_str(spec, "image"));
+}
+
+static void add_containers(struct kubelet_pod *pod, const yyjson_val *list, bool init)
 {
     struct pod_container_view *v = init ? pod->view.inits : pod->view.mains;
     JSON_EACH(it, list)
     {
-        struct kubelet_container *c = &pod->containers[*at];
-        c->pod = pod;
-        c->init = init;
-        c->v = v++;
-        c->v->name = arena_dup(pod->arena, json_get_str(it.val, "name"));
-        c->v->sidecar = init && span_eq_cstr(json_get_str(it.val, "restartPolicy"), "Always");
-        kubelet_keep(&c->v->image, json_get_str(it.val, "image"));
-        (*at)++;
+        add_container(pod, it.val, v++, init, false);
     }
+}
+
+/* Room for one more: the views move, the containers, to which others point, do not. */
+static void grow_extras(struct kubelet_pod *pod)
+{
+    struct pod_view *v = &pod->view;
+    if (v->extra_count < pod->extra_room) {
+        return;
+    }
+    size_t room = pod->extra_room ? 2 * pod->extra_room : 1, base = v->init_count + v->main_count;
+    struct pod_container_view *extras = ARENA_ARRAY(pod->arena, struct pod_container_view, room);
+    struct kubelet_container **list =
+        ARENA_ARRAY(pod->arena, struct kubelet_container *, base + room);
+    for (size_t i = 0; i < pod->container_count; i++) {
+        list[i] = pod->containers[i];
+    }
+    for (size_t i = 0; i < v->extra_count; i++) {
+        extras[i] = v->extras[i];
+        list[base + i]->v = &extras[i];
+    }
+    v->extras = extras;
+    pod->containers = list;
+    pod->extra_room = room;
+}
+
+/* Ephemeral containers only ever come. */
+static void add_extras(struct kubelet_pod *pod)
+{
+    JSON_EACH(it, json_get(kubelet_pod_spec(pod), "ephemeralContainers"))
+    {
+        if (!kubelet_pod_container(pod, json_get_str(it.val, "name"))) {
+            grow_extras(pod);
+            add_container(pod, it.val, &pod->view.extras[pod->view.extra_count], false, true);
+            pod->view.extra_count++;
+        }
+    }
+    assert(pod->container_count ==
+           pod->view.init_count + pod->view.main_count + pod->view.extra_count);
 }
 
 static void note_set(struct kubelet_pod *pod)
@@ -111,16 +170,15 @@ struct kubelet_pod *kubelet_pod_new(struct kubelet *k, struct object *object, st
         const yyjson_val *spec = kubelet_pod_spec(pod);
         const yyjson_val *inits = json_get(spec, "initContainers");
         const yyjson_val *mains = json_get(spec, "containers");
-        size_t at = 0;
         pod->view.init_count = json_len(inits);
         pod->view.main_count = json_len(mains);
-        pod->container_count = json_len(inits) + json_len(mains);
         pod->view.inits = ARENA_ARRAY(pod->arena, struct pod_container_view, json_len(inits) + 1);
         pod->view.mains = ARENA_ARRAY(pod->arena, struct pod_container_view, json_len(mains) + 1);
-        pod->containers =
-            ARENA_ARRAY(pod->arena, struct kubelet_container, pod->container_count + 1);
-        add_containers(pod, inits, true, &at);
-        add_containers(pod, mains, false, &at);
+        pod->containers = ARENA_ARRAY(pod->arena, struct kubelet_container *,
+                                      json_len(inits) + json_len(mains) + 1);
+        add_containers(pod, inits, true);
+        add_containers(pod, mains, false);
+        add_extras(pod);
         pod->view.host_network = json_get_bool(spec, "hostNetwork", false);
         pod->view.refused = kubelet_view_refusal(pod->arena, spec);
         pod->view.start_ms =
@@ -144,8 +202,8 @@ void kubelet_pod_free(struct kubelet_pod *pod)
         }
     }
     for (size_t i = 0; i < pod->container_count; i++) {
-        kubelet_sessions_exited(k, &pod->containers[i]);
-        container_done(&pod->containers[i]);
+        kubelet_sessions_exited(k, pod->containers[i]);
+        container_done(pod->containers[i]);
     }
     kubelet_refs_drop(pod);
     env_timer_stop(k->env, &pod->wake);
@@ -184,11 +242,10 @@ static void tell_waiting(struct kubelet_pod *pod, const struct pod_view *view)
         }
     }
     for (size_t i = 0; i < pod->container_count; i++) {
-        struct kubelet_container *c = &pod->containers[i];
-        const struct pod_container_view *v =
-            c->init ? &view->inits[c->v - pod->view.inits] : &view->mains[c->v - pod->view.mains];
+        struct kubelet_container *c = pod->containers[i];
+        const struct pod_container_view *v = kubelet_container_in(c, view);
         bool due = v->config_reason.n > 0 && view->volumes_message.n == 0 &&
-                   (c->init || pod_init_current(view) == view->init_count);
+                   (c->init || c->extra || pod_init_current(view) == view->init_count);
         if (due && !span_eq(c->told, v->config_message)) {
             kubelet_keep(&c->told, v->config_message);
             kubelet_event(pod, c, KUBELET_WARNING, "Failed", "Error: %.*s",
@@ -200,9 +257,10 @@ static void tell_waiting(struct kubelet_pod *pod, const struct pod_view *view)
 static void tell_backoff(struct kubelet_pod *pod, const struct pod_status *status)
 {
     for (size_t i = 0; i < pod->container_count; i++) {
-        struct kubelet_container *c = &pod->containers[i];
-        const struct pod_container_status *s = c->init ? &status->inits[c->v - pod->view.inits]
-                                                       : &status->mains[c->v - pod->view.mains];
+        struct kubelet_container *c = pod->containers[i];
+        const struct pod_container_status *s = c->init    ? &status->inits[c->v - pod->view.inits]
+                                               : c->extra ? &status->extras[c->v - pod->view.extras]
+                                                          : &status->mains[c->v - pod->view.mains];
         struct span reason = s->state.kind == POD_STATE_WAITING ? s->state.reason : SPAN_NULL;
         bool crash = span_eq_cstr(reason, "CrashLoopBackOff");
         bool image = span_eq_cstr(reason, "ImagePullBackOff");
@@ -289,7 +347,7 @@ void kubelet_pod_poke_after(struct kubelet_pod *pod, int64_t ms)
 static void image_changed(struct kubelet_pod *pod)
 {
     for (size_t i = 0; i < pod->container_count; i++) {
-        struct kubelet_container *c = &pod->containers[i];
+        struct kubelet_container *c = pod->containers[i];
         struct span image = json_get_str(kubelet_container_spec(c), "image");
         if (span_eq(image, c->v->image)) {
             continue;
@@ -322,6 +380,7 @@ void kubelet_pod_update(struct kubelet_pod *pod, struct object *object)
         (void)object_ref(object);
         object_unref(pod->object);
         pod->object = object;
+        add_extras(pod);
         image_changed(pod);
         kubelet_status_seen(pod);
     }
@@ -396,7 +455,9 @@ static void result_from(struct pod_result *r, const yyjson_val *terminated, uint
 /* What the API remembers of a container. */
 static void adopt_status(struct kubelet_container *c, bool has_sandbox)
 {
-    const char *list = c->init ? "initContainerStatuses" : "containerStatuses";
+    const char *list = c->init    ? "initContainerStatuses"
+                       : c->extra ? "ephemeralContainerStatuses"
+                                  : "containerStatuses";
     const yyjson_val *mine = NULL;
     JSON_EACH(it, json_path(object_root(c->pod->object), "status", list, NULL))
     {
@@ -492,13 +553,15 @@ static void orphan_containers(struct kubelet_pod *pod, const struct kubelet_foun
 {
     pod->view.mains =
         ARENA_ARRAY(pod->arena, struct pod_container_view, found->container_count + 1);
-    pod->containers = ARENA_ARRAY(pod->arena, struct kubelet_container, found->container_count + 1);
+    pod->containers =
+        ARENA_ARRAY(pod->arena, struct kubelet_container *, found->container_count + 1);
     for (size_t i = 0; i < found->container_count; i++) {
         const struct runtime_status *s = &found->containers[i];
         if (!span_eq(s->sandbox_uid, pod->uid) || kubelet_pod_container(pod, s->name)) {
             continue;
         }
-        struct kubelet_container *c = &pod->containers[pod->container_count];
+        struct kubelet_container *c = ARENA_NEW(pod->arena, struct kubelet_container);
+        pod->containers[pod->container_count] = c;
         c->pod = pod;
         c->v = &pod->view.mains[pod->container_count];
         c->v->name = arena_dup(pod->arena, s->name);
@@ -558,7 +621,7 @@ void kubelet_pod_adopt(struct kubelet_pod *pod, const struct kubelet_found *foun
         orphan_containers(pod, found);
     }
     for (size_t i = 0; i < pod->container_count; i++) {
-        struct kubelet_container *c = &pod->containers[i];
+        struct kubelet_container *c = pod->containers[i];
         if (pod->object) {
             adopt_status(c, has_sandbox);
         }

@@ -57,8 +57,8 @@ struct kubelet {
 struct kubelet_container {
     struct kubelet_pod *pod;
     struct pod_container_view *v; /* in pod->view */
-    bool init;
-    struct arena *image_arena; /* of `image` */
+    bool init, extra;             /* extra: put into the running pod later */
+    struct arena *image_arena;    /* of `image` */
     struct image_config image;
     struct span spec_image; /* owned: what the current instance was started from */
     int stop_signal;        /* of the current instance; 0: an earlier program did not keep it */
@@ -66,17 +66,16 @@ struct kubelet_container {
     struct kubelet_check *hook;
     struct kubelet_rotation *rotation;
     struct span told; /* owned: text of the last Failed/BackOff event, so that it is told once */
-    int64_t image_began_ns;
 };
 
 struct kubelet_pod {
     struct kubelet *k;
-    struct arena *arena;                  /* as long as the pod */
-    struct object *object;                /* newest version; NULL: an orphan of the runtime */
-    struct span uid, ns, name, full_name; /* full: NAMESPACE/NAME */
-    struct pod_view view;                 /* what lasts; a tick fills in the rest on a copy */
-    struct kubelet_container *containers; /* inits, then mains */
-    size_t container_count;
+    struct arena *arena;                   /* as long as the pod */
+    struct object *object;                 /* newest version; NULL: an orphan of the runtime */
+    struct span uid, ns, name, full_name;  /* full: NAMESPACE/NAME */
+    struct pod_view view;                  /* what lasts; a tick fills in the rest on a copy */
+    struct kubelet_container **containers; /* inits, then mains, then extras */
+    size_t container_count, extra_room;    /* extra_room: of view.extras, a power of two */
     struct env_task tick;
     struct env_timer wake;
     struct list ops; /* struct kubelet_op under way */
@@ -89,7 +88,6 @@ struct kubelet_pod {
     bool stop_turn;                /* kubelet_stop_pods: its turn has come */
     struct span set_uid;           /* of the StatefulSet that owns it; empty: none */
     int64_t set_ordinal;
-    /* status */
     struct span sent;      /* owned: last status text sent or confirmed */
     bool status_busy;      /* a write is in flight */
     bool status_dirty;     /* changed meanwhile */
@@ -97,7 +95,6 @@ struct kubelet_pod {
     int64_t delete_failures;
     struct env_timer later; /* kubelet_pod_poke_after */
     int64_t later_ns;
-    /* volumes */
     bool volumes_stale;   /* a referenced object changed after they were written */
     bool volumes_writing; /* a refresh is under way */
 };
@@ -141,6 +138,11 @@ void kubelet_pod_poke_after(struct kubelet_pod *pod, int64_t ms);
 void kubelet_pod_exited(struct kubelet_pod *pod, const struct runtime_status *status);
 struct kubelet_container *kubelet_pod_container(struct kubelet_pod *pod, struct span name);
 void kubelet_pod_adopt(struct kubelet_pod *pod, const struct kubelet_found *found);
+/* Its part of a view that was made from pod->view. */
+const struct pod_container_view *kubelet_container_in(const struct kubelet_container *c,
+                                                      const struct pod_view *view);
+/* The name of its list in a pod's spec. */
+const char *kubelet_container_list(const struct kubelet_container *c);
 /* The instance moves by the planner's table. */
 void kubelet_container_event(struct kubelet_container *c, enum pod_event event);
 /* Forgets what belongs to one instance: probes, hook, rotation. */
@@ -159,10 +161,9 @@ void kubelet_started(struct kubelet_container *c); /* probes, rotation of a runn
 
 /* ---- kubelet_view.c ---- */
 
-/* The container's spec (a member of spec.initContainers or spec.containers). */
 yyjson_val *kubelet_container_spec(const struct kubelet_container *c);
 yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod);
-/* Completes a copy of pod->view for the planner; memory from a. */
+/* Completes a copy of pod->view for the planner. */
 void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *ret);
 /* What of this spec keeps us from running it; empty: nothing. */
 struct span kubelet_view_refusal(struct arena *a, const yyjson_val *spec);

@@ -138,7 +138,7 @@ static struct kubelet_container *find_container(struct kubelet_session *s, struc
                                        "kubectl.kubernetes.io/default-container", NULL));
     }
     if (container.n == 0 && pod->view.main_count == 1) {
-        return &pod->containers[pod->view.init_count];
+        return pod->containers[pod->view.init_count];
     }
     struct kubelet_container *c = kubelet_pod_container(pod, container);
     if (!c && container.n == 0) {

@@ -165,6 +165,17 @@ static void put_resources(const yyjson_val *spec, struct runtime_container_spec 
     }
 }
 
+/* An ephemeral container that was told to look at another one shares its process namespace. */
+static void put_target(struct kubelet_container *c, const yyjson_val *spec, struct arena *a,
+                       struct runtime_container_spec *s)
+{
+    struct span name = c->extra ? json_get_str(spec, "targetContainerName") : SPAN_NULL;
+    const struct kubelet_container *target = name.n ? kubelet_pod_container(c->pod, name) : NULL;
+    if (target && !s->host_pid) {
+        s->pid_of = kubelet_container_id(a, target, target->v->attempt);
+    }
+}
+
 static void start_failed(struct kubelet_container *c, int32_t exit_code, struct span message)
 {
     int64_t now = env_now_ms(c->pod->k->env);
@@ -296,6 +307,7 @@ void kubelet_step_start(struct kubelet_container *c, uint32_t attempt)
     s->stdin_once = json_get_bool(spec, "stdinOnce", false);
     put_security(c, spec, a, s);
     put_resources(spec, s);
+    put_target(c, spec, a, s);
     struct span why = SPAN_NULL;
     if (!describe(c, spec, a, s, &why)) {
         struct arena *keep cleanup_arena = TAKE_PTR(op->arena);

@@ -155,7 +155,7 @@ static void on_sandbox_removed(void *data, int code, struct span detail)
     pod->view.sandbox_broken = false;
     kubelet_keep(&pod->view.pod_ip, SPAN_NULL);
     for (size_t i = 0; i < pod->container_count; i++) {
-        pod->containers[i].v->stale = true;
+        pod->containers[i]->v->stale = true;
     }
     kubelet_pod_poke(pod);
 }
@@ -441,9 +441,9 @@ void kubelet_step_run(struct kubelet_pod *pod, const struct pod_view *view,
                       const struct pod_step *step)
 {
     struct kubelet *k = pod->k;
-    size_t at =
-        step->init || !pod->object ? step->container : pod->view.init_count + step->container;
-    struct kubelet_container *c = at < pod->container_count ? &pod->containers[at] : NULL;
+    size_t at = step->container + (step->init ? 0 : pod->view.init_count) +
+                (step->extra ? pod->view.main_count : 0);
+    struct kubelet_container *c = at < pod->container_count ? pod->containers[at] : NULL;
     struct kubelet_op *op = NULL;
     switch (step->type) {
     case POD_STEP_PREPARE_VOLUMES:

@@ -13,7 +13,7 @@ yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod)
 
 yyjson_val *kubelet_container_spec(const struct kubelet_container *c)
 {
-    JSON_EACH(it, json_get(kubelet_pod_spec(c->pod), c->init ? "initContainers" : "containers"))
+    JSON_EACH(it, json_get(kubelet_pod_spec(c->pod), kubelet_container_list(c)))
     {
         if (span_eq(json_get_str(it.val, "name"), c->v->name)) {
             return it.val;
@@ -157,6 +157,18 @@ static void gather_gates(struct arena *a, const yyjson_val *spec, struct pod_vie
     v->gates = out;
 }
 
+/* Whoever wants to see another container's processes waits until there are some. */
+static void check_target(const struct kubelet_container *c, struct arena *a,
+                         struct kubelet_env_result *ret)
+{
+    struct span name = json_get_str(kubelet_container_spec(c), "targetContainerName");
+    const struct kubelet_container *target = name.n ? kubelet_pod_container(c->pod, name) : NULL;
+    if (name.n && (!target || target->v->instance != POD_INSTANCE_RUNNING)) {
+        ret->reason = SPAN("CreateContainerConfigError");
+        ret->message = arena_printf(a, "target container \"%.*s\" does not run", SPAN_ARG(name));
+    }
+}
+
 /* Missing references keep what is not running from starting. */
 static void gather_references(struct kubelet_pod *pod, struct arena *a, struct pod_view *v)
 {
@@ -165,7 +177,7 @@ static void gather_references(struct kubelet_pod *pod, struct arena *a, struct p
         kubelet_volumes_missing(pod, a, &v->volumes_reason, &v->volumes_message);
     }
     for (size_t i = 0; i < pod->container_count; i++) {
-        struct kubelet_container *c = &pod->containers[i];
+        struct kubelet_container *c = pod->containers[i];
         if (pod_instance_live(c->v->instance)) {
             continue;
         }
@@ -174,8 +186,12 @@ static void gather_references(struct kubelet_pod *pod, struct arena *a, struct p
         if (env.reason.n == 0 && c->v->image_prep.state == POD_PREP_DONE && c->image_arena) {
             kubelet_env_check_user(pod, kubelet_container_spec(c), &c->image, a, &env);
         }
-        struct pod_container_view *cv =
-            c->init ? &v->inits[c->v - pod->view.inits] : &v->mains[c->v - pod->view.mains];
+        if (c->extra && env.reason.n == 0) {
+            check_target(c, a, &env);
+        }
+        struct pod_container_view *cv = c->init    ? &v->inits[c->v - pod->view.inits]
+                                        : c->extra ? &v->extras[c->v - pod->view.extras]
+                                                   : &v->mains[c->v - pod->view.mains];
         cv->config_reason = env.reason;
         cv->config_message = env.message;
     }
@@ -209,9 +225,9 @@ static void no_later_than(int64_t *at_ms, int64_t now_ms)
  * counts from now instead. */
 static void mend_clock(struct pod_view *v, int64_t now_ms)
 {
-    struct pod_container_view *lists[] = {v->inits, v->mains};
-    const size_t counts[] = {v->init_count, v->main_count};
-    for (size_t l = 0; l < 2; l++) {
+    struct pod_container_view *lists[] = {v->inits, v->mains, v->extras};
+    const size_t counts[] = {v->init_count, v->main_count, v->extra_count};
+    for (size_t l = 0; l < 3; l++) {
         for (size_t i = 0; i < counts[l]; i++) {
             no_later_than(&lists[l][i].stop_ms, now_ms);
             no_later_than(&lists[l][i].result.finished_ms, now_ms);
@@ -238,6 +254,10 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
     }
     for (size_t i = 0; i < v->main_count; i++) {
         v->mains[i] = copy_container(a, &pod->view.mains[i]);
+    }
+    v->extras = ARENA_ARRAY(a, struct pod_container_view, v->extra_count + 1);
+    for (size_t i = 0; i < v->extra_count; i++) {
+        v->extras[i] = copy_container(a, &pod->view.extras[i]);
     }
     v->pod_ip = arena_dup(a, v->pod_ip);
     v->volumes.message = arena_dup(a, v->volumes.message);

@@ -170,13 +170,53 @@ struct work {
     struct pod_plan *plan;
 };
 
-static void step(struct work *w, enum pod_step_type type, bool init, size_t container,
-                 uint32_t attempt)
+/* A container and where it stands. */
+struct place {
+    const struct pod_container_view *c;
+    bool init, extra;
+    size_t i;
+};
+
+static size_t place_count(const struct pod_view *v)
+{
+    return v->init_count + v->main_count + v->extra_count;
+}
+
+/* The n-th of all: inits, mains, extras. */
+static struct place place_at(const struct pod_view *v, size_t n)
+{
+    assert(n < place_count(v));
+    if (n < v->init_count) {
+        return (struct place){.c = &v->inits[n], .init = true, .i = n};
+    }
+    n -= v->init_count;
+    if (n < v->main_count) {
+        return (struct place){.c = &v->mains[n], .i = n};
+    }
+    n -= v->main_count;
+    return (struct place){.c = &v->extras[n], .extra = true, .i = n};
+}
+
+static void add_step(struct work *w, struct pod_step s)
 {
     struct pod_plan *p = w->plan;
-    assert(p->step_count < 4 + 2 * (w->v->init_count + w->v->main_count));
-    p->steps[p->step_count++] =
-        (struct pod_step){.type = type, .init = init, .container = container, .attempt = attempt};
+    assert(p->step_count < 4 + 2 * place_count(w->v));
+    p->steps[p->step_count++] = s;
+}
+
+static void step(struct work *w, enum pod_step_type type)
+{
+    add_step(w, (struct pod_step){.type = type});
+}
+
+static void step_at(struct work *w, enum pod_step_type type, const struct place *at,
+                    uint32_t attempt)
+{
+    add_step(w, (struct pod_step){.type = type,
+                                  .init = at->init,
+                                  .extra = at->extra,
+                                  .container = at->i,
+                                  .attempt = attempt});
 }
 
 static void wake_at(struct work *w, int64_t ms)
@@ -214,19 +254,19 @@ static int64_t kill_at(const struct pod_view *v, const struct pod_container_view
     return at > earliest ? at : earliest;
 }
 
-static void plan_stop(struct work *w, const struct pod_container_view *c, bool init, size_t i,
-                      bool end)
+static void plan_stop(struct work *w, const struct place *at, bool end)
 {
     const struct pod_view *v = w->v;
+    const struct pod_container_view *c = at->c;
     if (c->instance == POD_INSTANCE_RUNNING && end) {
-        step(w, POD_STEP_TERM, init, i, c->attempt);
+        step_at(w, POD_STEP_TERM, at, c->attempt);
     }
     if (c->instance == POD_INSTANCE_STOPPING && !c->kill_sent) {
-        int64_t at = kill_at(v, c);
-        if (at <= v->now_ms) {
-            step(w, POD_STEP_KILL, init, i, c->attempt);
+        int64_t due_ms = kill_at(v, c);
+        if (due_ms <= v->now_ms) {
+            step_at(w, POD_STEP_KILL, at, c->attempt);
         }
-        wake_at(w, at);
+        wake_at(w, due_ms);
     }
 }
 
@@ -257,28 +297,26 @@ static void plan_ending(struct work *w)
     /* A finished pod keeps its ended containers until the API server knows how they ended. */
     bool may_remove = gone || v->acked_terminal;
     size_t left = 0;
-    for (size_t n = 0; n < v->init_count + v->main_count; n++) {
-        bool init = n < v->init_count;
-        size_t i = init ? n : n - v->init_count;
-        const struct pod_container_view *c = init ? &v->inits[i] : &v->mains[i];
-        left += c->instance != POD_INSTANCE_NONE;
-        plan_stop(w, c, init, i, may_end(v, c, i));
-        if (c->instance == POD_INSTANCE_EXITED && may_remove) {
-            step(w, POD_STEP_REMOVE, init, i, c->attempt);
+    for (size_t n = 0; n < place_count(v); n++) {
+        struct place at = place_at(v, n);
+        left += at.c->instance != POD_INSTANCE_NONE;
+        plan_stop(w, &at, may_end(v, at.c, at.i));
+        if (at.c->instance == POD_INSTANCE_EXITED && may_remove) {
+            step_at(w, POD_STEP_REMOVE, &at, at.c->attempt);
         }
     }
     if (left > 0 || !may_remove) {
         return;
     }
     if (v->sandbox.state == POD_PREP_DONE || v->sandbox.state == POD_PREP_FAILED) {
-        step(w, POD_STEP_REMOVE_SANDBOX, false, 0, 0);
+        step(w, POD_STEP_REMOVE_SANDBOX);
         return;
     }
     if (v->sandbox.state != POD_PREP_TODO) {
         return; /* busy either way */
     }
     if (v->volumes.state == POD_PREP_DONE || v->volumes.state == POD_PREP_FAILED) {
-        step(w, POD_STEP_TEARDOWN_VOLUMES, false, 0, 0);
+        step(w, POD_STEP_TEARDOWN_VOLUMES);
         return;
     }
     if (v->volumes.state != POD_PREP_TODO) {
@@ -286,42 +324,42 @@ static void plan_ending(struct work *w)
     }
     if (v->deleting && v->exists && !v->stop_only) {
         if (!v->object_deleted) {
-            step(w, POD_STEP_DELETE_OBJECT, false, 0, 0);
+            step(w, POD_STEP_DELETE_OBJECT);
         }
         return;
     }
     if (gone) {
-        step(w, POD_STEP_FORGET, false, 0, 0);
+        step(w, POD_STEP_FORGET);
     }
 }
 
 /* A container whose turn it is. Returns true when a start is under way, so that the next one waits.
  */
-static bool plan_container(struct work *w, bool init, size_t i)
+static bool plan_container(struct work *w, const struct place *at)
 {
     const struct pod_view *v = w->v;
-    const struct pod_container_view *c = init ? &v->inits[i] : &v->mains[i];
-    plan_stop(w, c, init, i, c->unhealthy);
+    const struct pod_container_view *c = at->c;
+    plan_stop(w, at, c->unhealthy);
     if (c->instance == POD_INSTANCE_STARTING) {
         return true;
     }
     if (pod_instance_live(c->instance) || c->instance == POD_INSTANCE_REMOVING ||
-        !pod_wants_restart(v, c, init)) {
+        !(at->extra ? !c->has_attempt : pod_wants_restart(v, c, at->init))) {
         return false;
     }
     if (c->has_result && c->has_attempt) {
-        int64_t at = c->result.finished_ms + pod_crash_backoff_ms(c);
-        wake_at(w, at);
-        if (at > v->now_ms) {
+        int64_t due_ms = c->result.finished_ms + pod_crash_backoff_ms(c);
+        wake_at(w, due_ms);
+        if (due_ms > v->now_ms) {
             return false;
         }
     }
     if (c->instance == POD_INSTANCE_EXITED) {
-        step(w, POD_STEP_REMOVE, init, i, c->attempt);
+        step_at(w, POD_STEP_REMOVE, at, c->attempt);
         return false;
     }
     if (may_try(w, &c->image_prep, POD_IMAGE_FIRST_MS, POD_IMAGE_MAX_MS)) {
-        step(w, POD_STEP_PREPARE_IMAGE, init, i, 0);
+        step_at(w, POD_STEP_PREPARE_IMAGE, at, 0);
         return false;
     }
     if (c->image_prep.state == POD_PREP_FAILED) {
@@ -332,7 +370,7 @@ static bool plan_container(struct work *w, bool init, size_t i)
     if (!ready || c->config_reason.n > 0) {
         return false;
     }
-    step(w, POD_STEP_START, init, i, c->has_attempt ? c->attempt + 1 : 0);
+    step_at(w, POD_STEP_START, at, c->has_attempt ? c->attempt + 1 : 0);
     return true;
 }
 
@@ -342,18 +380,16 @@ static void plan_broken_sandbox(struct work *w)
 {
     const struct pod_view *v = w->v;
     size_t left = 0;
-    for (size_t n = 0; n < v->init_count + v->main_count; n++) {
-        bool init = n < v->init_count;
-        size_t i = init ? n : n - v->init_count;
-        const struct pod_container_view *c = init ? &v->inits[i] : &v->mains[i];
-        left += c->instance != POD_INSTANCE_NONE;
-        plan_stop(w, c, init, i, true);
-        if (c->instance == POD_INSTANCE_EXITED) {
-            step(w, POD_STEP_REMOVE, init, i, c->attempt);
+    for (size_t n = 0; n < place_count(v); n++) {
+        struct place at = place_at(v, n);
+        left += at.c->instance != POD_INSTANCE_NONE;
+        plan_stop(w, &at, true);
+        if (at.c->instance == POD_INSTANCE_EXITED) {
+            step_at(w, POD_STEP_REMOVE, &at, at.c->attempt);
         }
     }
     if (left == 0 && v->sandbox.state == POD_PREP_DONE) {
-        step(w, POD_STEP_REMOVE_SANDBOX, false, 0, 0);
+        step(w, POD_STEP_REMOVE_SANDBOX);
     }
 }
 
@@ -365,26 +401,33 @@ static void plan_containers(struct work *w, bool mountable)
     size_t current = pod_init_current(v), total = v->init_count + v->main_count;
     bool starting = false;
     for (size_t n = 0; n < total; n++) {
-        const struct pod_container_view *c =
-            n < v->init_count ? &v->inits[n] : &v->mains[n - v->init_count];
-        starting |= c->instance == POD_INSTANCE_STARTING;
+        starting |= place_at(v, n).c->instance == POD_INSTANCE_STARTING;
     }
     for (size_t n = 0; n < total; n++) {
-        bool init = n < v->init_count;
-        size_t i = init ? n : n - v->init_count;
-        const struct pod_container_view *c = init ? &v->inits[i] : &v->mains[i];
-        bool turn = init ? i == current || (i < current && c->sidecar) : current == v->init_count;
-        bool idle = !pod_instance_live(c->instance);
+        struct place at = place_at(v, n);
+        bool turn = at.init ? at.i == current || (at.i < current && at.c->sidecar)
+                            : current == v->init_count;
+        bool idle = !pod_instance_live(at.c->instance);
         if (!turn || (idle && !mountable)) {
             continue;
         }
         size_t before = w->plan->step_count;
-        if (plan_container(w, init, i)) {
+        if (plan_container(w, &at)) {
             if (idle && starting) {
                 w->plan->step_count = before;
             }
             starting = true;
         }
+    }
+}
+
+/* Whoever wants to look around waits for nobody but the sandbox. */
+static void plan_extras(struct work *w)
+{
+    const struct pod_view *v = w->v;
+    for (size_t n = v->init_count + v->main_count; n < place_count(v); n++) {
+        struct place at = place_at(v, n);
+        (void)plan_container(w, &at);
     }
 }
 
@@ -401,20 +444,21 @@ static void plan_running(struct work *w)
     }
     bool mountable = v->volumes_reason.n == 0;
     if (mountable && may_try(w, &v->volumes, POD_VOLUME_FIRST_MS, POD_VOLUME_MAX_MS)) {
-        step(w, POD_STEP_PREPARE_VOLUMES, false, 0, 0);
+        step(w, POD_STEP_PREPARE_VOLUMES);
     }
     if (mountable && v->volumes.state != POD_PREP_FAILED &&
         may_try(w, &v->sandbox, POD_SANDBOX_FIRST_MS, POD_SANDBOX_MAX_MS)) {
-        step(w, POD_STEP_CREATE_SANDBOX, false, 0, 0);
+        step(w, POD_STEP_CREATE_SANDBOX);
     }
     plan_containers(w, mountable);
+    plan_extras(w);
 }
 
 void pod_plan(struct arena *a, const struct pod_view *view, struct pod_plan *ret)
 {
     assert(view->uid.n > 0);
     assert(!view->acked_terminal || view->acked_phase.n > 0);
-    size_t max = 4 + 2 * (view->init_count + view->main_count);
+    size_t max = 4 + 2 * place_count(view);
     *ret = (struct pod_plan){.steps = ARENA_ARRAY(a, struct pod_step, max)};
     struct work w = {a, view, ret};
     if (pod_is_ending(view)) {

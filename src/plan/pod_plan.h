@@ -12,6 +12,8 @@
  *     +---REMOVED-- REMOVING <--REMOVE-- EXITED <---------------+
  *
  * Sidecars start in their place among the init containers, run along and end last, in reverse.
+ * Extras (ephemeral containers, put into a pod that runs already) start once, as soon as there is a
+ * sandbox for them, are never started again, count for nothing, and end with the pod.
  *
  * Promises, checked by enumeration in the tests: one container never has two live instances;
  * nothing is restarted against the policy or while the pod ends; the API object is deleted only
@@ -132,7 +134,8 @@ struct pod_view {
     struct span qos_class;
     int64_t start_ms; /* status.startTime; 0: now */
     struct pod_container_view *inits, *mains;
-    size_t init_count, main_count;
+    struct pod_container_view *extras;
+    size_t init_count, main_count, extra_count;
     const struct pod_condition *conditions; /* as last told; also foreign ones, which are kept */
     size_t condition_count;
     const struct span *gates; /* readinessGates: condition types */
@@ -157,8 +160,8 @@ enum pod_step_type {
 
 struct pod_step {
     enum pod_step_type type;
-    bool init;
-    size_t container; /* index in inits or mains */
+    bool init, extra;
+    size_t container; /* index in inits, extras or mains */
     uint32_t attempt;
 };
 
@@ -182,8 +185,8 @@ struct pod_status {
     int64_t start_ms;
     struct pod_condition *conditions;
     size_t condition_count;
-    struct pod_container_status *inits, *mains;
-    size_t init_count, main_count;
+    struct pod_container_status *inits, *mains, *extras;
+    size_t init_count, main_count, extra_count;
 };
 
 struct pod_plan {

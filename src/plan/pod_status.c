@@ -133,6 +133,29 @@ static struct pod_container_status container_status(struct arena *a, const struc
     return s;
 }
 
+/* A container put in later: it starts once, and is never ready for anything. */
+static struct pod_container_status extra_status(struct arena *a, const struct pod_view *v,
+                                                const struct pod_container_view *c)
+{
+    struct pod_container_status s = {.name = c->name, .image = c->image};
+    if (c->instance == POD_INSTANCE_RUNNING || c->instance == POD_INSTANCE_STOPPING) {
+        s.state = (struct pod_state){.kind = POD_STATE_RUNNING, .started_ms = c->started_ms};
+    } else if (c->has_result) {
+        s.state = terminated(a, v, c, &c->result);
+    } else if (c->image_prep.reason.n > 0 && c->image_prep.state != POD_PREP_DONE) {
+        s.state = image_waiting(a, v, c);
+    } else if (c->config_reason.n > 0) {
+        s.state = waiting(c->config_reason, c->config_message);
+    } else {
+        s.state = waiting(SPAN("ContainerCreating"), v->volumes_message);
+    }
+    if (c->has_attempt) {
+        s.container_id = instance_id(a, v, c, c->attempt);
+        s.image_id = c->image_id;
+    }
+    return s;
+}
+
 static bool sidecar_lives(const struct pod_view *v)
 {
     for (size_t i = 0; i < v->init_count; i++) {
@@ -325,8 +348,10 @@ void pod_plan_status(struct arena *a, const struct pod_view *v, struct pod_statu
         .start_ms = v->start_ms ? v->start_ms : v->now_ms,
         .inits = ARENA_ARRAY(a, struct pod_container_status, v->init_count + 1),
         .mains = ARENA_ARRAY(a, struct pod_container_status, v->main_count + 1),
+        .extras = ARENA_ARRAY(a, struct pod_container_status, v->extra_count + 1),
         .init_count = v->init_count,
         .main_count = v->main_count,
+        .extra_count = v->extra_count,
     };
     ret->pod_ip = v->host_network ? v->host_ip : v->pod_ip;
     for (size_t i = 0; i < v->init_count; i++) {
@@ -334,6 +359,9 @@ void pod_plan_status(struct arena *a, const struct pod_view *v, struct pod_statu
     }
     for (size_t i = 0; i < v->main_count; i++) {
         ret->mains[i] = container_status(a, v, &v->mains[i], false);
+    }
+    for (size_t i = 0; i < v->extra_count; i++) {
+        ret->extras[i] = extra_status(a, v, &v->extras[i]);
     }
     ret->phase = phase_of(v, ret);
     assert(ret->phase.n > 0);

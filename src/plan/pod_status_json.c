@@ -52,7 +52,7 @@ static yyjson_mut_val *state_json(struct arena *a, yyjson_mut_doc *doc, const st
 }
 
 static yyjson_mut_val *containers_json(struct arena *a, yyjson_mut_doc *doc,
-                                       const struct pod_container_status *c, size_t n)
+                                       const struct pod_container_status *c, size_t n, bool extra)
 {
     yyjson_mut_val *list = yyjson_mut_arr(doc);
     for (size_t i = 0; i < n; i++) {
@@ -65,7 +65,9 @@ static yyjson_mut_val *containers_json(struct arena *a, yyjson_mut_doc *doc,
         json_put_str(doc, v, "image", c[i].image);
         json_put_str(doc, v, "imageID", c[i].image_id);
         put(doc, v, "containerID", c[i].container_id);
-        json_put_bool(doc, v, "started", c[i].started);
+        if (!extra) { /* nobody waits for it to have started */
+            json_put_bool(doc, v, "started", c[i].started);
+        }
         yyjson_mut_arr_append(list, v);
     }
     return list;
@@ -109,9 +111,14 @@ yyjson_mut_val *pod_status_json(struct arena *a, yyjson_mut_doc *doc, const stru
     }
     put_time(a, doc, v, "startTime", s->start_ms);
     if (s->init_count > 0) {
-        json_put(doc, v, "initContainerStatuses", containers_json(a, doc, s->inits, s->init_count));
+        json_put(doc, v, "initContainerStatuses",
+                 containers_json(a, doc, s->inits, s->init_count, false));
     }
-    json_put(doc, v, "containerStatuses", containers_json(a, doc, s->mains, s->main_count));
+    json_put(doc, v, "containerStatuses", containers_json(a, doc, s->mains, s->main_count, false));
+    if (s->extra_count > 0) {
+        json_put(doc, v, "ephemeralContainerStatuses",
+                 containers_json(a, doc, s->extras, s->extra_count, true));
+    }
     put(doc, v, "qosClass", s->qos_class);
     return v;
 }

@@ -415,7 +415,7 @@ static void put_linux(struct out *o, yyjson_mut_val *root)
     yyjson_mut_val *l = object(o, root, "linux");
     yyjson_mut_val *ns = array(o, l, "namespaces");
     if (!in->spec->host_pid) {
-        put_namespace(o, ns, "pid", SPAN_NULL);
+        put_namespace(o, ns, "pid", in->pid);
     }
     put_namespace(o, ns, "mount", SPAN_NULL);
     if (!in->spec->host_ipc) {

@@ -23,6 +23,7 @@ struct oci_input {
     const struct runtime_container_spec *spec;
     struct span root;                              /* host path */
     struct span net, ipc, uts;                     /* pinned namespaces; net empty: the host's */
+    struct span pid;                               /* one to join; empty: one of its own */
     struct span hosts, resolv_conf, hostname, shm; /* host paths */
     struct span cgroups_path;
     struct oci_user user;

@@ -57,6 +57,7 @@ struct runtime_container_spec {
     bool tty, with_stdin, stdin_once;
     bool read_only_root, privileged, no_new_privileges;
     bool host_pid, host_ipc; /* the machine's own, instead of the container's and the sandbox's */
+    struct span pid_of; /* id of a running container whose process namespace it joins; or empty */
     const struct span *add_capabilities, *drop_capabilities; /* without CAP_; "ALL" */
     size_t add_capability_count, drop_capability_count;
     int64_t memory_limit_bytes;   /* 0: none */

@@ -358,6 +358,25 @@ static int make_root(const struct host *host, struct span id,
                     : "mount the container's root");
 }
 
+/* The process namespace of another container, by its first process. */
+static int find_pid_namespace(const struct host *host, struct span of, struct arena *a,
+                              struct span *ret, struct span *detail)
+{
+    struct span text = SPAN_NULL;
+    int64_t pid = 0;
+    int code = host_name_ok(of, NAME_MAX)
+                   ? os_fs_read(a, AT_FDCWD, file_of(host, a, of, "pid"), 64, &text)
+                   : -EINVAL;
+    if (code == 0 && span_to_i64(span_trim(text), &pid) && pid > 1) {
+        *ret = arena_printf(a, "/proc/%lld/ns/pid", (long long)pid);
+        if (access(ret->p, F_OK) == 0) {
+            return 0;
+        }
+    }
+    *detail = arena_printf(a, "the target container %.*s does not run", SPAN_ARG(of));
+    return -ESRCH;
+}
+
 static int write_config(const struct host *host, struct span id,
                         const struct runtime_container_spec *spec, bool host_network,
                         struct arena *a, struct span *detail)
@@ -374,6 +393,12 @@ static int write_config(const struct host *host, struct span id,
     /* Docker makes a missing working directory; so do we. A link that leads astray is crun's to
      * refuse. */
     (void)os_fs_mkdirs_in_root(a, root, spec->cwd, 0755);
+    if (spec->pid_of.n) {
+        code = find_pid_namespace(host, spec->pid_of, a, &in.pid, detail);
+        if (code) {
+            return code;
+        }
+    }
     struct span uid = spec->sandbox_uid;
     in.net = host_network ? SPAN_NULL : span_cstr(host_path(host, a, "sandboxes", uid, "net"));
     in.ipc = span_cstr(host_path(host, a, "sandboxes", uid, "ipc"));

@@ -407,6 +407,7 @@ static void dup_spec(struct arena *a, struct runtime_container_spec *to,
         &to->termination_log,
         &to->termination_log_target,
         &to->seccomp_profile,
+        &to->pid_of,
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         *texts[i] = arena_dup(a, *texts[i]);

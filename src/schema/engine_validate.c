@@ -221,6 +221,21 @@ int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjso
     return finish(a, kind, obj, &found, reterr);
 }
 
+int schema_validate_sub(struct arena *a, const struct schema_kind *kind, const char *sub,
+                        const yyjson_val *obj, const yyjson_val *old, struct err *reterr)
+{
+    assert(a && kind && obj && old);
+    assert(kind->hooks->validate_sub);
+    struct err found = {0};
+    struct check c = {.a = a, .err = &found};
+    check_metadata(&c, kind, json_get(obj, "metadata"), json_get(old, "metadata"));
+    check_rows(&c, NULL, kind->type, obj, NULL);
+    if (!c.too_many) {
+        kind->hooks->validate_sub(a, sub, obj, old, &found);
+    }
+    return finish(a, kind, obj, &found, reterr);
+}
+
 int schema_validate_status(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                            const yyjson_val *old, struct err *reterr)
 {

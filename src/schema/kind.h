@@ -55,6 +55,9 @@ void pod_spec_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec);
  * mounted too. */
 void check_pod_spec(struct check *c, const struct path *p, const yyjson_val *spec,
                     const yyjson_val *extra_volumes);
+/* The same, of a template: a pod may be looked into, a template may not ask for it. */
+void check_template_spec(struct check *c, const struct path *p, const yyjson_val *spec,
+                         const yyjson_val *extra_volumes);
 void check_containers(struct check *c, const struct path *p, const yyjson_val *spec,
                       const yyjson_val *extra_volumes);
 /* Counts the sources of a volume: members of an object other than its name and the given ones. */

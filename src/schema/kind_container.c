@@ -332,6 +332,57 @@ static void check_restart(struct check *c, const struct path *p, const yyjson_va
     }
 }
 
+/* It comes and goes beside the pod: nothing that the pod's life hangs on may be said of it. */
+static void check_extra(struct check *c, const struct path *p, const yyjson_val *v,
+                        const struct pod *pod)
+{
+    static const char *const never[] = {"ports",          "resources",          "resizePolicy",
+                                        "restartPolicy",  "restartPolicyRules", "livenessProbe",
+                                        "readinessProbe", "startupProbe",       "lifecycle"};
+    static const char *const paths[] = {"subPath", "subPathExpr"};
+    struct span target = json_get_str(v, "targetContainerName");
+    check_container(c, p, v, pod);
+    if (target.n && !has_name(json_get(pod->spec, "containers"), target) &&
+        !has_name(json_get(pod->spec, "initContainers"), target)) {
+        cause_not_found(c, AT_FIELD(p, "targetContainerName"), shown_text(c->a, target));
+    }
+    for (size_t i = 0; i < sizeof never / sizeof *never; i++) {
+        const yyjson_val *member = json_get(v, never[i]);
+        if (member && (!yyjson_is_ctn((yyjson_val *)(uintptr_t)member) || json_len(member) > 0)) {
+            cause_forbidden(c, AT_FIELD(p, never[i]), "cannot be set for an Ephemeral Container");
+        }
+    }
+    size_t i = 0;
+    JSON_EACH(it, json_get(v, "volumeMounts"))
+    {
+        for (size_t k = 0; k < 2; k++) {
+            if (json_get_str(it.val, paths[k]).n) {
+                cause_forbidden(c, AT_FIELD(AT_INDEX(AT_FIELD(p, "volumeMounts"), i), paths[k]),
+                                "cannot be set for an Ephemeral Container");
+            }
+        }
+        i++;
+    }
+}
+
+static void check_extras(struct check *c, const struct path *p, const struct pod *pod)
+{
+    const yyjson_val *list = json_get(pod->spec, "ephemeralContainers");
+    size_t i = 0;
+    JSON_EACH(it, list)
+    {
+        const struct path *here = AT_INDEX(AT_FIELD(p, "ephemeralContainers"), i);
+        struct span name = json_get_str(it.val, "name");
+        if (name.n &&
+            (repeats(list, i, "name") || has_name(json_get(pod->spec, "containers"), name) ||
+             has_name(json_get(pod->spec, "initContainers"), name))) {
+            cause_duplicate(c, AT_FIELD(here, "name"), shown_text(c->a, name));
+        }
+        check_extra(c, here, it.val, pod);
+        i++;
+    }
+}
+
 void check_containers(struct check *c, const struct path *p, const yyjson_val *spec,
                       const yyjson_val *extra_volumes)
 {
@@ -353,4 +404,5 @@ void check_containers(struct check *c, const struct path *p, const yyjson_val *s
             i++;
         }
     }
+    check_extras(c, p, &pod);
 }

@@ -88,7 +88,7 @@ static void check_job_template(struct check *c, const struct path *p, const yyjs
         cause_invalid(c, AT_FIELD(in, "restartPolicy"), shown_text(c->a, policy),
                       "only \"Never\" is supported when podFailurePolicy is specified");
     }
-    check_pod_spec(c, in, pod, NULL);
+    check_template_spec(c, in, pod, NULL);
 }
 
 static void check_job_spec(struct check *c, const struct path *p, const yyjson_val *spec)

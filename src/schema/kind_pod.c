@@ -243,6 +243,48 @@ static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *o
     }
 }
 
+/* ---- pods/ephemeralcontainers ---- */
+
+static const yyjson_val *named(const yyjson_val *list, struct span name)
+{
+    JSON_EACH(it, list)
+    {
+        if (span_eq(name, json_get_str(it.val, "name"))) {
+            return it.val;
+        }
+    }
+    return NULL;
+}
+
+/* What is there stays as it is; the order does not matter. */
+static void check_extras_kept(struct check *c, const yyjson_val *now, const yyjson_val *was)
+{
+    const struct path *p = AT_FIELD(AT_FIELD(NULL, "spec"), "ephemeralContainers");
+    JSON_EACH(old, was)
+    {
+        struct span name = json_get_str(old.val, "name");
+        const yyjson_val *kept = named(now, name);
+        if (!kept || !json_equal(kept, old.val)) {
+            cause_forbidden(c, p,
+                            arena_printf(c->a,
+                                         "existing ephemeral containers \"%.*s\" may not be %s",
+                                         SPAN_ARG(name), kept ? "changed" : "removed")
+                                .p);
+        }
+    }
+}
+
+static void validate_sub(struct arena *a, const char *sub, const yyjson_val *obj,
+                         const yyjson_val *old, struct err *err)
+{
+    assert(strcmp(sub, "ephemeralcontainers") == 0);
+    struct check c = {.a = a, .err = err};
+    const yyjson_val *spec = json_get(obj, "spec");
+    check_pod_spec(&c, AT_FIELD(NULL, "spec"), spec, NULL);
+    check_extras_kept(&c, json_get(spec, "ephemeralContainers"),
+                      json_path(old, "spec", "ephemeralContainers", NULL));
+}
+
 static bool field(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)
 {
     static const char *const keys[] = {"spec.nodeName",
@@ -261,8 +303,11 @@ static bool field(struct arena *a, const yyjson_val *obj, struct span key, struc
     return known;
 }
 
-const struct schema_hooks schema_hooks_pod = {
-    .defaults = defaults, .validate = validate, .row = pod_row, .field = field};
+const struct schema_hooks schema_hooks_pod = {.defaults = defaults,
+                                              .validate = validate,
+                                              .validate_sub = validate_sub,
+                                              .row = pod_row,
+                                              .field = field};
 
 /* ---- binding a pod to a node ---- */
 

@@ -210,3 +210,13 @@ void check_pod_spec(struct check *c, const struct path *p, const yyjson_val *spe
     check_spread(c, AT_FIELD(p, "topologySpreadConstraints"),
                  json_get(spec, "topologySpreadConstraints"));
 }
+
+void check_template_spec(struct check *c, const struct path *p, const yyjson_val *spec,
+                         const yyjson_val *extra_volumes)
+{
+    if (json_len(json_get(spec, "ephemeralContainers")) > 0) {
+        cause_forbidden(c, AT_FIELD(p, "ephemeralContainers"),
+                        "ephemeral containers not allowed in pod template");
+    }
+    check_pod_spec(c, p, spec, extra_volumes);
+}

@@ -15,7 +15,7 @@ static void podtemplate_validate(struct arena *a, const yyjson_val *obj, const y
     const struct path *p = AT_FIELD(NULL, "template");
     const yyjson_val *template = json_get(obj, "template");
     check_labels(&c, AT_FIELD(p, "labels"), json_get(json_get(template, "metadata"), "labels"));
-    check_pod_spec(&c, AT_FIELD(p, "spec"), json_get(template, "spec"), NULL);
+    check_template_spec(&c, AT_FIELD(p, "spec"), json_get(template, "spec"), NULL);
 }
 
 const struct schema_hooks schema_hooks_podtemplate = {.defaults = podtemplate_defaults,

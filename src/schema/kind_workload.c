@@ -49,7 +49,7 @@ void check_workload_template(struct check *c, const struct path *p, const yyjson
     if (json_get(pod, "activeDeadlineSeconds")) {
         cause_forbidden(c, AT_FIELD(in, "activeDeadlineSeconds"), deadline_detail);
     }
-    check_pod_spec(c, in, pod, claims);
+    check_template_spec(c, in, pod, claims);
 }
 
 /* A percentage, or -1. */

@@ -109,6 +109,9 @@ struct schema_hooks {
     void (*validate)(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
                      struct err *err);
     /* Rules of a write to /status. */
+    /* Of a sub-resource that changes its own part of the object alone; old is what there was. */
+    void (*validate_sub)(struct arena *a, const char *sub, const yyjson_val *obj,
+                         const yyjson_val *old, struct err *err);
     void (*validate_status)(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
                             struct err *err);
     /* Cells of a table row, one per column: strings or integers added to `cells`. now_ms for ages.
@@ -206,6 +209,10 @@ int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjso
  * without columns have Name and Age. */
 void schema_row(struct arena *a, const struct schema_kind *kind, yyjson_mut_doc *doc,
                 yyjson_mut_val *cells, const yyjson_val *obj, int64_t now_ms);
+/* The same for a write to a sub-resource that changes a part of the object and has rules of its
+ * own for it (hooks->validate_sub); the rules for changes of the whole do not count. */
+int schema_validate_sub(struct arena *a, const struct schema_kind *kind, const char *sub,
+                        const yyjson_val *obj, const yyjson_val *old, struct err *reterr);
 int schema_validate_status(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                            const yyjson_val *old, struct err *reterr);
 /* Collecting causes in hooks: type is FieldValueInvalid, FieldValueRequired, ...; message without

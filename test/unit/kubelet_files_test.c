@@ -364,7 +364,7 @@ TEST(the_environment_has_image_services_and_own_values_in_that_order)
                                  .env = env,
                                  .env_count = 2};
     struct kubelet_env_result r;
-    kubelet_env_build(pod, kubelet_container_spec(&pod->containers[0]), &image, w.a, &r);
+    kubelet_env_build(pod, kubelet_container_spec(pod->containers[0]), &image, w.a, &r);
     CHECK_EQ(r.reason.n, 0);
     const char *const want[] = {
         "X=1",

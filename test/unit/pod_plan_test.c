@@ -77,7 +77,9 @@ struct counted {
 
 static const struct pod_container_view *target(const struct pod_view *v, const struct pod_step *s)
 {
-    return s->init ? &v->inits[s->container] : &v->mains[s->container];
+    return s->init    ? &v->inits[s->container]
+           : s->extra ? &v->extras[s->container]
+                      : &v->mains[s->container];
 }
 
 static bool any_instance(const struct pod_view *v)
@@ -85,6 +87,9 @@ static bool any_instance(const struct pod_view *v)
     bool any = false;
     for (size_t i = 0; i < v->init_count; i++) {
         any |= v->inits[i].instance != POD_INSTANCE_NONE;
+    }
+    for (size_t i = 0; i < v->extra_count; i++) {
+        any |= v->extras[i].instance != POD_INSTANCE_NONE;
     }
     for (size_t i = 0; i < v->main_count; i++) {
         any |= v->mains[i].instance != POD_INSTANCE_NONE;
@@ -102,6 +107,10 @@ static void check_start(const struct pod_view *v, const struct pod_step *s)
     CHECK_EQ(v->volumes.state, POD_PREP_DONE);
     CHECK_EQ(c->image_prep.state, POD_PREP_DONE);
     CHECK(s->attempt == (c->has_attempt ? c->attempt + 1 : 0));
+    if (s->extra) {
+        CHECK(!c->has_attempt);
+        return;
+    }
     if (c->has_result && !s->init) {
         bool failed = c->result.exit_code != 0 || c->result.start_failed;
         CHECK(v->policy == POD_ALWAYS || (v->policy == POD_ON_FAILURE && failed));
@@ -135,7 +144,7 @@ static struct counted check_plan(const struct pod_view *v, const struct pod_plan
         const struct pod_container_view *c = target(v, s);
         switch (s->type) {
         case POD_STEP_START:
-            n.starts++;
+            n.starts += !s->extra;
             check_start(v, s);
             break;
         case POD_STEP_TERM:
@@ -267,6 +276,89 @@ TEST_T(every_small_world_keeps_the_promises, 120)
             worlds++;
         }
     }
+    kit_note("%llu worlds", (unsigned long long)worlds);
+    arena_free(a);
+}
+
+/* A pod without its extra, to compare with. */
+static void check_extra_counts_for_nothing(const struct pod_view *v, const struct pod_plan *p,
+                                           const struct pod_plan *without)
+{
+    CHECK(span_eq(p->status.phase, without->status.phase));
+    CHECK_EQ(p->status.condition_count, without->status.condition_count);
+    for (size_t i = 0; i < p->status.condition_count; i++) {
+        CHECK(span_eq(p->status.conditions[i].status, without->status.conditions[i].status));
+    }
+    size_t of_others = 0, before = 0;
+    bool is_gone = v->extras[0].instance == POD_INSTANCE_NONE;
+    for (size_t i = 0; i < p->step_count; i++) {
+        of_others += !p->steps[i].extra;
+    }
+    for (size_t i = 0; i < without->step_count; i++) {
+        enum pod_step_type type = without->steps[i].type;
+        /* What ends the pod waits for it. */
+        before += is_gone || (type != POD_STEP_REMOVE_SANDBOX && type != POD_STEP_FORGET &&
+                              type != POD_STEP_TEARDOWN_VOLUMES && type != POD_STEP_DELETE_OBJECT);
+    }
+    CHECK_EQ(of_others, before);
+}
+
+TEST_T(an_ephemeral_container_starts_once_counts_for_nothing_and_ends_with_the_pod, 120)
+{
+    struct arena *a = arena_new();
+    uint64_t worlds = 0, starts = 0;
+    for (int w = 0; w < 3 * 4 * 5 * 2 * CONTAINER_WORLDS; w++) {
+        int policy = w % 3, life = w / 3 % 4, sandbox = w / 12 % 5, broken = w / 60 % 2;
+        for (int n = 0; n < CONTAINER_WORLDS; n++) {
+            struct pod_container_view main = container_world(w / 120, "a");
+            struct pod_container_view extra = container_world(n, "x");
+            struct pod_container_view init = container_world((n * 11 + w) % CONTAINER_WORLDS, "i");
+            struct pod_view v = {.now_ms = 100000,
+                                 .uid = SPAN("u"),
+                                 .name = SPAN("p"),
+                                 .ns = SPAN("n"),
+                                 .policy = (enum pod_policy)policy,
+                                 .exists = life != 2,
+                                 .deleting = life == 1 || life == 2,
+                                 .stop_only = life == 3,
+                                 .grace_ms = n % 2 ? 500 : 30000,
+                                 .inputs_ready = true,
+                                 .volumes.state = POD_PREP_DONE,
+                                 .sandbox.state = (enum pod_prep_state)sandbox,
+                                 .sandbox_broken = broken && sandbox == POD_PREP_DONE,
+                                 .inits = &init,
+                                 .init_count = (size_t)n % 2,
+                                 .mains = &main,
+                                 .main_count = 1,
+                                 .extras = &extra,
+                                 .extra_count = 1};
+            struct pod_plan plan, without;
+            pod_plan(a, &v, &plan);
+            (void)check_plan(&v, &plan);
+            v.extra_count = 0;
+            pod_plan(a, &v, &without);
+            v.extra_count = 1;
+            if (!v.sandbox_broken) { /* a broken sandbox goes when everything in it has ended */
+                check_extra_counts_for_nothing(&v, &plan, &without);
+            }
+            CHECK(!plan.status.extras[0].ready && plan.status.extras[0].restart_count == 0);
+            bool due = extra.instance == POD_INSTANCE_NONE && !extra.has_attempt &&
+                       extra.image_prep.state == POD_PREP_DONE && sandbox == POD_PREP_DONE &&
+                       !v.sandbox_broken && !pod_is_ending(&v);
+            size_t started = 0, ended = 0;
+            for (size_t i = 0; i < plan.step_count; i++) {
+                started += plan.steps[i].extra && plan.steps[i].type == POD_STEP_START;
+                ended += plan.steps[i].extra && plan.steps[i].type == POD_STEP_TERM;
+            }
+            CHECK_EQ(started, due);
+            CHECK_EQ(ended, extra.instance == POD_INSTANCE_RUNNING &&
+                                (pod_is_ending(&v) || v.sandbox_broken));
+            starts += started;
+            arena_clear(a);
+            worlds++;
+        }
+    }
+    CHECK(starts > 0);
     kit_note("%llu worlds", (unsigned long long)worlds);
     arena_free(a);
 }
