@@ -74,8 +74,20 @@ int image_pull(struct image_store *s, struct span ref, const struct image_pull_o
 /* [blocking] All references, sorted. */
 int image_list(struct image_store *s, struct arena *a, struct image_config **ret,
                size_t *ret_count);
-/* [blocking] Removes the reference, and blobs and layers that no reference needs. -ENOENT when
- * unknown. */
-int image_remove(struct image_store *s, struct span ref, struct arena *a);
+/* A container that exists, and the image that it was made from (which may have no reference any
+ * more). */
+struct image_user {
+    struct span image_id, container;
+};
+/* Who uses images now; asked again before anything is lost. NULL list: nobody. */
+struct image_users {
+    int (*list)(void *data, struct arena *a, struct image_user **ret, size_t *ret_count);
+    void *data;
+};
+/* [blocking] Removes the reference, and blobs and layers that neither a reference nor a container
+ * needs. -ENOENT when unknown; -EBUSY when it is the last reference to an image that a container
+ * uses; each with a sentence. */
+int image_remove(struct image_store *s, struct span ref, const struct image_users *users,
+                 struct arena *a, struct span *ret_detail);
 
 #endif

@@ -349,17 +349,35 @@ static struct span read_mountinfo(struct arena *a)
     return SPAN("");
 }
 
-static void sweep(const struct image_store *s, struct arena *a, const struct keep_set *k,
-                  const char *dir)
+static int keep_used(const struct image_store *s, struct arena *a, struct keep_set *k,
+                     const struct image_users *users)
+{
+    struct image_user *list = NULL;
+    size_t n = 0;
+    int code = users->list ? users->list(users->data, a, &list, &n) : 0;
+    for (size_t i = 0; i < n && code == 0; i++) {
+        keep_manifest(s, a, k, list[i].image_id);
+    }
+    return code;
+}
+
+static bool is_wanted(const struct keep_set *k, struct span name, struct span mounts)
+{
+    return name.n != DIGEST_HEX_BYTES || map_get(&k->names, name) || layer_in_use(mounts, name);
+}
+
+/* Moves to the directory `to` what is not wanted (back: what is). */
+static void move_some(const struct keep_set *k, struct arena *a, const char *from, const char *to,
+                      bool back)
 {
     struct span mounts = read_mountinfo(a);
-    DIR *d = opendir(image_path(s, a, "%s", dir));
+    DIR *d = opendir(from);
     struct dirent *e;
     while (d && (e = readdir(d)) != NULL) {
         struct span name = span_cstr(e->d_name);
-        if (name.n == DIGEST_HEX_BYTES && !map_get(&k->names, name) &&
-            !layer_in_use(mounts, name)) {
-            (void)os_fs_remove_tree_at(image_path(s, a, "%s/%s", dir, e->d_name));
+        if (name.n == DIGEST_HEX_BYTES && is_wanted(k, name, mounts) == back) {
+            (void)rename(arena_printf(a, "%s/%s", from, e->d_name).p,
+                         arena_printf(a, "%s/%s", to, e->d_name).p);
         }
     }
     if (d) {
@@ -367,16 +385,88 @@ static void sweep(const struct image_store *s, struct arena *a, const struct kee
     }
 }
 
-int image_remove(struct image_store *s, struct span ref, struct arena *a)
+/* A container that is being made says so first and looks for its layers last (runtime/). So they
+ * are put aside first, and lost only when nobody has come for them meanwhile. */
+static int sweep_layers(const struct image_store *s, struct arena *a, struct keep_set *k,
+                        const struct image_users *users)
 {
+    struct image_tmp aside;
+    int code = image_tmp_new(s, a, &aside);
+    if (code < 0) {
+        return code;
+    }
+    const char *layers = image_path(s, a, "layers");
+    move_some(k, a, layers, aside.path, false);
+    code = keep_used(s, a, k, users);
+    if (code == 0) {
+        move_some(k, a, aside.path, layers, true);
+    } else { /* not known: nothing is lost */
+        struct keep_set none = {MAP_INIT};
+        move_some(&none, a, aside.path, layers, false);
+    }
+    image_tmp_done(&aside);
+    return code;
+}
+
+static void sweep_blobs(const struct image_store *s, struct arena *a, const struct keep_set *k)
+{
+    DIR *d = opendir(image_path(s, a, "blobs/sha256"));
+    struct dirent *e;
+    while (d && (e = readdir(d)) != NULL) {
+        struct span name = span_cstr(e->d_name);
+        if (name.n == DIGEST_HEX_BYTES && !map_get(&k->names, name)) {
+            (void)unlink(image_path(s, a, "blobs/sha256/%s", e->d_name));
+        }
+    }
+    if (d) {
+        (void)closedir(d);
+    }
+}
+
+/* The last reference to what a container was made from stays: the container may be started again.
+ */
+static int check_unused(struct arena *a, const yyjson_val *refs, struct span ref,
+                        const struct image_users *users, struct span *detail)
+{
+    struct image_user *list = NULL;
+    size_t n = 0, same = 0;
+    struct span digest = json_str(yyjson_obj_getn((yyjson_val *)(uintptr_t)refs, ref.p, ref.n));
+    int code = users->list ? users->list(users->data, a, &list, &n) : 0;
+    if (code < 0) {
+        return fail(a, detail, code, "cannot tell which containers use it: %s", code_text(code));
+    }
+    JSON_EACH(it, refs)
+    {
+        same += span_eq(json_str(it.val), digest);
+    }
+    for (size_t i = 0; i < n && same == 1; i++) {
+        if (span_eq(list[i].image_id, digest)) {
+            return fail(a, detail, -EBUSY,
+                        "container %.*s uses it: delete its pod first, then remove the image",
+                        SPAN_ARG(list[i].container));
+        }
+    }
+    return 0;
+}
+
+int image_remove(struct image_store *s, struct span ref, const struct image_users *users,
+                 struct arena *a, struct span *ret_detail)
+{
+    static const struct image_users nobody = {NULL, NULL};
+    users = users ? users : &nobody;
+    *ret_detail = SPAN_NULL;
     int lock cleanup_close = refs_lock(s, a, LOCK_EX);
     yyjson_val *old = NULL;
     int code = lock < 0 ? -errno : refs_load(s, a, &old);
     if (code < 0) {
-        return code;
+        return fail(a, ret_detail, code, "the references cannot be read: %s", code_text(code));
     }
     if (!old || !yyjson_obj_getn(old, ref.p, ref.n)) {
-        return -ENOENT;
+        return fail(a, ret_detail, -ENOENT, "no such image");
+    }
+    code = check_unused(a, old, ref, users, ret_detail);
+    if (code < 0) {
+        return code;
     }
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *left = yyjson_mut_obj(doc);
@@ -388,10 +478,13 @@ int image_remove(struct image_store *s, struct span ref, struct arena *a)
             keep_manifest(s, a, &k, json_str(it.val));
         }
     }
-    code = refs_save(s, a, doc, left);
+    code = keep_used(s, a, &k, users);
+    code = code ? code : refs_save(s, a, doc, left);
+    code = code ? code : sweep_layers(s, a, &k, users);
     if (code == 0) {
-        sweep(s, a, &k, "layers");
-        sweep(s, a, &k, "blobs/sha256");
+        sweep_blobs(s, a, &k);
+    } else {
+        (void)fail(a, ret_detail, code, "not removed: %s", code_text(code));
     }
     map_done(&k.names);
     return code;

@@ -187,6 +187,9 @@ static void start_failed(struct kubelet_container *c, int32_t exit_code, struct 
                                        .finished_ms = now,
                                        .attempt = c->v->attempt};
     kubelet_keep(&c->v->result.message, message);
+    if (c->v->image_prep.state == POD_PREP_DONE) {
+        c->v->image_prep.state = POD_PREP_TODO; /* the image may be what is gone */
+    }
     kubelet_event(c->pod, c, KUBELET_WARNING, "Failed", "Error: %.*s", SPAN_ARG(message));
     kubelet_pod_poke(c->pod);
 }

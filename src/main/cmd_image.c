@@ -12,6 +12,7 @@
 #include "image/image.h"
 #include "main/main.h"
 #include "main/options.h"
+#include "runtime/runtime_crun.h"
 
 static void print_ref(void *data, struct span ref, struct span digest)
 {
@@ -98,16 +99,28 @@ static int do_list(struct image_store *s, struct arena *a, const struct options 
     return 0;
 }
 
+static int image_users(void *data, struct arena *a, struct image_user **ret, size_t *ret_count)
+{
+    const struct options *o = data;
+    struct runtime_image_use *uses = NULL;
+    int code = runtime_crun_images(o->data_dir, a, &uses, ret_count);
+    *ret = ARENA_ARRAY(a, struct image_user, *ret_count + 1);
+    for (size_t i = 0; i < *ret_count; i++) {
+        (*ret)[i] = (struct image_user){uses[i].image_id, uses[i].container_id};
+    }
+    return code;
+}
+
 static int do_remove(struct image_store *s, struct arena *a, const struct options *o)
 {
     struct span ref;
     if (!reference_of(a, o, &ref)) {
         return 2;
     }
-    int code = image_remove(s, ref, a);
-    return code < 0
-               ? complain(ref.p, span_cstr(code == -ENOENT ? "no such image" : code_text(code)))
-               : 0;
+    struct span why = SPAN_NULL;
+    const struct image_users users = {image_users, (void *)(uintptr_t)o};
+    int code = image_remove(s, ref, &users, a, &why);
+    return code < 0 ? complain(ref.p, why) : 0;
 }
 
 static const struct {

@@ -52,6 +52,14 @@ struct runtime_crun_config {
 int runtime_crun_new(struct env *env, const struct runtime_crun_config *config, struct arena *a,
                      struct runtime **ret, struct span *ret_detail);
 
+/* [blocking] The images (manifest digests) of all containers that exist below DATA/run, also of
+ * those that are being made or have ended; also when no server runs. */
+struct runtime_image_use {
+    struct span image_id, container_id;
+};
+int runtime_crun_images(struct span data_dir, struct arena *a, struct runtime_image_use **ret,
+                        size_t *ret_count);
+
 /* [blocking] Ends everything below DATA/run and removes its mounts, cgroups, namespaces, links and
  * files. For `berth stop`, also when no server runs. network.attach and layers_of are not used.
  * Goes on after an error; the first one is returned. */

@@ -350,6 +350,12 @@ static int make_root(const struct host *host, struct span id,
         return fail(a, detail, -errno, "make the container's directories");
     }
     code = os_mount_overlay(merged, layers, n, upper, work);
+    for (size_t i = 0; i < n && code == 0; i++) {
+        if (access(arena_cstr(a, layers[i]), F_OK) != 0) { /* see image_remove() */
+            return fail(a, detail, -ENOENT,
+                        arena_printf(a, "layers of image %.*s", SPAN_ARG(spec->rootfs_image)).p);
+        }
+    }
     return fail(a, detail, code,
                 code == -ENODEV ? "mount the container's root (kernel option overlay)"
                 : code == -EINVAL
@@ -450,7 +456,10 @@ int disk_prepare(const struct host *host, struct span id, const struct runtime_c
     if (mkdir(dir, 0700) != 0) {
         return fail(a, ret_detail, -errno, dir);
     }
-    int code = make_root(host, id, spec, a, ret_detail);
+    /* First of all: from now on the image is in use. */
+    int code = os_fs_write(file_of(host, a, id, "image"), spec->rootfs_image, 0600);
+    (void)fail(a, ret_detail, code, "note the container's image");
+    code = code ? code : make_root(host, id, spec, a, ret_detail);
     code = code ? code : write_config(host, id, spec, host_network, a, ret_detail);
     if (code) {
         return code;

@@ -1,5 +1,6 @@
 /* The machine under the runtime: programs, directories, remains of another boot; and the end of
  * everything. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -238,4 +239,39 @@ int runtime_crun_purge(const struct runtime_crun_config *config, struct arena *a
     keep_first(&code, os_fs_remove_tree_at(host.run.p), a, ret_detail, host.run.p);
     host_done(&host);
     return code;
+}
+
+/* ---- images in use ---- */
+
+int runtime_crun_images(struct span data_dir, struct arena *a, struct runtime_image_use **ret,
+                        size_t *ret_count)
+{
+    enum { IMAGE_ID_MAX = 256 };
+    *ret = NULL;
+    *ret_count = 0;
+    const char *dir = arena_printf(a, "%.*s/run/containers", SPAN_ARG(data_dir)).p;
+    DIR *d = opendir(dir);
+    if (!d) {
+        return errno == ENOENT ? 0 : -errno;
+    }
+    size_t room = 0;
+    for (struct dirent *e; (e = readdir(d)) != NULL;) {
+        struct span id = SPAN_NULL;
+        if (e->d_name[0] == '.' || os_fs_read(a, dirfd(d), arena_printf(a, "%s/image", e->d_name).p,
+                                              IMAGE_ID_MAX, &id) != 0) {
+            continue; /* one of an earlier version: its mount speaks for it */
+        }
+        if (*ret_count == room) {
+            room = room ? 2 * room : 16;
+            struct runtime_image_use *more = ARENA_ARRAY(a, struct runtime_image_use, room);
+            for (size_t i = 0; i < *ret_count; i++) {
+                more[i] = (*ret)[i];
+            }
+            *ret = more;
+        }
+        (*ret)[(*ret_count)++] = (struct runtime_image_use){
+            .image_id = span_trim(id), .container_id = arena_dup(a, span_cstr(e->d_name))};
+    }
+    (void)closedir(d);
+    return 0;
 }

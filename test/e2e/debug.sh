@@ -62,7 +62,7 @@ refusals() {
     check 'ports' fails 'ports: Forbidden' extras strict '[{"name":"a","image":"busybox","ports":[{"containerPort":1}]}]'
     check 'resources' fails 'resources: Forbidden' extras strict '[{"name":"a","image":"busybox","resources":{"limits":{"cpu":"1"}}}]'
     check 'one is accepted' extras strict '[{"name":"a","image":"busybox","imagePullPolicy":"Never","command":["sleep","600"]}]'
-    check 'it cannot be changed' fails 'existing ephemeral containers "a" may not be changed' extras strict '[{"name":"a","image":"web"}]'
+    check 'it cannot be changed' fails 'existing ephemeral containers "a" may not be changed' extras strict '[{"name":"a","image":"web:1"}]'
     check 'nor removed' fails 'existing ephemeral containers "a" may not be removed' k patch pod strict --subresource=ephemeralcontainers --type=json -p '[{"op":"remove","path":"/spec/ephemeralContainers"}]'
     check 'nor come by another way' fails 'Forbidden' k patch pod strict -p '{"spec":{"ephemeralContainers":[{"name":"b","image":"busybox"}]}}'
     check 'nor with a new pod' fails 'spec.ephemeralContainers: Forbidden: cannot be set on create' bash -c "echo '{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"x\"},\"spec\":{\"ephemeralContainers\":[{\"name\":\"i\",\"image\":\"busybox\"}],\"containers\":[{\"name\":\"c\",\"image\":\"busybox\"}]}}' | '$kubectl' create -f -"
@@ -70,5 +70,18 @@ refusals() {
     k delete pod strict --wait=false >/dev/null
 }
 
-for part in ${PARTS:-debugging refusals}; do $part; done
+images() {
+    remove() { "$berth" image rm "$1" --data-dir "$data"; }
+    pod user 'command: [sleep, "600"]' >/dev/null
+    check 'a pod of an image' within 15 ready user
+    check 'the image cannot be removed' fails "uses it: delete its pod first" remove busybox
+    check 'another one can' remove web:1
+    check 'what runs goes on' equal here k exec user -- echo here
+    k delete pod user --force --grace-period=0 >/dev/null 2>&1
+    check 'afterwards it can' within 20 remove busybox
+    empty() { [ -z "$(ls -A "$data/images/layers" "$data/images/blobs/sha256" | grep -v :)" ]; }
+    check 'and nothing of it is left' empty
+}
+
+for part in ${PARTS:-debugging refusals images}; do $part; done
 finish

@@ -276,14 +276,73 @@ TEST(removal_keeps_what_other_references_need)
     CHECK_EQ(import(&one, &why), 0);
     CHECK_EQ(import(&two, &why), 0);
     CHECK_EQ(entries_in("layers"), 2);
-    CHECK_EQ(image_remove(store, SPAN("docker.io/library/two:1"), arena), 0);
+    CHECK_EQ(image_remove(store, SPAN("docker.io/library/two:1"), NULL, arena, &why), 0);
     CHECK_EQ(entries_in("layers"), 1);
-    CHECK_EQ(image_remove(store, SPAN("docker.io/library/two:1"), arena), -ENOENT);
+    CHECK_EQ(image_remove(store, SPAN("docker.io/library/two:1"), NULL, arena, &why), -ENOENT);
     struct image_config c;
     CHECK_EQ(image_find(store, SPAN("docker.io/library/one:1"), arena, &c), 0);
-    CHECK_EQ(image_remove(store, SPAN("docker.io/library/one:1"), arena), 0);
+    CHECK_EQ(image_remove(store, SPAN("docker.io/library/one:1"), NULL, arena, &why), 0);
     CHECK_EQ(entries_in("layers"), 0);
     CHECK_EQ(entries_in("blobs/sha256"), 0);
+    strbuf_done(&tars[0]);
+    strbuf_done(&tars[1]);
+    close_store();
+}
+
+struct used {
+    struct span id[2]; /* of the first question and of those that follow */
+    int asked;
+};
+
+static int one_user(void *data, struct arena *a, struct image_user **ret, size_t *n)
+{
+    struct used *u = data;
+    *ret = ARENA_ARRAY(a, struct image_user, 1);
+    (*ret)[0] = (struct image_user){u->id[u->asked++ > 1], SPAN("u-c-0")};
+    *n = (*ret)[0].image_id.n > 0;
+    return 0;
+}
+
+TEST(removing_an_image_spares_what_containers_that_exist_were_made_from)
+{
+    open_store();
+    const struct kit_entry own[] = {{.name = "o", .content = "own"}},
+                           next[] = {{.name = "n", .content = "next"}};
+    struct strbuf tars[2] = {STRBUF_INIT, STRBUF_INIT};
+    struct strbuf one cleanup_strbuf = STRBUF_INIT, two cleanup_strbuf = STRBUF_INIT;
+    struct strbuf again cleanup_strbuf = STRBUF_INIT;
+    struct span why;
+    const struct span ref = SPAN("docker.io/library/one:1"),
+                      other = SPAN("docker.io/library/two:1");
+    kit_tar(&tars[0], own, 1, false);
+    kit_tar(&tars[1], next, 1, false);
+    (void)kit_oci_archive(arena, &one, "one:1", tars, tars, 1, false);
+    (void)kit_oci_archive(arena, &two, "two:1", &tars[1], &tars[1], 1, false);
+    (void)kit_oci_archive(arena, &again, "one:1", tars, tars, 2, false);
+    CHECK_EQ(import(&one, &why), 0);
+    CHECK_EQ(import(&two, &why), 0);
+    struct image_config was, c;
+    CHECK_EQ(image_find(store, ref, arena, &was), 0);
+    struct used running = {.id = {was.id, was.id}};
+    const struct image_users users = {one_user, &running};
+    CHECK_EQ(image_remove(store, ref, &users, arena, &why), -EBUSY);
+    CHECK(span_find(why, 'u') < why.n);
+    CHECK_EQ(image_find(store, ref, arena, &c), 0);
+    /* The reference has moved on, the container has not. */
+    CHECK_EQ(import(&again, &why), 0);
+    CHECK_EQ(image_remove(store, other, &users, arena, &why), 0);
+    CHECK_EQ(image_find(store, was.id, arena, &c), 0);
+    CHECK_EQ(image_remove(store, ref, &users, arena, &why), 0);
+    CHECK_EQ(image_find(store, was.id, arena, &c), 0);
+    CHECK_EQ(entries_in("layers"), 1);
+    /* One that is made in the middle of a removal keeps its layers. */
+    CHECK_EQ(import(&one, &why), 0);
+    struct used late = {.id = {SPAN(""), was.id}};
+    const struct image_users coming = {one_user, &late};
+    CHECK_EQ(image_remove(store, ref, &coming, arena, &why), 0);
+    CHECK(late.asked == 3);
+    CHECK_EQ(image_find(store, was.id, arena, &c), 0);
+    CHECK_EQ(entries_in("layers"), 1);
     strbuf_done(&tars[0]);
     strbuf_done(&tars[1]);
     close_store();
