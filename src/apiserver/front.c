@@ -260,6 +260,10 @@ static void front_resource(struct front *f)
         front_pod_stream(f);
         return;
     }
+    if (api_sub_is(op, "proxy")) {
+        front_proxy(f);
+        return;
+    }
     if (!api_negotiate(http_header(f->x, "accept"), false, &f->render.accept)) {
         fail(f, ERR_NOT_ACCEPTABLE,
              "only the following media types are accepted: application/json, "

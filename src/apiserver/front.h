@@ -32,6 +32,7 @@ void front_warnings(struct front *f);
 void front_watch(struct front *f); /* front_watch.c */
 void front_watches_end(struct apiserver *s);
 void front_pod_stream(struct front *f); /* front_pod.c: log, exec, attach, portforward */
+void front_proxy(struct front *f);      /* front_proxy.c: pods, services, nodes */
 void front_discovery(struct front *f);  /* front_discovery.c */
 void front_openapi(struct front *f);    /* front_discovery.c */
 void front_metrics(struct front *f);    /* front_metrics.c */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "apiserver/remote_priv.h"
+#include "apiserver/remote_proxy.h"
 #include "apiserver/status.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -18,6 +19,7 @@ struct remote_hub *remote_hub_new(struct env *env, struct node_api *node)
     h->env = env;
     h->node = node;
     list_init(&h->sessions);
+    list_init(&h->proxies);
     list_init(&h->logs);
     list_init(&h->forwards);
     return h;
@@ -30,6 +32,7 @@ void remote_hub_free(struct remote_hub *h)
     if (!h) {
         return;
     }
+    remote_proxies_end_all(h);
     LIST_EACH(link, &h->sessions)
     {
         remote_drop(CONTAINER_OF(link, struct remote, link));

@@ -15,6 +15,7 @@ struct remote_hub {
     struct env *env;
     struct node_api *node;
     struct list sessions; /* remote.link */
+    struct list proxies;  /* remote_proxy.link */
     struct list logs;     /* remote_log.link */
     struct list forwards; /* forward.link */
     size_t open;

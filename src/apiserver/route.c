@@ -132,7 +132,31 @@ static struct route route_api(const struct segments *s)
     return below_version(r, s, 3);
 }
 
-struct route route_parse(struct arena *a, struct span path)
+/* Everything behind .../NAME/proxy belongs to somebody else: cut off, and returned. */
+static struct span cut_proxy(struct span *path)
+{
+    struct span head = span_from(*path, 1), word = SPAN_NULL, kind = SPAN_NULL;
+    bool is_core = span_starts(*path, SPAN("/api/v1/"));
+    bool in_namespace = span_starts(*path, SPAN("/api/v1/namespaces/"));
+    for (size_t i = 0, at = in_namespace ? 6 : 4; is_core && i <= at && head.n; i++) {
+        word = span_cut(&head, '/');
+        kind = i + 2 == at ? word : kind;
+        if (i < at) {
+            continue;
+        }
+        bool proxied = in_namespace ? span_eq_cstr(kind, "pods") || span_eq_cstr(kind, "services")
+                                    : span_eq_cstr(kind, "nodes");
+        size_t end = (size_t)(word.p - path->p) + word.n;
+        if (proxied && span_eq_cstr(word, "proxy") && end < path->n) {
+            struct span rest = span_from(*path, end);
+            *path = span_first(*path, end);
+            return rest;
+        }
+    }
+    return SPAN_NULL;
+}
+
+static struct route parse_whole(struct arena *a, struct span path)
 {
     static const struct {
         const char *word;
@@ -165,5 +189,13 @@ struct route route_parse(struct arena *a, struct span path)
             r.type = words[i].type;
         }
     }
+    return r;
+}
+
+struct route route_parse(struct arena *a, struct span path)
+{
+    struct span rest = cut_proxy(&path);
+    struct route r = parse_whole(a, path);
+    r.rest = rest;
     return r;
 }

@@ -81,6 +81,8 @@ enum {
     LIMIT_FORWARD_ID_BYTES = 32,
     /* A pod that does not accept within that time has a full backlog. Holds up a worker thread. */
     LIMIT_FORWARD_CONNECT_MS = 2 * 1000,
+    /* A proxied server that has not begun its reply by then. Kubernetes waits a minute as well. */
+    LIMIT_PROXY_HEAD_MS = 60 * 1000,
     /* A terminal size on the resize channel: {"Width":65535,"Height":65535} and some space. */
     LIMIT_REMOTE_RESIZE_BYTES = 256,
     /* Names and label values (RFC 1123; apimachinery validation). */

@@ -50,6 +50,9 @@ struct span http_path(const struct http_exchange *x);   /* before '?', still per
 struct span http_query(const struct http_exchange *x);  /* after '?', still encoded */
 /* First value, or empty; name in lower case. */
 struct span http_header(const struct http_exchange *x, const char *name);
+/* Iterates over all, names in lower case: size_t at = 0; while (http_header_next(...)). */
+bool http_header_next(const struct http_exchange *x, size_t *at, struct span *ret_name,
+                      struct span *ret_value);
 /* All values of a header joined with ", " (X-Stream-Protocol-Version comes several times). */
 struct span http_header_all(struct http_exchange *x, const char *name);
 struct span http_body(const struct http_exchange *x);

@@ -56,6 +56,18 @@ struct span http_header(const struct http_exchange *x, const char *name)
     return SPAN_NULL;
 }
 
+bool http_header_next(const struct http_exchange *x, size_t *at, struct span *ret_name,
+                      struct span *ret_value)
+{
+    if (*at >= x->field_count) {
+        return false;
+    }
+    const struct http_field *f = &x->fields[*at];
+    *ret_name = span_of(x->head.p + f->name_at, f->name_n);
+    *ret_value = field_value(x, (*at)++);
+    return true;
+}
+
 struct span http_header_all(struct http_exchange *x, const char *name)
 {
     struct span want = span_cstr(name), all = SPAN_NULL;

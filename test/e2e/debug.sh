@@ -83,5 +83,66 @@ images() {
     check 'and nothing of it is left' empty
 }
 
-for part in ${PARTS:-debugging refusals images}; do $part; done
+proxies() {
+    k apply -f - >/dev/null <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: served, labels: {app: served}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: busybox
+    imagePullPolicy: IfNotPresent
+    ports: [{name: http, containerPort: 8080}]
+    command: [sh, -c, "mkdir -p /www/cgi-bin /www/d; echo page >/www/index.html; echo in d >/www/d/index.html; printf '#!/bin/sh\nprintf \"Content-Type: text/plain\\r\\n\\r\\n\"; echo \"$REQUEST_METHOD $QUERY_STRING\"; cat' >/www/cgi-bin/say; chmod +x /www/cgi-bin/say; head -c 3000000 /dev/zero >/www/big; exec httpd -f -p 8080 -h /www"]
+    readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: front}
+spec: {selector: {app: served}, ports: [{name: web, port: 80, targetPort: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: nobody}
+spec: {selector: {app: nobody}, ports: [{port: 80}]}
+Y
+    raw() { k get --raw "/api/v1$1"; }
+    local p=/namespaces/default/pods s=/namespaces/default/services
+    check 'a pod that serves' within 15 ready served
+    check 'pods/proxy with a port' equal page raw $p/served:8080/proxy/
+    check 'without one: its first' equal page raw $p/served/proxy/
+    check 'by the name of one' equal page raw $p/http:served:http/proxy/index.html
+    check 'path and query go along' equal 'GET a=b&c=%2F' raw "$p/served/proxy/cgi-bin/say?a=b&c=%2F"
+    check 'three megabytes arrive whole' equal 3000000 bash -c "'$kubectl' get --raw /api/v1$p/served/proxy/big | wc -c"
+    check 'an answer of its own that is no success' fails 'could not find the requested resource' raw $p/served/proxy/nowhere
+    check 'a pod that is not there' fails 'pods "absent" not found' raw $p/absent/proxy/
+    check 'a port where nobody listens' fails 'error trying to reach service' raw $p/served:81/proxy/
+    check 'https is refused in words' fails 'proxies to http alone' raw $p/https:served:8080/proxy/
+    served_by() { [ "$(raw "$1")" = page ]; }
+    check 'services/proxy' within 15 served_by $s/front:web/proxy/
+    check 'by the number of its port' equal page raw $s/front:80/proxy/
+    check 'with a scheme' equal page raw $s/http:front:web/proxy/
+    check 'another number' fails 'no service port 81 found for service "front"' raw $s/front:81/proxy/
+    check 'nobody behind it' fails 'no endpoints available for service "nobody"' raw $s/nobody/proxy/
+    check 'nodes/proxy: health' equal ok raw /nodes/edge/proxy/healthz
+    check 'its pods' contains '"name":"served"' raw /nodes/edge/proxy/pods
+    check 'nothing else' fails 'serves no /metrics/cadvisor' raw /nodes/edge/proxy/metrics/cadvisor
+    timeout 60 "$kubectl" proxy --port=8901 >/dev/null 2>&1 &
+    local proxy=$!
+    ask() { curl -sS -m 20 "$@"; }
+    local u=http://127.0.0.1:8901/api/v1$p/served
+    check 'kubectl proxy: a page' within 10 contains page ask -f $u/proxy/
+    check 'a POST with its body' equal 'POST x
+hello' ask --data hello "$u/proxy/cgi-bin/say?x"
+    check 'without the slash: to where links work' contains "/pods/served/proxy/" ask -o /dev/null -w '%{redirect_url}' $u/proxy
+    check 'a redirection of the server stays behind the proxy' contains "/pods/served/proxy/d/" ask -o /dev/null -w '%{redirect_url}' $u/proxy/d
+    check 'HEAD' contains '200 OK' ask -I $u/proxy/index.html
+    check 'an upgrade is refused in words' contains 'cannot change the protocol' ask -H 'Connection: Upgrade' -H 'Upgrade: websocket' $u/proxy/
+    kill $proxy; wait $proxy 2>/dev/null
+    k delete pod served --wait=false >/dev/null
+}
+
+for part in ${PARTS:-debugging refusals proxies images}; do $part; done
 finish
