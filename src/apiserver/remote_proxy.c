@@ -11,6 +11,7 @@
 #include "apiserver/remote_priv.h"
 #include "apiserver/status.h"
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "http/http_response.h"
 
@@ -95,7 +96,8 @@ static void proxy_free(struct remote_proxy *p)
 static void refuse(struct remote_proxy *p, enum err_reason reason, const char *why)
 {
     struct http_exchange *x = TAKE_PTR(p->x);
-    if (p->begun) {
+    if (p->begun) { /* too late to say so to the client */
+        log_event(LOG_WARN, "proxy_reply_broken", LOG_S("host", p->host), LOG_C("why", why));
         http_stream_end(x);
     } else {
         struct err err;

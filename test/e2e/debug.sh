@@ -26,7 +26,7 @@ extras() { # POD JSON-LIST: asks for these ephemeral containers
 debugging() {
     pod looked 'command: [sh, -c, "echo secret >/tmp/here; exec sleep 600"]' >/dev/null
     check 'a pod to look into' within 15 ready looked
-    if [ "$KUBECTL_VERSION" = 1.20 ]; then echo '# kubectl 1.20 knows only the alpha form of ephemeral containers'; return; fi
+    if [ "$KUBECTL_VERSION" = 1.20 ]; then echo '# kubectl 1.20 knows only the alpha form of ephemeral containers'; k delete pod looked --wait=false >/dev/null; return; fi
     check 'kubectl debug puts a container into it' k debug looked --image=busybox --image-pull-policy=IfNotPresent --target=main --container=look -- sh -c 'echo looking; exec sleep 700'
     check 'which runs' within 15 extra_is looked look running
     check 'exec finds it, and it sees the processes of its target' contains 'sleep 600' k exec looked -c look -- ps -o args
