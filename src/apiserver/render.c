@@ -173,6 +173,7 @@ static void put_list(struct strbuf *out, struct arena *a, const struct api_rende
     }
     for (size_t i = 0; i < op->item_count; i++) {
         struct object *o = op->items[i];
+        struct object_glance glance = object_glance_begin(o);
         if (i) {
             strbuf_putc(out, ',');
         }
@@ -185,6 +186,7 @@ static void put_list(struct strbuf *out, struct arena *a, const struct api_rende
                 r->view ? json_write(row, shown(row, r, object_root(o))) : object_json(o);
             put_item(out, json, span_starts(json, start) ? start.n : 1);
         }
+        object_glance_end(&glance);
         arena_clear(row);
     }
     strbuf_puts(out, "]}");
@@ -267,11 +269,13 @@ void render_event(struct strbuf *out, const struct api_render *r, enum watch_typ
         strbuf_put(out, object_json(object));
     } else {
         struct arena *a = arena_new();
+        struct object_glance glance = object_glance_begin(object);
         if (object) {
             put_object(out, a, r, object);
         } else {
             put_bookmark(out, a, r, rev, initial_end);
         }
+        object_glance_end(&glance);
         arena_free(a);
     }
     strbuf_puts(out, "}\n");

@@ -27,10 +27,48 @@ static bool field_of(struct selection *sel, const yyjson_val *root, struct objec
     return hooks && hooks->field && hooks->field(sel->scratch, root, key, ret);
 }
 
+/* Whether the object may have a string of this value, by a look at its bytes: the serialiser writes
+ * these characters as they are. */
+static bool may_hold(struct object *o, struct span value)
+{
+    char text[128];
+    if (value.n == 0 || value.n + 2 > sizeof text) {
+        return true;
+    }
+    text[0] = text[value.n + 1] = '"';
+    for (size_t i = 0; i < value.n; i++) {
+        char c = value.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     c == '-' || c == '.' || c == '_';
+        if (!plain) {
+            return true;
+        }
+        text[i + 1] = c;
+    }
+    struct span json = object_json(o);
+    return memmem(json.p, json.n, text, value.n + 2) != NULL;
+}
+
+/* A node agent that watches its own pods does not make the server parse those of others. Other
+ * fields may be computed (spec.unschedulable is "false" where there is none). */
+static bool is_rejected(const struct selection *sel, struct object *o)
+{
+    for (size_t i = 0; i < sel->fields.n; i++) {
+        const struct field_term *t = &sel->fields.terms[i];
+        if (t->equal && span_eq(t->key, SPAN("spec.nodeName")) && !may_hold(o, t->value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool selection_matches(struct selection *sel, struct object *o)
 {
     if (sel->labels.n == 0 && sel->fields.n == 0 && !sel->labels.nothing) {
         return true;
+    }
+    if (is_rejected(sel, o)) {
+        return false;
     }
     const yyjson_val *root = object_root(o);
     if ((sel->labels.n || sel->labels.nothing) &&

@@ -59,9 +59,13 @@ static void submit(struct api_op *op)
 void write_start(struct api_op *op)
 {
     assert(op->attempt);
+    /* The version that this one replaces stays in the history for long, unread. */
+    struct object *current = op->key.n ? store_peek(op->server->store, op->key) : NULL;
+    struct object_glance glance = object_glance_begin(current);
     if (op->attempt(op) != 0) {
         api_op_finish(op);
     }
+    object_glance_end(&glance);
 }
 
 int write_submit(struct api_op *op, int64_t expect_rev, struct span body)

@@ -315,10 +315,14 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
         map_put(&i->entries, span_of(e->key, e->key_n), e);
     }
     e->object = object_ref(object);
+    /* Index keys and handlers look at a version once; most are never looked at again. */
+    struct object_glance past = object_glance_begin(old), present = object_glance_begin(object);
     for (int x = 0; x < i->index_count; x++) {
         reindex(i, e, (uint32_t)x);
     }
     tell(i, old, object);
+    object_glance_end(&past);
+    object_glance_end(&present);
     object_unref(old);
     check_waits(i);
 }
@@ -410,7 +414,9 @@ static void tell_existing(struct env_task *task)
     size_t pos = 0;
     struct entry *e;
     while ((e = map_next(&h->informer->entries, &pos, NULL))) {
+        struct object_glance glance = object_glance_begin(e->object);
         h->fns.on_change(h->data, NULL, e->object);
+        object_glance_end(&glance);
     }
 }
 

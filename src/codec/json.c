@@ -141,6 +141,12 @@ yyjson_doc *json_parse_heap(struct span text)
     return doc ? pack(doc) : NULL;
 }
 
+yyjson_doc *json_parse_own(struct span text, bool packed)
+{
+    yyjson_doc *doc = yyjson_read(text.p, text.n, YYJSON_READ_NOFLAG);
+    return doc && packed ? pack(doc) : doc;
+}
+
 yyjson_mut_doc *json_mut_new(struct arena *a)
 {
     yyjson_alc alc = arena_alc(a);

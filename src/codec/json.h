@@ -19,6 +19,9 @@
 int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *reterr);
 /* Heap-allocated document for long-lived caches; free with yyjson_doc_free. NULL when malformed. */
 yyjson_doc *json_parse_heap(struct span text);
+/* The same of text that our own writers made and that is known to be well nested; packed: in one
+ * block of the size it needs, for what is kept; otherwise made and freed sooner. */
+yyjson_doc *json_parse_own(struct span text, bool packed);
 
 /* A mutable document whose memory is the arena's; never free it. */
 yyjson_mut_doc *json_mut_new(struct arena *a);

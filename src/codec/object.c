@@ -14,7 +14,9 @@ struct object {
     uint32_t refs;
     uint32_t key_n;
     uint32_t json_n;
-    uint32_t splice_at, splice_n; /* the spliced part within the JSON */
+    uint32_t splice_at; /* the spliced part within the JSON */
+    uint8_t splice_n;
+    bool glanced; /* within a glance: the document will not be kept */
     int64_t rev;
     yyjson_doc *doc;
 #ifdef BERTH_VERIFY
@@ -60,7 +62,7 @@ struct object *object_new(struct span key, int64_t rev, struct span body)
                          .key_n = (uint32_t)key.n,
                          .json_n = (uint32_t)(body.n + (size_t)n),
                          .splice_at = (uint32_t)at,
-                         .splice_n = (uint32_t)n,
+                         .splice_n = (uint8_t)n,
                          .rev = rev};
     memcpy(o->bytes, key.p, key.n);
     char *json = json_of(o);
@@ -158,7 +160,7 @@ static yyjson_doc *parse_but(const struct object *o, struct span managed)
     memcpy(text, json.p, before);
     text[before] = '0';
     memcpy(text + before + 1, after.p, after.n);
-    yyjson_doc *doc = json_parse_heap(span_of(text, before + 1 + after.n));
+    yyjson_doc *doc = json_parse_own(span_of(text, before + 1 + after.n), !o->glanced);
     free(text);
     yyjson_val *v =
         doc ? json_path(yyjson_doc_get_root(doc), "metadata", "managedFields", NULL) : NULL;
@@ -172,16 +174,45 @@ yyjson_val *object_root(struct object *o)
 {
     if (!o->doc) {
         struct span managed = managed_text(o);
-        o->doc = managed.n ? parse_but(o, managed) : json_parse_heap(object_json(o));
+        o->doc = managed.n ? parse_but(o, managed) : json_parse_own(object_json(o), !o->glanced);
         assert(o->doc); /* bodies are written by our own serialiser or checked when loaded */
     }
     return yyjson_doc_get_root(o->doc);
+}
+
+bool object_has_root(const struct object *o)
+{
+    return o->doc != NULL;
 }
 
 void object_forget_root(struct object *o)
 {
     yyjson_doc_free(o->doc);
     o->doc = NULL;
+}
+
+struct object_glance object_glance_begin(struct object *o)
+{
+    if (!o) {
+        return (struct object_glance){0};
+    }
+    bool had_root = o->doc || o->glanced; /* or an outer glance decides */
+    o->glanced = o->glanced || !had_root;
+    (void)object_ref(o);
+    return (struct object_glance){o, o->refs, had_root};
+}
+
+void object_glance_end(struct object_glance *glance)
+{
+    struct object *o = glance->object;
+    if (o && !glance->had_root) {
+        assert(o->glanced);
+        o->glanced = false;
+        if (o->refs <= glance->refs) {
+            object_forget_root(o);
+        }
+    }
+    object_unref(TAKE_PTR(glance->object));
 }
 
 struct span object_name(struct object *o)

@@ -37,9 +37,22 @@ void object_body_parts(const struct object *o, struct span ret_parts[2]);
  * them), are not taken apart: they are one raw value (json_whole() parses it), because they have as
  * many members as the rest and hardly anybody reads them. Copies and writers pass raw values on. */
 yyjson_val *object_root(struct object *o);
+bool object_has_root(const struct object *o); /* whether the document is there already */
 /* Drops the parsed document to save memory; the next object_root() parses again. Only when no value
  * is in use. */
 void object_forget_root(struct object *o);
+
+/* A look at an object that nobody may need to look at again: between begin and end object_root() is
+ * valid as always, and at the end a document that was parsed meanwhile is dropped. It stays when it
+ * was there before, or when somebody has taken a reference and may have kept values. Whoever keeps
+ * values of an object beyond a call keeps a reference to it, too. object NULL is fine. */
+struct object_glance {
+    struct object *object; /* owned reference */
+    uint32_t refs;
+    bool had_root;
+};
+struct object_glance object_glance_begin(struct object *o);
+void object_glance_end(struct object_glance *glance);
 
 /* From the parsed document; empty when absent. */
 struct span object_name(struct object *o);

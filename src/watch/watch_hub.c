@@ -161,7 +161,13 @@ size_t watch_hub_count(struct watch_hub *hub, struct span resource)
 
 static bool is_match(const struct watch_filter *f, struct object *o)
 {
-    return !f->match || f->match(f->data, o);
+    if (!f->match) {
+        return true;
+    }
+    struct object_glance glance = object_glance_begin(o);
+    bool matches = f->match(f->data, o);
+    object_glance_end(&glance);
+    return matches;
 }
 
 /* One name in a known place, when the place is known: a namespace is given or the resource has

@@ -182,3 +182,41 @@ TEST(kept_documents_own_their_text)
     yyjson_doc_free(doc);
     CHECK(!json_parse_heap(SPAN("{\"a\":")));
 }
+
+static struct object *sample(void)
+{
+    return object_new(SPAN("pods/default/a"), 7,
+                      SPAN("{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{"
+                           "\"managedFields\":[{\"manager\":\"x\"}],\"uid\":\"u\"}}"));
+}
+
+TEST(a_glance_leaves_no_document_behind)
+{
+    struct object *o cleanup_object = sample();
+    struct object_glance outer = object_glance_begin(o), inner = object_glance_begin(o);
+    CHECK_SPAN(object_uid(o), "u");
+    object_glance_end(&inner);
+    CHECK(object_has_root(o)); /* the outer one may have kept values */
+    object_glance_end(&outer);
+    CHECK(!object_has_root(o));
+    CHECK_SPAN(object_uid(o), "u");
+    CHECK(object_has_root(o));
+    struct object_glance none = object_glance_begin(NULL);
+    object_glance_end(&none);
+}
+
+TEST(a_glance_keeps_a_document_that_others_may_use)
+{
+    struct object *before cleanup_object = sample(), *taken cleanup_object = sample();
+    const yyjson_val *root = object_root(before);
+    struct object_glance glance = object_glance_begin(before);
+    CHECK(object_root(before) == root);
+    object_glance_end(&glance);
+    CHECK(object_has_root(before) && object_root(before) == root);
+
+    glance = object_glance_begin(taken);
+    root = object_root(taken);
+    struct object *kept cleanup_object = object_ref(taken);
+    object_glance_end(&glance);
+    CHECK(object_has_root(kept) && object_root(kept) == root);
+}
