@@ -16,7 +16,8 @@ struct object {
     uint32_t json_n;
     uint32_t splice_at; /* the spliced part within the JSON */
     uint8_t splice_n;
-    bool glanced; /* within a glance: the document will not be kept */
+    bool glanced;       /* within a glance: the document will not be kept */
+    uint32_t managed_n; /* bytes of managedFields behind the splice; NOT_SOUGHT */
     int64_t rev;
     yyjson_doc *doc;
 #ifdef BERTH_VERIFY
@@ -25,6 +26,7 @@ struct object {
     char bytes[];
 };
 
+enum { NOT_SOUGHT = -1 };
 static const char metadata_open[] = "\"metadata\":{";
 
 /* Offset just after `"metadata":{` of a body that starts as object.h describes; 0 when it does not.
@@ -63,6 +65,7 @@ struct object *object_new(struct span key, int64_t rev, struct span body)
                          .json_n = (uint32_t)(body.n + (size_t)n),
                          .splice_at = (uint32_t)at,
                          .splice_n = (uint8_t)n,
+                         .managed_n = (uint32_t)NOT_SOUGHT,
                          .rev = rev};
     memcpy(o->bytes, key.p, key.n);
     char *json = json_of(o);
@@ -120,15 +123,9 @@ void object_body_parts(const struct object *o, struct span ret_parts[2])
     ret_parts[1] = span_from(json, o->splice_at + o->splice_n);
 }
 
-/* The text of metadata.managedFields where it directly follows the spliced revision; else empty. */
-static struct span managed_text(const struct object *o)
+/* Bytes of the list that the text starts with. */
+static size_t list_length(struct span rest)
 {
-    static const char name[] = "\"managedFields\":";
-    struct span rest = span_from(object_json(o), o->splice_at + o->splice_n);
-    if (!span_starts(rest, span_of(name, sizeof name - 1))) {
-        return SPAN_NULL;
-    }
-    rest = span_from(rest, sizeof name - 1);
     size_t depth = 0;
     bool in_string = false;
     for (size_t i = 0; i < rest.n; i++) {
@@ -141,12 +138,27 @@ static struct span managed_text(const struct object *o)
         } else if (c == '[' || c == '{') {
             depth++;
         } else if ((c == ']' || c == '}') && --depth == 0) {
-            return span_first(rest, i + 1);
+            return i + 1;
         } else if (depth == 0) {
             break; /* not a list */
         }
     }
-    return SPAN_NULL;
+    return 0;
+}
+
+/* The text of metadata.managedFields where it directly follows the spliced revision; else empty. */
+static struct span managed_text(struct object *o)
+{
+    static const char name[] = "\"managedFields\":";
+    struct span rest = span_from(object_json(o), o->splice_at + o->splice_n);
+    if (!span_starts(rest, span_of(name, sizeof name - 1))) {
+        return SPAN_NULL;
+    }
+    rest = span_from(rest, sizeof name - 1);
+    if (o->managed_n == (uint32_t)NOT_SOUGHT) {
+        o->managed_n = (uint32_t)list_length(rest);
+    }
+    return span_first(rest, o->managed_n);
 }
 
 /* The document with a number where managedFields stand, which then becomes the raw value. */
