@@ -123,24 +123,41 @@ void object_body_parts(const struct object *o, struct span ret_parts[2])
     ret_parts[1] = span_from(json, o->splice_at + o->splice_n);
 }
 
-/* Bytes of the list that the text starts with. */
+/* Bytes of a string, of which the opening quote has been read; 0: it does not end. */
+static size_t string_length(struct span rest)
+{
+    const char *end = rest.p + rest.n, *at = rest.p;
+    while ((at = memchr(at, '"', (size_t)(end - at))) != NULL) {
+        size_t escapes = 0;
+        while (at - escapes > rest.p && at[-1 - (ptrdiff_t)escapes] == '\\') {
+            escapes++;
+        }
+        at++;
+        if (escapes % 2 == 0) {
+            return (size_t)(at - rest.p);
+        }
+    }
+    return 0;
+}
+
+/* Bytes of the list that the text starts with; 0: none. */
 static size_t list_length(struct span rest)
 {
     size_t depth = 0;
-    bool in_string = false;
-    for (size_t i = 0; i < rest.n; i++) {
-        char c = rest.p[i];
-        if (in_string) {
-            i += c == '\\';
-            in_string = c != '"';
-        } else if (c == '"') {
-            in_string = true;
+    for (size_t i = 0; i < rest.n;) {
+        char c = rest.p[i++];
+        if (c == '"' && depth) {
+            size_t n = string_length(span_from(rest, i));
+            if (n == 0) {
+                return 0;
+            }
+            i += n;
         } else if (c == '[' || c == '{') {
             depth++;
-        } else if ((c == ']' || c == '}') && --depth == 0) {
-            return i + 1;
         } else if (depth == 0) {
-            break; /* not a list */
+            return 0;
+        } else if ((c == ']' || c == '}') && --depth == 0) {
+            return i;
         }
     }
     return 0;

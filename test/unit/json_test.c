@@ -220,3 +220,24 @@ TEST(a_glance_keeps_a_document_that_others_may_use)
     object_glance_end(&glance);
     CHECK(object_has_root(kept) && object_root(kept) == root);
 }
+
+TEST(managed_fields_end_where_their_list_ends)
+{
+    static const char *const lists[] = {"[]",
+                                        "[{\"a\":[{}]},{}]",
+                                        "[{\"k:{\\\"n\\\":\\\"]\\\"}\":{}}]",
+                                        "[{\"manager\":\"x}],\"}]",
+                                        "[{\"manager\":\"\\\\\"}]",
+                                        "[\"\\\\\\\"]\",\"\"]"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        struct strbuf body cleanup_strbuf = STRBUF_INIT;
+        strbuf_printf(&body, "{\"kind\":\"Pod\",\"metadata\":{\"managedFields\":%s,\"uid\":\"u\"}}",
+                      lists[i]);
+        struct object *o cleanup_object = object_new(SPAN("pods/d/a"), 3, strbuf_span(&body));
+        CHECK_SPAN(object_uid(o), "u");
+        const yyjson_val *v = json_path(object_root(o), "metadata", "managedFields", NULL);
+        CHECK(span_eq_cstr(span_of(yyjson_get_raw((yyjson_val *)(uintptr_t)v),
+                                   yyjson_get_len((yyjson_val *)(uintptr_t)v)),
+                           lists[i]));
+    }
+}
