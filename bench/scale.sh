@@ -26,7 +26,8 @@ scale_at() { # PODS: all figures at that size
     kill "$server_pid"; wait "$server_pid" 2>/dev/null
     pass start "$work/server.out" "$berth" server --data-dir "$data" --node-name edge --container-runtime=fake
     server_pid=$(value pid "$fig")
-    echo "restart_ms $(value start_api_ms "$fig")" >>"$sfig"
+    { echo "restart_ms $(value start_api_ms "$fig")"; echo "restart_node_ms $(value start_node_ms "$fig")"
+      echo "restart_cpu_ms $(($(cpu_ns "$server_pid") / 1000000))"; } >>"$sfig"
     ended
 }
 
@@ -49,6 +50,8 @@ bench_scale() {
     growth 'a delivery of a watch, processor' us watch_cpu_us
     growth 'resident memory a pod' KB pod_kb
     growth 'restart to the API answering' ms restart_ms
+    growth '  to the node Ready' ms restart_node_ms
+    growth '  processor until then' ms restart_cpu_ms
     local what; for what in create update status; do
         row "durable ${what/status/status patch} of a 3 KB pod, 64 connections, $last pods (Kubernetes 2000)" "$(value ${what}_per_s "$sfig")" 15000 /s more
         row "  99th percentile (Kubernetes 80)" "$(value ${what}_p99_ms "$sfig")" 20 ms

@@ -49,6 +49,8 @@ enum {
     LIMIT_WATCH_MAX_S = 24 * 60 * 60,
     /* Superseded versions kept so that watches resume: see store/store.h. */
     LIMIT_HISTORY_VERSIONS = 16384,
+    /* Bytes of them: what many changes of large objects may take, in memory and on disk. */
+    LIMIT_HISTORY_BYTES = 64 * 1024 * 1024,
     /* Events that the watch cache keeps, all resources together: creations are no history for the
      * store, so that its limit does not bound them. An entry is 40 bytes; the objects are shared
      * with the cache. */

@@ -12,8 +12,9 @@
  * - After a failed commit (-ENOSPC, -EIO) all writes of that batch and those decided upon them fail
  *   with the code, the latest state falls back to what is durable, and the store goes on: later
  *   writes are tried afresh. A refusal that was decided upon durable state keeps its own code.
- * - History: the last LIMIT_HISTORY_VERSIONS superseded versions and deletions are kept, across
- *   restarts too, so that a watch resumes; older ones are compacted away. store_compact_rev() is
+ * - History: the last LIMIT_HISTORY_VERSIONS superseded versions and deletions, of at most
+ *   LIMIT_HISTORY_BYTES together, are kept, across restarts too, so that a watch resumes; older
+ *   ones are compacted away. store_compact_rev() is
  * the revision of the newest write whose predecessor is gone: every event after it is there, with
  * its `previous`.
  *

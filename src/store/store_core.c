@@ -40,12 +40,32 @@ static void past_push(struct store_history *h, struct store_past past)
         h->head = 0;
     }
     h->n++;
+    h->bytes += past.bytes;
     *past_at(h, h->n - 1) = past;
+}
+
+static uint32_t past_bytes(const struct object *previous, const struct object *tombstone)
+{
+    size_t n =
+        (previous ? object_json(previous).n : 0) + (tombstone ? object_json(tombstone).n : 0);
+    return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
+static void past_drop_newest(struct store_history *h, size_t n)
+{
+    assert(n <= h->n);
+    for (; n > 0; n--) {
+        h->bytes -= past_at(h, h->n - 1)->bytes;
+        h->n--;
+    }
 }
 
 static void past_drop_oldest(struct store_history *h, size_t n)
 {
     assert(n <= h->n);
+    for (size_t i = 0; i < n; i++) {
+        h->bytes -= past_at(h, i)->bytes;
+    }
     h->head = h->cap ? (h->head + n) & (h->cap - 1) : 0;
     h->n -= n;
 }
@@ -92,6 +112,7 @@ void store_init(struct store *s, const struct store_ops *ops, struct env *env)
     s->env = env;
     s->latest_rev = s->durable_rev = 1;
     s->history_limit = LIMIT_HISTORY_VERSIONS;
+    s->history_bytes_limit = LIMIT_HISTORY_BYTES;
     list_init(&s->gathering);
     list_init(&s->flight);
     env_turn_end_add(env, &s->hook, on_turn_end);
@@ -185,9 +206,11 @@ void store_replay(struct store *s, struct object *object, bool is_delete)
     struct store_key *e = entry_get(s, object_store_key(object));
     struct object *previous = e->latest ? object_ref(e->latest) : NULL;
     if (previous || is_delete) {
-        past_push(&s->history, (struct store_past){.at = rev,
-                                                   .prev = previous ? object_rev(previous) : 0,
-                                                   .is_tombstone = is_delete});
+        past_push(&s->history,
+                  (struct store_past){.at = rev,
+                                      .prev = previous ? object_rev(previous) : 0,
+                                      .is_tombstone = is_delete,
+                                      .bytes = past_bytes(previous, is_delete ? object : NULL)});
     }
     if (previous) {
         s->stats.live_bytes -= object_json(previous).n;
@@ -285,9 +308,12 @@ static void add_row(struct store *s, const struct store_write *w)
     object_body_parts(w->object, row.body);
     VEC_PUSH(&s->batch.rows, row);
     if (w->previous) {
-        past_push(&s->history, (struct store_past){.at = row.rev,
-                                                   .prev = object_rev(w->previous),
-                                                   .is_tombstone = w->is_delete});
+        past_push(
+            &s->history,
+            (struct store_past){.at = row.rev,
+                                .prev = object_rev(w->previous),
+                                .is_tombstone = w->is_delete,
+                                .bytes = past_bytes(w->previous, w->is_delete ? w->object : NULL)});
         s->batch_past++;
     }
 }
@@ -296,9 +322,10 @@ static void choose_evictions(struct store *s)
 {
     struct store_batch *b = &s->batch;
     b->compact_rev = s->compact_rev;
-    size_t n = s->history.n > s->history_limit ? s->history.n - s->history_limit : 0;
-    for (size_t i = 0; i < n; i++) {
+    uint64_t bytes = s->history.bytes;
+    for (size_t i = 0; s->history.n - i > s->history_limit || bytes > s->history_bytes_limit; i++) {
         const struct store_past *past = past_at(&s->history, i);
+        bytes -= past->bytes;
         if (past->prev) {
             VEC_PUSH(&b->evict, past->prev);
         }
@@ -409,7 +436,7 @@ static void fail_write(struct store *s, struct store_write *w, int code)
 /* The keys of the batch fall back; what was gathered meanwhile upon them falls with it. */
 static void settle_failure(struct store *s, struct list *writes, int code)
 {
-    s->history.n -= s->batch_past;
+    past_drop_newest(&s->history, s->batch_past);
     LIST_EACH(link, writes)
     {
         struct store_write *w = CONTAINER_OF(link, struct store_write, link);

@@ -42,12 +42,14 @@ struct store_past {
     int64_t at;        /* revision of the write that superseded or deleted */
     int64_t prev;      /* revision of the version before; 0: none */
     bool is_tombstone; /* the row at `at` goes too */
+    uint32_t bytes;    /* JSON of the versions that are kept for it */
 };
 
 /* A growing ring of store_past. */
 struct store_history {
     struct store_past *ring;
     size_t head, n, cap;
+    uint64_t bytes;
 };
 
 struct store_loaded {
@@ -67,7 +69,7 @@ struct store {
     size_t batch_past; /* entries that the batch added to the history */
     int64_t commit_start_ns;
     struct store_history history;
-    size_t history_limit;
+    size_t history_limit, history_bytes_limit;
     struct env_hook hook;
     struct env_task refusals; /* completes a batch that has nothing to commit */
     VEC(struct store_loaded) loaded;

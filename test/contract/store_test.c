@@ -217,6 +217,26 @@ CONTRACT(creations_are_no_history)
     CHECK_EQ(store_compact_rev(w->store), 2 + KEYS); /* the first superseding write */
 }
 
+CONTRACT(history_is_bounded_by_bytes_too_across_restarts)
+{
+    w->history_bytes_limit = 5000;
+    for (int restart = 0; restart < 3; restart++) {
+        world_reopen(w);
+        for (int i = 0; i < 300; i++) {
+            bool is_delete = i % 7 == 6;
+            (void)world_write(w, i % 5, is_delete ? world_rev(w, i % 5) : STORE_ANY, is_delete, i,
+                              NULL);
+            CHECK(w->store->history.bytes <= w->history_bytes_limit);
+        }
+        CHECK(w->store->history.n > 1 && w->store->history.bytes > w->history_bytes_limit / 2);
+        CHECK(store_compact_rev(w->store) > 0);
+    }
+    size_t kept = w->store->history.n, bytes = w->store->history.bytes;
+    world_reopen(w);
+    CHECK_EQ(w->store->history.n, kept);
+    CHECK(w->store->history.bytes <= bytes);
+}
+
 /* ---- failed commits (memory) ---- */
 
 TEST(a_failed_commit_falls_back_and_takes_what_was_decided_upon_it)

@@ -87,6 +87,9 @@ void world_open(struct world *w)
     if (w->history_limit) {
         w->store->history_limit = w->history_limit;
     }
+    if (w->history_bytes_limit) {
+        w->store->history_bytes_limit = w->history_bytes_limit;
+    }
     store_load(w->store, on_loaded, w);
     store_subscribe(w->store, on_event, w);
 }

@@ -26,7 +26,8 @@ struct world {
     struct store_memory_disk *disk; /* outlives reopening */
     struct store_memory_options options;
     char path[128];       /* of the database */
-    size_t history_limit; /* 0: the usual one */
+    size_t history_limit; /* 0: the usual one; of bytes, too */
+    size_t history_bytes_limit;
     uint64_t fail_commit; /* number of the commit that fails (memory); 0: none */
     bool stop, in_submit;
     int outstanding, done_count;
