@@ -34,8 +34,8 @@ int remote_logs_parse(struct env *env, struct http_exchange *x, struct node_log_
 void remote_logs(struct remote_hub *h, struct http_exchange *x,
                  const struct node_log_request *request);
 
-/* Port forwarding to a pod, over SPDY/3.1 or a WebSocket that carries the same SPDY bytes. Takes
- * the exchange over; the spans are copied. */
+/* Port forwarding to a pod, over SPDY/3.1, a WebSocket that carries the same SPDY bytes, or one of
+ * channels (v4.channel.k8s.io). Takes the exchange over; the spans are copied. */
 void remote_forward(struct remote_hub *h, struct http_exchange *x, struct span ns, struct span pod);
 
 #endif

@@ -639,24 +639,16 @@ static const struct env_stream_handler stream_handler = {on_read, on_end, on_dra
 static int begin_ws(struct http_exchange *x, struct err *reterr)
 {
     struct span offered = http_header_all(x, "sec-websocket-protocol");
-    char accept[WS_ACCEPT_BYTES + 1];
-    if (!span_eq_cstr(http_method(x), "GET") ||
-        !span_eq_cstr(http_header(x, "sec-websocket-version"), "13") ||
-        !ws_accept_key(http_header(x, "sec-websocket-key"), accept)) {
-        return err_set(http_arena(x), reterr, ERR_BAD_REQUEST,
-                       "malformed WebSocket request: GET, Sec-WebSocket-Version 13 and "
-                       "Sec-WebSocket-Key are needed");
+    bool known = remote_has_token(offered, TUNNEL);
+    if (remote_ws_accept(x, known ? TUNNEL : NULL, reterr)) {
+        return -1;
     }
-    if (!remote_has_token(offered, TUNNEL)) {
-        return err_set(http_arena(x), reterr, ERR_BAD_REQUEST,
-                       "no common WebSocket protocol: client offers \"%.*s\", server has " TUNNEL,
-                       SPAN_ARG(offered));
-    }
-    http_add_header(x, "Upgrade", SPAN("websocket"));
-    http_add_header(x, "Connection", SPAN("Upgrade"));
-    http_add_header(x, "Sec-WebSocket-Accept", span_of(accept, WS_ACCEPT_BYTES));
-    http_add_header(x, "Sec-WebSocket-Protocol", SPAN(TUNNEL));
-    return 0;
+    return known
+               ? 0
+               : err_set(http_arena(x), reterr, ERR_BAD_REQUEST,
+                         "no common WebSocket protocol: client offers \"%.*s\", server has " TUNNEL
+                         " and " REMOTE_CHANNELS_PROTOCOL,
+                         SPAN_ARG(offered));
 }
 
 static int begin_spdy(struct http_exchange *x, struct err *reterr)
@@ -680,6 +672,12 @@ void remote_forward(struct remote_hub *h, struct http_exchange *x, struct span n
     struct arena *a = http_arena(x);
     bool ws = remote_ws_wanted(x);
     int code;
+    struct span offered = http_header_all(x, "sec-websocket-protocol");
+    if (h->node && ws && !remote_has_token(offered, TUNNEL) &&
+        remote_has_token(offered, REMOTE_CHANNELS_PROTOCOL)) {
+        remote_channels(h, x, ns, pod);
+        return;
+    }
     if (!h->node) {
         code = err_set(a, &err, ERR_UNAVAILABLE, "this server has no node agent");
     } else if (!ws && !remote_spdy_wanted(x)) {

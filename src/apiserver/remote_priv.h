@@ -18,6 +18,7 @@ struct remote_hub {
     struct list proxies;  /* remote_proxy.link */
     struct list logs;     /* remote_log.link */
     struct list forwards; /* forward.link */
+    struct list channels; /* channels.link */
     size_t open;
 };
 
@@ -102,6 +103,9 @@ bool remote_spdy_wanted(struct http_exchange *x);
 /* Each makes the session's proto and proto_data, adds the reply headers and returns 0; or -1 with
  * *reterr. */
 int remote_ws_begin(struct remote *r, struct http_exchange *x, struct err *reterr);
+/* Checks the request for a WebSocket and adds the headers of the reply, with this subprotocol; NULL
+ * (none is common): checks only. */
+int remote_ws_accept(struct http_exchange *x, const char *protocol, struct err *reterr);
 int remote_spdy_begin(struct remote *r, struct http_exchange *x, struct err *reterr);
 /* True when the comma-separated list holds the token (ASCII case is ignored). */
 bool remote_has_token(struct span list, const char *token);
@@ -111,5 +115,10 @@ void remote_logs_end_all(struct remote_hub *h);
 
 /* ---- port-forward ---- */
 void remote_forwards_end_all(struct remote_hub *h);
+/* The same over channels, with the ports in the query. */
+#define REMOTE_CHANNELS_PROTOCOL "v4.channel.k8s.io"
+void remote_channels(struct remote_hub *h, struct http_exchange *x, struct span ns,
+                     struct span pod);
+void remote_channels_end_all(struct remote_hub *h);
 
 #endif

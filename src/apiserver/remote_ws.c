@@ -120,21 +120,38 @@ bool remote_ws_wanted(struct http_exchange *x)
            remote_has_token(http_header_all(x, "connection"), "upgrade");
 }
 
-int remote_ws_begin(struct remote *r, struct http_exchange *x, struct err *reterr)
+int remote_ws_accept(struct http_exchange *x, const char *protocol, struct err *reterr)
 {
-    struct arena *a = http_arena(x);
-    struct span offered = http_header_all(x, "sec-websocket-protocol");
-    bool is_v5 = remote_has_token(offered, "v5.channel.k8s.io");
     char accept[WS_ACCEPT_BYTES + 1];
     if (!span_eq_cstr(http_method(x), "GET") ||
         !span_eq_cstr(http_header(x, "sec-websocket-version"), "13") ||
         !ws_accept_key(http_header(x, "sec-websocket-key"), accept)) {
-        return err_set(a, reterr, ERR_BAD_REQUEST,
+        return err_set(http_arena(x), reterr, ERR_BAD_REQUEST,
                        "malformed WebSocket request: GET, Sec-WebSocket-Version 13 and "
                        "Sec-WebSocket-Key are needed");
     }
-    if (!is_v5 && !remote_has_token(offered, "v4.channel.k8s.io")) {
-        return err_set(a, reterr, ERR_BAD_REQUEST,
+    if (!protocol) {
+        return 0;
+    }
+    http_add_header(x, "Upgrade", SPAN("websocket"));
+    http_add_header(x, "Connection", SPAN("Upgrade"));
+    http_add_header(x, "Sec-WebSocket-Accept", span_of(accept, WS_ACCEPT_BYTES));
+    http_add_header(x, "Sec-WebSocket-Protocol", span_cstr(protocol));
+    return 0;
+}
+
+int remote_ws_begin(struct remote *r, struct http_exchange *x, struct err *reterr)
+{
+    struct span offered = http_header_all(x, "sec-websocket-protocol");
+    bool is_v5 = remote_has_token(offered, "v5.channel.k8s.io");
+    const char *chosen = is_v5                                            ? "v5.channel.k8s.io"
+                         : remote_has_token(offered, "v4.channel.k8s.io") ? "v4.channel.k8s.io"
+                                                                          : NULL;
+    if (remote_ws_accept(x, chosen, reterr)) {
+        return -1;
+    }
+    if (!chosen) {
+        return err_set(http_arena(x), reterr, ERR_BAD_REQUEST,
                        "no common WebSocket protocol: client offers \"%.*s\", server has "
                        "v5.channel.k8s.io and v4.channel.k8s.io",
                        SPAN_ARG(offered));
@@ -145,10 +162,5 @@ int remote_ws_begin(struct remote *r, struct http_exchange *x, struct err *reter
     w->channel = CHANNEL_NONE;
     r->proto = &ws_proto;
     r->proto_data = w;
-    http_add_header(x, "Upgrade", SPAN("websocket"));
-    http_add_header(x, "Connection", SPAN("Upgrade"));
-    http_add_header(x, "Sec-WebSocket-Accept", span_of(accept, WS_ACCEPT_BYTES));
-    http_add_header(x, "Sec-WebSocket-Protocol",
-                    is_v5 ? SPAN("v5.channel.k8s.io") : SPAN("v4.channel.k8s.io"));
     return 0;
 }

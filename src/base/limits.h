@@ -76,6 +76,9 @@ enum {
        dropped. */
     LIMIT_REMOTE_SETUP_MS = 30 * 1000,
     LIMIT_REMOTE_LINGER_MS = 10 * 1000,
+    /* Ports of one WebSocket of channels: each takes two of the 256 channels and a socket of the
+       node. */
+    LIMIT_FORWARD_PORTS = 64,
     /* Connections of one port-forward at a time: a browser opens a few dozen; each costs the node a
        socket. A client that wants more is refused the stream. */
     LIMIT_FORWARD_CONNECTIONS = 256,

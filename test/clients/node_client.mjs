@@ -1,4 +1,4 @@
-// @kubernetes/client-node against Berth: typed clients, watch, informer, exec, logs, cp, server-side apply. One line a step:
+// @kubernetes/client-node against Berth: typed clients, watch, informer, exec, logs, port-forward, cp, server-side apply. One line a step:
 // "pass NAME" or "fail NAME", faults before it, "done" at the end. Run by test/e2e/clients.sh with KUBECONFIG set.
 import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
@@ -150,6 +150,14 @@ step('logs, following', async () => {
     const request = await new k8s.Log(config).log(NS, 'js-0', 'web', out, { follow: true });
     await within(20, () => out.text === 'hello from js-0\n');
     request.abort();
+});
+
+step('port-forward', async () => {
+    const out = collector(), input = new PassThrough();
+    const opened = await new k8s.PortForward(config).portForward(NS, 'js-0', [8080], out, null, input);
+    input.write('GET / HTTP/1.0\r\n\r\n');
+    await within(20, () => /^HTTP\/1\.\d \d/.test(out.text));
+    (typeof opened === 'function' ? opened() : opened)?.close();
 });
 
 step('cp into the pod', async () => {

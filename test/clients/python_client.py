@@ -196,6 +196,18 @@ def _():
     talk.close()
 
 
+@step("port-forward over a WebSocket")
+def _():
+    from kubernetes.stream import portforward
+
+    forward = portforward(core.connect_get_namespaced_pod_portforward, "py-0", NS, ports="8080")
+    http = forward.socket(8080)
+    http.setblocking(True)
+    http.settimeout(20)
+    http.sendall(b"GET / HTTP/1.0\r\n\r\n")
+    assert http.recv(64).startswith(b"HTTP/1."), forward.error(8080)
+
+
 @step("reviews answer")
 def _():
     review = client.V1SelfSubjectAccessReview(
