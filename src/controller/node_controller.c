@@ -23,6 +23,7 @@ enum { GRACE_MS = 50 * 1000, QUARANTINE_MS = 40 * 1000, PARALLEL = 8 };
 #define LEASE_NAMESPACE SPAN("kube-node-lease")
 #define UNREACHABLE "node.kubernetes.io/unreachable"
 #define NOT_READY "node.kubernetes.io/not-ready"
+#define OUT_OF_SERVICE "node.kubernetes.io/out-of-service"
 
 /* When a node last showed a sign of life, on the monotonic clock; also kept while its Node object
  * is missing. */
@@ -272,8 +273,50 @@ static int64_t tolerated_s(struct node_sync *x, struct object *pod)
     return shortest;
 }
 
+/* Why the pod goes, for those who made it. */
+static void say_disruption(struct node_sync *x, struct object *pod)
+{
+    struct client_body b = client_patch_new(x->a, pod);
+    yyjson_mut_val *list = yyjson_mut_arr(b.doc), *c = yyjson_mut_obj(b.doc);
+    JSON_EACH(it, json_path(object_root(pod), "status", "conditions", NULL))
+    {
+        if (!span_eq_cstr(json_get_str(it.val, "type"), "DisruptionTarget")) {
+            yyjson_mut_arr_append(list, json_mut_copy(b.doc, it.val));
+        }
+    }
+    json_put_str(b.doc, c, "type", SPAN("DisruptionTarget"));
+    json_put_str(b.doc, c, "status", SPAN("True"));
+    json_put_str(b.doc, c, "lastTransitionTime", time_format(x->a, x->s->now_ms));
+    json_put_str(b.doc, c, "reason", SPAN("DeletionByTaintManager"));
+    json_put_str(b.doc, c, "message", SPAN("Taint manager: deleting due to NoExecute taint"));
+    yyjson_mut_arr_append(list, c);
+    json_put(b.doc, client_body_obj(&b, "status"), "conditions", list);
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->pod_kind, pod);
+    rq.subresource = SPAN("status");
+    rq.body = client_body_text(&b);
+    sync_do(x->s, &rq, x->c->pods, on_raced, NULL);
+}
+
+/* Somebody asserts that the node is off, and that whatever ran there has ended. */
+static bool is_out_of_service(struct node_sync *x, struct object *pod)
+{
+    yyjson_val *tolerations = json_path(object_root(pod), "spec", "tolerations", NULL);
+    JSON_EACH(it, json_path(object_root(x->node), "spec", "taints", NULL))
+    {
+        struct span key = json_get_str(it.val, "key"), effect = json_get_str(it.val, "effect");
+        if (span_eq_cstr(key, OUT_OF_SERVICE) && span_eq_cstr(effect, "NoExecute")) {
+            return !schedule_tolerates(tolerations, key, json_get_str(it.val, "value"), effect);
+        }
+    }
+    return false;
+}
+
 static void evict(struct node_sync *x, struct object *pod)
 {
+    if (is_out_of_service(x, pod)) {
+        delete_pod(x, pod, 0);
+        return;
+    }
     int64_t bears_s = tolerated_s(x, pod);
     if (bears_s < 0 || object_is_deleting(pod)) {
         return;
@@ -286,6 +329,7 @@ static void evict(struct node_sync *x, struct object *pod)
     event_record(x->c->events, x->c->pod_kind, pod, EVENT_NORMAL, "TaintManagerEviction",
                  "Marking for deletion Pod %.*s/%.*s", SPAN_ARG(object_namespace(pod)),
                  SPAN_ARG(object_name(pod)));
+    say_disruption(x, pod);
     delete_pod(x, pod, -1);
 }
 
