@@ -88,10 +88,10 @@ struct kubelet_pod {
     bool stop_turn;                /* kubelet_stop_pods: its turn has come */
     struct span set_uid;           /* of the StatefulSet that owns it; empty: none */
     int64_t set_ordinal;
-    struct span sent;      /* owned: last status text sent or confirmed */
-    bool status_busy;      /* a write is in flight */
-    bool status_dirty;     /* changed meanwhile */
-    int64_t status_due_ns; /* not before, while steps are moving quickly; 0: none */
+    struct span sent;               /* owned: last status text sent or confirmed */
+    int64_t sent_rev;               /* the version that the last acknowledged write made; 0: none */
+    bool status_busy, status_dirty; /* a write is in flight; changed meanwhile */
+    int64_t status_due_ns;          /* not before, while steps are moving quickly; 0: none */
     int64_t delete_failures;
     struct env_timer later; /* kubelet_pod_poke_after */
     int64_t later_ns;

@@ -27,6 +27,7 @@ static void on_written(void *data, const struct client_reply *reply)
     struct kubelet_pod *pod = data;
     pod->status_busy = false;
     if (reply->err.reason == ERR_NONE) {
+        pod->sent_rev = reply->object ? object_rev(reply->object) : 0;
         /* What others wrote upon ours was passed over when the watch was faster than the reply. */
         if (pod->object && reply->object && object_rev(pod->object) > object_rev(reply->object)) {
             kubelet_status_seen(pod);

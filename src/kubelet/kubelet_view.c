@@ -107,7 +107,9 @@ static enum pod_policy policy_of(const yyjson_val *spec)
                                           : POD_ALWAYS;
 }
 
-/* Conditions as last told: our own from the last write, foreign ones from the object. */
+/* Conditions as last told: our own from the last write, foreign ones from the object; while that is
+ * older than our last write, from the write too: else two versions on their way to us would each be
+ * answered with a write like the other one, for ever. */
 static void gather_conditions(struct kubelet_pod *pod, struct arena *a, struct pod_view *v)
 {
     yyjson_val *status = json_get(object_root(pod->object), "status");
@@ -116,6 +118,7 @@ static void gather_conditions(struct kubelet_pod *pod, struct arena *a, struct p
     if (pod->sent.n > 0 && json_parse(a, pod->sent, &doc, NULL) == 0) {
         lists[1] = json_get(yyjson_doc_get_root(doc), "conditions");
     }
+    bool is_old = lists[1] && object_rev(pod->object) < pod->sent_rev;
     size_t max = json_len(lists[0]) + json_len(lists[1]);
     struct pod_condition *out = ARENA_ARRAY(a, struct pod_condition, max + 1);
     for (size_t l = 0; l < 2; l++) {
@@ -136,8 +139,8 @@ static void gather_conditions(struct kubelet_pod *pod, struct arena *a, struct p
                        span_eq_cstr(c.type, "Initialized") ||
                        span_eq_cstr(c.type, "PodScheduled") ||
                        span_eq_cstr(c.type, "PodReadyToStartContainers");
-            if (l == 1 && !own) {
-                continue; /* the object has the newer word */
+            if (!own && (l == 1) != is_old) {
+                continue; /* the other list has the newer word */
             }
             out[at] = c;
             v->condition_count += at == v->condition_count;
