@@ -165,10 +165,11 @@ static void print_object(void *data, struct object *o)
 
 void sim_dump(struct platform *w)
 {
-    static const char *const resources[] = {"statefulsets.apps",      "pods",
-                                            "persistentvolumeclaims", "nodes",
-                                            "deployments.apps",       "replicasets.apps",
-                                            "daemonsets.apps"};
+    static const char *const resources[] = {
+        "statefulsets.apps",      "pods",
+        "persistentvolumeclaims", "nodes",
+        "deployments.apps",       "replicasets.apps",
+        "daemonsets.apps",        "poddisruptionbudgets.policy"};
     for (size_t i = 0; w->show && i < sizeof resources / sizeof *resources; i++) {
         record_each(w->record, span_cstr(resources[i]), print_object, NULL);
     }

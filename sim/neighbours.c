@@ -1,7 +1,7 @@
-/* sim/neighbours.c: what else lives on the platform: a Deployment, a DaemonSet and a second
- * StatefulSet. Users create, scale, roll and delete them; at rest the counts of each are true.
- * Checker: unavailable (of the Deployment: never fewer by our own hand than its strategy allows);
- * convergence asks neighbours_at_rest(). */
+/* sim/neighbours.c: what else lives on the platform: a Deployment, a DaemonSet, a second
+ * StatefulSet, and a budget of the first one's disruptions. Users create, scale, roll and delete
+ * them; at rest the counts of each are true. Checker: unavailable (of the Deployment: never fewer
+ * by our own hand than its strategy allows); convergence asks neighbours_at_rest(). */
 #include <stdio.h>
 
 #include "client/client_body.h"
@@ -13,6 +13,8 @@ enum { WEB, AGENT, DB, NEIGHBOURS, WEB_REPLICAS_MAX = 4 };
 static const char *const names[NEIGHBOURS] = {"web", "agent", "db"};
 static const char *const resources[NEIGHBOURS] = {"deployments.apps", "daemonsets.apps",
                                                   "statefulsets.apps"};
+
+#define BUDGET_KEY SPAN("poddisruptionbudgets.policy/default/redis")
 
 static const struct schema_kind *kind_of(int which)
 {
@@ -45,6 +47,32 @@ static void ask(struct platform *w, int which, enum client_verb verb, struct spa
             : verb == CLIENT_DELETE ? "delete"
                                     : "patch",
             names[which], SPAN_ARG(body), ok ? "done" : "no answer, or refused");
+}
+
+/* The budget of the set "redis". */
+static void budget(struct platform *w)
+{
+    static const char *const specs[] = {"\"maxUnavailable\":1", "\"minAvailable\":2",
+                                        "\"maxUnavailable\":\"50%\"", "\"minAvailable\":0"};
+    struct arena *a cleanup_arena = arena_new();
+    bool there = record_get(w->record, BUDGET_KEY);
+    struct span body =
+        there ? SPAN_NULL
+              : arena_printf(a,
+                             "{\"kind\":\"PodDisruptionBudget\",\"apiVersion\":\"policy/v1\","
+                             "\"metadata\":{\"name\":\"redis\"},\"spec\":{\"selector\":{"
+                             "\"matchLabels\":{\"app\":\"redis\"}},%s}}",
+                             specs[sim_roll(w, sizeof specs / sizeof *specs)]);
+    const struct client_request rq = {CLIENT_REQUEST_INIT,
+                                      .verb = there ? CLIENT_DELETE : CLIENT_CREATE,
+                                      .kind = SCHEMA_KIND(PodDisruptionBudget),
+                                      .ns = SPAN("default"),
+                                      .name = there ? SPAN("redis") : SPAN_NULL,
+                                      .body = body,
+                                      .field_manager = SPAN("user")};
+    bool ok = platform_request(w, &rq);
+    sim_say(w, "%s the budget %.*s: %s", there ? "delete" : "create", SPAN_ARG(body),
+            ok ? "done" : "no answer, or refused");
 }
 
 static struct span notes(struct platform *w, struct arena *a)
@@ -95,8 +123,12 @@ static void create(struct platform *w, int which)
 void neighbours_act(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
-    int which = (int)sim_roll(w, NEIGHBOURS);
+    int which = (int)sim_roll(w, NEIGHBOURS + 1);
     record_pull(w->record);
+    if (which == NEIGHBOURS) {
+        budget(w);
+        return;
+    }
     if (!find(w, which)) {
         create(w, which);
         return;
@@ -297,6 +329,23 @@ static bool counts_are(struct object *o, int64_t want, const char *const *fields
     return same;
 }
 
+/* At rest all pods of the set are there, so that the numbers say each other. */
+static bool budget_is_true(struct platform *w)
+{
+    struct object *o = record_get(w->record, BUDGET_KEY);
+    struct counted c = count(w, "redis", SPAN_NULL);
+    if (!o || !record_get(w->record, SPAN("statefulsets.apps/default/redis"))) {
+        return true; /* pods without an owner are counted otherwise */
+    }
+    yyjson_val *status = json_get(object_root(o), "status"),
+               *least = json_path(object_root(o), "spec", "minAvailable", NULL);
+    int64_t healthy = json_get_int(status, "currentHealthy", -1),
+            desired = json_get_int(status, "desiredHealthy", -1), spare = c.ready - desired;
+    return healthy == c.ready && json_get_int(status, "expectedPods", -1) == c.pods &&
+           (!least || desired == json_int(least, 0)) &&
+           json_get_int(status, "disruptionsAllowed", -1) == (spare > 0 && c.pods > 0 ? spare : 0);
+}
+
 const char *neighbours_at_rest(struct platform *w)
 {
     static const char *const web[] = {"replicas", "updatedReplicas", "readyReplicas",
@@ -322,5 +371,5 @@ const char *neighbours_at_rest(struct platform *w)
     }
     struct sets_at_rest s = {.w = w, .has_web = find(w, WEB)};
     record_each(w->record, SPAN("replicasets.apps"), see_resting, &s);
-    return s.why;
+    return s.why ? s.why : budget_is_true(w) ? NULL : "the budget's status";
 }

@@ -8,10 +8,16 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-static const char *const resources[] = {
-    "pods",           "statefulsets.apps",        "persistentvolumeclaims", "persistentvolumes",
-    "nodes",          "controllerrevisions.apps", "deployments.apps",       "replicasets.apps",
-    "daemonsets.apps"};
+static const char *const resources[] = {"pods",
+                                        "statefulsets.apps",
+                                        "persistentvolumeclaims",
+                                        "persistentvolumes",
+                                        "nodes",
+                                        "controllerrevisions.apps",
+                                        "deployments.apps",
+                                        "replicasets.apps",
+                                        "daemonsets.apps",
+                                        "poddisruptionbudgets.policy"};
 enum { RESOURCES = sizeof resources / sizeof *resources };
 
 struct kept {

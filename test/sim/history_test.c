@@ -171,6 +171,14 @@ TEST(agent_whose_watch_is_faster_than_its_reply_corrects_what_others_wrote)
     sim_kit_end(w, NULL);
 }
 
+/* A condition of somebody else came while a write of the agent was under way: it answered each of
+ * two versions with a write like the other one, for ever. */
+TEST_T(agent_does_not_argue_with_itself_about_what_others_say, 20)
+{
+    log_setup(-1, LOG_ERROR, false, NULL, NULL);
+    history(&(struct platform_options){.seed = 1009, .calm = true}, 60);
+}
+
 /* Sends the node agent's first deletion to a pod that is not there. */
 static bool misses_once(void *data, struct arena *a, struct client_request *rq)
 {
