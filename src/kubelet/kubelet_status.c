@@ -39,7 +39,9 @@ static void on_written(void *data, const struct client_reply *reply)
     }
     kubelet_keep(&pod->sent, SPAN_NULL);
     if (reply->err.reason == ERR_NOT_FOUND) {
-        return; /* the watch tells what happened to the object */
+        /* The watch tells; or not, when the deletion's commit failed in the end. */
+        kubelet_pod_poke_after(pod, RETRY_MS);
+        return;
     }
     log_event(LOG_WARN, "kubelet_status_write_failed", LOG_S("pod", pod->name),
               LOG_S("error", reply->err.message));

@@ -206,6 +206,30 @@ TEST(agent_that_is_told_not_found_too_early_asks_again)
     sim_kit_end(w, NULL);
 }
 
+static bool tells_another_once(void *data, struct arena *a, struct client_request *rq)
+{
+    bool *done = data;
+    bool is_ready = strstr(arena_cstr(a, rq->body), "\"type\":\"Ready\",\"status\":\"True\"");
+    if (!*done && is_ready && rq->kind == SCHEMA_KIND(Pod) &&
+        span_eq_cstr(rq->subresource, "status") && span_eq_cstr(rq->field_manager, "kubelet")) {
+        rq->name = SPAN("absent");
+        *done = true;
+    }
+    return true;
+}
+
+/* So did its status: the pod ran, and was Pending for ever. */
+TEST(agent_that_is_told_not_found_too_early_tells_the_status_again)
+{
+    bool done = false;
+    const struct platform_plant plant = {.on_request = tells_another_once, .data = &done};
+    struct platform *w = sim_kit_start(12, &plant);
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_settle(w);
+    CHECK(done);
+    sim_kit_end(w, NULL);
+}
+
 static bool binds_another_once(void *data, struct arena *a, struct client_request *rq)
 {
     bool *done = data;
