@@ -9,7 +9,7 @@
 #include "base/limits.h"
 #include "base/mem.h"
 
-enum { QUEUE_BYTES = 64 * 1024, BATCH_BYTES = 16 * 1024, BOOKMARK_MS = 60 * 1000 };
+enum { QUEUE_BYTES = 64 * 1024, BATCH_BYTES = 60 * 1024, BOOKMARK_MS = 60 * 1000 };
 
 struct watch_stream {
     struct front *f;

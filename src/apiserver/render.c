@@ -264,7 +264,9 @@ void render_event(struct strbuf *out, const struct api_render *r, enum watch_typ
         render_protobuf_event(out, r, names[type], object, strbuf_span(&mark));
         return;
     }
-    strbuf_printf(out, "{\"type\":\"%s\",\"object\":", names[type]);
+    strbuf_puts(out, "{\"type\":\"");
+    strbuf_puts(out, names[type]);
+    strbuf_puts(out, "\",\"object\":");
     if (object && r->accept.form == FORM_JSON && !r->view) {
         strbuf_put(out, object_json(object));
     } else {
