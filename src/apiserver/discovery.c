@@ -4,7 +4,6 @@
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "codec/json.h"
-#include "schema/openapi.h"
 #include "schema/schema.h"
 
 struct group_version {
@@ -15,7 +14,11 @@ struct group_version {
 struct discovery {
     struct arena *a;
     struct span server_address;
-    struct group_version *at; /* distinct, in discovery order; one version a group today */
+    const struct openapi_kinds *custom;
+    const struct schema_kind **kinds; /* all that are served, in discovery order */
+    size_t kind_n;
+    struct group_version
+        *at; /* distinct, in the order of the kinds: versions of a group together */
     size_t n;
     struct discovery_doc aggregated[2][2]; /* [core][v2beta1] */
     struct discovery_doc api_versions, groups, index, openapi_v2[2], openapi_v3;
@@ -110,9 +113,9 @@ static void make_resources(struct discovery *d, struct group_version *gv)
     put(doc, root, "kind", "APIResourceList");
     put(doc, root, "apiVersion", "v1");
     json_put_str(doc, root, "groupVersion", group_version_text(d->a, gv));
-    for (size_t i = 0; i < schema_kind_count(); i++) {
-        if (in_group_version(schema_kind_at(i), gv)) {
-            put_resource(d->a, doc, list, schema_kind_at(i));
+    for (size_t i = 0; i < d->kind_n; i++) {
+        if (in_group_version(d->kinds[i], gv)) {
+            put_resource(d->a, doc, list, d->kinds[i]);
         }
     }
     json_put(doc, root, "resources", list);
@@ -247,13 +250,14 @@ static yyjson_mut_val *aggregated_resource(yyjson_mut_doc *doc, const struct sch
     return r;
 }
 
-static yyjson_mut_val *aggregated_version(yyjson_mut_doc *doc, const struct group_version *gv)
+static yyjson_mut_val *aggregated_version(const struct discovery *d, yyjson_mut_doc *doc,
+                                          const struct group_version *gv)
 {
     yyjson_mut_val *version = yyjson_mut_obj(doc), *resources = yyjson_mut_arr(doc);
     put(doc, version, "version", gv->version);
-    for (size_t i = 0; i < schema_kind_count(); i++) {
-        if (in_group_version(schema_kind_at(i), gv)) {
-            yyjson_mut_arr_append(resources, aggregated_resource(doc, schema_kind_at(i)));
+    for (size_t i = 0; i < d->kind_n; i++) {
+        if (in_group_version(d->kinds[i], gv)) {
+            yyjson_mut_arr_append(resources, aggregated_resource(doc, d->kinds[i]));
         }
     }
     json_put(doc, version, "resources", resources);
@@ -272,7 +276,7 @@ static yyjson_mut_val *aggregated_group(const struct discovery *d, yyjson_mut_do
     json_put(doc, meta, "creationTimestamp", yyjson_mut_null(doc));
     json_put(doc, item, "metadata", meta);
     for (const struct group_version *gv = preferred; gv; gv = next_version(d, gv)) {
-        yyjson_mut_arr_append(versions, aggregated_version(doc, gv));
+        yyjson_mut_arr_append(versions, aggregated_version(d, doc, gv));
     }
     json_put(doc, item, "versions", versions);
     return item;
@@ -296,15 +300,21 @@ static void make_aggregated(struct discovery *d, bool core, bool beta)
 
 /* ---- the interface ---- */
 
-struct discovery *discovery_new(struct arena *a, struct span server_address)
+struct discovery *discovery_new(struct arena *a, struct span server_address,
+                                const struct openapi_kinds *custom)
 {
     struct discovery *d = ARENA_NEW(a, struct discovery);
+    size_t built_in = schema_kind_count();
     d->a = a;
     d->server_address = arena_dup(a, server_address);
-    d->at = ARENA_ARRAY(a, struct group_version, schema_kind_count() + 1);
-    for (size_t i = 0; i < schema_kind_count(); i++) {
-        const struct schema_kind *k = schema_kind_at(i);
+    d->custom = custom;
+    d->kind_n = built_in + (custom ? custom->n : 0);
+    d->kinds = ARENA_ARRAY(a, const struct schema_kind *, d->kind_n + 1);
+    d->at = ARENA_ARRAY(a, struct group_version, d->kind_n + 1);
+    for (size_t i = 0; i < d->kind_n; i++) {
+        const struct schema_kind *k = i < built_in ? schema_kind_at(i) : custom->at[i - built_in];
         bool seen = false;
+        d->kinds[i] = k;
         for (size_t j = 0; j < d->n && !seen; j++) {
             seen = in_group_version(k, &d->at[j]);
         }
@@ -312,7 +322,7 @@ struct discovery *discovery_new(struct arena *a, struct span server_address)
             d->at[d->n++] = (struct group_version){.group = k->group, .version = k->version};
         }
     }
-    assert(d->n <= schema_kind_count());
+    assert(d->n <= d->kind_n);
     return d;
 }
 
@@ -396,9 +406,9 @@ struct discovery_doc discovery_openapi_v2(struct discovery *d, bool protobuf)
     if (!d->openapi_v2[protobuf].body.n) {
         struct strbuf out cleanup_strbuf = STRBUF_INIT;
         if (protobuf) {
-            openapi_v2_protobuf(&out);
+            openapi_v2_protobuf(d->custom, &out);
         } else {
-            openapi_v2_json(&out);
+            openapi_v2_json(d->custom, &out);
         }
         d->openapi_v2[protobuf] = make_doc(d, arena_dup(d->a, strbuf_span(&out)));
     }
@@ -409,7 +419,7 @@ struct discovery_doc discovery_openapi_v3_index(struct discovery *d)
 {
     if (!d->openapi_v3.body.n) {
         struct strbuf out cleanup_strbuf = STRBUF_INIT;
-        openapi_v3_index(&out);
+        openapi_v3_index(d->custom, &out);
         d->openapi_v3 = make_doc(d, arena_dup(d->a, strbuf_span(&out)));
     }
     return d->openapi_v3;
@@ -423,7 +433,7 @@ struct discovery_doc discovery_openapi_v3_group(struct discovery *d, struct span
     if (!gv) {
         return (struct discovery_doc){0};
     }
-    if (!gv->openapi_v3.body.n && openapi_v3_group(group, version, &out)) {
+    if (!gv->openapi_v3.body.n && openapi_v3_group(d->custom, group, version, &out)) {
         gv->openapi_v3 = make_doc(d, arena_dup(d->a, strbuf_span(&out)));
     }
     return gv->openapi_v3;

@@ -317,16 +317,6 @@ static void front_version(struct front *f)
     http_reply(f->x, 200, "application/json", json_write_mut(f->arena, v));
 }
 
-/* kubectl from 1.27 on asks for these before it says that a kind is unknown; without an answer it
- * complains of the question and never names the kind. */
-static void front_definitions(struct front *f)
-{
-    http_reply(f->x, 200, "application/json",
-               SPAN("{\"kind\":\"CustomResourceDefinitionList\",\"apiVersion\":"
-                    "\"apiextensions.k8s.io/v1\",\"metadata\":{\"resourceVersion\":\"1\"},"
-                    "\"items\":[]}\n"));
-}
-
 static void front_not_found(struct front *f)
 {
     fail(f, ERR_NOT_FOUND, "the server could not find the requested resource");
@@ -369,9 +359,6 @@ static void dispatch(struct front *f)
     case ROUTE_METRICS:
         front_metrics(f);
         return;
-    case ROUTE_DEFINITIONS:
-        front_definitions(f);
-        return;
     case ROUTE_NONE:
         break;
     }
@@ -391,7 +378,7 @@ static void on_request(void *data, struct http_exchange *x)
     f->x = x;
     f->start_ns = env_mono_ns(s->env);
     f->arena = a;
-    f->route = route_parse(a, http_path(x));
+    f->route = route_parse(a, s->definitions, http_path(x));
     f->op = (struct api_op){.server = s,
                             .arena = a,
                             .kind = f->route.kind,

@@ -2,6 +2,7 @@
 #ifndef APISERVER_FRONT_H
 #define APISERVER_FRONT_H
 
+#include "apiserver/definitions.h"
 #include "apiserver/render.h"
 #include "apiserver/route.h"
 #include "apiserver/server.h"
@@ -31,6 +32,8 @@ void front_warnings(struct front *f);
 
 void front_watch(struct front *f); /* front_watch.c */
 void front_watches_end(struct apiserver *s);
+/* Ends the watches of one resource: its kind has changed. */
+void front_watches_end_of(struct apiserver *s, struct span resource);
 void front_pod_stream(struct front *f); /* front_pod.c: log, exec, attach, portforward */
 void front_proxy(struct front *f);      /* front_proxy.c: pods, services, nodes */
 void front_discovery(struct front *f);  /* front_discovery.c */

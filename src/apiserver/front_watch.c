@@ -56,13 +56,22 @@ static void put_expired(struct watch_stream *w, struct strbuf *out)
     render_error_event(out, &w->f->render, status_json(w->f->arena, &e));
 }
 
+/* In the version that is watched. */
+static void put_event(struct watch_stream *w, struct strbuf *out, enum watch_type type,
+                      struct object *o, int64_t rev)
+{
+    struct arena *a cleanup_arena = arena_new();
+    o = definitions_in_version(a, w->f->op.kind, o);
+    render_event(out, &w->f->render, type, o, rev, false);
+}
+
 /* One event into out. False: nothing more for now; *ended: the stream is over. */
 static bool step(struct watch_stream *w, struct strbuf *out, bool *ended)
 {
     const struct api_render *r = &w->f->render;
     if (w->initial_at < w->initial_n) {
         struct object *o = w->initial[w->initial_at++];
-        render_event(out, r, WATCH_ADDED, o, object_rev(o), false);
+        put_event(w, out, WATCH_ADDED, o, object_rev(o));
         object_unref(o);
         return true;
     }
@@ -74,7 +83,7 @@ static bool step(struct watch_stream *w, struct strbuf *out, bool *ended)
     struct watch_event e;
     int rc = watcher_next(w->watcher, &e);
     if (rc == 1) {
-        render_event(out, r, e.type, e.object, e.rev, false);
+        put_event(w, out, e.type, e.object, e.rev);
         return true;
     }
     if (rc == E_LIMIT) {
@@ -262,6 +271,17 @@ void front_watch(struct front *f)
         return;
     }
     begin(w);
+}
+
+void front_watches_end_of(struct apiserver *s, struct span resource)
+{
+    LIST_EACH(it, &s->watches)
+    {
+        struct watch_stream *w = CONTAINER_OF(it, struct watch_stream, link);
+        if (span_eq_cstr(resource, w->f->op.kind->resource)) {
+            end(w);
+        }
+    }
 }
 
 void front_watches_end(struct apiserver *s)

@@ -1,8 +1,10 @@
 #include "apiserver/local_client.h"
 
+#include "apiserver/definitions.h"
 #include "apiserver/op.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "schema/custom.h"
 
 struct local_client {
     struct client base;
@@ -122,12 +124,18 @@ static void local_request(struct client *c, const struct client_request *q, clie
     struct arena *a = arena_new();
     assert(q->kind);
     r->arena = a;
+    const struct schema_kind *kind = q->kind, *ours = NULL;
+    if (kind->custom) { /* the caller's sketch of it: ours has the schema */
+        ours = definitions_by_name(lc->server->definitions, span_cstr(kind->resource));
+        kind = ours ? ours : kind;
+        custom_hold(a, kind);
+    }
     r->fn = fn;
     r->data = data;
     r->body = arena_dup(a, q->body);
     r->op = (struct api_op){.server = lc->server,
                             .arena = a,
-                            .kind = q->kind,
+                            .kind = kind,
                             .ns = arena_dup(a, q->ns),
                             .name = arena_dup(a, q->name),
                             .done = on_done};
@@ -141,6 +149,9 @@ static void local_request(struct client *c, const struct client_request *q, clie
                                          .propagation = q->propagation};
     set_verb(&r->op, q->verb);
     find_sub(&r->op, q->subresource);
+    if (kind->custom && !ours) { /* its definition is gone */
+        (void)api_op_err(&r->op, ERR_NOT_FOUND, "the server could not find the requested resource");
+    }
     list_init(&r->link);
     list_push_back(&lc->pending, &r->link);
     env_post(lc->server->env, &r->task, on_task);

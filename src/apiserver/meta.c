@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "codec/time.h"
+#include "schema/custom.h"
 
 struct span meta_uid(struct arena *a, struct env *env)
 {
@@ -39,6 +40,9 @@ struct span meta_generate_name(struct arena *a, struct env *env, struct span bas
 
 bool meta_has_generation(const struct schema_kind *kind)
 {
+    if (kind->custom) {
+        return true;
+    }
     static const char *const resources[] = {"statefulsets.apps",
                                             "deployments.apps",
                                             "replicasets.apps",
@@ -48,6 +52,7 @@ bool meta_has_generation(const struct schema_kind *kind)
                                             "jobs.batch",
                                             "cronjobs.batch",
                                             "poddisruptionbudgets.policy",
+                                            "customresourcedefinitions.apiextensions.k8s.io",
                                             "networkpolicies.networking.k8s.io",
                                             "ingresses.networking.k8s.io",
                                             "endpointslices.discovery.k8s.io",
@@ -172,10 +177,18 @@ static bool same_annotations(const yyjson_val *obj, const yyjson_val *old)
     return json_len(now) == json_len(was) && (json_len(now) == 0 || json_equal(now, was));
 }
 
+static bool semantic_same(const yyjson_val *x, const yyjson_val *y)
+{
+    return (!x && !y) || (x && y && json_equal(x, y));
+}
+
 bool meta_spec_changed(const struct schema_kind *kind, const yyjson_val *obj, const yyjson_val *old)
 {
     if (!all_equal(obj, old, is_bookkeeping)) {
         return true;
+    }
+    if (kind->custom && !custom_has_status(kind)) {
+        return !semantic_same(json_get(obj, "status"), json_get(old, "status"));
     }
     /* Annotations of a deployment are instructions as well. */
     return strcmp(kind->resource, "deployments.apps") == 0 && !same_annotations(obj, old);

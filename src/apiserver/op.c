@@ -1,8 +1,10 @@
 #include "apiserver/op.h"
 
+#include "apiserver/definitions.h"
 #include "apiserver/selection.h"
 #include "apiserver/server.h"
 #include "base/check.h"
+#include "schema/custom.h"
 
 bool api_sub_is(const struct api_op *op, const char *name)
 {
@@ -57,13 +59,36 @@ struct object *api_peek(struct apiserver *s, struct arena *a, const char *resour
     return store_peek(s->store, object_key(a, span_cstr(resource), ns, name));
 }
 
+static void convert(struct api_op *op, struct object **o)
+{
+    struct object *made = definitions_in_version(op->arena, op->kind, *o);
+    if (made != *o) {
+        object_unref(*o);
+        *o = object_ref(made);
+    }
+}
+
+/* Stored objects of a custom kind in the version that was asked for. */
+static void convert_result(struct api_op *op)
+{
+    convert(op, &op->object);
+    for (size_t i = 0; i < op->item_count; i++) {
+        convert(op, &op->items[i]);
+    }
+}
+
 void api_op_finish(struct api_op *op)
 {
     assert(op->done && op->http_status);
     if (op->err.reason != ERR_NONE) {
         service_claims_release(&op->server->services, &op->claimed);
-    } else if (op->present) {
-        op->present(op);
+    } else {
+        if (op->kind->custom) {
+            convert_result(op);
+        }
+        if (op->present) {
+            op->present(op);
+        }
     }
     op->done(op);
 }
@@ -181,6 +206,9 @@ void api_op_run(struct api_op *op)
                (op->verb != API_CREATE || op->sub);
     if (one || op->name.n) {
         op->key = object_key(op->arena, span_cstr(op->kind->resource), op->ns, op->name);
+    }
+    if (custom_deprecation(op->kind)) {
+        api_op_warn(op, span_cstr(custom_deprecation(op->kind)));
     }
     if (op->sub) {
         run_sub(op);

@@ -1,4 +1,5 @@
 /* server-side apply: the configuration is laid over the live object, or creates it. */
+#include "apiserver/definitions.h"
 #include "apiserver/ownership.h"
 #include "apiserver/server.h"
 #include "apiserver/write.h"
@@ -56,6 +57,7 @@ static int apply_attempt(struct api_op *op)
     if (!current) {
         return op->sub ? api_op_not_found(op) : apply_create(op);
     }
+    current = definitions_in_version(op->arena, op->kind, current);
     yyjson_mut_doc *doc = json_mut_new(op->arena);
     yyjson_mut_val *obj = applied(op, current, doc);
     if (obj) {
@@ -77,5 +79,8 @@ void op_apply(struct api_op *op)
         return;
     }
     op->attempt = apply_attempt;
+    if (!op->sub) {
+        write_warn(op);
+    }
     write_start(op);
 }

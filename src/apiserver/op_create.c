@@ -5,11 +5,15 @@
 #include "apiserver/server.h"
 #include "apiserver/write.h"
 #include "base/check.h"
+#include "base/limits.h"
+#include "schema/custom.h"
+#include "schema/kinds.h"
+#include "watch/watch.h"
 
 /* Kinds whose status a client may give at creation: whoever registers a node knows its state. */
 static bool keeps_status(const struct schema_kind *kind)
 {
-    return strcmp(kind->resource, "nodes") == 0;
+    return kind->custom ? !custom_has_status(kind) : strcmp(kind->resource, "nodes") == 0;
 }
 
 static int check_names(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *meta)
@@ -52,6 +56,17 @@ int op_create_attempt(struct api_op *op)
 {
     struct arena *a = op->arena;
     yyjson_mut_doc *doc = json_mut_new(a);
+    if (op->kind == SCHEMA_KIND(CustomResourceDefinition) &&
+        watch_hub_count(op->server->hub, span_cstr(op->kind->resource)) >= LIMIT_CUSTOM_KINDS) {
+        return api_op_err(op, ERR_FORBIDDEN,
+                          "%s \"%.*s\" is forbidden: this server has %d custom kinds already, its "
+                          "limit: delete some",
+                          op->kind->resource, SPAN_ARG(op->name), LIMIT_CUSTOM_KINDS);
+    }
+    if (op->kind->custom && custom_definition_of(op->kind)->is_terminating) {
+        return api_op_err(op, ERR_METHOD_NOT_ALLOWED,
+                          "create not allowed while custom resource definition is terminating");
+    }
     yyjson_mut_val *obj = write_decode(op, op->body, doc);
     if (!obj || check_names(op, doc, json_mut_get(obj, "metadata")) || admission_namespace(op)) {
         return -1;
@@ -83,6 +98,9 @@ int op_create_attempt(struct api_op *op)
         op->tree = frozen;
         return 1;
     }
+    if (op->kind->custom) {
+        return write_submit(op, STORE_ABSENT, write_stored(op, doc, obj));
+    }
     return write_submit(op, STORE_ABSENT, json_write(a, frozen));
 }
 
@@ -90,8 +108,6 @@ void op_create(struct api_op *op)
 {
     assert(!op->sub);
     op->attempt = op_create_attempt;
-    if (op->kind->stored_only) {
-        api_op_warn(op, span_cstr(op->kind->stored_only));
-    }
+    write_warn(op);
     write_start(op);
 }

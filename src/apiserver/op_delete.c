@@ -5,6 +5,7 @@
  * finalizers must go, a namespace must be emptied. A marked object is removed by the update that
  * takes its last reason away. */
 #include "apiserver/admission.h"
+#include "apiserver/definitions.h"
 #include "apiserver/meta.h"
 #include "apiserver/selection.h"
 #include "apiserver/server.h"
@@ -12,6 +13,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "codec/time.h"
+#include "schema/kinds.h"
 
 static int check_preconditions(struct api_op *op, struct object *current)
 {
@@ -157,6 +159,9 @@ static int delete_attempt(struct api_op *op)
     yyjson_mut_val *obj = json_mut_copy(doc, old);
     json_remove(json_mut_get(obj, "metadata"), "resourceVersion");
     set_propagation(op, doc, obj);
+    if (op->kind == SCHEMA_KIND(CustomResourceDefinition) && !marked) {
+        definitions_mark_deleted(doc, obj, env_now_ms(op->server->env), op->arena);
+    }
     bool waits = grace > 0 || meta_finalizer_count(obj) > 0 ||
                  (strcmp(op->kind->resource, "namespaces") == 0 &&
                   json_len(json_path(old, "spec", "finalizers", NULL)) > 0);

@@ -1,16 +1,65 @@
 /* Sub-resources that change an object in their own way: scale, binding,
  * namespaces/finalize. */
+#include "apiserver/definitions.h"
 #include "apiserver/ownership.h"
 #include "apiserver/server.h"
 #include "apiserver/write.h"
 #include "base/check.h"
 #include "codec/selector.h"
 #include "codec/time.h"
+#include "schema/custom.h"
 #include "schema/kinds.h"
 #include "schema/patch.h"
 #include "schema/typed.h"
 
 /* ---- scale ---- */
+
+static const char *const built_in_paths[][3] = {
+    [CUSTOM_SPEC_REPLICAS] = {"spec", "replicas", NULL},
+    [CUSTOM_STATUS_REPLICAS] = {"status", "replicas", NULL},
+    [CUSTOM_SELECTOR] = {"spec", "selector", NULL}};
+
+static const char *const *path_of(const struct schema_kind *kind, enum custom_scale which)
+{
+    return kind->custom ? custom_scale_path(kind, which) : built_in_paths[which];
+}
+
+static const yyjson_val *at_path(const yyjson_val *obj, const char *const *path)
+{
+    for (; path && *path; path++) {
+        obj = json_get(obj, *path);
+    }
+    return path ? obj : NULL;
+}
+
+/* Puts value at the path, with the objects on the way. */
+static void put_at_path(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *const *path,
+                        yyjson_mut_val *value)
+{
+    assert(path && *path);
+    for (; path[1] && obj; path++) {
+        obj = json_mut_obj(doc, obj, *path);
+    }
+    if (obj) {
+        json_put(doc, obj, *path, value);
+    }
+}
+
+static void put_selector(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *status,
+                         const yyjson_val *obj)
+{
+    const yyjson_val *selector = at_path(obj, path_of(op->kind, CUSTOM_SELECTOR));
+    bool plain = op->kind == SCHEMA_KIND(ReplicationController); /* of labels, not of terms */
+    struct span text = json_str(selector);
+    struct selector sel = {0};
+    if (!op->kind->custom &&
+        (plain ? selector_from_map : selector_from_object)(op->arena, selector, &sel, NULL) == 0) {
+        text = selector_text(op->arena, &sel);
+    }
+    if (text.n) {
+        json_put_str(doc, status, "selector", text);
+    }
+}
 
 static yyjson_mut_val *scale_tree(struct api_op *op, yyjson_mut_doc *doc, const yyjson_val *obj)
 {
@@ -27,21 +76,14 @@ static yyjson_mut_val *scale_tree(struct api_op *op, yyjson_mut_doc *doc, const 
         }
     }
     json_put(doc, root, "metadata", meta);
-    int64_t replicas = json_int(json_path(obj, "spec", "replicas", NULL), 0);
+    int64_t replicas = json_int(at_path(obj, path_of(op->kind, CUSTOM_SPEC_REPLICAS)), 0);
     if (replicas) {
         json_put_int(doc, spec, "replicas", replicas);
     }
     json_put(doc, root, "spec", spec);
-    json_put_int(doc, status, "replicas", json_int(json_path(obj, "status", "replicas", NULL), 0));
-    struct selector sel = {0};
-    const yyjson_val *selector = json_path(obj, "spec", "selector", NULL);
-    bool plain = op->kind == SCHEMA_KIND(ReplicationController); /* of labels, not of terms */
-    if ((plain ? selector_from_map : selector_from_object)(op->arena, selector, &sel, NULL) == 0) {
-        struct span text = selector_text(op->arena, &sel);
-        if (text.n) {
-            json_put_str(doc, status, "selector", text);
-        }
-    }
+    json_put_int(doc, status, "replicas",
+                 json_int(at_path(obj, path_of(op->kind, CUSTOM_STATUS_REPLICAS)), 0));
+    put_selector(op, doc, status, obj);
     json_put(doc, root, "status", status);
     return root;
 }
@@ -102,13 +144,13 @@ static int scale_apply(struct api_op *op, struct object *current, yyjson_mut_doc
         return api_op_err(op, ERR_BAD_REQUEST, "failed to create typed patch object: %.*s",
                           SPAN_ARG(why));
     }
-    yyjson_mut_val *config = yyjson_mut_obj(doc), *spec = yyjson_mut_obj(doc);
+    yyjson_mut_val *config = yyjson_mut_obj(doc);
     json_put_str(doc, config, "apiVersion", span_cstr(schema_api_version(op->kind)));
     json_put_str(doc, config, "kind", span_cstr(op->kind->kind));
     const yyjson_val *replicas = json_path(in, "spec", "replicas", NULL);
     if (replicas) {
-        json_put(doc, spec, "replicas", json_mut_copy(doc, replicas));
-        json_put(doc, config, "spec", spec);
+        put_at_path(doc, config, path_of(op->kind, CUSTOM_SPEC_REPLICAS),
+                    json_mut_copy(doc, replicas));
     }
     struct managed_write w = ownership_write(op);
     struct managed_applied result;
@@ -141,8 +183,8 @@ static int scale_mutate(struct api_op *op, struct object *current, yyjson_mut_do
             json_put_str(doc, meta, checked[i], v);
         }
     }
-    json_put_int(doc, json_mut_obj(doc, obj, "spec"), "replicas",
-                 json_int(json_path(scale, "spec", "replicas", NULL), 0));
+    put_at_path(doc, obj, path_of(op->kind, CUSTOM_SPEC_REPLICAS),
+                yyjson_mut_sint(doc, json_int(json_path(scale, "spec", "replicas", NULL), 0)));
     *ret = obj;
     return 0;
 }

@@ -1,4 +1,5 @@
 /* update and patch of an object, of its status, or of a pod's ephemeral containers. */
+#include "apiserver/definitions.h"
 #include "apiserver/server.h"
 #include "apiserver/write.h"
 #include "base/check.h"
@@ -58,6 +59,7 @@ static int update_attempt(struct api_op *op)
     if (!current) {
         return api_op_not_found(op);
     }
+    current = definitions_in_version(op->arena, op->kind, current);
     /* An approval is a condition of a certificate request, which is in its status. */
     bool to_status = api_sub_is(op, "status") || api_sub_is(op, "approval");
     yyjson_mut_doc *doc = json_mut_new(op->arena);
@@ -86,8 +88,17 @@ void op_update(struct api_op *op)
         api_op_finish(op);
         return;
     }
-    if (op->kind->stored_only && !op->sub) {
-        api_op_warn(op, span_cstr(op->kind->stored_only));
+    if (op->kind->custom && op->verb == API_PATCH && op->patch_type == API_PATCH_STRATEGIC &&
+        !api_sub_is(op, "scale")) {
+        (void)api_op_err(op, ERR_UNSUPPORTED_MEDIA_TYPE,
+                         "the body of the request was in an unknown format - accepted media types "
+                         "include: application/json-patch+json, application/merge-patch+json, "
+                         "application/apply-patch+yaml");
+        api_op_finish(op);
+        return;
+    }
+    if (!op->sub) {
+        write_warn(op);
     }
     op->attempt = update_attempt;
     write_start(op);

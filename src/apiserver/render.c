@@ -184,7 +184,9 @@ static void put_list(struct strbuf *out, struct arena *a, const struct api_rende
         } else {
             struct span json =
                 r->view ? json_write(row, shown(row, r, object_root(o))) : object_json(o);
-            put_item(out, json, span_starts(json, start) ? start.n : 1);
+            /* Custom objects keep them, as in Kubernetes. */
+            bool usual = !r->kind->custom && span_starts(json, start);
+            put_item(out, json, usual ? start.n : 1);
         }
         object_glance_end(&glance);
         arena_clear(row);

@@ -1,6 +1,8 @@
 #include "apiserver/route.h"
 
+#include "apiserver/definitions.h"
 #include "http/http.h"
+#include "schema/custom.h"
 
 /* /apis/G/V/namespaces/NS/PLURAL/NAME/SUB is the longest path that means something. */
 enum { SEGMENTS_MAX = 9 };
@@ -8,6 +10,8 @@ enum { SEGMENTS_MAX = 9 };
 struct segments {
     struct span at[SEGMENTS_MAX];
     size_t n;
+    struct arena *a;
+    const struct definitions *custom;
 };
 
 static bool split(struct arena *a, struct span path, struct segments *ret)
@@ -47,6 +51,10 @@ static struct route resource_at(struct route r, const struct segments *s, size_t
     const struct route none = {.type = ROUTE_NONE};
     size_t left = s->n - at;
     r.kind = schema_resource_find(r.group, r.version, s->at[at]);
+    if (!r.kind && s->custom) {
+        r.kind = definitions_find(s->custom, r.group, r.version, s->at[at]);
+        custom_hold(s->a, r.kind);
+    }
     if (!r.kind || left > 3 || (in_ns && !r.kind->namespaced) ||
         (!in_ns && r.kind->namespaced && left > 1)) {
         return none;
@@ -124,11 +132,6 @@ static struct route route_api(const struct segments *s)
         return r;
     }
     r.version = s->at[2];
-    if (s->n == 4 && span_eq(r.group, SPAN("apiextensions.k8s.io")) &&
-        span_eq(r.version, SPAN("v1")) && span_eq(s->at[3], SPAN("customresourcedefinitions"))) {
-        r.type = ROUTE_DEFINITIONS;
-        return r;
-    }
     return below_version(r, s, 3);
 }
 
@@ -156,7 +159,8 @@ static struct span cut_proxy(struct span *path)
     return SPAN_NULL;
 }
 
-static struct route parse_whole(struct arena *a, struct span path)
+static struct route parse_whole(struct arena *a, const struct definitions *custom,
+                                struct span path)
 {
     static const struct {
         const char *word;
@@ -172,6 +176,8 @@ static struct route parse_whole(struct arena *a, struct span path)
     if (!split(a, path, &s)) {
         return r;
     }
+    s.a = a;
+    s.custom = custom;
     if (s.n == 0) {
         r.type = ROUTE_INDEX;
         return r;
@@ -192,10 +198,10 @@ static struct route parse_whole(struct arena *a, struct span path)
     return r;
 }
 
-struct route route_parse(struct arena *a, struct span path)
+struct route route_parse(struct arena *a, const struct definitions *custom, struct span path)
 {
     struct span rest = cut_proxy(&path);
-    struct route r = parse_whole(a, path);
+    struct route r = parse_whole(a, custom, path);
     r.rest = rest;
     return r;
 }

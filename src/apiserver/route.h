@@ -18,8 +18,7 @@ enum route_type {
     ROUTE_OPENAPI_V2, /* also /swagger-2.0.0.pb-v1 */
     ROUTE_OPENAPI_V3,
     ROUTE_OPENAPI_V3_GROUP, /* /openapi/v3/api/v1, /openapi/v3/apis/G/V */
-    ROUTE_METRICS,
-    ROUTE_DEFINITIONS /* the list of custom resource definitions: there are none */
+    ROUTE_METRICS
 };
 
 struct route {
@@ -32,7 +31,9 @@ struct route {
     struct span word; /* the first segment of a health or swagger path */
 };
 
-/* path is still percent-encoded. Unknown and malformed paths give ROUTE_NONE. */
-struct route route_parse(struct arena *a, struct span path);
+/* path is still percent-encoded. Kinds are built in or custom (custom may be NULL); a custom one is
+ * held until the arena is cleared. Unknown and malformed paths give ROUTE_NONE. */
+struct definitions;
+struct route route_parse(struct arena *a, const struct definitions *custom, struct span path);
 
 #endif

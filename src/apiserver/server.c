@@ -2,6 +2,7 @@
 #include "apiserver/server.h"
 
 #include "apiserver/admission.h"
+#include "apiserver/definitions.h"
 #include "apiserver/discovery.h"
 #include "apiserver/event_ttl.h"
 #include "apiserver/front.h"
@@ -51,11 +52,6 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
     s->hub = hub;
     s->arena = arena_new();
     s->options = copy_options(s->arena, options);
-    struct span address = s->options.public_url;
-    if (span_starts(address, SPAN("https://"))) {
-        address = span_from(address, 8);
-    }
-    s->discovery = discovery_new(s->arena, address);
     s->snapshots = snapshots_new(env);
     list_init(&s->watches);
     list_init(&s->ready_waiters);
@@ -66,6 +62,7 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
     }
     admission_claim_existing(s);
     s->remote = remote_hub_new(env, s->options.node);
+    (void)definitions_new(s);
     s->event_ttl = event_ttl_new(s);
     bootstrap_start(s);
     return s;
@@ -96,6 +93,7 @@ void apiserver_free(struct apiserver *s)
     front_watches_end(s);
     remote_hub_free(s->remote);
     event_ttl_free(s->event_ttl);
+    definitions_free(TAKE_PTR(s->definitions));
     bootstrap_free(s->bootstrap);
     snapshots_free(s->snapshots);
     s->bootstrap = NULL;

@@ -7,6 +7,7 @@
 #include "apiserver/service_alloc.h"
 #include "base/strbuf.h"
 
+struct definitions;
 struct discovery;
 struct snapshots;
 struct event_ttl;
@@ -24,6 +25,7 @@ struct apiserver {
     struct arena *arena; /* what lives as long as the server: copied options */
     struct apiserver_options options;
     struct discovery *discovery;
+    struct definitions *definitions; /* custom kinds; NULL once freed */
     struct snapshots *snapshots;
     struct service_stock services;
     struct event_ttl *event_ttl;

@@ -8,6 +8,7 @@
 #include "apiserver/server.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "schema/custom.h"
 #include "schema/kinds.h"
 
 /* A commit that failed takes back what was decided upon it; more than a few in a row means a sick
@@ -185,6 +186,34 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut
     return obj ? write_ordered(op, doc, obj) : NULL;
 }
 
+void write_warn(struct api_op *op)
+{
+    if (op->kind->stored_only) {
+        api_op_warn(op, span_cstr(op->kind->stored_only));
+    }
+    if (op->kind == SCHEMA_KIND(CustomResourceDefinition) && op->body) {
+        custom_warnings(op->arena, op->body, &op->warnings);
+    }
+}
+
+struct span write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    if (op->kind->custom) {
+        const struct schema_kind *storage = custom_definition_of(op->kind)->storage;
+        json_put(doc, obj, "apiVersion", yyjson_mut_str(doc, storage->api_version));
+    }
+    return json_write_mut(op->arena, obj);
+}
+
+/* Is the object stored in a version that is no longer the one for that? Then an update that changes
+ * nothing is written all the same: so objects are brought to another version. */
+static bool is_stored_elsewise(struct api_op *op)
+{
+    struct object *o = op->kind->custom ? store_peek(op->server->store, op->key) : NULL;
+    return o && !span_eq_cstr(json_get_str(object_root(o), "apiVersion"),
+                              custom_definition_of(op->kind)->storage->api_version);
+}
+
 /* ---- changes of what exists ---- */
 
 static int check_identity(struct api_op *op, struct object *current, yyjson_mut_val *obj)
@@ -285,7 +314,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     const yyjson_val *given = ownership_given(op, obj);
     if (status) {
         obj = status_only(doc, obj, old);
-    } else if (!op->mutate) {
+    } else if (!op->mutate && (!op->kind->custom || custom_has_status(op->kind))) {
         take_member(doc, obj, old, "status");
     }
     meta_update(doc, obj, old);
@@ -323,10 +352,10 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     }
     /* A no-op is answered from what is durable; upon a write that still waits for its commit it
      * becomes a write itself, so that the answer waits too. */
-    if (same && rev <= store_durable_rev(op->server->store)) {
+    if (same && rev <= store_durable_rev(op->server->store) && !is_stored_elsewise(op)) {
         op->object = object_ref(current);
         op->rev = rev;
         return 1;
     }
-    return write_submit(op, rev, json_write_mut(op->arena, obj));
+    return write_submit(op, rev, write_stored(op, doc, obj));
 }

@@ -25,6 +25,11 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut
 /* The start of obj in the order that object.h demands. Returns the object to go on with. */
 yyjson_mut_val *write_ordered(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 
+/* Warnings that go with every write of the kind. */
+void write_warn(struct api_op *op);
+/* The bytes to store: custom kinds have one version for that. */
+struct span write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
+
 /* What follows the change of an existing object, for every kind of update: server-owned metadata,
  * defaults, admission, generation, validation, no-op, finalizers, dry run, submit. `status` says
  * that only status (and labels, annotations, finalizers) may change. Returns as an attempt does. */

@@ -99,6 +99,20 @@ enum {
     LIMIT_DISRUPTED_PODS = 2000,
     /* Terms and values of one selector: an 8 KB URL holds some hundred. */
     LIMIT_SELECTOR_TERMS = 4096,
+    /* A pattern of a custom kind: real ones have some hundred bytes; {1,63} and its like are
+       written out. */
+    LIMIT_REGEX_BYTES = 4096,
+    LIMIT_REGEX_INSTRUCTIONS = 8192,
+    /* Of one match: about 0.2 s. */
+    LIMIT_REGEX_STEPS = 20 * 1000 * 1000,
+    /* Levels and nodes of the schema of a custom kind: the largest in use have some 20 levels and
+       20,000 nodes. */
+    LIMIT_CUSTOM_DEPTH = 48,
+    LIMIT_CUSTOM_NODES = 60 * 1000,
+    /* Custom kinds of one server; each costs a few KB and one informer. */
+    LIMIT_CUSTOM_KINDS = 2000,
+    /* Elements that a list of kind set or map may have: each is looked up once. */
+    LIMIT_CUSTOM_SET = 100 * 1000,
     /* Operations of one JSON Patch (kube-apiserver's own limit). */
     LIMIT_JSON_PATCH_OPS = 10000,
     /* Nodes a patch may visit: about 0.3 s. Quadratic only for lists merged by key, far above any

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "codec/quantity.h"
 #include "codec/time.h"
+#include "schema/custom_priv.h"
 #include "schema/engine.h"
 
 struct decoder {
@@ -458,6 +459,9 @@ yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, c
                               struct schema_warnings *warnings, struct err *reterr)
 {
     assert(a && kind && doc);
+    if (kind->custom) {
+        return custom_decode(a, kind, in, doc, strictness, warnings, reterr);
+    }
     struct decoder d = {
         .a = a, .doc = doc, .err = reterr, .keep_complaints = strictness != SCHEMA_IGNORE};
     if (!yyjson_is_obj((yyjson_val *)in)) {

@@ -4,6 +4,7 @@
  * empty objects of fields that are not pointers ("resources": {}); clients compare objects, so ours
  * carry them too. Lists, maps and times stay absent instead of null. */
 #include "base/check.h"
+#include "schema/custom_priv.h"
 #include "schema/engine.h"
 
 static bool is_zero_mut(const yyjson_mut_val *v)
@@ -106,6 +107,10 @@ void default_rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mu
 void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj)
 {
     assert(doc && kind && yyjson_mut_is_obj(obj));
+    if (kind->custom) {
+        custom_defaults(doc, kind, obj);
+        return;
+    }
     default_rows(doc, kind->type, obj);
     if (kind->hooks->defaults) {
         kind->hooks->defaults(doc, obj);

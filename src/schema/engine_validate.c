@@ -1,6 +1,7 @@
 /* schema/engine_validate.c: rules that rows say, in one walk, then the hooks of the kind. */
 #include "base/check.h"
 #include "base/map.h"
+#include "schema/custom_priv.h"
 #include "schema/engine.h"
 
 bool is_zero(const yyjson_val *v)
@@ -214,6 +215,10 @@ int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjso
     struct err found = {0};
     struct check c = {.a = a, .err = &found};
     check_metadata(&c, kind, json_get(obj, "metadata"), json_get(old, "metadata"));
+    if (kind->custom) {
+        custom_check(&c, kind, obj);
+        return finish(a, kind, obj, &found, reterr);
+    }
     check_rows(&c, NULL, kind->type, obj, old);
     if (kind->hooks->validate && !c.too_many) {
         kind->hooks->validate(a, obj, old, &found);
@@ -242,6 +247,10 @@ int schema_validate_status(struct arena *a, const struct schema_kind *kind, cons
     assert(a && kind && obj);
     struct err found = {0};
     struct check c = {.a = a, .err = &found};
+    if (kind->custom) {
+        custom_check(&c, kind, obj);
+        return finish(a, kind, obj, &found, reterr);
+    }
     const struct schema_field *status = schema_field_find(kind->type, SPAN("status"));
     if (status && status->type) {
         check_rows(&c, AT_FIELD(NULL, "status"), status->type, json_get(obj, "status"), NULL);

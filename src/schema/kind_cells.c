@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/strbuf.h"
 #include "codec/time.h"
+#include "schema/custom_priv.h"
 #include "schema/kind_workload.h"
 
 static struct span text_of(struct arena *a, const yyjson_val *v)
@@ -182,6 +183,10 @@ void schema_row(struct arena *a, const struct schema_kind *kind, yyjson_mut_doc 
 {
     assert(kind && doc && cells);
     struct row r = {a, doc, cells, obj, now_ms};
+    if (kind->custom) {
+        custom_row(a, kind, doc, cells, obj, now_ms);
+        return;
+    }
     if (kind->column_count == 0) {
         cell_name(&r);
         cell_age(&r);

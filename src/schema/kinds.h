@@ -20,6 +20,7 @@
     X(ConfigMap)                                                                                   \
     X(ControllerRevision)                                                                          \
     X(CronJob)                                                                                     \
+    X(CustomResourceDefinition)                                                                    \
     X(DaemonSet)                                                                                   \
     X(Deployment)                                                                                  \
     X(EndpointSlice)                                                                               \

@@ -4,15 +4,30 @@
 
 #include "base/check.h"
 #include "codec/json.h"
+#include "schema/custom.h"
 #include "schema/openapi_priv.h"
 
-static struct openapi openapi_begin(struct arena *a, bool v3)
+/* Built-in kinds, then custom ones. */
+static size_t kind_count(const struct openapi_kinds *custom)
 {
-    return (struct openapi){
-        .a = a,
-        .doc = json_mut_new(a),
-        .v3 = v3,
-        .needed = ARENA_ARRAY(a, const struct schema_type *, schema_type_count() + 1)};
+    return schema_kind_count() + (custom ? custom->n : 0);
+}
+
+static const struct schema_kind *kind_at(const struct openapi_kinds *custom, size_t i)
+{
+    size_t n = schema_kind_count();
+    return i < n ? schema_kind_at(i) : custom->at[i - n];
+}
+
+static struct openapi openapi_begin(struct arena *a, bool v3, const struct openapi_kinds *custom)
+{
+    size_t cap = schema_type_count() + 2 * (custom ? custom->n : 0) + 1;
+    return (struct openapi){.a = a,
+                            .doc = json_mut_new(a),
+                            .v3 = v3,
+                            .custom = custom,
+                            .needed_cap = cap,
+                            .needed = ARENA_ARRAY(a, const struct schema_type *, cap)};
 }
 
 static yyjson_mut_val *info(struct openapi *o)
@@ -41,9 +56,13 @@ static yyjson_mut_val *v2_document(struct openapi *o)
     for (size_t i = 0; i < schema_type_count(); i++) {
         put_type(o, definitions, schema_type_at(i));
     }
+    for (size_t i = 0; o->custom && i < o->custom->n; i++) {
+        put_type(o, definitions, o->custom->at[i]->type);
+        put_type(o, definitions, custom_list_type(o->custom->at[i]));
+    }
     openapi_fixed_types(o, definitions);
-    for (size_t i = 0; i < schema_kind_count(); i++) {
-        openapi_paths_of(o, paths, schema_kind_at(i));
+    for (size_t i = 0; i < kind_count(o->custom); i++) {
+        openapi_paths_of(o, paths, kind_at(o->custom, i));
     }
     openapi_put(o, out, "swagger", "2.0");
     put_val(o, out, "info", info(o));
@@ -52,33 +71,34 @@ static yyjson_mut_val *v2_document(struct openapi *o)
     return out;
 }
 
-void openapi_v2_json(struct strbuf *out)
+void openapi_v2_json(const struct openapi_kinds *custom, struct strbuf *out)
 {
     assert(out);
     struct arena *a cleanup_arena = arena_new();
-    struct openapi o = openapi_begin(a, false);
+    struct openapi o = openapi_begin(a, false, custom);
     strbuf_put(out, json_write_mut(a, v2_document(&o)));
 }
 
-void openapi_v2_protobuf(struct strbuf *out)
+void openapi_v2_protobuf(const struct openapi_kinds *custom, struct strbuf *out)
 {
     assert(out);
     struct arena *a cleanup_arena = arena_new();
-    struct openapi o = openapi_begin(a, false);
+    struct openapi o = openapi_begin(a, false, custom);
     openapi_pb_document(out, v2_document(&o));
 }
 
 /* A kind's list has no other reference than its path, and the kinds of bodies none at all: those
  * that requests of the group send are named by the paths. */
-bool openapi_v3_group(struct span group, struct span version, struct strbuf *out)
+bool openapi_v3_group(const struct openapi_kinds *custom, struct span group, struct span version,
+                      struct strbuf *out)
 {
     assert(out);
     struct arena *a cleanup_arena = arena_new();
-    struct openapi o = openapi_begin(a, true);
+    struct openapi o = openapi_begin(a, true, custom);
     yyjson_mut_val *root = yyjson_mut_obj(o.doc), *paths = yyjson_mut_obj(o.doc);
     yyjson_mut_val *schemas = yyjson_mut_obj(o.doc), *components = yyjson_mut_obj(o.doc);
-    for (size_t i = 0; i < schema_kind_count(); i++) {
-        const struct schema_kind *k = schema_kind_at(i);
+    for (size_t i = 0; i < kind_count(custom); i++) {
+        const struct schema_kind *k = kind_at(custom, i);
         if (span_eq_cstr(group, k->group) && span_eq_cstr(version, k->version)) {
             openapi_paths_of(&o, paths, k);
             (void)openapi_ref(&o, k->type);
@@ -110,11 +130,11 @@ static uint64_t content_hash(struct span s)
     return h;
 }
 
-static bool seen_before(size_t i)
+static bool seen_before(const struct openapi_kinds *custom, size_t i)
 {
-    const struct schema_kind *k = schema_kind_at(i);
+    const struct schema_kind *k = kind_at(custom, i);
     for (size_t j = 0; j < i; j++) {
-        const struct schema_kind *other = schema_kind_at(j);
+        const struct schema_kind *other = kind_at(custom, j);
         if (strcmp(k->group, other->group) == 0 && strcmp(k->version, other->version) == 0) {
             return true;
         }
@@ -122,17 +142,17 @@ static bool seen_before(size_t i)
     return false;
 }
 
-void openapi_v3_index(struct strbuf *out)
+void openapi_v3_index(const struct openapi_kinds *custom, struct strbuf *out)
 {
     assert(out);
     struct strbuf content cleanup_strbuf = STRBUF_INIT;
     const char *separator = "";
     strbuf_puts(out, "{\"paths\":{");
-    for (size_t i = 0; i < schema_kind_count(); i++) {
-        const struct schema_kind *k = schema_kind_at(i);
+    for (size_t i = 0; i < kind_count(custom); i++) {
+        const struct schema_kind *k = kind_at(custom, i);
         strbuf_clear(&content);
-        if (seen_before(i) ||
-            !openapi_v3_group(span_cstr(k->group), span_cstr(k->version), &content)) {
+        if (seen_before(custom, i) ||
+            !openapi_v3_group(custom, span_cstr(k->group), span_cstr(k->version), &content)) {
             continue;
         }
         struct arena *a cleanup_arena = arena_new();

@@ -10,8 +10,10 @@ struct openapi {
     struct arena *a;
     yyjson_mut_doc *doc;
     bool v3;
+    bool untyped; /* any value may stand where the rows say `any`, not just an object */
     const struct schema_type **needed; /* types that have been referred to, each once */
-    size_t needed_n;
+    size_t needed_n, needed_cap;
+    const struct openapi_kinds *custom;
 };
 
 /* ---- openapi_types.c ---- */
@@ -31,6 +33,11 @@ yyjson_mut_val *openapi_gvk(struct openapi *o, struct span group, struct span ve
 void openapi_put(struct openapi *o, yyjson_mut_val *obj, const char *key, const char *value);
 
 #define OPENAPI_META "io.k8s.apimachinery.pkg.apis.meta.v1."
+
+/* ---- openapi_custom.c ---- */
+
+/* The schema of a custom kind as it was given, with what every object has. */
+yyjson_mut_val *openapi_custom_type(struct openapi *o, const struct schema_type *type);
 
 /* ---- openapi_paths.c ---- */
 

@@ -1,6 +1,7 @@
 /* schema/openapi_types.c: definitions, made from the rows of the types. */
 #include "base/check.h"
 #include "codec/json.h"
+#include "schema/custom.h"
 #include "schema/openapi_priv.h"
 
 #define QUANTITY "io.k8s.apimachinery.pkg.api.resource.Quantity"
@@ -26,6 +27,10 @@ struct span openapi_name(struct arena *a, const char *group, const char *version
     struct span g = span_cstr(group), first = span_first(g, span_find(g, '.'));
     if (strcmp(group, "meta") == 0 || strcmp(group, "meta.k8s.io") == 0) {
         return arena_printf(a, OPENAPI_META "%s", name);
+    }
+    if (strcmp(group, "apiextensions.k8s.io") == 0) {
+        return arena_printf(a, "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.%s.%s",
+                            version, name);
     }
     if (g.n == 0 || first.n == g.n || span_ends(g, SPAN(".k8s.io"))) {
         return arena_printf(a, "io.k8s.api.%.*s.%s.%s", SPAN_ARG(g.n == 0 ? SPAN("core") : first),
@@ -53,13 +58,13 @@ yyjson_mut_val *openapi_ref_name(struct openapi *o, struct span name)
 
 yyjson_mut_val *openapi_ref(struct openapi *o, const struct schema_type *type)
 {
-    assert(type && o->needed_n <= schema_type_count());
+    assert(type && o->needed_n <= o->needed_cap);
     bool known = false;
     for (size_t i = 0; i < o->needed_n && !known; i++) {
         known = o->needed[i] == type;
     }
     if (!known) {
-        assert(o->needed_n < schema_type_count());
+        assert(o->needed_n < o->needed_cap);
         o->needed[o->needed_n++] = type;
     }
     return openapi_ref_name(o, openapi_name(o->a, type->group, type->version, type->name));
@@ -121,8 +126,12 @@ static yyjson_mut_val *shape_schema(struct openapi *o, enum schema_shape shape,
         put_val(o, list, "items", plain(o, "string", NULL));
         return list;
     }
-    case SCHEMA_MAP:
     case SCHEMA_ANY:
+        if (o->untyped) {
+            return yyjson_mut_obj(o->doc);
+        }
+        break;
+    case SCHEMA_MAP:
         break;
     }
     return wrapped(o, openapi_ref_name(o, SPAN(RAW)));
@@ -234,8 +243,9 @@ yyjson_mut_val *openapi_gvk(struct openapi *o, struct span group, struct span ve
 /* A type is a kind when the tables say so, or when it is the list of one. */
 static void put_gvk(struct openapi *o, yyjson_mut_val *out, const struct schema_type *type)
 {
-    const struct schema_kind *kind = schema_kind_find(type->group, type->name);
-    for (size_t i = 0; i < schema_kind_count(); i++) {
+    const struct schema_kind *kind =
+        type->custom ? custom_kind(type->custom) : schema_kind_find(type->group, type->name);
+    for (size_t i = 0; !type->custom && i < schema_kind_count(); i++) {
         const struct schema_kind *k = schema_kind_at(i);
         bool named = k->type == type || strcmp(k->list_kind, type->name) == 0;
         if (named && strcmp(k->group, type->group) == 0 && strcmp(k->version, type->version) == 0) {
@@ -266,11 +276,15 @@ static bool is_required(const struct schema_field *f)
 yyjson_mut_val *openapi_type(struct openapi *o, const struct schema_type *type)
 {
     assert(type);
+    if (type->custom && custom_kind(type->custom)->type == type) {
+        return openapi_custom_type(o, type);
+    }
     yyjson_mut_val *out = plain(o, "object", NULL), *required = yyjson_mut_arr(o->doc);
     yyjson_mut_val *properties = yyjson_mut_obj(o->doc);
     if (type->doc) {
         openapi_put(o, out, "description", type->doc);
     }
+    o->untyped = strcmp(type->name, "JSONSchemaProps") == 0;
     for (size_t i = 0; i < type->field_count; i++) {
         const struct schema_field *f = &type->fields[i];
         put_val(o, properties, f->name, field_schema(o, f));
@@ -278,6 +292,7 @@ yyjson_mut_val *openapi_type(struct openapi *o, const struct schema_type *type)
             (void)yyjson_mut_arr_append(required, json_new_str(o->doc, span_cstr(f->name)));
         }
     }
+    o->untyped = false;
     if (yyjson_mut_arr_size(required) > 0) {
         put_val(o, out, "required", required);
     }

@@ -1,8 +1,9 @@
 /* schema/schema.h: the API as data. One schema text (files *.schema in this folder) is compiled at
  * build time into the const tables declared here; the engine (decode, defaults, validation,
  * patches, OpenAPI) walks them. Adding a kind is adding rows; behaviour beyond rows is a hook named
- * in the row. CustomResourceDefinitions will build the same structs at run time, so nothing may
- * assume that a kind is built in. */
+ * in the row. CustomResourceDefinitions become the same structs at run time (schema/custom.h), with
+ * a schema of their own that the engine walks instead of the rows: nothing may assume that a kind
+ * is built in. */
 #ifndef SCHEMA_SCHEMA_H
 #define SCHEMA_SCHEMA_H
 
@@ -45,6 +46,7 @@ enum schema_flag {
 };
 
 struct schema_type;
+struct custom; /* schema/custom.h */
 
 struct schema_field {
     const char *name; /* JSON name */
@@ -73,6 +75,8 @@ struct schema_type {
     uint16_t field_count;
     const uint16_t *sorted; /* indexes of fields by name, for bsearch */
     const char *doc;
+    bool open;                   /* custom kinds: members without a field are kept */
+    const struct custom *custom; /* of the root of a custom kind: OpenAPI shows its schema */
 };
 
 enum schema_verb_flag {
@@ -146,6 +150,7 @@ struct schema_kind {
     const struct schema_kind *view_of; /* the kind whose objects these are in another group or
                                         * version, or NULL */
     const char *stored_only; /* sentence for a Warning when nothing acts on the kind yet, or NULL */
+    const struct custom *custom; /* of a custom kind; NULL: built in */
 };
 
 /* All served kinds, in discovery order. */

@@ -331,6 +331,9 @@ static void check_object(struct mistakes *m, const struct place *p, struct typed
         struct span name = json_str(it.key);
         struct place at = {p, fieldset_field(name)};
         const struct schema_field *f = schema_field_find(r.type, name);
+        if (!f && r.type->open) {
+            continue;
+        }
         if (!f) {
             mistake(m, &at, SPAN("field not declared in schema"));
         } else {

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena *a cleanup_arena = arena_new();
     struct span text = span_of(data, size);
-    struct route r = route_parse(a, text);
+    struct route r = route_parse(a, NULL, text);
     struct api_accept accept;
     assert((r.type == ROUTE_RESOURCE) == (r.kind != NULL));
     assert(!r.sub || r.name.n);

@@ -15,7 +15,11 @@ static yyjson_mut_val *object(struct sampler *s, const struct schema_type *t, in
 {
     yyjson_mut_val *obj = yyjson_mut_obj(s->doc);
     assert(depth < 40);
+    bool inner = depth > 5 && strcmp(t->name, "JSONSchemaProps") == 0; /* holds itself */
     for (size_t i = 0; i < t->field_count; i++) {
+        if (inner && strcmp(t->fields[i].name, "type") != 0) {
+            continue;
+        }
         (void)yyjson_mut_obj_add(obj, yyjson_mut_str(s->doc, t->fields[i].name),
                                  sample(s, &t->fields[i], t->fields[i].shape, depth + 1));
     }

@@ -19,14 +19,14 @@ static yyjson_val *parse(struct arena *a, struct span text)
 static yyjson_val *v2(struct arena *a)
 {
     struct strbuf b cleanup_strbuf = STRBUF_INIT;
-    openapi_v2_json(&b);
+    openapi_v2_json(NULL, &b);
     return parse(a, strbuf_span(&b));
 }
 
 static yyjson_val *v3(struct arena *a, const char *group, const char *version)
 {
     struct strbuf b cleanup_strbuf = STRBUF_INIT;
-    CHECK(openapi_v3_group(span_cstr(group), span_cstr(version), &b));
+    CHECK(openapi_v3_group(NULL, span_cstr(group), span_cstr(version), &b));
     return parse(a, strbuf_span(&b));
 }
 
@@ -175,14 +175,14 @@ TEST(the_v3_index_names_every_group_version_and_its_content)
 {
     struct arena *a cleanup_arena = arena_new();
     struct strbuf b cleanup_strbuf = STRBUF_INIT, again cleanup_strbuf = STRBUF_INIT;
-    openapi_v3_index(&b);
-    openapi_v3_index(&again);
+    openapi_v3_index(NULL, &b);
+    openapi_v3_index(NULL, &again);
     CHECK(span_eq(strbuf_span(&b), strbuf_span(&again)));
     yyjson_val *paths = json_get(parse(a, strbuf_span(&b)), "paths");
     struct span core = json_get_str(json_get(paths, "api/v1"), "serverRelativeURL");
     CHECK(span_starts(core, SPAN("/openapi/v3/api/v1?hash=")));
     CHECK(json_get(paths, "apis/apps/v1"));
-    CHECK(!openapi_v3_group(SPAN("nothing"), SPAN("v1"), &b));
+    CHECK(!openapi_v3_group(NULL, SPAN("nothing"), SPAN("v1"), &b));
 }
 
 /* The names in a message {NamedX = number {name=1}}, compared with an object's keys in order. */
@@ -210,7 +210,7 @@ TEST(the_protobuf_form_has_the_same_paths_and_definitions)
     yyjson_val *doc = v2(a);
     struct pb_field f;
     size_t seen = 0;
-    openapi_v2_protobuf(&b);
+    openapi_v2_protobuf(NULL, &b);
     struct pb_reader r = pb_read(strbuf_span(&b));
     while (pb_next(&r, &f)) {
         seen++;

@@ -285,7 +285,7 @@ static struct span encoded(struct arena *a, const yyjson_val *obj)
 /* Only the outermost object says in protobuf what it is. */
 static void drop_inner_heads(yyjson_mut_val *obj, const struct schema_type *t, int depth)
 {
-    for (size_t i = 0; i < t->field_count; i++) {
+    for (size_t i = 0; obj && i < t->field_count; i++) {
         const struct schema_field *f = &t->fields[i];
         yyjson_mut_val *v = json_mut_get(obj, f->name), *key, *one;
         size_t k, n;

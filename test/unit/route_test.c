@@ -5,7 +5,7 @@
 
 static struct route route(struct arena *a, const char *path)
 {
-    return route_parse(a, span_cstr(path));
+    return route_parse(a, NULL, span_cstr(path));
 }
 
 TEST(what_follows_a_proxy_is_cut_off_whatever_it_is)
