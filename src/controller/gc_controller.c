@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "client/client_body.h"
+#include "controller/custom_kinds.h"
 #include "controller/reconciler.h"
 #include "plan/gc_plan.h"
 #include "schema/schema.h"
@@ -33,8 +34,8 @@ struct gone {
 struct gc_controller {
     struct client *client;
     struct reconciler *reconciler;
-    struct gc_kind *kinds;
-    size_t kind_count;
+    VEC(struct gc_kind *) kinds;
+    struct custom_kinds *custom;
     struct map gone; /* uid to struct gone, in the ring */
     struct gone ring[GONE_MAX];
     size_t ring_at;
@@ -71,10 +72,10 @@ static struct gc_kind *kind_of_ref(struct gc_controller *c, const yyjson_val *re
     struct span version = json_get_str(ref, "apiVersion"), kind = json_get_str(ref, "kind");
     size_t slash = span_find(version, '/');
     struct span group = slash < version.n ? span_first(version, slash) : SPAN_NULL;
-    for (size_t i = 0; i < c->kind_count; i++) {
-        if (span_eq_cstr(kind, c->kinds[i].kind->kind) &&
-            span_eq_cstr(group, c->kinds[i].kind->group)) {
-            return &c->kinds[i];
+    for (size_t i = 0; i < c->kinds.n; i++) {
+        if (span_eq_cstr(kind, c->kinds.at[i]->kind->kind) &&
+            span_eq_cstr(group, c->kinds.at[i]->kind->group)) {
+            return c->kinds.at[i];
         }
     }
     return NULL;
@@ -106,8 +107,8 @@ static struct visit each_dependent(struct gc_controller *c, struct span uid,
                                    void *data)
 {
     struct visit v = {.c = c, .fn = fn, .data = data, .uid = uid};
-    for (size_t i = 0; i < c->kind_count; i++) {
-        v.kind = &c->kinds[i];
+    for (size_t i = 0; i < c->kinds.n; i++) {
+        v.kind = c->kinds.at[i];
         informer_index_each(v.kind->informer, v.kind->by_owner, uid, visit_one, &v);
     }
     return v;
@@ -358,10 +359,15 @@ static void run(struct sync *s)
     size_t slash = span_find(s->ns, '/');
     struct span resource = span_first(s->ns, slash), ns = span_from(s->ns, slash + 1);
     struct gc_kind *kind = NULL;
-    for (size_t i = 0; i < c->kind_count && !kind; i++) {
-        kind = span_eq_cstr(resource, c->kinds[i].kind->resource) ? &c->kinds[i] : NULL;
+    for (size_t i = 0; i < c->kinds.n && !kind; i++) {
+        kind = span_eq_cstr(resource, c->kinds.at[i]->kind->resource) ? c->kinds.at[i] : NULL;
     }
     assert(kind);
+    if (!custom_kinds_synced(
+            c->custom)) { /* a kind has just come: its dependents are not seen yet */
+        sync_after(s, 20);
+        return;
+    }
     struct object *o = informer_get(kind->informer, ns, s->name);
     if (!o) {
         return;
@@ -375,32 +381,76 @@ static void run(struct sync *s)
 
 /* ---- life ---- */
 
+/* Objects that refer to owners of one kind. */
+struct review {
+    struct gc_controller *controller;
+    const struct schema_kind *kind; /* of the objects */
+    struct gc_kind *owners;
+};
+
 static bool is_collected(const struct schema_kind *kind)
 {
     uint16_t need = SCHEMA_VERB_LIST | SCHEMA_VERB_WATCH | SCHEMA_VERB_DELETE;
     return (kind->verbs & need) == need && strcmp(kind->kind, "Event") != 0 && !kind->view_of;
 }
 
+static void add_kind(struct gc_controller *c, const struct schema_kind *kind,
+                     struct informer *informer)
+{
+    static const struct informer_handler handler = {on_change};
+    struct gc_kind *k = MEM_NEW(struct gc_kind);
+    *k = (struct gc_kind){.controller = c, .kind = kind, .informer = informer};
+    k->by_owner = informer_add_index(informer, informer_by_owner);
+    informer_add_handler(informer, &handler, k);
+    VEC_PUSH(&c->kinds, k);
+}
+
+static bool review_dependent(void *data, struct object *o)
+{
+    struct review *r = data;
+    JSON_EACH(it, client_owners(o))
+    {
+        if (kind_of_ref(r->controller, it.val) == r->owners) {
+            add(r->controller, r->kind, object_namespace(o), object_name(o));
+            break;
+        }
+    }
+    return true;
+}
+
+/* Owners of this kind could not be judged before: what refers to them is looked at once more. */
+static void on_custom_synced(void *data)
+{
+    struct gc_kind *k = data;
+    struct gc_controller *c = k->controller;
+    for (size_t i = 0; i < c->kinds.n; i++) {
+        struct review r = {c, c->kinds.at[i]->kind, k};
+        informer_each(c->kinds.at[i]->informer, review_dependent, &r);
+    }
+}
+
+static void on_custom(void *data, const struct schema_kind *kind, struct informer *informer)
+{
+    struct gc_controller *c = data;
+    add_kind(c, kind, informer);
+    informer_on_synced(informer, on_custom_synced, c->kinds.at[c->kinds.n - 1]);
+}
+
 struct gc_controller *gc_controller_new(struct env *env, struct client *client,
                                         struct informer_set *informers)
 {
     (void)env;
+    static const struct custom_kinds_handler custom = {on_custom};
     struct gc_controller *c = MEM_NEW(struct gc_controller);
     c->client = client;
     c->reconciler = reconciler_new(client, "garbage-collector", PARALLEL, run, c);
-    c->kinds = mem_new_array(schema_kind_count() + 1, sizeof *c->kinds);
-    static const struct informer_handler handler = {on_change};
     for (size_t i = 0; i < schema_kind_count(); i++) {
         const struct schema_kind *kind = schema_kind_at(i);
         if (is_collected(kind)) {
-            struct gc_kind *k = &c->kinds[c->kind_count++];
-            k->controller = c;
-            k->kind = kind;
-            k->informer = informer_set_get(informers, kind);
-            k->by_owner = informer_add_index(k->informer, informer_by_owner);
-            informer_add_handler(k->informer, &handler, k);
+            add_kind(c, kind, informer_set_get(informers, kind));
         }
     }
+    c->custom = custom_kinds_new(client, informers, &custom, c);
     return c;
 }
 
@@ -414,11 +464,15 @@ void gc_controller_free(struct gc_controller *c)
     if (!c) {
         return;
     }
-    for (size_t i = 0; i < c->kind_count; i++) {
-        informer_remove_handler(c->kinds[i].informer, &c->kinds[i]);
+    for (size_t i = 0; i < c->kinds.n; i++) {
+        informer_remove_handler(c->kinds.at[i]->informer, c->kinds.at[i]);
     }
     reconciler_free(c->reconciler);
+    custom_kinds_free(c->custom);
+    for (size_t i = 0; i < c->kinds.n; i++) {
+        free(c->kinds.at[i]);
+    }
+    VEC_DONE(&c->kinds);
     map_done(&c->gone);
-    free(c->kinds);
     free(c);
 }

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/vec.h"
 #include "client/client_body.h"
+#include "controller/custom_kinds.h"
 #include "controller/reconciler.h"
 #include "schema/schema.h"
 
@@ -23,8 +25,8 @@ struct namespace_controller {
     const struct schema_kind *kind, *event_kind;
     struct informer *namespaces;
     struct reconciler *reconciler;
-    struct ns_kind *kinds;
-    size_t kind_count;
+    VEC(struct ns_kind *) kinds;
+    struct custom_kinds *custom;
 };
 
 static void on_namespace(void *data, struct object *old, struct object *now)
@@ -121,17 +123,39 @@ static void run(struct sync *s)
     if (!ns || !object_is_deleting(ns)) {
         return;
     }
+    if (!custom_kinds_synced(c->custom)) { /* its objects are not all seen yet */
+        sync_after(s, 20);
+        return;
+    }
     arena_on_clear(s->arena, unref_object, object_ref(ns));
     struct emptying *x = ARENA_NEW(s->arena, struct emptying);
     *x = (struct emptying){.c = c, .s = s, .ns = ns};
-    for (size_t i = 0; i < c->kind_count; i++) {
-        x->kind = &c->kinds[i];
+    for (size_t i = 0; i < c->kinds.n; i++) {
+        x->kind = c->kinds.at[i];
         informer_index_each(x->kind->informer, x->kind->by_ns, s->name, delete_one, x);
     }
     if (x->left == 0 && json_len(json_path(object_root(ns), "spec", "finalizers", NULL)) > 0) {
         struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_LIST, .kind = c->event_kind,
                                     .ns = s->name};
         sync_do(s, &rq, NULL, on_events_listed, x);
+    }
+}
+
+static void add_kind(struct namespace_controller *c, const struct schema_kind *kind,
+                     struct informer *informer)
+{
+    static const struct informer_handler content = {on_content};
+    struct ns_kind *k = MEM_NEW(struct ns_kind);
+    *k = (struct ns_kind){c, kind, informer, 0};
+    k->by_ns = informer_add_index(informer, informer_by_namespace);
+    informer_add_handler(informer, &content, k);
+    VEC_PUSH(&c->kinds, k);
+}
+
+static void on_custom(void *data, const struct schema_kind *kind, struct informer *informer)
+{
+    if (kind->namespaced) {
+        add_kind(data, kind, informer);
     }
 }
 
@@ -144,20 +168,18 @@ struct namespace_controller *namespace_controller_new(struct env *env, struct cl
     c->event_kind = schema_kind_find("", "Event");
     c->namespaces = informer_set_get(informers, c->kind);
     c->reconciler = reconciler_new(client, "namespace-controller", 4, run, c);
-    c->kinds = mem_new_array(schema_kind_count() + 1, sizeof *c->kinds);
-    static const struct informer_handler content = {on_content}, namespaces = {on_namespace};
+    static const struct informer_handler namespaces = {on_namespace};
+    static const struct custom_kinds_handler custom = {on_custom};
     uint16_t need = SCHEMA_VERB_LIST | SCHEMA_VERB_WATCH | SCHEMA_VERB_DELETE;
     for (size_t i = 0; i < schema_kind_count(); i++) {
         const struct schema_kind *kind = schema_kind_at(i);
         if (kind->namespaced && (kind->verbs & need) == need && kind != c->event_kind &&
             !kind->view_of) {
-            struct ns_kind *k = &c->kinds[c->kind_count++];
-            *k = (struct ns_kind){c, kind, informer_set_get(informers, kind), 0};
-            k->by_ns = informer_add_index(k->informer, informer_by_namespace);
-            informer_add_handler(k->informer, &content, k);
+            add_kind(c, kind, informer_set_get(informers, kind));
         }
     }
     informer_add_handler(c->namespaces, &namespaces, c);
+    c->custom = custom_kinds_new(client, informers, &custom, c);
     return c;
 }
 
@@ -171,11 +193,15 @@ void namespace_controller_free(struct namespace_controller *c)
     if (!c) {
         return;
     }
-    for (size_t i = 0; i < c->kind_count; i++) {
-        informer_remove_handler(c->kinds[i].informer, &c->kinds[i]);
+    for (size_t i = 0; i < c->kinds.n; i++) {
+        informer_remove_handler(c->kinds.at[i]->informer, c->kinds.at[i]);
     }
     informer_remove_handler(c->namespaces, c);
     reconciler_free(c->reconciler);
-    free(c->kinds);
+    custom_kinds_free(c->custom);
+    for (size_t i = 0; i < c->kinds.n; i++) {
+        free(c->kinds.at[i]);
+    }
+    VEC_DONE(&c->kinds);
     free(c);
 }

@@ -3,6 +3,7 @@
  * and which kind a path is about. */
 #include "base/check.h"
 #include "codec/json.h"
+#include "schema/custom.h"
 #include "schema/openapi_priv.h"
 
 struct param {
@@ -90,7 +91,8 @@ static void add_params(struct openapi *o, yyjson_mut_val *list, const struct par
  */
 static const struct schema_type *type_of(const struct path *p)
 {
-    if (!p->sub) {
+    bool own = p->sub && p->kind->custom && strcmp(p->sub->kind, p->kind->kind) == 0;
+    if (!p->sub || own) {
         return p->kind->type;
     }
     return p->sub->kind ? schema_type_find(p->sub->group, p->sub->version, p->sub->kind) : NULL;
@@ -119,16 +121,22 @@ static void put_content(struct openapi *o, yyjson_mut_val *out, const char *cons
     put_val(o, out, "content", content);
 }
 
-static void put_body(struct openapi *o, yyjson_mut_val *op, yyjson_mut_val *params, bool patch,
-                     bool required, yyjson_mut_val *schema)
+static const char *const any_type[] = {"*/*", NULL};
+static const char *const patch_types[] = {
+    "application/json-patch+json", "application/merge-patch+json",
+    "application/strategic-merge-patch+json", "application/apply-patch+yaml", NULL};
+/* Custom kinds have no merge keys: clients see here that a strategic merge is not for them. */
+static const char *const custom_patch_types[] = {"application/json-patch+json",
+                                                 "application/merge-patch+json",
+                                                 "application/apply-patch+yaml", NULL};
+
+/* types: NULL terminated. */
+static void put_body(struct openapi *o, yyjson_mut_val *op, yyjson_mut_val *params,
+                     const char *const *types, bool required, yyjson_mut_val *schema)
 {
-    static const char *const any[] = {"*/*", NULL};
-    static const char *const patches[] = {
-        "application/json-patch+json", "application/merge-patch+json",
-        "application/strategic-merge-patch+json", "application/apply-patch+yaml", NULL};
     yyjson_mut_val *body = yyjson_mut_obj(o->doc);
     if (o->v3) {
-        put_content(o, body, patch ? patches : any, schema);
+        put_content(o, body, types, schema);
         if (required) {
             put_val(o, body, "required", yyjson_mut_bool(o->doc, true));
         }
@@ -136,9 +144,8 @@ static void put_body(struct openapi *o, yyjson_mut_val *op, yyjson_mut_val *para
         return;
     }
     yyjson_mut_val *consumes = yyjson_mut_arr(o->doc);
-    for (size_t i = 0; (patch ? patches : any)[i]; i++) {
-        (void)yyjson_mut_arr_append(consumes,
-                                    json_new_str(o->doc, span_cstr((patch ? patches : any)[i])));
+    for (size_t i = 0; types[i]; i++) {
+        (void)yyjson_mut_arr_append(consumes, json_new_str(o->doc, span_cstr(types[i])));
     }
     put_val(o, op, "consumes", consumes);
     openapi_put(o, body, "name", "body");
@@ -164,7 +171,8 @@ static void put_response(struct openapi *o, yyjson_mut_val *responses, const cha
 
 static const struct schema_type *list_type(const struct schema_kind *k)
 {
-    return schema_type_find(k->group, k->version, k->list_kind ? k->list_kind : "");
+    return k->custom ? custom_list_type(k)
+                     : schema_type_find(k->group, k->version, k->list_kind ? k->list_kind : "");
 }
 
 static const struct schema_type *meta_type(const char *name)
@@ -224,14 +232,15 @@ static void put_parameters(const struct path *p, yyjson_mut_val *op, const char 
     if (post || put || patch) {
         yyjson_mut_val *schema =
             patch ? openapi_ref_name(o, SPAN(OPENAPI_META "Patch")) : ref_or_string(o, type_of(p));
-        put_body(o, op, params, patch, true, schema);
+        const char *const *patches = p->kind->custom && !p->sub ? custom_patch_types : patch_types;
+        put_body(o, op, params, patch ? patches : any_type, true, schema);
         add_params(o, params, for_write, COUNT(for_write));
     }
     if (patch) {
         add_params(o, params, for_apply, COUNT(for_apply));
     }
     if (all || strcmp(action, "delete") == 0) {
-        put_body(o, op, params, false, false, ref_or_string(o, meta_type("DeleteOptions")));
+        put_body(o, op, params, any_type, false, ref_or_string(o, meta_type("DeleteOptions")));
         add_params(o, params, for_delete, COUNT(for_delete));
     }
     if (strcmp(action, "list") == 0) {
