@@ -58,7 +58,7 @@ TEST(bootstrap_makes_what_a_fresh_cluster_has)
     api_kit_stop(&k);
 }
 
-TEST(the_list_of_custom_definitions_is_empty_so_that_kubectl_names_an_unknown_kind)
+TEST(the_list_of_custom_definitions_is_there_so_that_kubectl_names_an_unknown_kind)
 {
     static const char path[] = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
     struct api_kit k;
