@@ -2,7 +2,8 @@
  * events are taken from the hub's window only while the connection has room, so a slow client costs
  * nothing but its cursor.
  */
-#include "apiserver/front.h"
+#include "apiserver/front_watch_priv.h"
+#include "apiserver/remote.h"
 #include "apiserver/selection.h"
 #include "apiserver/status.h"
 #include "base/check.h"
@@ -11,18 +12,7 @@
 
 enum { QUEUE_BYTES = 64 * 1024, BATCH_BYTES = 60 * 1024, BOOKMARK_MS = 60 * 1000 };
 
-struct watch_stream {
-    struct front *f;
-    struct watcher *watcher;
-    struct object **initial; /* still to be sent as ADDED */
-    size_t initial_n, initial_at;
-    int64_t initial_rev;
-    bool owes_initial_end;
-    struct env_timer timeout, bookmark;
-    struct list link;
-};
-
-static void release(struct watch_stream *w)
+void front_watch_release(struct watch_stream *w)
 {
     struct apiserver *s = w->f->server;
     env_timer_stop(s->env, &w->timeout);
@@ -44,8 +34,27 @@ static void release(struct watch_stream *w)
 static void end(struct watch_stream *w)
 {
     struct http_exchange *x = w->f->x;
-    release(w);
-    http_stream_end(x); /* w is gone with the exchange's arena */
+    struct watch_ws *ws = w->ws;
+    front_watch_release(w);
+    if (ws) {
+        watch_ws_end(ws);
+    } else {
+        http_stream_end(x); /* w is gone with the exchange's arena */
+    }
+}
+
+static size_t queued(const struct watch_stream *w)
+{
+    return w->ws ? watch_ws_queued(w->ws) : http_stream_queued(w->f->x);
+}
+
+static void put(struct watch_stream *w, struct span events)
+{
+    if (w->ws) {
+        watch_ws_write(w->ws, events);
+    } else {
+        http_stream_write(w->f->x, events);
+    }
 }
 
 static void put_expired(struct watch_stream *w, struct strbuf *out)
@@ -93,18 +102,18 @@ static bool step(struct watch_stream *w, struct strbuf *out, bool *ended)
     return false;
 }
 
-static void pump(struct watch_stream *w)
+void front_watch_pump(struct watch_stream *w)
 {
-    struct http_exchange *x = w->f->x;
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    size_t batch = w->ws ? 1 : BATCH_BYTES; /* a message holds one event */
     bool ended = false, more = true;
     w->f->render.now_ms = env_now_ms(w->f->server->env);
-    while (more && http_stream_queued(x) < QUEUE_BYTES) {
-        while (more && out.n < BATCH_BYTES) {
+    while (more && queued(w) < QUEUE_BYTES) {
+        while (more && out.n < batch) {
             more = step(w, &out, &ended);
         }
         if (out.n) {
-            http_stream_write(x, strbuf_span(&out));
+            put(w, strbuf_span(&out));
             strbuf_clear(&out);
         }
     }
@@ -115,28 +124,28 @@ static void pump(struct watch_stream *w)
 
 static void on_more(void *data)
 {
-    pump(data);
+    front_watch_pump(data);
 }
 
 static void on_drain(void *data)
 {
-    pump(data);
+    front_watch_pump(data);
 }
 
 static void on_abort(void *data)
 {
-    release(data);
+    front_watch_release(data);
 }
 
 static void send_bookmark(struct watch_stream *w)
 {
     bool behind = w->initial_at < w->initial_n || w->owes_initial_end;
-    if (behind || http_stream_queued(w->f->x) >= QUEUE_BYTES) {
+    if (behind || queued(w) >= QUEUE_BYTES) {
         return; /* a client that has not caught up has no use for it */
     }
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
     render_event(&out, &w->f->render, WATCH_BOOKMARK, NULL, watcher_rev(w->watcher), false);
-    http_stream_write(w->f->x, strbuf_span(&out));
+    put(w, strbuf_span(&out));
 }
 
 static void on_bookmark(struct env_timer *timer)
@@ -224,12 +233,17 @@ static void begin(struct watch_stream *w)
     if (f->op.options.bookmarks) {
         env_timer_start(env, &w->bookmark, BOOKMARK_MS, on_bookmark);
     }
-    front_count(f, 200);
-    http_stream_begin(f->x, 200,
-                      f->render.accept.protobuf ? "application/vnd.kubernetes.protobuf;stream=watch"
-                                                : "application/json",
-                      &handler, w);
-    pump(w);
+    if (w->ws) {
+        front_count(f, 101);
+    } else {
+        front_count(f, 200);
+        http_stream_begin(f->x, 200,
+                          f->render.accept.protobuf
+                              ? "application/vnd.kubernetes.protobuf;stream=watch"
+                              : "application/json",
+                          &handler, w);
+    }
+    front_watch_pump(w);
 }
 
 void front_watch(struct front *f)
@@ -264,9 +278,12 @@ void front_watch(struct front *f)
                         (long long)store_compact_rev(s->store));
         op->err.group = op->err.kind = op->err.name = SPAN_NULL;
     }
+    if (rc == 0 && remote_ws_wanted(f->x)) {
+        rc = watch_ws_begin(w);
+    }
     if (rc) {
         struct err e = op->err;
-        release(w);
+        front_watch_release(w);
         front_fail(f, &e);
         return;
     }
@@ -288,7 +305,12 @@ void front_watches_end(struct apiserver *s)
 {
     LIST_EACH(it, &s->watches)
     {
-        release(CONTAINER_OF(it, struct watch_stream, link));
+        struct watch_stream *w = CONTAINER_OF(it, struct watch_stream, link);
+        struct watch_ws *ws = w->ws;
+        front_watch_release(w);
+        if (ws) {
+            watch_ws_end(ws);
+        }
     }
     assert(list_is_empty(&s->watches));
 }

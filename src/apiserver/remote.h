@@ -38,4 +38,11 @@ void remote_logs(struct remote_hub *h, struct http_exchange *x,
  * channels (v4.channel.k8s.io). Takes the exchange over; the spans are copied. */
 void remote_forward(struct remote_hub *h, struct http_exchange *x, struct span ns, struct span pod);
 
+/* The client asks for a WebSocket. */
+bool remote_ws_wanted(struct http_exchange *x);
+/* Checks the request for a WebSocket (RFC 6455, 4.2) and adds the headers of the reply, with this
+ * subprotocol, which may be empty; NULL (none is common): checks only. http_upgrade is then the
+ * caller's. */
+int remote_ws_accept(struct http_exchange *x, const char *protocol, struct err *reterr);
+
 #endif

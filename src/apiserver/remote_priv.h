@@ -98,14 +98,10 @@ void remote_room(struct remote *r);
 void remote_drop(struct remote *r);
 
 /* Chooses from what the exchange offers and upgrades it. */
-bool remote_ws_wanted(struct http_exchange *x);
 bool remote_spdy_wanted(struct http_exchange *x);
 /* Each makes the session's proto and proto_data, adds the reply headers and returns 0; or -1 with
  * *reterr. */
 int remote_ws_begin(struct remote *r, struct http_exchange *x, struct err *reterr);
-/* Checks the request for a WebSocket and adds the headers of the reply, with this subprotocol; NULL
- * (none is common): checks only. */
-int remote_ws_accept(struct http_exchange *x, const char *protocol, struct err *reterr);
 int remote_spdy_begin(struct remote *r, struct http_exchange *x, struct err *reterr);
 /* True when the comma-separated list holds the token (ASCII case is ignored). */
 bool remote_has_token(struct span list, const char *token);

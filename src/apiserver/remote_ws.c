@@ -136,7 +136,9 @@ int remote_ws_accept(struct http_exchange *x, const char *protocol, struct err *
     http_add_header(x, "Upgrade", SPAN("websocket"));
     http_add_header(x, "Connection", SPAN("Upgrade"));
     http_add_header(x, "Sec-WebSocket-Accept", span_of(accept, WS_ACCEPT_BYTES));
-    http_add_header(x, "Sec-WebSocket-Protocol", span_cstr(protocol));
+    if (*protocol) {
+        http_add_header(x, "Sec-WebSocket-Protocol", span_cstr(protocol));
+    }
     return 0;
 }
 

@@ -45,6 +45,9 @@ void http_server_stats(const struct http_server *s, struct http_server_stats *re
 /* ---- the request ---- */
 
 struct arena *http_arena(struct http_exchange *x);
+/* The same, now the caller's: for what outlives an http_upgrade. Nothing of it may be freed before
+ * the exchange is over. */
+struct arena *http_take_arena(struct http_exchange *x);
 struct span http_method(const struct http_exchange *x); /* "GET" */
 struct span http_path(const struct http_exchange *x);   /* before '?', still percent-encoded */
 struct span http_query(const struct http_exchange *x);  /* after '?', still encoded */

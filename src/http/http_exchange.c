@@ -13,6 +13,11 @@ struct arena *http_arena(struct http_exchange *x)
     return x->arena;
 }
 
+struct arena *http_take_arena(struct http_exchange *x)
+{
+    return TAKE_PTR(x->arena);
+}
+
 struct span http_method(const struct http_exchange *x)
 {
     return span_cstr(x->method);
