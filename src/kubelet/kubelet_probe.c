@@ -161,9 +161,9 @@ static void on_result(void *data, enum kubelet_check_result result, struct span 
         return;
     }
     int64_t delay = p->period_ms;
-    if (p->retry_ms > 0) {
-        delay = p->retry_ms < p->period_ms ? p->retry_ms : p->period_ms;
-        p->retry_ms *= 2;
+    if (p->retry_ms > 0 && p->retry_ms < p->period_ms) {
+        delay = p->retry_ms;
+        p->retry_ms *= 2; /* up to the period, which it then stays behind */
     }
     probe_again(p, delay);
 }
