@@ -65,7 +65,8 @@ $(B)/gen/shim_blob.o: $(B)/gen/shim
 $(B)/schemac: $(wildcard src/schema/compiler/*.[ch]) src/base/span.c
 	@mkdir -p $(@D)
 	$(call Q,CC)$(CC) -std=gnu17 $(WARN) -O1 -g -D_GNU_SOURCE -Isrc -o $@ $(filter %.c,$^)
-$(B)/gen/schema_tables.c: $(B)/schemac $(wildcard src/schema/*.schema)
+# The folder itself: a file that is gone leaves no other trace.
+$(B)/gen/schema_tables.c: $(B)/schemac $(wildcard src/schema/*.schema) src/schema
 	@mkdir -p $(@D)
 	$(call Q,GEN)$(B)/schemac -o $@ $(filter %.schema,$^)
 $(B)/gen/schema_tables.o: $(B)/gen/schema_tables.c
