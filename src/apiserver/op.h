@@ -123,8 +123,8 @@ void op_scale(struct api_op *op);
 void op_binding(struct api_op *op);
 void op_eviction(struct api_op *op);
 void op_present_success(struct api_op *op); /* a Status of success, 201 */
-void op_finalize(struct api_op *op); /* namespaces/finalize */
-void op_extras(struct api_op *op);   /* pods/ephemeralcontainers */
+void op_finalize(struct api_op *op);        /* namespaces/finalize */
+void op_extras(struct api_op *op);          /* pods/ephemeralcontainers */
 
 /* Calls done. With -1 op->err is set; the return value lets callers write `return
  * api_op_fail(op);`. */

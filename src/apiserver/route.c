@@ -159,8 +159,7 @@ static struct span cut_proxy(struct span *path)
     return SPAN_NULL;
 }
 
-static struct route parse_whole(struct arena *a, const struct definitions *custom,
-                                struct span path)
+static struct route parse_whole(struct arena *a, const struct definitions *custom, struct span path)
 {
     static const struct {
         const char *word;

@@ -136,8 +136,7 @@ static bool is_date(struct span s)
     if (s.n != 10) {
         return false;
     }
-    memcpy(text, s.p, 10);
-    memcpy(text + 10, "T00:00:00Z", 10);
+    (void)snprintf(text, sizeof text, "%.*sT00:00:00Z", SPAN_ARG(s));
     return time_parse_us(span_of(text, 20), &us);
 }
 

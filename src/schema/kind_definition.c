@@ -42,8 +42,7 @@ static void defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
         if (json_mut_str(json_mut_get(names, "singular")).n == 0) {
             json_put(doc, names, "singular", yyjson_mut_strncpy(doc, text, kind.n));
         }
-        memcpy(text, kind.p, kind.n);
-        memcpy(text + kind.n, "List", 4);
+        (void)snprintf(text, sizeof text, "%.*sList", SPAN_ARG(kind));
         if (json_mut_str(json_mut_get(names, "listKind")).n == 0) {
             json_put(doc, names, "listKind", yyjson_mut_strncpy(doc, text, kind.n + 4));
         }
