@@ -11,7 +11,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-enum { BACKOFF_FIRST_MS = 5, BACKOFF_MAX_MS = 1000 * 1000 };
+enum { BACKOFF_FIRST_MS = 5, BACKOFF_MAX_MS = 1000 * 1000, BACKOFF_DIRTY_MAX_MS = 1000 };
 
 struct item {
     struct list link; /* in queue->ready; self-linked otherwise */
@@ -188,11 +188,13 @@ void workqueue_done(struct workqueue *q, struct span key, bool ok)
         it->dirty = false;
         enqueue(q, it);
     } else if (!ok) {
-        /* What was asked for meanwhile waits for the back-off too: a failing key must not spin on
-         * its own events. */
+        /* What was asked for meanwhile waits for the back-off too, since a failing key must not
+         * spin on its own events; but not for long, since the run may not have seen it. */
+        int64_t wait_ms = backoff_ms(q, it->failures);
+        bool soon = it->dirty && wait_ms > BACKOFF_DIRTY_MAX_MS;
         it->dirty = false;
         q->stats.retries++;
-        workqueue_add_after(q, key, backoff_ms(q, it->failures));
+        workqueue_add_after(q, key, soon ? BACKOFF_DIRTY_MAX_MS : wait_ms);
     }
     if (q->ready_count > 0) {
         env_post(q->env, &q->task, run_ready);

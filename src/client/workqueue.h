@@ -18,7 +18,7 @@ void workqueue_add(struct workqueue *q, struct span key); /* copied */
 /* The earlier of two delays wins; a plain add overtakes. */
 void workqueue_add_after(struct workqueue *q, struct span key, int64_t delay_ms);
 /* ok resets the key's back-off; otherwise it is queued again after 5 ms doubling to 1000 s
- * (client-go's rates). */
+ * (client-go's rates), after 1 s at the latest when it was added while it was worked on. */
 void workqueue_done(struct workqueue *q, struct span key, bool ok);
 size_t workqueue_depth(const struct workqueue *q);
 struct workqueue_stats {

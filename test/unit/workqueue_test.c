@@ -146,3 +146,26 @@ TEST(workqueue_delay_asked_for_while_worked_on_is_kept)
     CHECK_EQ(p.runs, 2);
     done(&p);
 }
+
+TEST(workqueue_key_added_during_a_run_that_fails_runs_within_a_second_and_does_not_spin)
+{
+    struct probe p;
+    setup(&p, 1);
+    p.fail = true;
+    workqueue_add(p.q, SPAN("a"));
+    env_sim_run_for(p.env, 1000 * 1000); /* the back-off is minutes long by now */
+    p.hold = true;
+    workqueue_add(p.q, SPAN("a"));
+    env_sim_run_for(p.env, 0);
+    int before = p.runs;
+    workqueue_add(p.q, SPAN("a")); /* what the run has not seen */
+    workqueue_done(p.q, SPAN("a"), false);
+    env_sim_run_for(p.env, 999);
+    CHECK_EQ(p.runs, before);
+    env_sim_run_for(p.env, 2);
+    CHECK_EQ(p.runs, before + 1);
+    workqueue_done(p.q, SPAN("a"), false); /* nothing was asked for: the back-off goes on */
+    env_sim_run_for(p.env, 60 * 1000);
+    CHECK_EQ(p.runs, before + 1);
+    done(&p);
+}
