@@ -178,6 +178,9 @@ static void on_pod(struct platform *w, struct object *old, struct object *now)
         (void)snprintf(p->owner, sizeof p->owner, "%.*s", SPAN_ARG(client_controller_uid(o)));
     }
     bool well = now && !object_is_deleting(now) && client_condition_true(now, "Ready");
+    if (well && !p->well) {
+        p->since_ms = sim_now_ms(w);
+    }
     if (p->well || well) {
         p->well_ms = sim_now_ms(w);
     }
@@ -233,6 +236,16 @@ static void see_set(void *data, struct object *set)
     s->left += well < most ? well : most;
 }
 
+/* The user's new number is spread over the sets of a rollout by their sizes alone, whoever is well;
+ * each then notes it. */
+static bool is_spread(struct object *set, const yyjson_val *patch)
+{
+    static const char key[] = "deployment.kubernetes.io/desired-replicas";
+    struct span was = json_str(json_path(object_root(set), "metadata", "annotations", key, NULL)),
+                is = json_str(json_path(patch, "metadata", "annotations", key, NULL));
+    return was.n > 0 && is.n > 0 && !span_eq(was, is);
+}
+
 void neighbours_on_request(struct platform *w, const struct client_request *rq)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -245,7 +258,7 @@ void neighbours_on_request(struct platform *w, const struct client_request *rq)
     }
     yyjson_val *to = json_path(yyjson_doc_get_root(doc), "spec", "replicas", NULL);
     set = record_get(w->record, object_key(a, SPAN("replicasets.apps"), SPAN("default"), rq->name));
-    if (!to || !set ||
+    if (!to || !set || is_spread(set, yyjson_doc_get_root(doc)) ||
         json_int(to, 0) >= json_get_int(json_get(object_root(set), "spec"), "replicas", 1)) {
         return;
     }
@@ -255,9 +268,10 @@ void neighbours_on_request(struct platform *w, const struct client_request *rq)
     if (w->web_need_ms >= sim_now_ms(w) - sim_window_ms(w) && w->web_needed < need) {
         need = w->web_needed;
     }
-    int64_t had = 0;
+    int64_t had = 0; /* the set's status, and its reader, may not know yet of the latest */
     for (size_t i = 0; i < w->web.n; i++) {
-        had += w->web.at[i].well;
+        const struct sim_web *p = &w->web.at[i];
+        had += p->well && p->since_ms < sim_now_ms(w) - sim_window_ms(w);
     }
     if (s.left < need && s.left < had) {
         sim_fail(w, "unavailable", "%.*s is scaled to %lld: %lld well pods are left, and %lld must",

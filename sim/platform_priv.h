@@ -49,7 +49,8 @@ struct sim_seat {
 struct sim_web {
     char uid[40], owner[40];
     bool well;
-    int64_t well_ms; /* was true last */
+    int64_t well_ms;  /* was true last */
+    int64_t since_ms; /* became true last */
 };
 
 struct sim_node {

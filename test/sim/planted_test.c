@@ -323,6 +323,63 @@ TEST(planted_deployment_that_may_lose_more_breaks_unavailable)
     sim_kit_end(w, "unavailable");
 }
 
+/* ---- what this checker leaves to a Deployment ---- */
+
+#define WEB_TEMPLATE(round, start_ms)                                                              \
+    "\"template\":{\"metadata\":{\"labels\":{\"app\":\"web\"},\"annotations\":{\"round\":\"" round \
+    "\",\"berth.dev/fake-start-ms\":\"" start_ms "\"}}"
+
+static void patch_web(struct platform *w, const char *body)
+{
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Deployment), "web", body);
+}
+
+/* One pod that may not be missed, then a second template, then four pods: three old, two new. */
+static void roll_and_grow_web(struct platform *w, const char *template)
+{
+    sim_kit_ask(
+        w, CLIENT_CREATE, SCHEMA_KIND(Deployment), "",
+        "{\"kind\":\"Deployment\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"web\"},"
+        "\"spec\":{\"replicas\":1,\"selector\":{\"matchLabels\":{\"app\":\"web\"}},\"strategy\":{"
+        "\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"maxSurge\":1,\"maxUnavailable\":0}}"
+        "," WEB_TEMPLATE(
+            "1", "8000") ",\"spec\":{\"containers\":[{\"name\":\"web\",\"image\":\"web:1\"}]}}}}");
+    platform_run_for(w, 12000);
+    platform_jump_wall(w, -60000); /* the second set is the older one by its time */
+    patch_web(w, template);
+    platform_run_for(w, 300);
+    patch_web(w, "{\"spec\":{\"replicas\":4}}");
+}
+
+/* Fewer are wanted in the midst of a rollout: sets shrink by their sizes, whoever is well. */
+TEST(deployment_that_is_scaled_in_a_rollout_shrinks_in_proportion)
+{
+    struct plant p = {.off = true};
+    struct platform *w = start(&p);
+    roll_and_grow_web(w, "{\"spec\":{" WEB_TEMPLATE("2", "60000") "}}}");
+    platform_run_for(w, 12000);
+    fine(w);
+    patch_web(w, "{\"spec\":{\"replicas\":3}}");
+    platform_run_for(w, 3000);
+    sim_kit_end(w, NULL);
+}
+
+/* The status of a set trails behind its pods: one that is Ready since half a second goes. */
+TEST(deployment_takes_a_pod_that_its_set_does_not_count_yet)
+{
+    struct plant p = {.hooks.on_event = shown,
+                      .kind = SCHEMA_KIND(ReplicaSet),
+                      .from = "\"availableReplicas\":2",
+                      .to = "\"availableReplicas\":1"};
+    struct platform *w = start(&p);
+    roll_and_grow_web(w, "{\"spec\":{" WEB_TEMPLATE("2", "1000") "}}}");
+    platform_run_for(w, 1500);
+    fine(w);
+    patch_web(w, "{\"spec\":{" WEB_TEMPLATE("3", "0") "}}}");
+    platform_run_for(w, 3000);
+    sim_kit_end(w, NULL);
+}
+
 static bool grows_no_set(void *data, struct arena *a, struct client_request *rq)
 {
     (void)data, (void)a;

@@ -268,6 +268,27 @@ TEST(a_rollout_under_way_scales_in_proportion)
     CHECK_EQ(outcome_of(&v, &plan).after, INT32_MAX);
 }
 
+/* As in Kubernetes: of three sets the largest pays, though only its pods are available. */
+TEST(a_rollout_that_is_scaled_down_asks_not_what_is_available)
+{
+    cleanup_arena struct arena *a = arena_new();
+    struct deployment_set sets[3] = {set_of("old", 1, 3, 3), set_of("next", 2, 1, 0),
+                                     set_of("new", 3, 1, 0)};
+    for (size_t i = 0; i < 3; i++) {
+        sets[i].desired = 4;
+        sets[i].max = 5;
+    }
+    struct deployment_view v = view_of(sets, 3, 2, 2);
+    v.surge = (struct plan_amount){1, false};
+    v.unavailable = (struct plan_amount){0, false};
+    struct deployment_plan plan;
+    deployment_plan(a, &v, &plan);
+    struct outcome o = outcome_of(&v, &plan);
+    CHECK_EQ(o.after, 3);
+    CHECK_EQ(o.new_after, 1);
+    CHECK_EQ(o.available_after, 1);
+}
+
 TEST(bounds_round_as_kubernetes_rounds)
 {
     int32_t surge, unavailable;
