@@ -49,6 +49,7 @@ struct http2 {
     int64_t idle_due_ns;
     struct env_task task; /* pump, drains and aborts at the end of the turn */
     bool is_receiving;
+    bool any_abort, any_drain; /* some stream may have abort_due, drain_due: else nobody looks */
 };
 
 static const struct http_reply_ops http2_ops;
@@ -210,7 +211,8 @@ static void abort_one(struct http2_stream *s)
 /* One at a time from the start: a callback may end other streams. */
 static void abort_due(struct http2 *h)
 {
-    bool again = true;
+    bool again = h->any_abort;
+    h->any_abort = false;
     while (again) {
         again = false;
         LIST_EACH(link, &h->streams)
@@ -226,7 +228,8 @@ static void abort_due(struct http2 *h)
 
 static void tell_drained(struct http2 *h)
 {
-    bool again = true;
+    bool again = h->any_drain;
+    h->any_drain = false;
     while (again) {
         again = false;
         LIST_EACH(link, &h->streams)
@@ -319,7 +322,7 @@ static ssize_t on_source(nghttp2_session *session, int32_t id, uint8_t *buf, siz
         s->out_at = 0;
         if (s->was_blocked) {
             s->was_blocked = false;
-            s->drain_due = true;
+            s->drain_due = s->h->any_drain = true;
         }
         if (s->state == S_SENT) {
             *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -375,7 +378,7 @@ static void h2_abort_later(struct http_exchange *x)
 {
     struct http2_stream *s = of(x);
     s->state = S_STREAM;
-    s->abort_due = true;
+    s->abort_due = s->h->any_abort = true;
     soon(s->h);
 }
 
@@ -385,7 +388,7 @@ static void h2_begin(struct http_exchange *x, int status, const char *content_ty
     s->state = S_STREAM;
     submit(s, status, content_type, NULL, !x->is_head);
     if (x->conn->server->is_closing) {
-        s->abort_due = true;
+        s->abort_due = s->h->any_abort = true;
     }
 }
 
@@ -615,7 +618,7 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *
     if (s->state == S_WAIT) {
         s->is_gone = true;
     } else if (s->state == S_STREAM) {
-        s->is_gone = s->abort_due = true;
+        s->is_gone = s->abort_due = s->h->any_abort = true;
         soon(h);
     } else {
         stream_free(s);
@@ -720,7 +723,7 @@ void http2_end(struct http2 *h)
         (void)nghttp2_session_set_stream_user_data(h->session, s->id, NULL);
         s->is_gone = true;
         if (s->state == S_STREAM) {
-            s->abort_due = true;
+            s->abort_due = s->h->any_abort = true;
         } else if (s->state != S_WAIT) {
             stream_free(s);
         }
@@ -770,7 +773,7 @@ void http2_stop(struct http2 *h)
     {
         struct http2_stream *s = link_stream(link);
         if (s->state == S_STREAM) {
-            s->abort_due = true;
+            s->abort_due = s->h->any_abort = true;
         }
     }
     (void)nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
