@@ -82,6 +82,7 @@ struct api_op {
     struct store_write write;
     struct span key;
     int attempts;
+    uint8_t first_warnings;            /* those from before the first attempt */
     int (*attempt)(struct api_op *op); /* decides from the current state and submits; see write.h */
     int (*mutate)(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                   yyjson_mut_val **ret); /* sub-resources: how the object changes */

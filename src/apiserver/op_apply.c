@@ -15,8 +15,8 @@ static yyjson_mut_val *applied(struct api_op *op, struct object *current, yyjson
         return NULL;
     }
     /* For what the merge cannot see: keys that stand twice. */
-    if (op->attempts == 0 && !schema_decode(op->arena, op->kind, op->body, json_mut_new(op->arena),
-                                            op->options.strictness, &op->warnings, &op->err)) {
+    if (!schema_decode(op->arena, op->kind, op->body, json_mut_new(op->arena),
+                       op->options.strictness, &op->warnings, &op->err)) {
         return NULL;
     }
     op->is_applied = true;
@@ -57,6 +57,7 @@ static int apply_attempt(struct api_op *op)
     if (!current) {
         return op->sub ? api_op_not_found(op) : apply_create(op);
     }
+    op->http_status = 200; /* an attempt before may have meant to create it */
     current = definitions_in_version(op->arena, op->kind, current);
     yyjson_mut_doc *doc = json_mut_new(op->arena);
     yyjson_mut_val *obj = applied(op, current, doc);

@@ -173,9 +173,7 @@ static int delete_attempt(struct api_op *op)
         mark(op, doc, obj, old, grace);
     }
     yyjson_val *frozen = json_freeze(op->arena, obj);
-    bool settled =
-        meta_equal(frozen, old) && object_rev(current) <= store_durable_rev(op->server->store);
-    if (op->options.dry_run || settled) {
+    if (op->options.dry_run || meta_equal(frozen, old)) {
         op->object = object_ref(current);
         op->rev = object_rev(current);
         return 1;

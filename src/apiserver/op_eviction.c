@@ -282,28 +282,33 @@ static bool may_go_unready(const yyjson_val *budget)
            (desired > 0 && json_get_int(status, "currentHealthy", 0) >= desired);
 }
 
-static void evict(struct api_op *op, struct object *pod)
+static int evict_attempt(struct api_op *op)
 {
+    struct object *pod = store_peek(op->server->store, op->key);
+    if (!pod) {
+        return api_op_not_found(op);
+    }
     const yyjson_val *root = object_root(pod);
     if (is_idle(root)) {
         delete_pod(op, object_rev(pod));
-        return;
+        return 0;
     }
     struct search x = {.op = op, .labels = json_path(root, "metadata", "labels", NULL)};
     struct watch_filter budgets = {.resource = SPAN("poddisruptionbudgets.policy"), .ns = op->ns};
     (void)watch_hub_list(op->server->hub, &budgets, SPAN_NULL, see_budget, &x);
     if (x.count > 1) {
-        (void)api_op_err(op, ERR_INTERNAL,
-                         "This pod has more than one PodDisruptionBudget, which the eviction "
-                         "subresource does not support.");
-        api_op_finish(op);
-    } else if (x.count == 0) {
+        return api_op_err(op, ERR_INTERNAL,
+                          "This pod has more than one PodDisruptionBudget, which the eviction "
+                          "subresource does not support.");
+    }
+    if (x.count == 0) {
         delete_pod(op, 0);
     } else if (!is_ready(root) && may_go_unready(object_root(x.found))) {
         delete_pod(op, object_rev(pod));
     } else {
         ask_budget(op, x.found);
     }
+    return 0; /* the child's end is ours */
 }
 
 void op_eviction(struct api_op *op)
@@ -320,11 +325,6 @@ void op_eviction(struct api_op *op)
         api_op_finish(op);
         return;
     }
-    struct object *pod = store_peek(op->server->store, op->key);
-    if (!pod) {
-        (void)api_op_not_found(op);
-        api_op_finish(op);
-        return;
-    }
-    evict(op, pod);
+    op->attempt = evict_attempt;
+    write_start(op);
 }

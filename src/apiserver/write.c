@@ -57,14 +57,55 @@ static void submit(struct api_op *op)
     store_submit(op->server->store, &op->write);
 }
 
+static void on_settled(struct store_write *write, int code, struct object *object)
+{
+    struct api_op *op = CONTAINER_OF(write, struct api_op, write);
+    struct apiserver *s = op->server; /* op is gone after finish */
+    assert(!object);
+    if (code == 0) {
+        api_op_finish(op);
+    } else {
+        object_unref(TAKE_PTR(op->object));
+        op->tree = NULL;
+        op->rev = 0;
+        op->err = (struct err){0};
+        if (++op->attempts < WRITE_ATTEMPTS && !s->is_freed) {
+            write_start(op);
+        } else {
+            submit_failed(op, code);
+            api_op_finish(op);
+        }
+    }
+    apiserver_write_done(s);
+}
+
+/* The answer is there without a write: it is given once what it rests on is durable. */
+static void finish_settled(struct api_op *op)
+{
+    struct store *store = op->server->store;
+    bool is_durable = op->object && object_rev(op->object) <= store_durable_rev(store);
+    if (is_durable || store_is_settled(store)) {
+        api_op_finish(op);
+        return;
+    }
+    service_claims_release(&op->server->services, &op->claimed);
+    op->write = (struct store_write){.done = on_settled};
+    op->server->writes_open++;
+    store_await(op->server->store, &op->write);
+}
+
 void write_start(struct api_op *op)
 {
     assert(op->attempt);
+    if (op->attempts == 0) {
+        op->first_warnings = (uint8_t)op->warnings.n;
+    }
+    op->warnings.n = op->first_warnings;
     /* The version that this one replaces stays in the history for long, unread. */
     struct object *current = op->key.n ? store_peek(op->server->store, op->key) : NULL;
     struct object_glance glance = object_glance_begin(current);
     if (op->attempt(op) != 0) {
-        api_op_finish(op);
+        finish_settled(op);
     }
     object_glance_end(&glance);
 }
@@ -350,9 +391,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     if (is_gone(op, frozen)) {
         return write_submit_delete(op, current);
     }
-    /* A no-op is answered from what is durable; upon a write that still waits for its commit it
-     * becomes a write itself, so that the answer waits too. */
-    if (same && rev <= store_durable_rev(op->server->store) && !is_stored_elsewise(op)) {
+    if (same && !is_stored_elsewise(op)) {
         op->object = object_ref(current);
         op->rev = rev;
         return 1;

@@ -3,7 +3,9 @@
  * A write is decided by op->attempt() from the latest state (store_peek) and submitted with that
  * revision, so it cannot lose another's change. When the state turned out to be another after all
  * (a failed commit took writes of this turn back) the attempt is made again, which evaluates the
- * client's own preconditions afresh. */
+ * client's own preconditions afresh. An answer without a write (not found, a conflict, nothing to
+ * change) may rest on writes that are not durable yet, of this key or another: it waits for them
+ * and, when they failed, is decided again. */
 #ifndef APISERVER_WRITE_H
 #define APISERVER_WRITE_H
 

@@ -71,6 +71,12 @@ void store_load(struct store *s, store_event_fn *fn, void *data);
 void store_subscribe(struct store *s, store_event_fn *fn, void *data);
 
 void store_submit(struct store *s, struct store_write *write);
+/* Is everything that was submitted durable or refused? Then store_peek shows durable state. */
+bool store_is_settled(const struct store *s);
+/* Waits for what was submitted before: write->done (the rest of *write is not looked at) is called
+ * in its place among the writes, with 0 when they are durable, or with the code of a commit that
+ * failed meanwhile, so that an answer decided upon store_peek is to be decided again. */
+void store_await(struct store *s, struct store_write *write);
 /* Latest version of a key, uncommitted writes of this turn included; borrowed until the next turn.
  * NULL when absent. For read-modify-write inside the server only; clients are served from the watch
  * cache (committed state). */

@@ -9,6 +9,9 @@
 #include "base/limits.h"
 #include "store/store_priv.h"
 
+/* The code of a write that only waits, while it does: neither a success nor a refusal. */
+enum { AWAITS = 1 };
+
 struct store_key {
     struct object *latest, *durable; /* NULL: absent */
     uint32_t pending;                /* writes under way, refusals included */
@@ -291,6 +294,21 @@ void store_submit(struct store *s, struct store_write *w)
     list_push_back(&s->gathering, &w->link);
 }
 
+bool store_is_settled(const struct store *s)
+{
+    return !s->in_flight && list_is_empty(&s->gathering);
+}
+
+void store_await(struct store *s, struct store_write *w)
+{
+    assert(w->done);
+    w->entry = NULL;
+    w->object = w->previous = NULL;
+    w->code = AWAITS;
+    list_init(&w->link);
+    list_push_back(&s->gathering, &w->link);
+}
+
 struct object *store_peek(struct store *s, struct span key)
 {
     struct store_key *e = map_get(&s->keys, key);
@@ -383,10 +401,13 @@ static void finish(struct store *s, struct store_write *w)
     struct store_key *e = w->entry;
     struct object *object = TAKE_PTR(w->object);
     object_unref(TAKE_PTR(w->previous));
-    assert(e->pending > 0);
-    e->pending--;
-    entry_settle(s, e);
+    if (e) {
+        assert(e->pending > 0);
+        e->pending--;
+        entry_settle(s, e);
+    }
     w->entry = NULL;
+    w->code = w->code == AWAITS ? 0 : w->code;
     w->done(w, w->code, object); /* w may be gone now */
     object_unref(object);
 }
@@ -433,6 +454,12 @@ static void fail_write(struct store *s, struct store_write *w, int code)
     }
 }
 
+/* Was it decided upon a write of the batch that failed? Who waits has seen all of them. */
+static bool leans_on_failed(const struct store *s, const struct store_write *w)
+{
+    return w->entry ? w->entry->failed_in == s->batch.number : w->code == AWAITS;
+}
+
 /* The keys of the batch fall back; what was gathered meanwhile upon them falls with it. */
 static void settle_failure(struct store *s, struct list *writes, int code)
 {
@@ -449,14 +476,14 @@ static void settle_failure(struct store *s, struct list *writes, int code)
     LIST_EACH(link, writes)
     {
         struct store_write *w = CONTAINER_OF(link, struct store_write, link);
-        if (w->code != code && w->entry->failed_in == s->batch.number) {
+        if (w->code != code && leans_on_failed(s, w)) {
             fail_write(s, w, code); /* refused because of a write that failed */
         }
     }
     LIST_EACH(link, &s->gathering)
     {
         struct store_write *w = CONTAINER_OF(link, struct store_write, link);
-        if (w->entry->failed_in == s->batch.number) {
+        if (leans_on_failed(s, w)) {
             fail_write(s, w, code);
             list_remove(link);
             list_push_back(writes, link);

@@ -121,6 +121,38 @@ CONTRACT(writes_of_one_turn_see_each_other_and_complete_in_order)
     CHECK_EQ(stats.live_keys, 2);
 }
 
+CONTRACT(who_waits_is_told_in_order_when_all_before_is_durable)
+{
+    struct put p[3] = {0};
+    struct put wait[2] = {{.world = w, .code = 1}, {.world = w, .code = 1}};
+    CHECK(store_is_settled(w->store));
+    world_submit(w, &p[0], 1, STORE_ABSENT, false, 1);
+    CHECK(!store_is_settled(w->store));
+    for (int i = 0; i < 2; i++) {
+        wait[i].w.done = world_on_done;
+        w->outstanding++;
+        store_await(w->store, &wait[i].w);
+        world_submit(w, &p[1 + i], 1, STORE_ABSENT, false, 2);
+    }
+    CHECK_EQ(w->events.n, 0);
+    world_settle(w);
+    CHECK(store_is_settled(w->store));
+    CHECK_EQ(w->events.n, 1);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(wait[i].code, 0);
+        CHECK_EQ(wait[i].rev, 0);
+        CHECK_EQ(wait[i].order, 2 + 2 * i);
+        CHECK_EQ(p[1 + i].code, -EEXIST);
+    }
+    wait[0].order = 0;
+    w->outstanding++; /* alone: told in a later turn all the same */
+    store_await(w->store, &wait[0].w);
+    CHECK_EQ(wait[0].order, 0);
+    world_settle(w);
+    CHECK_EQ(wait[0].order, 6);
+    CHECK_EQ(wait[0].code, 0);
+}
+
 static void write_again(struct put *p)
 {
     if (p->world->done_count <= 50) {
@@ -252,6 +284,10 @@ TEST(a_failed_commit_falls_back_and_takes_what_was_decided_upon_it)
     world_submit(w, &a[1], 2, STORE_ABSENT, false, 3);
     world_submit(w, &a[2], 2, STORE_ABSENT, false, 4); /* refused because of a[1], which fails */
     world_submit(w, &a[3], 1, 99, false, 4);           /* refused because of a[0], which fails */
+    struct put wait_a = {.world = w, .code = 1};
+    wait_a.w.done = world_on_done;
+    w->outstanding++;
+    store_await(w->store, &wait_a.w);
     store_start_commit(w->store); /* under way; what follows is the next batch */
     world_submit(w, &b[0], 1, world_rev(w, 1), false, 5); /* upon a[0] */
     world_submit(w, &b[1], 3, STORE_ABSENT, false, 6);    /* independent */
@@ -260,7 +296,13 @@ TEST(a_failed_commit_falls_back_and_takes_what_was_decided_upon_it)
     world_submit(w, &b[4], 3, world_rev(w, 3), false, 9); /* upon b[1] */
     world_submit(w, &b[5], 3, STORE_ABSENT, false, 9); /* refused because of b[1], which succeeds */
     world_submit(w, &b[6], 4, 7, false, 9);            /* refused, independent */
+    struct put waits = {.world = w, .code = 1};        /* has seen all of it */
+    waits.w.done = world_on_done;
+    w->outstanding++;
+    store_await(w->store, &waits.w);
     world_settle(w);
+    CHECK_EQ(waits.code, -EIO);
+    CHECK_EQ(wait_a.code, -EIO);
     for (int i = 0; i < 4; i++) {
         CHECK_EQ(a[i].code, -EIO);
         CHECK_EQ(a[i].rev, 0);

@@ -102,11 +102,12 @@ static void on_ready(void *data)
     *(bool *)data = true;
 }
 
-void api_kit_start(struct api_kit *k, struct node_api *node)
+static void start(struct api_kit *k, struct node_api *node,
+                  const struct store_memory_options *store)
 {
     *k = (struct api_kit){0};
     k->env = env_uv_new();
-    k->store = store_memory_new(k->env, NULL);
+    k->store = store_memory_new(k->env, store);
     k->hub = watch_hub_new(k->env, k->store);
     struct apiserver_options o = {.service_cidr = SPAN("10.43.0.0/16"),
                                   .cluster_dns = SPAN("10.43.0.10"),
@@ -123,6 +124,16 @@ void api_kit_start(struct api_kit *k, struct node_api *node)
     bool ready = false;
     apiserver_on_ready(k->server, on_ready, &ready);
     api_run_until(k, &ready);
+}
+
+void api_kit_start(struct api_kit *k, struct node_api *node)
+{
+    start(k, node, NULL);
+}
+
+void api_kit_start_on(struct api_kit *k, const struct store_memory_options *store)
+{
+    start(k, NULL, store);
 }
 
 void api_kit_stop(struct api_kit *k)

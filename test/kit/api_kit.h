@@ -6,6 +6,7 @@
 #include "apiserver/apiserver.h"
 #include "codec/json.h"
 #include "env/env_uv.h"
+#include "store/store.h"
 #include "test/kit/kit.h"
 
 struct api_kit {
@@ -26,6 +27,8 @@ struct api_reply {
 
 /* One per process; torn down by api_kit_stop. node may be NULL. */
 void api_kit_start(struct api_kit *k, struct node_api *node);
+/* The same on a store whose commits take time or fail. */
+void api_kit_start_on(struct api_kit *k, const struct store_memory_options *store);
 void api_kit_stop(struct api_kit *k);
 
 /* headers: "Name: value\r\n"... or "". body NULL: none. With a body and no Content-Type in headers:
