@@ -42,6 +42,13 @@ static struct why why_missing(struct set_sync *x, int32_t ordinal)
                                          "%.*s waits until the claim of its predecessor is gone",
                                          SPAN_ARG(pod))};
     }
+    if (informer_get(x->c->pods, x->ns, pod)) { /* and statefulset_pod_at() did not find it */
+        return (struct why){"CreationRefused",
+                            arena_printf(x->a,
+                                         "%.*s cannot be made: there is a pod of this name that is "
+                                         "not the set's",
+                                         SPAN_ARG(pod))};
+    }
     if (state->refused.n && state->refused_ordinal == ordinal) {
         struct span text = arena_printf(x->a, "%.*s cannot be made: %.*s", SPAN_ARG(pod),
                                         SPAN_ARG(state->refused));

@@ -73,9 +73,24 @@ static void on_dependent(struct statefulset_controller *c, struct object *old, s
     }
 }
 
+/* A pod that was not the set's may have held a name that the set wants: released, or somebody's. */
+static void wake_namesake(struct statefulset_controller *c, struct object *gone)
+{
+    struct span name = object_name(gone);
+    size_t dash = span_rfind(name, '-');
+    struct span stem = span_first(name, dash < name.n ? dash : 0);
+    struct object *set = stem.n ? informer_get(c->sets, object_namespace(gone), stem) : NULL;
+    if (set && statefulset_ordinal(name, stem) >= 0) {
+        reconciler_add_object(c->reconciler, set);
+    }
+}
+
 static void on_pod(void *data, struct object *old, struct object *now)
 {
     on_dependent(data, old, now, true);
+    if (!now) {
+        wake_namesake(data, old);
+    }
 }
 
 static void on_revision(void *data, struct object *old, struct object *now)

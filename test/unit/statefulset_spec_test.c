@@ -196,3 +196,24 @@ TEST(spec_2_9_a_claim_has_the_labels_of_its_template_and_of_the_selector)
     CHECK_EQ(json_len(client_owners(claim)), 0); /* Retain, Retain */
     bed_free(b);
 }
+
+/* Whoever holds the name: the back-off of an hour is not waited for. */
+TEST(spec_2_3_a_set_makes_its_pod_as_soon_as_a_released_one_frees_the_name)
+{
+    struct bed *b = bed_new();
+    fake_client_create(b->api, SET);
+    env_sim_run_for(b->env, 1000);
+    fake_client_patch(b->api, "", "Pod", "default", "web-1", "",
+                      "{\"metadata\":{\"labels\":{\"app\":\"other\"}}}");
+    env_sim_run_for(b->env, 3600 * 1000);
+    CHECK(!client_controller_of(fake_client_get(b->api, "", "Pod", "default", "web-1")));
+    struct object *set = fake_client_get(b->api, "apps", "StatefulSet", "default", "web");
+    CHECK_SPAN(json_get_str(client_condition(set, "Available"), "message"),
+               "1 of 2 replicas are available; web-1 cannot be made: there is a pod of this name "
+               "that is not the set's");
+    fake_client_delete(b->api, "", "Pod", "default", "web-1", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b->env, 50); /* 10 to stop, 10 to start */
+    struct object *pod = fake_client_get(b->api, "", "Pod", "default", "web-1");
+    CHECK(pod && client_controller_of(pod) && client_condition_true(pod, "Ready"));
+    bed_free(b);
+}
