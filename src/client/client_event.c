@@ -69,7 +69,9 @@ struct event_recorder *event_recorder_new(struct client *c, const char *componen
 
 static void series_free(struct series *s)
 {
-    client_cancel(s->recorder->client, s);
+    if (s->sending) {
+        client_cancel(s->recorder->client, s);
+    }
     map_remove(&s->recorder->series, span_of(s->key, s->key_n));
     list_remove(&s->link);
     free(s->text);
@@ -165,6 +167,7 @@ static void send_count(struct series *s)
     struct client_request rq = {CLIENT_REQUEST_INIT,       .verb = CLIENT_PATCH_MERGE,
                                 .kind = s->recorder->kind, .ns = s->ns,
                                 .name = s->name,           .body = client_body_text(&b)};
+    rq.field_manager = span_cstr(s->recorder->component);
     s->sending = true;
     client_do(s->recorder->client, &rq, on_reply, s);
 }
@@ -212,6 +215,7 @@ static void send_first(struct series *s, const struct event_about *about, enum e
     json_put_str(b.doc, b.root, "reportingInstance", span_cstr(r->host));
     struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = r->kind,
                                 .ns = s->ns, .body = client_body_text(&b)};
+    rq.field_manager = span_cstr(r->component);
     s->sending = true;
     client_do(r->client, &rq, on_reply, s);
 }

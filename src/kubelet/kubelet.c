@@ -340,7 +340,7 @@ struct kubelet *kubelet_new(struct env *env, struct client *client,
     k->arena = arena_new();
     keep_options(k, options);
     list_init(&k->sessions);
-    list_init(&k->events);
+    k->events = event_recorder_new(client, "kubelet", k->options.node_name);
     list_init(&k->list_calls);
     struct client_request mine = {CLIENT_REQUEST_INIT, .verb = CLIENT_LIST,
                                   .kind = kubelet_kind("", "Pod"),
@@ -389,7 +389,7 @@ void kubelet_free(struct kubelet *k)
         free(call); /* the runtime is gone: its answer does not come */
     }
     kubelet_node_free(k->node);
-    kubelet_events_done(k);
+    event_recorder_free(k->events);
     env_post_cancel(k->env, &k->stop_task);
     informer_free(k->pods);
     informer_free(k->services);

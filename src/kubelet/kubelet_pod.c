@@ -237,7 +237,7 @@ static void tell_waiting(struct kubelet_pod *pod, const struct pod_view *view)
     if (!span_eq(text, pod->told)) {
         kubelet_keep(&pod->told, text);
         if (text.n > 0) {
-            kubelet_event(pod, NULL, KUBELET_WARNING, view->refused.n ? "Failed" : "FailedMount",
+            kubelet_event(pod, NULL, EVENT_WARNING, view->refused.n ? "Failed" : "FailedMount",
                           view->refused.n ? "Error: %.*s" : "%.*s", SPAN_ARG(text));
         }
     }
@@ -248,7 +248,7 @@ static void tell_waiting(struct kubelet_pod *pod, const struct pod_view *view)
                    (c->init || c->extra || pod_init_current(view) == view->init_count);
         if (due && !span_eq(c->told, v->config_message)) {
             kubelet_keep(&c->told, v->config_message);
-            kubelet_event(pod, c, KUBELET_WARNING, "Failed", "Error: %.*s",
+            kubelet_event(pod, c, EVENT_WARNING, "Failed", "Error: %.*s",
                           SPAN_ARG(v->config_message));
         }
     }
@@ -269,14 +269,14 @@ static void tell_backoff(struct kubelet_pod *pod, const struct pod_status *statu
         }
         kubelet_keep(&c->told, s->state.message);
         if (crash) {
-            kubelet_event(pod, c, KUBELET_WARNING, "BackOff",
+            kubelet_event(pod, c, EVENT_WARNING, "BackOff",
                           "Back-off restarting failed container %.*s in pod %.*s_%.*s(%.*s)",
                           SPAN_ARG(c->v->name), SPAN_ARG(pod->name), SPAN_ARG(pod->ns),
                           SPAN_ARG(pod->uid));
         } else {
-            kubelet_event(pod, c, KUBELET_NORMAL, "BackOff", "Back-off pulling image \"%.*s\"",
+            kubelet_event(pod, c, EVENT_NORMAL, "BackOff", "Back-off pulling image \"%.*s\"",
                           SPAN_ARG(c->v->image));
-            kubelet_event(pod, c, KUBELET_WARNING, "Failed", "Error: ImagePullBackOff");
+            kubelet_event(pod, c, EVENT_WARNING, "Failed", "Error: ImagePullBackOff");
         }
     }
 }
@@ -359,7 +359,7 @@ static void image_changed(struct kubelet_pod *pod)
         }
         if (pod_instance_live(c->v->instance)) {
             c->v->unhealthy = true;
-            kubelet_event(pod, c, KUBELET_NORMAL, "Killing",
+            kubelet_event(pod, c, EVENT_NORMAL, "Killing",
                           "Container %.*s definition changed, will be restarted",
                           SPAN_ARG(c->v->name));
         }

@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/vec.h"
+#include "client/client_event.h"
 #include "client/informer.h"
 #include "codec/json.h"
 #include "kubelet/kubelet.h"
@@ -43,7 +44,8 @@ struct kubelet {
     struct kubelet_found found;
     struct map by_uid, by_name; /* struct kubelet_pod; NAMESPACE/NAME: the newest of that name */
     struct map refs;            /* struct kubelet_ref by "resource/ns/name" */
-    struct list sessions, events;
+    struct list sessions;
+    struct event_recorder *events;
     struct kubelet_node *node;
     void (*ready_fn)(void *data);
     void *ready_data;
@@ -179,12 +181,9 @@ void kubelet_status_seen(struct kubelet_pod *pod); /* a new object version arriv
 
 /* ---- kubelet_event.c ---- */
 
-#define KUBELET_NORMAL "Normal"
-#define KUBELET_WARNING "Warning"
 /* An event about the pod (c NULL) or one of its containers. */
-void kubelet_event(struct kubelet_pod *pod, const struct kubelet_container *c, const char *type,
+void kubelet_event(struct kubelet_pod *pod, const struct kubelet_container *c, enum event_type type,
                    const char *reason, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-void kubelet_events_done(struct kubelet *k);
 
 /* ---- kubelet_refs.c ---- */
 

@@ -120,7 +120,7 @@ static void failed(struct kubelet_probe *p, bool error, struct span output)
     }
     p->failed_ns = now;
     p->failures++;
-    kubelet_event(c->pod, c, KUBELET_WARNING, "Unhealthy", "%s probe %s: %.*s", word[p->kind],
+    kubelet_event(c->pod, c, EVENT_WARNING, "Unhealthy", "%s probe %s: %.*s", word[p->kind],
                   error ? "errored" : "failed", SPAN_ARG(span_trim(output)));
     count_cause(p, output);
     if (p->failures < p->failure_threshold) {
@@ -138,7 +138,7 @@ static void failed(struct kubelet_probe *p, bool error, struct span output)
         c->v->unhealthy_grace_ms = json_get_int(json_get(kubelet_container_spec(c), field[p->kind]),
                                                 "terminationGracePeriodSeconds", 0) *
                                    1000;
-        kubelet_event(c->pod, c, KUBELET_NORMAL, "Killing",
+        kubelet_event(c->pod, c, EVENT_NORMAL, "Killing",
                       "Container %.*s failed %s probe, will be restarted", SPAN_ARG(c->v->name),
                       p->kind == PROBE_STARTUP ? "startup" : "liveness");
         kubelet_pod_poke(c->pod);

@@ -190,7 +190,7 @@ static void start_failed(struct kubelet_container *c, int32_t exit_code, struct 
     if (c->v->image_prep.state == POD_PREP_DONE) {
         c->v->image_prep.state = POD_PREP_TODO; /* the image may be what is gone */
     }
-    kubelet_event(c->pod, c, KUBELET_WARNING, "Failed", "Error: %.*s", SPAN_ARG(message));
+    kubelet_event(c->pod, c, EVENT_WARNING, "Failed", "Error: %.*s", SPAN_ARG(message));
     kubelet_pod_poke(c->pod);
 }
 
@@ -200,8 +200,8 @@ static void on_post_start(void *data, enum kubelet_check_result result, struct s
     c->hook = NULL;
     if (result != KUBELET_CHECK_OK) {
         c->v->unhealthy = true;
-        kubelet_event(c->pod, c, KUBELET_WARNING, "FailedPostStartHook",
-                      "PostStartHook failed: %.*s", SPAN_ARG(output));
+        kubelet_event(c->pod, c, EVENT_WARNING, "FailedPostStartHook", "PostStartHook failed: %.*s",
+                      SPAN_ARG(output));
         kubelet_pod_poke(c->pod);
     }
 }
@@ -224,10 +224,8 @@ static void on_start(void *data, int code, const struct runtime_status *status, 
     if (code < 0) {
         return; /* its exit came first and says more */
     }
-    kubelet_event(pod, c, KUBELET_NORMAL, "Created", "Created container: %.*s",
-                  SPAN_ARG(c->v->name));
-    kubelet_event(pod, c, KUBELET_NORMAL, "Started", "Started container %.*s",
-                  SPAN_ARG(c->v->name));
+    kubelet_event(pod, c, EVENT_NORMAL, "Created", "Created container: %.*s", SPAN_ARG(c->v->name));
+    kubelet_event(pod, c, EVENT_NORMAL, "Started", "Started container %.*s", SPAN_ARG(c->v->name));
     kubelet_pod_poke(pod);
     if (c->v->instance != POD_INSTANCE_STARTING) {
         return; /* it has ended already */

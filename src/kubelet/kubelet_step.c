@@ -34,7 +34,7 @@ static void on_volumes(struct kubelet_op *op, int code, struct span detail)
         prep_done(&pod->view.volumes);
     } else {
         prep_failed(pod, &pod->view.volumes, detail);
-        kubelet_event(pod, NULL, KUBELET_WARNING, "FailedMount", "%.*s", SPAN_ARG(detail));
+        kubelet_event(pod, NULL, EVENT_WARNING, "FailedMount", "%.*s", SPAN_ARG(detail));
     }
     kubelet_pod_poke(pod);
 }
@@ -70,7 +70,7 @@ static void on_sandbox(void *data, int code, struct span ip, struct span detail)
         kubelet_keep(&pod->view.pod_ip, ip);
     } else {
         prep_failed(pod, &pod->view.sandbox, detail);
-        kubelet_event(pod, NULL, KUBELET_WARNING, "FailedCreatePodSandBox",
+        kubelet_event(pod, NULL, EVENT_WARNING, "FailedCreatePodSandBox",
                       "Failed to create pod sandbox: %.*s",
                       SPAN_ARG(detail.n ? detail : span_cstr(code_text(code))));
     }
@@ -120,12 +120,12 @@ static void create_sandbox(struct kubelet_pod *pod)
     s->annotations = own;
     struct span ignored = kubelet_view_ignored(a, json_get(root, "spec"));
     if (ignored.n > 0) {
-        kubelet_event(pod, NULL, KUBELET_WARNING, "NotSupported", "Berth does not act on: %.*s",
+        kubelet_event(pod, NULL, EVENT_WARNING, "NotSupported", "Berth does not act on: %.*s",
                       SPAN_ARG(ignored));
     }
     if (missing_dns) {
         kubelet_event(
-            pod, NULL, KUBELET_WARNING, "MissingClusterDNS",
+            pod, NULL, EVENT_WARNING, "MissingClusterDNS",
             "pod: \"%.*s_%.*s\". kubelet does not have ClusterDNS IP configured and cannot "
             "create Pod using \"ClusterFirst\" policy. Falling back to \"Default\" policy.",
             SPAN_ARG(pod->name), SPAN_ARG(pod->ns));
@@ -166,7 +166,7 @@ static void on_pulling(void *data)
 {
     struct kubelet_op *op = data;
     if (op->pod) {
-        kubelet_event(op->pod, op->c, KUBELET_NORMAL, "Pulling", "Pulling image \"%.*s\"",
+        kubelet_event(op->pod, op->c, EVENT_NORMAL, "Pulling", "Pulling image \"%.*s\"",
                       SPAN_ARG(op->c->v->image));
     }
 }
@@ -221,20 +221,20 @@ static void on_image(void *data, const struct kubelet_image_result *r)
         kubelet_keep(&p->reason, SPAN_NULL);
         kubelet_keep(&p->message, SPAN_NULL);
         if (r->warning.n > 0) {
-            kubelet_event(pod, c, KUBELET_WARNING, "Failed",
+            kubelet_event(pod, c, EVENT_WARNING, "Failed",
                           "Failed to pull image \"%.*s\": %.*s; the image that is present on this "
                           "machine is used",
                           SPAN_ARG(c->v->image), SPAN_ARG(r->warning));
         }
         if (r->pull_ns > 0) {
             struct span took = kubelet_duration(a, r->pull_ns);
-            kubelet_event(pod, c, KUBELET_NORMAL, "Pulled",
+            kubelet_event(pod, c, EVENT_NORMAL, "Pulled",
                           "Successfully pulled image \"%.*s\" in %.*s (%.*s including waiting). "
                           "Image size: %llu bytes.",
                           SPAN_ARG(c->v->image), SPAN_ARG(took), SPAN_ARG(took),
                           (unsigned long long)r->config->size_bytes);
         } else {
-            kubelet_event(pod, c, KUBELET_NORMAL, "Pulled",
+            kubelet_event(pod, c, EVENT_NORMAL, "Pulled",
                           "Container image \"%.*s\" already present on machine",
                           SPAN_ARG(c->v->image));
         }
@@ -243,14 +243,14 @@ static void on_image(void *data, const struct kubelet_image_result *r)
     prep_failed(pod, p, r->message);
     kubelet_keep(&p->reason, r->reason);
     if (span_eq_cstr(r->reason, "ErrImagePull")) {
-        kubelet_event(pod, c, KUBELET_WARNING, "Failed", "Failed to pull image \"%.*s\": %.*s",
+        kubelet_event(pod, c, EVENT_WARNING, "Failed", "Failed to pull image \"%.*s\": %.*s",
                       SPAN_ARG(c->v->image), SPAN_ARG(r->message));
     } else {
-        kubelet_event(pod, c, KUBELET_WARNING,
+        kubelet_event(pod, c, EVENT_WARNING,
                       r->reason.n && r->reason.p[0] == 'I' ? "InspectFailed" : "ErrImageNeverPull",
                       "%.*s", SPAN_ARG(r->message));
     }
-    kubelet_event(pod, c, KUBELET_WARNING, "Failed", "Error: %.*s", SPAN_ARG(r->reason));
+    kubelet_event(pod, c, EVENT_WARNING, "Failed", "Error: %.*s", SPAN_ARG(r->reason));
 }
 
 static enum kubelet_pull_policy pull_policy(const yyjson_val *spec)
@@ -336,7 +336,7 @@ static void on_pre_stop(void *data, enum kubelet_check_result result, struct spa
     struct kubelet_container *c = data;
     c->hook = NULL;
     if (result != KUBELET_CHECK_OK) {
-        kubelet_event(c->pod, c, KUBELET_WARNING, "FailedPreStopHook", "PreStopHook failed: %.*s",
+        kubelet_event(c->pod, c, EVENT_WARNING, "FailedPreStopHook", "PreStopHook failed: %.*s",
                       SPAN_ARG(output));
     }
     if (c->v->instance == POD_INSTANCE_STOPPING && !c->v->kill_sent) {
@@ -352,7 +352,7 @@ static void stop_container(struct kubelet_container *c, const struct pod_view *v
     c->v->stop_ms = view->now_ms;
     c->v->kill_sent = false;
     if (!c->v->unhealthy || pod_is_ending(view)) {
-        kubelet_event(pod, c, KUBELET_NORMAL, "Killing", "Stopping container %.*s",
+        kubelet_event(pod, c, EVENT_NORMAL, "Killing", "Stopping container %.*s",
                       SPAN_ARG(c->v->name));
     }
     const yyjson_val *hook = json_path(kubelet_container_spec(c), "lifecycle", "preStop", NULL);

@@ -414,7 +414,7 @@ static void on_refreshed(struct kubelet_op *op, int code, struct span detail)
     }
     pod->volumes_writing = false;
     if (code < 0) {
-        kubelet_event(pod, NULL, KUBELET_WARNING, "FailedMount", "%.*s", SPAN_ARG(detail));
+        kubelet_event(pod, NULL, EVENT_WARNING, "FailedMount", "%.*s", SPAN_ARG(detail));
     }
     if (pod->volumes_stale && !pod->refs_pending) { /* a reference that arrives pokes by itself */
         kubelet_pod_poke(pod);
