@@ -20,7 +20,7 @@ struct op {
     sync_reply_fn *fn;
     void *data;
     struct span ns, name, uid; /* of a deleted object */
-    bool is_delete;
+    bool is_delete, answered;
 };
 
 /* A sync and what it waits for. */
@@ -68,7 +68,9 @@ static struct running *running_of(struct sync *s)
 static void op_free(struct op *op)
 {
     list_remove(&op->link);
-    client_cancel(op->running->sync.client, op);
+    if (!op->answered) { /* else nobody has it any more */
+        client_cancel(op->running->sync.client, op);
+    }
     if (op->seen_in) {
         informer_remove_handler(op->seen_in, op);
     }
@@ -138,6 +140,7 @@ static void on_reply(void *data, const struct client_reply *reply)
 {
     struct op *op = data;
     struct running *r = op->running;
+    op->answered = true;
     bool handled = op->fn && op->fn(&r->sync, op->data, reply);
     if (reply->err.reason != ERR_NONE) {
         r->raced = true;
