@@ -1,4 +1,4 @@
-/* The HTTP adapter: who asks, for what, and how the answer looks on the wire. */
+/* The HTTP adapter: for what a request asks, and how the answer looks on the wire. */
 #include "apiserver/front.h"
 
 #include "apiserver/status.h"
@@ -64,124 +64,6 @@ static void on_done(struct api_op *op)
     int status = op->http_status;
     api_op_release(op);
     http_reply(f->x, status, type, strbuf_span(&out));
-}
-
-/* ---- who asks ---- */
-
-static bool is_root_socket(const struct http_exchange *x)
-{
-    return span_eq(http_client_name(x), SPAN("root-socket")) &&
-           span_starts(span_cstr(http_peer(x)), SPAN("unix"));
-}
-
-static bool has_org(struct span orgs, struct span wanted)
-{
-    while (orgs.n) {
-        if (span_eq(span_cut(&orgs, '\n'), wanted)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static const char *verb_name(enum api_verb verb)
-{
-    static const char *const names[] = {"get",    "list",  "watch",  "create",
-                                        "update", "patch", "delete", "deletecollection"};
-    return names[verb];
-}
-
-static void forbid(struct front *f)
-{
-    const struct api_op *op = &f->op;
-    struct span user = op->user;
-    struct err e = {.reason = ERR_FORBIDDEN};
-    if (!op->kind) {
-        e.message = arena_printf(f->arena, "forbidden: User \"%.*s\" cannot access path \"%.*s\"",
-                                 SPAN_ARG(user), SPAN_ARG(http_path(f->x)));
-        front_fail(f, &e);
-        return;
-    }
-    struct span where = op->ns.n
-                            ? arena_printf(f->arena, "in the namespace \"%.*s\"", SPAN_ARG(op->ns))
-                            : SPAN("at the cluster scope");
-    e.message = arena_printf(
-        f->arena,
-        "%s%s is forbidden: User \"%.*s\" cannot %s resource \"%s\" in API "
-        "group \"%s\" %.*s",
-        op->kind->resource,
-        op->name.n ? arena_cstr(f->arena, arena_printf(f->arena, " \"%.*s\"", SPAN_ARG(op->name)))
-                   : "",
-        SPAN_ARG(user), verb_name(op->verb), op->kind->plural, op->kind->group, SPAN_ARG(where));
-    e.group = span_cstr(op->kind->group);
-    e.kind = span_cstr(op->kind->plural);
-    e.name = op->name;
-    front_fail(f, &e);
-}
-
-static bool may_do_everything(const struct front *f)
-{
-    return has_org(f->op.groups, SPAN("system:masters"));
-}
-
-static struct span as_lines(struct arena *a, struct span list)
-{
-    struct strbuf lines cleanup_strbuf = STRBUF_INIT;
-    while (list.n) {
-        strbuf_put(&lines, span_trim(span_cut(&list, ',')));
-        strbuf_puts(&lines, list.n ? "\n" : "");
-    }
-    return arena_dup(a, strbuf_span(&lines));
-}
-
-/* Who asks: whom the certificate names or, for those who may do everything, whom the Impersonate
- * headers name (kubectl --as, --as-group). Returns false when it has answered. */
-static bool identify(struct front *f)
-{
-    struct api_op *op = &f->op;
-    struct span user = http_header(f->x, "impersonate-user");
-    struct span groups = http_header_all(f->x, "impersonate-group");
-    struct span uid = http_header(f->x, "impersonate-uid");
-    op->user = http_client_name(f->x);
-    op->groups = is_root_socket(f->x) ? SPAN("system:masters") : http_client_orgs(f->x);
-    if (!user.n && !groups.n && !uid.n) {
-        return true;
-    }
-    if (!may_do_everything(f)) {
-        struct err e = {.reason = ERR_FORBIDDEN};
-        e.message = arena_printf(f->arena,
-                                 "users \"%.*s\" is forbidden: User \"%.*s\" cannot impersonate "
-                                 "resource \"users\" in API group \"\" at the cluster scope",
-                                 SPAN_ARG(user), SPAN_ARG(op->user));
-        front_fail(f, &e);
-        return false;
-    }
-    if (!user.n || uid.n) {
-        fail(f, ERR_BAD_REQUEST,
-             "Impersonate-Uid is not taken, nor Impersonate-Group without Impersonate-User: name "
-             "the user, with any number of groups");
-        return false;
-    }
-    op->user = user;
-    op->groups = as_lines(f->arena, groups);
-    return true;
-}
-
-/* Until there is RBAC: the group system:masters and the control socket may do everything, others
- * nothing. Health and version are open, so that probes and load balancers need no certificate.
- * Returns false when it has answered. */
-static bool admit(struct front *f)
-{
-    if (f->route.type == ROUTE_HEALTH || f->route.type == ROUTE_VERSION || may_do_everything(f) ||
-        (f->op.user.n && op_is_self_review(f->op.kind))) {
-        return true;
-    }
-    if (f->op.user.n == 0) {
-        fail(f, ERR_UNAUTHORIZED, "Unauthorized");
-    } else {
-        forbid(f);
-    }
-    return false;
 }
 
 /* ---- for what ---- */
@@ -369,7 +251,7 @@ static void on_request(void *data, struct http_exchange *x)
 {
     struct apiserver *s = data;
     struct arena *a = http_arena(x);
-    if (s->control && is_root_socket(x) && span_starts(http_path(x), SPAN("/berth/")) &&
+    if (s->control && front_is_root_socket(x) && span_starts(http_path(x), SPAN("/berth/")) &&
         s->control(s->control_data, x)) {
         return;
     }
@@ -391,7 +273,7 @@ static void on_request(void *data, struct http_exchange *x)
         f->op.kind = f->op.kind->view_of;
     }
     bool known = f->route.type != ROUTE_RESOURCE || find_verb(f);
-    if (!identify(f) || !admit(f)) {
+    if (front_identify(f) || front_admit(f)) {
         return;
     }
     if (!known) {

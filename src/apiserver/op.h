@@ -59,6 +59,8 @@ struct api_op {
     const struct schema_kind *view; /* as the client sees it when that differs, or NULL */
     struct span ns, name;
     struct span user, groups;             /* who asks; groups end in a newline each but the last */
+    struct span user_uid;                 /* of one that another speaks for, or empty */
+    const yyjson_val *user_extra;         /* lists of texts by key, or NULL */
     const struct schema_subresource *sub; /* NULL: the object itself */
     enum api_patch patch_type;
     struct api_options options;

@@ -68,12 +68,27 @@ static void put_self(const struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_va
 {
     yyjson_mut_val *user = yyjson_mut_obj(doc), *groups = yyjson_mut_arr(doc);
     struct span rest = op->groups;
+    bool has_state = false;
     json_put_str(doc, user, "username", op->user);
-    while (rest.n) {
-        (void)yyjson_mut_arr_append(groups, json_new_str(doc, span_cut(&rest, '\n')));
+    if (op->user_uid.n) {
+        json_put_str(doc, user, "uid", op->user_uid);
     }
-    (void)yyjson_mut_arr_append(groups, yyjson_mut_str(doc, "system:authenticated"));
+    while (rest.n) {
+        struct span group = span_cut(&rest, '\n');
+        has_state |= span_eq(group, SPAN("system:authenticated")) ||
+                     span_eq(group, SPAN("system:unauthenticated"));
+        (void)yyjson_mut_arr_append(groups, json_new_str(doc, group));
+    }
+    if (!has_state) {
+        bool anonymous = span_eq(op->user, SPAN("system:anonymous"));
+        (void)yyjson_mut_arr_append(
+            groups,
+            yyjson_mut_str(doc, anonymous ? "system:unauthenticated" : "system:authenticated"));
+    }
     json_put(doc, user, "groups", groups);
+    if (op->user_extra) {
+        json_put(doc, user, "extra", json_mut_copy(doc, op->user_extra));
+    }
     json_put(doc, status, "userInfo", user);
 }
 

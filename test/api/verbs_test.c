@@ -108,6 +108,21 @@ TEST(who_may_do_everything_may_ask_as_somebody_else)
                      NULL);
     r = api_expect(&k, 400, "GET", CM, "Impersonate-Group: ops\r\n", NULL);
     CHECK_SPAN(api_str(&r, "reason"), "BadRequest");
-    (void)api_expect(&k, 400, "GET", CM, "Impersonate-User: jane\r\nImpersonate-Uid: 7\r\n", NULL);
+    r = api_expect(&k, 201, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+                   "Impersonate-User: system:serviceaccount:shop:till\r\nImpersonate-Uid: 7\r\n"
+                   "Impersonate-Extra-Acme.com%2FProject: a\r\nImpersonate-Extra-scopes: x, y\r\n"
+                   "Impersonate-Extra-acme.com%2fproject: b\r\n",
+                   "{\"apiVersion\":\"authentication.k8s.io/v1\","
+                   "\"kind\":\"SelfSubjectReview\"}");
+    CHECK_SPAN(api_str(&r, "status.userInfo.uid"), "7");
+    CHECK_SPAN(api_str(&r, "status.userInfo.groups.1"), "system:serviceaccounts:shop");
+    CHECK_SPAN(api_str(&r, "status.userInfo.groups.2"), "system:authenticated");
+    CHECK_SPAN(api_str(&r, "status.userInfo.extra.scopes.0"), "x, y");
+    const yyjson_val *project =
+        json_get(api_at(r.json, "status.userInfo.extra"), "acme.com/project");
+    CHECK_EQ(json_len(project), 2);
+    (void)api_expect(&k, 400, "GET", CM, "Impersonate-Uid: 7\r\n", NULL);
+    (void)api_expect(&k, 400, "GET", CM, "Impersonate-User: a\r\nImpersonate-Extra-: 7\r\n", NULL);
+    (void)api_expect(&k, 400, "GET", CM, "Impersonate-User: a\r\nImpersonate-Usr: b\r\n", NULL);
     api_kit_stop(&k);
 }
