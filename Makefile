@@ -34,6 +34,7 @@ LIBOBJ  := $(SRC:%.c=$(B)/%.o) $(B)/gen/schema_tables.o $(B)/gen/shim_blob.o
 SIMOBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out sim/main.c,$(wildcard sim/*.c)))
 KITOBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out %/fuzz_replay.c,$(wildcard test/kit/*.c)))
 TESTS   := $(patsubst %.c,$(B)/%,$(wildcard test/unit/*.c test/contract/*.c test/api/*.c test/sim/*.c test/node/*.c))
+BENCHK  := $(patsubst %.c,$(B)/%.o,$(wildcard bench/kit/*.c) test/kit/https_kit.c test/kit/http2_kit.c)
 BENCH   := $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
 FUZZ    := $(patsubst test/fuzz/%_fuzz.c,$(B)/fuzz/%,$(wildcard test/fuzz/*_fuzz.c))
 
@@ -42,7 +43,7 @@ $(B)/berth: $(B)/src/main/main.o $(B)/libberth.a
 $(B)/sim/sim: $(B)/sim/main.o $(SIMOBJ) $(B)/libberth.a
 $(TESTS): %: %.o $(SIMOBJ) $(KITOBJ) $(B)/libberth.a
 $(TESTS): LDLIBS += -larchive
-$(BENCH): %: %.o $(B)/test/kit/https_kit.o $(B)/test/kit/http2_kit.o $(SIMOBJ) $(B)/libberth.a
+$(BENCH): %: %.o $(BENCHK) $(SIMOBJ) $(B)/libberth.a
 $(FUZZ): $(B)/fuzz/%: $(B)/test/fuzz/%_fuzz.o $(if $(filter fuzz,$(CONFIG)),,$(B)/test/kit/fuzz_replay.o) $(SIMOBJ) $(B)/libberth.a
 $(FUZZ): LDFLAGS += $(if $(filter fuzz,$(CONFIG)),-fsanitize=fuzzer)
 $(B)/berth $(B)/sim/sim $(TESTS) $(BENCH) $(FUZZ):

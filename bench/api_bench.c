@@ -2,15 +2,14 @@
  *
  *     api_bench DATA PORT creates CONNECTIONS TOTAL   acknowledged creates of 1 KB ConfigMaps
  *     api_bench DATA PORT gets CONNECTIONS TOTAL      reads of a 3 KB pod
- *     api_bench DATA PORT pods COUNT                  create to Running and delete to gone, of one
- * pod api_bench DATA PORT set FILE REPLICAS RUNS [noclaim]    manifest sent to all replicas Ready
+ *     api_bench DATA PORT http2 CONNECTIONS STREAMS TOTAL   the same reads over HTTP/2
+ *     api_bench DATA PORT pods COUNT                  one pod: create to Running, delete to gone
+ *     api_bench DATA PORT set FILE REPLICAS RUNS [noclaim]    manifest sent to all replicas Ready
  *     api_bench DATA PORT start OUTPUT PROGRAM ARGUMENT...    program start to API and node Ready
  *
  * Each figure is a line "name value"; latencies are in milliseconds. bench/run makes the table. */
-#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -19,12 +18,11 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "bench/kit/bench_kit.h"
 #include "codec/json.h"
 #include "codec/yaml.h"
-#include "env/env_uv.h"
 #include "os/os_fs.h"
 #include "test/kit/http2_kit.h"
-#include "test/kit/https_kit.h"
 
 #define PODS "/api/v1/namespaces/default/pods"
 enum { PATIENCE_MS = 60 * 1000, NAMES_MAX = 64, SETTLE_MS = 50 };
@@ -38,14 +36,6 @@ struct seen {
 };
 
 static struct {
-    struct env *env;
-    struct arena *a;
-    struct https_kit kit;
-    struct env_timer patience, pause;
-    struct https_conn *conn;
-    bool conn_ready;
-    int status;
-    struct strbuf body;
     /* The watch of pods. */
     struct https_conn *watch;
     struct seen seen[NAMES_MAX];
@@ -53,111 +43,7 @@ static struct {
     bool (*until)(size_t n);
     size_t until_n;
 } g; /* a bench is one program */
-
-static _Noreturn void die(const char *what, struct span why)
-{
-    fprintf(stderr, "api_bench: %s: %.*s\n", what, SPAN_ARG(why));
-    exit(1);
-}
-
-static void figure(const char *name, double value)
-{
-    printf("%s %.3f\n", name, value);
-    fflush(stdout);
-}
-
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* In milliseconds; sorts. */
-static double quantile(int64_t *ns, size_t n, double q)
-{
-    qsort(ns, n, sizeof *ns, by_value);
-    size_t at = (size_t)(q * (double)n);
-    return (double)ns[at < n ? at : n - 1] / 1e6;
-}
-
-static void stop_loop(struct env_timer *t)
-{
-    (void)t;
-    env_uv_stop(g.env);
-}
-
-static void out_of_patience(struct env_timer *t)
-{
-    (void)t;
-    die("no answer in time", SPAN("given up"));
-}
-
-static void run_loop(void)
-{
-    env_timer_start(g.env, &g.patience, PATIENCE_MS, out_of_patience);
-    env_uv_run(g.env);
-    env_timer_stop(g.env, &g.patience);
-}
-
-static void sleep_ms(int64_t ms)
-{
-    env_timer_start(g.env, &g.pause, ms, stop_loop);
-    run_loop();
-}
-
-/* ---- one call after the other ---- */
-
-static void on_ready(void *data)
-{
-    (void)data;
-    g.conn_ready = true;
-    env_uv_stop(g.env);
-}
-
-static void on_reply(void *data, int status, struct span body)
-{
-    (void)data;
-    g.status = status;
-    strbuf_clear(&g.body);
-    strbuf_put(&g.body, body);
-    env_uv_stop(g.env);
-}
-
-static void on_fail(void *data, int code)
-{
-    (void)data;
-    g.conn_ready = false;
-    g.status = code ? code : -ECONNRESET;
-    env_uv_stop(g.env);
-}
-
-static const struct https_handler call_handler = {
-    .on_ready = on_ready, .on_reply = on_reply, .on_fail = on_fail};
-
-/* The status, or a negative errno when there is no connection. */
-static int try_call(const char *method, const char *path, struct span body)
-{
-    if (!g.conn_ready) {
-        https_conn_free(g.conn);
-        g.conn = https_conn_new(&g.kit, &call_handler, NULL);
-        run_loop();
-        if (!g.conn_ready) {
-            return g.status;
-        }
-    }
-    https_conn_send(g.conn, method, path, body.n ? "application/json" : NULL, body);
-    run_loop();
-    return g.status;
-}
-
-static struct span call(int status, const char *method, const char *path, struct span body)
-{
-    int got = try_call(method, path, body);
-    if (got != status) {
-        die(arena_printf(g.a, "%s %s: %d", method, path, got).p, strbuf_span(&g.body));
-    }
-    return strbuf_span(&g.body);
-}
+static struct bench b;
 
 /* ---- the watch of pods ---- */
 
@@ -175,26 +61,33 @@ static struct seen *seen(struct span name)
     return s;
 }
 
+/* The condition Ready of a pod or node. */
+static bool has_ready(const yyjson_val *object)
+{
+    JSON_EACH(it, json_path(object, "status", "conditions", NULL))
+    {
+        if (span_eq(json_get_str(it.val, "type"), SPAN("Ready"))) {
+            return span_eq(json_get_str(it.val, "status"), SPAN("True"));
+        }
+    }
+    return false;
+}
+
 static void on_line(void *data, struct span line)
 {
     (void)data;
     yyjson_doc *doc = json_parse_heap(line);
     if (!doc) {
-        die("watch", line);
+        bench_die("watch", line);
     }
     const yyjson_val *root = yyjson_doc_get_root(doc), *object = json_get(root, "object");
     struct seen *s = seen(json_str(json_path(object, "metadata", "name", NULL)));
     s->gone = span_eq(json_get_str(root, "type"), SPAN("DELETED"));
     s->running = span_eq(json_str(json_path(object, "status", "phase", NULL)), SPAN("Running"));
-    s->ready = false;
-    JSON_EACH(it, json_path(object, "status", "conditions", NULL))
-    {
-        s->ready |= span_eq(json_get_str(it.val, "type"), SPAN("Ready")) &&
-                    span_eq(json_get_str(it.val, "status"), SPAN("True"));
-    }
+    s->ready = has_ready(object);
     yyjson_doc_free(doc);
     if (g.until && g.until(g.until_n)) {
-        env_uv_stop(g.env);
+        bench_stop(&b);
     }
 }
 
@@ -202,30 +95,17 @@ static void on_watch_ready(void *data)
 {
     (void)data;
     https_conn_send(g.watch, "GET", PODS "?watch=true", NULL, SPAN_NULL);
-    env_uv_stop(g.env);
+    bench_stop(&b);
 }
 
-static void on_watch_end(void *data, int status, struct span body)
-{
-    (void)data;
-    (void)status;
-    die("the watch ended", body);
-}
-
-static void on_watch_fail(void *data, int code)
-{
-    (void)data;
-    die("the watch failed", span_cstr(strerror(-code)));
-}
-
-static const struct https_handler watch_handler = {on_watch_ready, on_watch_end, on_line,
-                                                   on_watch_fail};
+static const struct https_handler watch_handler = {on_watch_ready, bench_on_watch_end, on_line,
+                                                   bench_on_fail};
 
 static void watch_pods(void)
 {
-    g.watch = https_conn_new(&g.kit, &watch_handler, NULL);
-    run_loop();
-    sleep_ms(SETTLE_MS);
+    g.watch = https_conn_new(&b.kit, &watch_handler, NULL);
+    bench_run(&b);
+    bench_sleep(&b, SETTLE_MS);
 }
 
 static void wait_for(bool (*until)(size_t n), size_t n)
@@ -233,7 +113,7 @@ static void wait_for(bool (*until)(size_t n), size_t n)
     g.until = until;
     g.until_n = n;
     if (!until(n)) {
-        run_loop();
+        bench_run(&b);
     }
     g.until = NULL;
 }
@@ -288,7 +168,7 @@ static void load_next(struct load *x)
         return;
     }
     size_t i = l.next++;
-    x->start_ns = env_mono_ns(g.env);
+    x->start_ns = env_mono_ns(b.env);
     if (!l.creates) {
         https_conn_send(x->conn, "GET", PODS "/bench-read", NULL, SPAN_NULL);
         return;
@@ -310,7 +190,7 @@ static void on_load_ready(void *data)
 {
     (void)data;
     if (++l.ready == l.connections) {
-        env_uv_stop(g.env);
+        bench_stop(&b);
     }
 }
 
@@ -318,24 +198,18 @@ static void on_load_reply(void *data, int status, struct span body)
 {
     struct load *x = data;
     if (status != (l.creates ? 201 : 200)) {
-        die("load", body);
+        bench_die("load", body);
     }
-    l.ns[l.done++] = env_mono_ns(g.env) - x->start_ns;
+    l.ns[l.done++] = env_mono_ns(b.env) - x->start_ns;
     if (l.done == l.total) {
-        env_uv_stop(g.env);
+        bench_stop(&b);
     } else {
         load_next(x);
     }
 }
 
-static void on_load_fail(void *data, int code)
-{
-    (void)data;
-    die("load", span_cstr(strerror(-code)));
-}
-
 static const struct https_handler load_handler = {
-    .on_ready = on_load_ready, .on_reply = on_load_reply, .on_fail = on_load_fail};
+    .on_ready = on_load_ready, .on_reply = on_load_reply, .on_fail = bench_on_fail};
 
 static void make_read_pod(void)
 {
@@ -347,9 +221,10 @@ static void make_read_pod(void)
     }
     strbuf_puts(&text, "\"}},\"spec\":{\"nodeSelector\":{\"no\":\"where\"},\"containers\":[{"
                        "\"name\":\"main\",\"image\":\"busybox\"}]}}");
-    (void)try_call("POST", PODS, strbuf_span(&text));
+    (void)bench_try_call(&b, "POST", PODS, NULL, strbuf_span(&text));
     strbuf_done(&text);
-    figure("get_bytes", (double)call(200, "GET", PODS "/bench-read", SPAN_NULL).n);
+    bench_figure((double)bench_call(&b, 200, "GET", PODS "/bench-read", NULL, SPAN_NULL).n,
+                 "get_bytes");
 }
 
 static void load(bool creates, size_t connections, size_t total)
@@ -357,28 +232,29 @@ static void load(bool creates, size_t connections, size_t total)
     l.creates = creates;
     l.connections = connections;
     l.total = total;
-    l.tag = env_random_u64(g.env);
+    l.tag = env_random_u64(b.env);
     l.ns = mem_new_array(total, sizeof *l.ns);
     l.loads = mem_new_array(connections, sizeof *l.loads);
     if (!creates) {
         make_read_pod();
     }
     for (size_t i = 0; i < connections; i++) {
-        l.loads[i].conn = https_conn_new(&g.kit, &load_handler, &l.loads[i]);
+        l.loads[i].conn = https_conn_new(&b.kit, &load_handler, &l.loads[i]);
     }
-    run_loop();
-    int64_t start_ns = env_mono_ns(g.env);
+    bench_run(&b);
+    int64_t start_ns = env_mono_ns(b.env);
     for (size_t i = 0; i < connections; i++) {
         load_next(&l.loads[i]);
     }
-    run_loop();
-    double s = (double)(env_mono_ns(g.env) - start_ns) / 1e9;
+    bench_run(&b);
+    double s = (double)(env_mono_ns(b.env) - start_ns) / 1e9;
     const char *name = creates ? "creates" : "gets";
-    figure(arena_printf(g.a, "%s_per_s", name).p, (double)total / s);
-    figure(arena_printf(g.a, "%s_p50_ms", name).p, quantile(l.ns, total, 0.5));
-    figure(arena_printf(g.a, "%s_p99_ms", name).p, quantile(l.ns, total, 0.99));
+    bench_figure((double)total / s, "%s_per_s", name);
+    bench_figure(bench_quantile_ms(l.ns, total, 0.5), "%s_p50_ms", name);
+    bench_figure(bench_quantile_ms(l.ns, total, 0.99), "%s_p99_ms", name);
     if (!creates) {
-        (void)call(200, "DELETE", PODS "/bench-read?gracePeriodSeconds=0", SPAN_NULL);
+        (void)bench_call(&b, 200, "DELETE", PODS "/bench-read?gracePeriodSeconds=0", NULL,
+                         SPAN_NULL);
     }
 }
 
@@ -388,7 +264,7 @@ static void http2_next(struct load *x)
 {
     if (l.next < l.total) {
         int64_t *start_ns = &l.ns[l.next++];
-        *start_ns = env_mono_ns(g.env);
+        *start_ns = env_mono_ns(b.env);
         (void)http2_conn_send(x->http2, "GET", PODS "/bench-read", "", NULL, SPAN_NULL, start_ns);
     }
 }
@@ -397,18 +273,18 @@ static void on_http2_reply(void *data, void *tag, int status, struct span body, 
 {
     int64_t *ns = tag;
     if (status != 200 || error) {
-        die("load", body);
+        bench_die("load", body);
     }
-    *ns = env_mono_ns(g.env) - *ns;
+    *ns = env_mono_ns(b.env) - *ns;
     if (++l.done == l.total) {
-        env_uv_stop(g.env);
+        bench_stop(&b);
     } else {
         http2_next(data);
     }
 }
 
 static const struct http2_handler http2_load_handler = {
-    .on_ready = on_load_ready, .on_reply = on_http2_reply, .on_fail = on_load_fail};
+    .on_ready = on_load_ready, .on_reply = on_http2_reply, .on_fail = bench_on_fail};
 
 static void load_http2(size_t connections, size_t streams, size_t total)
 {
@@ -417,20 +293,20 @@ static void load_http2(size_t connections, size_t streams, size_t total)
     l.ns = mem_new_array(total, sizeof *l.ns);
     l.loads = mem_new_array(connections, sizeof *l.loads);
     make_read_pod();
-    tls_client_offer_http2(g.kit.tls);
+    tls_client_offer_http2(b.kit.tls);
     for (size_t i = 0; i < connections; i++) {
-        l.loads[i].http2 = http2_conn_new(&g.kit, &http2_load_handler, &l.loads[i]);
+        l.loads[i].http2 = http2_conn_new(&b.kit, &http2_load_handler, &l.loads[i]);
     }
-    run_loop();
-    int64_t start_ns = env_mono_ns(g.env);
+    bench_run(&b);
+    int64_t start_ns = env_mono_ns(b.env);
     for (size_t i = 0; i < connections * streams; i++) {
         http2_next(&l.loads[i % connections]);
     }
-    run_loop();
-    double s = (double)(env_mono_ns(g.env) - start_ns) / 1e9;
-    figure("http2_gets_per_s", (double)total / s);
-    figure("http2_gets_p50_ms", quantile(l.ns, total, 0.5));
-    figure("http2_gets_p99_ms", quantile(l.ns, total, 0.99));
+    bench_run(&b);
+    double s = (double)(env_mono_ns(b.env) - start_ns) / 1e9;
+    bench_figure((double)total / s, "http2_gets_per_s");
+    bench_figure(bench_quantile_ms(l.ns, total, 0.5), "http2_gets_p50_ms");
+    bench_figure(bench_quantile_ms(l.ns, total, 0.99), "http2_gets_p99_ms");
 }
 
 /* ---- pods ---- */
@@ -441,9 +317,9 @@ static void pods(size_t count)
     int64_t *down_ns = mem_new_array(count, sizeof *down_ns);
     watch_pods();
     for (size_t i = 0; i < count; i++) {
-        struct span path = arena_printf(g.a, PODS "/bench-%zu", i);
+        struct span path = arena_printf(b.a, PODS "/bench-%zu", i);
         struct span body = arena_printf(
-            g.a,
+            b.a,
             "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"bench-%zu\"},"
             "\"spec\":{\"containers\":[{\"name\":\"main\",\"image\":\"busybox\","
             "\"imagePullPolicy\":"
@@ -451,21 +327,21 @@ static void pods(size_t count)
             "wait\"]}]}}",
             i);
         g.seen_n = 0;
-        int64_t start_ns = env_mono_ns(g.env);
-        (void)call(201, "POST", PODS, body);
+        int64_t start_ns = env_mono_ns(b.env);
+        (void)bench_call(&b, 201, "POST", PODS, NULL, body);
         wait_for(all_running, 1);
-        up_ns[i] = env_mono_ns(g.env) - start_ns;
-        sleep_ms(SETTLE_MS); /* the process sets its trap */
-        start_ns = env_mono_ns(g.env);
-        (void)call(200, "DELETE", path.p, SPAN_NULL);
+        up_ns[i] = env_mono_ns(b.env) - start_ns;
+        bench_sleep(&b, SETTLE_MS); /* the process sets its trap */
+        start_ns = env_mono_ns(b.env);
+        (void)bench_call(&b, 200, "DELETE", path.p, NULL, SPAN_NULL);
         wait_for(all_gone, 1);
-        down_ns[i] = env_mono_ns(g.env) - start_ns;
-        sleep_ms(SETTLE_MS); /* its network and disk are still being taken away */
+        down_ns[i] = env_mono_ns(b.env) - start_ns;
+        bench_sleep(&b, SETTLE_MS); /* its network and disk are still being taken away */
     }
-    figure("pod_up_median_ms", quantile(up_ns, count, 0.5));
-    figure("pod_up_p99_ms", quantile(up_ns, count, 0.99));
-    figure("pod_down_median_ms", quantile(down_ns, count, 0.5));
-    figure("pod_down_p99_ms", quantile(down_ns, count, 0.99));
+    bench_figure(bench_quantile_ms(up_ns, count, 0.5), "pod_up_median_ms");
+    bench_figure(bench_quantile_ms(up_ns, count, 0.99), "pod_up_p99_ms");
+    bench_figure(bench_quantile_ms(down_ns, count, 0.5), "pod_down_median_ms");
+    bench_figure(bench_quantile_ms(down_ns, count, 0.99), "pod_down_p99_ms");
 }
 
 /* ---- stateful sets ---- */
@@ -484,18 +360,18 @@ static size_t read_manifest(const char *file, size_t replicas, bool claims, stru
     struct span text;
     struct err err;
     size_t n = 0;
-    if (os_fs_read(g.a, AT_FDCWD, file, 65536, &text) < 0) {
-        die(file, SPAN("cannot be read"));
+    if (os_fs_read(b.a, AT_FDCWD, file, 65536, &text) < 0) {
+        bench_die(file, SPAN("cannot be read"));
     }
     while (text.n) {
         const char *mark = memmem(text.p, text.n, "\n---\n", 5);
         struct span part = mark ? span_of(text.p, (size_t)(mark + 1 - text.p)) : text;
         text = span_from(text, part.n + (mark ? 4 : 0));
-        yyjson_val *v = yaml_parse(g.a, part, &err);
+        yyjson_val *v = yaml_parse(b.a, part, &err);
         if (!v || n == max) {
-            die(file, v ? SPAN("too many documents") : err.message);
+            bench_die(file, v ? SPAN("too many documents") : err.message);
         }
-        yyjson_mut_doc *doc = json_mut_new(g.a);
+        yyjson_mut_doc *doc = json_mut_new(b.a);
         yyjson_mut_val *object = json_mut_copy(doc, v);
         yyjson_mut_val *spec = json_mut_get(object, "spec");
         if (json_mut_get(spec, "replicas")) {
@@ -505,28 +381,30 @@ static size_t read_manifest(const char *file, size_t replicas, bool claims, stru
             json_remove(spec, "volumeClaimTemplates");
         }
         paths[n] = collection_of(object);
-        bodies[n++] = json_write_mut(g.a, object);
+        bodies[n++] = json_write_mut(b.a, object);
     }
     return n;
 }
 
 static bool empty(const char *path)
 {
-    struct span list = call(200, "GET", path, SPAN_NULL);
+    struct span list = bench_call(&b, 200, "GET", path, NULL, SPAN_NULL);
     return memmem(list.p, list.n, "\"items\":[]", 10) != NULL;
 }
 
 static void set_remove(size_t replicas)
 {
-    (void)call(200, "DELETE", "/apis/apps/v1/namespaces/default/statefulsets/redis",
-               SPAN("{\"propagationPolicy\":\"Background\"}"));
+    (void)bench_call(&b, 200, "DELETE", "/apis/apps/v1/namespaces/default/statefulsets/redis", NULL,
+                     SPAN("{\"propagationPolicy\":\"Background\"}"));
     wait_for(all_gone, replicas);
-    (void)call(200, "DELETE", "/api/v1/namespaces/default/services/redis", SPAN_NULL);
-    (void)call(200, "DELETE", "/api/v1/namespaces/default/persistentvolumeclaims", SPAN_NULL);
+    (void)bench_call(&b, 200, "DELETE", "/api/v1/namespaces/default/services/redis", NULL,
+                     SPAN_NULL);
+    (void)bench_call(&b, 200, "DELETE", "/api/v1/namespaces/default/persistentvolumeclaims", NULL,
+                     SPAN_NULL);
     while (!empty("/api/v1/persistentvolumes") || !empty(PODS)) {
-        sleep_ms(20);
+        bench_sleep(&b, 20);
     }
-    sleep_ms(4 * SETTLE_MS);
+    bench_sleep(&b, 4 * SETTLE_MS);
 }
 
 /* runs 0: brings it up once and leaves it. */
@@ -539,36 +417,32 @@ static void set(const char *file, size_t replicas, size_t runs, bool claims)
     watch_pods();
     for (size_t run = 0; run < (runs ? runs : 1); run++) {
         g.seen_n = 0;
-        int64_t start_ns = env_mono_ns(g.env);
+        int64_t start_ns = env_mono_ns(b.env);
         for (size_t i = 0; i < n; i++) {
-            (void)call(201, "POST", paths[i], bodies[i]);
+            (void)bench_call(&b, 201, "POST", paths[i], NULL, bodies[i]);
         }
         wait_for(all_ready, replicas);
-        ns[run] = env_mono_ns(g.env) - start_ns;
+        ns[run] = env_mono_ns(b.env) - start_ns;
         if (runs) {
-            sleep_ms(SERVERS_UP_MS);
+            bench_sleep(&b, SERVERS_UP_MS);
             set_remove(replicas);
         }
     }
-    figure("set_ready_ms", quantile(ns, runs ? runs : 1, 0.5));
+    bench_figure(bench_quantile_ms(ns, runs ? runs : 1, 0.5), "set_ready_ms");
 }
 
 /* ---- start ---- */
 
 static bool node_ready(void)
 {
-    if (try_call("GET", "/api/v1/nodes", SPAN_NULL) != 200) {
+    if (bench_try_call(&b, "GET", "/api/v1/nodes", NULL, SPAN_NULL) != 200) {
         return false;
     }
-    yyjson_doc *doc = json_parse_heap(strbuf_span(&g.body));
+    yyjson_doc *doc = json_parse_heap(strbuf_span(&b.body));
     bool ready = false;
     JSON_EACH(node, json_get(yyjson_doc_get_root(doc), "items"))
     {
-        JSON_EACH(it, json_path(node.val, "status", "conditions", NULL))
-        {
-            ready |= span_eq(json_get_str(it.val, "type"), SPAN("Ready")) &&
-                     span_eq(json_get_str(it.val, "status"), SPAN("True"));
-        }
+        ready |= has_ready(node.val);
     }
     yyjson_doc_free(doc);
     return ready;
@@ -576,7 +450,7 @@ static bool node_ready(void)
 
 static void start(char **argv)
 {
-    int64_t start_ns = env_mono_ns(g.env);
+    int64_t start_ns = env_mono_ns(b.env);
     pid_t pid = fork();
     if (pid == 0) {
         int fd = open(argv[0], O_WRONLY | O_CREAT | O_TRUNC, 0644);
@@ -586,55 +460,43 @@ static void start(char **argv)
         execvp(argv[1], argv + 1);
         _exit(127);
     }
-    while (try_call("GET", "/readyz", SPAN_NULL) != 200) {
+    while (bench_try_call(&b, "GET", "/readyz", NULL, SPAN_NULL) != 200) {
         if (waitpid(pid, NULL, WNOHANG) == pid) {
-            die(argv[1], SPAN("has ended"));
+            bench_die(argv[1], SPAN("has ended"));
         }
-        sleep_ms(1);
+        bench_sleep(&b, 1);
     }
-    int64_t api_ns = env_mono_ns(g.env);
+    int64_t api_ns = env_mono_ns(b.env);
     while (!node_ready()) {
-        sleep_ms(1);
+        bench_sleep(&b, 1);
     }
-    int64_t node_ns = env_mono_ns(g.env);
-    figure("start_api_ms", (double)(api_ns - start_ns) / 1e6);
-    figure("start_node_ms", (double)(node_ns - start_ns) / 1e6);
+    int64_t node_ns = env_mono_ns(b.env);
+    bench_figure((double)(api_ns - start_ns) / 1e6, "start_api_ms");
+    bench_figure((double)(node_ns - start_ns) / 1e6, "start_node_ms");
     printf("pid %d\n", (int)pid);
-}
-
-static size_t number(const char *text)
-{
-    uint64_t n = 0;
-    if (!span_to_u64(span_cstr(text), &n)) {
-        die(text, SPAN("not a number"));
-    }
-    return (size_t)n;
 }
 
 int main(int argc, char **argv)
 {
-    (void)signal(SIGPIPE, SIG_IGN);
     if (argc < 5) {
-        die("usage", SPAN("api_bench DATA PORT creates|gets|http2|pods|set|start ARGUMENT..."));
+        bench_die("usage",
+                  SPAN("api_bench DATA PORT creates|gets|http2|pods|set|start ARGUMENT..."));
     }
-    g.env = env_uv_new();
-    g.a = arena_new();
     struct span what = span_cstr(argv[3]);
     if (span_eq(what, SPAN("start"))) {
-        g.kit = (struct https_kit){.env = g.env,
-                                   .socket = arena_printf(g.a, "%s/berth.sock", argv[1]).p};
+        bench_init_socket(&b, argv[1], PATIENCE_MS);
         start(argv + 4);
         return 0;
     }
-    https_kit_init(&g.kit, g.env, g.a, argv[1], (uint16_t)number(argv[2]));
+    bench_init(&b, argv[1], bench_port(argv[2]), PATIENCE_MS);
     if (span_eq(what, SPAN("pods"))) {
-        pods(number(argv[4]));
+        pods(bench_number(argv[4]));
     } else if (span_eq(what, SPAN("set")) && argc >= 7) {
-        set(argv[4], number(argv[5]), number(argv[6]), argc == 7);
+        set(argv[4], bench_number(argv[5]), bench_number(argv[6]), argc == 7);
     } else if (span_eq(what, SPAN("http2")) && argc >= 7) {
-        load_http2(number(argv[4]), number(argv[5]), number(argv[6]));
+        load_http2(bench_number(argv[4]), bench_number(argv[5]), bench_number(argv[6]));
     } else if (argc >= 6) {
-        load(span_eq(what, SPAN("creates")), number(argv[4]), number(argv[5]));
+        load(span_eq(what, SPAN("creates")), bench_number(argv[4]), bench_number(argv[5]));
     }
     return 0;
 }

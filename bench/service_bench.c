@@ -11,20 +11,16 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/check.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "bench/kit/bench_kit.h"
 #include "codec/dns.h"
 #include "codec/json.h"
-#include "env/env_uv.h"
-#include "test/kit/https_kit.h"
 
 #define NS "/api/v1/namespaces/default"
 #define SLICES "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
@@ -33,79 +29,17 @@ enum { LISTEN_PORT = 9000, PATIENCE_MS = 60 * 1000, QUIET_MS = 20, ASK_MS = 200,
 enum { SOURCE_PORT_FIRST = 10000, SOURCE_PORT_END = 65000, BETWEEN_US = 100 };
 
 static struct {
-    struct env *env;
-    struct arena *a;
-    struct https_kit kit;
-    struct https_conn *conn;
-    struct env_timer patience, pause;
-    int status;
-    struct strbuf body;
     struct sockaddr_in gateway, dns, service;
     int listener;
     uint16_t source_port;
 } g; /* a bench is one program */
-
-static _Noreturn void die(const char *what, struct span why)
-{
-    fprintf(stderr, "service_bench: %s: %.*s\n", what, SPAN_ARG(why));
-    exit(1);
-}
-
-static void stop_loop(struct env_timer *t)
-{
-    (void)t;
-    env_uv_stop(g.env);
-}
-
-static void out_of_patience(struct env_timer *t)
-{
-    (void)t;
-    die("no answer in time", SPAN("given up"));
-}
-
-static void run_loop(void)
-{
-    env_timer_start(g.env, &g.patience, PATIENCE_MS, out_of_patience);
-    env_uv_run(g.env);
-    env_timer_stop(g.env, &g.patience);
-}
-
-static void sleep_ms(int64_t ms)
-{
-    env_timer_start(g.env, &g.pause, ms, stop_loop);
-    run_loop();
-}
-
-static void on_ready(void *data)
-{
-    (void)data;
-    env_uv_stop(g.env);
-}
-
-static void on_reply(void *data, int status, struct span body)
-{
-    (void)data;
-    g.status = status;
-    strbuf_clear(&g.body);
-    strbuf_put(&g.body, body);
-    env_uv_stop(g.env);
-}
-
-static void on_fail(void *data, int code)
-{
-    (void)data;
-    die("the connection to the API ended", span_cstr(strerror(-code)));
-}
+static struct bench b;
 
 static void call(int status, const char *method, const char *path, const char *body)
 {
     const char *type =
         strcmp(method, "PATCH") == 0 ? "application/merge-patch+json" : "application/json";
-    https_conn_send(g.conn, method, path, type, span_cstr(body));
-    run_loop();
-    if (g.status != status) {
-        die(path, strbuf_span(&g.body));
-    }
+    (void)bench_call(&b, status, method, path, type, span_cstr(body));
 }
 
 /* ---- what a client sees ---- */
@@ -135,7 +69,7 @@ static bool connects(void)
     struct sockaddr_in from = {.sin_family = AF_INET, .sin_port = htons(g.source_port)};
     int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (++g.source_port == SOURCE_PORT_END) {
-        die("no source port is left", SPAN("fewer runs, please"));
+        bench_die("no source port is left", SPAN("fewer runs, please"));
     }
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
     (void)bind(fd, (const struct sockaddr *)&from, sizeof from);
@@ -171,18 +105,12 @@ static void set_slice_ready(bool ready)
     call(200, "PATCH", SLICES "/direct", body);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void until(bool (*seen)(void), bool wanted)
 {
-    int64_t end_ns = env_mono_ns(g.env) + PATIENCE_MS * 1000000ll;
+    int64_t end_ns = env_mono_ns(b.env) + PATIENCE_MS * 1000000ll;
     while (seen() != wanted) {
-        if (env_mono_ns(g.env) > end_ns) {
-            die("not seen in time", SPAN("given up"));
+        if (env_mono_ns(b.env) > end_ns) {
+            bench_die("not seen in time", SPAN("given up"));
         }
         (void)usleep(wanted ? BETWEEN_US : 10 * BETWEEN_US);
     }
@@ -194,16 +122,14 @@ static void measure(const char *name, void (*write)(bool ready), bool (*seen)(vo
     for (size_t i = 0; i < runs; i++) {
         write(false);
         until(seen, false);
-        sleep_ms(QUIET_MS);
+        bench_sleep(&b, QUIET_MS);
         write(true);
-        int64_t start_ns = env_mono_ns(g.env);
+        int64_t start_ns = env_mono_ns(b.env);
         until(seen, true);
-        ns[i] = env_mono_ns(g.env) - start_ns;
+        ns[i] = env_mono_ns(b.env) - start_ns;
     }
-    qsort(ns, runs, sizeof *ns, by_value);
-    printf("%s_median_ms %.3f\n%s_max_ms %.3f\n", name, (double)ns[runs / 2] / 1e6, name,
-           (double)ns[runs - 1] / 1e6);
-    fflush(stdout);
+    bench_figure(bench_quantile_ms(ns, runs, 0.5), "%s_median_ms", name);
+    bench_figure(bench_quantile_ms(ns, runs, 1), "%s_max_ms", name);
     free(ns);
 }
 
@@ -214,12 +140,12 @@ static void take_address(void)
 {
     yyjson_doc *doc = NULL;
     struct err err;
-    if (json_parse(g.a, strbuf_span(&g.body), &doc, &err) < 0) {
-        die("the service", err.message);
+    if (json_parse(b.a, strbuf_span(&b.body), &doc, &err) < 0) {
+        bench_die("the service", err.message);
     }
     struct span ip = json_str(json_path(yyjson_doc_get_root(doc), "spec", "clusterIP", NULL));
     g.service = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(80)};
-    (void)inet_pton(AF_INET, arena_cstr(g.a, ip), &g.service.sin_addr);
+    (void)inet_pton(AF_INET, arena_cstr(b.a, ip), &g.service.sin_addr);
 }
 
 static void make_service(void)
@@ -265,46 +191,30 @@ static void make_others(size_t count)
          "\"addressType\":\"IPv4\",\"ports\":[{\"name\":\"\",\"port\":9000}],\"endpoints\":[]}");
     set_slice_ready(true);
     until(connects, true); /* what was made before is in the table now */
-    sleep_ms(FIRST_WAIT);
-}
-
-static size_t number(const char *text)
-{
-    uint64_t n = 0;
-    if (!span_to_u64(span_cstr(text), &n)) {
-        die(text, SPAN("not a number"));
-    }
-    return (size_t)n;
+    bench_sleep(&b, FIRST_WAIT);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct https_handler handler = {
-        .on_ready = on_ready, .on_reply = on_reply, .on_fail = on_fail};
-    (void)signal(SIGPIPE, SIG_IGN);
     if (argc < 7) {
-        die("usage", SPAN("service_bench DATA PORT GATEWAY DNS RUNS SERVICES"));
+        bench_die("usage", SPAN("service_bench DATA PORT GATEWAY DNS RUNS SERVICES"));
     }
-    g.env = env_uv_new();
-    g.a = arena_new();
+    bench_init(&b, argv[1], bench_port(argv[2]), PATIENCE_MS);
     g.gateway = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(LISTEN_PORT)};
     g.dns = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(53)};
     g.source_port = SOURCE_PORT_FIRST;
-    size_t runs = number(argv[5]);
+    size_t runs = bench_number(argv[5]);
     g.listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (inet_pton(AF_INET, argv[3], &g.gateway.sin_addr) != 1 ||
         inet_pton(AF_INET, argv[4], &g.dns.sin_addr) != 1 ||
         bind(g.listener, (const struct sockaddr *)&g.gateway, sizeof g.gateway) != 0 ||
         listen(g.listener, SOMAXCONN) != 0) {
-        die("listen", span_cstr(strerror(errno)));
+        bench_die("listen", span_cstr(strerror(errno)));
     }
-    https_kit_init(&g.kit, g.env, g.a, argv[1], (uint16_t)number(argv[2]));
-    g.conn = https_conn_new(&g.kit, &handler, NULL);
-    run_loop();
     make_service();
     measure("ready_to_dns", set_ready, resolves, runs);
     measure("ready_to_packet", set_ready, connects, runs);
-    make_others(number(argv[6]));
+    make_others(bench_number(argv[6]));
     measure("service_change", set_slice_ready, connects, runs);
     return 0;
 }
