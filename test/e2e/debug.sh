@@ -3,22 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 E2E_IMAGES='busybox web' start_berth
 
-field() { k get "$1" -o "jsonpath={$2}"; }
-ready() { [ "$(field "pod/$1" '.status.conditions[?(@.type=="Ready")].status')" = True ]; }
 extra() { field "pod/$1" ".status.ephemeralContainerStatuses[?(@.name==\"$2\")].state.$3"; }
 extra_is() { [ -n "$(extra "$@")" ]; }
-# pod NAME CONTAINER-YAML
-pod() {
-    k apply -f - <<Y
-apiVersion: v1
-kind: Pod
-metadata: {name: $1, labels: {app: $1}}
-spec:
-  terminationGracePeriodSeconds: 1
-  containers:
-  - {name: main, image: busybox, imagePullPolicy: IfNotPresent, $2}
-Y
-}
 extras() { # POD JSON-LIST: asks for these ephemeral containers
     k patch pod "$1" --subresource=ephemeralcontainers --type=strategic -p "{\"spec\":{\"ephemeralContainers\":$2}}"
 }

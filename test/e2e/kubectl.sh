@@ -96,13 +96,9 @@ Y
 
 # terminal COMMAND...: runs it on a terminal of 100 columns and 40 lines; standard input is typed.
 terminal() { script -qec "stty rows 40 cols 100; timeout --foreground 30 $*" /dev/null | tr -d '\r'; }
-field() { k get "$1" -o "jsonpath={$2}"; } # RESOURCE/NAME PATH
-exit_code() { local wanted=$1; shift; "$@"; local got=$?; [ $got = "$wanted" ] || { echo "exit code $got, wanted $wanted"; return 1; }; }
 valid_json() { local count; count=$(k get "$1" -o json | jq '.items | length') && [ "$count" -gt 0 ]; }
 same() { [ "$("$@")" = "$before" ] || { echo "before: $before"; echo "now: $("$@")"; return 1; }; }
 lines() { local wanted=$1; shift; local n; n=$("$@" | wc -l); [ "$n" = "$wanted" ] || { echo "$n lines, wanted $wanted"; "$@"; return 1; }; }
-phase() { [ "$(field "$1" .status.phase)" = "$2" ]; }
-value_is() { [ "$("${@:2}")" = "$1" ]; }
 
 general() {
     check "$v version" contains 'Server Version' k version
@@ -205,7 +201,7 @@ tick 4' within 10 k logs -f short
     check "$v logs --limit-bytes" equal 'line' k logs talk -c main --limit-bytes=4
     check "$v logs of a wrong container" fails 'container' k logs talk -c nobody
     check "$v logs --previous of a first life" fails 'previous terminated container' k logs talk -c main --previous
-    check "$v the short pod succeeded" within 5 phase pod/short Succeeded
+    check "$v the short pod succeeded" within 5 phase short Succeeded
     check "$v exec into an ended pod" fails 'completed pod' k exec short -- true
 
     check "$v exec" equal 'talk' k exec talk -c main -- hostname
@@ -231,7 +227,7 @@ tick 4' within 10 k logs -f short
 
     attached() { (sleep 0.5; echo ahoy) | timeout 20 "$kubectl" attach -i cat -c main; }
     check "$v attach -i talks to the process" contains ahoy attached
-    check "$v standard input's end ends it (stdinOnce)" within 5 phase pod/cat Succeeded
+    check "$v standard input's end ends it (stdinOnce)" within 5 phase cat Succeeded
     check "$v logs have what was said" contains ahoy k logs cat
 
     local ip; ip=$(field pod/web-0 .status.podIP)

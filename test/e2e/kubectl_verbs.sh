@@ -6,7 +6,6 @@ E2E_TIMEOUT_S=${E2E_TIMEOUT_S:-420}
 . "$(dirname "$0")/lib.sh"
 E2E_IMAGES='busybox web' start_berth
 
-field() { k get "$1" -o "jsonpath={$2}"; } # RESOURCE/NAME PATH
 newer() { [ "$v" != 1.20 ]; }
 is() { within 30 equal "$@" >"$work/is" || { cat "$work/is"; return 1; }; } # WANTED COMMAND...: becomes exactly that
 pipe() { local text=$1; shift; printf '%s\n' "$text" | k "$@"; } # TEXT kubectl's ARGUMENTS: TEXT is its standard input

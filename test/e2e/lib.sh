@@ -5,6 +5,8 @@
 #   k ARGUMENTS               kubectl of the version under test (KUBECTL_VERSION: 1.20 or 1.32)
 #   check NAME COMMAND...     one test: the command succeeds; its output is shown when not
 #   within SECONDS COMMAND... repeats the command until it succeeds
+#   field RESOURCE/NAME PATH  one field, by JSONPath
+#   pod NAME YAML [LINE]      a busybox pod of one container, and forget NAME...; ready, phase and shows ask about it
 #   archive FILE REF LAYER    an image of that layer as an OCI archive
 #   finish                    stops the server and checks that nothing is left behind
 
@@ -121,6 +123,52 @@ start_berth() {
 ready_count() { k get pods -l "$1" --no-headers 2>/dev/null | awk '{split($2,a,"/"); if (a[1]==a[2] && $3=="Running") n++} END {print n+0}'; }
 pods_ready() { [ "$(ready_count "$1")" = "$2" ]; } # SELECTOR COUNT
 gone() { ! k get "$@" >/dev/null 2>&1; }
+
+field() { k get "$1" -o "jsonpath={$2}"; }
+value_is() { [ "$("${@:2}")" = "$1" ]; } # WANTED COMMAND...: like equal, without a word
+exit_code() { local wanted=$1; shift; "$@"; local got=$?; [ $got = "$wanted" ] || { echo "exit code $got, wanted $wanted"; return 1; }; }
+ip_of() { field "svc/$1" .spec.clusterIP; }
+
+# pod NAME CONTAINER-YAML [SPEC-LINE]; GRACE: its grace period
+pod() {
+    k apply -f - <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: $1, labels: {app: $1}}
+spec:
+  terminationGracePeriodSeconds: ${GRACE:-1}
+  ${3:-restartPolicy: Always}
+  containers:
+  - {name: main, image: busybox, imagePullPolicy: IfNotPresent, $2}
+Y
+}
+forget() { k delete pod "$@" --grace-period=0 --force >/dev/null 2>&1; }
+phase() { [ "$(field "pod/$1" .status.phase)" = "$2" ]; } # POD PHASE
+ready() { [ "$(field "pod/$1" '.status.conditions[?(@.type=="Ready")].status')" = True ]; }
+shows() { contains "$2" k get pod "$1"; } # POD TEXT
+
+web_set() { # SERVICE REPLICAS: the manifest of the set web, whose pods tell their name on port 8080 and are ready while they have /tmp/ready
+    cat <<Y
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: web}
+spec:
+  serviceName: $1
+  replicas: $2
+  podManagementPolicy: Parallel
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      containers:
+      - name: web
+        image: web:1
+        command: [sh, -c, "trap 'exit 0' TERM; mkdir -p /tmp/w; hostname >/tmp/w/index.html; touch /tmp/ready; httpd -f -p 8080 -h /tmp/w & wait"]
+        ports: [{name: http, containerPort: 8080}]
+        readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 1, failureThreshold: 1}
+Y
+}
 
 # archive FILE REF LAYER-TAR [WRONG]: an OCI archive with that layer; WRONG: digest (of the layer's blob), diff (of the unpacked layer).
 archive() {

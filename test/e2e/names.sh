@@ -42,28 +42,10 @@ kind: Service
 metadata: {name: primary}
 spec: {selector: {statefulset.kubernetes.io/pod-name: web-0}, ports: [{port: 80, targetPort: http}]}
 ---
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: web}
-spec:
-  serviceName: peers
-  replicas: 2
-  podManagementPolicy: Parallel
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-      - name: web
-        image: web:1
-        command: [sh, -c, "trap 'exit 0' TERM; mkdir -p /tmp/w; hostname >/tmp/w/index.html; touch /tmp/ready; httpd -f -p 8080 -h /tmp/w & wait"]
-        ports: [{name: http, containerPort: 8080}]
-        readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 1, failureThreshold: 1}
 Y
+web_set peers 2 >>"$work/all.yaml"
 check 'apply gives no warning' lacks Warning k apply -f "$work/all.yaml"
 check 'two are Ready' within 40 pods_ready app=web 2
-ip_of() { k get svc "$1" -o 'jsonpath={.spec.clusterIP}'; }
 pod_ip() { k get pod "$1" -o 'jsonpath={.status.podIP}'; }
 pid_of() { local p; for p in $(pgrep -x httpd); do [ "$(nsenter -t "$p" -u hostname)" != "$1" ] || { echo "$p"; return; }; done; return 1; }
 # A command of the machine in a pod's network, with the pod's resolv.conf: the C library's resolver asks as it does in the pod.

@@ -3,26 +3,6 @@
 . "$(dirname "$0")/lib.sh"
 E2E_IMAGES='busybox web' start_berth
 
-field() { k get "$1" -o "jsonpath={$2}"; }
-value_is() { [ "$("${@:2}")" = "$1" ]; }
-phase() { [ "$(field "pod/$1" .status.phase)" = "$2" ]; }
-ready() { [ "$(field "pod/$1" '.status.conditions[?(@.type=="Ready")].status')" = True ]; }
-shows() { contains "$2" k get pod "$1"; }
-exit_code() { local wanted=$1; shift; "$@"; local got=$?; [ $got = "$wanted" ] || { echo "exit code $got, wanted $wanted"; return 1; }; }
-# pod NAME CONTAINER-YAML [SPEC-LINE]
-pod() {
-    k apply -f - <<Y
-apiVersion: v1
-kind: Pod
-metadata: {name: $1, labels: {app: $1}}
-spec:
-  terminationGracePeriodSeconds: ${GRACE:-1}
-  ${3:-restartPolicy: Always}
-  containers:
-  - {name: main, image: busybox, imagePullPolicy: IfNotPresent, $2}
-Y
-}
-forget() { k delete pod "$@" --grace-period=0 --force >/dev/null 2>&1; }
 
 beginnings() {
     k apply -f - >/dev/null <<'Y'

@@ -57,7 +57,6 @@ check 'apply' contains created k apply -f "$work/pods.yaml"
 k run bare --image=postgres:15 --restart=Never >/dev/null
 k run asks --image=postgres:15 --restart=Never -- postgres --version >/dev/null
 k run other --image=postgres:15 --restart=Never -- gosu postgres id -un >/dev/null
-ready() { [ "$(k get pod "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
 check 'without a password it does not start and says what to set' within 20 contains 'You must specify POSTGRES_PASSWORD' k logs bare
 check 'a value and a file for it exclude each other' within 20 contains 'both POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE are set' k logs both
 check 'a question is answered without a database' within 20 contains 'postgres (PostgreSQL) 15' k logs asks

@@ -49,7 +49,6 @@ spec:
   containers: [{name: main, image: "$2", imagePullPolicy: $3, command: [sleep, "600"]}]
 Y
 }
-ready() { [ "$(k get pod "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')" = True ]; }
 says_word() { equal "$2" k exec "$1" -- cat /word; }
 mirrors=(--registry-mirror docker.io=http://127.0.0.1:5000 --registry-mirror private.test=http://127.0.0.1:5002 --registry-mirror cut.test=http://127.0.0.1:5004)
 pull() { timeout 60 "$berth" image pull "$1" --data-dir "$data" "${mirrors[@]}"; }

@@ -26,26 +26,8 @@ kind: Service
 metadata: {name: nobody}
 spec: {selector: {app: nobody}, ports: [{port: 80}]}
 ---
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: web}
-spec:
-  serviceName: pool
-  replicas: 3
-  podManagementPolicy: Parallel
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      terminationGracePeriodSeconds: 1
-      containers:
-      - name: web
-        image: web:1
-        command: [sh, -c, "trap 'exit 0' TERM; mkdir -p /tmp/w; hostname >/tmp/w/index.html; touch /tmp/ready; httpd -f -p 8080 -h /tmp/w & wait"]
-        ports: [{name: http, containerPort: 8080}]
-        readinessProbe: {exec: {command: [test, -e, /tmp/ready]}, periodSeconds: 1, failureThreshold: 1}
 Y
-ip_of() { k get svc "$1" -o 'jsonpath={.spec.clusterIP}'; }
+web_set pool 3 >>"$work/set.yaml"
 fetch() { curl -s --max-time 3 "http://$1/"; }
 check 'apply gives no warning' lacks Warning k apply -f "$work/set.yaml"
 check 'three are Ready' within 40 pods_ready app=web 3

@@ -24,7 +24,6 @@ spec:
 Y
 cells() { "$@" | awk '{$1=$1; print}'; }                          # one blank between words
 rolled_out() { contains 'successfully rolled out' k rollout status "$1" --timeout=40s; }
-field() { k get "$1" -o "jsonpath={$2}"; }
 new_set() { k get rs -l app="$1" -o 'jsonpath={range .items[?(@.spec.replicas>0)]}{.metadata.name}{"\n"}{end}'; }
 images() { k get pods -l app="$1" -o 'jsonpath={range .items[*]}{.spec.containers[0].image}{"\n"}{end}' | sort | uniq -c | awk '{$1=$1; print}'; }
 names() { k get pods -l app="$1" -o name | sort; }
