@@ -21,8 +21,7 @@ struct remote_hub *remote_hub_new(struct env *env, struct node_api *node)
     list_init(&h->sessions);
     list_init(&h->proxies);
     list_init(&h->logs);
-    list_init(&h->forwards);
-    list_init(&h->channels);
+    list_init(&h->links);
     return h;
 }
 
@@ -39,10 +38,9 @@ void remote_hub_free(struct remote_hub *h)
         remote_drop(CONTAINER_OF(link, struct remote, link));
     }
     remote_logs_end_all(h);
-    remote_forwards_end_all(h);
-    remote_channels_end_all(h);
+    remote_links_end_all(h);
     assert(list_is_empty(&h->sessions) && list_is_empty(&h->logs));
-    assert(list_is_empty(&h->forwards) && list_is_empty(&h->channels) && h->open == 0);
+    assert(list_is_empty(&h->links) && h->open == 0);
     free(h);
 }
 

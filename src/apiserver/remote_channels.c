@@ -5,13 +5,11 @@
  * connections are then aborted: a channel cannot be ended alone. */
 #include <stdlib.h>
 
-#include "apiserver/remote_priv.h"
+#include "apiserver/remote_link_priv.h"
 #include "apiserver/status.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "codec/websocket.h"
-
-enum { CHANNEL_NONE = -1 };
 
 struct channel_port {
     struct channels *c;
@@ -21,138 +19,82 @@ struct channel_port {
 };
 
 struct channels {
-    struct list link;
-    struct remote_hub *hub;
-    struct env_stream *stream; /* NULL: dead */
-    struct arena *arena;
-    struct span ns, pod;
-    int depth; /* our frames on the stack; the last one frees a dead one */
+    struct remote_link l;
     struct ws_decoder ws;
-    struct strbuf out;
-    int channel; /* of the message in progress; CHANNEL_NONE before its first byte */
-    bool close_sent, client_paused;
-    int64_t ask_ms;
-    struct env_timer timer; /* while client_paused */
+    int channel; /* of the message in progress */
     size_t count, live;
     struct channel_port ports[LIMIT_FORWARD_PORTS];
 };
 
-static void leave(struct channels *c)
+static struct channels *channels_of(struct remote_link *l)
 {
-    assert(c->depth > 0);
-    if (--c->depth > 0 || c->stream) {
-        return;
-    }
-    assert(c->live == 0);
-    env_timer_stop(c->hub->env, &c->timer);
-    list_remove(&c->link);
-    c->hub->open--;
-    ws_decoder_done(&c->ws);
-    strbuf_done(&c->out);
-    arena_free(c->arena);
-    free(c);
+    return CONTAINER_OF(l, struct channels, l);
 }
 
-static void write_out(struct channels *c)
+static const struct node_api_ops *node_ops(const struct channels *c)
 {
-    if (c->stream && c->out.n) {
-        env_stream_write(c->stream, strbuf_span(&c->out));
-    }
-    strbuf_clear(&c->out);
-}
-
-/* The client is gone, has broken the protocol or has been told everything. */
-static void drop(struct channels *c)
-{
-    c->depth++;
-    if (c->stream) {
-        write_out(c);
-        for (size_t i = 0; i < c->count; i++) {
-            if (c->ports[i].session) {
-                c->hub->node->ops->abort(TAKE_PTR(c->ports[i].session));
-                c->live--;
-            }
-        }
-        env_stream_close_flush(TAKE_PTR(c->stream));
-    }
-    leave(c);
+    return c->l.hub->node->ops;
 }
 
 static void close_with(struct channels *c, uint16_t code, struct span reason)
 {
-    if (!c->close_sent) {
-        c->close_sent = true;
-        ws_put_close(&c->out, code, reason);
-    }
-    drop(c);
-}
-
-void remote_channels_end_all(struct remote_hub *h)
-{
-    LIST_EACH(link, &h->channels)
-    {
-        drop(CONTAINER_OF(link, struct channels, link));
-    }
+    assert(c->l.stream);
+    ws_put_close(&c->l.out, code, reason);
+    remote_link_drop(&c->l);
 }
 
 static void put(const struct channel_port *p, bool is_error, struct span bytes)
 {
-    const char first = (char)((p - p->c->ports) * 2 + is_error);
-    ws_put(&p->c->out, WS_OP_BINARY, span_of(&first, 1), bytes);
+    size_t at = (size_t)(p - p->c->ports);
+    assert(at < p->c->count);
+    const char first = (char)(at * 2 + is_error);
+    ws_put(&p->c->l.out, WS_OP_BINARY, span_of(&first, 1), bytes);
 }
 
-/* ---- back-pressure ---- */
+/* ---- what the link asks ---- */
 
-static bool is_stuck(const struct channels *c)
+static bool is_stuck(const struct remote_link *l)
 {
+    const struct channels *c = (const struct channels *)(const void *)l;
     for (size_t i = 0; i < c->count; i++) {
         const struct node_session *s = c->ports[i].session;
-        if (s && c->hub->node->ops->queued(s) > LIMIT_REMOTE_QUEUE_BYTES) {
+        if (s && node_ops(c)->queued(s) > LIMIT_REMOTE_QUEUE_BYTES) {
             return true;
         }
     }
     return false;
 }
 
-static void on_ask(struct env_timer *timer);
-
-/* Reading stops while a pod does not take its input, and goes on when each has. */
-static void look(struct channels *c)
+static void room(struct remote_link *l)
 {
-    bool stuck = is_stuck(c);
-    if (!c->stream || stuck == c->client_paused) {
-        return;
-    }
-    c->client_paused = stuck;
-    env_stream_read(c->stream, !stuck);
-    if (stuck) {
-        c->ask_ms = REMOTE_ASK_MIN_MS;
-        env_timer_start(c->hub->env, &c->timer, c->ask_ms, on_ask);
-    } else {
-        env_timer_stop(c->hub->env, &c->timer);
-    }
-}
-
-static void on_ask(struct env_timer *timer)
-{
-    struct channels *c = CONTAINER_OF(timer, struct channels, timer);
-    look(c);
-    if (c->client_paused) {
-        c->ask_ms = c->ask_ms * 2 < REMOTE_ASK_MAX_MS ? c->ask_ms * 2 : REMOTE_ASK_MAX_MS;
-        env_timer_start(c->hub->env, &c->timer, c->ask_ms, on_ask);
-    }
-}
-
-static void on_drain(void *data)
-{
-    struct channels *c = data;
+    struct channels *c = channels_of(l);
     for (size_t i = 0; i < c->count; i++) {
         struct channel_port *p = &c->ports[i];
         if (p->paused && p->session) {
             p->paused = false;
-            c->hub->node->ops->pause(p->session, false);
+            node_ops(c)->pause(p->session, false);
         }
     }
+}
+
+static void end(struct remote_link *l)
+{
+    struct channels *c = channels_of(l);
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->ports[i].session) {
+            node_ops(c)->abort(TAKE_PTR(c->ports[i].session));
+            c->live--;
+        }
+    }
+    assert(c->live == 0);
+}
+
+static void channels_free(struct remote_link *l)
+{
+    struct channels *c = channels_of(l);
+    assert(c->live == 0);
+    ws_decoder_done(&c->ws);
+    free(c);
 }
 
 /* ---- from the node ---- */
@@ -161,12 +103,12 @@ static void on_output(void *data, int fd, struct span bytes)
 {
     struct channel_port *p = data;
     struct channels *c = p->c;
-    assert(fd == 1 && p->session && c->stream);
+    assert(fd == 1 && p->session && c->l.stream);
     put(p, false, bytes);
-    write_out(c);
-    if (!p->paused && env_stream_queued(c->stream) > LIMIT_REMOTE_QUEUE_BYTES) {
+    remote_link_flush(&c->l);
+    if (!p->paused && env_stream_queued(c->l.stream) > LIMIT_REMOTE_QUEUE_BYTES) {
         p->paused = true;
-        c->hub->node->ops->pause(p->session, true);
+        node_ops(c)->pause(p->session, true);
     }
 }
 
@@ -175,6 +117,7 @@ static void on_session_end(void *data, int exit_code, const struct err *err)
     struct channel_port *p = data;
     struct channels *c = p->c;
     (void)exit_code;
+    assert(p->session && c->live > 0);
     p->session = NULL;
     c->live--;
     if (err) {
@@ -184,81 +127,53 @@ static void on_session_end(void *data, int exit_code, const struct err *err)
         close_with(c, WS_NORMAL, SPAN_NULL);
         return;
     }
-    write_out(c);
-    look(c);
+    remote_link_flush(&c->l);
+    remote_link_look(&c->l);
 }
 
 static void on_session_drain(void *data)
 {
     struct channel_port *p = data;
-    if (p->c->client_paused) {
-        look(p->c);
+    if (p->c->l.client_paused) {
+        remote_link_look(&p->c->l);
     }
 }
+
+static const struct node_session_handler session_handler = {on_output, on_session_end,
+                                                            on_session_drain};
 
 /* ---- from the client ---- */
 
 static void on_message(struct channels *c, const struct ws_event *e)
 {
-    struct span bytes = e->bytes;
-    if (e->is_start) {
-        c->channel = CHANNEL_NONE;
-    }
-    if (c->channel == CHANNEL_NONE && bytes.n) {
-        c->channel = (uint8_t)bytes.p[0];
-        bytes = span_from(bytes, 1);
-    }
-    if (c->channel == CHANNEL_NONE || bytes.n == 0) {
+    struct span bytes;
+    if (!remote_ws_channel(&c->channel, e, &bytes)) {
         return;
     }
     size_t at = (size_t)c->channel / 2;
     if (c->channel % 2 || at >= c->count) {
         close_with(c, WS_PROTOCOL_ERROR, SPAN("not a channel that clients write"));
     } else if (c->ports[at].session) { /* else it has ended here: too late */
-        c->hub->node->ops->write(c->ports[at].session, bytes);
+        node_ops(c)->write(c->ports[at].session, bytes);
     }
 }
 
-static void on_read(void *data, struct span bytes)
+static void input(struct remote_link *l, struct span bytes)
 {
-    struct channels *c = data;
+    struct channels *c = channels_of(l);
     struct ws_event e;
-    c->depth++;
-    while (c->stream && ws_next(&c->ws, &bytes, &e)) {
-        switch (e.type) {
-        case WS_DATA:
+    while (l->stream && remote_ws_next(&c->ws, &bytes, &l->out, &e)) {
+        if (e.type == WS_DATA) {
             on_message(c, &e);
-            break;
-        case WS_PING:
-            ws_put(&c->out, WS_OP_PONG, e.bytes, SPAN_NULL);
-            break;
-        case WS_PONG:
-            break;
-        case WS_CLOSE:
-            close_with(c, WS_NORMAL, SPAN_NULL);
-            break;
-        case WS_ERROR:
-            close_with(c, e.code, e.bytes);
-            break;
+        } else {
+            bool is_close = e.type == WS_CLOSE;
+            close_with(c, is_close ? WS_NORMAL : e.code, is_close ? SPAN_NULL : e.bytes);
         }
     }
-    write_out(c);
-    if (c->stream && env_stream_queued(c->stream) > REMOTE_STUCK_BYTES) {
-        drop(c);
-    }
-    look(c);
-    leave(c);
 }
 
-static void on_end(void *data, int code)
-{
-    (void)code;
-    drop(data);
-}
-
-static const struct env_stream_handler stream_handler = {on_read, on_end, on_drain};
-static const struct node_session_handler session_handler = {on_output, on_session_end,
-                                                            on_session_drain};
+static const struct remote_link_ops link_ops = {
+    .input = input, .is_stuck = is_stuck, .room = room, .end = end, .free = channels_free};
 
 /* ---- begin ---- */
 
@@ -291,19 +206,19 @@ static int ports_parse(struct http_exchange *x, uint16_t ports[LIMIT_FORWARD_POR
 
 static void start(struct channels *c)
 {
-    struct node_api *n = c->hub->node;
+    struct node_api *n = c->l.hub->node;
     for (size_t i = 0; i < c->count; i++) {
         struct channel_port *p = &c->ports[i];
         const char port[2] = {(char)(p->port & 0xff), (char)(p->port >> 8)};
-        const struct node_dial_request request = {.ns = c->ns, .pod = c->pod, .port = p->port};
+        const struct node_dial_request request = {.ns = c->l.ns, .pod = c->l.pod, .port = p->port};
         put(p, false, span_of(port, sizeof port));
         put(p, true, span_of(port, sizeof port));
         p->session = n->ops->dial(n, &request, &session_handler, p);
         assert(p->session);
         c->live++;
     }
-    write_out(c);
-    env_stream_read(c->stream, true);
+    remote_link_flush(&c->l);
+    remote_link_start(&c->l);
 }
 
 void remote_channels(struct remote_hub *h, struct http_exchange *x, struct span ns, struct span pod)
@@ -311,26 +226,18 @@ void remote_channels(struct remote_hub *h, struct http_exchange *x, struct span 
     struct err err = {0};
     uint16_t ports[LIMIT_FORWARD_PORTS];
     size_t count;
-    assert(h->node);
     if (ports_parse(x, ports, &count, &err) ||
         remote_ws_accept(x, REMOTE_CHANNELS_PROTOCOL, &err)) {
         status_reply(x, &err);
         return;
     }
     struct channels *c = MEM_NEW(struct channels);
-    c->hub = h;
-    h->open++;
-    list_push_back(&h->channels, &c->link);
-    c->arena = arena_new();
-    c->ns = arena_dup(c->arena, ns);
-    c->pod = arena_dup(c->arena, pod);
     c->ws.expect_mask = true;
-    c->channel = CHANNEL_NONE;
+    c->channel = REMOTE_CHANNEL_NONE;
     c->count = count;
     for (size_t i = 0; i < count; i++) {
         c->ports[i] = (struct channel_port){.c = c, .port = ports[i]};
     }
-    c->stream = http_upgrade(x);
-    env_stream_set(c->stream, &stream_handler, c);
+    remote_link_init(&c->l, &link_ops, h, x, ns, pod);
     start(c);
 }

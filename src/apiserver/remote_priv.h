@@ -17,8 +17,7 @@ struct remote_hub {
     struct list sessions; /* remote.link */
     struct list proxies;  /* remote_proxy.link */
     struct list logs;     /* remote_log.link */
-    struct list forwards; /* forward.link */
-    struct list channels; /* channels.link */
+    struct list links;    /* remote_link.link */
     size_t open;
 };
 
@@ -31,12 +30,12 @@ enum remote_channel {
     REMOTE_RESIZE,
     REMOTE_CHANNELS
 };
-/* Answers to pings of a client that does not read may grow to this; then it is dropped. */
 /* kubectl gives up a WebSocket without a pong for a minute. */
 enum { REMOTE_KEEP_ALIVE_MS = 10 * 1000 };
 /* A node may tell (on_drain) that held-back input can go on; one that does not is asked, ever less
  * often. */
 enum { REMOTE_ASK_MIN_MS = 1, REMOTE_ASK_MAX_MS = 200 };
+/* Answers to pings of a client that does not read may grow to this; then it is dropped. */
 enum { REMOTE_STUCK_BYTES = 16 * LIMIT_REMOTE_QUEUE_BYTES };
 enum remote_state { REMOTE_SETUP, REMOTE_RUNNING, REMOTE_LINGER, REMOTE_DEAD };
 
@@ -109,12 +108,22 @@ bool remote_has_token(struct span list, const char *token);
 /* ---- logs ---- */
 void remote_logs_end_all(struct remote_hub *h);
 
+/* ---- WebSockets ---- */
+struct ws_decoder;
+struct ws_event;
+enum { REMOTE_CHANNEL_NONE = -1 };
+/* The next event that is WS_DATA, WS_CLOSE or WS_ERROR: pings are answered in out. */
+bool remote_ws_next(struct ws_decoder *d, struct span *bytes, struct strbuf *out,
+                    struct ws_event *ret);
+/* Messages whose first byte is a channel: true with the bytes of this piece. *channel is kept from
+ * piece to piece, REMOTE_CHANNEL_NONE before the first. */
+bool remote_ws_channel(int *channel, const struct ws_event *e, struct span *ret);
+
 /* ---- port-forward ---- */
-void remote_forwards_end_all(struct remote_hub *h);
-/* The same over channels, with the ports in the query. */
+void remote_links_end_all(struct remote_hub *h);
+/* Over channels, with the ports in the query. */
 #define REMOTE_CHANNELS_PROTOCOL "v4.channel.k8s.io"
 void remote_channels(struct remote_hub *h, struct http_exchange *x, struct span ns,
                      struct span pod);
-void remote_channels_end_all(struct remote_hub *h);
 
 #endif

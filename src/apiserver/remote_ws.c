@@ -7,13 +7,41 @@
 #include "base/mem.h"
 #include "codec/websocket.h"
 
-enum { CHANNEL_CLOSE = 255, CHANNEL_NONE = -1 };
+enum { CHANNEL_CLOSE = 255 };
 
 struct remote_ws {
     struct ws_decoder decoder;
     bool is_v5, close_sent;
-    int channel; /* of the message in progress; CHANNEL_NONE before its first byte */
+    int channel; /* of the message in progress */
 };
+
+bool remote_ws_next(struct ws_decoder *d, struct span *bytes, struct strbuf *out,
+                    struct ws_event *ret)
+{
+    while (ws_next(d, bytes, ret)) {
+        if (ret->type == WS_PING) {
+            ws_put(out, WS_OP_PONG, ret->bytes, SPAN_NULL);
+        } else if (ret->type != WS_PONG) {
+            return true;
+        }
+    }
+    assert(bytes->n == 0);
+    return false;
+}
+
+bool remote_ws_channel(int *channel, const struct ws_event *e, struct span *ret)
+{
+    assert(e->type == WS_DATA);
+    *ret = e->bytes;
+    if (e->is_start) {
+        *channel = REMOTE_CHANNEL_NONE;
+    }
+    if (*channel == REMOTE_CHANNEL_NONE && ret->n) {
+        *channel = (uint8_t)ret->p[0];
+        *ret = span_from(*ret, 1);
+    }
+    return ret->n > 0;
+}
 
 static void put_close(struct remote *r, uint16_t code, struct span reason)
 {
@@ -33,15 +61,8 @@ static void refuse(struct remote *r, uint16_t code, struct span reason)
 static void on_message(struct remote *r, const struct ws_event *e)
 {
     struct remote_ws *w = r->proto_data;
-    struct span bytes = e->bytes;
-    if (e->is_start) {
-        w->channel = CHANNEL_NONE;
-    }
-    if (w->channel == CHANNEL_NONE && bytes.n) {
-        w->channel = (uint8_t)bytes.p[0];
-        bytes = span_from(bytes, 1);
-    }
-    if (bytes.n == 0) {
+    struct span bytes;
+    if (!remote_ws_channel(&w->channel, e, &bytes)) {
         return; /* an empty message only says that the client is there */
     }
     if (w->channel == REMOTE_STDIN) {
@@ -61,22 +82,13 @@ static void ws_input(struct remote *r, struct span bytes)
 {
     struct remote_ws *w = r->proto_data;
     struct ws_event e;
-    while (r->state != REMOTE_DEAD && ws_next(&w->decoder, &bytes, &e)) {
-        switch (e.type) {
-        case WS_DATA:
+    while (r->state != REMOTE_DEAD && remote_ws_next(&w->decoder, &bytes, &r->out, &e)) {
+        if (e.type == WS_DATA) {
             on_message(r, &e);
-            break;
-        case WS_PING:
-            ws_put(&r->out, WS_OP_PONG, e.bytes, SPAN_NULL);
-            break;
-        case WS_PONG:
-            break;
-        case WS_CLOSE:
+        } else if (e.type == WS_CLOSE) {
             refuse(r, e.code == WS_NO_CODE ? WS_NORMAL : e.code, SPAN_NULL);
-            break;
-        case WS_ERROR:
+        } else {
             refuse(r, e.code, e.bytes);
-            break;
         }
     }
 }
@@ -161,7 +173,7 @@ int remote_ws_begin(struct remote *r, struct http_exchange *x, struct err *reter
     struct remote_ws *w = MEM_NEW(struct remote_ws);
     w->decoder.expect_mask = true;
     w->is_v5 = is_v5;
-    w->channel = CHANNEL_NONE;
+    w->channel = REMOTE_CHANNEL_NONE;
     r->proto = &ws_proto;
     r->proto_data = w;
     return 0;
