@@ -8,8 +8,6 @@
 #include "controller/daemonset_priv.h"
 #include "schema/kinds.h"
 
-enum { PARALLEL_SETS = 16 };
-
 /* ---- a sync ---- */
 
 static void write_status(struct owned_pods *act)
@@ -63,9 +61,7 @@ static void act(struct daemon_sync *x)
     if (plan->again) {
         sync_again(x->own.s);
     }
-    if (plan->requeue_at_ms > 0) {
-        sync_after(x->own.s, plan->requeue_at_ms - x->own.s->now_ms);
-    }
+    sync_at(x->own.s, plan->requeue_at_ms);
 }
 
 static void run(struct sync *s)
@@ -73,7 +69,7 @@ static void run(struct sync *s)
     struct daemonset_controller *c = s->controller;
     struct daemon_sync *x = ARENA_NEW(s->arena, struct daemon_sync);
     x->c = c;
-    if (!owned_begin(&x->own, s, &c->sets, c->events) || object_is_deleting(x->own.owner) ||
+    if (!owned_begin(&x->own, s, &c->sets) || object_is_deleting(x->own.owner) ||
         owned_claim(&x->own, &c->pods, &x->pods) ||
         owned_revisions(&x->own, &c->revisions, DAEMONSET_HASH_LABEL, &x->history)) {
         return;
@@ -86,18 +82,6 @@ static void run(struct sync *s)
 }
 
 /* ---- events ---- */
-
-static void on_set(void *data, struct object *old, struct object *now)
-{
-    struct daemonset_controller *c = data;
-    reconciler_add_object(c->sets.reconciler, now ? now : old);
-}
-
-static void on_dependent(void *data, struct object *old, struct object *now)
-{
-    struct daemonset_controller *c = data;
-    owned_changed(&c->sets, old, now);
-}
 
 static bool add_set(void *data, struct object *set)
 {
@@ -125,29 +109,18 @@ static void on_node(void *data, struct object *old, struct object *now)
 
 /* ---- life ---- */
 
-static struct owned_kind owned_of(struct informer_set *informers, const struct schema_kind *kind)
-{
-    struct informer *informer = informer_set_get(informers, kind);
-    return (struct owned_kind){kind, informer, informer_add_index(informer, owned_by_controller)};
-}
-
 struct daemonset_controller *daemonset_controller_new(struct client *client,
                                                       struct informer_set *informers)
 {
     struct daemonset_controller *c = MEM_NEW(struct daemonset_controller);
-    c->sets.kind = SCHEMA_KIND(DaemonSet);
-    c->sets.informer = informer_set_get(informers, c->sets.kind);
-    c->sets.by_ns = informer_add_index(c->sets.informer, informer_by_namespace);
-    c->sets.reconciler = reconciler_new(client, "daemonset-controller", PARALLEL_SETS, run, c);
-    c->pods = owned_of(informers, SCHEMA_KIND(Pod));
-    c->revisions = owned_of(informers, SCHEMA_KIND(ControllerRevision));
+    static const struct informer_handler nodes = {on_node};
+    owners_init(&c->sets, client, informers, SCHEMA_KIND(DaemonSet), "daemonset-controller", run,
+                c);
+    owned_kind_init(&c->pods, informers, SCHEMA_KIND(Pod));
+    owned_kind_init(&c->revisions, informers, SCHEMA_KIND(ControllerRevision));
+    owners_follow(&c->sets, &c->pods);
+    owners_follow(&c->sets, &c->revisions);
     c->nodes = informer_set_get(informers, SCHEMA_KIND(Node));
-    c->events = event_recorder_new(client, "daemonset-controller", SPAN_NULL);
-    static const struct informer_handler sets = {on_set}, dependents = {on_dependent},
-                                         nodes = {on_node};
-    informer_add_handler(c->sets.informer, &sets, c);
-    informer_add_handler(c->pods.informer, &dependents, c);
-    informer_add_handler(c->revisions.informer, &dependents, c);
     informer_add_handler(c->nodes, &nodes, c);
     return c;
 }
@@ -162,11 +135,9 @@ void daemonset_controller_free(struct daemonset_controller *c)
     if (!c) {
         return;
     }
-    informer_remove_handler(c->sets.informer, c);
-    informer_remove_handler(c->pods.informer, c);
-    informer_remove_handler(c->revisions.informer, c);
     informer_remove_handler(c->nodes, c);
-    reconciler_free(c->sets.reconciler);
-    event_recorder_free(c->events);
+    owners_unfollow(&c->sets, &c->pods);
+    owners_unfollow(&c->sets, &c->revisions);
+    owners_done(&c->sets);
     free(c);
 }

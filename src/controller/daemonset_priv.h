@@ -11,7 +11,6 @@ struct daemonset_controller {
     struct owners sets;
     struct owned_kind pods, revisions;
     struct informer *nodes;
-    struct event_recorder *events;
 };
 
 /* One sync; arena memory. */

@@ -315,7 +315,5 @@ void deployment_act(struct deployment_sync *x)
     } else {
         write_status(x);
     }
-    if (plan->requeue_at_ms > 0) {
-        sync_after(x->own.s, plan->requeue_at_ms - x->own.s->now_ms);
-    }
+    sync_at(x->own.s, plan->requeue_at_ms);
 }

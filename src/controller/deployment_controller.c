@@ -8,15 +8,12 @@
 #include "controller/deployment_priv.h"
 #include "schema/kinds.h"
 
-enum { PARALLEL_DEPLOYMENTS = 16 };
-
 static void run(struct sync *s)
 {
     struct deployment_controller *c = s->controller;
     struct deployment_sync *x = ARENA_NEW(s->arena, struct deployment_sync);
     x->c = c;
-    if (!owned_begin(&x->own, s, &c->deployments, c->events) ||
-        owned_claim(&x->own, &c->sets, &x->sets)) {
+    if (!owned_begin(&x->own, s, &c->deployments) || owned_claim(&x->own, &c->sets, &x->sets)) {
         return;
     }
     deployment_observe(x);
@@ -25,18 +22,6 @@ static void run(struct sync *s)
 }
 
 /* ---- events ---- */
-
-static void on_deployment(void *data, struct object *old, struct object *now)
-{
-    struct deployment_controller *c = data;
-    reconciler_add_object(c->deployments.reconciler, now ? now : old);
-}
-
-static void on_set(void *data, struct object *old, struct object *now)
-{
-    struct deployment_controller *c = data;
-    owned_changed(&c->deployments, old, now);
-}
 
 static bool has_ended(struct object *pod)
 {
@@ -70,22 +55,12 @@ struct deployment_controller *deployment_controller_new(struct client *client,
                                                         struct informer_set *informers)
 {
     struct deployment_controller *c = MEM_NEW(struct deployment_controller);
-    c->deployments.kind = SCHEMA_KIND(Deployment);
-    c->deployments.informer = informer_set_get(informers, c->deployments.kind);
-    c->deployments.by_ns = informer_add_index(c->deployments.informer, informer_by_namespace);
-    c->deployments.reconciler =
-        reconciler_new(client, "deployment-controller", PARALLEL_DEPLOYMENTS, run, c);
-    c->sets.kind = SCHEMA_KIND(ReplicaSet);
-    c->sets.informer = informer_set_get(informers, c->sets.kind);
-    c->sets.by_controller = informer_add_index(c->sets.informer, owned_by_controller);
-    c->pods.kind = SCHEMA_KIND(Pod);
-    c->pods.informer = informer_set_get(informers, c->pods.kind);
-    c->pods.by_controller = informer_add_index(c->pods.informer, owned_by_controller);
-    c->events = event_recorder_new(client, "deployment-controller", SPAN_NULL);
-    static const struct informer_handler deployments = {on_deployment}, sets = {on_set},
-                                         pods = {on_pod};
-    informer_add_handler(c->deployments.informer, &deployments, c);
-    informer_add_handler(c->sets.informer, &sets, c);
+    static const struct informer_handler pods = {on_pod};
+    owners_init(&c->deployments, client, informers, SCHEMA_KIND(Deployment),
+                "deployment-controller", run, c);
+    owned_kind_init(&c->sets, informers, SCHEMA_KIND(ReplicaSet));
+    owned_kind_init(&c->pods, informers, SCHEMA_KIND(Pod));
+    owners_follow(&c->deployments, &c->sets);
     informer_add_handler(c->pods.informer, &pods, c);
     return c;
 }
@@ -100,10 +75,8 @@ void deployment_controller_free(struct deployment_controller *c)
     if (!c) {
         return;
     }
-    informer_remove_handler(c->deployments.informer, c);
-    informer_remove_handler(c->sets.informer, c);
     informer_remove_handler(c->pods.informer, c);
-    reconciler_free(c->deployments.reconciler);
-    event_recorder_free(c->events);
+    owners_unfollow(&c->deployments, &c->sets);
+    owners_done(&c->deployments);
     free(c);
 }

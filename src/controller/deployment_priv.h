@@ -9,7 +9,6 @@
 struct deployment_controller {
     struct owners deployments;
     struct owned_kind sets, pods;
-    struct event_recorder *events;
 };
 
 /* One sync; arena memory. */

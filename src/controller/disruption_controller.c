@@ -310,9 +310,7 @@ static void run(struct sync *s)
         write_status(x);
         tell(x);
     }
-    if (x->plan.requeue_at_ms > 0) {
-        sync_after(s, x->plan.requeue_at_ms - s->now_ms);
-    }
+    sync_at(s, x->plan.requeue_at_ms);
 }
 
 /* ---- events and life ---- */

@@ -100,8 +100,7 @@ static void unref_object(void *data)
     object_unref(data);
 }
 
-bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owners,
-                 struct event_recorder *events)
+bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owners)
 {
     struct object *o = informer_get(owners->informer, s->ns, s->name);
     if (!o) {
@@ -109,7 +108,7 @@ bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owne
     }
     arena_on_clear(s->arena, unref_object, object_ref(o));
     *x = (struct owned_sync){
-        .s = s, .a = s->arena, .kind = owners->kind, .owner = o, .events = events};
+        .s = s, .a = s->arena, .kind = owners->kind, .owner = o, .events = owners->events};
     x->spec = json_get(object_root(o), "spec");
     x->status = json_get(object_root(o), "status");
     x->name = object_name(o);

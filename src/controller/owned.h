@@ -15,6 +15,8 @@
 #include "plan/pod_rank.h"
 #include "plan/revision_plan.h"
 
+struct informer_set;
+
 /* Index keys: the controller's uid, or "orphan/NAMESPACE" for objects without a controller. */
 informer_key_fn owned_by_controller;
 struct span owned_orphan_key(struct arena *a, struct span ns);
@@ -27,7 +29,25 @@ struct owners {
     const struct schema_kind *kind;
     struct informer *informer;
     int by_ns;
+    struct event_recorder *events;
 };
+/* The kind of what is owned; by_controller: its index by owned_by_controller. */
+struct owned_kind {
+    const struct schema_kind *kind;
+    struct informer *informer;
+    int by_controller;
+};
+/* Each change of an owner has its turn in `run`; name: of the controller, static. */
+void owners_init(struct owners *w, struct client *client, struct informer_set *informers,
+                 const struct schema_kind *kind, const char *name, void (*run)(struct sync *s),
+                 void *controller);
+/* After owners_unfollow of all that were followed. */
+void owners_done(struct owners *w);
+void owned_kind_init(struct owned_kind *k, struct informer_set *informers,
+                     const struct schema_kind *kind);
+/* A change of what is owned has its owner's turn, by owned_changed. */
+void owners_follow(struct owners *w, const struct owned_kind *k);
+void owners_unfollow(struct owners *w, const struct owned_kind *k);
 /* The name of o's controller when that is of this kind; empty otherwise. */
 struct span owned_controller_name(const struct schema_kind *kind, struct object *o);
 /* An object that may be owned has changed (old or now may be NULL): queues its owner, before and
@@ -47,15 +67,8 @@ struct owned_sync {
     struct event_recorder *events;
 };
 /* Fills x for the object of this sync; false: there is none, or its selector is unusable. */
-bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owners,
-                 struct event_recorder *events);
+bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owners);
 
-/* The kind of what is owned; by_controller: its index by owned_by_controller. */
-struct owned_kind {
-    const struct schema_kind *kind;
-    struct informer *informer;
-    int by_controller;
-};
 struct owned_list {
     struct object **at; /* held by the arena */
     size_t n;

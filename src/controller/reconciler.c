@@ -206,6 +206,14 @@ void sync_after(struct sync *s, int64_t delay_ms)
     }
 }
 
+void sync_at(struct sync *s, int64_t at_ms)
+{
+    assert(at_ms >= 0);
+    if (at_ms > 0) {
+        sync_after(s, at_ms - s->now_ms);
+    }
+}
+
 void sync_fail(struct sync *s)
 {
     running_of(s)->failed = true;

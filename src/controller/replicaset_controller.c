@@ -11,13 +11,10 @@
 #include "plan/replicaset_plan.h"
 #include "schema/kinds.h"
 
-enum { PARALLEL_SETS = 16 };
-
 struct replicaset_controller {
     struct owners sets;
     struct owned_kind pods;
     int sets_by_controller;
-    struct event_recorder *events;
 };
 
 /* One sync; arena memory. */
@@ -191,9 +188,7 @@ static void act(struct set_sync *x)
     if (plan->again) {
         sync_again(x->own.s);
     }
-    if (plan->requeue_at_ms > 0) {
-        sync_after(x->own.s, plan->requeue_at_ms - x->own.s->now_ms);
-    }
+    sync_at(x->own.s, plan->requeue_at_ms);
 }
 
 static void run(struct sync *s)
@@ -201,7 +196,7 @@ static void run(struct sync *s)
     struct replicaset_controller *c = s->controller;
     struct set_sync *x = ARENA_NEW(s->arena, struct set_sync);
     x->c = c;
-    if (!owned_begin(&x->own, s, &c->sets, c->events) || owned_claim(&x->own, &c->pods, &x->pods)) {
+    if (!owned_begin(&x->own, s, &c->sets) || owned_claim(&x->own, &c->pods, &x->pods)) {
         return;
     }
     observe(x);
@@ -216,36 +211,17 @@ static void run(struct sync *s)
     act(x);
 }
 
-/* ---- events and life ---- */
-
-static void on_set(void *data, struct object *old, struct object *now)
-{
-    struct replicaset_controller *c = data;
-    reconciler_add_object(c->sets.reconciler, now ? now : old);
-}
-
-static void on_pod(void *data, struct object *old, struct object *now)
-{
-    struct replicaset_controller *c = data;
-    owned_changed(&c->sets, old, now);
-}
+/* ---- life ---- */
 
 struct replicaset_controller *replicaset_controller_new(struct client *client,
                                                         struct informer_set *informers)
 {
     struct replicaset_controller *c = MEM_NEW(struct replicaset_controller);
-    c->sets.kind = SCHEMA_KIND(ReplicaSet);
-    c->sets.informer = informer_set_get(informers, c->sets.kind);
-    c->sets.by_ns = informer_add_index(c->sets.informer, informer_by_namespace);
+    owners_init(&c->sets, client, informers, SCHEMA_KIND(ReplicaSet), "replicaset-controller", run,
+                c);
     c->sets_by_controller = informer_add_index(c->sets.informer, owned_by_controller);
-    c->sets.reconciler = reconciler_new(client, "replicaset-controller", PARALLEL_SETS, run, c);
-    c->pods.kind = SCHEMA_KIND(Pod);
-    c->pods.informer = informer_set_get(informers, c->pods.kind);
-    c->pods.by_controller = informer_add_index(c->pods.informer, owned_by_controller);
-    c->events = event_recorder_new(client, "replicaset-controller", SPAN_NULL);
-    static const struct informer_handler sets = {on_set}, pods = {on_pod};
-    informer_add_handler(c->sets.informer, &sets, c);
-    informer_add_handler(c->pods.informer, &pods, c);
+    owned_kind_init(&c->pods, informers, SCHEMA_KIND(Pod));
+    owners_follow(&c->sets, &c->pods);
     return c;
 }
 
@@ -259,9 +235,7 @@ void replicaset_controller_free(struct replicaset_controller *c)
     if (!c) {
         return;
     }
-    informer_remove_handler(c->sets.informer, c);
-    informer_remove_handler(c->pods.informer, c);
-    reconciler_free(c->sets.reconciler);
-    event_recorder_free(c->events);
+    owners_unfollow(&c->sets, &c->pods);
+    owners_done(&c->sets);
     free(c);
 }
