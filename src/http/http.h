@@ -2,15 +2,17 @@
  * nothing of Kubernetes. HTTP/2 is chosen by ALPN, and without TLS by its preface.
  *
  * A request is handed up whole (head and body, both limited); its memory is the exchange's arena.
- * The reply is one of: http_reply (whole), http_stream_begin .. _write .. _end (chunked; pull with
- * on_drain), or http_upgrade (the connection becomes a byte stream). Exactly one of them, at once
- * or later. Keep-alive, pipelining and streams are handled here. Slow
- * or oversized clients are dropped by the limits of base/limits.h. */
+ * The reply is one of: http_reply (whole), http_reply_source (made while it is sent),
+ * http_stream_begin .. _write .. _end or _abort (chunked; pull with on_drain), or http_upgrade (the
+ * connection becomes a byte stream). Exactly one of them, at once or later. Keep-alive, pipelining
+ * and streams are handled here. Slow or oversized clients are dropped by the limits of
+ * base/limits.h. */
 #ifndef HTTP_HTTP_H
 #define HTTP_HTTP_H
 
 #include "base/arena.h"
 #include "base/span.h"
+#include "base/strbuf.h"
 #include "env/env.h"
 #include "http/tls.h"
 
@@ -73,6 +75,18 @@ void http_add_header(struct http_exchange *x, const char *name, struct span valu
  * no body. */
 void http_reply(struct http_exchange *x, int status, const char *content_type, struct span body);
 
+/* A reply of any length, made in parts as the client takes them. A short one leaves whole. */
+struct http_source {
+    /* Appends some more, a few KB at least, and says whether anything is left. */
+    bool (*next)(void *data, struct strbuf *out);
+    /* Nothing more is asked for: all is made, or the peer is gone. Once; the exchange's arena is
+     * there still. */
+    void (*done)(void *data);
+};
+/* The client has LIMIT_HTTP_WRITE_MS to take it all. done may run before this returns. */
+void http_reply_source(struct http_exchange *x, int status, const char *content_type,
+                       const struct http_source *source, void *data);
+
 struct http_stream_handler {
     void (*on_drain)(void *data); /* room again: go on writing */
     void (*on_abort)(void *data); /* the peer is gone; the exchange is released after this call */
@@ -83,6 +97,10 @@ void http_stream_write(struct http_exchange *x, struct span bytes);
 /* Bytes not yet taken by the kernel; producers stop above 64 KiB and continue in on_drain. */
 size_t http_stream_queued(const struct http_exchange *x);
 void http_stream_end(struct http_exchange *x); /* x is gone afterwards */
+/* The reply will not be complete, and the client is to see that: what is written still leaves, then
+ * HTTP/1.1 ends the connection without the last chunk, HTTP/2 resets the stream. x is gone
+ * afterwards. */
+void http_stream_abort(struct http_exchange *x);
 
 /* Sends 101 with the headers added so far (Upgrade, Connection are the caller's) and hands the
  * connection over as a stream (TLS already undone); HTTP/1.1 only, where such requests come from;

@@ -108,7 +108,7 @@ static void h1_begin(struct http_exchange *x, int status, const char *content_ty
     strbuf_put(out, SPAN("\r\n"));
     c->state = CONN_STREAM;
     env_stream_write(c->stream, strbuf_span(out));
-    if (c->peer_ended || c->server->is_closing) {
+    if ((c->peer_ended || c->server->is_closing) && !x->is_pulled) {
         conn_abort_later(c);
     }
 }
@@ -149,6 +149,57 @@ static void h1_end(struct http_exchange *x)
     conn_exchange_done(x->conn);
 }
 
+/* Bytes that are already ours to deliver still leave. A reply whose length nobody knows but by the
+ * end of the connection must not end cleanly. */
+static void h1_abort(struct http_exchange *x)
+{
+    struct http_conn *c = x->conn;
+    assert(c->state == CONN_STREAM);
+    bool is_told = x->is_chunked && !x->is_head;
+    http_exchange_reset(x);
+    conn_close(c, is_told);
+}
+
+/* A chunk's length has always this form, so that the part can follow it before it is known. */
+enum { CHUNK_DIGITS = 8 };
+
+static struct strbuf *h1_part(struct http_exchange *x)
+{
+    struct strbuf *out = &x->conn->server->scratch;
+    strbuf_clear(out);
+    if (x->is_chunked) {
+        strbuf_put(out, SPAN("00000000\r\n"));
+    }
+    return out;
+}
+
+static void h1_part_done(struct http_exchange *x)
+{
+    struct http_conn *c = x->conn;
+    struct strbuf *out = &c->server->scratch;
+    size_t head = x->is_chunked ? CHUNK_DIGITS + 2 : 0;
+    assert(c->state == CONN_STREAM && out->n >= head);
+    size_t n = out->n - head;
+    if (n == 0) {
+        return;
+    }
+    assert(n <= UINT32_MAX);
+    for (size_t i = 0; x->is_chunked && i < CHUNK_DIGITS; i++) {
+        out->p[CHUNK_DIGITS - 1 - i] = "0123456789abcdef"[n >> (4 * i) & 15];
+    }
+    if (x->is_chunked) {
+        strbuf_put(out, SPAN("\r\n"));
+    }
+    env_stream_write(c->stream, strbuf_span(out));
+}
+
+static void h1_due(struct http_exchange *x)
+{
+    if (x->conn->state == CONN_STREAM) {
+        conn_deadline(x->conn, LIMIT_HTTP_WRITE_MS);
+    }
+}
+
 static void h1_done(struct http_exchange *x)
 {
     conn_exchange_done(x->conn);
@@ -162,6 +213,10 @@ const struct http_reply_ops http1_ops = {
     .write = h1_write,
     .queued = h1_queued,
     .end = h1_end,
+    .abort = h1_abort,
+    .part = h1_part,
+    .part_done = h1_part_done,
+    .due = h1_due,
     .abort_later = h1_abort_later,
     .done = h1_done,
 };

@@ -11,45 +11,17 @@
  * Bounds: LIMIT_HTTP2_STREAMS at a time; heads and bodies as in HTTP/1.1; all bodies together by
  * the connection's window, which is given back only when a request is done with; control frames by
  * nghttp2. */
-#include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "http/http_priv.h"
+#include "http/http2_priv.h"
 
 enum {
     PUMP_BYTES = 65536,     /* moved at once, and left queued on the connection */
     REPLY_HEADERS_MAX = 64, /* of one reply */
     SPARE_STREAMS = 16,     /* kept for the next requests of the connection */
     BLOCKED_BYTES = 32768,  /* a producer that has so much queued is told of the drain */
-};
-
-enum stream_state { S_READ, S_WAIT, S_STREAM, S_SENT };
-
-struct http2_stream {
-    struct http_exchange x; /* first */
-    struct list link;
-    struct http2 *h;
-    int32_t id;
-    enum stream_state state;
-    bool is_gone, is_aborting;                       /* see above; its abort callback is running */
-    bool abort_due, drain_due, was_blocked, is_late; /* is_late: data is deferred */
-    int64_t due_ns; /* READ: of the request; SENT: of the client's taking it; else INT64_MAX */
-    size_t held;    /* bytes of the connection's window that the body holds */
-    struct strbuf out;
-    size_t out_at;
-};
-
-struct http2 {
-    struct http_conn *conn;
-    nghttp2_session *session;
-    struct list streams, spare;
-    size_t spare_count;
-    int64_t idle_due_ns;
-    struct env_task task; /* pump, drains and aborts at the end of the turn */
-    bool is_receiving;
-    bool any_abort, any_drain; /* some stream may have abort_due, drain_due: else nobody looks */
 };
 
 static const struct http_reply_ops http2_ops;
@@ -80,7 +52,7 @@ static void arm(struct http2 *h, int64_t due_ns)
     }
 }
 
-static void due_in(struct http2_stream *s, int64_t ms)
+void http2_due_in(struct http2_stream *s, int64_t ms)
 {
     s->due_ns = env_mono_ns(env_of(s->h)) + ms * 1000000;
     arm(s->h, s->due_ns);
@@ -88,7 +60,7 @@ static void due_in(struct http2_stream *s, int64_t ms)
 
 /* ---- life of a stream ---- */
 
-static struct http2_stream *stream_new(struct http2 *h, int32_t id)
+struct http2_stream *http2_stream_new(struct http2 *h, int32_t id)
 {
     struct list *link = list_pop_front(&h->spare);
     struct http2_stream *s;
@@ -106,14 +78,14 @@ static struct http2_stream *stream_new(struct http2 *h, int32_t id)
     s->id = id;
     s->state = S_READ;
     s->is_gone = s->is_aborting = s->abort_due = false;
-    s->drain_due = s->was_blocked = s->is_late = false;
+    s->drain_due = s->was_blocked = s->is_late = s->is_cut = false;
     s->x.method = NULL;
     s->x.url_n = 0;
     s->x.field_count = 0;
     s->x.is_head = false;
     s->x.minor = 1;
     list_push_back(&h->streams, &s->link);
-    due_in(s, LIMIT_HTTP_READ_MS);
+    http2_due_in(s, LIMIT_HTTP_READ_MS);
     return s;
 }
 
@@ -274,14 +246,6 @@ static bool h2_is_gone(const struct http_exchange *x)
     return of(x)->is_gone;
 }
 
-static nghttp2_nv nv(struct span name, struct span value)
-{
-    return (nghttp2_nv){.name = (uint8_t *)(uintptr_t)name.p,
-                        .value = (uint8_t *)(uintptr_t)value.p,
-                        .namelen = name.n,
-                        .valuelen = value.n};
-}
-
 /* Headers of HTTP/1.1's connections, which HTTP/2 forbids (RFC 9113, 8.2.2). */
 static bool is_of_connection(struct span name)
 {
@@ -303,7 +267,8 @@ static size_t put_lines(struct strbuf *head, nghttp2_nv *nva, size_t n)
             name[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
         }
         if (!is_of_connection(span_first(line, colon))) {
-            nva[n++] = nv(span_first(line, colon), span_of(line.p + colon + 2, line.n - colon - 3));
+            nva[n++] =
+                http2_nv(span_first(line, colon), span_of(line.p + colon + 2, line.n - colon - 3));
         }
     }
     return n;
@@ -324,6 +289,9 @@ static ssize_t on_source(nghttp2_session *session, int32_t id, uint8_t *buf, siz
             s->was_blocked = false;
             s->drain_due = s->h->any_drain = true;
         }
+        if (s->state == S_SENT && s->is_cut) {
+            return n ? (ssize_t)n : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE; /* resets the stream */
+        }
         if (s->state == S_SENT) {
             *flags |= NGHTTP2_DATA_FLAG_EOF;
         } else if (n == 0) {
@@ -343,13 +311,13 @@ static void submit(struct http2_stream *s, int status, const char *content_type,
     size_t n = 0;
     source.source.ptr = s;
     nva[n++] =
-        nv(SPAN(":status"), span_of(code, (size_t)snprintf(code, sizeof code, "%d", status)));
+        http2_nv(SPAN(":status"), span_of(code, (size_t)snprintf(code, sizeof code, "%d", status)));
     if (content_type) {
-        nva[n++] = nv(SPAN("content-type"), span_cstr(content_type));
+        nva[n++] = http2_nv(SPAN("content-type"), span_cstr(content_type));
     }
     if (length) {
         int digits_n = snprintf(digits, sizeof digits, "%zu", *length);
-        nva[n++] = nv(SPAN("content-length"), span_of(digits, (size_t)digits_n));
+        nva[n++] = http2_nv(SPAN("content-length"), span_of(digits, (size_t)digits_n));
     }
     n = put_lines(&s->x.reply_head, nva, n);
     if (nghttp2_submit_response(s->h->session, s->id, nva, n, has_body ? &source : NULL) != 0) {
@@ -359,14 +327,13 @@ static void submit(struct http2_stream *s, int status, const char *content_type,
     soon(s->h);
 }
 
-static void h2_reply(struct http_exchange *x, int status, const char *content_type,
-                     struct span body)
+void http2_reply(struct http_exchange *x, int status, const char *content_type, struct span body)
 {
     struct http2_stream *s = of(x);
     bool bodyless = status == 204 || status == 304;
     bool has_body = !bodyless && !x->is_head && body.n;
     s->state = S_SENT;
-    due_in(s, LIMIT_HTTP_WRITE_MS);
+    http2_due_in(s, LIMIT_HTTP_WRITE_MS);
     if (has_body) {
         strbuf_put(&s->out, body);
     }
@@ -387,7 +354,7 @@ static void h2_begin(struct http_exchange *x, int status, const char *content_ty
     struct http2_stream *s = of(x);
     s->state = S_STREAM;
     submit(s, status, content_type, NULL, !x->is_head);
-    if (x->conn->server->is_closing) {
+    if (x->conn->server->is_closing && !x->is_pulled) {
         s->abort_due = s->h->any_abort = true;
     }
 }
@@ -420,9 +387,33 @@ static void h2_end(struct http_exchange *x)
     struct http2_stream *s = of(x);
     assert(s->state == S_STREAM);
     s->state = S_SENT;
-    due_in(s, LIMIT_HTTP_WRITE_MS);
+    http2_due_in(s, LIMIT_HTTP_WRITE_MS);
     request_done(s);
     go_on(s);
+}
+
+static void h2_abort(struct http_exchange *x)
+{
+    struct http2_stream *s = of(x);
+    s->is_cut = !x->is_head;
+    h2_end(x);
+}
+
+static struct strbuf *h2_part(struct http_exchange *x)
+{
+    return &of(x)->out;
+}
+
+static void h2_part_done(struct http_exchange *x)
+{
+    struct http2_stream *s = of(x);
+    s->was_blocked = s->was_blocked || s->out.n > s->out_at;
+    go_on(s);
+}
+
+static void h2_due(struct http_exchange *x)
+{
+    http2_due_in(of(x), LIMIT_HTTP_WRITE_MS);
 }
 
 static void h2_done(struct http_exchange *x)
@@ -440,171 +431,20 @@ static void h2_done(struct http_exchange *x)
 static const struct http_reply_ops http2_ops = {
     .is_waiting = h2_is_waiting,
     .is_gone = h2_is_gone,
-    .reply = h2_reply,
+    .reply = http2_reply,
     .begin = h2_begin,
     .write = h2_write,
     .queued = h2_queued,
     .end = h2_end,
+    .abort = h2_abort,
+    .part = h2_part,
+    .part_done = h2_part_done,
+    .due = h2_due,
     .abort_later = h2_abort_later,
     .done = h2_done,
 };
 
-/* ---- requests ---- */
-
-/* Answers before the request is complete; what follows of it is thrown away. */
-static void reject(struct http2_stream *s, int status)
-{
-    struct http_server *server = s->h->conn->server;
-    const char *json = server->handler.too_large;
-    bool is_json = status == 413 && json;
-    char text[64];
-    (void)snprintf(text, sizeof text, "%d %s", status, http_status_text(status));
-    assert(s->state == S_READ);
-    server->stats.rejected++;
-    h2_reply(&s->x, status, is_json ? "application/json" : "text/plain; charset=utf-8",
-             span_cstr(is_json ? json : text));
-}
-
-static const char *known_method(struct span name)
-{
-    static const char *const methods[] = {"GET",   "HEAD",   "POST",    "PUT",
-                                          "PATCH", "DELETE", "OPTIONS", "TRACE"};
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
-        if (span_eq(name, span_cstr(methods[i]))) {
-            return methods[i];
-        }
-    }
-    return NULL;
-}
-
-static void add_field(struct http2_stream *s, struct span name, struct span value)
-{
-    struct http_exchange *x = &s->x;
-    if (x->field_count == LIMIT_HTTP_HEADERS ||
-        x->head.n + name.n + value.n > LIMIT_HTTP_HEAD_BYTES) {
-        reject(s, 431);
-        return;
-    }
-    struct http_field *f = &x->fields[x->field_count++];
-    f->name_at = (uint32_t)x->head.n;
-    f->name_n = (uint32_t)name.n;
-    strbuf_put(&x->head, name);
-    f->value_at = (uint32_t)x->head.n;
-    f->value_n = (uint32_t)value.n;
-    strbuf_put(&x->head, value);
-}
-
-/* nghttp2 brings the pseudo headers first and each at most once. The URL is the start of the head,
- * so :path moves what came before it (:authority may). */
-static void put_path(struct http2_stream *s, struct span path)
-{
-    struct http_exchange *x = &s->x;
-    if (path.n > LIMIT_URL_BYTES) {
-        reject(s, 414);
-        return;
-    }
-    struct span old = arena_dup(x->arena, strbuf_span(&x->head));
-    strbuf_clear(&x->head);
-    strbuf_put(&x->head, path);
-    strbuf_put(&x->head, old);
-    x->url_n = (uint32_t)path.n;
-    for (size_t i = 0; i < x->field_count; i++) {
-        x->fields[i].name_at += x->url_n;
-        x->fields[i].value_at += x->url_n;
-    }
-}
-
-static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const uint8_t *name_p,
-                     size_t name_n, const uint8_t *value_p, size_t value_n, uint8_t flags,
-                     void *data)
-{
-    (void)flags, (void)data;
-    struct http2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    struct span name = span_of((const char *)name_p, name_n);
-    struct span value = span_of((const char *)value_p, value_n);
-    if (!s || s->state != S_READ || frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
-        return 0; /* rejected, or a trailer */
-    }
-    if (name.n == 0 || name.p[0] != ':') {
-        add_field(s, name, value);
-    } else if (span_eq(name, SPAN(":method"))) {
-        s->x.method = known_method(value);
-        s->x.is_head = span_eq(value, SPAN("HEAD"));
-    } else if (span_eq(name, SPAN(":path"))) {
-        put_path(s, value);
-    } else if (span_eq(name, SPAN(":authority"))) {
-        add_field(s, SPAN("host"), value);
-    }
-    return 0;
-}
-
-static int on_begin_headers(nghttp2_session *session, const nghttp2_frame *frame, void *data)
-{
-    struct http2 *h = data;
-    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        struct http2_stream *s = stream_new(h, frame->hd.stream_id);
-        (void)nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, s);
-    }
-    return 0;
-}
-
-static int on_data(nghttp2_session *session, uint8_t flags, int32_t id, const uint8_t *p, size_t n,
-                   void *data)
-{
-    (void)flags, (void)data;
-    struct http2_stream *s = nghttp2_session_get_stream_user_data(session, id);
-    (void)nghttp2_session_consume_stream(session, id, n);
-    if (s && s->state == S_READ && s->x.body.n + n > LIMIT_BODY_BYTES) {
-        reject(s, 413);
-    }
-    if (!s || s->state != S_READ) {
-        (void)nghttp2_session_consume_connection(session, n);
-        return 0;
-    }
-    strbuf_put(&s->x.body, span_of((const char *)p, n));
-    s->held += n;
-    return 0;
-}
-
-static void head_done(struct http2_stream *s)
-{
-    struct span expect = http_header(&s->x, "expect");
-    if (!s->x.method || s->x.url_n == 0) {
-        reject(s, 400);
-    } else if (expect.n && !span_eq_nocase(expect, SPAN("100-continue"))) {
-        reject(s, 417);
-    } else {
-        if (expect.n) {
-            nghttp2_nv go = nv(SPAN(":status"), SPAN("100"));
-            (void)nghttp2_submit_headers(s->h->session, NGHTTP2_FLAG_NONE, s->id, NULL, &go, 1,
-                                         NULL);
-        }
-        due_in(s, LIMIT_HTTP_READ_MS);
-    }
-}
-
-static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *data)
-{
-    struct http2 *h = data;
-    struct http_server *server = h->conn->server;
-    if (frame->hd.type != NGHTTP2_HEADERS && frame->hd.type != NGHTTP2_DATA) {
-        return 0;
-    }
-    struct http2_stream *s = nghttp2_session_get_stream_user_data(session, frame->hd.stream_id);
-    if (!s || s->state != S_READ) {
-        return 0;
-    }
-    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
-        head_done(s);
-    }
-    if (s->state == S_READ && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
-        s->state = S_WAIT;
-        s->due_ns = INT64_MAX;
-        server->stats.requests++;
-        server->handler.on_request(server->data, &s->x);
-    }
-    return 0;
-}
+/* ---- the session ---- */
 
 static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *data)
 {
@@ -626,8 +466,6 @@ static int on_close(nghttp2_session *session, int32_t id, uint32_t error, void *
     return 0;
 }
 
-/* ---- the session ---- */
-
 struct http2 *http2_new(struct http_conn *c, struct span preface)
 {
     static const nghttp2_settings_entry settings[] = {
@@ -645,10 +483,7 @@ struct http2 *http2_new(struct http_conn *c, struct span preface)
     int r = nghttp2_session_callbacks_new(&callbacks);
     r = r ? r : nghttp2_option_new(&option);
     assert(r == 0); /* memory: the policy of mem_new */
-    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
-    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
-    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    http2_request_callbacks(callbacks);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
@@ -772,7 +607,7 @@ void http2_stop(struct http2 *h)
     LIST_EACH(link, &h->streams)
     {
         struct http2_stream *s = link_stream(link);
-        if (s->state == S_STREAM) {
+        if (s->state == S_STREAM && !s->x.is_pulled) {
             s->abort_due = s->h->any_abort = true;
         }
     }

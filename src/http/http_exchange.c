@@ -190,7 +190,7 @@ void http_add_header(struct http_exchange *x, const char *name, struct span valu
 
 /* ---- whole replies ---- */
 
-static bool wants_gzip(struct http_exchange *x)
+bool http_wants_gzip(struct http_exchange *x)
 {
     struct span rest = http_header_all(x, "accept-encoding");
     while (rest.n) {
@@ -213,7 +213,7 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, s
     }
     assert(x->ops->is_waiting(x));
     struct strbuf packed cleanup_strbuf = STRBUF_INIT;
-    if (body.n > LIMIT_HTTP_GZIP_MIN_BYTES && !x->has_encoding && wants_gzip(x) &&
+    if (body.n > LIMIT_HTTP_GZIP_MIN_BYTES && !x->has_encoding && http_wants_gzip(x) &&
         http_gzip(body, &packed)) {
         body = strbuf_span(&packed);
         http_add_header(x, "Content-Encoding", SPAN("gzip"));
@@ -259,6 +259,15 @@ void http_stream_end(struct http_exchange *x)
     }
 }
 
+void http_stream_abort(struct http_exchange *x)
+{
+    if (x->ops->is_gone(x)) {
+        x->ops->done(x);
+    } else {
+        x->ops->abort(x);
+    }
+}
+
 /* ---- life ---- */
 
 static void shrink(struct strbuf *b)
@@ -279,7 +288,7 @@ void http_exchange_reset(struct http_exchange *x)
         arena_clear(x->arena);
     }
     x->stream = (struct http_stream_handler){0};
-    x->is_chunked = x->has_encoding = false;
+    x->is_chunked = x->has_encoding = x->is_pulled = false;
 }
 
 void http_exchange_done(struct http_exchange *x)

@@ -54,6 +54,11 @@ struct http_reply_ops {
     void (*write)(struct http_exchange *x, struct span bytes);
     size_t (*queued)(const struct http_exchange *x);
     void (*end)(struct http_exchange *x);
+    void (*abort)(struct http_exchange *x); /* ends it so that the client sees a cut reply */
+    /* A part of a streamed reply without a copy: put into the buffer, then done. */
+    struct strbuf *(*part)(struct http_exchange *x);
+    void (*part_done)(struct http_exchange *x);
+    void (*due)(struct http_exchange *x); /* the client is to take the stream in time */
     /* Tells the stream's handler in a later callback that the peer is gone. */
     void (*abort_later)(struct http_exchange *x);
     void (*done)(struct http_exchange *x); /* nobody is there to be answered: releases it */
@@ -72,6 +77,8 @@ struct http_exchange {
     size_t field_count;
     struct strbuf reply_head; /* header lines added so far; kept for the next exchange */
     bool has_encoding;        /* Content-Encoding was added by the handler */
+    bool is_pulled;           /* a whole reply in parts: unlike other streams it outlives the peer's
+                                 half-close           and the server's close */
     struct http_stream_handler stream;
     void *stream_data;
 };
@@ -125,6 +132,7 @@ struct http_server {
 void http_exchange_reset(struct http_exchange *x);
 void http_exchange_done(struct http_exchange *x);
 const char *http_status_text(int status);
+bool http_wants_gzip(struct http_exchange *x);
 
 /* ---- http1.c ---- */
 

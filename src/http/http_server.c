@@ -140,6 +140,8 @@ static void on_timer(struct env_timer *timer)
         conn_enter(c);
         conn_reject(c, 408);
         conn_leave(c);
+    } else if (c->state == CONN_STREAM) {
+        abort_stream(c);
     } else {
         conn_close(c, false);
     }
@@ -166,7 +168,7 @@ static void begin_read(struct http_conn *c)
 static void on_task(struct env_task *task)
 {
     struct http_conn *c = CONTAINER_OF(task, struct http_conn, task);
-    if (c->abort_due) {
+    if (c->abort_due && (c->state == CONN_STREAM || c->state == CONN_ORPHAN)) {
         abort_stream(c);
     } else {
         conn_go_on(c);
@@ -349,7 +351,9 @@ static void on_end(void *data, int code)
         conn_leave(c);
         break;
     case CONN_STREAM:
-        abort_stream(c);
+        if (code < 0 || !c->x.is_pulled) {
+            abort_stream(c);
+        }
         break;
     case CONN_BUSY:
         if (code < 0) {
@@ -517,9 +521,9 @@ void http_server_close(struct http_server *s)
             conn_enter(c);
             http2_stop(c->http2);
             conn_leave(c);
-        } else if (c->state == CONN_STREAM) {
+        } else if (c->state == CONN_STREAM && !c->x.is_pulled) {
             abort_stream(c);
-        } else if (c->state != CONN_BUSY && c->state != CONN_ORPHAN) {
+        } else if (c->state != CONN_BUSY && c->state != CONN_ORPHAN && c->state != CONN_STREAM) {
             conn_close(c, true);
         }
     }
@@ -539,6 +543,8 @@ void http_server_free(struct http_server *s)
         if (c->state == CONN_BUSY && c->stream) {
             c->state = CONN_ORPHAN; /* the handler may still answer */
             env_stream_close(TAKE_PTR(c->stream));
+        } else if (c->state == CONN_STREAM) {
+            abort_stream(c);
         } else if (c->state == CONN_HTTP2 && c->stream) {
             conn_enter(c);
             env_stream_close(TAKE_PTR(c->stream));

@@ -22,7 +22,7 @@ struct world {
     struct env_timer patience, later;
     /* the server's side */
     struct http_exchange *waiting, *stream;
-    int requests, aborts;
+    int requests, aborts, sources_done;
     size_t queued_max, flooded;
     /* the client's side */
     int replies, wanted, failed, ready;
@@ -62,6 +62,23 @@ static void on_abort(void *data)
 static const struct http_stream_handler flood_handler = {flood_more, on_abort};
 static const struct http_stream_handler quiet_handler = {NULL, on_abort};
 
+static bool source_next(void *data, struct strbuf *out)
+{
+    static char block[10000];
+    struct world *w = data;
+    strbuf_put(out, span_of(block, sizeof block));
+    w->flooded += sizeof block;
+    return w->flooded < 4 * (size_t)MB;
+}
+
+static void source_done(void *data)
+{
+    struct world *w = data;
+    w->sources_done++;
+}
+
+static const struct http_source source = {source_next, source_done};
+
 static void on_later(struct env_timer *t)
 {
     struct world *w = CONTAINER_OF(t, struct world, later);
@@ -94,6 +111,12 @@ static void on_request(void *data, struct http_exchange *x)
         w->stream = x;
         http_stream_begin(x, 200, "text/plain", &flood_handler, w);
         flood_more(w);
+    } else if (span_eq_cstr(path, "/long")) {
+        http_reply_source(x, 200, "text/plain", &source, w);
+    } else if (span_eq_cstr(path, "/cut")) {
+        http_stream_begin(x, 200, "text/plain", &quiet_handler, w);
+        http_stream_write(x, SPAN("half of it"));
+        http_stream_abort(x);
     } else if (span_eq_cstr(path, "/quiet")) {
         w->stream = x;
         http_stream_begin(x, 200, "text/plain", &quiet_handler, w);
@@ -345,6 +368,59 @@ TEST(a_stream_that_the_client_cancels_is_aborted_and_the_connection_lives)
     http2_conn_cancel(w.conn, id);
     run(&w);
     CHECK_EQ(w.aborts, 1);
+    get(&w, "/none");
+    CHECK_EQ(w.status, 204);
+    world_done(&w);
+}
+
+TEST(a_long_reply_is_made_as_the_client_takes_it)
+{
+    struct world w;
+    world_init(&w, &collect);
+    get(&w, "/long");
+    CHECK_EQ(w.status, 200);
+    CHECK_EQ(w.body.n, w.flooded);
+    CHECK(w.flooded >= 4 * (size_t)MB);
+    CHECK_EQ(w.sources_done, 1);
+    w.flooded = 0;
+    w.wanted++;
+    http2_conn_send(w.conn, "HEAD", "/long", "", NULL, SPAN_NULL, NULL);
+    run(&w);
+    CHECK_EQ(w.status, 200);
+    CHECK_EQ(w.body.n, 0);
+    CHECK_EQ(w.sources_done, 2);
+    /* Compressed, the 4 MB of zeroes are next to nothing. */
+    w.flooded = 0;
+    w.wanted++;
+    http2_conn_send(w.conn, "GET", "/long", "accept-encoding: gzip\r\n", NULL, SPAN_NULL, NULL);
+    run(&w);
+    CHECK(w.body.n > 100 && w.body.n < 100000);
+    CHECK_EQ(w.sources_done, 3);
+    world_done(&w);
+}
+
+TEST(a_long_reply_ends_when_its_client_cancels)
+{
+    struct world w;
+    world_init(&w, &parts);
+    w.stop_on_part = true;
+    int32_t id = http2_conn_send(w.conn, "GET", "/long", "", NULL, SPAN_NULL, NULL);
+    run(&w);
+    http2_conn_cancel(w.conn, id);
+    w.stop_on_part = false;
+    get(&w, "/none");
+    CHECK_EQ(w.sources_done, 1);
+    CHECK(w.flooded < 4 * (size_t)MB);
+    world_done(&w);
+}
+
+TEST(a_reply_that_is_cut_short_ends_in_a_reset)
+{
+    struct world w;
+    world_init(&w, &parts);
+    get(&w, "/cut");
+    CHECK_EQ(w.parts, 10);
+    CHECK_EQ(w.error, 2); /* INTERNAL_ERROR */
     get(&w, "/none");
     CHECK_EQ(w.status, 204);
     world_done(&w);
