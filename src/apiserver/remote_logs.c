@@ -88,7 +88,7 @@ static void on_end(void *data, int exit_code, const struct err *err)
     } else {
         begin(l);
         l->x = NULL;
-        http_stream_end(x);
+        (err ? http_stream_abort : http_stream_end)(x);
     }
     log_free(l);
 }
@@ -123,7 +123,7 @@ void remote_logs_end_all(struct remote_hub *h)
             h->node->ops->abort(TAKE_PTR(l->session));
         }
         begin(l);
-        http_stream_end(TAKE_PTR(l->x));
+        http_stream_abort(TAKE_PTR(l->x));
         log_free(l);
     }
 }

@@ -96,9 +96,9 @@ static void proxy_free(struct remote_proxy *p)
 static void refuse(struct remote_proxy *p, enum err_reason reason, const char *why)
 {
     struct http_exchange *x = TAKE_PTR(p->x);
-    if (p->begun) { /* too late to say so to the client */
+    if (p->begun) { /* too late to say why: the client sees a reply that is cut short */
         log_event(LOG_WARN, "proxy_reply_broken", LOG_S("host", p->host), LOG_C("why", why));
-        http_stream_end(x);
+        http_stream_abort(x);
     } else {
         struct err err;
         (void)err_set(http_arena(x), &err, reason, "error trying to reach service: %.*s:%u: %s",
