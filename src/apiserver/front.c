@@ -36,6 +36,18 @@ static void fail(struct front *f, enum err_reason reason, const char *message)
     front_fail(f, &e);
 }
 
+static bool list_next(void *data, struct strbuf *out)
+{
+    struct front *f = data;
+    return render_list_next(&f->list, out);
+}
+
+static void list_done(void *data)
+{
+    struct front *f = data;
+    render_list_end(&f->list);
+}
+
 static void on_done(struct api_op *op)
 {
     struct front *f = CONTAINER_OF(op, struct front, op);
@@ -57,6 +69,12 @@ static void on_done(struct api_op *op)
         int status = op->http_status;
         api_op_release(op);
         http_reply(f->x, status, "application/json", object_json(o));
+        return;
+    }
+    const char *list_type = render_list_begin(&f->list, &f->render, op);
+    if (list_type) {
+        static const struct http_source source = {list_next, list_done};
+        http_reply_source(f->x, op->http_status, list_type, &source, f);
         return;
     }
     struct strbuf out cleanup_strbuf = STRBUF_INIT;

@@ -15,9 +15,10 @@ struct front {
     struct route route;
     struct api_render render;
     struct api_op op;
-    int64_t start_ns; /* when the request was complete, on the monotonic clock */
-    bool is_stream;   /* log, exec, attach, portforward, watch: not timed */
-    bool is_open;     /* counted in requests_open */
+    struct render_list list; /* of a list while it is sent */
+    int64_t start_ns;        /* when the request was complete, on the monotonic clock */
+    bool is_stream;          /* log, exec, attach, portforward, watch: not timed */
+    bool is_open;            /* counted in requests_open */
 };
 
 /* Sends the error; the exchange is used up. */

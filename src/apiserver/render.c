@@ -153,13 +153,10 @@ static void put_item(struct strbuf *out, struct span json, size_t skip)
     strbuf_put(out, span_from(json, skip));
 }
 
-static void put_list(struct strbuf *out, struct arena *a, const struct api_render *r,
-                     const struct api_op *op)
+static void put_list_head(struct strbuf *out, const struct api_render *r, const struct api_op *op)
 {
-    struct arena *row = arena_new();
+    struct arena *a = op->arena;
     struct span meta = list_metadata(a, op);
-    struct span start = arena_printf(a, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",", r->kind->kind,
-                                     schema_api_version(r->kind));
     if (r->accept.form == FORM_TABLE) {
         put_table_head(out, a, r, meta);
     } else if (r->accept.form == FORM_PARTIAL) {
@@ -171,28 +168,71 @@ static void put_list(struct strbuf *out, struct arena *a, const struct api_rende
         strbuf_printf(out, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":%.*s,\"items\":[",
                       r->kind->list_kind, schema_api_version(r->kind), SPAN_ARG(meta));
     }
-    for (size_t i = 0; i < op->item_count; i++) {
-        struct object *o = op->items[i];
-        struct object_glance glance = object_glance_begin(o);
-        if (i) {
+}
+
+static void put_list_item(struct strbuf *out, struct render_list *l, struct object *o)
+{
+    const struct api_render *r = l->render;
+    if (r->accept.form == FORM_JSON && !r->view) {
+        struct span json = object_json(o);
+        /* Custom objects keep them, as in Kubernetes. */
+        bool usual = !r->kind->custom && span_starts(json, l->start);
+        put_item(out, json, usual ? l->start.n : 1);
+        return;
+    }
+    struct object_glance glance = object_glance_begin(o);
+    if (r->accept.form == FORM_TABLE) {
+        put_row(out, l->row, r, object_root(o));
+    } else if (r->accept.form == FORM_PARTIAL) {
+        put_partial(out, l->row, r, object_root(o));
+    } else {
+        struct span json = json_write(l->row, shown(l->row, r, object_root(o)));
+        put_item(out, json, !r->kind->custom && span_starts(json, l->start) ? l->start.n : 1);
+    }
+    object_glance_end(&glance);
+    arena_clear(l->row);
+}
+
+const char *render_list_begin(struct render_list *l, const struct api_render *r, struct api_op *op)
+{
+    assert(op->err.reason == ERR_NONE);
+    if (op->tree || op->object || r->accept.protobuf) {
+        return NULL;
+    }
+    *l = (struct render_list){.render = r, .op = op, .row = arena_new()};
+    l->start = arena_printf(op->arena, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",", r->kind->kind,
+                            schema_api_version(r->kind));
+    return r->accept.content_type;
+}
+
+bool render_list_next(struct render_list *l, struct strbuf *out)
+{
+    enum { PART_BYTES = 16 * 1024 };
+    struct api_op *op = l->op;
+    size_t before = out->n;
+    if (!l->is_begun) {
+        l->is_begun = true;
+        put_list_head(out, l->render, op);
+    }
+    while (l->at < op->item_count && out->n - before < PART_BYTES) {
+        if (l->at) {
             strbuf_putc(out, ',');
         }
-        if (r->accept.form == FORM_TABLE) {
-            put_row(out, row, r, object_root(o));
-        } else if (r->accept.form == FORM_PARTIAL) {
-            put_partial(out, row, r, object_root(o));
-        } else {
-            struct span json =
-                r->view ? json_write(row, shown(row, r, object_root(o))) : object_json(o);
-            /* Custom objects keep them, as in Kubernetes. */
-            bool usual = !r->kind->custom && span_starts(json, start);
-            put_item(out, json, usual ? start.n : 1);
-        }
-        object_glance_end(&glance);
-        arena_clear(row);
+        put_list_item(out, l, op->items[l->at]);
+        object_unref(TAKE_PTR(op->items[l->at]));
+        l->at++;
+    }
+    if (l->at < op->item_count) {
+        return true;
     }
     strbuf_puts(out, "]}");
-    arena_free(row);
+    return false;
+}
+
+void render_list_end(struct render_list *l)
+{
+    arena_free(TAKE_PTR(l->row));
+    api_op_release(l->op);
 }
 
 static bool is_of_kind(const yyjson_val *tree, const struct schema_kind *kind)
@@ -218,10 +258,8 @@ const char *render_result(struct strbuf *out, const struct api_render *r, const 
             bool stored = r->view && is_of_kind(op->tree, r->view->view_of);
             put_json(out, a, stored ? shown(a, r, op->tree) : op->tree);
         }
-    } else if (op->object) {
-        put_object(out, a, r, op->object);
     } else {
-        put_list(out, a, r, op);
+        put_object(out, a, r, op->object);
     }
     return r->accept.protobuf ? "application/json" : r->accept.content_type;
 }

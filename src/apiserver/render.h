@@ -17,8 +17,25 @@ struct api_render {
     int64_t now_ms;
 };
 
-/* The result of a finished operation (err.reason is ERR_NONE). Returns its content type. */
+/* The result of a finished operation (err.reason is ERR_NONE) that is no list in JSON. Returns its
+ * content type. */
 const char *render_result(struct strbuf *out, const struct api_render *r, const struct api_op *op);
+/* A list in parts, so that it is never in memory whole. */
+struct render_list {
+    const struct api_render *render;
+    struct api_op *op; /* its items are released as they are rendered */
+    struct arena *row; /* scratch of one item */
+    struct span start; /* what plain items start with: not said again */
+    size_t at;         /* the next item */
+    bool is_begun;
+};
+/* Whether the operation's result is one that may be rendered so. Returns its content type, or
+ * NULL. */
+const char *render_list_begin(struct render_list *l, const struct api_render *r, struct api_op *op);
+/* Appends the next part; false: that was the last. */
+bool render_list_next(struct render_list *l, struct strbuf *out);
+/* Releases the items that are left, too. */
+void render_list_end(struct render_list *l);
 /* One line of a watch, or one frame in protobuf. For a bookmark object is NULL; initial_end marks
  * the end of the initial events. */
 void render_event(struct strbuf *out, const struct api_render *r, enum watch_type type,

@@ -60,9 +60,11 @@ static void put_list(struct strbuf *out, const struct api_render *r, const struc
     }
     pb_close(out, meta);
     for (size_t i = 0; i < op->item_count; i++) {
+        struct object_glance glance = object_glance_begin(op->items[i]);
         size_t item = pb_open(out, 2);
         put_message(out, r, object_root(op->items[i]));
         pb_close(out, item);
+        object_glance_end(&glance);
     }
     protobuf_close(out, mark);
 }
@@ -106,7 +108,9 @@ void render_protobuf_event(struct strbuf *out, const struct api_render *r, const
     pb_put_bytes(out, 1, span_cstr(type));
     size_t raw = pb_open(out, 2), bytes = pb_open(out, 1);
     if (object) {
+        struct object_glance glance = object_glance_begin(object);
         put_object(out, r, object_root(object));
+        object_glance_end(&glance);
     } else {
         put_text(out, json);
     }
