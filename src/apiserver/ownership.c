@@ -25,22 +25,14 @@ static void put_first(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut_val *
     }
 }
 
-/* As one raw value, which copies cheaply. */
-static void put_list(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
-                     const yyjson_mut_val *list)
-{
-    put_first(doc, obj, list ? json_new_raw(doc, json_write_mut(op->arena, list)) : NULL);
-}
-
 void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     if (op->is_applied) {
-        put_list(op, doc, obj, op->managed);
+        put_first(doc, obj, op->managed);
         return;
     }
     struct managed_write w = ownership_write(op);
-    put_list(op, doc, obj,
-             managed_update(op->arena, doc, &w, NULL, json_freeze(op->arena, obj), NULL));
+    put_first(doc, obj, managed_create(op->arena, doc, &w, obj));
 }
 
 const yyjson_val *ownership_given(struct api_op *op, const yyjson_mut_val *obj)
@@ -102,7 +94,7 @@ void ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
         struct managed_write w = ownership_write(op);
         managed = managed_update(op->arena, doc, &w, old, next, given);
     }
-    put_list(op, doc, obj, managed);
+    put_first(doc, obj, managed);
     if (*same) {
         yyjson_mut_val *now = json_mut_get(json_mut_get(obj, "metadata"), "managedFields");
         *same = same_owners(json_whole(op->arena, now ? json_freeze(op->arena, now) : NULL),

@@ -289,50 +289,6 @@ int fieldset_parse(struct arena *a, const yyjson_val *fields, const struct field
     return parse_level(&p, fields, ret, &member);
 }
 
-static struct span elem_key(struct arena *a, const struct fieldset_elem *e)
-{
-    switch (e->what) {
-    case FIELDSET_FIELD: {
-        char *text = arena_alloc_raw(a, e->name.n + 2); /* most keys by far: no printf */
-        text[0] = 'f';
-        text[1] = ':';
-        memcpy(text + 2, e->name.p, e->name.n);
-        return span_of(text, e->name.n + 2);
-    }
-    case FIELDSET_VALUE:
-        return arena_printf(a, "v:%.*s", SPAN_ARG(value_text(a, e->value)));
-    case FIELDSET_INDEX:
-        return arena_printf(a, "i:%lld", (long long)e->index);
-    case FIELDSET_KEY:
-        break;
-    }
-    yyjson_mut_doc *doc = json_mut_new(a);
-    yyjson_mut_val *obj = yyjson_mut_obj(doc);
-    for (uint32_t i = 0; i < e->part_n; i++) {
-        yyjson_mut_obj_add(obj, json_new_str(doc, e->parts[i].name),
-                           json_mut_copy(doc, e->parts[i].value));
-    }
-    return arena_printf(a, "k:%.*s", SPAN_ARG(json_write_mut(a, obj)));
-}
-
-yyjson_mut_val *fieldset_write(struct arena *a, yyjson_mut_doc *doc, const struct fieldset *s)
-{
-    yyjson_mut_val *obj = yyjson_mut_obj(doc);
-    for (uint32_t i = 0; s && i < s->n; i++) {
-        const struct fieldset_node *node = &s->at[i];
-        assert(node->member || node->below);
-        yyjson_mut_val *below = yyjson_mut_obj(doc);
-        if (node->below) {
-            below = fieldset_write(a, doc, node->below);
-            if (node->member) {
-                yyjson_mut_obj_insert(below, yyjson_mut_str(doc, "."), yyjson_mut_obj(doc), 0);
-            }
-        }
-        yyjson_mut_obj_add(obj, json_new_str(doc, elem_key(a, &node->elem)), below);
-    }
-    return obj;
-}
-
 /* ---- asking ---- */
 
 bool fieldset_is_empty(const struct fieldset *s)

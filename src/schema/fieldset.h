@@ -69,8 +69,6 @@ const struct fieldset *fieldset_seal(struct arena *a, struct fieldset *s);
  * (LIMIT_FIELDSET_NODES). */
 int fieldset_parse(struct arena *a, const yyjson_val *fields, const struct fieldset **ret,
                    struct err *reterr);
-/* The FieldsV1 object. */
-yyjson_mut_val *fieldset_write(struct arena *a, yyjson_mut_doc *doc, const struct fieldset *s);
 
 /* ---- asking ---- */
 

@@ -27,15 +27,19 @@ struct span managed_agent(struct arena *a, struct span user_agent);
 
 /* The list after a create (live NULL) or update from live to next. `given` is what the client sent
  * as managedFields (NULL: nothing): it replaces live's when it is valid and not empty; [{}] takes
- * all away. NULL: the object has none from now on. The result is in doc and may share memory with
- * live and given. */
+ * all away. NULL: the object has none from now on. The result is one raw value. */
 yyjson_mut_val *managed_update(struct arena *a, yyjson_mut_doc *doc, const struct managed_write *w,
                                const yyjson_val *live, const yyjson_val *next,
                                const yyjson_val *given);
 
+/* The list of an object that its writer creates: managed_update() from nothing, without a copy of
+ * the object. */
+yyjson_mut_val *managed_create(struct arena *a, yyjson_mut_doc *doc, const struct managed_write *w,
+                               const yyjson_mut_val *next);
+
 struct managed_applied {
     yyjson_mut_val *object;  /* in which managedFields are as they were */
-    yyjson_mut_val *managed; /* NULL: none */
+    yyjson_mut_val *managed; /* one raw value; NULL: none */
 };
 /* Applies config to live (NULL: to nothing). Returns 0 or -1: ERR_BAD_REQUEST for a malformed
  * configuration; ERR_CONFLICT with a cause for each field that another manager holds, unless force.

@@ -358,7 +358,8 @@ int managed_apply(struct arena *a, yyjson_mut_doc *doc, const struct managed_wri
         managed_touch(&m, own);
     }
     ret->object = json_mut_copy(doc, next);
-    ret->managed = managed_encode(&m, doc);
+    struct span list = managed_encode(&m);
+    ret->managed = list.n ? json_new_raw(doc, list) : NULL;
     renew_annotation(&m, doc, ret->object, config);
     return 0;
 }

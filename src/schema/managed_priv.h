@@ -25,16 +25,35 @@ struct managed {
     size_t n, cap;
 };
 
-/* -1 when malformed. */
+/* ---- managed_entry.c ---- */
+
+struct fieldset_text;
+
+/* The stored list, or one that a client sent; -1 when malformed. */
 int managed_decode(struct managed *m, const yyjson_val *list);
-yyjson_mut_val *managed_encode(struct managed *m, yyjson_mut_doc *doc);
+/* The same, with sets read whole before they are believed, to be written anew. */
+int managed_decode_given(struct managed *m, const yyjson_val *list);
+/* The list as text; empty: no entry is left. */
+struct span managed_encode(struct managed *m);
+/* An entry around its set. */
+void managed_put_head(struct fieldset_text *t, const struct managed_entry *e);
+void managed_put_tail(struct fieldset_text *t, const struct managed_entry *e);
+bool managed_same_owner(const struct managed_entry *x, const struct managed_entry *y);
+int managed_cmp_age(const struct managed_entry *a, const struct managed_entry *b);
+
+/* ---- managed.c ---- */
+
 const struct fieldset *managed_set(struct managed *m, struct managed_entry *e);
 void managed_put(struct managed *m, struct managed_entry *e, const struct fieldset *set);
+/* An empty entry of the write's manager. */
+struct managed_entry managed_writer(struct managed *m, bool is_apply);
 /* The entry of the write's manager; made (dropped, empty) when there is none. */
 struct managed_entry *managed_own(struct managed *m, bool is_apply);
 void managed_touch(struct managed *m, struct managed_entry *e);
-/* May this entry hold a member of one of the differences? Cheap: looks at the first level only. */
-bool managed_concerns(const struct managed_entry *e, const struct typed_diff *d);
+/* May this entry hold a member of one of the differences? Looked up in the text. */
+bool managed_concerns(struct managed *m, const struct managed_entry *e, const struct typed_diff *d);
+/* Is this member of the object (of its metadata) nobody's? */
+bool managed_is_unowned(struct span name, bool in_meta);
 /* Takes what nobody owns out of a set. */
 const struct fieldset *managed_strip(struct managed *m, const struct fieldset *set);
 /* What the comparison of a write passes over: the other side of the status subresource. */

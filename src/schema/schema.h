@@ -75,6 +75,7 @@ struct schema_type {
     uint16_t field_count;
     const uint16_t *sorted; /* indexes of fields by name, for bsearch */
     const char *doc;
+    bool atomic;                 /* one value for server-side apply wherever it stands */
     bool open;                   /* custom kinds: members without a field are kept */
     const struct custom *custom; /* of the root of a custom kind: OpenAPI shows its schema */
 };

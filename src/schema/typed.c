@@ -7,48 +7,6 @@
 #include "base/limits.h"
 #include "codec/json.h"
 
-/* Types that are one value for server-side apply wherever they stand (Kubernetes marks the Go
- * type). Ordered. */
-static const char *const atomic_types[] = {"ConfigMapKeySelector",
-                                           "CrossVersionObjectReference",
-                                           "EndpointAddress",
-                                           "EndpointPort",
-                                           "FileKeySelector",
-                                           "LabelSelector",
-                                           "LocalObjectReference",
-                                           "NamedRuleWithOperations",
-                                           "NodeSelector",
-                                           "NodeSelectorTerm",
-                                           "ObjectFieldSelector",
-                                           "ObjectReference",
-                                           "OwnerReference",
-                                           "ParamKind",
-                                           "ParamRef",
-                                           "ResourceFieldSelector",
-                                           "RoleRef",
-                                           "ScopeSelector",
-                                           "ScopedResourceSelectorRequirement",
-                                           "SecretKeySelector",
-                                           "SecretReference",
-                                           "ServiceBackendPort",
-                                           "Subject",
-                                           "TopologySelectorTerm",
-                                           "TypedLocalObjectReference"};
-
-static int cmp_name(const void *key, const void *at)
-{
-    return strcmp(key, *(const char *const *)at);
-}
-
-static bool is_atomic_type(const struct schema_type *t)
-{
-    if (strcmp(t->name, "CrossVersionObjectReference") == 0 && strcmp(t->version, "v1") != 0) {
-        return false; /* autoscaling/v2 has it granular */
-    }
-    return bsearch(t->name, atomic_types, sizeof atomic_types / sizeof *atomic_types,
-                   sizeof *atomic_types, cmp_name) != NULL;
-}
-
 /* The one field that is granular although its type is atomic. */
 static bool is_granular_field(const struct schema_field *f)
 {
@@ -63,7 +21,7 @@ enum typed_class typed_class(struct typed_ref r)
     uint8_t shape = r.elem ? r.field->elem_shape : r.field->shape;
     bool atomic = !r.elem && (r.field->flags & SCHEMA_STRUCT_ATOMIC);
     if (shape == SCHEMA_OBJECT && r.type) {
-        atomic |= is_atomic_type(r.type) && !is_granular_field(r.field);
+        atomic |= r.type->atomic && !is_granular_field(r.field);
         return atomic ? TYPED_LEAF : TYPED_OBJECT;
     }
     if (r.elem || atomic) {

@@ -39,6 +39,9 @@ struct typed_ref typed_element(struct typed_ref r);
 const char *typed_elem(struct arena *a, struct typed_ref list, const yyjson_val *item, bool zero,
                        struct fieldset_elem *ret);
 
+/* What Go would have in this field of an object in which nothing is set; NULL: nothing. */
+const yyjson_val *typed_zero(const struct schema_field *f);
+
 struct typed_diff {
     const struct fieldset *added, *modified, *removed;
 };

@@ -23,8 +23,7 @@ static yyjson_val *unconst(const yyjson_val *v)
 
 static const yyjson_val empty_object = {.tag = YYJSON_TYPE_OBJ};
 
-/* What Go would have in this field of an object in which nothing is set; NULL: nothing. */
-static const yyjson_val *zero_of(const struct schema_field *f)
+const yyjson_val *typed_zero(const struct schema_field *f)
 {
     static const yyjson_val none = {.tag = YYJSON_TYPE_NULL},
                             number = {.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_UINT},
@@ -80,9 +79,36 @@ static void compare_at(struct arena *a, struct typed_ref r, struct fieldset_elem
     }
 }
 
-static bool same_plain(const yyjson_val *x, const yyjson_val *y)
+/* One value, of a container only its kind and size. */
+static bool same_head(const yyjson_val *x, const yyjson_val *y)
 {
-    return !yyjson_is_ctn(unconst(x)) && !yyjson_is_ctn(unconst(y)) && json_equal(x, y);
+    uint64_t tags = x->tag ^ y->tag;
+    switch (unsafe_yyjson_get_type(unconst(x))) {
+    case YYJSON_TYPE_STR:
+        return (tags & ~(uint64_t)YYJSON_SUBTYPE_NOESC) == 0 &&
+               memcmp(x->uni.str, y->uni.str, unsafe_yyjson_get_len(unconst(x))) == 0;
+    case YYJSON_TYPE_RAW:
+        return tags == 0 && memcmp(x->uni.str, y->uni.str, unsafe_yyjson_get_len(unconst(x))) == 0;
+    case YYJSON_TYPE_NUM: /* what we made is signed, what was read is not */
+        return x->uni.u64 == y->uni.u64 &&
+               (tags == 0 || (tags == YYJSON_SUBTYPE_SINT && x->uni.i64 >= 0 &&
+                              !yyjson_is_real(unconst(x)) && !yyjson_is_real(unconst(y))));
+    default:
+        return tags == 0;
+    }
+}
+
+/* The same values in the same order? One pass along both: the values of a tree lie in the order of
+ * the text. What this does not find equal (members in another order) is compared by name. */
+static bool same_run(const yyjson_val *x, const yyjson_val *y)
+{
+    const yyjson_val *end = unsafe_yyjson_get_next(unconst(x));
+    do {
+        if (!same_head(x, y)) {
+            return false;
+        }
+    } while (++y, ++x < end); /* containers: their members follow */
+    return true;
 }
 
 /* Two objects (or maps), of which one may not be there. */
@@ -94,13 +120,13 @@ struct pair {
 static void compare_member(struct arena *a, struct typed_ref r, struct span name, struct pair in,
                            const yyjson_val *old, const yyjson_val *next, struct change *c)
 {
-    if (old && next && same_plain(old, next)) {
+    if (old && next && same_run(old, next)) {
         return;
     }
     struct typed_ref m = typed_member(r, name);
     if (m.field && !m.elem) {
-        old = !old && yyjson_is_obj(unconst(in.old)) ? zero_of(m.field) : old;
-        next = !next && yyjson_is_obj(unconst(in.next)) ? zero_of(m.field) : next;
+        old = !old && yyjson_is_obj(unconst(in.old)) ? typed_zero(m.field) : old;
+        next = !next && yyjson_is_obj(unconst(in.next)) ? typed_zero(m.field) : next;
     }
     compare_at(a, m, fieldset_field(name), old, next, c);
 }
@@ -111,7 +137,7 @@ static void compare_zeros(struct arena *a, struct typed_ref r, struct pair in, s
     const yyjson_val *there = yyjson_is_obj(unconst(in.old)) ? in.old : in.next;
     for (uint16_t i = 0; r.type && i < r.type->field_count; i++) {
         const struct schema_field *f = &r.type->fields[i];
-        if (zero_of(f) && !json_get(there, f->name)) {
+        if (typed_zero(f) && !json_get(there, f->name)) {
             compare_member(a, r, span_cstr(f->name), in, NULL, NULL, c);
         }
     }
@@ -220,9 +246,6 @@ static void compare_runs(struct arena *a, struct typed_ref r, const struct item 
 static void compare_list(struct arena *a, struct typed_ref r, const yyjson_val *old,
                          const yyjson_val *next, struct change *c)
 {
-    if (old && next && json_equal(old, next)) {
-        return;
-    }
     size_t xn, yn;
     const struct item *x = items_of(a, r, old, &xn), *y = items_of(a, r, next, &yn);
     struct typed_ref element = typed_element(r);
@@ -230,7 +253,9 @@ static void compare_list(struct arena *a, struct typed_ref r, const yyjson_val *
         int rc = !xn ? 1 : !yn ? -1 : fieldset_elem_cmp(&x->e, &y->e);
         size_t xr = rc <= 0 ? run_of(x, xn) : 0, yr = rc >= 0 ? run_of(y, yn) : 0;
         assert(xr || yr);
-        if (xr <= 1 && yr <= 1) {
+        if (xr == 1 && yr == 1 && same_run(x->v, y->v)) {
+            /* most elements of most lists */
+        } else if (xr <= 1 && yr <= 1) {
             compare_at(a, element, xr ? x->e : y->e, xr ? x->v : NULL, yr ? y->v : NULL, c);
         } else {
             compare_runs(a, element, x, xr, y, yr, c);

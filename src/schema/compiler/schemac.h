@@ -35,6 +35,7 @@ struct sc_type {
     const char *group, *version, *name, *doc;
     struct sc_field *fields;
     size_t n;
+    bool atomic;
 };
 
 struct sc_column {

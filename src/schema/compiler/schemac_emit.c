@@ -248,7 +248,7 @@ static void emit_type(FILE *out, const struct sc_type *t)
     if (t->n) {
         fprintf(out, ".fields = fields_%s, .sorted = sorted_%s, ", sym, sym);
     }
-    fprintf(out, ".field_count = %zu, .doc = ", t->n);
+    fprintf(out, ".field_count = %zu, .atomic = %d, .doc = ", t->n, t->atomic);
     put_string(out, t->doc);
     fputs("};\n", out);
 }

@@ -291,6 +291,12 @@ static void parse_kind(struct state *s, struct row *r)
     s->in = IN_KIND;
 }
 
+/* type NAME [atomic] -- DESCRIPTION */
+static bool is_type_row(const struct row *r)
+{
+    return r->doc && (r->n == 2 || (r->n == 3 && strcmp(r->tok[2], "atomic") == 0));
+}
+
 static void parse_row(struct state *s, struct row *r, bool indented)
 {
     if (!indented && strcmp(r->tok[0], "group") == 0 && r->n >= 3) {
@@ -301,14 +307,15 @@ static void parse_row(struct state *s, struct row *r, bool indented)
             (void)sscanf(value_of(r->tok[3], "rank"), "%d", &s->rank);
         }
         s->in = IN_NONE;
-    } else if (!indented && strcmp(r->tok[0], "type") == 0 && r->n == 2 && r->doc && s->group) {
+    } else if (!indented && strcmp(r->tok[0], "type") == 0 && is_type_row(r) && s->group) {
         s->m->types = sc_push(s->m->types, &s->m->type_n, sizeof *s->m->types);
         struct sc_type *t = &s->m->types[s->m->type_n - 1];
         *t = (struct sc_type){.at = r->at,
                               .group = s->group,
                               .version = s->version,
                               .name = r->tok[1],
-                              .doc = r->doc};
+                              .doc = r->doc,
+                              .atomic = r->n == 3};
         s->in = IN_TYPE;
     } else if (!indented && strcmp(r->tok[0], "kind") == 0) {
         parse_kind(s, r);

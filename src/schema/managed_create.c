@@ -1,0 +1,367 @@
+/* schema/managed_create.c: who owns what of a new object: everything that its creator gave.
+ *
+ * What managed_update() finds by comparing with nothing, in one walk over the tree that goes
+ * straight to text. A value is compared only with what Go would have there (typed_zero()), as an
+ * object of which nothing is set. Where the walk meets what is rare (elements of the same name, a
+ * value of another type than its row's) it gives up, and the comparison does it. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "schema/fieldset_text.h"
+#include "schema/managed_priv.h"
+
+struct walk {
+    struct fieldset_text text;
+    struct arena *a;
+    bool has_given_up;
+};
+
+/* A member of an object, or a field of a new object that Go writes although it is not there. */
+struct given {
+    uint64_t prefix; /* of the name: orders most */
+    struct span name;
+    const struct schema_field *field;
+    yyjson_mut_val *value; /* NULL: Go's zero */
+};
+
+static bool put_below(struct walk *w, struct typed_ref r, const yyjson_val *old,
+                      yyjson_mut_val *next);
+
+static bool give_up(struct walk *w)
+{
+    w->has_given_up = true;
+    return false;
+}
+
+/* ---- order ---- */
+
+static uint64_t prefix_of(struct span name)
+{
+    uint64_t prefix = 0;
+    memcpy(&prefix, name.p, name.n < sizeof prefix ? name.n : sizeof prefix);
+    return __builtin_bswap64(prefix);
+}
+
+static int cmp_given(const void *x, const void *y)
+{
+    const struct given *a = x, *b = y;
+    if (a->prefix != b->prefix) {
+        return a->prefix < b->prefix ? -1 : 1;
+    }
+    return span_cmp(a->name, b->name);
+}
+
+enum { FEW = 48 };
+
+/* False: a name stands twice. */
+static bool sort_given(struct given *at, size_t n)
+{
+    if (n > FEW) {
+        qsort(at, n, sizeof *at, cmp_given);
+    }
+    for (size_t i = 1; i < n; i++) {
+        struct given one = at[i];
+        size_t to = i;
+        int rc = 1;
+        while (to > 0 && (rc = cmp_given(&one, &at[to - 1])) < 0) {
+            at[to] = at[to - 1];
+            to--;
+        }
+        if (to > 0 && rc == 0) {
+            return false;
+        }
+        at[to] = one;
+    }
+    return true;
+}
+
+/* ---- values ---- */
+
+static bool is_zero(const yyjson_val *zero, yyjson_mut_val *v)
+{
+    switch (yyjson_get_type((yyjson_val *)(uintptr_t)zero)) {
+    case YYJSON_TYPE_OBJ:
+        return yyjson_mut_is_obj(v) && yyjson_mut_obj_size(v) == 0;
+    case YYJSON_TYPE_NUM:
+        return yyjson_mut_is_num(v) && !(yyjson_mut_get_num(v) < 0) && !(yyjson_mut_get_num(v) > 0);
+    case YYJSON_TYPE_BOOL:
+        return yyjson_mut_is_false(v);
+    case YYJSON_TYPE_STR:
+        return yyjson_mut_is_str(v) && yyjson_mut_get_len(v) == 0;
+    default:
+        return yyjson_mut_is_null(v);
+    }
+}
+
+/* A value in the set for itself; false: it is what Go would have anyway. */
+static bool put_leaf(struct walk *w, const yyjson_val *old, yyjson_mut_val *next)
+{
+    if (old && (!next || is_zero(old, next))) {
+        return false;
+    }
+    fieldset_text_put(&w->text, SPAN("{}"));
+    return true;
+}
+
+static size_t size_of(yyjson_mut_val *v)
+{
+    return yyjson_mut_is_ctn(v) ? yyjson_mut_get_len(v) : 0;
+}
+
+/* ---- objects ---- */
+
+static void put_member_key(struct walk *w, struct span name, bool is_first)
+{
+    fieldset_text_put(&w->text, is_first ? SPAN("\"f:") : SPAN(",\"f:"));
+    fieldset_text_put_quoted(&w->text, name);
+    fieldset_text_put(&w->text, SPAN("\":"));
+}
+
+/* The members that are in the set, from behind the opening brace on; is_first: nothing stands there
+ * yet. True when anything does afterwards. */
+static bool put_members(struct walk *w, const struct given *at, size_t n, bool is_map,
+                        bool has_zeros, bool is_first)
+{
+    for (size_t i = 0; i < n && !w->has_given_up; i++) {
+        const struct schema_field *f = at[i].field;
+        struct typed_ref m = {f, f ? f->type : NULL, is_map};
+        const yyjson_val *old = has_zeros && !is_map ? typed_zero(f) : NULL;
+        size_t from = w->text.n;
+        put_member_key(w, at[i].name, is_first);
+        if (at[i].value ? put_below(w, m, old, at[i].value) : put_leaf(w, NULL, NULL)) {
+            is_first = false;
+        } else {
+            w->text.n = from;
+        }
+    }
+    return !is_first;
+}
+
+static bool is_there(yyjson_mut_val *obj, const char *name)
+{
+    return yyjson_mut_obj_get(obj, name) != NULL;
+}
+
+/* The members of obj; with_zeros: and what Go would have in a new object beside them. */
+static struct given *members_of(struct walk *w, struct typed_ref r, yyjson_mut_val *obj,
+                                bool with_zeros, struct given few[FEW], size_t *ret_n)
+{
+    bool is_map = typed_class(r) == TYPED_MAP;
+    size_t n = 0, max = yyjson_mut_obj_size(obj) + (with_zeros ? r.type->field_count : 0u);
+    struct given *at = max > FEW ? ARENA_ARRAY(w->a, struct given, max) : few;
+    yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(obj);
+    for (yyjson_mut_val *key; (key = yyjson_mut_obj_iter_next(&it)) != NULL;) {
+        struct span name = json_mut_str(key);
+        const struct schema_field *f = is_map   ? r.field
+                                       : r.type ? schema_field_find(r.type, name)
+                                                : NULL;
+        at[n++] = (struct given){prefix_of(name), name, f, yyjson_mut_obj_iter_get_val(key)};
+    }
+    for (uint16_t i = 0; with_zeros && i < r.type->field_count; i++) {
+        const struct schema_field *f = &r.type->fields[i];
+        if (typed_zero(f) && !is_there(obj, f->name)) {
+            struct span name = span_cstr(f->name);
+            at[n++] = (struct given){prefix_of(name), name, f, NULL};
+        }
+    }
+    *ret_n = n;
+    return at;
+}
+
+/* An object or map that has members. */
+static bool put_object(struct walk *w, struct typed_ref r, const yyjson_val *old,
+                       yyjson_mut_val *next)
+{
+    struct given few[FEW];
+    size_t n, from = w->text.n;
+    bool was_there = yyjson_is_obj((yyjson_val *)(uintptr_t)old);
+    bool with_zeros = !was_there && typed_class(r) == TYPED_OBJECT && r.type;
+    struct given *at = members_of(w, r, next, with_zeros, few, &n);
+    if (!sort_given(at, n)) {
+        return give_up(w);
+    }
+    fieldset_text_put(&w->text, old ? SPAN("{") : SPAN("{\".\":{}"));
+    if (!put_members(w, at, n, typed_class(r) == TYPED_MAP, was_there, old != NULL)) {
+        w->text.n = from;
+        return false;
+    }
+    fieldset_text_put(&w->text, SPAN("}"));
+    return true;
+}
+
+/* ---- lists ---- */
+
+struct item {
+    struct fieldset_elem e;
+    yyjson_mut_val *v;
+};
+
+static int cmp_item(const void *x, const void *y)
+{
+    return fieldset_elem_cmp(&((const struct item *)x)->e, &((const struct item *)y)->e);
+}
+
+static const yyjson_val *plain_copy(struct arena *a, yyjson_mut_val *v)
+{
+    yyjson_val *copy = arena_alloc_raw(a, sizeof *copy);
+    copy->tag = v->tag;
+    copy->uni = v->uni;
+    return copy;
+}
+
+static bool name_item(struct walk *w, struct typed_ref list, struct item *item)
+{
+    if (list.field->list_kind != SCHEMA_LIST_MAP || !list.field->map_keys) {
+        item->e.what = FIELDSET_VALUE;
+        item->e.value = plain_copy(w->a, item->v);
+        return !yyjson_mut_is_ctn(item->v) && !yyjson_mut_is_null(item->v);
+    }
+    struct fieldset_part *parts = arena_alloc_raw(w->a, LIMIT_FIELDSET_KEYS * sizeof *parts);
+    struct span keys = span_cstr(list.field->map_keys);
+    uint32_t n = 0;
+    while (keys.n && n < LIMIT_FIELDSET_KEYS) {
+        struct span key = span_cut(&keys, ',');
+        yyjson_mut_val *v = yyjson_mut_obj_getn(item->v, key.p, key.n);
+        if (!v || yyjson_mut_is_null(v) || yyjson_mut_is_ctn(v)) {
+            return false; /* has a default, or is a mistake */
+        }
+        uint32_t to = n++;
+        for (; to > 0 && span_cmp(key, parts[to - 1].name) < 0; to--) {
+            parts[to] = parts[to - 1];
+        }
+        parts[to] = (struct fieldset_part){key, plain_copy(w->a, v)};
+    }
+    item->e = (struct fieldset_elem){.what = FIELDSET_KEY, .part_n = n, .parts = parts};
+    return true;
+}
+
+/* An associative list that has elements. */
+static bool put_list(struct walk *w, struct typed_ref r, const yyjson_val *old,
+                     yyjson_mut_val *next)
+{
+    size_t n = 0;
+    struct item *items = ARENA_ARRAY(w->a, struct item, yyjson_mut_arr_size(next));
+    yyjson_mut_arr_iter it = yyjson_mut_arr_iter_with(next);
+    for (yyjson_mut_val *v; (v = yyjson_mut_arr_iter_next(&it)) != NULL; n++) {
+        items[n].v = v;
+        if (!name_item(w, r, &items[n])) {
+            return give_up(w);
+        }
+    }
+    qsort(items, n, sizeof *items, cmp_item);
+    fieldset_text_put(&w->text, old ? SPAN("{") : SPAN("{\".\":{}"));
+    for (size_t i = 0; i < n && !w->has_given_up; i++) {
+        if (i && cmp_item(&items[i - 1], &items[i]) == 0) {
+            return give_up(w);
+        }
+        if (i || !old) {
+            fieldset_text_put(&w->text, SPAN(","));
+        }
+        fieldset_text_put_key(&w->text, &items[i].e);
+        (void)put_below(w, typed_element(r), NULL, items[i].v); /* a new element is in the set */
+    }
+    fieldset_text_put(&w->text, SPAN("}"));
+    return true;
+}
+
+/* Writes what of next, and below it, is in the set, where old is what Go would have there (NULL:
+ * nothing). False: nothing is; the text may then have grown. */
+static bool put_below(struct walk *w, struct typed_ref r, const yyjson_val *old,
+                      yyjson_mut_val *next)
+{
+    enum typed_class class = typed_class(r);
+    if (class == TYPED_LEAF || size_of(next) == 0) {
+        return put_leaf(w, old, next);
+    }
+    if (class == TYPED_LIST) {
+        return yyjson_mut_is_arr(next) ? put_list(w, r, old, next) : give_up(w);
+    }
+    return yyjson_mut_is_obj(next) ? put_object(w, r, old, next) : give_up(w);
+}
+
+/* ---- the whole object ---- */
+
+/* Without what nobody owns. */
+static size_t owned_only(struct walk *w, struct given *at, size_t n, bool in_meta)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!managed_is_unowned(at[i].name, in_meta)) {
+            at[kept++] = at[i];
+        } else if (at[i].value && yyjson_mut_is_ctn(at[i].value) &&
+                   !span_eq(at[i].name, SPAN("managedFields"))) {
+            (void)give_up(w);
+        }
+    }
+    return kept;
+}
+
+/* metadata is in no set itself, and nothing is taken for granted in it. */
+static bool put_meta(struct walk *w, struct typed_ref r, yyjson_mut_val *meta)
+{
+    struct given few[FEW];
+    size_t n;
+    if (!yyjson_mut_is_obj(meta)) {
+        return give_up(w);
+    }
+    struct given *at = members_of(w, r, meta, false, few, &n);
+    n = owned_only(w, at, n, true);
+    if (!sort_given(at, n)) {
+        return give_up(w);
+    }
+    fieldset_text_put(&w->text, SPAN("{"));
+    bool any = put_members(w, at, n, false, false, true);
+    fieldset_text_put(&w->text, SPAN("}"));
+    return any;
+}
+
+static bool put_all(struct walk *w, const struct schema_kind *kind, const yyjson_mut_val *next,
+                    struct span skip)
+{
+    struct given few[FEW];
+    size_t n;
+    bool is_first = true;
+    struct typed_ref r = typed_root(kind);
+    struct given *at =
+        members_of(w, r, (yyjson_mut_val *)(uintptr_t)next, false, few, &n); /* only read */
+    n = owned_only(w, at, n, false);
+    if (!sort_given(at, n)) {
+        return give_up(w);
+    }
+    fieldset_text_put(&w->text, SPAN("{"));
+    for (size_t i = 0; i < n; i++) {
+        struct typed_ref m = {at[i].field, at[i].field ? at[i].field->type : NULL, false};
+        size_t from = w->text.n;
+        bool is_meta = span_eq(at[i].name, SPAN("metadata"));
+        if (!span_eq(at[i].name, skip)) {
+            put_member_key(w, at[i].name, is_first);
+            if (is_meta ? put_meta(w, m, at[i].value)
+                        : put_below(w, m, typed_zero(at[i].field), at[i].value)) {
+                is_first = false;
+            } else {
+                w->text.n = from;
+            }
+        }
+    }
+    fieldset_text_put(&w->text, SPAN("}"));
+    return !is_first && !w->has_given_up;
+}
+
+yyjson_mut_val *managed_create(struct arena *a, yyjson_mut_doc *doc, const struct managed_write *w,
+                               const yyjson_mut_val *next)
+{
+    assert(w->kind && yyjson_mut_is_obj((yyjson_mut_val *)(uintptr_t)next));
+    struct managed m = {.a = a, .write = w};
+    struct managed_entry own = managed_writer(&m, false);
+    struct walk walk = {.text = {.a = a}, .a = a};
+    managed_touch(&m, &own);
+    fieldset_text_put(&walk.text, SPAN("["));
+    managed_put_head(&walk.text, &own);
+    bool any = put_all(&walk, w->kind, next, span_cstr(managed_skip(w)));
+    if (walk.has_given_up) {
+        return managed_update(a, doc, w, NULL, json_freeze(a, next), NULL);
+    }
+    managed_put_tail(&walk.text, &own);
+    fieldset_text_put(&walk.text, SPAN("]"));
+    return any ? json_new_raw(doc, span_of(walk.text.p, walk.text.n)) : NULL;
+}
