@@ -181,6 +181,8 @@ static void run_sub(struct api_op *op)
         run_main(op);
     } else if (api_sub_is(op, "ephemeralcontainers")) {
         op_extras(op);
+    } else if (api_sub_is(op, "resize")) {
+        op_resize(op);
     } else if (api_sub_is(op, "status")) {
         run_main(op);
     } else {

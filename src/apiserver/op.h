@@ -128,6 +128,7 @@ void op_eviction(struct api_op *op);
 void op_present_success(struct api_op *op); /* a Status of success, 201 */
 void op_finalize(struct api_op *op);        /* namespaces/finalize */
 void op_extras(struct api_op *op);          /* pods/ephemeralcontainers */
+void op_resize(struct api_op *op);          /* pods/resize */
 
 /* Calls done. With -1 op->err is set; the return value lets callers write `return
  * api_op_fail(op);`. */

@@ -1,4 +1,4 @@
-/* update and patch of an object, of its status, or of a pod's ephemeral containers. */
+/* update and patch of an object or of its status. */
 #include "apiserver/definitions.h"
 #include "apiserver/server.h"
 #include "apiserver/write.h"
@@ -53,6 +53,11 @@ static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson
     return write_decode(op, json_freeze(op->arena, out), doc);
 }
 
+yyjson_mut_val *op_update_wanted(struct api_op *op, struct object *current, yyjson_mut_doc *doc)
+{
+    return op->verb == API_PATCH ? patched(op, current, doc) : write_decode(op, op->body, doc);
+}
+
 static int update_attempt(struct api_op *op)
 {
     struct object *current = store_peek(op->server->store, op->key);
@@ -102,50 +107,4 @@ void op_update(struct api_op *op)
     }
     op->attempt = update_attempt;
     write_start(op);
-}
-
-/* The stored pod with the ephemeral containers of the one that the client sends. */
-static int extras_mutate(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
-                         yyjson_mut_val **ret)
-{
-    static const char *const checked[] = {"name", "namespace", "uid", "resourceVersion"};
-    yyjson_mut_val *wanted =
-        op->verb == API_PATCH ? patched(op, current, doc) : write_decode(op, op->body, doc);
-    if (!wanted) {
-        return -1;
-    }
-    yyjson_mut_val *obj = json_mut_copy(doc, object_root(current));
-    yyjson_mut_val *meta = json_mut_get(wanted, "metadata");
-    for (size_t i = 0; i < sizeof checked / sizeof *checked; i++) {
-        struct span v = json_mut_str(json_mut_get(meta, checked[i]));
-        if (v.n) { /* write_change compares them with what is stored */
-            json_put_str(doc, json_mut_get(obj, "metadata"), checked[i], v);
-        }
-    }
-    yyjson_mut_val *list = json_mut_get(json_mut_get(wanted, "spec"), "ephemeralContainers");
-    if (yyjson_mut_arr_size(list)) {
-        json_put(doc, json_mut_obj(doc, obj, "spec"), "ephemeralContainers", list);
-    } else {
-        json_remove(json_mut_obj(doc, obj, "spec"), "ephemeralContainers");
-    }
-    *ret = obj;
-    return 0;
-}
-
-void op_extras(struct api_op *op)
-{
-    if (op->verb == API_GET) {
-        op_get(op);
-        return;
-    }
-    if (op->verb == API_PATCH && op->patch_type == API_PATCH_APPLY) {
-        (void)api_op_err(op, ERR_BAD_REQUEST,
-                         "pods/ephemeralcontainers cannot be applied on this server: use a "
-                         "strategic merge patch or an update");
-        api_op_finish(op);
-        return;
-    }
-    op->mutate = extras_mutate;
-    op->server_change = true; /* nothing else of the pod changes */
-    op_update(op);
 }

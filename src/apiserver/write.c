@@ -364,16 +364,16 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
         return -1;
     }
     yyjson_val *frozen = json_freeze(op->arena, obj);
-    if (!status && !op->server_change && meta_has_generation(op->kind) &&
+    bool part = api_sub_is(op, "ephemeralcontainers") || api_sub_is(op, "resize");
+    if (!status && (!op->server_change || part) && meta_has_generation(op->kind) &&
         meta_spec_changed(op->kind, frozen, old)) {
         meta_bump_generation(doc, obj, old);
         frozen = json_freeze(op->arena, obj);
     }
     const yyjson_val *rules_old = op->server_change ? NULL : old;
     int rc = status ? schema_validate_status(op->arena, op->kind, frozen, old, &op->err)
-             : api_sub_is(op, "ephemeralcontainers")
-                 ? schema_validate_sub(op->arena, op->kind, op->sub->name, frozen, old, &op->err)
-                 : schema_validate(op->arena, op->kind, frozen, rules_old, &op->err);
+             : part ? schema_validate_sub(op->arena, op->kind, op->sub->name, frozen, old, &op->err)
+                    : schema_validate(op->arena, op->kind, frozen, rules_old, &op->err);
     if (rc) {
         return -1;
     }

@@ -32,6 +32,10 @@ void write_warn(struct api_op *op);
 /* The bytes to store: custom kinds have one version for that. */
 struct span write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 
+/* op_update.c: what the client wants the object to be: the one it sends, or current patched. NULL
+ * with op->err. */
+yyjson_mut_val *op_update_wanted(struct api_op *op, struct object *current, yyjson_mut_doc *doc);
+
 /* What follows the change of an existing object, for every kind of update: server-owned metadata,
  * defaults, admission, generation, validation, no-op, finalizers, dry run, submit. `status` says
  * that only status (and labels, annotations, finalizers) may change. Returns as an attempt does. */

@@ -1,4 +1,5 @@
 /* kubelet/kubelet_dns.c: the texts of a pod's resolv.conf and /etc/hosts. Pure. */
+#include "kubelet/kubelet_dns.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/strbuf.h"

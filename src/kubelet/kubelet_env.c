@@ -2,6 +2,7 @@
  * the objects it refers to, the services of its namespace and the image. */
 #include "base/check.h"
 #include "base/strbuf.h"
+#include "kubelet/kubelet_dns.h"
 #include "kubelet/kubelet_priv.h"
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "codec/time.h"
 #include "kubelet/kubelet_priv.h"
+#include "kubelet/kubelet_resize.h"
 
 /* ---- containers ---- */
 
@@ -71,6 +72,9 @@ static void container_done(struct kubelet_container *c)
     kubelet_keep(&c->v->image, SPAN_NULL);
     kubelet_keep(&c->spec_image, SPAN_NULL);
     kubelet_keep(&c->told, SPAN_NULL);
+    kubelet_keep(&c->v->resources, SPAN_NULL);
+    kubelet_keep(&c->resize_error, SPAN_NULL);
+    kubelet_keep(&c->resize_tried, SPAN_NULL);
     arena_free(c->image_arena);
 }
 
@@ -215,6 +219,7 @@ void kubelet_pod_free(struct kubelet_pod *pod)
     kubelet_keep(&pod->view.pod_ip, SPAN_NULL);
     kubelet_keep(&pod->sent, SPAN_NULL);
     kubelet_keep(&pod->told, SPAN_NULL);
+    kubelet_keep(&pod->resize_told, SPAN_NULL);
     object_unref(pod->object);
     struct arena *arena = pod->arena;
     struct span ns = pod->ns, name = pod->name;
@@ -311,6 +316,7 @@ static void on_tick(struct env_task *task)
         }
         tell_waiting(pod, &view);
         tell_backoff(pod, &plan.status);
+        kubelet_resize_run(pod, &view);
         kubelet_volumes_refresh(pod);
     }
     kubelet_status_sync(pod, &view, &plan.status, a);
@@ -532,6 +538,7 @@ static void adopt_found(struct kubelet_container *c, const struct runtime_status
         v->instance = POD_INSTANCE_RUNNING;
         v->has_result = false;
         v->result = (struct pod_result){0};
+        kubelet_resize_adopt(c);
         return;
     }
     v->instance = POD_INSTANCE_EXITED;

@@ -68,6 +68,10 @@ struct kubelet_container {
     struct kubelet_check *hook;
     struct kubelet_rotation *rotation;
     struct span told; /* owned: text of the last Failed/BackOff event, so that it is told once */
+    bool resizing;    /* the runtime is at it */
+    struct span resize_error; /* owned: why the last try failed; empty: it did not */
+    struct span resize_tried; /* owned: the resources of the last try */
+    int64_t resize_retry_ns;
 };
 
 struct kubelet_pod {
@@ -97,8 +101,10 @@ struct kubelet_pod {
     int64_t delete_failures;
     struct env_timer later; /* kubelet_pod_poke_after */
     int64_t later_ns;
-    bool volumes_stale;   /* a referenced object changed after they were written */
-    bool volumes_writing; /* a refresh is under way */
+    int64_t resize_rev;      /* version in which nothing was to be resized; 0: not looked yet */
+    struct span resize_told; /* owned: text of the last event about a resize that waits */
+    bool volumes_stale;      /* a referenced object changed after they were written */
+    bool volumes_writing;    /* a refresh is under way */
 };
 
 /* ---- operations under way: they outlive their pod harmlessly ---- */
@@ -239,17 +245,6 @@ struct span kubelet_env_expand(struct arena *a, struct span text, const struct s
 /* Value of a downward API path ("metadata.name", "metadata.labels['x']"); false: not supported. */
 bool kubelet_field_value(struct kubelet_pod *pod, struct arena *a, struct span path,
                          struct span *ret);
-
-/* ---- kubelet_dns.c ---- */
-
-struct span kubelet_dns_hostname(struct arena *a, const yyjson_val *pod, struct span zone);
-/* "HOST.SUBDOMAIN.NS.svc.ZONE\tHOST" or "HOST". */
-struct span kubelet_dns_hosts_names(struct arena *a, const yyjson_val *pod, struct span zone);
-struct span kubelet_dns_hosts(struct arena *a, const yyjson_val *pod);
-/* node_conf: text of the node's resolv.conf. *ret_missing_dns: fell back for want of a cluster DNS
- * address. */
-struct span kubelet_dns_resolv(struct arena *a, const yyjson_val *pod, struct span cluster_dns,
-                               struct span zone, struct span node_conf, bool *ret_missing_dns);
 
 /* ---- kubelet_check.c: one probe or hook ---- */
 

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "kubelet/kubelet_resize.h"
 #include "kubelet/kubelet_start_priv.h"
 
 /* Logs of all but this and the previous attempt are dropped. */
@@ -152,17 +153,14 @@ static bool put_seccomp(struct kubelet_container *c, const yyjson_val *spec, str
     return true;
 }
 
-static void put_resources(const yyjson_val *spec, struct runtime_container_spec *s)
+static void put_resources(struct kubelet_container *c, struct arena *a,
+                          struct runtime_container_spec *s)
 {
-    const yyjson_val *limits = json_path(spec, "resources", "limits", NULL);
-    const yyjson_val *requests = json_path(spec, "resources", "requests", NULL);
-    s->memory_limit_bytes = kubelet_quantity_or(json_get(limits, "memory"), 0);
-    s->memory_request_bytes =
-        kubelet_quantity_or(json_get(requests, "memory"), s->memory_limit_bytes);
-    (void)kubelet_quantity_milli(json_get_str(limits, "cpu"), &s->cpu_milli_limit);
-    if (!kubelet_quantity_milli(json_get_str(requests, "cpu"), &s->cpu_milli_request)) {
-        s->cpu_milli_request = s->cpu_milli_limit;
-    }
+    struct runtime_limits limits;
+    kubelet_limits(kubelet_resize_start(c, a), &limits, &s->memory_request_bytes);
+    s->memory_limit_bytes = limits.memory_limit_bytes;
+    s->cpu_milli_limit = limits.cpu_milli_limit;
+    s->cpu_milli_request = limits.cpu_milli_request;
 }
 
 /* An ephemeral container that was told to look at another one shares its process namespace. */
@@ -307,7 +305,7 @@ void kubelet_step_start(struct kubelet_container *c, uint32_t attempt)
     s->with_stdin = json_get_bool(spec, "stdin", false);
     s->stdin_once = json_get_bool(spec, "stdinOnce", false);
     put_security(c, spec, a, s);
-    put_resources(spec, s);
+    put_resources(c, a, s);
     put_target(c, spec, a, s);
     struct span why = SPAN_NULL;
     if (!describe(c, spec, a, s, &why)) {

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "kubelet/kubelet_dns.h"
 #include "kubelet/kubelet_start_priv.h"
 
 /* ---- preparing: volumes, sandbox, image ---- */

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "codec/time.h"
 #include "kubelet/kubelet_priv.h"
+#include "kubelet/kubelet_resize.h"
 #include "plan/pod_status_json.h"
 
 yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod)
@@ -138,6 +139,7 @@ static void gather_conditions(struct kubelet_pod *pod, struct arena *a, struct p
             bool own = span_eq_cstr(c.type, "Ready") || span_eq_cstr(c.type, "ContainersReady") ||
                        span_eq_cstr(c.type, "Initialized") ||
                        span_eq_cstr(c.type, "PodScheduled") ||
+                       span_starts(c.type, SPAN("PodResize")) ||
                        span_eq_cstr(c.type, "PodReadyToStartContainers");
             if (!own && (l == 1) != is_old) {
                 continue; /* the other list has the newer word */
@@ -207,9 +209,9 @@ static struct pod_container_view copy_container(struct arena *a,
                                                 const struct pod_container_view *from)
 {
     struct pod_container_view c = *from;
-    struct span *owned[] = {&c.image,        &c.image_id,          &c.result.message,
-                            &c.last.message, &c.image_prep.reason, &c.image_prep.message,
-                            &c.unready_cause};
+    struct span *owned[] = {&c.image,         &c.image_id,          &c.result.message,
+                            &c.last.message,  &c.image_prep.reason, &c.image_prep.message,
+                            &c.unready_cause, &c.resources};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         *owned[i] = arena_dup(a, *owned[i]);
     }
@@ -303,6 +305,7 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
     gather_gates(a, spec, v);
     if (!pod_is_ending(v)) {
         gather_references(pod, a, v);
+        kubelet_resize_gather(pod, a, v);
         v->inputs_ready = v->inputs_ready && !waits_to_stop;
     }
 }

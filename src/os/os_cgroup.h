@@ -1,9 +1,9 @@
 /* os/os_cgroup.h: control groups of any layout: v2, v1, and v1 controllers with a cgroup2 mount
  * beside them.
  *
- * Limits are set by the container runtime from the OCI configuration; here groups are found,
- * emptied and removed. A path is relative to each hierarchy's root ("/berth/pod1"). Everything may
- * block: worker threads only. */
+ * The first limits are set by the container runtime from the OCI configuration; here groups are
+ * found, given other limits, emptied and removed. A path is relative to each hierarchy's root
+ * ("/berth/pod1"). Everything may block: worker threads only. */
 #ifndef OS_OS_CGROUP_H
 #define OS_OS_CGROUP_H
 
@@ -35,6 +35,16 @@ int os_cgroup_detect(struct arena *a, struct os_cgroup *ret);
  * wait passes while a container is still being prepared. No effect otherwise, errors do not matter.
  */
 void os_cgroup_warm(const struct os_cgroup *cg);
+/* os_cgroup_limit.c: what the processes of one group may use from now on. */
+struct os_cgroup_limits {
+    int64_t memory_bytes;                /* 0: stays as it is */
+    int64_t cpu_shares;                  /* as cgroup v1 counts them: 1024 a core */
+    int64_t cpu_quota_us, cpu_period_us; /* 0: stays as it is */
+};
+/* -EBUSY: the group uses more memory than that now (*ret_used), and nothing was changed. -ENOENT:
+ * there is no such group, or its controller is not there. */
+int os_cgroup_limit(const struct os_cgroup *cg, struct span path,
+                    const struct os_cgroup_limits *limits, int64_t *ret_used);
 /* SIGKILL to every process in the groups at path and beneath, in every hierarchy, until none is
  * left or two seconds have passed (-ETIMEDOUT). Absent groups are empty. */
 int os_cgroup_kill(const struct os_cgroup *cg, struct span path);

@@ -101,6 +101,8 @@ struct pod_container_view {
     struct span unready_cause;  /* of a running instance: "readiness probe `x` failed 4 times" */
     struct pod_prep image_prep;
     struct span image_id;
+    struct span resources; /* that the latest instance has: limits and requests of cpu and memory as
+                              JSON; empty: none */
     struct span config_reason,
         config_message; /* the instance cannot be described: a secret is missing, ... */
 };
@@ -140,6 +142,10 @@ struct pod_view {
     size_t condition_count;
     const struct span *gates; /* readinessGates: condition types */
     size_t gate_count;
+    /* The spec asks for other resources than the instances have: why that cannot be done now
+     * (pending: "Infeasible", "Deferred"), or that it is being done, with what went wrong. */
+    struct span resize_pending, resize_message;
+    bool resizing;
     /* The terminal status as the API has it (acked_terminal). */
     struct span acked_phase;
 };
@@ -178,6 +184,7 @@ struct pod_container_status {
     struct pod_state state, last;
     bool ready, started;
     uint32_t restart_count;
+    struct span resources; /* as in the view */
 };
 
 struct pod_status {

@@ -105,6 +105,7 @@ static struct pod_container_status container_status(struct arena *a, const struc
 {
     struct pod_container_status s = {
         .name = c->name, .image = c->image, .restart_count = c->has_attempt ? c->attempt : 0};
+    s.resources = c->resources;
     if (c->has_last) {
         s.last = terminated(a, v, c, &c->last);
     }
@@ -212,8 +213,9 @@ static void set_condition(const struct pod_view *v, struct pod_status *s, const 
     s->conditions[s->condition_count++] = c;
 }
 
-static const char *const own_conditions[] = {"PodReadyToStartContainers", "Initialized", "Ready",
-                                             "ContainersReady", "PodScheduled"};
+static const char *const own_conditions[] = {
+    "PodReadyToStartContainers", "Initialized",        "Ready", "ContainersReady", "PodScheduled",
+    "PodResizePending",          "PodResizeInProgress"};
 
 static bool is_own(struct span type)
 {
@@ -332,6 +334,12 @@ static void conditions(struct arena *a, const struct pod_view *v, struct pod_sta
         set_condition(v, s, own_conditions[3], true, none, none);
     }
     set_condition(v, s, own_conditions[4], true, none, none);
+    if (v->resize_pending.n) {
+        set_condition(v, s, own_conditions[5], true, v->resize_pending, v->resize_message);
+    } else if (v->resizing) {
+        set_condition(v, s, own_conditions[6], true, v->resize_message.n ? SPAN("Error") : none,
+                      v->resize_message);
+    }
     for (size_t i = 0; i < v->condition_count; i++) {
         if (!is_own(v->conditions[i].type)) {
             s->conditions[s->condition_count++] = v->conditions[i];

@@ -51,6 +51,21 @@ static yyjson_mut_val *state_json(struct arena *a, yyjson_mut_doc *doc, const st
     return v;
 }
 
+/* What the container has, and what of the node's is set aside for it. */
+static void put_resources(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *v,
+                          struct span resources)
+{
+    yyjson_doc *has = NULL;
+    if (resources.n == 0 || json_parse(a, resources, &has, NULL) != 0) {
+        return;
+    }
+    const yyjson_val *root = yyjson_doc_get_root(has), *requests = json_get(root, "requests");
+    if (requests) {
+        json_put(doc, v, "allocatedResources", json_mut_copy(doc, requests));
+    }
+    json_put(doc, v, "resources", json_mut_copy(doc, root));
+}
+
 static yyjson_mut_val *containers_json(struct arena *a, yyjson_mut_doc *doc,
                                        const struct pod_container_status *c, size_t n, bool extra)
 {
@@ -65,6 +80,7 @@ static yyjson_mut_val *containers_json(struct arena *a, yyjson_mut_doc *doc,
         json_put_str(doc, v, "image", c[i].image);
         json_put_str(doc, v, "imageID", c[i].image_id);
         put(doc, v, "containerID", c[i].container_id);
+        put_resources(a, doc, v, c[i].resources);
         if (!extra) { /* nobody waits for it to have started */
             json_put_bool(doc, v, "started", c[i].started);
         }

@@ -347,9 +347,22 @@ static void put_namespace(struct out *o, yyjson_mut_val *list, const char *type,
     }
 }
 
+int64_t oci_cpu_shares(int64_t milli)
+{
+    enum { SHARES_MIN = 2, SHARES_MAX = 262144 };
+    int64_t shares = milli * 1024 / 1000;
+    return shares < SHARES_MIN ? SHARES_MIN : shares > SHARES_MAX ? SHARES_MAX : shares;
+}
+
+int64_t oci_cpu_quota_us(int64_t milli)
+{
+    enum { QUOTA_MIN_US = 1000 };
+    int64_t quota = milli * OCI_CPU_PERIOD_US / 1000;
+    return quota < QUOTA_MIN_US ? QUOTA_MIN_US : quota;
+}
+
 static void put_resources(struct out *o, yyjson_mut_val *linux_obj)
 {
-    enum { PERIOD_US = 100000, QUOTA_MIN_US = 1000, SHARES_MIN = 2, SHARES_MAX = 262144 };
     const struct runtime_container_spec *spec = o->spec;
     yyjson_mut_val *res = object(o, linux_obj, "resources");
     if (!o->in->no_device_rules) {
@@ -368,14 +381,11 @@ static void put_resources(struct out *o, yyjson_mut_val *linux_obj)
     if (o->in->no_cpu_controller && spec->cpu_milli_request == 0 && spec->cpu_milli_limit == 0) {
         return;
     }
-    int64_t shares = spec->cpu_milli_request * 1024 / 1000;
-    shares = shares < SHARES_MIN ? SHARES_MIN : shares > SHARES_MAX ? SHARES_MAX : shares;
     yyjson_mut_val *cpu = object(o, res, "cpu");
-    json_put_int(o->doc, cpu, "shares", shares);
+    json_put_int(o->doc, cpu, "shares", oci_cpu_shares(spec->cpu_milli_request));
     if (spec->cpu_milli_limit > 0) {
-        int64_t quota = spec->cpu_milli_limit * PERIOD_US / 1000;
-        json_put_int(o->doc, cpu, "quota", quota < QUOTA_MIN_US ? QUOTA_MIN_US : quota);
-        json_put_int(o->doc, cpu, "period", PERIOD_US);
+        json_put_int(o->doc, cpu, "quota", oci_cpu_quota_us(spec->cpu_milli_limit));
+        json_put_int(o->doc, cpu, "period", OCI_CPU_PERIOD_US);
     }
 }
 

@@ -41,6 +41,10 @@ struct oci_input {
 
 /* The text of config.json, in the arena. */
 struct span oci_config(struct arena *a, const struct oci_input *in);
+/* Thousandths of a core as a share and as time out of each period. */
+enum { OCI_CPU_PERIOD_US = 100000 };
+int64_t oci_cpu_shares(int64_t milli);
+int64_t oci_cpu_quota_us(int64_t milli);
 /* Number of a capability name without CAP_ ("NET_ADMIN"), -1 when unknown. */
 int oci_capability(struct span name);
 

@@ -73,6 +73,11 @@ struct runtime_container_spec {
     int stop_signal;     /* kept with the container, for whoever adopts it; 0: none was given */
 };
 
+/* What a container may use; the names as in runtime_container_spec. */
+struct runtime_limits {
+    int64_t memory_limit_bytes, cpu_milli_limit, cpu_milli_request;
+};
+
 enum runtime_state { RUNTIME_CREATED, RUNTIME_RUNNING, RUNTIME_EXITED };
 
 struct runtime_status {
@@ -138,6 +143,11 @@ struct runtime_ops {
                             runtime_start_fn *done, void *data);
     void (*container_kill)(struct runtime *rt, struct span id, int signal, runtime_done_fn *done,
                            void *data);
+    /* Gives a running container other limits; what is 0 stays as it was. Less memory than it uses
+     * now is -EBUSY, and changes nothing. */
+    void (*container_resize)(struct runtime *rt, struct span id,
+                             const struct runtime_limits *limits, runtime_done_fn *done,
+                             void *data);
     /* Of an exited container: root, bundle and state; the log file stays. */
     void (*container_remove)(struct runtime *rt, struct span id, runtime_done_fn *done, void *data);
     /* After the log file was renamed: the monitor opens the path anew. */

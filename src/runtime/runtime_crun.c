@@ -14,6 +14,7 @@
 #include "base/vec.h"
 #include "os/os_fs.h"
 #include "os/os_mount.h"
+#include "runtime/oci_config.h"
 #include "runtime/runtime_crun_priv.h"
 
 enum { NAME_MAX_BYTES = 160 };
@@ -444,6 +445,8 @@ struct step {
     pid_t pid;
     uint64_t start_ticks;
     int signal;
+    struct span uid; /* of the pod */
+    struct runtime_limits limits;
     runtime_done_fn *done;
     void *data;
 };
@@ -495,6 +498,47 @@ static void op_container_kill(struct runtime *rt, struct span id, int signal, ru
         op->start_ticks = c->start_ticks;
     }
     env_work_start(rt->env, &op->job.work, kill_run, step_done);
+}
+
+static void resize_run(struct env_work *work)
+{
+    struct step *op = CONTAINER_OF(work, struct step, job.work);
+    const struct host *host = &op->job.r->host;
+    const struct runtime_limits *l = &op->limits;
+    struct os_cgroup_limits set = {
+        .memory_bytes = l->memory_limit_bytes,
+        .cpu_shares = oci_cpu_shares(l->cpu_milli_request),
+        .cpu_quota_us = l->cpu_milli_limit ? oci_cpu_quota_us(l->cpu_milli_limit) : 0,
+        .cpu_period_us = OCI_CPU_PERIOD_US};
+    int64_t used = 0;
+    if (op->job.code) {
+        return;
+    }
+    struct span group = arena_printf(op->job.a, "%.*s/pod%.*s/%.*s", SPAN_ARG(host->cgroup_parent),
+                                     SPAN_ARG(op->uid), SPAN_ARG(op->id));
+    op->job.code = os_cgroup_limit(&host->cgroup, group, &set, &used);
+    if (op->job.code == -EBUSY) {
+        op->job.detail = arena_printf(op->job.a,
+                                      "the container uses %lld bytes of memory now, more than the "
+                                      "new limit of %lld",
+                                      (long long)used, (long long)l->memory_limit_bytes);
+    }
+}
+
+static void op_container_resize(struct runtime *rt, struct span id,
+                                const struct runtime_limits *limits, runtime_done_fn *done,
+                                void *data)
+{
+    struct step *op = step_new(rt, id, done, data);
+    const struct container *c = crun_container(op->job.r, id);
+    op->limits = *limits;
+    if (!c || c->state != RUNTIME_RUNNING || c->starting) {
+        op->job.code = -ESRCH;
+        op->job.detail = SPAN("the container does not run");
+    } else {
+        op->uid = arena_dup(op->job.a, c->uid);
+    }
+    env_work_start(rt->env, &op->job.work, resize_run, step_done);
 }
 
 static void remove_run(struct env_work *work)
@@ -572,6 +616,7 @@ static const struct runtime_ops crun_ops = {
     .sandbox_remove = op_sandbox_remove,
     .container_start = op_container_start,
     .container_kill = op_container_kill,
+    .container_resize = op_container_resize,
     .container_remove = op_container_remove,
     .log_reopen = op_log_reopen,
     .exec = op_exec,

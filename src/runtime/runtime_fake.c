@@ -12,7 +12,7 @@
 #include "base/mem.h"
 
 struct knobs {
-    int64_t start_ms, exit_after_ms, stop_ms, ready_ms, exec_ms;
+    int64_t start_ms, exit_after_ms, stop_ms, ready_ms, exec_ms, memory_used;
     int32_t exit_code;
     bool ignore_term;
     struct span start_error;
@@ -61,6 +61,7 @@ struct fake {
     uint64_t starts;
     size_t most_alive;
     int last_signal;
+    struct runtime_limits last_limits;
 };
 
 static struct fake *fake_of(const struct runtime *rt)
@@ -311,6 +312,23 @@ static void fake_kill(struct runtime *rt, struct span id, int number, runtime_do
     }
 }
 
+static void fake_resize(struct runtime *rt, struct span id, const struct runtime_limits *limits,
+                        runtime_done_fn *done, void *data)
+{
+    struct fake *f = fake_of(rt);
+    struct container *n = map_get(&f->containers, id);
+    bool live = n && n->status.state == RUNTIME_RUNNING;
+    int code =
+        !live ? -ESRCH
+        : limits->memory_limit_bytes && limits->memory_limit_bytes < n->sandbox->knobs.memory_used
+            ? -EBUSY
+            : 0;
+    if (code == 0) {
+        f->last_limits = *limits;
+    }
+    answer_done(f, done, data, code);
+}
+
 static void fake_remove(struct runtime *rt, struct span id, runtime_done_fn *done, void *data)
 {
     struct fake *f = fake_of(rt);
@@ -355,6 +373,8 @@ static void read_knob(struct knobs *k, struct arena *a, struct span annotation)
         k->ready_ms = number;
     } else if (span_eq_cstr(name, "berth.dev/fake-exec-ms") && is_number) {
         k->exec_ms = number;
+    } else if (span_eq_cstr(name, "berth.dev/fake-memory") && is_number) {
+        k->memory_used = number;
     }
 }
 
@@ -559,6 +579,11 @@ size_t runtime_fake_most_alive(const struct runtime *rt)
     return fake_of(rt)->most_alive;
 }
 
+struct runtime_limits runtime_fake_last_limits(const struct runtime *rt)
+{
+    return fake_of(rt)->last_limits;
+}
+
 int runtime_fake_last_signal(const struct runtime *rt)
 {
     return fake_of(rt)->last_signal;
@@ -606,6 +631,7 @@ static const struct runtime_ops ops = {
     .sandbox_remove = fake_sandbox_remove,
     .container_start = fake_start,
     .container_kill = fake_kill,
+    .container_resize = fake_resize,
     .container_remove = fake_remove,
     .log_reopen = fake_log_reopen,
     .exec = fake_exec,

@@ -9,7 +9,8 @@
  *   berth.dev/fake-stop-ms        time between the stop signal and the end (0)
  *   berth.dev/fake-ignore-term    "true": only SIGKILL ends it
  *   berth.dev/fake-ready-ms       exec probes fail until this long after the start (0)
- *   berth.dev/fake-exec-ms        time that a command takes (0) */
+ *   berth.dev/fake-exec-ms        time that a command takes (0)
+ *   berth.dev/fake-memory         bytes in use: a resize below them fails (0) */
 #ifndef RUNTIME_RUNTIME_FAKE_H
 #define RUNTIME_RUNTIME_FAKE_H
 
@@ -32,6 +33,8 @@ uint64_t runtime_fake_starts(const struct runtime *rt);
 size_t runtime_fake_most_alive(const struct runtime *rt);
 /* The last signal that was sent to a running container; 0: none yet. */
 int runtime_fake_last_signal(const struct runtime *rt);
+/* Those that the last successful resize gave. */
+struct runtime_limits runtime_fake_last_limits(const struct runtime *rt);
 /* The pods (namespace, name, uid) whose containers run, once a container. */
 typedef void runtime_fake_pod_fn(void *data, struct span ns, struct span name, struct span uid);
 void runtime_fake_each(const struct runtime *rt, runtime_fake_pod_fn *fn, void *data);

@@ -66,6 +66,9 @@ void check_one_source(struct check *c, const struct path *p, const yyjson_val *o
 void pod_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
              int64_t now_ms);
 
+/* kind_resize.c: a pod's containers may get other resources: which, and how. */
+void check_resize(struct check *c, const yyjson_val *obj, const yyjson_val *old);
+
 /* ---- claims, inside sets too ---- */
 
 void check_claim_spec(struct check *c, const struct path *p, const yyjson_val *spec);

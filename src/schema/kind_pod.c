@@ -277,10 +277,14 @@ static void check_extras_kept(struct check *c, const yyjson_val *now, const yyjs
 static void validate_sub(struct arena *a, const char *sub, const yyjson_val *obj,
                          const yyjson_val *old, struct err *err)
 {
-    assert(strcmp(sub, "ephemeralcontainers") == 0);
     struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
     check_pod_spec(&c, AT_FIELD(NULL, "spec"), spec, NULL);
+    if (strcmp(sub, "resize") == 0) {
+        check_resize(&c, obj, old);
+        return;
+    }
+    assert(strcmp(sub, "ephemeralcontainers") == 0);
     check_extras_kept(&c, json_get(spec, "ephemeralContainers"),
                       json_path(old, "spec", "ephemeralContainers", NULL));
 }

@@ -176,6 +176,51 @@ TEST(signals_reach_the_first_process_and_memory_limits_kill)
     cw_done(w);
 }
 
+static void on_resized(void *data, int code, struct span detail)
+{
+    struct cw *w = data;
+    (void)detail;
+    w->done = true;
+    w->code = code;
+    env_uv_stop(w->env);
+}
+
+static int resize(struct cw *w, const char *id, struct runtime_limits limits)
+{
+    w->done = false;
+    w->rt->ops->container_resize(w->rt, span_cstr(id), &limits, on_resized, w);
+    while (!w->done) {
+        env_uv_run(w->env);
+    }
+    return w->code;
+}
+
+TEST(a_running_container_gets_more_memory_and_never_less_than_it_uses)
+{
+    struct cw *w = cw_new();
+    cw_sandbox(w);
+    struct runtime_container_spec spec = cw_spec_of(
+        w, "while ! test -e /go; do sleep 0.05; done; dd if=/dev/zero of=/dev/null bs=100M count=2",
+        0);
+    spec.memory_limit_bytes = 20 << 20;
+    spec.cpu_milli_request = 100;
+    cw_start_spec(w, &spec);
+    CHECK_EQ(w->code, 0);
+    const char *id = CW_UID "-main-0";
+    CHECK_EQ(resize(w, id, (struct runtime_limits){.memory_limit_bytes = 4096}), -EBUSY);
+    CHECK_EQ(resize(w, id,
+                    (struct runtime_limits){.memory_limit_bytes = 300 << 20,
+                                            .cpu_milli_limit = 1500,
+                                            .cpu_milli_request = 500}),
+             0);
+    CHECK(cw_session(w, id, "touch /go", false, false) != NULL);
+    cw_wait_exits(w, 1);
+    CHECK_EQ(w->last_exit.exit_code, 0);
+    CHECK(!w->last_exit.oom_killed);
+    CHECK_EQ(resize(w, id, (struct runtime_limits){.memory_limit_bytes = 300 << 20}), -ESRCH);
+    cw_done(w);
+}
+
 TEST(a_new_agent_adopts_what_it_finds)
 {
     struct cw *w = cw_new();

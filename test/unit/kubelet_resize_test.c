@@ -1,0 +1,123 @@
+/* pods/resize on the node: a running container gets other limits, or the pod says why not. */
+#include "kit/kubelet_kit.h"
+
+#define FROM                                                                                       \
+    "\"resources\":{\"requests\":{\"cpu\":\"100m\",\"memory\":\"64Mi\"},"                          \
+    "\"limits\":{\"memory\":\"128Mi\"}}"
+#define TO(cpu, request, limit)                                                                    \
+    "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"redis:7\",\"resources\":{"             \
+    "\"requests\":{\"cpu\":\"" cpu "\",\"memory\":\"" request                                      \
+    "\"},\"limits\":{\"memory\":\"" limit "\"}}}]}}"
+
+static void start(struct kubelet_kit *k, const char *annotations)
+{
+    kk_start(k);
+    kk_create(k, "Pod", kk_pod_json(k, "p", annotations, FROM, ""));
+    kk_run(k, 1000);
+    CHECK_SPAN(kk_pod(k, "p", "status.phase"), "Running");
+    CHECK_SPAN(kk_pod(k, "p", "status.containerStatuses.0.resources.limits.memory"), "128Mi");
+    CHECK_SPAN(kk_pod(k, "p", "status.containerStatuses.0.allocatedResources.cpu"), "100m");
+}
+
+TEST(a_running_container_gets_other_limits_without_a_restart)
+{
+    struct kubelet_kit k;
+    start(&k, "");
+    kk_patch(&k, "Pod", "p/resize", TO("200m", "96Mi", "192Mi"));
+    kk_run(&k, 1000);
+    struct runtime_limits l = runtime_fake_last_limits(k.runtime);
+    CHECK_EQ(l.cpu_milli_request, 200);
+    CHECK_EQ(l.cpu_milli_limit, 0);
+    CHECK_EQ(l.memory_limit_bytes, 192 << 20);
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.resources.limits.memory"), "192Mi");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.allocatedResources.cpu"), "200m");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.restartCount"), "0");
+    CHECK_SPAN(kk_condition(&k, "p", "PodResizeInProgress"), "");
+    CHECK_EQ(kk_event_count(&k, "p", "ResizeCompleted"), 1);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 1);
+    kk_stop(&k);
+}
+
+TEST(less_memory_than_is_in_use_is_not_forced_upon_it_and_tried_again)
+{
+    struct kubelet_kit k;
+    start(&k, "\"berth.dev/fake-memory\":\"100000000\"");
+    kk_patch(&k, "Pod", "p/resize", TO("100m", "32Mi", "64Mi"));
+    kk_run(&k, 1000);
+    CHECK_SPAN(kk_condition(&k, "p", "PodResizeInProgress"), "True");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.resources.limits.memory"), "128Mi");
+    CHECK_EQ(kk_event_count(&k, "p", "ResizeError"), 1);
+    kk_run(&k, 40000);
+    CHECK_EQ(kk_event_count(&k, "p", "ResizeError"), 1);
+    kk_patch(&k, "Pod", "p/resize", TO("100m", "64Mi", "110Mi")); /* at once, not after a wait */
+    kk_run(&k, 500);
+    CHECK_SPAN(kk_condition(&k, "p", "PodResizeInProgress"), "");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.resources.limits.memory"), "110Mi");
+    kk_stop(&k);
+}
+
+TEST(what_the_node_has_not_got_is_infeasible_and_a_restart_keeps_what_there_was)
+{
+    struct kubelet_kit k;
+    start(&k, "");
+    kk_patch(&k, "Pod", "p/resize", TO("9000", "64Mi", "128Mi"));
+    kk_run(&k, 1000);
+    CHECK_SPAN(kk_condition(&k, "p", "PodResizePending"), "True");
+    CHECK(span_starts(kk_event(&k, "p", "ResizeInfeasible"),
+                      SPAN("Pod resize infeasible: Node didn't have enough capacity: cpu, "
+                           "requested: 9000000, capacity: ")));
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.allocatedResources.cpu"), "100m");
+    CHECK_EQ(runtime_fake_last_limits(k.runtime).cpu_milli_request, 0); /* never asked */
+    struct span id = arena_printf(k.arena, "%.*s-c-0", SPAN_ARG(kk_pod(&k, "p", "metadata.uid")));
+    CHECK(runtime_fake_exit(k.runtime, id, 1));
+    kk_run(&k, 15000);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 2);
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.allocatedResources.cpu"), "100m");
+    kk_patch(&k, "Pod", "p/resize", TO("300m", "64Mi", "128Mi"));
+    kk_run(&k, 1000);
+    CHECK_SPAN(kk_condition(&k, "p", "PodResizePending"), "");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.allocatedResources.cpu"), "300m");
+    kk_stop(&k);
+}
+
+TEST(what_others_have_is_deferred_until_they_leave)
+{
+    struct kubelet_kit k;
+    start(&k, "");
+    const yyjson_val *node = kk_get(&k, "Node", "edge");
+    struct span cpus = json_str(json_path(node, "status", "capacity", "cpu", NULL));
+    char other[256], all[512];
+    (void)snprintf(other, sizeof other, "\"resources\":{\"requests\":{\"cpu\":\"%.*s\"}}",
+                   SPAN_ARG(cpus));
+    (void)snprintf(all, sizeof all,
+                   "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"redis:7\",\"resources\":"
+                   "{\"requests\":{\"cpu\":\"%.*s\",\"memory\":\"64Mi\"},\"limits\":{\"memory\":"
+                   "\"128Mi\"}}}]}}",
+                   SPAN_ARG(cpus));
+    kk_create(&k, "Pod", kk_pod_json(&k, "q", "", other, ""));
+    kk_run(&k, 1000);
+    kk_patch(&k, "Pod", "p/resize", all);
+    kk_run(&k, 1000);
+    CHECK_SPAN(kk_condition(&k, "p", "PodResizePending"), "True");
+    CHECK_EQ(kk_event_count(&k, "p", "ResizeDeferred"), 1);
+    kk_delete(&k, "Pod", "q", -1);
+    kk_run(&k, 30000);
+    CHECK_SPAN(kk_condition(&k, "p", "PodResizePending"), "");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.allocatedResources.cpu"),
+               arena_cstr(k.arena, cpus));
+    kk_stop(&k);
+}
+
+TEST(an_agent_that_was_away_does_what_was_asked_for_meanwhile)
+{
+    struct kubelet_kit k;
+    start(&k, "");
+    kk_kill(&k);
+    kk_patch(&k, "Pod", "p/resize", TO("400m", "64Mi", "128Mi"));
+    kk_kubelet(&k);
+    kk_run(&k, 2000);
+    CHECK_EQ(runtime_fake_last_limits(k.runtime).cpu_milli_request, 400);
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.allocatedResources.cpu"), "400m");
+    CHECK_EQ(runtime_fake_starts(k.runtime), 1);
+    kk_stop(&k);
+}
