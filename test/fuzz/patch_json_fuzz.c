@@ -1,5 +1,5 @@
 /* One document {"original": ..., "patch": ...} through the json patch; what comes out can be
- * written and read again. */
+ * written and read again, unless copies made it larger than any body may be. */
 #include "base/check.h"
 #include "base/limits.h"
 #include "codec/json.h"
@@ -23,6 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     yyjson_mut_val *out =
         patch_json(a, doc, json_get(root, "original"), json_get(root, "patch"), &err);
     assert(out || err.message.n > 0);
-    assert(!out || json_parse(a, json_write_mut(a, out), &again, &err) == 0);
+    assert(!out || json_parse(a, json_write_mut(a, out), &again, &err) == 0 ||
+           err.reason == ERR_TOO_LARGE);
     return 0;
 }
