@@ -425,15 +425,28 @@ bool env_sim_step(struct env *env)
     return true;
 }
 
+static bool step_until_ns(struct sim_world *world, int64_t end_ns)
+{
+    run_tasks(world);
+    int64_t next = next_ns(world);
+    if (next > end_ns) {
+        world->now_ns = end_ns > world->now_ns ? end_ns : world->now_ns;
+        return false;
+    }
+    turn(world, next);
+    return true;
+}
+
+bool env_sim_step_until(struct env *env, int64_t mono_ms)
+{
+    return step_until_ns(sim_env_of(env)->world, mono_ms * 1000000);
+}
+
 static void run_until_ns(struct sim_world *world, int64_t end_ns)
 {
     assert(end_ns >= world->now_ns);
-    run_tasks(world);
-    int64_t next;
-    while ((next = next_ns(world)) <= end_ns) {
-        turn(world, next);
+    while (step_until_ns(world, end_ns)) {
     }
-    world->now_ns = end_ns;
 }
 
 void env_sim_run_until(struct env *env, int64_t mono_ms)

@@ -27,6 +27,8 @@ void env_sim_crash(struct env *env);
 /* One turn of every environment of the world, after jumping to the next due thing. False: nothing
  * was left to do. */
 bool env_sim_step(struct env *env);
+/* One turn, when something is due by mono_ms; else false, and the clock shows mono_ms. */
+bool env_sim_step_until(struct env *env, int64_t mono_ms);
 /* Steps until the monotonic clock shows mono_ms, which it then does. */
 void env_sim_run_until(struct env *env, int64_t mono_ms);
 /* The same, so many milliseconds from now. */

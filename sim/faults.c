@@ -12,13 +12,17 @@ static struct sim_node *some_node(struct platform *w)
 static void container_exits(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
-    const struct sim_seat *s = &w->seats[sim_roll(w, ORDINALS)];
+    size_t at = (size_t)sim_roll(w, ORDINALS);
+    for (size_t i = 0; i < ORDINALS && !w->seats[at].ready; i++) {
+        at = (at + 1) % ORDINALS;
+    }
+    const struct sim_seat *s = &w->seats[at];
     for (int attempt = 0; s->uid[0] && attempt < 30; attempt++) {
         struct span id = arena_printf(a, "%s-redis-%d", s->uid, attempt);
         for (size_t n = 0; n < NODES; n++) {
             if (runtime_fake_exit(w->nodes[n].runtime, id, (int32_t)sim_roll(w, 3))) {
                 sim_say(w, "the container of redis-%d ends", (int)(s - w->seats));
-                w->figures.exits++;
+                sim_saw(w, SIM_DEED_CONTAINER_EXIT);
                 return;
             }
         }
@@ -28,6 +32,7 @@ static void container_exits(struct platform *w)
 static void kill_program(struct platform *w)
 {
     sim_say(w, "the whole program is killed");
+    sim_saw(w, SIM_DEED_KILL_PROGRAM);
     if (w->env) {
         sim_kill_server(w);
     }
@@ -46,18 +51,21 @@ static void kill_role(struct platform *w)
     case 0:
         if (w->env) {
             sim_say(w, "the server is killed");
+            sim_saw(w, SIM_DEED_KILL_SERVER);
             sim_kill_server(w);
         }
         break;
     case 1:
         if (w->controllers_env) {
             sim_say(w, "the controllers are killed");
+            sim_saw(w, SIM_DEED_KILL_CONTROLLERS);
             sim_kill_controllers(w);
         }
         break;
     default:
         if (n->env) {
             sim_say(w, "the agent of node %s is killed", n->name);
+            sim_saw(w, SIM_DEED_KILL_AGENT);
             sim_kill_node(w, n);
         }
         break;
@@ -74,15 +82,18 @@ static void machine_goes_down(struct platform *w)
         sim_kill_node(w, n);
     }
     runtime_fake_reboot(n->runtime, sim_roll(w, 2));
-    w->figures.reboots++;
+    sim_saw(w, SIM_DEED_MACHINE_DOWN);
 }
 
 static void cut_or_mend(struct platform *w)
 {
     struct sim_node *n = some_node(w);
     sim_cut_node(w, n, !n->is_cut);
+    if (n->is_cut) {
+        sim_saw(w, SIM_DEED_NODE_CUT);
+    }
     if (n->is_cut && sim_roll(w, 2)) { /* long enough to be noticed */
-        env_sim_run_for(w->world, 60000 + (int64_t)sim_roll(w, 400000));
+        sim_run_for(w, 60000 + (int64_t)sim_roll(w, 400000));
     }
 }
 
@@ -123,7 +134,7 @@ void sim_fault(struct platform *w)
     switch (sim_roll(w, 9)) {
     case 0:
         kill_program(w);
-        env_sim_run_for(w->world, (int64_t)sim_roll(w, 3000));
+        sim_run_for(w, (int64_t)sim_roll(w, 3000));
         break;
     case 1:
     case 2:
@@ -147,7 +158,8 @@ void sim_fault(struct platform *w)
     default:
         /* Back only where no pod waits by the wall clock: it would for as long as the jump. */
         jump = w->has_min_ready || sim_roll(w, 2) ? jump : -jump;
-        env_sim_jump_wall(w->world, jump);
+        platform_jump_wall(w, jump);
+        sim_saw(w, jump > 0 ? SIM_DEED_CLOCK_FORWARD : SIM_DEED_CLOCK_BACK);
         sim_say(w, "the wall clock jumps by %lld s", (long long)jump / 1000);
         break;
     }

@@ -34,9 +34,19 @@ static bool chance(struct link *l, uint32_t per_mille)
     return per_mille > 0 && roll(l, 1000) < per_mille;
 }
 
+static void count(struct link *l, enum sim_deed deed, uint64_t n)
+{
+    l->taps.deeds[deed].asked += n;
+    l->taps.deeds[deed].done += n;
+}
+
 static int64_t delay(struct link *l)
 {
-    return chance(l, l->weather.late) ? (int64_t)roll(l, (uint64_t)l->weather.late_ms + 1) : 0;
+    if (!chance(l, l->weather.late)) {
+        return 0;
+    }
+    count(l, SIM_DEED_LATE, 1);
+    return (int64_t)roll(l, (uint64_t)l->weather.late_ms + 1);
 }
 
 /* ---- requests ---- */
@@ -97,7 +107,9 @@ static void on_answer(void *data, const struct client_reply *r)
     if (c->l->taps.on_reply) {
         c->l->taps.on_reply(c->l->taps.data, &c->rq, r);
     }
-    if (chance(c->l, c->l->weather.lose_reply) || c->l->cut) {
+    bool lost = chance(c->l, c->l->weather.lose_reply);
+    count(c->l, SIM_DEED_LOST_REPLY, lost);
+    if (lost || c->l->cut) {
         refuse(c, ERR_TIMEOUT, c->l->weather.late_ms);
         return;
     }
@@ -122,6 +134,7 @@ static void on_send(struct env_timer *timer)
         return;
     }
     if (chance(l, l->weather.refuse)) {
+        count(l, SIM_DEED_REFUSED, 1);
         bool may_conflict = c->rq.verb != CLIENT_GET && c->rq.verb != CLIENT_LIST &&
                             c->rq.verb != CLIENT_CREATE && c->rq.verb != CLIENT_DELETE;
         refuse(c, reasons[roll(l, may_conflict ? 4 : 3)], delay(l));
@@ -326,6 +339,7 @@ static bool tell_one(struct link_watch *w, struct queued q)
     struct object *other = l->taps.on_event ? l->taps.on_event(l->taps.data, q.object) : NULL;
     bool alive = tell(w, (enum client_event_type)type, other ? other : q.object);
     if (alive && chance(l, l->weather.twice)) {
+        count(l, SIM_DEED_TWICE, 1);
         alive = tell(w, CLIENT_MODIFIED, other ? other : q.object);
     }
     object_unref(other);
@@ -360,6 +374,8 @@ static void watch_start(struct link_watch *w);
 static void on_relist(struct env_timer *timer)
 {
     struct link_watch *w = CONTAINER_OF(timer, struct link_watch, relist);
+    count(w->l, SIM_DEED_BROKEN_OFF, 1);
+    count(w->l, SIM_DEED_LOST_EVENT, w->queue.n - w->queue_at);
     watch_stop(w);
     if (w->l->server) {
         watch_start(w);
@@ -498,7 +514,8 @@ struct link *link_new(struct env *env, uint64_t seed, const struct link_taps *ta
     struct link *l = MEM_NEW(struct link);
     l->base = (struct client){.ops = &ops, .env = env};
     l->random = seed;
-    l->taps = taps ? *taps : (struct link_taps){0};
+    assert(taps->deeds);
+    l->taps = *taps;
     list_init(&l->calls);
     list_init(&l->watches);
     return l;

@@ -9,6 +9,7 @@
 #define SIM_LINK_H
 
 #include "client/client.h"
+#include "sim/deeds.h"
 
 struct link;
 
@@ -33,6 +34,7 @@ struct link_taps {
      * gives away), else NULL. */
     struct object *(*on_event)(void *data, struct object *o);
     void *data;
+    struct sim_deed_count *deeds; /* all of them: what goes wrong is counted. Not NULL */
 };
 
 struct link *link_new(struct env *env, uint64_t seed, const struct link_taps *taps);

@@ -1,8 +1,14 @@
-/* sim [--seed N] [--count N] [--steps N] [--calm] [--narrow] [-v]: histories of the whole platform
- * on virtual time. A failing one ends with its seed; `sim --seed N -v` shows it step by step. */
+/* sim [--seed N] [--count N] [--steps N] [--jobs N] [--calm] [--narrow] [--deeds] [-v]: histories
+ * of the whole platform on virtual time, on all processors. A failing one ends with the line that
+ * shows it step by step. Each process does a share and ends: what killed roles leave behind goes
+ * with it, and an assertion that fails ends one history and not all. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -11,36 +17,57 @@
 #include "env/env_uv.h"
 #include "sim/platform.h"
 
+enum { JOBS_MAX = 64, SHARE = 100, BROKEN_MAX = 200 };
+
 struct settings {
-    uint64_t seed, count, steps;
-    bool show, calm, narrow;
+    uint64_t seed, count, steps, jobs;
+    bool show, calm, narrow, deeds;
+};
+
+struct broken {
+    uint64_t seed;
+    char checker[32], story[400];
+};
+
+/* Of all processes. */
+struct shared {
+    atomic_uint_fast64_t next;         /* the first seed that nobody has taken, less the first */
+    atomic_uint_fast64_t broken_count; /* may be more than are kept */
+    struct broken broken[BROKEN_MAX];
+    uint64_t current[JOBS_MAX];                /* the seed that a process is at */
+    struct platform_figures figures[JOBS_MAX]; /* sums */
 };
 
 static int usage(void)
 {
-    (void)fprintf(stderr,
-                  "usage: sim [--seed N] [--count N] [--steps N] [--calm] [--narrow] [-v]\n");
+    (void)fprintf(stderr, "usage: sim [--seed N] [--count N] [--steps N] [--jobs N] [--calm] "
+                          "[--narrow] [--deeds] [-v]\n");
     return 2;
 }
 
 static bool parse(int argc, char **argv, struct settings *s)
 {
+    const struct {
+        const char *name;
+        bool *flag;
+        uint64_t *number;
+    } all[] = {{"--seed", NULL, &s->seed},   {"--count", NULL, &s->count},
+               {"--steps", NULL, &s->steps}, {"--jobs", NULL, &s->jobs},
+               {"--calm", &s->calm, NULL},   {"--narrow", &s->narrow, NULL},
+               {"--deeds", &s->deeds, NULL}, {"-v", &s->show, NULL}};
+    enum { ALL = sizeof all / sizeof *all };
     for (int i = 1; i < argc; i++) {
-        uint64_t *at = strcmp(argv[i], "--seed") == 0    ? &s->seed
-                       : strcmp(argv[i], "--count") == 0 ? &s->count
-                       : strcmp(argv[i], "--steps") == 0 ? &s->steps
-                                                         : NULL;
-        if (strcmp(argv[i], "-v") == 0) {
-            s->show = true;
-        } else if (strcmp(argv[i], "--calm") == 0) {
-            s->calm = true;
-        } else if (strcmp(argv[i], "--narrow") == 0) {
-            s->narrow = true;
-        } else if (!at || ++i == argc || !span_to_u64(span_cstr(argv[i]), at)) {
+        size_t at = 0;
+        while (at < ALL && strcmp(argv[i], all[at].name) != 0) {
+            at++;
+        }
+        if (at < ALL && all[at].flag) {
+            *all[at].flag = true;
+        } else if (at == ALL || ++i == argc || !span_to_u64(span_cstr(argv[i]), all[at].number)) {
             return false;
         }
     }
-    return true;
+    return s->jobs > 0 && s->jobs <= JOBS_MAX;
 }
 
 static void add(struct platform_figures *sum, const struct platform_figures *f)
@@ -48,15 +75,27 @@ static void add(struct platform_figures *sum, const struct platform_figures *f)
     sum->steps += f->steps;
     sum->turns += f->turns;
     sum->crashes += f->crashes;
-    sum->reboots += f->reboots;
-    sum->exits += f->exits;
     sum->requests += f->requests;
     sum->refused += f->refused;
     sum->starts += f->starts;
+    for (int i = 0; i < SIM_DEED_COUNT; i++) {
+        sum->deeds[i].asked += f->deeds[i].asked;
+        sum->deeds[i].done += f->deeds[i].done;
+    }
 }
 
-/* False: a promise was broken. */
-static bool history(const struct settings *s, uint64_t seed, struct platform_figures *sum)
+static void note_broken(struct shared *all, uint64_t seed, const char *checker, const char *story)
+{
+    uint64_t at = atomic_fetch_add(&all->broken_count, 1);
+    if (at < BROKEN_MAX) {
+        struct broken *b = &all->broken[at];
+        b->seed = seed;
+        (void)snprintf(b->checker, sizeof b->checker, "%s", checker);
+        (void)snprintf(b->story, sizeof b->story, "%s", story);
+    }
+}
+
+static void history(const struct settings *s, uint64_t seed, struct shared *all, size_t job)
 {
     const struct platform_options o = {
         .seed = seed, .show = s->show, .calm = s->calm, .narrow = s->narrow};
@@ -67,48 +106,147 @@ static bool history(const struct settings *s, uint64_t seed, struct platform_fig
     platform_settle(w);
     const char *story = NULL, *checker = platform_violation(w, &story);
     if (checker) {
-        (void)printf("\nseed %llu breaks \"%s\": %s\n  shown step by step: make sim "
-                     "ARGS=\"--seed %llu --steps %llu%s%s -v\"\n",
-                     (unsigned long long)seed, checker, story, (unsigned long long)seed,
-                     (unsigned long long)s->steps, s->calm ? " --calm" : "",
-                     s->narrow ? " --narrow" : "");
-        (void)fflush(stdout);
+        note_broken(all, seed, checker, story);
     }
     struct platform_figures f = platform_figures(w);
-    add(sum, &f);
+    add(&all->figures[job], &f);
     platform_free(w);
-    return !checker;
+}
+
+/* Up to SHARE histories. */
+static void work(const struct settings *s, struct shared *all, size_t job)
+{
+    for (int i = 0; i < SHARE; i++) {
+        uint64_t at = atomic_fetch_add(&all->next, 1);
+        if (at >= s->count) {
+            return;
+        }
+        all->current[job] = s->seed + at;
+        history(s, s->seed + at, all, job);
+    }
+}
+
+static pid_t start(const struct settings *s, struct shared *all, size_t job)
+{
+    (void)fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        work(s, all, job);
+        (void)fflush(NULL);
+        _exit(0);
+    }
+    return pid;
+}
+
+/* Processes until all seeds are done. */
+static void work_in_processes(const struct settings *s, struct shared *all)
+{
+    pid_t pids[JOBS_MAX] = {0};
+    size_t running = 0;
+    for (size_t job = 0; job < s->jobs; job++) {
+        pids[job] = start(s, all, job);
+        running += pids[job] > 0;
+    }
+    while (running > 0) {
+        int status = 0;
+        pid_t pid = wait(&status);
+        size_t job = 0;
+        while (job < s->jobs && pids[job] != pid) {
+            job++;
+        }
+        if (pid < 0 || job == s->jobs) {
+            break;
+        }
+        if (status != 0) {
+            note_broken(all, all->current[job], "alive", "the process died: see above");
+        }
+        uint64_t next = atomic_load(&all->next);
+        (void)printf("\r%llu of %llu histories, %llu broke a promise ",
+                     (unsigned long long)(next < s->count ? next : s->count),
+                     (unsigned long long)s->count,
+                     (unsigned long long)atomic_load(&all->broken_count));
+        pids[job] = next < s->count ? start(s, all, job) : 0;
+        running -= pids[job] <= 0;
+    }
+    (void)printf("\n");
+}
+
+/* ---- what it was ---- */
+
+static void print_deeds(const struct settings *s, const struct platform_figures *sum)
+{
+    (void)printf("\nin a thousand histories, done of asked for:\n");
+    for (int i = 0; i < SIM_DEED_COUNT; i++) {
+        const struct sim_deed_count *d = &sum->deeds[i];
+        double per = 1000.0 / (double)s->count;
+        char text[64] = "";
+        if (d->asked != d->done) {
+            (void)snprintf(text, sizeof text, " of %.0f", (double)d->asked * per);
+        }
+        (void)printf("  %-28s%8.0f%-12s%s", sim_deed_name((enum sim_deed)i), (double)d->done * per,
+                     text, i % 2 ? "\n" : "");
+    }
+    (void)printf("\n");
+}
+
+static void print_broken(const struct settings *s, const struct shared *all, uint64_t count)
+{
+    for (uint64_t i = 0; i < count && i < BROKEN_MAX; i++) {
+        const struct broken *b = &all->broken[i];
+        (void)printf("\nseed %llu breaks \"%s\": %s\n  step by step: make sim ARGS=\"--seed %llu "
+                     "--steps %llu%s%s -v\"\n",
+                     (unsigned long long)b->seed, b->checker, b->story, (unsigned long long)b->seed,
+                     (unsigned long long)s->steps, s->calm ? " --calm" : "",
+                     s->narrow ? " --narrow" : "");
+    }
+}
+
+static void print_figures(const struct settings *s, const struct platform_figures *sum, double took,
+                          uint64_t broken)
+{
+    double count = (double)s->count;
+    (void)printf(
+        "\n%llu histories of %llu user steps in %.1f s on %llu processes: %.1f histories/s, "
+        "%.0f events/s, %.0f events a history\n%llu requests, %llu refused; %llu kills, "
+        "%llu container starts; %llu histories broke a promise\n",
+        (unsigned long long)s->count, (unsigned long long)s->steps, took,
+        (unsigned long long)s->jobs, count / took, (double)sum->turns / took,
+        (double)sum->turns / count, (unsigned long long)sum->requests,
+        (unsigned long long)sum->refused, (unsigned long long)sum->crashes,
+        (unsigned long long)sum->starts, (unsigned long long)broken);
 }
 
 int main(int argc, char **argv)
 {
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
     struct settings s = {.seed = 1, .count = 1, .steps = 60};
-    struct platform_figures sum = {0};
-    uint64_t broken = 0;
+    s.jobs = processors < 1 ? 1 : processors > JOBS_MAX ? JOBS_MAX : (uint64_t)processors;
     if (!parse(argc, argv, &s)) {
         return usage();
     }
+    struct shared *all =
+        mmap(NULL, sizeof *all, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert(all != MAP_FAILED);
     log_setup(-1, LOG_ERROR, false, NULL, NULL);
     struct env *real = env_uv_new(); /* for its clock alone */
     int64_t from_ns = env_mono_ns(real);
-    for (uint64_t i = 0; i < s.count; i++) {
-        /* Said first and kept on the line: when an assertion ends the process, the seed stands
-         * above it. */
-        (void)printf("%sseed %llu%s", s.show ? "" : "\r", (unsigned long long)(s.seed + i),
-                     s.show ? "\n" : " ");
-        (void)fflush(stdout);
-        broken += !history(&s, s.seed + i, &sum);
+    if (s.count == 1) {
+        s.jobs = 1;
+        work(&s, all, 0);
+    } else {
+        work_in_processes(&s, all);
     }
     double took = (double)(env_mono_ns(real) - from_ns) / 1e9;
     env_uv_free(real);
-    (void)printf("\n%llu histories of %llu user steps in %.1f s: %.1f histories/s, %.0f events/s, "
-                 "%.0f events a history\n%llu requests, %llu refused; %llu kills, %llu reboots, "
-                 "%llu exits, %llu container starts; %llu histories broke a promise\n",
-                 (unsigned long long)s.count, (unsigned long long)s.steps, took,
-                 (double)s.count / took, (double)sum.turns / took,
-                 (double)sum.turns / (double)s.count, (unsigned long long)sum.requests,
-                 (unsigned long long)sum.refused, (unsigned long long)sum.crashes,
-                 (unsigned long long)sum.reboots, (unsigned long long)sum.exits,
-                 (unsigned long long)sum.starts, (unsigned long long)broken);
+    struct platform_figures sum = {0};
+    for (size_t i = 0; i < s.jobs; i++) {
+        add(&sum, &all->figures[i]);
+    }
+    uint64_t broken = atomic_load(&all->broken_count);
+    if (s.show || s.deeds) {
+        print_deeds(&s, &sum);
+    }
+    print_figures(&s, &sum, took, broken);
+    print_broken(&s, all, broken);
     return broken ? 1 : 0;
 }

@@ -42,6 +42,9 @@ static void ask(struct platform *w, int which, enum client_verb verb, struct spa
                                       .body = body,
                                       .field_manager = SPAN("user")};
     bool ok = platform_request(w, &rq);
+    sim_asked(w, verb == CLIENT_CREATE   ? SIM_DEED_NEIGHBOUR_CREATE
+                 : verb == CLIENT_DELETE ? SIM_DEED_NEIGHBOUR_DELETE
+                                         : SIM_DEED_NEIGHBOUR_CHANGE);
     sim_say(w, "%s %s %.*s: %s",
             verb == CLIENT_CREATE   ? "create"
             : verb == CLIENT_DELETE ? "delete"
@@ -71,6 +74,7 @@ static void budget(struct platform *w)
                                       .body = body,
                                       .field_manager = SPAN("user")};
     bool ok = platform_request(w, &rq);
+    sim_asked(w, SIM_DEED_BUDGET);
     sim_say(w, "%s the budget %.*s: %s", there ? "delete" : "create", SPAN_ARG(body),
             ok ? "done" : "no answer, or refused");
 }

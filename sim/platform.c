@@ -17,7 +17,7 @@
 #include "sim/platform_priv.h"
 #include "store/store.h"
 
-enum { SETTLE_MS = 30 * 60 * 1000, START_LIMIT_MS = 5000, ANSWER_MS = 1000 };
+enum { SETTLE_MS = 30 * 60 * 1000, START_LIMIT_MS = 5000, ANSWER_MS = 1000, SQLITE_SHARE = 8 };
 
 /* ---- chance, words ---- */
 
@@ -68,6 +68,23 @@ const char *platform_violation(const struct platform *w, const char **ret_story)
     return w->violation[0] ? w->violation : NULL;
 }
 
+void sim_saw(struct platform *w, enum sim_deed deed)
+{
+    w->figures.deeds[deed].asked++;
+    w->figures.deeds[deed].done++;
+}
+
+void sim_asked(struct platform *w, enum sim_deed deed)
+{
+    w->figures.deeds[deed].asked++;
+    w->figures.deeds[deed].done += w->answered && w->answer == ERR_NONE;
+}
+
+int64_t sim_forward_ms(const struct platform *w)
+{
+    return sim_now_ms(w) + w->jumped_ms;
+}
+
 int64_t sim_now_ms(const struct platform *w)
 {
     return env_mono_ns(w->world) / 1000000;
@@ -97,6 +114,8 @@ static bool on_request(void *data, struct arena *a, struct client_request *rq)
     }
     record_pull(w->record);
     check_order(w, rq);
+    check_status_write(w, rq);
+    check_rollback_write(w, rq);
     neighbours_on_request(w, rq);
     rules_on_request(w, rq);
     return true;
@@ -134,7 +153,8 @@ static struct link *make_link(struct platform *w, struct env *env, bool of_contr
     const struct link_taps taps = {.on_request = on_request,
                                    .on_reply = on_reply,
                                    .on_event = of_controllers ? on_event : NULL,
-                                   .data = w};
+                                   .data = w,
+                                   .deeds = w->figures.deeds};
     struct link *l = link_new(env, sim_roll(w, UINT64_MAX), &taps);
     link_set_weather(l, &w->weather);
     if (w->client) {
@@ -170,19 +190,59 @@ static void connect_links(struct platform *w, struct client *server)
 
 /* ---- the server ---- */
 
+static int disk_fails(struct platform *w, uint32_t per_mille)
+{
+    if (w->disk_full) {
+        sim_saw(w, SIM_DEED_DISK_FULL);
+        return -ENOSPC;
+    }
+    if (per_mille > 0 && sim_roll(w, 1000) < per_mille) {
+        sim_saw(w, SIM_DEED_DISK_ERROR);
+        return -EIO;
+    }
+    return 0;
+}
+
 static int commit_fails(void *data, uint64_t number)
 {
     struct platform *w = data;
     (void)number;
-    return w->disk_full                                                 ? -ENOSPC
-           : w->store_errors > 0 && sim_roll(w, 1000) < w->store_errors ? -EIO
-                                                                        : 0;
+    return disk_fails(w, w->store_errors);
+}
+
+/* Of several that a commit is. */
+static int write_fails(void *data)
+{
+    struct platform *w = data;
+    return w->opening ? 0 : disk_fails(w, w->store_errors / 4);
+}
+
+/* NULL: it cannot be opened, which breaks a promise. */
+static struct store *open_store(struct platform *w)
+{
+    struct arena *a cleanup_arena = arena_new();
+    const struct store_memory_options o = {
+        .latency_ms = (int64_t)sim_roll(w, 4), .fail = commit_fails, .data = w};
+    if (!w->disk) {
+        if (w->plant->disk_lies && w->figures.crashes > 0) {
+            store_memory_disk_free(w->rows);
+            w->rows = store_memory_disk_new();
+        }
+        return store_memory_open(w->env, w->rows, &o);
+    }
+    struct store *s = NULL;
+    struct span why = SPAN_NULL;
+    w->opening = true;
+    int code = store_sqlite_open_on(w->env, sim_disk_vfs(w->disk), "berth.db", &s, a, &why);
+    w->opening = false;
+    if (code < 0) {
+        sim_fail(w, "recovery", "%.*s", SPAN_ARG(why));
+    }
+    return s;
 }
 
 void sim_start_server(struct platform *w)
 {
-    const struct store_memory_options so = {
-        .latency_ms = (int64_t)sim_roll(w, 4), .fail = commit_fails, .data = w};
     const struct apiserver_options ao = {.service_cidr = SPAN("10.43.0.0/16"),
                                          .cluster_dns = SPAN("10.43.0.10"),
                                          .server_address = SPAN("10.42.0.1:6443"),
@@ -190,12 +250,12 @@ void sim_start_server(struct platform *w)
                                          .platform = SPAN("linux/amd64"),
                                          .public_url = SPAN("https://127.0.0.1:6443")};
     assert(!w->env);
-    if (w->plant->disk_lies && w->figures.crashes > 0) {
-        store_memory_disk_free(w->disk);
-        w->disk = store_memory_disk_new();
-    }
     w->env = env_sim_join(w->world);
-    w->store = store_memory_open(w->env, w->disk, &so);
+    w->store = open_store(w);
+    if (!w->store) {
+        env_sim_crash(TAKE_PTR(w->env));
+        return;
+    }
     w->hub = watch_hub_new(w->env, w->store);
     record_connect(w->record, w->hub);
     record_connect(w->slow, w->hub);
@@ -218,7 +278,17 @@ void sim_kill_server(struct platform *w)
     client_free(w->client);
     apiserver_free(w->api); /* with writes under way its memory stays: a dead process's */
     watch_hub_free(w->hub);
+    if (w->disk) {
+        sim_disk_stop(w->disk, sim_roll(w, 16)); /* in the midst of a commit, if there is one */
+    }
     store_crash(w->store);
+    if (w->disk) {
+        struct sim_disk_loss loss = sim_disk_restart(w->disk, sim_roll(w, 2));
+        w->figures.deeds[SIM_DEED_TORN].done += loss.torn;
+        w->figures.deeds[SIM_DEED_TORN].asked += loss.torn;
+        w->figures.deeds[SIM_DEED_UNSYNCED].done += loss.lost;
+        w->figures.deeds[SIM_DEED_UNSYNCED].asked += loss.lost;
+    }
     env_sim_crash(w->env);
     w->env = NULL;
     w->client = NULL;
@@ -303,6 +373,35 @@ static void start_missing(struct platform *w)
     }
 }
 
+/* ---- turns ---- */
+
+/* After each turn: what was told, and what can be said of it at once. */
+static void look(struct platform *w)
+{
+    for (size_t i = 0; i < NODES; i++) {
+        if (runtime_fake_most_alive(w->nodes[i].runtime) > 1) {
+            sim_fail(w, "identity", "two processes of one container on %s", w->nodes[i].name);
+        }
+    }
+    record_pull(w->record);
+    check_acknowledged(w);
+    check_status(w);
+}
+
+static bool one_turn(struct platform *w, int64_t until_ms)
+{
+    bool more = env_sim_step_until(w->world, until_ms);
+    look(w);
+    return more && !w->violation[0];
+}
+
+void sim_run_for(struct platform *w, int64_t ms)
+{
+    int64_t until_ms = sim_now_ms(w) + ms;
+    while (one_turn(w, until_ms)) {
+    }
+}
+
 /* ---- requests of users ---- */
 
 static void on_answer(void *data, const struct client_reply *r)
@@ -319,19 +418,19 @@ static void on_answer(void *data, const struct client_reply *r)
 /* A user waits for up to a second; the server may be killed meanwhile. */
 bool platform_request(struct platform *w, const struct client_request *rq)
 {
+    w->answered = false;
     if (!w->env) {
         return false;
     }
     bool dies = !w->calm && sim_roll(w, 40) == 0;
-    w->answered = false;
     w->figures.requests++;
     client_do(w->client, rq, on_answer, w);
-    int64_t until = sim_now_ms(w) + ANSWER_MS;
-    for (env_sim_run_for(w->world, 0); !w->answered && sim_now_ms(w) < until;
-         env_sim_run_for(w->world, 0)) {
-        (void)env_sim_step(w->world);
+    int64_t until_ms = sim_now_ms(w) + ANSWER_MS;
+    while (!w->answered && sim_now_ms(w) < until_ms) {
+        (void)one_turn(w, until_ms);
         if (dies && sim_roll(w, 3) == 0) {
             sim_say(w, "the server is killed under a request");
+            sim_saw(w, SIM_DEED_KILL_UNDER_REQUEST);
             client_cancel(w->client, w);
             sim_kill_server(w);
             return false;
@@ -348,17 +447,13 @@ bool platform_request(struct platform *w, const struct client_request *rq)
 
 static void check_step(struct platform *w)
 {
-    for (size_t i = 0; i < NODES; i++) {
-        if (runtime_fake_most_alive(w->nodes[i].runtime) > 1) {
-            sim_fail(w, "identity", "two processes of one container on %s", w->nodes[i].name);
-        }
-    }
+    look(w);
     record_check(w->record);
     if (sim_roll(w, 5) == 0) {
         record_check(w->slow);
+    } else {
+        sim_saw(w, SIM_DEED_SLOW_WATCHER);
     }
-    check_acknowledged(w);
-    check_status(w);
 }
 
 void platform_step(struct platform *w)
@@ -374,12 +469,11 @@ void platform_step(struct platform *w)
         sim_fault(w);
     }
     if (sim_roll(w, 2)) {
-        int64_t until = sim_now_ms(w) + 500;
-        for (uint64_t n = sim_roll(w, 60); n > 0 && sim_now_ms(w) < until; n--) {
-            (void)env_sim_step(w->world);
+        int64_t until_ms = sim_now_ms(w) + 500;
+        for (uint64_t n = sim_roll(w, 60); n > 0 && one_turn(w, until_ms); n--) {
         }
     } else {
-        env_sim_run_for(w->world, (int64_t)sim_roll(w, sim_roll(w, 4) ? 200 : 5000));
+        sim_run_for(w, (int64_t)sim_roll(w, sim_roll(w, 4) ? 200 : 5000));
     }
     check_step(w);
 }
@@ -387,7 +481,7 @@ void platform_step(struct platform *w)
 void platform_run_for(struct platform *w, int64_t ms)
 {
     for (int64_t left = ms; left > 0 && !w->violation[0]; left -= 100) {
-        env_sim_run_for(w->world, left < 100 ? left : 100);
+        sim_run_for(w, left < 100 ? left : 100);
         check_step(w);
     }
 }
@@ -426,6 +520,7 @@ void platform_late(struct platform *w, int64_t ms)
 void platform_jump_wall(struct platform *w, int64_t ms)
 {
     env_sim_jump_wall(w->world, ms);
+    w->jumped_ms += ms > 0 ? ms : 0;
 }
 
 void platform_settle(struct platform *w)
@@ -440,7 +535,7 @@ void platform_settle(struct platform *w)
         if (ms % 60000 == 0) {
             sim_users_tidy_up(w);
         }
-        env_sim_run_for(w->world, 1000);
+        sim_run_for(w, 1000);
         check_step(w);
         why = check_rest(w);
         if (!why) {
@@ -493,9 +588,17 @@ struct platform *platform_new(const struct platform_options *o)
     w->narrow = o->narrow;
     w->plant = o->plant ? o->plant : &none;
     w->world = env_sim_new(o->seed);
-    w->disk = store_memory_disk_new();
+    w->rows = store_memory_disk_new();
+    if (o->disk == PLATFORM_DISK_SQLITE ||
+        (o->disk == PLATFORM_DISK_BY_SEED && mixed(~o->seed) % SQLITE_SHARE == 0)) {
+        w->disk = sim_disk_new(mixed(o->seed), write_fails, w);
+        if (w->plant->disk_lies) {
+            sim_disk_lie(w->disk);
+        }
+    }
     w->has_min_ready = sim_roll(w, 4) == 0;
     VEC_PUSH(&w->rules, ((struct sim_rules){.until_ms = INT64_MAX}));
+    VEC_PUSH(&w->moments, ((struct sim_moment){.until_ms = INT64_MAX}));
     const struct record_handler prompt = {on_change, on_wrong, on_watch, w};
     const struct record_handler plain = {.on_wrong = on_wrong, .data = w};
     w->record = record_new(&prompt);
@@ -540,7 +643,8 @@ void platform_free(struct platform *w)
     }
     record_free(w->record);
     record_free(w->slow);
-    store_memory_disk_free(w->disk);
+    store_memory_disk_free(w->rows);
+    sim_disk_free(w->disk);
     env_sim_crash(w->world);
     for (size_t i = 0; i < w->forced.n; i++) {
         free(w->forced.at[i]);
@@ -548,6 +652,7 @@ void platform_free(struct platform *w)
     VEC_DONE(&w->web);
     VEC_DONE(&w->forced);
     VEC_DONE(&w->rules);
+    VEC_DONE(&w->moments);
     VEC_DONE(&w->acked);
     free(w);
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "client/client.h"
+#include "sim/deeds.h"
 #include "watch/watch.h"
 
 struct platform;
@@ -26,9 +27,14 @@ struct platform_plant {
     struct object *(*on_event)(void *data, struct object *o);
     /* An event of a watch; false drops it. */
     bool (*on_watch)(void *data, struct watch_event *e);
-    bool disk_lies; /* a restart finds the disk as it was at the start */
+    bool disk_lies; /* a restart finds the disk as it was at the start; or, with SQLite, as what was
+                       not synced may leave it */
     void *data;
 };
+
+/* Where the server's store is: rows in memory, which a crash leaves whole; or SQLite on a disk that
+ * loses and tears what is not synced. */
+enum platform_disk { PLATFORM_DISK_BY_SEED, PLATFORM_DISK_ROWS, PLATFORM_DISK_SQLITE };
 
 struct platform_options {
     uint64_t seed;
@@ -36,6 +42,7 @@ struct platform_options {
     bool show;       /* print every step as it happens */
     bool calm;       /* users only: no faults */
     bool narrow;     /* one set and its pods: no annotations, no neighbours, no deleted nodes */
+    enum platform_disk disk;
     const struct platform_plant *plant;
 };
 
@@ -68,7 +75,8 @@ void platform_jump_wall(struct platform *w, int64_t ms);
 const char *platform_violation(const struct platform *w, const char **ret_story);
 /* For the figures. */
 struct platform_figures {
-    uint64_t steps, turns, crashes, reboots, exits, requests, refused, starts;
+    uint64_t steps, turns, crashes, requests, refused, starts;
+    struct sim_deed_count deeds[SIM_DEED_COUNT];
 };
 struct platform_figures platform_figures(const struct platform *w);
 

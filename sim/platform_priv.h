@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "client/client.h"
 #include "env/env.h"
+#include "sim/disk.h"
 #include "sim/link.h"
 #include "sim/platform.h"
 #include "sim/record.h"
@@ -24,10 +25,14 @@ enum {
 
 /* One version of the set's rules. */
 struct sim_rules {
-    bool exists, deleting, parallel, on_delete, delete_when_scaled, delete_when_deleted, paused;
-    uint32_t reserved; /* a bit for each ordinal that has no pod */
+    bool exists, deleting, parallel, on_delete, recreate, delete_when_scaled, delete_when_deleted;
+    bool paused, auto_rollback, primary_last; /* annotations */
+    uint32_t reserved;                        /* a bit for each ordinal that has no pod */
     int64_t replicas, start, partition, max_unavailable, min_ready_s;
-    char update[80];  /* the update revision; empty: the spec is newer than the status */
+    int64_t window;      /* start-parallelism, at least 1 */
+    int64_t deadline_ms; /* 0: none */
+    /* The update revision, empty when the spec is newer than the status, and the current one. */
+    char update[80], current[80];
     int64_t until_ms; /* when the next version came; INT64_MAX: it holds */
 };
 
@@ -35,14 +40,35 @@ struct sim_rules {
 struct sim_seat {
     char uid[40];                 /* of the pod; empty: none */
     char revision[80], owner[40]; /* uid of the controller */
-    bool exists, deleting, well, terminal;
+    bool exists, deleting, ready, well, terminal;
+    bool matches;                                                  /* the set's selector */
+    bool primary;                                                  /* by its label */
     bool ever_ready;                                               /* this pod was Ready once */
     int64_t exists_ms, absent_ms, well_ms, unwell_ms, terminal_ms; /* true last at this time */
+    int64_t labels_ms;  /* another pod, or another label, since then */
     char taken_uid[40]; /* the controller deleted this well pod for an update, and no later one was
                            well yet; empty: no */
     int64_t taken_ms;
     bool claim_taken; /* a user's deletion of the claim won the race against a pod that uses it */
     bool claim_asked; /* a user deleted the claim */
+};
+
+/* What the pods of the set were from one change to the next: what a status may say. */
+struct sim_moment {
+    int64_t until_ms; /* INT64_MAX: still */
+    struct {
+        uint32_t owner, revision; /* hashes; owner 0: no pod, or nobody's */
+        bool deleting, ready;
+    } seats[ORDINALS];
+};
+
+/* How far the roll-out has come, by the status. */
+struct sim_rollout {
+    char revision[80];
+    int64_t updated;    /* the most so far */
+    int64_t forward_ms; /* of sim_forward_ms(): it came so far */
+    int64_t before_ms;  /* what stood there until mono_ms */
+    int64_t mono_ms;
 };
 
 /* A pod of the Deployment beside the set. */
@@ -73,8 +99,9 @@ struct platform {
     bool show, calm, narrow;
     const struct platform_plant *plant; /* never NULL */
     struct env *world;                  /* the machines'; containers live in it */
-    struct store_memory_disk *disk;
-    bool disk_full;
+    struct store_memory_disk *rows;
+    struct sim_disk *disk; /* NULL: the store's rows are in memory */
+    bool opening, disk_full;
     uint32_t store_errors; /* chance in a thousand of a commit */
     struct link_weather weather;
     /* The server; env NULL: dead. */
@@ -92,11 +119,16 @@ struct platform {
     struct record *record, *slow;
     VEC(struct sim_rules) rules; /* the last one holds */
     struct sim_seat seats[ORDINALS];
+    VEC(struct sim_moment) moments; /* the last one holds */
+    struct sim_rollout rollout;
+    int64_t jumped_ms;           /* the wall clock was set forward by so much in all */
+    int64_t set_ms;              /* what a deadline asks for is so since then */
+    int64_t trouble_ms;          /* when something last kept the controllers from their work */
     VEC(struct sim_acked) acked; /* since the last check */
     VEC(struct sim_web) web;
     int64_t web_need, web_needed, web_need_ms; /* pods that must stay; before; since when */
     VEC(char *) forced;                        /* uids of pods that users deleted by force */
-    int64_t changed_ms;                        /* when a pod or the set changed last */
+    int64_t changed_ms;                        /* when a pod or the set's spec changed last */
     char set_uid[40];
     bool has_min_ready;
     bool had_trouble; /* writes failed since the controllers were started */
@@ -119,6 +151,9 @@ int64_t sim_window_ms(const struct platform *w);
 /* The ordinal of a pod "redis-N" or a claim "data-redis-N" that is tracked, else -1. */
 int sim_ordinal(struct span name, const char *prefix);
 
+/* Time passes, with a look after each turn; ends early when a promise is broken. */
+void sim_run_for(struct platform *w, int64_t ms);
+
 /* platform.c: the roles. */
 void sim_start_server(struct platform *w);
 void sim_kill_server(struct platform *w);
@@ -128,6 +163,16 @@ void sim_start_node(struct platform *w, struct sim_node *n);
 void sim_kill_node(struct platform *w, struct sim_node *n);
 void sim_cut_node(struct platform *w, struct sim_node *n, bool cut);
 void sim_set_weather(struct platform *w, const struct link_weather *weather);
+
+/* Counts what was asked for; the last request's answer says whether it was done. */
+void sim_asked(struct platform *w, enum sim_deed deed);
+/* Counts what came. */
+void sim_saw(struct platform *w, enum sim_deed deed);
+/* A clock that is set forward with the wall clock, and never back. */
+int64_t sim_forward_ms(const struct platform *w);
+
+/* Of a uid or a name, in moments. */
+uint32_t sim_hash(const char *text);
 
 /* users.c */
 void sim_user_acts(struct platform *w);
@@ -163,10 +208,21 @@ bool rules_is_owned(const struct platform *w, const struct sim_seat *s);
 bool rules_lately(const struct platform *w, bool now, int64_t last_ms);
 /* Somebody's request, about to be done; role: field manager. */
 void check_order(struct platform *w, const struct client_request *rq);
+/* True when the version of the rules held within the window. */
+bool rules_held_lately(const struct platform *w, const struct sim_rules *r);
 void check_claims(struct platform *w, struct object *old, struct object *now);
+/* check_status.c */
+void check_status_change(struct platform *w, struct object *old, struct object *now);
+void check_status_write(struct platform *w, const struct client_request *rq);
 void check_identity(struct platform *w, struct span ns, struct span name, struct span uid);
 void check_acknowledged(struct platform *w);
 void check_status(struct platform *w);
+/* What of the set's status is not true to the pods; NULL: it is. */
+const char *check_status_is_true(struct platform *w, struct object *set);
+/* check_rollback.c */
+void check_rollback_change(struct platform *w, struct object *now);
+void check_rollback_write(struct platform *w, const struct client_request *rq);
+void check_rollback_late(struct platform *w);
 /* NULL: at rest; else what is not. */
 const char *check_rest(struct platform *w);
 /* What a convergence that fails leaves for the reader. */

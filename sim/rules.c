@@ -57,6 +57,30 @@ static int64_t max_unavailable(const yyjson_val *rolling, int64_t replicas)
     return v ? statefulset_max_unavailable(n, percent, (int32_t)replicas) : 0;
 }
 
+/* Of the values that users write: a wrong one counts for nothing. */
+static int64_t deadline_of(struct span text)
+{
+    return span_eq_cstr(text, "10s") ? 10000 : span_eq_cstr(text, "1m") ? 60000 : 0;
+}
+
+static int64_t window_of(struct span text)
+{
+    uint64_t n;
+    return span_to_u64(text, &n) && n > 0 && n <= 128 ? (int64_t)n : 1;
+}
+
+static void take_notes(struct sim_rules *r, const yyjson_val *notes)
+{
+    r->paused = span_eq_cstr(json_get_str(notes, "berth.dev/paused"), "true") && !r->on_delete;
+    r->reserved = reserved_of(json_get_str(notes, "berth.dev/reserve-ordinals"));
+    r->window = window_of(json_get_str(notes, "berth.dev/start-parallelism"));
+    r->deadline_ms = deadline_of(json_get_str(notes, "berth.dev/progress-deadline"));
+    r->auto_rollback =
+        r->deadline_ms > 0 && span_eq_cstr(json_get_str(notes, "berth.dev/auto-rollback"), "true");
+    r->primary_last =
+        span_eq_cstr(json_get_str(notes, "berth.dev/update-order"), "last:role=primary");
+}
+
 static struct sim_rules rules_of(struct object *set)
 {
     struct sim_rules r = {.until_ms = INT64_MAX};
@@ -71,6 +95,7 @@ static struct sim_rules rules_of(struct object *set)
     r.deleting = object_is_deleting(set);
     r.parallel = span_eq_cstr(json_get_str(spec, "podManagementPolicy"), "Parallel");
     r.on_delete = span_eq_cstr(json_get_str(strategy, "type"), "OnDelete");
+    r.recreate = span_eq_cstr(json_get_str(strategy, "type"), "Recreate");
     r.delete_when_scaled = span_eq_cstr(json_get_str(keep, "whenScaled"), "Delete");
     r.delete_when_deleted = span_eq_cstr(json_get_str(keep, "whenDeleted"), "Delete");
     r.replicas = json_get_int(spec, "replicas", 1);
@@ -80,12 +105,13 @@ static struct sim_rules rules_of(struct object *set)
     yyjson_val *status = json_get(object_root(set), "status"),
                *meta = json_get(object_root(set), "metadata"),
                *notes = json_get(meta, "annotations");
-    r.paused = span_eq_cstr(json_get_str(notes, "berth.dev/paused"), "true");
-    r.reserved = reserved_of(json_get_str(notes, "berth.dev/reserve-ordinals"));
+    take_notes(&r, notes);
     if (json_get_int(status, "observedGeneration", -1) == json_get_int(meta, "generation", 0)) {
         (void)snprintf(r.update, sizeof r.update, "%.*s",
                        SPAN_ARG(json_get_str(status, "updateRevision")));
     }
+    (void)snprintf(r.current, sizeof r.current, "%.*s",
+                   SPAN_ARG(json_get_str(status, "currentRevision")));
     return r;
 }
 
@@ -102,11 +128,54 @@ static void on_set(struct platform *w, struct object *now)
         VEC_REMOVE(&w->rules, 0);
     }
     VEC_PUSH(&w->rules, rules_of(now));
+    const struct sim_rules *is = &w->rules.at[w->rules.n - 1], *was = is - 1;
+    if (is->deadline_ms != was->deadline_ms || is->auto_rollback != was->auto_rollback ||
+        is->paused != was->paused || is->on_delete != was->on_delete ||
+        strcmp(is->update, was->update) != 0) {
+        w->set_ms = sim_now_ms(w);
+    }
     if (now) {
         (void)snprintf(w->set_uid, sizeof w->set_uid, "%.*s", SPAN_ARG(object_uid(now)));
     } else {
         w->set_uid[0] = '\0';
     }
+}
+
+bool rules_held_lately(const struct platform *w, const struct sim_rules *r)
+{
+    return r->until_ms >= sim_now_ms(w) - sim_window_ms(w);
+}
+
+uint32_t sim_hash(const char *text)
+{
+    uint32_t h = 2166136261;
+    for (; *text; text++) {
+        h = (h ^ (unsigned char)*text) * 16777619;
+    }
+    return h;
+}
+
+/* One more moment, and those are forgotten that no view of late shows. */
+static void on_moment(struct platform *w)
+{
+    struct sim_moment m = {.until_ms = INT64_MAX};
+    size_t keep = 0;
+    for (size_t i = 0; i < ORDINALS; i++) {
+        const struct sim_seat *s = &w->seats[i];
+        m.seats[i].owner = s->exists && s->matches && s->owner[0] ? sim_hash(s->owner) : 0;
+        m.seats[i].revision = sim_hash(s->revision);
+        m.seats[i].deleting = s->deleting;
+        m.seats[i].ready = s->ready;
+    }
+    while (w->moments.at[keep].until_ms < sim_now_ms(w) - 5 * WINDOW_MS) {
+        keep++;
+    }
+    if (keep > 0) {
+        memmove(w->moments.at, w->moments.at + keep, (w->moments.n - keep) * sizeof *w->moments.at);
+        w->moments.n -= keep;
+    }
+    w->moments.at[w->moments.n - 1].until_ms = sim_now_ms(w);
+    VEC_PUSH(&w->moments, m);
 }
 
 /* Facts that hold up to now. */
@@ -118,26 +187,43 @@ static void stamp(struct platform *w, struct sim_seat *s)
     s->terminal_ms = s->terminal ? now_ms : s->terminal_ms;
 }
 
+/* Copies what stands at a label; true when it is another one than before. */
+static bool take_label(char *to, size_t size, const yyjson_val *labels, const char *key)
+{
+    struct span text = json_get_str(labels, key);
+    bool changed = !span_eq_cstr(text, to);
+    (void)snprintf(to, size, "%.*s", SPAN_ARG(text));
+    return changed;
+}
+
+static void take_labels(struct platform *w, struct sim_seat *s, struct object *now, bool fresh)
+{
+    yyjson_val *labels = now ? json_path(object_root(now), "metadata", "labels", NULL) : NULL;
+    bool primary = span_eq_cstr(json_get_str(labels, "role"), "primary");
+    bool changed = take_label(s->revision, sizeof s->revision, labels, "controller-revision-hash");
+    if (changed || fresh || primary != s->primary) {
+        s->labels_ms = sim_now_ms(w);
+    }
+    s->primary = primary;
+    s->matches = span_eq_cstr(json_get_str(labels, "app"), "redis");
+}
+
 static void on_pod(struct platform *w, struct sim_seat *s, struct object *now)
 {
     stamp(w, s);
     struct span uid = now ? object_uid(now) : SPAN_NULL;
-    if (!span_eq_cstr(uid, s->uid)) {
-        s->ever_ready = false;
-    }
+    bool fresh = !span_eq_cstr(uid, s->uid);
+    s->ever_ready &= !fresh;
     (void)snprintf(s->uid, sizeof s->uid, "%.*s", SPAN_ARG(uid));
-    struct span revision = now ? json_str(json_path(object_root(now), "metadata", "labels",
-                                                    "controller-revision-hash", NULL))
-                               : SPAN_NULL;
-    (void)snprintf(s->revision, sizeof s->revision, "%.*s", SPAN_ARG(revision));
+    take_labels(w, s, now, fresh);
     s->exists = now;
     s->deleting = now && object_is_deleting(now);
     struct span phase =
         now ? json_str(json_path(object_root(now), "status", "phase", NULL)) : SPAN_NULL;
-    bool ready = now && span_eq_cstr(phase, "Running") && client_condition_true(now, "Ready");
     bool was_well = s->well;
-    s->well = ready && !s->deleting;
-    s->ever_ready |= ready;
+    s->ready = now && span_eq_cstr(phase, "Running") && client_condition_true(now, "Ready");
+    s->well = s->ready && !s->deleting;
+    s->ever_ready |= s->ready;
     if (s->well && !was_well) {
         sim_say(w, "    redis-%d is available", (int)(s - w->seats));
     } else if (!now) {
@@ -150,6 +236,17 @@ static void on_pod(struct platform *w, struct sim_seat *s, struct object *now)
         s->taken_uid[0] = '\0';
     }
     stamp(w, s);
+    on_moment(w);
+}
+
+/* Not its status. */
+static bool is_asked_otherwise(struct object *old, struct object *now)
+{
+    yyjson_val *was = old ? json_get(object_root(old), "metadata") : NULL,
+               *is = now ? json_get(object_root(now), "metadata") : NULL;
+    return !old || !now ||
+           json_get_int(was, "generation", 0) != json_get_int(is, "generation", 0) ||
+           object_is_deleting(old) != object_is_deleting(now);
 }
 
 void rules_on_change(struct platform *w, struct object *old, struct object *now)
@@ -159,12 +256,15 @@ void rules_on_change(struct platform *w, struct object *old, struct object *now)
     int seat = sim_ordinal(object_name(o), "redis-");
     if (span_eq_cstr(resource, "statefulsets.apps") && span_eq_cstr(object_name(o), "redis")) {
         on_set(w, now);
+        check_status_change(w, old, now);
+        check_rollback_change(w, now);
+        if (is_asked_otherwise(old, now)) {
+            w->changed_ms = sim_now_ms(w);
+        }
     } else if (span_eq_cstr(resource, "pods") && seat >= 0) {
         on_pod(w, &w->seats[seat], now);
-    } else {
-        return;
+        w->changed_ms = sim_now_ms(w);
     }
-    w->changed_ms = sim_now_ms(w);
 }
 
 /* The seat of the pod that the StatefulSet controller asks to delete; NULL: another request. */

@@ -143,11 +143,13 @@ static struct span blocked_by(struct object *claim)
 }
 
 /* A claim that went away may be what a pod's creation waits for; one that says anew what hinders
- * it, or that it is bound, changes what the set says. Other changes of claims trigger nothing. */
+ * it, or that it is bound, changes what the set says; one whose owners somebody has changed gets
+ * them back. Other changes of claims trigger nothing. */
 static void on_claim(void *data, struct object *old, struct object *now)
 {
     struct statefulset_controller *c = data;
-    bool wake = !now || (old && !span_eq(blocked_by(old), blocked_by(now)));
+    bool wake = !now || (old && (!span_eq(blocked_by(old), blocked_by(now)) ||
+                                 !json_equal(client_owners(old), client_owners(now))));
     mark_named_by(c, now ? now : old, wake);
 }
 

@@ -215,7 +215,8 @@ static const struct statefulset_rules *observe_rules(struct set_sync *x)
     r->reserved_count = notes->reserved_count;
     _Static_assert((int)STATEFULSET_NOTES_RESERVED_MAX == (int)STATEFULSET_RESERVED_MAX, "fits");
     memcpy(r->reserved, notes->reserved, sizeof r->reserved);
-    if (notes->paused && !r->on_delete && !r->recreate) {
+    if (notes->paused && !r->on_delete) {
+        r->recreate = false; /* nor are all replaced at once */
         r->has_rolling = true;
         r->partition = INT32_MAX;
     }

@@ -475,10 +475,9 @@ static int make_ready(struct store_sqlite *q)
     return rc == SQLITE_OK ? prepare(q) : rc;
 }
 
-static int open_db(struct store_sqlite *q, const char *path, struct arena *a,
-                   struct span *ret_detail)
+/* Objects hold secrets: SQLite would create the file for everybody to read. */
+static int make_file(const char *path, struct arena *a, struct span *ret_detail)
 {
-    /* Objects hold secrets: SQLite would create the file for everybody to read. */
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
     if (fd < 0) {
         int code = -errno;
@@ -487,7 +486,15 @@ static int open_db(struct store_sqlite *q, const char *path, struct arena *a,
         return code;
     }
     (void)close(fd); /* before SQLite has a lock: closing any descriptor would drop it */
-    int rc = sqlite3_open_v2(path, &q->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    return 0;
+}
+
+/* vfs NULL: the system's own. */
+static int open_db(struct store_sqlite *q, const char *vfs, const char *path, struct arena *a,
+                   struct span *ret_detail)
+{
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (vfs ? SQLITE_OPEN_CREATE : 0);
+    int rc = sqlite3_open_v2(path, &q->db, flags, vfs);
     if (rc == SQLITE_OK) {
         (void)sqlite3_extended_result_codes(q->db, 1);
         rc = sqlite3_db_config(q->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
@@ -511,10 +518,17 @@ static int open_db(struct store_sqlite *q, const char *path, struct arena *a,
 int store_sqlite_open(struct env *env, const char *path, struct store **ret, struct arena *a,
                       struct span *ret_detail)
 {
+    int code = make_file(path, a, ret_detail);
+    return code < 0 ? code : store_sqlite_open_on(env, NULL, path, ret, a, ret_detail);
+}
+
+int store_sqlite_open_on(struct env *env, const char *vfs, const char *path, struct store **ret,
+                         struct arena *a, struct span *ret_detail)
+{
     assert(path && ret && ret_detail);
     struct store_sqlite *q = MEM_NEW(struct store_sqlite);
     store_init(&q->s, &sqlite_ops, env);
-    int code = open_db(q, path, a, ret_detail);
+    int code = open_db(q, vfs, path, a, ret_detail);
     if (code < 0) {
         sqlite_free(&q->s);
         return code;

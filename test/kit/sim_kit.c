@@ -8,9 +8,15 @@
 
 struct platform *sim_kit_start(uint64_t seed, const struct platform_plant *plant)
 {
+    return sim_kit_start_on(PLATFORM_DISK_ROWS, seed, plant);
+}
+
+struct platform *sim_kit_start_on(enum platform_disk disk, uint64_t seed,
+                                  const struct platform_plant *plant)
+{
     log_setup(-1, LOG_ERROR, false, NULL, NULL);
     const struct platform_options o = {
-        .seed = seed, .calm = true, .show = getenv("SIM_SHOW"), .plant = plant};
+        .seed = seed, .calm = true, .show = getenv("SIM_SHOW"), .disk = disk, .plant = plant};
     struct platform *w = platform_new(&o);
     platform_run_for(w, 1000);
     return w;

@@ -8,6 +8,9 @@
 /* A platform without chance faults, whose nodes are Ready. plant may be NULL. SIM_SHOW in the
  * environment prints the history. */
 struct platform *sim_kit_start(uint64_t seed, const struct platform_plant *plant);
+/* The same with another disk than rows in memory. */
+struct platform *sim_kit_start_on(enum platform_disk disk, uint64_t seed,
+                                  const struct platform_plant *plant);
 /* One request of a user; it must succeed. name "" and body "": none. */
 void sim_kit_ask(struct platform *w, enum client_verb verb, const struct schema_kind *kind,
                  const char *name, const char *body);

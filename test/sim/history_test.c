@@ -95,12 +95,43 @@ TEST(clock_that_is_set_back_does_not_stretch_a_back_off)
     sim_kit_create(w, 1, "OrderedReady", "");
     sim_kit_patch(w, "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{"
                      "\"berth.dev/fake-exit-after-ms\":\"300\"}}}}}");
+    platform_run_for(w, 500);
     sim_kit_ask(w, CLIENT_DELETE, SCHEMA_KIND(Pod), "redis-0", "");
     platform_run_for(w, 20000);
     platform_jump_wall(w, -3600000);
     uint64_t starts = platform_figures(w).starts;
     platform_run_for(w, 120000);
     CHECK(platform_figures(w).starts > starts);
+    sim_kit_end(w, NULL);
+}
+
+/* A pause counted for nothing with Recreate: all pods went. */
+TEST(paused_set_with_recreate_keeps_its_pods)
+{
+    struct platform *w = sim_kit_start(13, NULL);
+    sim_kit_create(w, 2, "OrderedReady", ",\"updateStrategy\":{\"type\":\"Recreate\"}");
+    platform_run_for(w, 8000);
+    sim_kit_patch(w, "{\"metadata\":{\"annotations\":{\"berth.dev/paused\":\"true\"}},\"spec\":{"
+                     "\"template\":{\"metadata\":{\"annotations\":{\"round\":\"2\"}}}}}");
+    platform_run_for(w, 5000);
+    CHECK_EQ(platform_figures(w).deeds[SIM_DEED_SAW_TAKE].done, 0);
+    sim_kit_patch(w, "{\"metadata\":{\"annotations\":{\"berth.dev/paused\":null}}}");
+    platform_settle(w);
+    CHECK_EQ(platform_figures(w).deeds[SIM_DEED_SAW_TAKE].done, 2);
+    sim_kit_end(w, NULL);
+}
+
+/* Nobody looked at a claim that had lost its owner until a pod of the set changed. */
+TEST(claim_that_loses_its_owner_gets_it_back)
+{
+    struct platform *w = sim_kit_start(14, NULL);
+    sim_kit_create(w, 2, "OrderedReady",
+                   SIM_KIT_CLAIMS ",\"persistentVolumeClaimRetentionPolicy\":{\"whenScaled\":"
+                                  "\"Retain\",\"whenDeleted\":\"Delete\"}");
+    platform_run_for(w, 8000);
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(PersistentVolumeClaim), "data-redis-1",
+                "{\"metadata\":{\"ownerReferences\":null}}");
+    platform_settle(w);
     sim_kit_end(w, NULL);
 }
 

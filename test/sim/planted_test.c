@@ -1,9 +1,9 @@
 /* Each checker of the simulator catches a bug that is planted for it: in the requests of a role, in
- * what a role is shown, in the watch or under the store. */
+ * what a role is plant_shown, in the watch or under the store. */
 #include "base/arena.h"
 #include "client/client_body.h"
 #include "test/kit/kit.h"
-#include "test/kit/sim_kit.h"
+#include "test/kit/plant_kit.h"
 
 /* A killed program leaves its memory behind, as a killed process does. */
 const char *__asan_default_options(void);
@@ -12,64 +12,12 @@ const char *__asan_default_options(void)
     return "detect_leaks=0";
 }
 
-struct plant {
-    struct platform_plant hooks;
-    const struct schema_kind *kind;
-    const char *from, *to; /* what is shown: this text replaced by that */
-    bool off;              /* not yet */
-    char volume[80];
-};
-
-static struct platform *start(struct plant *p)
-{
-    p->hooks.data = p;
-    return sim_kit_start(7, &p->hooks);
-}
-
-static const char round2[] =
-    "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"round\":\"2\"}}}}}";
-
-static void fine(struct platform *w)
-{
-    const char *story = NULL, *is = platform_violation(w, &story);
-    if (is) {
-        kit_note("%s: %s", is, story);
-    }
-    CHECK(!is);
-}
-
 /* ---- the bugs ---- */
-
-/* Shows another object than the server has. */
-static struct object *shown(void *data, struct object *o)
-{
-    struct plant *p = data;
-    struct arena *a cleanup_arena = arena_new();
-    struct span kind = json_get_str(object_root(o), "kind"), parts[2];
-    if (p->off || !span_eq_cstr(kind, p->kind->kind)) {
-        return NULL;
-    }
-    object_body_parts(o, parts);
-    const char *body = arena_printf(a, "%.*s%.*s", SPAN_ARG(parts[0]), SPAN_ARG(parts[1])).p;
-    const char *at = strstr(body, p->from);
-    if (!at) {
-        return NULL;
-    }
-    return object_new(
-        object_store_key(o), object_rev(o),
-        arena_printf(a, "%.*s%s%s", (int)(at - body), body, p->to, at + strlen(p->from)));
-}
-
-static bool is_from(const struct client_request *rq, enum client_verb verb, const char *who)
-{
-    return rq->verb == verb && rq->kind == SCHEMA_KIND(Pod) && rq->subresource.n == 0 &&
-           span_eq_cstr(rq->field_manager, who);
-}
 
 static bool deletes_by_force(void *data, struct arena *a, struct client_request *rq)
 {
     (void)data, (void)a;
-    if (is_from(rq, CLIENT_DELETE, "statefulset-controller")) {
+    if (plant_is_from(rq, CLIENT_DELETE, "statefulset-controller")) {
         rq->grace_s = 0;
     }
     return true;
@@ -78,7 +26,7 @@ static bool deletes_by_force(void *data, struct arena *a, struct client_request 
 TEST(planted_pod_that_is_taken_by_force_breaks_identity)
 {
     struct plant p = {.hooks.on_request = deletes_by_force};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Node), "edge",
                 "{\"spec\":{\"unschedulable\":true}}");
     sim_kit_create(w, 1, "OrderedReady", "");
@@ -87,9 +35,9 @@ TEST(planted_pod_that_is_taken_by_force_breaks_identity)
                 "{\"spec\":{\"unschedulable\":null}}");
     sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Node), "far",
                 "{\"spec\":{\"unschedulable\":true}}");
-    fine(w);
+    plant_fine(w);
     platform_fault(w, PLATFORM_CUT_NODE, 1);
-    sim_kit_patch(w, round2);
+    sim_kit_patch(w, PLANT_ROUND2);
     platform_run_for(w, 5000);
     sim_kit_end(w, "identity");
 }
@@ -97,7 +45,7 @@ TEST(planted_pod_that_is_taken_by_force_breaks_identity)
 static bool mounts_another(void *data, struct arena *a, struct client_request *rq)
 {
     (void)data;
-    const char *at = is_from(rq, CLIENT_CREATE, "statefulset-controller")
+    const char *at = plant_is_from(rq, CLIENT_CREATE, "statefulset-controller")
                          ? strstr(arena_cstr(a, rq->body), "data-redis-1")
                          : NULL;
     if (at) {
@@ -111,7 +59,7 @@ static bool mounts_another(void *data, struct arena *a, struct client_request *r
 TEST(planted_pod_with_another_ordinals_claim_breaks_claim)
 {
     struct plant p = {.hooks.on_request = mounts_another};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 2, "OrderedReady", SIM_KIT_CLAIMS);
     platform_run_for(w, 5000);
     sim_kit_end(w, "claim");
@@ -119,11 +67,11 @@ TEST(planted_pod_with_another_ordinals_claim_breaks_claim)
 
 TEST(planted_owner_that_no_policy_names_breaks_claim_kept)
 {
-    struct plant p = {.hooks.on_event = shown,
+    struct plant p = {.hooks.on_event = plant_shown,
                       .kind = SCHEMA_KIND(StatefulSet),
                       .from = "\"whenDeleted\":\"Retain\"",
                       .to = "\"whenDeleted\":\"Delete\""};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 1, "OrderedReady", SIM_KIT_CLAIMS);
     platform_run_for(w, 5000);
     sim_kit_end(w, "claim-kept");
@@ -132,7 +80,7 @@ TEST(planted_owner_that_no_policy_names_breaks_claim_kept)
 static bool deletes_a_claim(void *data, struct arena *a, struct client_request *rq)
 {
     (void)data, (void)a;
-    if (is_from(rq, CLIENT_DELETE, "statefulset-controller")) {
+    if (plant_is_from(rq, CLIENT_DELETE, "statefulset-controller")) {
         rq->kind = SCHEMA_KIND(PersistentVolumeClaim);
         rq->name = SPAN("data-redis-0");
         rq->precondition_uid = SPAN_NULL;
@@ -143,11 +91,11 @@ static bool deletes_a_claim(void *data, struct arena *a, struct client_request *
 TEST(planted_claim_that_nobody_asked_to_delete_breaks_claim_kept)
 {
     struct plant p = {.hooks.on_request = deletes_a_claim};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 1, "OrderedReady", SIM_KIT_CLAIMS);
     platform_run_for(w, 5000);
-    fine(w);
-    sim_kit_patch(w, round2);
+    plant_fine(w);
+    sim_kit_patch(w, PLANT_ROUND2);
     platform_run_for(w, 5000);
     sim_kit_end(w, "claim-kept");
 }
@@ -165,7 +113,7 @@ static bool deletes_the_volume(void *data, struct arena *a, struct client_reques
 {
     struct plant *p = data;
     (void)a;
-    if (is_from(rq, CLIENT_DELETE, "statefulset-controller")) {
+    if (plant_is_from(rq, CLIENT_DELETE, "statefulset-controller")) {
         rq->kind = SCHEMA_KIND(PersistentVolume);
         rq->ns = SPAN_NULL;
         rq->name = span_cstr(p->volume);
@@ -177,18 +125,18 @@ static bool deletes_the_volume(void *data, struct arena *a, struct client_reques
 TEST(planted_volume_that_goes_before_its_claim_breaks_volume_kept)
 {
     struct plant p = {.hooks = {.on_event = notes_volume, .on_request = deletes_the_volume}};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 1, "OrderedReady", SIM_KIT_CLAIMS);
     platform_run_for(w, 5000);
-    fine(w);
-    sim_kit_patch(w, round2);
+    plant_fine(w);
+    sim_kit_patch(w, PLANT_ROUND2);
     platform_run_for(w, 5000);
     sim_kit_end(w, "volume-kept");
 }
 
 /* Pods look available from birth. */
 #define EARLY                                                                                      \
-    .hooks.on_event = shown, .kind = SCHEMA_KIND(Pod),                                             \
+    .hooks.on_event = plant_shown, .kind = SCHEMA_KIND(Pod),                                       \
     .from = "\"status\":{\"phase\":\"Pending\"",                                                   \
     .to = "\"status\":{\"phase\":\"Running\","                                                     \
           "\"conditions\":[{\"type\":\"Ready\","                                                   \
@@ -197,7 +145,7 @@ TEST(planted_volume_that_goes_before_its_claim_breaks_volume_kept)
 TEST(planted_pod_that_looks_ready_early_breaks_order_up)
 {
     struct plant p = {EARLY};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 3, "OrderedReady", "");
     platform_run_for(w, 5000);
     sim_kit_end(w, "order-up");
@@ -205,30 +153,30 @@ TEST(planted_pod_that_looks_ready_early_breaks_order_up)
 
 TEST(planted_update_under_on_delete_breaks_order_update)
 {
-    struct plant p = {.hooks.on_event = shown,
+    struct plant p = {.hooks.on_event = plant_shown,
                       .kind = SCHEMA_KIND(StatefulSet),
                       .from = "\"updateStrategy\":{\"type\":\"OnDelete\"}",
                       .to = "\"updateStrategy\":{\"type\":\"RollingUpdate\"}"};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 3, "OrderedReady", ",\"updateStrategy\":{\"type\":\"OnDelete\"}");
     platform_run_for(w, 10000);
-    fine(w);
-    sim_kit_patch(w, round2);
+    plant_fine(w);
+    sim_kit_patch(w, PLANT_ROUND2);
     platform_run_for(w, 10000);
     sim_kit_end(w, "order-update");
 }
 
 TEST(planted_scale_down_all_at_once_breaks_order_down)
 {
-    struct plant p = {.hooks.on_event = shown,
+    struct plant p = {.hooks.on_event = plant_shown,
                       .kind = SCHEMA_KIND(StatefulSet),
                       .from = "\"podManagementPolicy\":\"OrderedReady\"",
                       .to = "\"podManagementPolicy\":\"Parallel\"",
                       .off = true};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 3, "OrderedReady", "");
     platform_run_for(w, 10000);
-    fine(w);
+    plant_fine(w);
     p.off = false;
     sim_kit_patch(w, "{\"spec\":{\"replicas\":0}}");
     platform_run_for(w, 5000);
@@ -237,61 +185,61 @@ TEST(planted_scale_down_all_at_once_breaks_order_down)
 
 TEST(planted_update_below_the_partition_breaks_partition)
 {
-    struct plant p = {.hooks.on_event = shown,
+    struct plant p = {.hooks.on_event = plant_shown,
                       .kind = SCHEMA_KIND(StatefulSet),
                       .from = "\"partition\":2",
                       .to = "\"partition\":0"};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 3, "OrderedReady", SIM_KIT_STRATEGY(2, ""));
     platform_run_for(w, 10000);
-    fine(w);
-    sim_kit_patch(w, round2);
+    plant_fine(w);
+    sim_kit_patch(w, PLANT_ROUND2);
     platform_run_for(w, 15000);
     sim_kit_end(w, "partition");
 }
 
 TEST(planted_update_of_too_many_breaks_unavailable)
 {
-    struct plant p = {.hooks.on_event = shown,
+    struct plant p = {.hooks.on_event = plant_shown,
                       .kind = SCHEMA_KIND(StatefulSet),
                       .from = "\"maxUnavailable\":1",
                       .to = "\"maxUnavailable\":3"};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 3, "Parallel", SIM_KIT_STRATEGY(0, ",\"maxUnavailable\":1"));
     platform_run_for(w, 10000);
-    fine(w);
-    sim_kit_patch(w, round2);
+    plant_fine(w);
+    sim_kit_patch(w, PLANT_ROUND2);
     platform_run_for(w, 5000);
     sim_kit_end(w, "unavailable");
 }
 
 TEST(planted_pause_that_is_not_seen_breaks_paused)
 {
-    struct plant p = {.hooks.on_event = shown,
+    struct plant p = {.hooks.on_event = plant_shown,
                       .kind = SCHEMA_KIND(StatefulSet),
                       .from = "\"berth.dev/paused\":\"true\"",
                       .to = "\"berth.dev/paused\":\"false\""};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 2, "OrderedReady", "");
     sim_kit_patch(w, "{\"metadata\":{\"annotations\":{\"berth.dev/paused\":\"true\"}}}");
     platform_run_for(w, 10000);
-    fine(w);
-    sim_kit_patch(w, round2);
+    plant_fine(w);
+    sim_kit_patch(w, PLANT_ROUND2);
     platform_run_for(w, 5000);
     sim_kit_end(w, "paused");
 }
 
 TEST(planted_pod_of_a_reserved_ordinal_breaks_range)
 {
-    struct plant p = {.hooks.on_event = shown,
+    struct plant p = {.hooks.on_event = plant_shown,
                       .kind = SCHEMA_KIND(StatefulSet),
                       .from = "\"berth.dev/reserve-ordinals\":\"0\"",
                       .to = "\"berth.dev/reserve-ordinals\":\"4\""};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 0, "OrderedReady", "");
     sim_kit_patch(w, "{\"metadata\":{\"annotations\":{\"berth.dev/reserve-ordinals\":\"0\"}}}");
     platform_run_for(w, 5000);
-    fine(w);
+    plant_fine(w);
     sim_kit_patch(w, "{\"spec\":{\"replicas\":1}}");
     platform_run_for(w, 5000);
     sim_kit_end(w, "range");
@@ -307,18 +255,18 @@ static void create_web(struct platform *w)
         "\"template\":{\"metadata\":{\"labels\":{\"app\":\"web\"}},\"spec\":{\"containers\":[{"
         "\"name\":\"web\",\"image\":\"web:1\"}]}}}}");
     platform_run_for(w, 10000);
-    fine(w);
-    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Deployment), "web", round2);
+    plant_fine(w);
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Deployment), "web", PLANT_ROUND2);
     platform_run_for(w, 10000);
 }
 
 TEST(planted_deployment_that_may_lose_more_breaks_unavailable)
 {
-    struct plant p = {.hooks.on_event = shown,
+    struct plant p = {.hooks.on_event = plant_shown,
                       .kind = SCHEMA_KIND(Deployment),
                       .from = "\"maxUnavailable\":1",
                       .to = "\"maxUnavailable\":3"};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     create_web(w);
     sim_kit_end(w, "unavailable");
 }
@@ -355,10 +303,10 @@ static void roll_and_grow_web(struct platform *w, const char *template)
 TEST(deployment_that_is_scaled_in_a_rollout_shrinks_in_proportion)
 {
     struct plant p = {.off = true};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     roll_and_grow_web(w, "{\"spec\":{" WEB_TEMPLATE("2", "60000") "}}}");
     platform_run_for(w, 12000);
-    fine(w);
+    plant_fine(w);
     patch_web(w, "{\"spec\":{\"replicas\":3}}");
     platform_run_for(w, 3000);
     sim_kit_end(w, NULL);
@@ -367,14 +315,14 @@ TEST(deployment_that_is_scaled_in_a_rollout_shrinks_in_proportion)
 /* The status of a set trails behind its pods: one that is Ready since half a second goes. */
 TEST(deployment_takes_a_pod_that_its_set_does_not_count_yet)
 {
-    struct plant p = {.hooks.on_event = shown,
+    struct plant p = {.hooks.on_event = plant_shown,
                       .kind = SCHEMA_KIND(ReplicaSet),
                       .from = "\"availableReplicas\":2",
                       .to = "\"availableReplicas\":1"};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     roll_and_grow_web(w, "{\"spec\":{" WEB_TEMPLATE("2", "1000") "}}}");
     platform_run_for(w, 1500);
-    fine(w);
+    plant_fine(w);
     patch_web(w, "{\"spec\":{" WEB_TEMPLATE("3", "0") "}}}");
     platform_run_for(w, 3000);
     sim_kit_end(w, NULL);
@@ -390,20 +338,20 @@ static bool grows_no_set(void *data, struct arena *a, struct client_request *rq)
 TEST(planted_replicaset_that_is_not_scaled_breaks_convergence)
 {
     struct plant p = {.hooks.on_request = grows_no_set};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     create_web(w);
-    fine(w);
+    plant_fine(w);
     platform_settle(w);
     sim_kit_end(w, "convergence");
 }
 
 TEST(planted_pod_that_nobody_asked_for_breaks_range)
 {
-    struct plant p = {.hooks.on_event = shown,
+    struct plant p = {.hooks.on_event = plant_shown,
                       .kind = SCHEMA_KIND(StatefulSet),
                       .from = "\"spec\":{\"replicas\":1",
                       .to = "\"spec\":{\"replicas\":3"};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 1, "OrderedReady", "");
     platform_run_for(w, 10000);
     sim_kit_end(w, "range");
@@ -419,7 +367,7 @@ static bool falls_back(void *data, struct watch_event *e)
 TEST(planted_revision_that_falls_breaks_revision)
 {
     struct plant p = {.hooks.on_watch = falls_back};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 1, "OrderedReady", "");
     platform_run_for(w, 5000);
     sim_kit_end(w, "revision");
@@ -434,16 +382,30 @@ static bool loses_one(void *data, struct watch_event *e)
     return !lost;
 }
 
-TEST(planted_event_that_is_lost_breaks_watch)
+TEST(planted_event_that_is_lost_breaks_acknowledged)
 {
     struct plant p = {.hooks.on_watch = loses_one, .off = true};
-    struct platform *w = start(&p);
-    p.off = false; /* the first of two is lost, the second one tells before a list does */
+    struct platform *w = plant_start(&p);
+    p.off = false;
     sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Node), "far",
                 "{\"metadata\":{\"labels\":{\"a\":\"1\"}}}");
-    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Node), "far",
-                "{\"metadata\":{\"labels\":{\"a\":\"2\"}}}");
     platform_run_for(w, 100);
+    sim_kit_end(w, "acknowledged");
+}
+
+static bool tells_again(void *data, struct watch_event *e)
+{
+    (void)data;
+    e->type = e->type == WATCH_MODIFIED ? WATCH_ADDED : e->type;
+    return true;
+}
+
+TEST(planted_object_that_is_made_twice_breaks_watch)
+{
+    struct plant p = {.hooks.on_watch = tells_again};
+    struct platform *w = plant_start(&p);
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_run_for(w, 5000);
     sim_kit_end(w, "watch");
 }
 
@@ -456,26 +418,41 @@ static bool keeps_the_dead(void *data, struct watch_event *e)
 TEST(planted_end_that_the_watch_does_not_tell_breaks_list)
 {
     struct plant p = {.hooks.on_watch = keeps_the_dead};
-    struct platform *w = start(&p);
-    sim_kit_create(w, 1, "OrderedReady", "");
-    platform_run_for(w, 5000);
-    fine(w);
-    sim_kit_patch(w, "{\"spec\":{\"replicas\":0}}");
-    platform_run_for(w, 5000);
+    struct platform *w = plant_start(&p);
+    platform_fault(w, PLATFORM_KILL_AGENT, 1); /* which would make it anew */
+    sim_kit_ask(w, CLIENT_DELETE, SCHEMA_KIND(Node), "far", "");
+    platform_run_for(w, 1000);
     sim_kit_end(w, "list");
 }
 
 TEST(planted_disk_that_forgets_breaks_acknowledged)
 {
     struct plant p = {.hooks.disk_lies = true};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 1, "OrderedReady", "");
     platform_run_for(w, 5000);
-    fine(w);
+    plant_fine(w);
     platform_fault(w, PLATFORM_KILL_SERVER, 0);
     platform_fault(w, PLATFORM_START_ALL, 0);
     platform_run_for(w, 1000);
     sim_kit_end(w, "acknowledged");
+}
+
+TEST(planted_disk_that_does_not_sync_breaks_acknowledged)
+{
+    struct plant p = {.hooks = {.disk_lies = true, .data = &p}};
+    struct platform *w = sim_kit_start_on(PLATFORM_DISK_SQLITE, 7, &p.hooks);
+    for (int i = 0; i < 20 && !platform_violation(w, NULL); i++) {
+        sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Node), "far",
+                    i % 2 ? "{\"metadata\":{\"labels\":{\"a\":\"1\"}}}"
+                          : "{\"metadata\":{\"labels\":{\"a\":\"2\"}}}");
+        platform_fault(w, PLATFORM_KILL_SERVER, 0);
+        platform_fault(w, PLATFORM_START_ALL, 0);
+        platform_run_for(w, 10);
+    }
+    const char *is = platform_violation(w, NULL);
+    CHECK(is && (strcmp(is, "acknowledged") == 0 || strcmp(is, "recovery") == 0));
+    platform_free(w);
 }
 
 static bool tells_no_status(void *data, struct arena *a, struct client_request *rq)
@@ -487,7 +464,7 @@ static bool tells_no_status(void *data, struct arena *a, struct client_request *
 TEST(planted_status_that_is_not_written_breaks_status)
 {
     struct plant p = {.hooks.on_request = tells_no_status};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 1, "OrderedReady", "");
     platform_run_for(w, 30000);
     sim_kit_end(w, "status");
@@ -496,17 +473,17 @@ TEST(planted_status_that_is_not_written_breaks_status)
 static bool makes_no_second(void *data, struct arena *a, struct client_request *rq)
 {
     (void)data;
-    return !(is_from(rq, CLIENT_CREATE, "statefulset-controller") &&
+    return !(plant_is_from(rq, CLIENT_CREATE, "statefulset-controller") &&
              strstr(arena_cstr(a, rq->body), "\"name\":\"redis-1\""));
 }
 
 TEST(planted_pod_that_is_never_made_breaks_convergence)
 {
     struct plant p = {.hooks.on_request = makes_no_second};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 2, "OrderedReady", "");
     platform_run_for(w, 5000);
-    fine(w);
+    plant_fine(w);
     platform_settle(w);
     sim_kit_end(w, "convergence");
 }
@@ -515,10 +492,10 @@ TEST(planted_pod_that_is_never_made_breaks_convergence)
 TEST(planted_nothing_breaks_nothing)
 {
     struct plant p = {0};
-    struct platform *w = start(&p);
+    struct platform *w = plant_start(&p);
     sim_kit_create(w, 3, "OrderedReady", SIM_KIT_CLAIMS);
     platform_run_for(w, 10000);
-    sim_kit_patch(w, round2);
+    sim_kit_patch(w, PLANT_ROUND2);
     platform_run_for(w, 15000);
     platform_fault(w, PLATFORM_KILL_SERVER, 0);
     platform_fault(w, PLATFORM_START_ALL, 0);

@@ -1,0 +1,178 @@
+/* sim/check_status.c: the status is true to the pods. When it is written, each count must be one
+ * that a view of late can show; observedGeneration never falls; and soon after the last change of a
+ * pod or of the spec, whatever else users do meanwhile, it says what is there. Checker: status. */
+#include "client/client_body.h"
+#include "schema/kinds.h"
+#include "sim/platform_priv.h"
+
+/* From the last change to a status that is true, when nothing keeps the controllers from it. */
+enum { QUIET_MS = 4000 };
+
+struct counts {
+    int64_t replicas, ready, current, updated;
+};
+
+static struct object *set_of(const struct platform *w)
+{
+    return record_get(w->record, SPAN("statefulsets.apps/default/redis"));
+}
+
+static struct counts counts_of(const yyjson_val *status)
+{
+    return (struct counts){.replicas = json_get_int(status, "replicas", 0),
+                           .ready = json_get_int(status, "readyReplicas", 0),
+                           .current = json_get_int(status, "currentReplicas", 0),
+                           .updated = json_get_int(status, "updatedReplicas", 0)};
+}
+
+static uint32_t hash_at(struct arena *a, const yyjson_val *status, const char *key)
+{
+    return sim_hash(arena_cstr(a, json_get_str(status, key)));
+}
+
+static void add_seat(struct counts *c, const struct sim_moment *m, int i, uint32_t owner,
+                     uint32_t current, uint32_t update)
+{
+    bool owned = m->seats[i].owner == owner && owner, live = owned && !m->seats[i].deleting;
+    c->replicas += owned;
+    c->ready += owned && m->seats[i].ready;
+    c->current += live && m->seats[i].revision == current;
+    c->updated += live && m->seats[i].revision == update;
+}
+
+/* ---- soon ---- */
+
+const char *check_status_is_true(struct platform *w, struct object *set)
+{
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_val *st = json_get(object_root(set), "status");
+    int64_t generation = json_int(json_path(object_root(set), "metadata", "generation", NULL), 0);
+    struct counts says = counts_of(st), is = {0};
+    for (int i = 0; i < ORDINALS; i++) {
+        add_seat(&is, &w->moments.at[w->moments.n - 1], i, sim_hash(w->set_uid),
+                 hash_at(a, st, "currentRevision"), hash_at(a, st, "updateRevision"));
+    }
+    return json_get_int(st, "observedGeneration", 0) != generation ? "observedGeneration"
+           : says.replicas != is.replicas                          ? "replicas"
+           : says.ready != is.ready                                ? "readyReplicas"
+           : says.current != is.current                            ? "currentReplicas"
+           : says.updated != is.updated                            ? "updatedReplicas"
+                                                                   : NULL;
+}
+
+static bool is_hindered(const struct platform *w)
+{
+    return w->disk_full || w->store_errors > 0 || w->weather.refuse > 0 ||
+           w->weather.lose_reply > 0;
+}
+
+/* When nothing has happened for a while, everybody is there and no write has failed. */
+void check_status(struct platform *w)
+{
+    struct object *set = set_of(w);
+    bool all = w->env && w->controllers_env;
+    w->had_trouble |= is_hindered(w); /* they hold back for long, until they are started again */
+    if (!all || w->had_trouble) {
+        w->changed_ms = w->trouble_ms = sim_now_ms(w);
+        return;
+    }
+    check_rollback_late(w);
+    if (!set || object_is_deleting(set) ||
+        sim_now_ms(w) - w->changed_ms < QUIET_MS + 4 * w->weather.late_ms) {
+        return;
+    }
+    const char *what = check_status_is_true(w, set);
+    if (what) {
+        sim_fail(w, "status", "%s is not true to the pods", what);
+    }
+}
+
+/* ---- at each write ---- */
+
+/* What each seat was at any moment of late, and at all of them. */
+static void bounds(const struct platform *w, struct arena *a, const yyjson_val *status,
+                   struct counts *least, struct counts *most)
+{
+    uint32_t owner = sim_hash(w->set_uid), current = hash_at(a, status, "currentRevision"),
+             update = hash_at(a, status, "updateRevision");
+    for (int i = 0; i < ORDINALS; i++) {
+        struct counts any = {0}, all = {1, 1, 1, 1};
+        for (size_t m = w->moments.n; m-- > 0;) {
+            if (w->moments.at[m].until_ms < sim_now_ms(w) - WINDOW_MS) {
+                break;
+            }
+            struct counts one = {0};
+            add_seat(&one, &w->moments.at[m], i, owner, current, update);
+            any = (struct counts){any.replicas | one.replicas, any.ready | one.ready,
+                                  any.current | one.current, any.updated | one.updated};
+            all = (struct counts){all.replicas & one.replicas, all.ready & one.ready,
+                                  all.current & one.current, all.updated & one.updated};
+        }
+        *most = (struct counts){most->replicas + any.replicas, most->ready + any.ready,
+                                most->current + any.current, most->updated + any.updated};
+        *least = (struct counts){least->replicas + all.replicas, least->ready + all.ready, 0,
+                                 least->updated + all.updated};
+    }
+}
+
+static void check_bound(struct platform *w, const char *what, int64_t says, int64_t least,
+                        int64_t most)
+{
+    if (says < least || says > most) {
+        sim_fail(w, "status", "%s is said to be %lld: of late it was %lld to %lld", what,
+                 (long long)says, (long long)least, (long long)most);
+    }
+}
+
+/* The currentReplicas leave out those that the same sync takes away: no lower bound. */
+void check_status_write(struct platform *w, const struct client_request *rq)
+{
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_doc *doc = NULL;
+    if (rq->kind != SCHEMA_KIND(StatefulSet) || !span_eq_cstr(rq->subresource, "status") ||
+        !span_eq_cstr(rq->field_manager, "statefulset-controller") ||
+        !span_eq_cstr(rq->name, "redis") || json_parse(a, rq->body, &doc, NULL)) {
+        return;
+    }
+    yyjson_val *status = json_get(yyjson_doc_get_root(doc), "status");
+    for (size_t i = w->rules.n; i-- > 0 && rules_held_lately(w, &w->rules.at[i]);) {
+        if (!w->rules.at[i].exists) {
+            return; /* a set of this name came or went: whose status is it? */
+        }
+    }
+    if (!json_get(status, "replicas")) {
+        return; /* the count of collisions alone */
+    }
+    struct counts says = counts_of(status), least = {0}, most = {0};
+    bounds(w, a, status, &least, &most);
+    check_bound(w, "replicas", says.replicas, least.replicas, most.replicas);
+    check_bound(w, "readyReplicas", says.ready, least.ready, most.ready);
+    check_bound(w, "currentReplicas", says.current, 0, most.current);
+    check_bound(w, "updatedReplicas", says.updated, least.updated, most.updated);
+    sim_saw(w, SIM_DEED_SAW_STATUS);
+}
+
+/* ---- at each change ---- */
+
+void check_status_change(struct platform *w, struct object *old, struct object *now)
+{
+    yyjson_val *st = now ? json_get(object_root(now), "status") : NULL,
+               *was = old ? json_get(object_root(old), "status") : NULL;
+    struct counts c = counts_of(st);
+    int64_t available = json_get_int(st, "availableReplicas", 0),
+            seen = json_get_int(st, "observedGeneration", 0);
+    if (!now) {
+        return;
+    }
+    if (seen > json_int(json_path(object_root(now), "metadata", "generation", NULL), 0) ||
+        (was && seen < json_get_int(was, "observedGeneration", 0) &&
+         span_eq(object_uid(old), object_uid(now)))) {
+        sim_fail(w, "status", "observedGeneration is %lld", (long long)seen);
+    }
+    if (available > c.ready || c.ready > c.replicas || c.current > c.replicas ||
+        c.updated > c.replicas) {
+        sim_fail(w, "status", "of %lld pods %lld are ready, %lld available, %lld current, %lld new",
+                 (long long)c.replicas, (long long)c.ready, (long long)available,
+                 (long long)c.current, (long long)c.updated);
+    }
+}

@@ -1,0 +1,426 @@
+/* sim/disk.c: see disk.h. */
+#include "sim/disk.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/vec.h"
+
+enum { FILES_MAX = 8, PATH_BYTES = 64, SECTOR_BYTES = 4096 };
+
+/* A write that is not synced; bytes NULL: the file was cut off at `at`. */
+struct pending {
+    size_t at, n;
+    unsigned char *bytes;
+};
+
+struct disk_file {
+    char path[PATH_BYTES]; /* empty: none */
+    bool is_open;
+    VEC(unsigned char) cached;  /* what a reader sees */
+    VEC(unsigned char) durable; /* without what is pending */
+    VEC(struct pending) pending;
+};
+
+struct sim_disk {
+    sqlite3_vfs vfs;
+    char name[32];
+    uint64_t random;
+    sim_disk_fail_fn *fail;
+    void *data;
+    struct disk_file files[FILES_MAX];
+    bool stopping, stopped, lies;
+    uint64_t left; /* operations until it is stopped */
+};
+
+struct open_file {
+    sqlite3_file base; /* first */
+    struct sim_disk *disk;
+    struct disk_file *file;
+    bool delete_on_close;
+};
+
+/* splitmix64 */
+static uint64_t roll(struct sim_disk *d, uint64_t n)
+{
+    uint64_t z = d->random += UINT64_C(0x9e3779b97f4a7c15);
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (z ^ (z >> 31)) % n;
+}
+
+/* ---- content ---- */
+
+/* As long as that, with zeroes behind. */
+#define GROW(v, size)                                                                              \
+    do {                                                                                           \
+        size_t size_ = (size);                                                                     \
+        if ((v)->n < size_) {                                                                      \
+            VEC_RESERVE(v, size_);                                                                 \
+            memset((v)->at + (v)->n, 0, size_ - (v)->n);                                           \
+            (v)->n = size_;                                                                        \
+        }                                                                                          \
+    } while (0)
+
+/* The first `n` bytes of a write reach the medium. */
+static void land(struct disk_file *f, const struct pending *p, size_t n)
+{
+    if (!p->bytes) {
+        f->durable.n = f->durable.n < p->at ? f->durable.n : p->at;
+        return;
+    }
+    GROW(&f->durable, p->at + n);
+    memcpy(f->durable.at + p->at, p->bytes, n);
+}
+
+static void forget_pending(struct disk_file *f)
+{
+    for (size_t i = 0; i < f->pending.n; i++) {
+        free(f->pending.at[i].bytes);
+    }
+    f->pending.n = 0;
+}
+
+static void file_remove(struct disk_file *f)
+{
+    forget_pending(f);
+    VEC_DONE(&f->pending);
+    VEC_DONE(&f->cached);
+    VEC_DONE(&f->durable);
+    *f = (struct disk_file){0};
+}
+
+static struct disk_file *find(struct sim_disk *d, const char *path)
+{
+    for (size_t i = 0; i < FILES_MAX; i++) {
+        if (d->files[i].path[0] && strcmp(d->files[i].path, path) == 0) {
+            return &d->files[i];
+        }
+    }
+    return NULL;
+}
+
+/* The power goes: what becomes of the writes on their way. */
+static void lose_power(struct sim_disk *d, struct disk_file *f, struct sim_disk_loss *loss)
+{
+    for (size_t i = 0; i < f->pending.n; i++) {
+        const struct pending *p = &f->pending.at[i];
+        uint64_t fate = roll(d, 3);
+        size_t n = fate == 0 ? 0 : fate == 1 || !p->bytes ? p->n : (size_t)roll(d, p->n + 1);
+        loss->lost += fate == 0;
+        loss->torn += fate == 2 && p->bytes;
+        if (fate > 0) {
+            land(f, p, n);
+        }
+        if (fate == 2 && p->bytes && roll(d, 2)) {
+            GROW(&f->durable, p->at + p->n);
+            for (size_t at = p->at + n; at < p->at + p->n; at++) {
+                f->durable.at[at] = (unsigned char)roll(d, 256);
+            }
+        }
+    }
+    forget_pending(f);
+    f->cached.n = 0;
+    GROW(&f->cached, f->durable.n);
+    memcpy(f->cached.at, f->durable.at, f->durable.n);
+}
+
+/* ---- operations that change something ---- */
+
+static int before(struct sim_disk *d)
+{
+    if (d->stopping && d->left == 0) {
+        d->stopped = true;
+    }
+    d->left -= d->stopping && !d->stopped;
+    if (d->stopped) {
+        return SQLITE_IOERR;
+    }
+    int code = d->fail ? d->fail(d->data) : 0;
+    return code == -ENOSPC ? SQLITE_FULL : code < 0 ? SQLITE_IOERR : SQLITE_OK;
+}
+
+static struct open_file *open_of(sqlite3_file *base)
+{
+    return (struct open_file *)base;
+}
+
+static int op_write(sqlite3_file *base, const void *bytes, int n, sqlite3_int64 at)
+{
+    struct open_file *o = open_of(base);
+    int rc = before(o->disk);
+    if (rc != SQLITE_OK) {
+        return rc == SQLITE_IOERR ? SQLITE_IOERR_WRITE : rc;
+    }
+    struct pending p = {(size_t)at, (size_t)n, mem_new((size_t)n)};
+    memcpy(p.bytes, bytes, (size_t)n);
+    VEC_PUSH(&o->file->pending, p);
+    GROW(&o->file->cached, p.at + p.n);
+    memcpy(o->file->cached.at + p.at, bytes, p.n);
+    return SQLITE_OK;
+}
+
+static int op_truncate(sqlite3_file *base, sqlite3_int64 size)
+{
+    struct open_file *o = open_of(base);
+    int rc = before(o->disk);
+    if (rc != SQLITE_OK) {
+        return SQLITE_IOERR_TRUNCATE;
+    }
+    VEC_PUSH(&o->file->pending, ((struct pending){(size_t)size, 0, NULL}));
+    o->file->cached.n = o->file->cached.n < (size_t)size ? o->file->cached.n : (size_t)size;
+    return SQLITE_OK;
+}
+
+static int op_sync(sqlite3_file *base, int flags)
+{
+    struct open_file *o = open_of(base);
+    int rc = before(o->disk);
+    (void)flags;
+    if (rc != SQLITE_OK) {
+        return SQLITE_IOERR_FSYNC;
+    }
+    for (size_t i = 0; i < o->file->pending.n && !o->disk->lies; i++) {
+        land(o->file, &o->file->pending.at[i], o->file->pending.at[i].n);
+    }
+    if (!o->disk->lies) {
+        forget_pending(o->file);
+    }
+    return SQLITE_OK;
+}
+
+/* ---- the others ---- */
+
+static int op_close(sqlite3_file *base)
+{
+    struct open_file *o = open_of(base);
+    o->file->is_open = false;
+    if (o->delete_on_close) {
+        file_remove(o->file);
+    }
+    return SQLITE_OK;
+}
+
+static int op_read(sqlite3_file *base, void *to, int n, sqlite3_int64 at)
+{
+    const struct open_file *o = open_of(base);
+    size_t size = o->file->cached.n, from = (size_t)at;
+    size_t have = from < size ? size - from : 0;
+    have = have < (size_t)n ? have : (size_t)n;
+    memset(to, 0, (size_t)n);
+    if (have > 0) {
+        memcpy(to, o->file->cached.at + from, have);
+    }
+    return have == (size_t)n ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;
+}
+
+static int op_size(sqlite3_file *base, sqlite3_int64 *ret)
+{
+    *ret = (sqlite3_int64)open_of(base)->file->cached.n;
+    return SQLITE_OK;
+}
+
+static int op_lock(sqlite3_file *base, int level)
+{
+    (void)base, (void)level;
+    return SQLITE_OK;
+}
+
+static int op_reserved(sqlite3_file *base, int *ret)
+{
+    (void)base;
+    *ret = 0;
+    return SQLITE_OK;
+}
+
+static int op_control(sqlite3_file *base, int op, void *arg)
+{
+    (void)base, (void)op, (void)arg;
+    return SQLITE_NOTFOUND;
+}
+
+static int op_sector(sqlite3_file *base)
+{
+    (void)base;
+    return SECTOR_BYTES;
+}
+
+/* As on Linux: a torn write harms nothing beside what it writes. */
+static int op_traits(sqlite3_file *base)
+{
+    (void)base;
+    return SQLITE_IOCAP_POWERSAFE_OVERWRITE;
+}
+
+static const sqlite3_io_methods methods = {.iVersion = 1,
+                                           .xClose = op_close,
+                                           .xRead = op_read,
+                                           .xWrite = op_write,
+                                           .xTruncate = op_truncate,
+                                           .xSync = op_sync,
+                                           .xFileSize = op_size,
+                                           .xLock = op_lock,
+                                           .xUnlock = op_lock,
+                                           .xCheckReservedLock = op_reserved,
+                                           .xFileControl = op_control,
+                                           .xSectorSize = op_sector,
+                                           .xDeviceCharacteristics = op_traits};
+
+static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int flags, int *ret)
+{
+    struct sim_disk *d = vfs->pAppData;
+    struct open_file *o = open_of(base);
+    char made_up[PATH_BYTES];
+    *o = (struct open_file){.disk = d, .delete_on_close = flags & SQLITE_OPEN_DELETEONCLOSE};
+    if (!path) {
+        (void)snprintf(made_up, sizeof made_up, "temporary-%llx",
+                       (unsigned long long)roll(d, UINT64_MAX));
+        path = made_up;
+    }
+    o->file = find(d, path);
+    for (size_t i = 0; i < FILES_MAX && !o->file && (flags & SQLITE_OPEN_CREATE); i++) {
+        if (!d->files[i].path[0]) {
+            o->file = &d->files[i];
+            (void)snprintf(o->file->path, sizeof o->file->path, "%s", path);
+        }
+    }
+    if (!o->file || o->file->is_open || d->stopped) {
+        return SQLITE_CANTOPEN;
+    }
+    o->file->is_open = true;
+    o->base.pMethods = &methods;
+    if (ret) {
+        *ret = flags;
+    }
+    return SQLITE_OK;
+}
+
+static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync)
+{
+    struct sim_disk *d = vfs->pAppData;
+    struct disk_file *f = find(d, path);
+    (void)sync;
+    if (before(d) != SQLITE_OK) {
+        return SQLITE_IOERR_DELETE;
+    }
+    if (!f) {
+        return SQLITE_IOERR_DELETE_NOENT;
+    }
+    file_remove(f);
+    return SQLITE_OK;
+}
+
+static int vfs_access(sqlite3_vfs *vfs, const char *path, int flags, int *ret)
+{
+    (void)flags;
+    *ret = find(vfs->pAppData, path) != NULL;
+    return SQLITE_OK;
+}
+
+static int vfs_full_path(sqlite3_vfs *vfs, const char *path, int n, char *ret)
+{
+    (void)vfs;
+    (void)snprintf(ret, (size_t)n, "%s", path);
+    return SQLITE_OK;
+}
+
+static int vfs_random(sqlite3_vfs *vfs, int n, char *ret)
+{
+    for (int i = 0; i < n; i++) {
+        ret[i] = (char)roll(vfs->pAppData, 256);
+    }
+    return n;
+}
+
+static int vfs_sleep(sqlite3_vfs *vfs, int us)
+{
+    (void)vfs;
+    return us;
+}
+
+static int vfs_time(sqlite3_vfs *vfs, double *ret)
+{
+    (void)vfs;
+    *ret = 2461041.5; /* 2026-01-01: nothing of ours asks */
+    return SQLITE_OK;
+}
+
+static int vfs_error(sqlite3_vfs *vfs, int n, char *ret)
+{
+    (void)vfs, (void)n, (void)ret;
+    return 0;
+}
+
+/* ---- life ---- */
+
+struct sim_disk *sim_disk_new(uint64_t seed, sim_disk_fail_fn *fail, void *data)
+{
+    struct sim_disk *d = MEM_NEW(struct sim_disk);
+    d->random = seed;
+    d->fail = fail;
+    d->data = data;
+    (void)snprintf(d->name, sizeof d->name, "sim-%p", (void *)d);
+    d->vfs = (sqlite3_vfs){.iVersion = 1,
+                           .szOsFile = sizeof(struct open_file),
+                           .mxPathname = PATH_BYTES - 1,
+                           .zName = d->name,
+                           .pAppData = d,
+                           .xOpen = vfs_open,
+                           .xDelete = vfs_delete,
+                           .xAccess = vfs_access,
+                           .xFullPathname = vfs_full_path,
+                           .xRandomness = vfs_random,
+                           .xSleep = vfs_sleep,
+                           .xCurrentTime = vfs_time,
+                           .xGetLastError = vfs_error};
+    int rc = sqlite3_vfs_register(&d->vfs, 0);
+    assert(rc == SQLITE_OK);
+    return d;
+}
+
+void sim_disk_free(struct sim_disk *d)
+{
+    if (!d) {
+        return;
+    }
+    (void)sqlite3_vfs_unregister(&d->vfs);
+    for (size_t i = 0; i < FILES_MAX; i++) {
+        assert(!d->files[i].is_open);
+        file_remove(&d->files[i]);
+    }
+    free(d);
+}
+
+const char *sim_disk_vfs(const struct sim_disk *d)
+{
+    return d->name;
+}
+
+void sim_disk_lie(struct sim_disk *d)
+{
+    d->lies = true;
+}
+
+void sim_disk_stop(struct sim_disk *d, uint64_t after)
+{
+    d->stopping = true;
+    d->left = after;
+}
+
+struct sim_disk_loss sim_disk_restart(struct sim_disk *d, bool power)
+{
+    struct sim_disk_loss loss = {0};
+    for (size_t i = 0; i < FILES_MAX; i++) {
+        assert(!d->files[i].is_open);
+        if (power && d->files[i].path[0]) {
+            lose_power(d, &d->files[i], &loss);
+        }
+    }
+    d->stopping = d->stopped = false;
+    return loss;
+}
