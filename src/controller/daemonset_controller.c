@@ -69,9 +69,13 @@ static void run(struct sync *s)
     struct daemonset_controller *c = s->controller;
     struct daemon_sync *x = ARENA_NEW(s->arena, struct daemon_sync);
     x->c = c;
+    struct owned_list revisions;
+    struct owned_revision_memo memo = {0};
     if (!owned_begin(&x->own, s, &c->sets) || object_is_deleting(x->own.owner) ||
         owned_claim(&x->own, &c->pods, &x->pods) ||
-        owned_revisions(&x->own, &c->revisions, DAEMONSET_HASH_LABEL, &x->history)) {
+        owned_claim(&x->own, &c->revisions, &revisions) ||
+        owned_revisions(&x->own, &c->revisions, DAEMONSET_HASH_LABEL, revisions, &memo,
+                        &x->history)) {
         return;
     }
     daemonset_mark_live(x);

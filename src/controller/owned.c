@@ -6,7 +6,6 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/vec.h"
-#include "client/informer_set.h"
 #include "schema/schema.h"
 
 /* ---- indexes ---- */
@@ -62,6 +61,9 @@ static bool add_if_selects(void *data, struct object *owner)
     if (selector_from_object(a, json_path(object_root(owner), "spec", "selector", NULL), &selector,
                              &err) == 0 &&
         selector_matches(&selector, labels)) {
+        if (x->owners->on_orphan) {
+            x->owners->on_orphan(x->owners->data, owner);
+        }
         reconciler_add_object(x->owners->reconciler, owner);
     }
     return true;
@@ -107,8 +109,12 @@ bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owne
         return false;
     }
     arena_on_clear(s->arena, unref_object, object_ref(o));
-    *x = (struct owned_sync){
-        .s = s, .a = s->arena, .kind = owners->kind, .owner = o, .events = owners->events};
+    *x = (struct owned_sync){.s = s,
+                             .a = s->arena,
+                             .kind = owners->kind,
+                             .informer = owners->informer,
+                             .owner = o,
+                             .events = owners->events};
     x->spec = json_get(object_root(o), "spec");
     x->status = json_get(object_root(o), "status");
     x->name = object_name(o);
@@ -207,6 +213,20 @@ static struct owned_list hold(struct arena *a, struct object **objects, size_t n
     return list;
 }
 
+void owned_release(struct owned_sync *x, const struct owned_kind *k, struct object *o)
+{
+    patch_owners(x, k, o, false);
+}
+
+void owned_adopt(struct owned_sync *x, const struct owned_kind *k, struct object **orphans,
+                 size_t n)
+{
+    struct adoption *ad = ARENA_NEW(x->a, struct adoption);
+    *ad = (struct adoption){x, k, hold(x->a, orphans, n)};
+    struct client_request rq = client_request_for(CLIENT_GET, x->kind, x->owner);
+    sync_do(x->s, &rq, NULL, on_owner_read, ad);
+}
+
 bool owned_claim(struct owned_sync *x, const struct owned_kind *kind, struct owned_list *ret)
 {
     struct candidates k = {.x = x};
@@ -217,16 +237,13 @@ bool owned_claim(struct owned_sync *x, const struct owned_kind *kind, struct own
     }
     bool wrote = k.release.n || k.adopt.n;
     for (size_t i = 0; i < k.release.n; i++) {
-        patch_owners(x, kind, k.release.at[i], false);
+        owned_release(x, kind, k.release.at[i]);
     }
     if (k.release.n) {
         sync_again(x->s);
     }
-    if (k.adopt.n) { /* asks to run again when it has adopted */
-        struct adoption *ad = ARENA_NEW(x->a, struct adoption);
-        *ad = (struct adoption){x, kind, hold(x->a, k.adopt.at, k.adopt.n)};
-        struct client_request rq = client_request_for(CLIENT_GET, x->kind, x->owner);
-        sync_do(x->s, &rq, NULL, on_owner_read, ad);
+    if (k.adopt.n) {
+        owned_adopt(x, kind, k.adopt.at, k.adopt.n);
     }
     *ret = hold(x->a, k.keep.at, k.keep.n);
     VEC_DONE(&k.adopt);

@@ -9,7 +9,7 @@
 
 #include "client/client_body.h"
 #include "client/client_event.h"
-#include "client/informer.h"
+#include "client/informer_set.h"
 #include "codec/selector.h"
 #include "controller/reconciler.h"
 #include "plan/pod_rank.h"
@@ -30,6 +30,9 @@ struct owners {
     struct informer *informer;
     int by_ns;
     struct event_recorder *events;
+    /* When not NULL: called for each owner that may adopt an orphan which has changed. */
+    void (*on_orphan)(void *data, struct object *owner);
+    void *data;
 };
 /* The kind of what is owned; by_controller: its index by owned_by_controller. */
 struct owned_kind {
@@ -60,7 +63,8 @@ struct owned_sync {
     struct sync *s;
     struct arena *a;
     const struct schema_kind *kind;
-    struct object *owner; /* held by the arena */
+    struct informer *informer; /* of the owner's kind */
+    struct object *owner;      /* held by the arena */
     yyjson_val *spec, *status;
     struct span name, ns, uid;
     struct selector selector;
@@ -79,6 +83,11 @@ struct owned_list {
  * again.
  */
 bool owned_claim(struct owned_sync *x, const struct owned_kind *k, struct owned_list *ret);
+/* The two halves of it, for who finds the objects by itself. A release shows in the view before the
+ * sync ends; an adoption makes it run again. */
+void owned_release(struct owned_sync *x, const struct owned_kind *k, struct object *o);
+void owned_adopt(struct owned_sync *x, const struct owned_kind *k, struct object **orphans,
+                 size_t n);
 /* What it owns, unchanged. */
 struct owned_list owned_all(struct arena *a, const struct owned_kind *k, struct span owner_uid);
 
@@ -121,10 +130,18 @@ struct owned_history {
     size_t n;
     struct span hash; /* of the newest: what pods made from it are labelled with */
 };
-/* Adopts, and makes or renumbers the one of spec.template. hash_label: the label of revisions (and
- * of pods) that holds the hash. True: something was written, the sync ends and runs again. */
+/* Of which version of the owner the newest revision, of that version, is known to be: zeroes at
+ * first. While both stay, the template is not compared again. */
+struct owned_revision_memo {
+    int64_t generation, rev;
+};
+/* Makes or renumbers the one of spec.template, which then is the newest: entries[n - 1]. An owner
+ * that is being deleted keeps what it has. list: its revisions; hash_label: their label (and that
+ * of pods, for some kinds) that holds the hash. True: the sync ends; what was written, if anything,
+ * makes it run again. */
 bool owned_revisions(struct owned_sync *x, const struct owned_kind *revisions,
-                     const char *hash_label, struct owned_history *ret);
+                     const char *hash_label, struct owned_list list,
+                     struct owned_revision_memo *memo, struct owned_history *ret);
 struct span owned_revision_hash(struct object *revision, const char *hash_label);
 /* Deletes the oldest beyond spec.revisionHistoryLimit; entries[].live is set by the caller. */
 void owned_truncate(struct owned_sync *x, const struct owned_kind *revisions,

@@ -34,19 +34,38 @@ static int64_t collisions_of(const struct owned_sync *x)
     return json_get_int(x->status, "collisionCount", 0);
 }
 
+struct creation {
+    struct owned_sync *x;
+    const struct owned_kind *kind;
+    struct span name;
+    yyjson_val *data;
+};
+
+/* The same template's revision of an owner of our name that is no more: the garbage collector is
+ * about to take it away, and then the name is ours. */
+static bool is_left_behind(const struct creation *k)
+{
+    const struct owned_sync *x = k->x;
+    struct object *o = informer_get(k->kind->informer, x->ns, k->name);
+    return o && span_eq(owned_controller_name(x->kind, o), x->name) &&
+           !span_eq(client_controller_uid(o), x->uid) &&
+           json_equal(json_get(object_root(o), "data"), k->data);
+}
+
 /* The name is taken by another template's or another owner's: the next count gives another. */
 static bool on_created(struct sync *s, void *data, const struct client_reply *reply)
 {
-    struct owned_sync *x = data;
-    if (reply->err.reason != ERR_ALREADY_EXISTS) {
-        return false;
+    const struct creation *k = data;
+    struct owned_sync *x = k->x;
+    if (reply->err.reason != ERR_ALREADY_EXISTS || is_left_behind(k)) {
+        return false; /* after a back-off, once more */
     }
     struct client_body b = client_patch_any(x->a, x->owner);
     json_put_int(b.doc, client_body_obj(&b, "status"), "collisionCount", collisions_of(x) + 1);
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->kind, x->owner);
     rq.subresource = SPAN("status");
     rq.body = client_body_text(&b);
-    sync_do(s, &rq, NULL, NULL, NULL); /* its event brings us back */
+    sync_do(s, &rq, x->informer, NULL, NULL);
     return true;
 }
 
@@ -54,7 +73,9 @@ static void create(struct owned_sync *x, const struct owned_kind *k, const char 
                    yyjson_val *data, int64_t number)
 {
     struct span hash = revision_hash(x->a, json_write(x->a, data), collisions_of(x));
-    struct client_body b = client_body_new(x->a, k->kind, revision_name(x->a, x->name, hash));
+    struct creation *made = ARENA_NEW(x->a, struct creation);
+    *made = (struct creation){x, k, revision_name(x->a, x->name, hash), data};
+    struct client_body b = client_body_new(x->a, k->kind, made->name);
     json_put_str(b.doc, b.meta, "namespace", x->ns);
     yyjson_mut_val *labels = json_mut_obj(b.doc, b.meta, "labels");
     owned_copy_members(b.doc, labels, json_path(x->spec, "template", "metadata", "labels", NULL));
@@ -68,7 +89,7 @@ static void create(struct owned_sync *x, const struct owned_kind *k, const char 
     json_put_int(b.doc, b.root, "revision", number);
     struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = k->kind,
                                 .ns = x->ns, .body = client_body_text(&b)};
-    sync_do(x->s, &rq, k->informer, on_created, x);
+    sync_do(x->s, &rq, k->informer, on_created, made);
     sync_again(x->s);
 }
 
@@ -85,30 +106,49 @@ static void bump(struct owned_sync *x, const struct owned_kind *k, struct object
 
 /* ---- the stages ---- */
 
-bool owned_revisions(struct owned_sync *x, const struct owned_kind *k, const char *hash_label,
-                     struct owned_history *ret)
+static struct revision_choice choose(struct owned_sync *x, const struct owned_history *h,
+                                     yyjson_val **ret_data)
 {
-    assert(!object_is_deleting(x->owner));
-    struct owned_list list;
-    if (owned_claim(x, k, &list)) {
-        return true;
-    }
-    gather(x, &list, ret);
     yyjson_mut_doc *doc = json_mut_new(x->a);
     yyjson_val *data = json_freeze(x->a, revision_data(doc, json_get(x->spec, "template")));
-    struct revision_choice choice = revision_choose(ret->entries, ret->n, data);
-    if (choice.step == REVISION_CREATE) {
-        create(x, k, hash_label, data, choice.number);
-        return true;
+    struct revision_choice choice = revision_choose(h->entries, h->n, data);
+    *ret_data = data;
+    if (choice.step == REVISION_CREATE && h->n > 0 &&
+        revision_means(x->a, x->kind, object_root(x->owner), &h->entries[h->n - 1], data)) {
+        choice.step = REVISION_KEEP;
     }
-    struct object *chosen = ret->objects[ret->entries[choice.at].from];
-    if (choice.step == REVISION_BUMP) {
-        bump(x, k, chosen, choice.number);
-        return true;
+    return choice;
+}
+
+bool owned_revisions(struct owned_sync *x, const struct owned_kind *k, const char *hash_label,
+                     struct owned_list list, struct owned_revision_memo *memo,
+                     struct owned_history *ret)
+{
+    gather(x, &list, ret);
+    struct object *newest = ret->n ? ret->objects[ret->entries[ret->n - 1].from] : NULL;
+    yyjson_val *version = json_path(object_root(x->owner), "metadata", "generation", NULL);
+    struct owned_revision_memo now = {json_int(version, 0), newest ? object_rev(newest) : 0};
+    /* An owner on its way out makes no history; its pods keep what they have. */
+    bool known =
+        newest && now.generation > 0 && now.generation == memo->generation && now.rev == memo->rev;
+    if (!known && !object_is_deleting(x->owner)) {
+        yyjson_val *data;
+        struct revision_choice choice = choose(x, ret, &data);
+        if (choice.step == REVISION_CREATE) {
+            create(x, k, hash_label, data, choice.number);
+            return true;
+        }
+        if (choice.step == REVISION_BUMP) {
+            bump(x, k, ret->objects[ret->entries[choice.at].from], choice.number);
+            return true;
+        }
+        *memo = now;
     }
-    ret->entries[choice.at].live = true;
-    ret->hash = owned_revision_hash(chosen, hash_label);
-    return false;
+    if (newest) {
+        ret->entries[ret->n - 1].live = true;
+        ret->hash = owned_revision_hash(newest, hash_label);
+    }
+    return newest == NULL;
 }
 
 void owned_truncate(struct owned_sync *x, const struct owned_kind *k,

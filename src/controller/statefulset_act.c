@@ -9,13 +9,13 @@ static void tell(struct set_sync *x, const char *verb, const char *reason_ok,
                  const char *reason_failed, struct span pod, const struct err *err)
 {
     if (err->reason == ERR_NONE) {
-        event_record(x->c->events, x->c->set_kind, x->set, EVENT_NORMAL, reason_ok,
+        event_record(x->own.events, x->own.kind, x->own.owner, EVENT_NORMAL, reason_ok,
                      "%s Pod %.*s in StatefulSet %.*s successful", verb, SPAN_ARG(pod),
-                     SPAN_ARG(x->name));
+                     SPAN_ARG(x->own.name));
     } else {
-        event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, reason_failed,
+        event_record(x->own.events, x->own.kind, x->own.owner, EVENT_WARNING, reason_failed,
                      "%s Pod %.*s in StatefulSet %.*s failed error: %.*s", verb, SPAN_ARG(pod),
-                     SPAN_ARG(x->name), SPAN_ARG(err->message));
+                     SPAN_ARG(x->own.name), SPAN_ARG(err->message));
     }
 }
 
@@ -23,13 +23,13 @@ static void tell_claim(struct set_sync *x, struct span claim, struct span pod,
                        const struct err *err)
 {
     if (err->reason == ERR_NONE) {
-        event_record(x->c->events, x->c->set_kind, x->set, EVENT_NORMAL, "SuccessfulCreate",
+        event_record(x->own.events, x->own.kind, x->own.owner, EVENT_NORMAL, "SuccessfulCreate",
                      "create Claim %.*s Pod %.*s in StatefulSet %.*s success", SPAN_ARG(claim),
-                     SPAN_ARG(pod), SPAN_ARG(x->name));
+                     SPAN_ARG(pod), SPAN_ARG(x->own.name));
     } else {
-        event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, "FailedCreate",
+        event_record(x->own.events, x->own.kind, x->own.owner, EVENT_WARNING, "FailedCreate",
                      "create Claim %.*s for Pod %.*s in StatefulSet %.*s failed error: %.*s",
-                     SPAN_ARG(claim), SPAN_ARG(pod), SPAN_ARG(x->name), SPAN_ARG(err->message));
+                     SPAN_ARG(claim), SPAN_ARG(pod), SPAN_ARG(x->own.name), SPAN_ARG(err->message));
     }
 }
 
@@ -51,7 +51,7 @@ struct claim_creation {
 /* What the conditions say of a pod that the server refuses. */
 static void remember(const struct creation *k, const struct err *err)
 {
-    statefulset_state_refused(k->x->c, k->x->uid, k->action->ordinal,
+    statefulset_state_refused(k->x->c, k->x->own.uid, k->action->ordinal,
                               err->reason == ERR_NONE ? SPAN_NULL : err->message);
 }
 
@@ -71,9 +71,9 @@ static void create_pod(struct creation *k)
 {
     struct set_sync *x = k->x;
     struct client_request rq = {
-        CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = x->c->pod_kind, .ns = x->ns,
+        CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = x->c->pods.kind, .ns = x->own.ns,
         .body = statefulset_pod_body(x, k->action->ordinal, k->action->at_update)};
-    sync_do(x->s, &rq, x->c->pods, on_pod_created, k);
+    sync_do(x->own.s, &rq, x->c->pods.informer, on_pod_created, k);
 }
 
 static bool on_claim_created(struct sync *s, void *data, const struct client_reply *reply)
@@ -99,24 +99,24 @@ static bool on_claim_created(struct sync *s, void *data, const struct client_rep
 static void create_claims(struct set_sync *x, const struct statefulset_action *action,
                           bool make_pod)
 {
-    struct creation *k = ARENA_NEW(x->a, struct creation);
+    struct creation *k = ARENA_NEW(x->own.a, struct creation);
     *k = (struct creation){.x = x, .action = action, .make_pod = make_pod};
-    k->pod = arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)action->ordinal);
-    yyjson_val *templates = json_get(x->spec, "volumeClaimTemplates");
+    k->pod = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)action->ordinal);
+    yyjson_val *templates = json_get(x->own.spec, "volumeClaimTemplates");
     JSON_EACH(it, templates)
     {
         struct span name = statefulset_claim_name(x, it.val, action->ordinal);
-        if (informer_get(x->c->claims, x->ns, name)) {
+        if (informer_get(x->c->claims, x->own.ns, name)) {
             continue;
         }
-        struct claim_creation *cc = ARENA_NEW(x->a, struct claim_creation);
+        struct claim_creation *cc = ARENA_NEW(x->own.a, struct claim_creation);
         *cc = (struct claim_creation){k, name};
         k->claims_left++;
         bool owned = action->owner == STATEFULSET_OWNER_SET;
         struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE,
-                                    .kind = x->c->claim_kind, .ns = x->ns,
+                                    .kind = x->c->claim_kind, .ns = x->own.ns,
                                     .body = statefulset_claim_body(x, it.val, name, owned)};
-        sync_do(x->s, &rq, x->c->claims, on_claim_created, cc);
+        sync_do(x->own.s, &rq, x->c->claims, on_claim_created, cc);
     }
     if (k->claims_left == 0 && make_pod) {
         create_pod(k);
@@ -125,14 +125,15 @@ static void create_claims(struct set_sync *x, const struct statefulset_action *a
 
 static void refuse_create(struct set_sync *x, const struct statefulset_action *action)
 {
-    struct span pod = arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)action->ordinal);
-    JSON_EACH(it, json_get(x->spec, "volumeClaimTemplates"))
+    struct span pod =
+        arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)action->ordinal);
+    JSON_EACH(it, json_get(x->own.spec, "volumeClaimTemplates"))
     {
         struct span name = statefulset_claim_name(x, it.val, action->ordinal);
-        struct object *claim = informer_get(x->c->claims, x->ns, name);
+        struct object *claim = informer_get(x->c->claims, x->own.ns, name);
         if (claim && object_is_deleting(claim)) {
             struct err err = {.reason = ERR_CONFLICT};
-            err.message = arena_printf(x->a, "pvc %.*s is being deleted", SPAN_ARG(name));
+            err.message = arena_printf(x->own.a, "pvc %.*s is being deleted", SPAN_ARG(name));
             tell(x, "create", "SuccessfulCreate", "FailedCreate", pod, &err);
             return;
         }
@@ -155,7 +156,7 @@ static bool on_pod_deleted(struct sync *s, void *data, const struct client_reply
     if (gone && stuck) {
         sync_again(s); /* it has changed meanwhile: it may be Ready now */
     } else if (stuck && reply->err.reason == ERR_NONE) {
-        event_record(w->x->c->events, w->x->c->set_kind, w->x->set, EVENT_NORMAL,
+        event_record(w->x->own.events, w->x->own.kind, w->x->own.owner, EVENT_NORMAL,
                      "ReplacedStuckPod",
                      "Pod %.*s was never Ready and its revision is superseded: it is replaced at "
                      "revision %.*s",
@@ -179,7 +180,7 @@ static bool on_pod_fixed(struct sync *s, void *data, const struct client_reply *
 
 static struct pod_write *pod_write_new(struct set_sync *x, const struct statefulset_action *action)
 {
-    struct pod_write *w = ARENA_NEW(x->a, struct pod_write);
+    struct pod_write *w = ARENA_NEW(x->own.a, struct pod_write);
     *w = (struct pod_write){x, statefulset_pod_at(x, action->ordinal), action};
     assert(w->pod); /* the index was brought up to the view in this turn */
     return w;
@@ -188,25 +189,25 @@ static struct pod_write *pod_write_new(struct set_sync *x, const struct stateful
 static void delete_pod(struct set_sync *x, const struct statefulset_action *action)
 {
     struct pod_write *w = pod_write_new(x, action);
-    struct client_request rq = client_request_for(CLIENT_DELETE, x->c->pod_kind, w->pod);
+    struct client_request rq = client_request_for(CLIENT_DELETE, x->c->pods.kind, w->pod);
     rq.precondition_uid = object_uid(w->pod);
     if (action->why == STATEFULSET_WHY_STUCK) {
-        rq.precondition_rev = arena_printf(x->a, "%lld", (long long)object_rev(w->pod));
+        rq.precondition_rev = arena_printf(x->own.a, "%lld", (long long)object_rev(w->pod));
     }
-    sync_do(x->s, &rq, x->c->pods, on_pod_deleted, w);
+    sync_do(x->own.s, &rq, x->c->pods.informer, on_pod_deleted, w);
 }
 
 static void fix_pod(struct set_sync *x, const struct statefulset_action *action)
 {
     struct pod_write *w = pod_write_new(x, action);
-    struct client_body b = client_patch_any(x->a, w->pod);
+    struct client_body b = client_patch_any(x->own.a, w->pod);
     yyjson_mut_val *labels = json_mut_obj(b.doc, b.meta, "labels");
     json_put_str(b.doc, labels, "statefulset.kubernetes.io/pod-name", object_name(w->pod));
     json_put_str(b.doc, labels, "apps.kubernetes.io/pod-index",
-                 arena_printf(x->a, "%d", (int)action->ordinal));
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->pod_kind, w->pod);
+                 arena_printf(x->own.a, "%d", (int)action->ordinal));
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->pods.kind, w->pod);
     rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->pods, on_pod_fixed, w);
+    sync_do(x->own.s, &rq, x->c->pods.informer, on_pod_fixed, w);
 }
 
 /* Writes a claim's owner references: foreign ones stay, ours become what the policy asks for. */
@@ -215,31 +216,33 @@ static void fix_claim_owner(struct set_sync *x, const struct statefulset_action 
 {
     enum statefulset_owner owner = action->owner;
     if (statefulset_claim_is_foreign(x, claim, object_name(pod), object_uid(pod))) {
-        event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, "ConflictingController",
+        event_record(x->own.events, x->own.kind, x->own.owner, EVENT_WARNING,
+                     "ConflictingController",
                      "PersistentVolumeClaim %.*s has a conflicting OwnerReference acting as "
                      "managing controller, retention policy ignored",
                      SPAN_ARG(object_name(claim)));
         owner = STATEFULSET_OWNER_NONE;
     }
-    struct client_body b = client_patch_new(x->a, claim);
+    struct client_body b = client_patch_new(x->own.a, claim);
     yyjson_mut_val *list = yyjson_mut_arr(b.doc);
     JSON_EACH(it, client_owners(claim))
     {
         struct span uid = json_get_str(it.val, "uid");
-        if (!span_eq(uid, x->uid) && !span_eq(uid, object_uid(pod))) {
+        if (!span_eq(uid, x->own.uid) && !span_eq(uid, object_uid(pod))) {
             yyjson_mut_arr_append(list, json_mut_copy(b.doc, it.val));
         }
     }
     if (owner == STATEFULSET_OWNER_SET) {
-        yyjson_mut_arr_append(list, client_owner_new(b.doc, x->c->set_kind, x->name, x->uid, true));
+        yyjson_mut_arr_append(list,
+                              client_owner_new(b.doc, x->own.kind, x->own.name, x->own.uid, true));
     } else if (owner == STATEFULSET_OWNER_POD) {
-        yyjson_mut_arr_append(
-            list, client_owner_new(b.doc, x->c->pod_kind, object_name(pod), object_uid(pod), true));
+        yyjson_mut_arr_append(list, client_owner_new(b.doc, x->c->pods.kind, object_name(pod),
+                                                     object_uid(pod), true));
     }
     client_body_owners(&b, list);
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, claim);
     rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->claims, NULL, NULL);
+    sync_do(x->own.s, &rq, x->c->claims, NULL, NULL);
 }
 
 static void fix_claims(struct set_sync *x, const struct statefulset_action *action)
@@ -254,10 +257,10 @@ static void fix_claims(struct set_sync *x, const struct statefulset_action *acti
     if (claims->owner_fits & (1u << action->owner)) {
         return;
     }
-    JSON_EACH(it, json_get(x->spec, "volumeClaimTemplates"))
+    JSON_EACH(it, json_get(x->own.spec, "volumeClaimTemplates"))
     {
-        struct object *claim =
-            informer_get(x->c->claims, x->ns, statefulset_claim_name(x, it.val, action->ordinal));
+        struct object *claim = informer_get(x->c->claims, x->own.ns,
+                                            statefulset_claim_name(x, it.val, action->ordinal));
         if (claim) {
             fix_claim_owner(x, action, pod, claim);
         }
@@ -269,7 +272,7 @@ static void fix_claims(struct set_sync *x, const struct statefulset_action *acti
 static bool put_count(struct set_sync *x, struct client_body *b, yyjson_mut_val *to,
                       const char *key, int32_t value, bool always)
 {
-    int64_t was = json_get_int(x->status, key, always ? -1 : 0);
+    int64_t was = json_get_int(x->own.status, key, always ? -1 : 0);
     if (value || always) {
         json_put_int(b->doc, to, key, value);
     } else {
@@ -282,7 +285,7 @@ static bool put_text(struct set_sync *x, struct client_body *b, yyjson_mut_val *
                      struct span value)
 {
     json_put_str(b->doc, to, key, value);
-    return !span_eq(json_get_str(x->status, key), value);
+    return !span_eq(json_get_str(x->own.status, key), value);
 }
 
 /* Somebody else has written the set meanwhile: look again. */
@@ -299,11 +302,11 @@ static bool on_status_written(struct sync *s, void *data, const struct client_re
 static void write_status(struct set_sync *x, const struct deadline_plan *deadline)
 {
     const struct statefulset_status *st = &x->plan->status;
-    struct client_body b = client_patch_any(x->a, x->set);
+    struct client_body b = client_patch_any(x->own.a, x->own.owner);
     yyjson_mut_val *to = client_body_obj(&b, "status");
     int64_t generation =
-        json_int(json_path(object_root(x->set), "metadata", "generation", NULL), 0);
-    bool changed = json_get_int(x->status, "observedGeneration", 0) < generation;
+        json_int(json_path(object_root(x->own.owner), "metadata", "generation", NULL), 0);
+    bool changed = json_get_int(x->own.status, "observedGeneration", 0) < generation;
     json_put_int(b.doc, to, "observedGeneration", generation);
     changed |= put_count(x, &b, to, "replicas", st->replicas, true);
     changed |= put_count(x, &b, to, "availableReplicas", st->available, true);
@@ -313,19 +316,19 @@ static void write_status(struct set_sync *x, const struct deadline_plan *deadlin
     changed |=
         put_text(x, &b, to, "currentRevision", st->complete ? x->update_name : x->current_name);
     changed |= put_text(x, &b, to, "updateRevision", x->update_name);
-    json_put_int(b.doc, to, "collisionCount", x->collisions);
+    json_put_int(b.doc, to, "collisionCount", json_get_int(x->own.status, "collisionCount", 0));
     if (statefulset_conditions(x, &b, to, deadline)) {
         changed = true;
         json_put_str(b.doc, b.meta, "resourceVersion",
-                     arena_printf(x->a, "%lld", (long long)object_rev(x->set)));
+                     arena_printf(x->own.a, "%lld", (long long)object_rev(x->own.owner)));
     }
     if (!changed) {
         return;
     }
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->set_kind, x->set);
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->own.kind, x->own.owner);
     rq.subresource = SPAN("status");
     rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->sets, on_status_written, NULL);
+    sync_do(x->own.s, &rq, x->c->sets.informer, on_status_written, NULL);
 }
 
 /* ---- all of it ---- */
@@ -362,13 +365,11 @@ void statefulset_act(struct set_sync *x)
     statefulset_deadline(x, &deadline);
     write_status(x, &deadline);
     if (plan->again) {
-        sync_again(x->s);
+        sync_again(x->own.s);
     }
-    if (plan->requeue_at_ms > 0) {
-        sync_after(x->s, plan->requeue_at_ms - x->s->now_ms);
-    }
+    sync_at(x->own.s, plan->requeue_at_ms);
     if (plan->waiting != STATEFULSET_WHY_NONE) {
-        log_event(LOG_DEBUG, "statefulset_waits", LOG_S("set", x->name),
+        log_event(LOG_DEBUG, "statefulset_waits", LOG_S("set", x->own.name),
                   LOG_I("ordinal", plan->waiting_ordinal),
                   LOG_C("why", statefulset_why_text(plan->waiting)));
     }

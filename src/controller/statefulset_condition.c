@@ -8,13 +8,13 @@
 
 static size_t claims_of(struct set_sync *x, int32_t ordinal, struct why_claim **ret)
 {
-    yyjson_val *templates = json_get(x->spec, "volumeClaimTemplates");
-    struct why_claim *claims = ARENA_ARRAY(x->a, struct why_claim, json_len(templates) + 1);
+    yyjson_val *templates = json_get(x->own.spec, "volumeClaimTemplates");
+    struct why_claim *claims = ARENA_ARRAY(x->own.a, struct why_claim, json_len(templates) + 1);
     size_t n = 0;
     JSON_EACH(it, templates)
     {
         struct span name = statefulset_claim_name(x, it.val, ordinal);
-        struct object *claim = informer_get(x->c->claims, x->ns, name);
+        struct object *claim = informer_get(x->c->claims, x->own.ns, name);
         claims[n++] = (struct why_claim){name, claim ? object_root(claim) : NULL};
     }
     *ret = claims;
@@ -25,7 +25,7 @@ static size_t claims_of(struct set_sync *x, int32_t ordinal, struct why_claim **
  */
 static struct why why_missing(struct set_sync *x, int32_t ordinal)
 {
-    struct span pod = arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)ordinal);
+    struct span pod = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
     const struct set_state *state = x->state;
     if (x->plan->waiting == STATEFULSET_WHY_CLAIM_TERMINATING ||
         x->plan->waiting == STATEFULSET_WHY_CLAIM_STALE) {
@@ -34,27 +34,28 @@ static struct why why_missing(struct set_sync *x, int32_t ordinal)
         for (size_t i = 0; i < n; i++) {
             if (claims[i].claim &&
                 json_path(claims[i].claim, "metadata", "deletionTimestamp", NULL)) {
-                return why_claims(x->a, pod, &claims[i], 1);
+                return why_claims(x->own.a, pod, &claims[i], 1);
             }
         }
         return (struct why){"ClaimStale",
-                            arena_printf(x->a,
+                            arena_printf(x->own.a,
                                          "%.*s waits until the claim of its predecessor is gone",
                                          SPAN_ARG(pod))};
     }
-    if (informer_get(x->c->pods, x->ns, pod)) { /* and statefulset_pod_at() did not find it */
+    if (informer_get(x->c->pods.informer, x->own.ns,
+                     pod)) { /* and statefulset_pod_at() did not find it */
         return (struct why){"CreationRefused",
-                            arena_printf(x->a,
+                            arena_printf(x->own.a,
                                          "%.*s cannot be made: there is a pod of this name that is "
                                          "not the set's",
                                          SPAN_ARG(pod))};
     }
     if (state->refused.n && state->refused_ordinal == ordinal) {
-        struct span text = arena_printf(x->a, "%.*s cannot be made: %.*s", SPAN_ARG(pod),
+        struct span text = arena_printf(x->own.a, "%.*s cannot be made: %.*s", SPAN_ARG(pod),
                                         SPAN_ARG(state->refused));
-        return (struct why){"CreationRefused", why_line(x->a, text, WHY_TEXT_MAX)};
+        return (struct why){"CreationRefused", why_line(x->own.a, text, WHY_TEXT_MAX)};
     }
-    return (struct why){"PodMissing", arena_printf(x->a, "%.*s is being made", SPAN_ARG(pod))};
+    return (struct why){"PodMissing", arena_printf(x->own.a, "%.*s is being made", SPAN_ARG(pod))};
 }
 
 static struct why blocking(struct set_sync *x)
@@ -69,17 +70,17 @@ static struct why blocking(struct set_sync *x)
     }
     if (!statefulset_is_wanted(x->rules, ordinal) && !object_is_deleting(pod) &&
         client_condition_true(pod, "Ready")) {
-        return (struct why){"ScalingDown",
-                            arena_printf(x->a, "%.*s is next to go", SPAN_ARG(object_name(pod)))};
+        return (struct why){"ScalingDown", arena_printf(x->own.a, "%.*s is next to go",
+                                                        SPAN_ARG(object_name(pod)))};
     }
     struct why_claim *claims;
     size_t n = claims_of(x, ordinal, &claims);
-    return why_pod(x->a, object_root(pod), claims, n, x->rules->min_ready_s);
+    return why_pod(x->own.a, object_root(pod), claims, n, x->rules->min_ready_s);
 }
 
 static yyjson_val *standing(struct set_sync *x, const char *type)
 {
-    JSON_EACH(it, json_get(x->status, "conditions"))
+    JSON_EACH(it, json_get(x->own.status, "conditions"))
     {
         if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
             return it.val;
@@ -109,7 +110,7 @@ static bool put_condition(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_va
     json_put_str(doc, to, "type", span_cstr(c->type));
     json_put_str(doc, to, "status", span_cstr(c->status));
     json_put_str(doc, to, "lastTransitionTime",
-                 same_status && since.n ? since : time_format(x->a, x->s->now_ms));
+                 same_status && since.n ? since : time_format(x->own.a, x->own.s->now_ms));
     json_put_str(doc, to, "reason", span_cstr(c->reason));
     json_put_str(doc, to, "message", c->message);
     yyjson_mut_arr_append(list, to);
@@ -128,7 +129,7 @@ static bool put_clock(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *l
     yyjson_mut_val *to = yyjson_mut_obj(doc);
     json_put_str(doc, to, "type", SPAN(DEADLINE_CONDITION));
     json_put_str(doc, to, "status", SPAN("True"));
-    json_put_str(doc, to, "lastTransitionTime", time_format(x->a, deadline->since_ms));
+    json_put_str(doc, to, "lastTransitionTime", time_format(x->own.a, deadline->since_ms));
     json_put_str(doc, to, "reason", SPAN("RolloutAdvanced"));
     json_put_str(doc, to, "message", deadline->stands);
     yyjson_mut_arr_append(list, to);
@@ -146,7 +147,7 @@ static void tell_trouble(struct set_sync *x, const struct rollout_condition *c)
     bool told = span_eq_cstr(json_get_str(was, "reason"), c->reason);
     for (size_t i = 0; i < sizeof trouble / sizeof *trouble && !told; i++) {
         if (strcmp(c->reason, trouble[i]) == 0) {
-            event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, c->reason, "%.*s",
+            event_record(x->own.events, x->own.kind, x->own.owner, EVENT_WARNING, c->reason, "%.*s",
                          SPAN_ARG(c->message));
         }
     }
@@ -155,7 +156,7 @@ static void tell_trouble(struct set_sync *x, const struct rollout_condition *c)
 /* The pods that an update would reach if it were not paused. */
 static int32_t paused_behind(struct set_sync *x)
 {
-    yyjson_val *rolling = json_path(x->spec, "updateStrategy", "rollingUpdate", NULL);
+    yyjson_val *rolling = json_path(x->own.spec, "updateStrategy", "rollingUpdate", NULL);
     int64_t from = x->rules->start + json_get_int(rolling, "partition", 0);
     return ordinal_tree_count_from(&x->view.index->wanted, MARK_OLD, from);
 }
@@ -166,8 +167,9 @@ bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mu
     const struct statefulset_rules *v = x->rules;
     const struct statefulset_status *st = &x->plan->status;
     bool paused = x->notes.paused && v->partition == INT32_MAX;
-    struct span left = json_get_str(json_path(object_root(x->set), "metadata", "annotations", NULL),
-                                    STATEFULSET_NOTE_ROLLED_BACK);
+    struct span left =
+        json_get_str(json_path(object_root(x->own.owner), "metadata", "annotations", NULL),
+                     STATEFULSET_NOTE_ROLLED_BACK);
     struct rollout_view view = {.deleting = v->deleting,
                                 .on_delete = v->on_delete,
                                 .paused = paused,
@@ -187,7 +189,7 @@ bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mu
                                 .revision = x->update_name,
                                 .blocking = blocking(x)};
     struct rollout_condition ours[ROLLOUT_CONDITIONS];
-    rollout_plan(x->a, &view, ours);
+    rollout_plan(x->own.a, &view, ours);
     /* Ours first, always in this order; what others have set stays behind them. */
     yyjson_mut_val *list = yyjson_mut_arr(b->doc);
     bool changed = false;
@@ -198,7 +200,7 @@ bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mu
         }
     }
     changed |= put_clock(x, b->doc, list, deadline);
-    JSON_EACH(it, json_get(x->status, "conditions"))
+    JSON_EACH(it, json_get(x->own.status, "conditions"))
     {
         if (!is_ours(json_get_str(it.val, "type"), ours)) {
             yyjson_mut_arr_append(list, json_mut_copy(b->doc, it.val));

@@ -2,41 +2,34 @@
 #include "base/check.h"
 #include "controller/statefulset_priv.h"
 
-static void copy_members(yyjson_mut_doc *doc, yyjson_mut_val *to, const yyjson_val *from)
-{
-    JSON_EACH(it, from)
-    {
-        json_put_span(doc, to, json_str(it.key), json_mut_copy(doc, it.val));
-    }
-}
-
 static void put_metadata(struct set_sync *x, struct client_body *b, const yyjson_val *template,
                          int32_t ordinal, struct span revision)
 {
     yyjson_val *from = json_get(template, "metadata");
-    json_put_str(b->doc, b->meta, "generateName", arena_printf(x->a, "%.*s-", SPAN_ARG(x->name)));
-    json_put_str(b->doc, b->meta, "namespace", x->ns);
+    json_put_str(b->doc, b->meta, "generateName",
+                 arena_printf(x->own.a, "%.*s-", SPAN_ARG(x->own.name)));
+    json_put_str(b->doc, b->meta, "namespace", x->own.ns);
     yyjson_mut_val *labels = json_mut_obj(b->doc, b->meta, "labels");
-    copy_members(b->doc, labels, json_get(from, "labels"));
+    owned_copy_members(b->doc, labels, json_get(from, "labels"));
     json_put_str(b->doc, labels, "statefulset.kubernetes.io/pod-name",
                  json_mut_str(json_mut_get(b->meta, "name")));
     json_put_str(b->doc, labels, "apps.kubernetes.io/pod-index",
-                 arena_printf(x->a, "%d", (int)ordinal));
+                 arena_printf(x->own.a, "%d", (int)ordinal));
     json_put_str(b->doc, labels, "controller-revision-hash", revision);
     if (json_len(json_get(from, "annotations"))) {
-        copy_members(b->doc, json_mut_obj(b->doc, b->meta, "annotations"),
-                     json_get(from, "annotations"));
+        owned_copy_members(b->doc, json_mut_obj(b->doc, b->meta, "annotations"),
+                           json_get(from, "annotations"));
     }
     if (json_len(json_get(from, "finalizers"))) {
         json_put(b->doc, b->meta, "finalizers",
                  json_mut_copy(b->doc, json_get(from, "finalizers")));
     }
-    client_body_owner(b, x->c->set_kind, x->set);
+    client_body_owner(b, x->own.kind, x->own.owner);
 }
 
 static bool is_claim_template(struct set_sync *x, struct span volume)
 {
-    JSON_EACH(it, json_get(x->spec, "volumeClaimTemplates"))
+    JSON_EACH(it, json_get(x->own.spec, "volumeClaimTemplates"))
     {
         if (span_eq(json_str(json_path(it.val, "metadata", "name", NULL)), volume)) {
             return true;
@@ -50,7 +43,7 @@ static void put_volumes(struct set_sync *x, struct client_body *b, yyjson_mut_va
                         const yyjson_val *template_spec, int32_t ordinal)
 {
     yyjson_mut_val *volumes = yyjson_mut_arr(b->doc);
-    JSON_EACH(it, json_get(x->spec, "volumeClaimTemplates"))
+    JSON_EACH(it, json_get(x->own.spec, "volumeClaimTemplates"))
     {
         yyjson_mut_val *volume = yyjson_mut_obj(b->doc);
         json_put_str(b->doc, volume, "name", json_str(json_path(it.val, "metadata", "name", NULL)));
@@ -73,14 +66,14 @@ struct span statefulset_pod_body(struct set_sync *x, int32_t ordinal, bool at_up
 {
     assert(ordinal >= 0);
     const yyjson_val *template = at_update ? x->update_template : x->current_template;
-    struct span name = arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)ordinal);
-    struct client_body b = client_body_new(x->a, x->c->pod_kind, name);
+    struct span name = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
+    struct client_body b = client_body_new(x->own.a, x->c->pods.kind, name);
     put_metadata(x, &b, template, ordinal, at_update ? x->update_name : x->current_name);
     yyjson_val *from = json_get(template, "spec");
     yyjson_mut_val *spec = json_mut_obj(b.doc, b.root, "spec");
-    copy_members(b.doc, spec, from);
+    owned_copy_members(b.doc, spec, from);
     json_put_str(b.doc, spec, "hostname", name);
-    struct span service = json_get_str(x->spec, "serviceName");
+    struct span service = json_get_str(x->own.spec, "serviceName");
     if (service.n) {
         json_put_str(b.doc, spec, "subdomain", service);
     }
@@ -91,19 +84,19 @@ struct span statefulset_pod_body(struct set_sync *x, int32_t ordinal, bool at_up
 struct span statefulset_claim_body(struct set_sync *x, const yyjson_val *claim_template,
                                    struct span name, bool owned_by_set)
 {
-    struct client_body b = client_body_new(x->a, x->c->claim_kind, name);
+    struct client_body b = client_body_new(x->own.a, x->c->claim_kind, name);
     yyjson_val *from = json_get(claim_template, "metadata");
-    json_put_str(b.doc, b.meta, "namespace", x->ns);
+    json_put_str(b.doc, b.meta, "namespace", x->own.ns);
     yyjson_mut_val *labels = json_mut_obj(b.doc, b.meta, "labels");
-    copy_members(b.doc, labels, json_get(from, "labels"));
+    owned_copy_members(b.doc, labels, json_get(from, "labels"));
     /* What makes `kubectl delete pvc -l app=...` find them. */
-    copy_members(b.doc, labels, json_path(x->spec, "selector", "matchLabels", NULL));
+    owned_copy_members(b.doc, labels, json_path(x->own.spec, "selector", "matchLabels", NULL));
     if (json_len(json_get(from, "annotations"))) {
-        copy_members(b.doc, json_mut_obj(b.doc, b.meta, "annotations"),
-                     json_get(from, "annotations"));
+        owned_copy_members(b.doc, json_mut_obj(b.doc, b.meta, "annotations"),
+                           json_get(from, "annotations"));
     }
     if (owned_by_set) {
-        client_body_owner(&b, x->c->set_kind, x->set);
+        client_body_owner(&b, x->own.kind, x->own.owner);
     }
     json_put(b.doc, b.root, "spec", json_mut_copy(b.doc, json_get(claim_template, "spec")));
     return client_body_text(&b);

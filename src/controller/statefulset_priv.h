@@ -5,24 +5,19 @@
 
 #include "base/map.h"
 #include "base/vec.h"
-#include "client/client_body.h"
-#include "client/client_event.h"
 #include "client/informer_set.h"
-#include "codec/selector.h"
-#include "controller/reconciler.h"
+#include "controller/owned.h"
 #include "plan/deadline_plan.h"
-#include "plan/revision_plan.h"
 #include "plan/statefulset_index.h"
 #include "schema/statefulset_notes.h"
 
 struct statefulset_controller {
     struct env *env;
     struct client *client;
-    const struct schema_kind *set_kind, *pod_kind, *claim_kind, *revision_kind;
-    struct informer *sets, *pods, *claims, *revisions;
-    int sets_by_ns, pods_by_controller, revisions_by_controller;
-    struct reconciler *reconciler;
-    struct event_recorder *events;
+    struct owners sets;
+    struct owned_kind pods, revisions;
+    const struct schema_kind *claim_kind;
+    struct informer *claims;
     struct map states; /* struct set_state by uid */
 };
 
@@ -35,6 +30,7 @@ struct set_state {
     bool look_at_all;   /* first sync, another revision, or too much has changed */
     bool misnamed;      /* a pod of ours may have a name that is not */
     bool orphans;       /* there may be pods or revisions to adopt */
+    struct owned_revision_memo revision;
     /* Owned; the revisions that the index knows, and the pods that come last. */
     struct span current_name, update_name, order;
     uint64_t notes_told; /* a hash of the wrong annotations that events told of */
@@ -45,22 +41,12 @@ struct set_state {
 
 /* One sync's observations; arena memory. Objects are held by references that the arena drops. */
 struct set_sync {
+    struct owned_sync own;
     struct statefulset_controller *c;
-    struct sync *s;
-    struct arena *a;
-    struct object *set;
     struct set_state *state; /* only inside the run: it goes with the set */
-    yyjson_val *spec, *status;
-    struct span name, ns, uid;
-    struct selector selector;
-    struct revision_entry *revisions; /* sorted */
-    struct object **revision_objects; /* by revision_entry.from */
-    size_t revision_count;
+    struct owned_history history;
     struct span current_name, update_name;
     yyjson_val *current_template, *update_template;
-    int64_t collisions;
-    struct span new_name; /* of a revision that is being made, and its data */
-    yyjson_val *new_data;
     struct statefulset_notes notes;
     const struct statefulset_rules *rules;
     struct statefulset_view view;
@@ -70,7 +56,7 @@ struct set_sync {
 /* statefulset_adopt.c. Returns true when it wrote something: the sync ends. */
 bool statefulset_adopt(struct set_sync *x);
 
-/* statefulset_revision.c. Fills revisions, names and templates; true when it wrote something. */
+/* statefulset_revision.c. Fills history, names and templates; true: the sync ends. */
 bool statefulset_revisions(struct set_sync *x);
 void statefulset_truncate(struct set_sync *x);
 

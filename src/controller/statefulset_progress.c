@@ -11,7 +11,7 @@ static bool on_rolled_back(struct sync *s, void *data, const struct client_reply
     struct set_sync *x = data;
     (void)s;
     if (reply->err.reason == ERR_NONE) {
-        event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, "RolledBack",
+        event_record(x->own.events, x->own.kind, x->own.owner, EVENT_WARNING, "RolledBack",
                      "revision %.*s missed its deadline: back to %.*s, the last complete one",
                      SPAN_ARG(x->update_name), SPAN_ARG(x->current_name));
     }
@@ -23,17 +23,17 @@ static bool on_rolled_back(struct sync *s, void *data, const struct client_reply
 static void roll_back(struct set_sync *x)
 {
     assert(x->current_template);
-    struct client_body b = {.arena = x->a, .doc = json_mut_new(x->a)};
-    b.root = json_mut_copy(b.doc, object_root(x->set));
+    struct client_body b = {.arena = x->own.a, .doc = json_mut_new(x->own.a)};
+    b.root = json_mut_copy(b.doc, object_root(x->own.owner));
     b.meta = json_mut_obj(b.doc, b.root, "metadata");
     yyjson_mut_doc_set_root(b.doc, b.root);
     json_put(b.doc, client_body_obj(&b, "spec"), "template",
              json_mut_copy(b.doc, x->current_template));
     json_put_str(b.doc, json_mut_obj(b.doc, b.meta, "annotations"), STATEFULSET_NOTE_ROLLED_BACK,
                  x->update_name);
-    struct client_request rq = client_request_for(CLIENT_UPDATE, x->c->set_kind, x->set);
+    struct client_request rq = client_request_for(CLIENT_UPDATE, x->own.kind, x->own.owner);
     rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->sets, on_rolled_back, x);
+    sync_do(x->own.s, &rq, x->c->sets.informer, on_rolled_back, x);
 }
 
 /* ---- the deadline ---- */
@@ -41,9 +41,9 @@ static void roll_back(struct set_sync *x)
 void statefulset_deadline(struct set_sync *x, struct deadline_plan *ret)
 {
     const struct statefulset_status *st = &x->plan->status;
-    yyjson_val *clock = client_condition(x->set, DEADLINE_CONDITION);
+    yyjson_val *clock = client_condition(x->own.owner, DEADLINE_CONDITION);
     struct deadline_view view = {
-        .now_ms = x->s->now_ms,
+        .now_ms = x->own.s->now_ms,
         .deadline_ms = x->notes.deadline_ms,
         .moving = !span_eq(x->current_name, x->update_name) && !st->complete,
         .held = x->rules->deleting || x->notes.paused || x->rules->on_delete,
@@ -54,10 +54,8 @@ void statefulset_deadline(struct set_sync *x, struct deadline_plan *ret)
         .well = st->well,
         .stood = json_get_str(clock, "message"),
         .stood_ms = time_or(json_get_str(clock, "lastTransitionTime"), 0)};
-    deadline_plan(x->a, &view, ret);
-    if (ret->requeue_at_ms > 0) {
-        sync_after(x->s, ret->requeue_at_ms - x->s->now_ms);
-    }
+    deadline_plan(x->own.a, &view, ret);
+    sync_at(x->own.s, ret->requeue_at_ms);
     if (ret->roll_back) {
         roll_back(x);
     }
@@ -76,7 +74,7 @@ void statefulset_tell_notes(struct set_sync *x)
     }
     x->state->notes_told = hash;
     for (size_t i = 0; i < x->notes.wrong_count; i++) {
-        event_record(x->c->events, x->c->set_kind, x->set, EVENT_WARNING, "InvalidAnnotation",
+        event_record(x->own.events, x->own.kind, x->own.owner, EVENT_WARNING, "InvalidAnnotation",
                      "%.*s", SPAN_ARG(x->notes.wrong[i]));
     }
 }

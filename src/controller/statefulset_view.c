@@ -11,7 +11,8 @@ struct span statefulset_claim_name(struct set_sync *x, const yyjson_val *claim_t
                                    int32_t ordinal)
 {
     struct span template = json_str(json_path(claim_template, "metadata", "name", NULL));
-    return arena_printf(x->a, "%.*s-%.*s-%d", SPAN_ARG(template), SPAN_ARG(x->name), (int)ordinal);
+    return arena_printf(x->own.a, "%.*s-%.*s-%d", SPAN_ARG(template), SPAN_ARG(x->own.name),
+                        (int)ordinal);
 }
 
 /* ---- claims ---- */
@@ -28,8 +29,9 @@ bool statefulset_claim_is_foreign(struct set_sync *x, struct object *claim, stru
     JSON_EACH(it, client_owners(claim))
     {
         struct span uid = json_get_str(it.val, "uid");
-        bool ours = span_eq(uid, x->uid) || (pod_uid.n && span_eq(uid, pod_uid));
-        bool twin = is_ref_to(it.val, "StatefulSet", x->name) || is_ref_to(it.val, "Pod", pod_name);
+        bool ours = span_eq(uid, x->own.uid) || (pod_uid.n && span_eq(uid, pod_uid));
+        bool twin =
+            is_ref_to(it.val, "StatefulSet", x->own.name) || is_ref_to(it.val, "Pod", pod_name);
         if (!ours && (twin || json_get_bool(it.val, "controller", false))) {
             return true;
         }
@@ -44,7 +46,7 @@ static uint8_t owner_fits(struct set_sync *x, struct object *claim, struct span 
     JSON_EACH(it, client_owners(claim))
     {
         struct span uid = json_get_str(it.val, "uid");
-        bool to_set = span_eq(uid, x->uid), to_pod = pod_uid.n && span_eq(uid, pod_uid);
+        bool to_set = span_eq(uid, x->own.uid), to_pod = pod_uid.n && span_eq(uid, pod_uid);
         set_ref |= to_set;
         pod_ref |= to_pod;
         weak |= (to_set || to_pod) && !json_get_bool(it.val, "controller", false);
@@ -75,11 +77,11 @@ static bool has_stale_owner(struct object *claim, struct span pod_name)
 static struct statefulset_claims claims_of(struct set_sync *x, int32_t ordinal, struct span pod_uid)
 {
     struct statefulset_claims r = {.owner_fits = ALL_OWNERS_FIT};
-    struct span pod_name = arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)ordinal);
-    JSON_EACH(it, json_get(x->spec, "volumeClaimTemplates"))
+    struct span pod_name = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
+    JSON_EACH(it, json_get(x->own.spec, "volumeClaimTemplates"))
     {
         struct object *claim =
-            informer_get(x->c->claims, x->ns, statefulset_claim_name(x, it.val, ordinal));
+            informer_get(x->c->claims, x->own.ns, statefulset_claim_name(x, it.val, ordinal));
         if (!claim) {
             r.missing = true;
             continue;
@@ -166,38 +168,28 @@ static struct statefulset_pod pod_of(struct set_sync *x, struct object *pod, int
                                  json_path(object_root(pod), "metadata", "labels", NULL)),
         .at_current = span_eq(label, x->current_name),
         .at_update = span_eq(label, x->update_name),
-        .identity_fits = identity_fits(pod, arena_printf(x->a, "%d", (int)ordinal)),
+        .identity_fits = identity_fits(pod, arena_printf(x->own.a, "%d", (int)ordinal)),
         .ready_since_ms = time_or(json_get_str(ready, "lastTransitionTime"), 0),
         .claims = claims_of(x, ordinal, object_uid(pod))};
 }
 
 /* ---- rules ---- */
 
-static int32_t int32_at(const yyjson_val *obj, const char *key, int32_t otherwise)
-{
-    int64_t v = json_get_int(obj, key, otherwise);
-    return v < 0 ? 0 : v > INT32_MAX ? INT32_MAX : (int32_t)v;
-}
-
 static int32_t max_unavailable_of(const yyjson_val *rolling, int32_t replicas)
 {
     yyjson_val *v = json_get(rolling, "maxUnavailable");
-    struct span text = json_str(v);
-    int64_t n = 0;
-    if (text.n > 1 && text.p[text.n - 1] == '%' && span_to_i64(span_first(text, text.n - 1), &n)) {
-        return statefulset_max_unavailable(n, true, replicas);
-    }
-    return yyjson_is_int(v) ? statefulset_max_unavailable(json_int(v, 1), false, replicas) : 0;
+    struct plan_amount amount = owned_amount(v);
+    return v ? statefulset_max_unavailable(amount.value, amount.percent, replicas) : 0;
 }
 
 static const struct statefulset_rules *observe_rules(struct set_sync *x)
 {
-    struct statefulset_rules *r = ARENA_NEW(x->a, struct statefulset_rules);
-    yyjson_val *strategy = json_get(x->spec, "updateStrategy");
+    struct statefulset_rules *r = ARENA_NEW(x->own.a, struct statefulset_rules);
+    yyjson_val *strategy = json_get(x->own.spec, "updateStrategy");
     yyjson_val *rolling = json_get(strategy, "rollingUpdate");
-    yyjson_val *retention = json_get(x->spec, "persistentVolumeClaimRetentionPolicy");
-    r->deleting = object_is_deleting(x->set);
-    r->parallel = span_eq_cstr(json_get_str(x->spec, "podManagementPolicy"), "Parallel");
+    yyjson_val *retention = json_get(x->own.spec, "persistentVolumeClaimRetentionPolicy");
+    r->deleting = object_is_deleting(x->own.owner);
+    r->parallel = span_eq_cstr(json_get_str(x->own.spec, "podManagementPolicy"), "Parallel");
     struct span type = json_get_str(strategy, "type");
     r->recreate = span_eq_cstr(type, "Recreate");
     /* Anything else but RollingUpdate replaces no pod: validation refuses what we do not know. */
@@ -205,11 +197,11 @@ static const struct statefulset_rules *observe_rules(struct set_sync *x)
     r->has_rolling = rolling != NULL;
     r->delete_when_scaled = span_eq_cstr(json_get_str(retention, "whenScaled"), "Delete");
     r->delete_when_deleted = span_eq_cstr(json_get_str(retention, "whenDeleted"), "Delete");
-    r->replicas = int32_at(x->spec, "replicas", 1);
-    r->start = int32_at(json_get(x->spec, "ordinals"), "start", 0);
-    r->partition = int32_at(rolling, "partition", 0);
+    r->replicas = owned_int32(x->own.spec, "replicas", 1);
+    r->start = owned_int32(json_get(x->own.spec, "ordinals"), "start", 0);
+    r->partition = owned_int32(rolling, "partition", 0);
     r->max_unavailable = max_unavailable_of(rolling, r->replicas);
-    r->min_ready_s = int32_at(x->spec, "minReadySeconds", 0);
+    r->min_ready_s = owned_int32(x->own.spec, "minReadySeconds", 0);
     const struct statefulset_notes *notes = &x->notes;
     r->window = notes->window;
     r->reserved_count = notes->reserved_count;
@@ -232,25 +224,26 @@ static void unref_object(void *data)
 
 static bool is_claimed(struct set_sync *x, struct object *pod)
 {
-    return span_eq(client_controller_uid(pod), x->uid) &&
-           selector_matches(&x->selector, json_path(object_root(pod), "metadata", "labels", NULL));
+    return span_eq(client_controller_uid(pod), x->own.uid) &&
+           selector_matches(&x->own.selector,
+                            json_path(object_root(pod), "metadata", "labels", NULL));
 }
 
 struct object *statefulset_pod_at(struct set_sync *x, int32_t ordinal)
 {
-    struct span name = arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)ordinal);
-    struct object *pod = informer_get(x->c->pods, x->ns, name);
+    struct span name = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
+    struct object *pod = informer_get(x->c->pods.informer, x->own.ns, name);
     if (!pod || !is_claimed(x, pod)) {
         return NULL;
     }
-    arena_on_clear(x->a, unref_object, object_ref(pod));
+    arena_on_clear(x->own.a, unref_object, object_ref(pod));
     return pod;
 }
 
 static void look_at(struct set_sync *x, int32_t ordinal)
 {
-    struct span name = arena_printf(x->a, "%.*s-%d", SPAN_ARG(x->name), (int)ordinal);
-    struct object *pod = informer_get(x->c->pods, x->ns, name);
+    struct span name = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
+    struct object *pod = informer_get(x->c->pods.informer, x->own.ns, name);
     if (pod && is_claimed(x, pod)) {
         struct statefulset_pod facts = pod_of(x, pod, ordinal);
         statefulset_index_put(&x->state->index, &facts);
@@ -262,7 +255,7 @@ static void look_at(struct set_sync *x, int32_t ordinal)
 static bool see_pod(void *data, struct object *pod)
 {
     struct set_sync *x = data;
-    int32_t ordinal = statefulset_ordinal(object_name(pod), x->name);
+    int32_t ordinal = statefulset_ordinal(object_name(pod), x->own.name);
     if (ordinal >= 0) {
         look_at(x, ordinal);
     }
@@ -279,7 +272,7 @@ static void catch_up(struct set_sync *x)
     }
     state->dirty.n = 0;
     if (state->look_at_all) {
-        informer_index_each(x->c->pods, x->c->pods_by_controller, x->uid, see_pod, x);
+        informer_index_each(x->c->pods.informer, x->c->pods.by_controller, x->own.uid, see_pod, x);
         state->look_at_all = false;
     }
 }
@@ -287,18 +280,18 @@ static void catch_up(struct set_sync *x)
 void statefulset_observe(struct set_sync *x)
 {
     struct set_state *state = x->state;
-    statefulset_notes(x->a, json_path(object_root(x->set), "metadata", "annotations", NULL),
-                      &x->notes);
-    statefulset_state_order(state,
-                            x->notes.has_last ? selector_text(x->a, &x->notes.last) : SPAN_NULL);
+    statefulset_notes(
+        x->own.a, json_path(object_root(x->own.owner), "metadata", "annotations", NULL), &x->notes);
+    statefulset_state_order(state, x->notes.has_last ? selector_text(x->own.a, &x->notes.last)
+                                                     : SPAN_NULL);
     x->rules = observe_rules(x);
     statefulset_index_rules(&state->index, x->rules);
     statefulset_state_revisions(state, x->current_name, x->update_name);
     catch_up(x);
-    statefulset_index_advance(&state->index, x->s->now_ms);
+    statefulset_index_advance(&state->index, x->own.s->now_ms);
     int32_t ordinals[STATEFULSET_HOLES_MAX];
     size_t n = statefulset_holes(&state->index, ordinals);
-    struct statefulset_hole *holes = ARENA_ARRAY(x->a, struct statefulset_hole, n + 1);
+    struct statefulset_hole *holes = ARENA_ARRAY(x->own.a, struct statefulset_hole, n + 1);
     for (size_t i = 0; i < n; i++) {
         holes[i] = (struct statefulset_hole){ordinals[i], claims_of(x, ordinals[i], SPAN_NULL)};
     }
