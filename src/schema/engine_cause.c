@@ -66,9 +66,9 @@ void cause_required(struct check *c, const struct path *p, const char *detail)
 
 void cause_invalid(struct check *c, const struct path *p, struct span value, const char *detail)
 {
-    assert(detail);
     add(c, p, "FieldValueInvalid",
-        arena_printf(c->a, "Invalid value: %.*s: %s", SPAN_ARG(value), detail));
+        arena_printf(c->a, "Invalid value: %.*s%s%s", SPAN_ARG(value), detail ? ": " : "",
+                     detail ? detail : ""));
 }
 
 void cause_forbidden(struct check *c, const struct path *p, const char *detail)

@@ -246,8 +246,7 @@ static void check_expression(struct check *c, const struct path *p, const yyjson
 
 void check_label_selector(struct check *c, const struct path *p, const yyjson_val *selector)
 {
-    check_labels(c, AT_FIELD(p, "matchLabels"), json_get(selector, "matchLabels"));
-    size_t i = 0;
+    size_t i = 0; /* matchLabels are checked by their row */
     JSON_EACH(it, json_get(selector, "matchExpressions"))
     {
         check_expression(c, AT_INDEX(AT_FIELD(p, "matchExpressions"), i), it.val);

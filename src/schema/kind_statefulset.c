@@ -1,5 +1,6 @@
 /* schema/kind_statefulset.c: stateful sets and their revisions. */
 #include "base/check.h"
+#include "codec/selector.h"
 #include "schema/kind_workload.h"
 
 static void claim_template_defaults(yyjson_mut_doc *doc, yyjson_mut_val *templates)
@@ -79,6 +80,16 @@ static void check_claim_templates(struct check *c, const struct path *p,
     }
 }
 
+/* Beside what is wrong in it, the selector as a whole. */
+static void check_selector_usable(struct check *c, const struct path *p, const yyjson_val *selector)
+{
+    struct selector s;
+    struct err ignored;
+    if (selector && selector_from_object(c->a, selector, &s, &ignored) < 0) {
+        cause_invalid(c, p, shown(c->a, selector), NULL);
+    }
+}
+
 static const char update_text[] =
     "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
     "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
@@ -110,6 +121,7 @@ static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *o
         format_check(&c, AT_FIELD(p, "serviceName"), "dns-label", json_get(spec, "serviceName"));
     }
     check_workload_selector(&c, p, spec, "empty selector is invalid for statefulset");
+    check_selector_usable(&c, AT_FIELD(p, "selector"), json_get(spec, "selector"));
     check_workload_template(&c, p, spec, json_get(spec, "volumeClaimTemplates"),
                             "activeDeadlineSeconds in StatefulSet is not Supported");
     check_claim_templates(&c, AT_FIELD(p, "volumeClaimTemplates"),
