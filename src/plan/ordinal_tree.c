@@ -93,11 +93,10 @@ void ordinal_tree_done(struct ordinal_tree *t, void (*free_fn)(struct ordinal_en
     *t = (struct ordinal_tree){0};
 }
 
+/* Child d is there. */
 static int32_t count_below(const struct ordinal_node *n, int height, unsigned d, int mark)
 {
-    if (!(n->has[0] >> d & 1)) {
-        return 0;
-    }
+    assert(n->has[0] >> d & 1);
     void *child = child_at(n, d);
     return height > 0 ? ((struct ordinal_node *)child)->count[mark]
                       : (int32_t)(((struct ordinal_entry *)child)->marks >> mark & 1);
@@ -234,7 +233,7 @@ int32_t ordinal_tree_count_from(const struct ordinal_tree *t, int mark, int64_t 
     }
     int32_t sum = 0;
     const struct ordinal_node *n = t->root;
-    for (int h = t->height; h >= 0; h--) {
+    for (int h = t->height;; h--) {
         unsigned d = digit(from, h);
         uint64_t above = d == WIDTH - 1 ? 0 : n->has[mark] & (UINT64_MAX << (d + 1));
         for (; above; above &= above - 1) {
@@ -248,7 +247,6 @@ int32_t ordinal_tree_count_from(const struct ordinal_tree *t, int mark, int64_t 
         }
         n = child_at(n, d);
     }
-    return sum;
 }
 
 /* The lowest ordinal >= from below n (which starts at `base`) with the mark; mark -1: without a

@@ -375,7 +375,7 @@ static bool process_condemned(struct pass *s)
 /* ---- step 3: rolling update, descending ---- */
 
 /* Without maxUnavailable: at most one pod down, wait at the first that is not well or missing. The
- * last ones to be updated wait for all others. */
+ * last ones to be updated wait for all others, those below the partition too. */
 static void update_one_by_one(struct pass *s)
 {
     int64_t old = higher(last_of(s, MARK_OLD_WELL, s->end), last_of(s, MARK_OLD_BROKEN, s->end));
@@ -388,7 +388,7 @@ static void update_one_by_one(struct pass *s)
         }
         return;
     }
-    if (old < 0) {
+    if (old < 0 && s->plan->status.well == s->r->replicas) {
         old = last_of(s, MARK_OLD_LAST, s->end);
     }
     if (old >= s->updated_from) {

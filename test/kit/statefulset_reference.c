@@ -242,7 +242,11 @@ static void ref_one_by_one(struct ref *s)
             return;
         }
     }
-    if (last >= 0) {
+    int32_t unwell = v->r.replicas;
+    for (size_t i = 0; i < v->pod_count; i++) {
+        unwell -= statefulset_is_wanted(&v->r, v->pods[i].ordinal) && ref_well(v, &v->pods[i]);
+    }
+    if (last >= 0 && unwell == 0) {
         ref_delete(s, last, STATEFULSET_WHY_UPDATE);
     }
 }

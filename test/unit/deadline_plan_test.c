@@ -8,12 +8,14 @@ enum { NOW_MS = 500000, DEADLINE_MS = 10000 };
 
 static const char *const stood[] = {"",
                                     "revision r: 1 updated, 1 available",
+                                    "revision r of another",
                                     "revision q: 1 updated, 1 available",
                                     "revision r: x updated, 1 available",
                                     "revision r: 1 updated, -1 available",
                                     "revision r: 1 updated, 1 available, indeed",
                                     "revision r: 1",
                                     "revision r: 99999999999999999999 updated, 1 available",
+                                    "revision r: 2147483648 updated, 1 available",
                                     "by another hand"};
 
 TEST(every_small_world_counts_from_the_last_advance_and_goes_back_only_when_told_to)
@@ -21,8 +23,8 @@ TEST(every_small_world_counts_from_the_last_advance_and_goes_back_only_when_told
     cleanup_arena struct arena *a = arena_new();
     static const int64_t ages[] = {0, DEADLINE_MS - 1000, DEADLINE_MS, DEADLINE_MS + 1000};
     int late = 0;
-    for (int w = 0; w < 32 * 9 * 9 * 4; w++) {
-        int bits = w % 32, counts = w / 32 % 9, text = w / 288 % 9, age = w / 2592;
+    for (int w = 0; w < 32 * 9 * 11 * 4; w++) {
+        int bits = w % 32, counts = w / 32 % 9, text = w / 288 % 11, age = w / 3168;
         struct deadline_view v = {.now_ms = NOW_MS,
                                   .deadline_ms = bits & 1 ? DEADLINE_MS : 0,
                                   .moving = bits & 2,

@@ -1,7 +1,10 @@
 /* test/unit/revision_plan_test.c: plan/revision_plan. */
 #include "plan/revision_plan.h"
 
+#include <string.h>
+
 #include "kit/kit.h"
+#include "schema/schema.h"
 
 static yyjson_val *parse(struct arena *a, const char *text)
 {
@@ -83,4 +86,42 @@ TEST(revision_excess_spares_the_live_and_the_limit)
     CHECK_EQ(revision_excess(e, 4, 1), 2);
     CHECK_EQ(revision_excess(e, 4, 0), 3);
     CHECK_EQ(revision_excess(e, 4, -1), 0);
+}
+
+TEST(revision_name_cuts_a_long_set_name)
+{
+    cleanup_arena struct arena *a = arena_new();
+    char set[300];
+    memset(set, 'a', sizeof set);
+    struct span name = revision_name(a, span_of(set, sizeof set), SPAN("bcd"));
+    CHECK_EQ(name.n, 223 + 4);
+    CHECK(span_ends(name, SPAN("a-bcd")));
+    CHECK_SPAN(revision_name(a, SPAN("web"), SPAN("bcd")), "web-bcd");
+}
+
+/* A template that only lacks what is a default today means the same; what is no template means
+ * nothing. */
+TEST(revision_means_what_the_set_asks_for_or_not)
+{
+#define CONTAINER(more) "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\"" more "}]}}"
+    static const struct {
+        const char *data;
+        bool means;
+    } rows[] = {{"{\"spec\":{\"template\":" CONTAINER("") "}}", true},
+                {"{\"spec\":{\"template\":" CONTAINER(",\"tty\":true") "}}", false},
+                {"{\"spec\":{\"template\":7}}", false},
+                {"{}", false}};
+    cleanup_arena struct arena *a = arena_new();
+    const struct schema_kind *kind = schema_kind_find("apps", "StatefulSet");
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *set =
+        json_mut_copy(doc, parse(a, "{\"spec\":{\"template\":" CONTAINER("") "}}"));
+    schema_defaults(doc, kind, set);
+    const yyjson_val *stored = json_freeze(a, set);
+    const yyjson_val *wanted =
+        json_freeze(a, revision_data(doc, json_path(stored, "spec", "template", NULL)));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct revision_entry e = {.data = parse(a, rows[i].data)};
+        CHECK_EQ(revision_means(a, kind, stored, &e, wanted), rows[i].means);
+    }
 }
