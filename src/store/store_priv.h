@@ -86,6 +86,8 @@ void store_done(struct store *s);
 void store_replay(struct store *s, struct object *object, bool is_delete);
 void store_replay_end(struct store *s, int64_t compact_rev);
 void store_commit_done(struct store *s, int code);
+/* CRC-32 (as zlib's crc32): goes on from sum, 0 at the start. */
+uint32_t store_sum(uint32_t sum, struct span bytes);
 /* Hands the gathered writes to the backend when none are under way. */
 void store_start_commit(struct store *s);
 

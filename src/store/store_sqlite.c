@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
 #include "base/arena.h"
 #include "base/check.h"
@@ -120,15 +119,14 @@ static int damaged(struct arena *a, struct span *ret_detail, const char *path, c
 static uint32_t row_sum(int64_t rev, int64_t flags, struct span key, struct span body)
 {
     int64_t numbers[2] = {rev, flags};
-    uLong sum = crc32(0, (const Bytef *)numbers, sizeof numbers);
-    sum = crc32(sum, (const Bytef *)key.p, (uInt)key.n);
-    return (uint32_t)crc32(sum, (const Bytef *)body.p, (uInt)body.n);
+    uint32_t sum = store_sum(0, span_of((const char *)numbers, sizeof numbers));
+    return store_sum(store_sum(sum, key), body);
 }
 
 static uint32_t meta_sum(const struct meta *m)
 {
     int64_t numbers[4] = {FORMAT, m->compact_rev, m->rows, (int64_t)m->digest};
-    return (uint32_t)crc32(0, (const Bytef *)numbers, sizeof numbers);
+    return store_sum(0, span_of((const char *)numbers, sizeof numbers));
 }
 
 /* A fixed hash: it is part of the format (splitmix64). */
