@@ -1,6 +1,8 @@
-/* A watch in process. States: LISTING (a task is posted) -> LIVE (events are taken from the watcher
- * by a task) -> LISTING again when the hub's window moved past us. What was reported is kept by
- * key, so that a new list tells only what differs. */
+/* A watch in process. States: LISTING (a task is posted) -> TELLING (what is there, some in each
+ * turn of the loop) -> LIVE (events are taken from the watcher by a task) -> LISTING again when the
+ * hub's window moved past us. What was reported is kept by key, so that a new list tells only what
+ * differs. The list is of one moment: whoever filled a cache from it knows that moment's revision
+ * whole. */
 #include "apiserver/local_client.h"
 #include "apiserver/op.h"
 #include "apiserver/selection.h"
@@ -11,8 +13,10 @@
 #include "base/vec.h"
 #include "watch/watch.h"
 
-/* Events handled before others get their turn. */
-enum { EVENTS_A_TASK = 256 };
+/* Handled before others get their turn: a server that starts with 100,000 objects answers
+ * meanwhile.
+ */
+enum { EVENTS_A_TASK = 256, LISTED_A_TURN = 256 };
 
 struct known {
     struct object *object; /* owns its key's bytes too */
@@ -29,8 +33,11 @@ struct local_watch {
     struct map known; /* store key -> struct known */
     struct watcher *watcher;
     uint64_t round;
-    bool is_synced, is_freed, in_callback;
+    VEC(struct object *) listed; /* from listed_at on: to be told yet */
+    size_t listed_at;
+    bool is_listing, is_synced, is_freed, in_callback;
     struct env_task task;
+    struct env_timer next_turn;
 };
 
 static void destroy(struct local_watch *w)
@@ -42,6 +49,10 @@ static void destroy(struct local_watch *w)
         free(k);
     }
     map_done(&w->known);
+    for (; w->listed_at < w->listed.n; w->listed_at++) {
+        object_unref(w->listed.at[w->listed_at]);
+    }
+    VEC_DONE(&w->listed);
     api_op_release(&w->op);
     arena_free(w->arena);
     free(w);
@@ -119,12 +130,18 @@ struct collected {
 
 static bool collect(void *data, struct object *o)
 {
-    struct collected *c = data;
-    VEC_PUSH(&c->objects, object_ref(o));
+    struct local_watch *w = data;
+    VEC_PUSH(&w->listed, object_ref(o));
     return true;
 }
 
 static void on_task(struct env_task *task);
+
+static void on_turn(struct env_timer *timer)
+{
+    struct local_watch *w = CONTAINER_OF(timer, struct local_watch, next_turn);
+    env_post(w->server->env, &w->task, on_task);
+}
 
 static void on_more(void *data)
 {
@@ -156,25 +173,45 @@ static bool report_vanished(struct local_watch *w)
     return alive;
 }
 
-static bool list(struct local_watch *w)
+static void list(struct local_watch *w)
 {
-    struct collected now = {0};
     const struct watch_filter *filter = selection_filter(w->op.selection);
+    struct watch_filter all = *filter;
+    assert(!w->is_listing && w->listed.n == 0);
     w->round++;
+    w->is_listing = true;
     w->watcher = watcher_new(w->server->hub, filter, watch_hub_rev(w->server->hub), on_more, w);
     assert(w->watcher); /* the current revision is inside the window */
-    (void)watch_hub_list(w->server->hub, filter, SPAN_NULL, collect, &now);
-    bool alive = true;
-    for (size_t i = 0; i < now.objects.n; i++) {
-        struct object *o = now.objects.at[i];
-        int type = alive ? remember(w, o) : -1;
-        if (type >= 0) {
-            alive = tell(w, (enum client_event_type)type, o);
+    all.match = NULL;   /* asked as they are told: it may look into each */
+    (void)watch_hub_list(w->server->hub, &all, SPAN_NULL, collect, w);
+}
+
+static bool is_wanted(struct local_watch *w, struct object *o)
+{
+    struct object_glance glance = object_glance_begin(o);
+    bool wanted = selection_matches(w->op.selection, o);
+    object_glance_end(&glance);
+    return wanted;
+}
+
+/* False: nothing more in this turn, or never. */
+static bool tell_listed(struct local_watch *w)
+{
+    for (int i = 0; i < LISTED_A_TURN && w->listed_at < w->listed.n; i++) {
+        struct object *o cleanup_object = w->listed.at[w->listed_at++];
+        int type = is_wanted(w, o) ? remember(w, o) : -1;
+        if (type >= 0 && !tell(w, (enum client_event_type)type, o)) {
+            return false;
         }
-        object_unref(o);
     }
-    VEC_DONE(&now.objects);
-    return alive && report_vanished(w) && tell_synced(w);
+    if (w->listed_at < w->listed.n) {
+        env_timer_start(w->server->env, &w->next_turn, 0, on_turn);
+        return false;
+    }
+    VEC_DONE(&w->listed);
+    w->listed_at = 0;
+    w->is_listing = false;
+    return report_vanished(w) && tell_synced(w);
 }
 
 static bool one_event(struct local_watch *w, const struct watch_event *e)
@@ -198,7 +235,10 @@ static bool one_event(struct local_watch *w, const struct watch_event *e)
 static void on_task(struct env_task *task)
 {
     struct local_watch *w = CONTAINER_OF(task, struct local_watch, task);
-    if (!w->watcher && !list(w)) {
+    if (!w->watcher) {
+        list(w);
+    }
+    if (w->is_listing && !tell_listed(w)) {
         return;
     }
     for (int i = 0; i < EVENTS_A_TASK; i++) {
@@ -250,6 +290,7 @@ void local_watch_free(struct client_watch *cw)
         return;
     }
     env_post_cancel(w->server->env, &w->task);
+    env_timer_stop(w->server->env, &w->next_turn);
     watcher_free(TAKE_PTR(w->watcher));
     w->is_freed = true;
     if (!w->in_callback) {

@@ -1,0 +1,118 @@
+/* A watch in process that begins with many objects: told in turns of the loop, as of one moment. */
+#include "client/client.h"
+#include "schema/kinds.h"
+#include "test/kit/api_kit.h"
+
+#define MAPS "/api/v1/namespaces/default/configmaps"
+
+enum { MANY = 700 };
+
+struct seen {
+    struct api_kit k;
+    int state[MANY + 1]; /* times added less times deleted, of many-N */
+    int told, modified, deleted, told_at_sync;
+    bool synced, first;
+};
+
+static int number(struct object *o)
+{
+    int64_t n = -1;
+    CHECK(span_to_i64(span_from(object_name(o), 5), &n));
+    CHECK(n >= 0 && n <= MANY);
+    return (int)n;
+}
+
+static void on_event(void *data, enum client_event_type type, struct object *o)
+{
+    struct seen *s = data;
+    if (!span_starts(object_name(o), SPAN("many-"))) {
+        return;
+    }
+    s->told++;
+    s->first = true;
+    s->modified += type == CLIENT_MODIFIED;
+    s->deleted += type == CLIENT_DELETED;
+    s->state[number(o)] += type == CLIENT_ADDED ? 1 : type == CLIENT_DELETED ? -1 : 0;
+}
+
+static void on_synced(void *data)
+{
+    struct seen *s = data;
+    s->synced = true;
+    s->told_at_sync = s->told;
+}
+
+static const struct client_watch_handler handler = {on_event, on_synced};
+
+static void make(struct api_kit *k, int i)
+{
+    char body[100];
+    (void)snprintf(body, sizeof body,
+                   "{\"metadata\":{\"name\":\"many-%d\",\"labels\":{\"even\":\"%d\"}}}", i,
+                   i % 2 == 0);
+    (void)api_expect(k, 201, "POST", MAPS, "", body);
+}
+
+static void start(struct seen *s)
+{
+    *s = (struct seen){0};
+    api_kit_start(&s->k, NULL);
+    for (int i = 0; i < MANY; i++) {
+        make(&s->k, i);
+    }
+}
+
+TEST_T(requests_are_answered_and_changes_kept_while_a_watch_is_told_what_is_there, 60)
+{
+    struct seen s;
+    start(&s);
+    const struct client_request all = {.kind = SCHEMA_KIND(ConfigMap), .grace_s = -1};
+    struct client_watch *w = client_watch_new(s.k.client, &all, &handler, &s);
+    api_run_until(&s.k, &s.first);
+    CHECK(!s.synced); /* the first turn is over, and others had theirs */
+    /* Both may come before, in between or after: what counts is what is known in the end. */
+    (void)api_expect(&s.k, 200, "DELETE", MAPS "/many-699", "", NULL);
+    (void)api_expect(&s.k, 200, "PATCH", MAPS "/many-0",
+                     "Content-Type: application/merge-patch+json\r\n", "{\"data\":{\"a\":\"b\"}}");
+    make(&s.k, MANY);
+    api_run_until(&s.k, &s.synced);
+    CHECK_EQ(s.told_at_sync, MANY); /* those of the moment when it began */
+    api_run_ms(&s.k, 50);
+    CHECK_EQ(s.modified, 1);
+    CHECK_EQ(s.deleted, 1);
+    for (int i = 0; i <= MANY; i++) {
+        CHECK_EQ(s.state[i], i != 699);
+    }
+    client_watch_free(w);
+    api_kit_stop(&s.k);
+}
+
+TEST_T(a_watch_with_a_selector_is_told_what_matches, 60)
+{
+    struct seen s;
+    start(&s);
+    const struct client_request even = {
+        .kind = SCHEMA_KIND(ConfigMap), .label_selector = SPAN("even=1"), .grace_s = -1};
+    struct client_watch *w = client_watch_new(s.k.client, &even, &handler, &s);
+    api_run_until(&s.k, &s.synced);
+    for (int i = 0; i < MANY; i++) {
+        CHECK_EQ(s.state[i], i % 2 == 0);
+    }
+    client_watch_free(w);
+    api_kit_stop(&s.k);
+}
+
+TEST_T(a_watch_may_be_freed_while_it_is_told, 60)
+{
+    struct seen s;
+    start(&s);
+    const struct client_request all = {.kind = SCHEMA_KIND(ConfigMap), .grace_s = -1};
+    struct client_watch *w = client_watch_new(s.k.client, &all, &handler, &s);
+    api_run_until(&s.k, &s.first);
+    client_watch_free(w);
+    int told = s.told;
+    api_run_ms(&s.k, 50);
+    CHECK_EQ(s.told, told);
+    CHECK(told > 0 && told < MANY);
+    api_kit_stop(&s.k);
+}
