@@ -7,10 +7,43 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static bool source_next(void *data, struct strbuf *out)
+{
+    size_t *left = data;
+    (void)memset(strbuf_room(out, 50000), 'x', 50000);
+    strbuf_added(out, 50000);
+    return --*left > 0;
+}
+
+static void source_done(void *data)
+{
+    *(size_t *)data = 0;
+}
+
+/* Long replies, made while they are sent; and one that breaks off. */
+static void reply_otherwise(struct http_exchange *x, bool cut)
+{
+    static const struct http_source source = {source_next, source_done};
+    static const struct http_stream_handler handler = {NULL, source_done};
+    size_t *left = ARENA_NEW(http_arena(x), size_t);
+    *left = 9;
+    if (!cut) {
+        http_reply_source(x, 200, "text/plain", &source, left);
+        return;
+    }
+    http_stream_begin(x, 200, "text/plain", &handler, left);
+    http_stream_write(x, SPAN("half"));
+    http_stream_abort(x);
+}
+
 static void on_request(void *data, struct http_exchange *x)
 {
     struct span value = http_header_all(x, "host");
     (void)data;
+    if (span_ends(http_path(x), SPAN("/s")) || span_ends(http_path(x), SPAN("/c"))) {
+        reply_otherwise(x, span_ends(http_path(x), SPAN("c")));
+        return;
+    }
     assert(http_body(x).n <= LIMIT_BODY_BYTES && http_path(x).n <= LIMIT_URL_BYTES);
     (void)http_query_get(x, "a", &value);
     http_reply(x, 200, "text/plain", value);
