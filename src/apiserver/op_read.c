@@ -1,10 +1,10 @@
 /* get and list: answered from the hub's cache, which is committed state. */
+#include "apiserver/list_token.h"
 #include "apiserver/op.h"
 #include "apiserver/selection.h"
 #include "apiserver/server.h"
 #include "apiserver/snapshot.h"
 #include "base/check.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "watch/watch.h"
 
@@ -63,39 +63,37 @@ static bool collect(void *data, struct object *o)
     return true;
 }
 
-/* A continue token: "ID.AT" of a snapshot, in hexadecimal; opaque to clients. */
-static struct span token_make(struct arena *a, uint64_t id, size_t at)
-{
-    return arena_printf(a, "%llx.%zx", (unsigned long long)id, at);
-}
-
-static bool hex_parse(struct span text, uint64_t *ret)
-{
-    *ret = 0;
-    if (text.n == 0 || text.n > 16) {
-        return false;
-    }
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) {
-            return false;
-        }
-        *ret = *ret << 4 | (uint64_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return true;
-}
-
-static uint64_t query_hash(struct api_op *op)
+static uint64_t query_of(const struct api_op *op)
 {
     const struct api_options *o = &op->options;
-    return map_hash(arena_printf(op->arena, "%s\n%.*s\n%.*s\n%.*s", op->kind->resource,
-                                 SPAN_ARG(op->ns), SPAN_ARG(o->label_selector),
-                                 SPAN_ARG(o->field_selector)));
+    return list_token_query(span_cstr(op->kind->resource), op->ns, o->label_selector,
+                            o->field_selector);
+}
+
+static int expired(struct api_op *op, const char *message)
+{
+    (void)api_op_err(op, ERR_EXPIRED, "%s", message);
+    op->err.group = op->err.kind = op->err.name = SPAN_NULL;
+    return -1;
+}
+
+/* What is behind the last item of the page. */
+static void set_next(struct api_op *op, uint64_t snapshot, uint64_t at, size_t left)
+{
+    assert(op->item_count > 0 && left > 0);
+    const struct list_token t = {.rev = op->rev,
+                                 .snapshot = snapshot,
+                                 .at = at,
+                                 .query = query_of(op),
+                                 .key = object_store_key(op->items[op->item_count - 1])};
+    op->next_continue = list_token_make(op->arena, &t);
+    op->remaining = (int64_t)left;
 }
 
 /* Keeps what is beyond the limit for the next pages. */
-static void cut(struct api_op *op, size_t limit)
+static void cut(struct api_op *op)
 {
+    size_t limit = op->options.limit > 0 ? (size_t)op->options.limit : 0;
     if (!limit || op->item_count <= limit) {
         return;
     }
@@ -103,56 +101,74 @@ static void cut(struct api_op *op, size_t limit)
     struct object **rest = mem_grow(NULL, left, sizeof *rest);
     memcpy(rest, op->items + limit, left * sizeof *rest);
     op->item_count = limit;
-    op->next_continue = token_make(
-        op->arena, snapshot_add(op->server->snapshots, op->rev, query_hash(op), rest, left), 0);
-    op->remaining = (int64_t)left;
+    uint64_t id = snapshot_add(op->server->snapshots, op->rev, query_of(op), rest, left);
+    set_next(op, id, 0, left);
+}
+
+/* The list as it was at op->rev, from behind the key. False: nobody knows any more. */
+static bool list_past(struct api_op *op, struct span after)
+{
+    return watch_hub_list_at(op->server->hub, selection_filter(op->selection), op->rev, after,
+                             collect, op);
 }
 
 static int list_continue(struct api_op *op)
 {
-    struct span rest = op->options.continue_token, id_text = span_cut(&rest, '.');
-    uint64_t id, at;
-    if (!hex_parse(id_text, &id) || !hex_parse(rest, &at)) {
+    const struct api_options *o = &op->options;
+    struct list_token t;
+    size_t left = 0;
+    if (!list_token_parse(o->continue_token, &t) || t.rev > watch_hub_rev(op->server->hub)) {
         return api_op_err(
             op, ERR_BAD_REQUEST,
             "invalid continue token: continue key is not valid: it is not a token that "
             "this server made");
     }
-    size_t left = 0, limit = op->options.limit > 0 ? (size_t)op->options.limit : 0;
-    if (!snapshot_take(op->server->snapshots, id, query_hash(op), at, limit, &op->items,
-                       &op->item_count, &left, &op->rev)) {
-        (void)api_op_err(op, ERR_EXPIRED,
-                         "The provided continue parameter is too old to display a consistent list "
-                         "result. You must start a new list without the continue parameter.");
-        op->err.group = op->err.kind = op->err.name = SPAN_NULL;
+    if (t.query == query_of(op) && snapshot_take(op->server->snapshots, t.snapshot, t.query, t.at,
+                                                 o->limit > 0 ? (size_t)o->limit : 0, &op->items,
+                                                 &op->item_count, &left, &op->rev)) {
+        op->item_cap = op->item_count;
+        if (left) {
+            set_next(op, t.snapshot, t.at + op->item_count, left);
+        }
+        return 0;
+    }
+    op->rev = t.rev;
+    if (selection_new(op)) {
         return -1;
     }
-    op->item_cap = op->item_count;
-    if (left) {
-        op->next_continue = token_make(op->arena, id, at + op->item_count);
-        op->remaining = (int64_t)left;
+    if (t.query != query_of(op) || !list_past(op, t.key)) {
+        return expired(op,
+                       "The provided continue parameter is too old to display a consistent list "
+                       "result. You must start a new list without the continue parameter.");
     }
+    cut(op);
     return 0;
+}
+
+/* Kubernetes' table: with a limit, a revision alone means exactly that one. */
+static bool is_exact(const struct api_options *o, int64_t rev)
+{
+    return span_eq(o->rev_match, SPAN("Exact")) || (o->limit > 0 && rev > 0 && !o->rev_match.n);
 }
 
 static int list_now(struct api_op *op)
 {
     const struct api_options *o = &op->options;
     int64_t rev;
-    if (check_rev(op, o->rev, &rev)) {
+    if (check_rev(op, o->rev, &rev) || selection_new(op)) {
         return -1;
     }
     op->rev = watch_hub_rev(op->server->hub);
-    if (span_eq(o->rev_match, SPAN("Exact")) && rev != op->rev) {
-        (void)api_op_err(op, ERR_EXPIRED, "The resourceVersion for the provided list is too old.");
-        op->err.group = op->err.kind = op->err.name = SPAN_NULL;
-        return -1;
+    if (is_exact(o, rev) && rev != op->rev) {
+        op->rev = rev;
+        if (!list_past(op, SPAN_NULL)) {
+            return expired(op, "The resourceVersion for the provided list is too old.");
+        }
+    } else {
+        (void)watch_hub_list(op->server->hub, selection_filter(op->selection), SPAN_NULL, collect,
+                             op);
     }
-    if (selection_new(op)) {
-        return -1;
-    }
-    (void)watch_hub_list(op->server->hub, selection_filter(op->selection), SPAN_NULL, collect, op);
-    cut(op, o->limit > 0 ? (size_t)o->limit : 0);
+    cut(op);
     return 0;
 }
 
@@ -162,6 +178,15 @@ static int list_check_options(struct api_op *op)
     if (o->has_send_initial) {
         return api_op_err(op, ERR_INVALID,
                           "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list");
+    }
+    if (o->rev_match.n && o->continue_token.n) {
+        return api_op_err(op, ERR_INVALID,
+                          "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when "
+                          "continue is provided");
+    }
+    if (o->continue_token.n && o->rev.n && !span_eq(o->rev, SPAN("0"))) {
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "specifying resource version is not allowed when using continue");
     }
     if (o->rev_match.n && !o->rev.n) {
         return api_op_err(op, ERR_INVALID,
@@ -174,6 +199,11 @@ static int list_check_options(struct api_op *op)
                           "resourceVersionMatch: Unsupported value: \"%.*s\": supported values: "
                           "\"Exact\", \"NotOlderThan\"",
                           SPAN_ARG(o->rev_match));
+    }
+    if (span_eq(o->rev_match, SPAN("Exact")) && span_eq(o->rev, SPAN("0"))) {
+        return api_op_err(op, ERR_INVALID,
+                          "resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is "
+                          "forbidden for resourceVersion \"0\"");
     }
     return 0;
 }

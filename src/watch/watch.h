@@ -48,6 +48,12 @@ struct watch_filter {
 size_t watch_hub_list(struct watch_hub *hub, const struct watch_filter *filter, struct span after,
                       bool (*fn)(void *data, struct object *o), void *data);
 
+/* The same of the moment of revision rev, which is in 1..watch_hub_rev(): what has changed since is
+ * shown as it was. False when the history does not reach back so far (nothing is called). Cost: as
+ * above, and the events of the resource since then. */
+bool watch_hub_list_at(struct watch_hub *hub, const struct watch_filter *filter, int64_t rev,
+                       struct span after, bool (*fn)(void *data, struct object *o), void *data);
+
 enum watch_type { WATCH_ADDED, WATCH_MODIFIED, WATCH_DELETED, WATCH_BOOKMARK };
 
 struct watch_event {

@@ -1,9 +1,11 @@
 #include "test/kit/api_kit.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "store/store_priv.h"
 
 struct conn {
     struct api_kit *k;
@@ -102,12 +104,12 @@ static void on_ready(void *data)
     *(bool *)data = true;
 }
 
-static void start(struct api_kit *k, struct node_api *node,
-                  const struct store_memory_options *store)
+static void open_server(struct api_kit *k)
 {
-    *k = (struct api_kit){0};
-    k->env = env_uv_new();
-    k->store = store_memory_new(k->env, store);
+    k->store = store_memory_open(k->env, k->disk, k->store_options);
+    if (k->history_limit) {
+        k->store->history_limit = k->history_limit;
+    }
     k->hub = watch_hub_new(k->env, k->store);
     struct apiserver_options o = {.service_cidr = SPAN("10.43.0.0/16"),
                                   .cluster_dns = SPAN("10.43.0.10"),
@@ -115,15 +117,35 @@ static void start(struct api_kit *k, struct node_api *node,
                                   .git_version = SPAN("v1.34.0+berth"),
                                   .platform = SPAN("linux/amd64"),
                                   .public_url = SPAN("https://127.0.0.1:6443"),
-                                  .node = node};
+                                  .node = k->node};
     k->server = apiserver_new(k->env, k->store, k->hub, &o);
     k->client = apiserver_local_client(k->server);
     k->http = http_server_new(k->env, apiserver_http(), k->server);
-    k->socket = arena_cstr(kit_arena(), arena_printf(kit_arena(), "%s/s", kit_tmpdir()));
     CHECK_EQ(http_server_listen_unix(k->http, k->socket, 0600), 0);
     bool ready = false;
     apiserver_on_ready(k->server, on_ready, &ready);
     api_run_until(k, &ready);
+}
+
+static void close_server(struct api_kit *k)
+{
+    client_free(k->client);
+    http_server_free(k->http);
+    api_run_ms(k, 20);
+    apiserver_free(k->server);
+    watch_hub_free(k->hub);
+    store_free(k->store);
+    api_run_ms(k, 20);
+}
+
+static void start(struct api_kit *k, struct node_api *node,
+                  const struct store_memory_options *store)
+{
+    *k = (struct api_kit){.node = node, .store_options = store};
+    k->env = env_uv_new();
+    k->disk = store_memory_disk_new();
+    k->socket = arena_cstr(kit_arena(), arena_printf(kit_arena(), "%s/s", kit_tmpdir()));
+    open_server(k);
 }
 
 void api_kit_start(struct api_kit *k, struct node_api *node)
@@ -136,15 +158,17 @@ void api_kit_start_on(struct api_kit *k, const struct store_memory_options *stor
     start(k, NULL, store);
 }
 
+void api_kit_restart(struct api_kit *k)
+{
+    close_server(k);
+    (void)unlink(k->socket);
+    open_server(k);
+}
+
 void api_kit_stop(struct api_kit *k)
 {
-    client_free(k->client);
-    http_server_free(k->http);
-    api_run_ms(k, 20);
-    apiserver_free(k->server);
-    watch_hub_free(k->hub);
-    store_free(k->store);
-    api_run_ms(k, 20);
+    close_server(k);
+    store_memory_disk_free(k->disk);
     env_uv_free(k->env);
 }
 

@@ -11,6 +11,10 @@
 
 struct api_kit {
     struct env *env;
+    struct store_memory_disk *disk; /* outlives a restart */
+    const struct store_memory_options *store_options;
+    struct node_api *node;
+    size_t history_limit; /* of the store from the next restart on; 0: the usual one */
     struct store *store;
     struct watch_hub *hub;
     struct apiserver *server;
@@ -30,6 +34,8 @@ void api_kit_start(struct api_kit *k, struct node_api *node);
 /* The same on a store whose commits take time or fail. */
 void api_kit_start_on(struct api_kit *k, const struct store_memory_options *store);
 void api_kit_stop(struct api_kit *k);
+/* Another server on what the store has kept. */
+void api_kit_restart(struct api_kit *k);
 
 /* headers: "Name: value\r\n"... or "". body NULL: none. With a body and no Content-Type in headers:
  * application/json. Memory lives until the process ends. */
