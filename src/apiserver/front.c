@@ -45,6 +45,7 @@ static bool list_next(void *data, struct strbuf *out)
 static void list_done(void *data)
 {
     struct front *f = data;
+    f->server->lists_open--;
     render_list_end(&f->list);
 }
 
@@ -74,6 +75,7 @@ static void on_done(struct api_op *op)
     const char *list_type = render_list_begin(&f->list, &f->render, op);
     if (list_type) {
         static const struct http_source source = {list_next, list_done};
+        f->server->lists_open++;
         http_reply_source(f->x, op->http_status, list_type, &source, f);
         return;
     }
@@ -126,14 +128,17 @@ static bool is_stream(const struct route *r)
     return false;
 }
 
-/* Writes wait for the disk; reads are answered at once. False: it has answered. */
+/* Writes wait for the disk, lists for the client to take them; other reads are answered at once.
+ * False: it has answered. */
 static bool has_room(struct front *f)
 {
     struct apiserver *s = f->server;
-    if (f->op.verb <= API_LIST) {
+    bool is_read = f->op.verb <= API_LIST;
+    if (f->op.verb == API_GET) {
         return true;
     }
-    if (s->requests_open >= LIMIT_WRITES_INFLIGHT) {
+    if (is_read ? s->lists_open >= LIMIT_LISTS_INFLIGHT
+                : s->requests_open >= LIMIT_WRITES_INFLIGHT) {
         struct err e = {.reason = ERR_TOO_MANY_REQUESTS,
                         .message = SPAN("too many requests, please try again later"),
                         .retry_after_s = 1};
@@ -141,8 +146,8 @@ static bool has_room(struct front *f)
         front_fail(f, &e);
         return false;
     }
-    s->requests_open++;
-    f->is_open = true;
+    s->requests_open += !is_read;
+    f->is_open = !is_read;
     return true;
 }
 

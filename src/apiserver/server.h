@@ -35,6 +35,7 @@ struct apiserver {
     struct api_counters counters;
     struct metrics metrics;
     size_t requests_open; /* writes of HTTP clients that wait for their answer */
+    size_t lists_open;    /* replies with lists that clients have not taken yet */
     uint64_t refused;     /* because there were too many of them */
     void (*more_metrics)(void *data, struct strbuf *out);
     void *more_metrics_data;

@@ -31,6 +31,9 @@ enum {
     LIMIT_HTTP_LINGER_MS = 2 * 1000,
     /* Writes of clients that wait for the disk at a time; beyond, 429 with Retry-After. */
     LIMIT_WRITES_INFLIGHT = 4096,
+    /* Lists on their way to clients that do not take them at once; kube-apiserver's limit of reads.
+     */
+    LIMIT_LISTS_INFLIGHT = 400,
     /* Of one HTTP/2 connection at a time, as Go's servers allow. */
     LIMIT_HTTP2_STREAMS = 250,
     /* Bytes of a request's body in flight; it is consumed as it comes. */

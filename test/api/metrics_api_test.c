@@ -87,3 +87,18 @@ TEST(too_many_writes_at_a_time_are_asked_to_come_back)
     CHECK(has_line(page(&k), "apiserver_request_terminations_total 1"));
     api_kit_stop(&k);
 }
+
+TEST(too_many_lists_at_a_time_are_asked_to_come_back)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    k.server->lists_open = LIMIT_LISTS_INFLIGHT;
+    struct api_reply r = api_expect(&k, 429, "GET", CM, "", NULL);
+    CHECK_SPAN(api_header(&r, "retry-after"), "1");
+    (void)api_expect(&k, 404, "GET", CM "/a", "", NULL);
+    (void)api_expect(&k, 201, "POST", CM, "", "{\"metadata\":{\"name\":\"a\"}}");
+    k.server->lists_open = 0;
+    (void)api_expect(&k, 200, "GET", CM, "", NULL);
+    CHECK_EQ(k.server->lists_open, 0);
+    api_kit_stop(&k);
+}

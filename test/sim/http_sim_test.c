@@ -33,7 +33,7 @@ struct world {
     struct env_stream *s;
     struct strbuf got;
     bool ended, stuck, node_deaf, node_silent;
-    int end_code, requests, aborts, sessions;
+    int end_code, requests, aborts, sessions, parts_left, sources_done;
     struct http_exchange *x;
     uint16_t width, height;
 };
@@ -145,6 +145,21 @@ static void on_abort(void *data)
 }
 static const struct http_stream_handler stream_handler = {NULL, on_abort};
 
+static bool source_next(void *data, struct strbuf *out)
+{
+    struct world *w = data;
+    (void)memset(strbuf_room(out, 20000), 'x', 20000);
+    strbuf_added(out, 20000);
+    return --w->parts_left > 0;
+}
+
+static void source_done(void *data)
+{
+    ((struct world *)data)->sources_done++;
+}
+
+static const struct http_source source = {source_next, source_done};
+
 static void on_request(void *data, struct http_exchange *x)
 {
     struct world *w = data;
@@ -161,6 +176,9 @@ static void on_request(void *data, struct http_exchange *x)
     } else if (span_eq_cstr(path, "/big")) {
         char *p = arena_alloc(http_arena(x), 2000000);
         http_reply(x, 200, NULL, span_of(p, 2000000));
+    } else if (span_eq_cstr(path, "/long")) {
+        w->parts_left = 100;
+        http_reply_source(x, 200, NULL, &source, w);
     } else {
         http_reply(x, 200, NULL, http_body(x));
     }
@@ -263,6 +281,56 @@ TEST(a_slow_loris_is_answered_408_after_the_read_limit_however_busy_it_is)
     CHECK(w.ended && got(&w, "HTTP/1.1 408 "));
     CHECK(took_ms < LIMIT_HTTP_READ_MS + 2000);
     CHECK_EQ(w.requests, 0);
+    world_done(&w);
+}
+
+#define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"
+/* POST / of nobody, whose head or body is to come. */
+#define FIELDS "\x83\x86\x84\x41\x01"
+
+TEST(a_slow_loris_of_http2_has_its_stream_reset_after_the_read_limit)
+{
+    static const struct span heads[] = {
+        SPAN(PREFACE "\0\0\x06\x01\0\0\0\0\x01" FIELDS "a"),   /* the head does not end */
+        SPAN(PREFACE "\0\0\x06\x01\x04\0\0\0\x01" FIELDS "a"), /* the body does not */
+    };
+    static const char reset[] = "\0\0\x04\x03\0\0\0\0\x01";
+    for (size_t i = 0; i < 2; i++) {
+        struct world w;
+        world_init(&w, 5 + i);
+        dial(&w);
+        say(&w, heads[i]);
+        int64_t start = env_mono_ns(w.env), took_ms = 0;
+        while (w.s && took_ms < 4 * LIMIT_HTTP_READ_MS &&
+               !(w.got.n && memmem(w.got.p, w.got.n, reset, sizeof reset - 1))) {
+            if (i == 1) {
+                say(&w, SPAN("\0\0\x01\0\0\0\0\0\x01x")); /* one byte of it */
+            } else {
+                env_sim_run_for(w.env, 200);
+            }
+            took_ms = (env_mono_ns(w.env) - start) / 1000000;
+        }
+        CHECK(took_ms > LIMIT_HTTP_READ_MS - 2000 && took_ms < LIMIT_HTTP_READ_MS + 2000);
+        env_sim_run_for(w.env, LIMIT_HTTP_IDLE_MS + 2000);
+        CHECK(w.ended);
+        CHECK_EQ(w.requests, 0);
+        world_done(&w);
+    }
+}
+
+TEST(a_client_that_does_not_take_a_long_reply_is_dropped_and_its_source_released)
+{
+    struct world w;
+    world_init(&w, 4);
+    w.stuck = true;
+    dial(&w);
+    say(&w, SPAN("GET /long HTTP/1.1\r\n\r\n"));
+    env_sim_run_for(w.env, LIMIT_HTTP_WRITE_MS - 5000);
+    CHECK_EQ(open_connections(&w), 1);
+    CHECK(w.parts_left > 50 && w.sources_done == 0);
+    env_sim_run_for(w.env, 10000);
+    CHECK_EQ(open_connections(&w), 0);
+    CHECK(w.parts_left > 50 && w.sources_done == 1);
     world_done(&w);
 }
 
