@@ -67,7 +67,7 @@ bool selection_matches(struct selection *sel, struct object *o)
     if (sel->labels.n == 0 && sel->fields.n == 0 && !sel->labels.nothing) {
         return true;
     }
-    if (is_rejected(sel, o)) {
+    if (!object_is_parsed(o) && is_rejected(sel, o)) {
         return false;
     }
     const yyjson_val *root = object_root(o);

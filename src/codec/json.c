@@ -106,7 +106,7 @@ int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *
 
 /* yyjson reserves values by a guess from the text's length and keeps the text: three to four times
  * what is used. A document that a cache keeps is moved into one block of the size it needs. */
-static yyjson_doc *pack(yyjson_doc *doc)
+yyjson_doc *json_pack(yyjson_doc *doc)
 {
     size_t values = doc->val_read, text = 0;
     for (size_t i = 0; i < values; i++) {
@@ -138,13 +138,13 @@ yyjson_doc *json_parse_heap(struct span text)
         yyjson_doc_free(doc);
         return NULL;
     }
-    return doc ? pack(doc) : NULL;
+    return doc ? json_pack(doc) : NULL;
 }
 
 yyjson_doc *json_parse_own(struct span text, bool packed)
 {
     yyjson_doc *doc = yyjson_read(text.p, text.n, YYJSON_READ_NOFLAG);
-    return doc && packed ? pack(doc) : doc;
+    return doc && packed ? json_pack(doc) : doc;
 }
 
 yyjson_mut_doc *json_mut_new(struct arena *a)

@@ -22,6 +22,8 @@ yyjson_doc *json_parse_heap(struct span text);
 /* The same of text that our own writers made and that is known to be well nested; packed: in one
  * block of the size it needs, for what is kept; otherwise made and freed sooner. */
 yyjson_doc *json_parse_own(struct span text, bool packed);
+/* One that is not packed, packed: takes doc, returns the other. */
+yyjson_doc *json_pack(yyjson_doc *doc);
 
 /* A mutable document whose memory is the arena's; never free it. */
 yyjson_mut_doc *json_mut_new(struct arena *a);

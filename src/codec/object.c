@@ -17,6 +17,8 @@ struct object {
     uint32_t splice_at; /* the spliced part within the JSON */
     uint8_t splice_n;
     bool glanced;       /* within a glance: the document will not be kept */
+    bool wanted;        /* somebody keeps values of the document */
+    uint8_t warm;       /* how many said object_warm() */
     uint32_t managed_n; /* bytes of managedFields behind the splice; NOT_SOUGHT */
     int64_t rev;
     yyjson_doc *doc;
@@ -205,7 +207,10 @@ yyjson_val *object_root(struct object *o)
         struct span managed = managed_text(o);
         o->doc = managed.n ? parse_but(o, managed) : json_parse_own(object_json(o), !o->glanced);
         assert(o->doc); /* bodies are written by our own serialiser or checked when loaded */
+    } else if (!o->glanced && !o->wanted) {
+        o->doc = json_pack(o->doc); /* of a warm version: nobody has had a value to keep */
     }
+    o->wanted = o->wanted || !o->glanced;
     return yyjson_doc_get_root(o->doc);
 }
 
@@ -214,10 +219,36 @@ bool object_has_root(const struct object *o)
     return o->doc != NULL;
 }
 
+bool object_is_parsed(const struct object *o)
+{
+    return o->doc || o->warm;
+}
+
 void object_forget_root(struct object *o)
 {
     yyjson_doc_free(o->doc);
     o->doc = NULL;
+    o->wanted = false;
+}
+
+static void forget_unless_used(struct object *o)
+{
+    if (!o->wanted && !o->glanced && o->warm == 0) {
+        object_forget_root(o);
+    }
+}
+
+void object_warm(struct object *o)
+{
+    assert(o->warm < UINT8_MAX);
+    o->warm++;
+}
+
+void object_cool(struct object *o)
+{
+    assert(o->warm > 0);
+    o->warm--;
+    forget_unless_used(o);
 }
 
 struct object_glance object_glance_begin(struct object *o)
@@ -225,7 +256,7 @@ struct object_glance object_glance_begin(struct object *o)
     if (!o) {
         return (struct object_glance){0};
     }
-    bool had_root = o->doc || o->glanced; /* or an outer glance decides */
+    bool had_root = o->wanted || o->glanced; /* or an outer glance decides */
     o->glanced = o->glanced || !had_root;
     (void)object_ref(o);
     return (struct object_glance){o, o->refs, had_root};
@@ -237,9 +268,8 @@ void object_glance_end(struct object_glance *glance)
     if (o && !glance->had_root) {
         assert(o->glanced);
         o->glanced = false;
-        if (o->refs <= glance->refs) {
-            object_forget_root(o);
-        }
+        o->wanted = o->doc && o->refs > glance->refs;
+        forget_unless_used(o);
     }
     object_unref(TAKE_PTR(glance->object));
 }

@@ -54,6 +54,13 @@ struct object_glance {
 struct object_glance object_glance_begin(struct object *o);
 void object_glance_end(struct object_glance *glance);
 
+/* Several will glance at this version soon: what one of them parses is there for the next, until
+ * object_cool(). Calls nest. The caller holds a reference. */
+void object_warm(struct object *o);
+void object_cool(struct object *o);
+/* Is the document there, or will it be before long, so that a look costs nothing more? */
+bool object_is_parsed(const struct object *o);
+
 /* From the parsed document; empty when absent. */
 struct span object_name(struct object *o);
 struct span object_namespace(struct object *o);

@@ -33,11 +33,8 @@ static bool has_ended(struct object *pod)
 static void on_pod(void *data, struct object *old, struct object *now)
 {
     struct deployment_controller *c = data;
-    if (!old || (now && has_ended(now) == has_ended(old))) {
-        return;
-    }
-    struct span set_name = owned_controller_name(c->sets.kind, old);
-    if (set_name.n == 0) {
+    struct span set_name = old ? owned_controller_name(c->sets.kind, old) : SPAN_NULL;
+    if (set_name.n == 0 || (now && has_ended(now) == has_ended(old))) {
         return;
     }
     struct object *set = informer_get(c->sets.informer, object_namespace(old), set_name);

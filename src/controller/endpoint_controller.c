@@ -60,8 +60,17 @@ static bool add_if_selects(void *data, struct object *service)
 
 static struct span pair_key(struct arena *a, struct span ns, struct json_iter pair)
 {
-    return arena_printf(a, "%.*s/%.*s=%.*s", SPAN_ARG(ns), SPAN_ARG(json_str(pair.key)),
-                        SPAN_ARG(json_str(pair.val)));
+    const struct span parts[] = {ns, SPAN("/"), json_str(pair.key), SPAN("="), json_str(pair.val)};
+    size_t n = 0;
+    for (size_t i = 0; i < 5; i++) {
+        n += parts[i].n;
+    }
+    char *key = arena_alloc_raw(a, n + 1), *at = key;
+    for (size_t i = 0; i < 5; i++) { /* for each label of each pod that changes: no printf */
+        memcpy(at, parts[i].p, parts[i].n);
+        at += parts[i].n;
+    }
+    return span_of(key, n);
 }
 
 /* A service is found by the first label that it selects: a pod's change costs what its labels find,
@@ -79,6 +88,9 @@ static void on_pod(void *data, struct object *old, struct object *now)
 {
     struct endpoint_controller *c = data;
     struct pod_change x = {.c = c};
+    if (informer_count(c->services) == 0) {
+        return;
+    }
     x.old_labels = old ? json_path(object_root(old), "metadata", "labels", NULL) : NULL;
     x.new_labels = now ? json_path(object_root(now), "metadata", "labels", NULL) : NULL;
     cleanup_arena struct arena *a = arena_new();

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/strbuf.h"
 #include "base/vec.h"
 #include "schema/schema.h"
 
@@ -22,8 +23,10 @@ void owned_by_controller(struct object *o, void (*emit)(void *ctx, struct span k
         emit(ctx, uid);
         return;
     }
-    cleanup_arena struct arena *a = arena_new();
-    emit(ctx, owned_orphan_key(a, object_namespace(o)));
+    struct strbuf key cleanup_strbuf = STRBUF_INIT;
+    strbuf_put(&key, SPAN("orphan/"));
+    strbuf_put(&key, object_namespace(o));
+    emit(ctx, strbuf_span(&key));
 }
 
 /* ---- whose turn ---- */

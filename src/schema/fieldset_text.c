@@ -170,10 +170,18 @@ void fieldset_put(struct fieldset_text *t, const struct fieldset *s)
 /* Just behind the string whose opening quote is at p; end when it does not end. */
 static const char *string_end(const char *p, const char *end)
 {
-    for (p++; p < end && *p != '"'; p++) {
-        p += *p == '\\';
+    const char *from = p + 1, *at = from;
+    while ((at = memchr(at, '"', (size_t)(end - at))) != NULL) {
+        size_t escapes = 0;
+        while (at - escapes > from && at[-1 - (ptrdiff_t)escapes] == '\\') {
+            escapes++;
+        }
+        at++;
+        if (escapes % 2 == 0) {
+            return at;
+        }
     }
-    return p < end ? p + 1 : end;
+    return end;
 }
 
 size_t fieldset_text_end(struct span text)

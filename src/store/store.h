@@ -48,6 +48,7 @@ struct store_write {
     struct store_key *entry;
     struct object *object, *previous;
     int code;
+    bool is_warm;
 };
 
 /* A committed change, in revision order, told to the one subscriber (the watch hub). All events of

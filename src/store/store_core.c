@@ -121,6 +121,37 @@ void store_init(struct store *s, const struct store_ops *ops, struct env *env)
     env_turn_end_add(env, &s->hook, on_turn_end);
 }
 
+/* Both versions of a write under way are warm: who decides upon them, and in the turn of its commit
+ * everybody who is told, parses each once. */
+static void warm(struct store_write *w)
+{
+    w->is_warm = true;
+    object_warm(w->object);
+    if (w->previous) {
+        object_warm(w->previous);
+    }
+}
+
+static void cool(struct store_write *w)
+{
+    if (w->is_warm) {
+        w->is_warm = false;
+        object_cool(w->object);
+        if (w->previous) {
+            object_cool(w->previous);
+        }
+    }
+}
+
+static void drop_told(struct store *s)
+{
+    for (size_t i = 0; i < s->told.n; i++) {
+        object_cool(s->told.at[i]);
+        object_unref(s->told.at[i]);
+    }
+    s->told.n = 0;
+}
+
 static void drop_limbo(struct store *s)
 {
     for (size_t i = 0; i < s->limbo.n; i++) {
@@ -145,6 +176,8 @@ void store_done(struct store *s)
     drop_loaded(s);
     drop_limbo(s);
     VEC_DONE(&s->limbo);
+    drop_told(s);
+    VEC_DONE(&s->told);
     VEC_DONE(&s->batch.rows);
     VEC_DONE(&s->batch.evict);
     free(s->history.ring);
@@ -180,6 +213,7 @@ static void abandon(struct list *writes)
     struct list *link;
     while ((link = list_pop_front(writes)) != NULL) {
         struct store_write *w = CONTAINER_OF(link, struct store_write, link);
+        cool(w);
         object_unref(w->object);
         object_unref(w->previous);
     }
@@ -282,11 +316,13 @@ void store_submit(struct store *s, struct store_write *w)
     e->pending++;
     w->entry = e;
     w->object = w->previous = NULL;
+    w->is_warm = false;
     w->code = decide(e, w);
     if (w->code == 0) {
         w->object = object_new(w->key, ++s->latest_rev, w->body);
         w->previous = TAKE_PTR(e->latest);
         e->latest = w->is_delete ? NULL : object_ref(w->object);
+        warm(w);
     } else if (e->latest && w->code != E_LIMIT) {
         w->object = object_ref(e->latest);
     }
@@ -304,6 +340,7 @@ void store_await(struct store *s, struct store_write *w)
     assert(w->done);
     w->entry = NULL;
     w->object = w->previous = NULL;
+    w->is_warm = false;
     w->code = AWAITS;
     list_init(&w->link);
     list_push_back(&s->gathering, &w->link);
@@ -387,6 +424,7 @@ static void on_turn_end(struct env_hook *hook)
 {
     struct store *s = CONTAINER_OF(hook, struct store, hook);
     drop_limbo(s);
+    drop_told(s);
     store_start_commit(s);
 }
 
@@ -399,8 +437,15 @@ static void on_refusals(struct env_task *task)
 static void finish(struct store *s, struct store_write *w)
 {
     struct store_key *e = w->entry;
-    struct object *object = TAKE_PTR(w->object);
-    object_unref(TAKE_PTR(w->previous));
+    struct object *object = TAKE_PTR(w->object), *previous = TAKE_PTR(w->previous);
+    if (w->is_warm) {
+        w->is_warm = false;
+        VEC_PUSH(&s->told, object_ref(object));
+        if (previous) {
+            VEC_PUSH(&s->told, object_ref(previous));
+        }
+    }
+    object_unref(previous);
     if (e) {
         assert(e->pending > 0);
         e->pending--;
@@ -448,6 +493,7 @@ static void settle_success(struct store *s, struct list *writes)
 static void fail_write(struct store *s, struct store_write *w, int code)
 {
     w->code = code;
+    cool(w);
     if (w->object) {
         VEC_PUSH(&s->limbo, w->object);
         w->object = NULL;

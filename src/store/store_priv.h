@@ -75,6 +75,7 @@ struct store {
     VEC(struct store_loaded) loaded;
     VEC(struct object *)
     limbo; /* versions of failed writes: peeked ones live until the turn's end */
+    VEC(struct object *) told; /* versions of writes that are done; warm until the turn's end */
     store_event_fn *event;
     void *event_data;
     struct store_stats stats;

@@ -221,6 +221,31 @@ TEST(a_glance_keeps_a_document_that_others_may_use)
     CHECK(object_has_root(kept) && object_root(kept) == root);
 }
 
+TEST(a_warm_version_is_parsed_once)
+{
+    struct object *o cleanup_object = sample(), *used cleanup_object = sample();
+    object_warm(o);
+    object_warm(o);
+    for (int i = 0; i < 2; i++) {
+        struct object_glance glance = object_glance_begin(o);
+        CHECK_EQ(object_has_root(o), i > 0);
+        CHECK_SPAN(object_uid(o), "u");
+        object_glance_end(&glance);
+    }
+    object_cool(o);
+    CHECK(object_has_root(o));
+    object_cool(o);
+    CHECK(!object_has_root(o));
+
+    object_warm(used);
+    struct object_glance glance = object_glance_begin(used);
+    CHECK_SPAN(object_uid(used), "u");
+    object_glance_end(&glance);
+    const yyjson_val *root = object_root(used); /* and kept, from here on */
+    object_cool(used);
+    CHECK(object_has_root(used) && object_root(used) == root);
+}
+
 TEST(managed_fields_end_where_their_list_ends)
 {
     static const char *const lists[] = {"[]",
