@@ -94,6 +94,7 @@ static void submit(struct bootstrap *b, enum api_verb verb, const struct schema_
                                .options.strictness = SCHEMA_STRICT,
                                .options.field_manager = SPAN("berth"),
                                .body = yyjson_doc_get_root(doc),
+                               .server_change = kind == SCHEMA_KIND(ComponentStatus),
                                .done = on_done};
     b->pending++;
     api_op_run(&step->op);
@@ -175,6 +176,43 @@ static void service(struct bootstrap *b)
                          SPAN_ARG(ip), (unsigned long long)port_number));
 }
 
+/* What is old and still looked at: one process is all of them. */
+static void components(struct bootstrap *b)
+{
+    static const char *const names[] = {"controller-manager", "etcd-0", "scheduler"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        ensure(b, SCHEMA_KIND(ComponentStatus), "", names[i],
+               arena_printf(b->arena,
+                            "{\"metadata\":{\"name\":\"%s\"},\"conditions\":[{\"type\":"
+                            "\"Healthy\",\"status\":\"True\",\"message\":\"ok\"}]}",
+                            names[i]));
+    }
+}
+
+/* The versions of groups that this server has by itself. */
+static void api_services(struct bootstrap *b)
+{
+    const struct schema_kind *last = NULL;
+    int rank = 0;
+    for (size_t i = 0; i < schema_kind_count(); i++) {
+        const struct schema_kind *k = schema_kind_at(i);
+        if (last && strcmp(k->group, last->group) == 0 && strcmp(k->version, last->version) == 0) {
+            continue;
+        }
+        rank++;
+        last = k;
+        struct span name = arena_printf(b->arena, "%s.%s", k->version, k->group);
+        ensure(b, SCHEMA_KIND(APIService), "", name.p,
+               arena_printf(b->arena,
+                            "{\"metadata\":{\"name\":\"%s\",\"labels\":{"
+                            "\"kube-aggregator.kubernetes.io/automanaged\":\"onstart\"}},\"spec\":{"
+                            "%s%s%s\"version\":\"%s\",\"groupPriorityMinimum\":%d,"
+                            "\"versionPriority\":15}}",
+                            name.p, k->group[0] ? "\"group\":\"" : "", k->group,
+                            k->group[0] ? "\"," : "", k->version, 18000 - 10 * rank));
+    }
+}
+
 static void begin(struct bootstrap *b)
 {
     arena_clear(b->arena);
@@ -186,6 +224,8 @@ static void begin(struct bootstrap *b)
         storage_class(b);
     }
     service(b);
+    components(b);
+    api_services(b);
     finish_one(b);
 }
 

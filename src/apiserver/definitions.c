@@ -77,6 +77,11 @@ static void publish(struct definitions *d)
     s->discovery = discovery_new(d->served_arena, address, &d->served);
 }
 
+struct openapi_kinds definitions_served(const struct definitions *d)
+{
+    return d->served;
+}
+
 const struct schema_kind *definitions_find(const struct definitions *d, struct span group,
                                            struct span version, struct span plural)
 {

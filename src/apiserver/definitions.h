@@ -10,6 +10,7 @@
 #define APISERVER_DEFINITIONS_H
 
 #include "codec/json.h"
+#include "schema/openapi.h"
 #include "schema/schema.h"
 
 #define DEFINITIONS_FINALIZER "customresourcecleanup.apiextensions.k8s.io"
@@ -28,6 +29,9 @@ const struct schema_kind *definitions_find(const struct definitions *d, struct s
                                            struct span version, struct span plural);
 /* The stored version of the definition with this name ("widgets.example.com"). */
 const struct schema_kind *definitions_by_name(const struct definitions *d, struct span resource);
+
+/* All that are served, every version of them. */
+struct openapi_kinds definitions_served(const struct definitions *d);
 
 /* An object as it looks in the version of a custom kind: o itself, or another object that the arena
  * holds. Built-in kinds: o. */

@@ -3,6 +3,7 @@
 #include "apiserver/front.h"
 
 #include "base/check.h"
+#include "schema/custom.h"
 
 static void put_figure(struct strbuf *out, const char *name, const char *help, const char *type,
                        double value)
@@ -68,6 +69,23 @@ static void put_store(struct front *f, struct strbuf *out)
                (double)st.commit_us_max / 1e6);
 }
 
+static void put_objects(const struct apiserver *s, struct strbuf *out)
+{
+    strbuf_puts(out, "# HELP apiserver_storage_objects Live objects, by resource.\n"
+                     "# TYPE apiserver_storage_objects gauge\n");
+    const struct openapi_kinds custom = definitions_served(s->definitions);
+    for (size_t i = 0; i < schema_kind_count() + custom.n; i++) {
+        const struct schema_kind *k =
+            i < schema_kind_count() ? schema_kind_at(i) : custom.at[i - schema_kind_count()];
+        bool is_stored = !k->view_of && (k->verbs & SCHEMA_VERB_LIST) &&
+                         (!k->custom || custom_definition_of(k)->storage == k);
+        if (is_stored) {
+            strbuf_printf(out, "apiserver_storage_objects{resource=\"%s\"} %zu\n", k->resource,
+                          watch_hub_count(s->hub, span_cstr(k->resource)));
+        }
+    }
+}
+
 void front_metrics(struct front *f)
 {
     struct apiserver *s = f->server;
@@ -87,6 +105,7 @@ void front_metrics(struct front *f)
     put_figure(&out, "berth_watches_total", "Watches that were opened.", "counter",
                (double)s->counters.watches_total);
     put_store(f, &out);
+    put_objects(s, &out);
     if (s->more_metrics) {
         s->more_metrics(s->more_metrics_data, &out);
     }

@@ -3,12 +3,13 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "codec/yaml.h"
+#include "schema/kinds.h"
 #include "schema/protobuf.h"
 
+/* As Kubernetes reads a flag: whatever does not say no is a yes. */
 static bool is_true(struct span v)
 {
-    return v.n == 0 || span_eq(v, SPAN("true")) || span_eq(v, SPAN("1")) ||
-           span_eq(v, SPAN("True"));
+    return !span_eq(v, SPAN("0")) && !span_eq_nocase(v, SPAN("false"));
 }
 
 static int bad_number(struct front *f, const char *key, struct span value)
@@ -278,10 +279,46 @@ static int parse_patch(struct front *f)
                        "application/strategic-merge-patch+json, application/apply-patch+yaml");
 }
 
+/* The options must be readable: one that is passed over might have saved the object. */
+static int check_delete_options(struct front *f)
+{
+    struct api_op *op = &f->op;
+    const struct schema_kind *kind = SCHEMA_KIND(DeleteOptions);
+    struct span name = json_get_str(op->body, "kind");
+    struct span version = json_get_str(op->body, "apiVersion");
+    if (!yyjson_is_obj((yyjson_val *)(uintptr_t)op->body) ||
+        (name.n && !span_eq_cstr(name, kind->kind))) {
+        return api_op_err(
+            op, ERR_BAD_REQUEST,
+            "no kind \"%.*s\" is registered for version \"%.*s\": the body of a delete "
+            "must be DeleteOptions",
+            SPAN_ARG(name), SPAN_ARG(version));
+    }
+    yyjson_mut_doc *doc = json_mut_new(f->arena);
+    yyjson_mut_val *decoded = schema_decode(f->arena, kind, op->body, doc, op->options.strictness,
+                                            &op->warnings, &op->err);
+    if (!decoded) {
+        return -1;
+    }
+    op->body = json_freeze(f->arena, decoded);
+    if (json_get(op->body, "orphanDependents") && json_get(op->body, "propagationPolicy")) {
+        return api_op_err(
+            op, ERR_INVALID,
+            "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid "
+            "value: \"%.*s\": orphanDependents and deletionPropagation cannot be both "
+            "set",
+            SPAN_ARG(json_get_str(op->body, "propagationPolicy")));
+    }
+    return 0;
+}
+
 static int delete_options(struct front *f)
 {
     struct api_op *op = &f->op;
     struct api_options *o = &op->options;
+    if (check_delete_options(f)) {
+        return -1;
+    }
     const yyjson_val *in = op->body;
     const yyjson_val *pre = json_get(in, "preconditions");
     o->grace_s = json_get_int(in, "gracePeriodSeconds", o->grace_s);

@@ -5,6 +5,7 @@
 #include "apiserver/server.h"
 #include "base/check.h"
 #include "schema/custom.h"
+#include "schema/kinds.h"
 
 bool api_sub_is(const struct api_op *op, const char *name)
 {
@@ -132,6 +133,30 @@ static uint16_t verb_flag(enum api_verb verb)
     return 0;
 }
 
+/* The older door to pods/binding: the pod is named in the body. */
+static void run_bindings(struct api_op *op)
+{
+    op->name = json_str(json_path(op->body, "metadata", "name", NULL));
+    op->kind = SCHEMA_KIND(Pod);
+    op->key = object_key(op->arena, span_cstr(op->kind->resource), op->ns, op->name);
+    if (op->name.n) {
+        op_binding(op);
+        return;
+    }
+    (void)api_op_err(op, ERR_INVALID,
+                     "Binding \"\" is invalid: metadata.name: Required value: name of the pod");
+    api_op_finish(op);
+}
+
+static void run_create(struct api_op *op)
+{
+    if (op->kind == SCHEMA_KIND(Binding)) {
+        run_bindings(op);
+    } else {
+        (op_is_review(op->kind) ? op_review : op_create)(op);
+    }
+}
+
 /* The object operations without a sub-resource. */
 static void run_main(struct api_op *op)
 {
@@ -143,7 +168,7 @@ static void run_main(struct api_op *op)
         op_list(op);
         return;
     case API_CREATE:
-        (op_is_review(op->kind) ? op_review : op_create)(op);
+        run_create(op);
         return;
     case API_UPDATE:
         op_update(op);
@@ -181,6 +206,12 @@ static void run_sub(struct api_op *op)
         run_main(op);
     } else if (api_sub_is(op, "ephemeralcontainers")) {
         op_extras(op);
+    } else if (api_sub_is(op, "token")) {
+        (void)api_op_err(
+            op, ERR_METHOD_NOT_ALLOWED,
+            "this server issues no tokens for service accounts: its users are known by "
+            "client certificates");
+        api_op_finish(op);
     } else if (api_sub_is(op, "resize")) {
         op_resize(op);
     } else if (api_sub_is(op, "status")) {
@@ -198,7 +229,7 @@ void api_op_run(struct api_op *op)
     op->http_status = 200;
     op->remaining = -1;
     uint16_t verbs = op->sub ? op->sub->verbs : op->kind->verbs;
-    if (!(verbs & verb_flag(op->verb))) {
+    if (!(verbs & verb_flag(op->verb)) && !op->server_change) {
         (void)api_op_err(op, ERR_METHOD_NOT_ALLOWED,
                          "the server does not allow this method on the requested resource");
         api_op_finish(op);
@@ -211,6 +242,9 @@ void api_op_run(struct api_op *op)
     }
     if (custom_deprecation(op->kind)) {
         api_op_warn(op, span_cstr(custom_deprecation(op->kind)));
+    }
+    if (op->kind == SCHEMA_KIND(ComponentStatus) && !op->server_change) {
+        api_op_warn(op, SPAN("v1 ComponentStatus is deprecated in v1.19+"));
     }
     if (op->sub) {
         run_sub(op);

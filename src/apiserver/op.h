@@ -99,8 +99,8 @@ struct api_op {
     yyjson_mut_val *managed; /* NULL: nobody */
     bool is_untracked;       /* binding: the change makes nobody an owner */
     bool is_eviction;        /* a delete that leaves the condition DisruptionTarget */
-    bool server_change; /* binding, finalize: the kind's rules about updates by clients do not apply
-                         */
+    bool server_change; /* binding, finalize, what only the server makes: the kind's rules about
+                         * what clients may do and change do not apply */
 };
 
 /* kind, arena, server, verb, done are set. */

@@ -17,7 +17,8 @@ extern const struct schema_hooks schema_hooks_plain, schema_hooks_pod, schema_ho
     schema_hooks_job, schema_hooks_cronjob, schema_hooks_pdb, schema_hooks_role,
     schema_hooks_rolebinding, schema_hooks_priority, schema_hooks_netpol, schema_hooks_ingress,
     schema_hooks_hpa, schema_hooks_webhooks, schema_hooks_csidriver, schema_hooks_csr,
-    schema_hooks_events_event, schema_hooks_hpa_v1, schema_hooks_definition;
+    schema_hooks_events_event, schema_hooks_hpa_v1, schema_hooks_definition,
+    schema_hooks_apiservice;
 
 /* ---- field selectors ---- */
 

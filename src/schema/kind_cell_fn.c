@@ -320,6 +320,55 @@ static void level_shares(struct row *r)
     }
 }
 
+/* ---- groups and components ---- */
+
+static void api_service(struct row *r)
+{
+    const yyjson_val *service = json_path(r->obj, "spec", "service", NULL);
+    cell(r, service ? arena_printf(r->a, "%.*s/%.*s", SPAN_ARG(json_get_str(service, "namespace")),
+                                   SPAN_ARG(json_get_str(service, "name")))
+                    : SPAN("Local"));
+}
+
+static void api_available(struct row *r)
+{
+    const yyjson_val *c = condition(r->obj, "Available");
+    struct span status = json_get_str(c, "status"), reason = json_get_str(c, "reason");
+    cell(r, !c ? SPAN("Unknown")
+            : span_eq(status, SPAN("True"))
+                ? status
+                : arena_printf(r->a, "%.*s (%.*s)", SPAN_ARG(status), SPAN_ARG(reason)));
+}
+
+static const yyjson_val *healthy(const struct row *r)
+{
+    JSON_EACH(it, json_get(r->obj, "conditions"))
+    {
+        if (span_eq(json_get_str(it.val, "type"), SPAN("Healthy"))) {
+            return it.val;
+        }
+    }
+    return NULL;
+}
+
+static void component_status(struct row *r)
+{
+    struct span status = json_get_str(healthy(r), "status");
+    cell(r, span_eq(status, SPAN("True"))    ? SPAN("Healthy")
+            : span_eq(status, SPAN("False")) ? SPAN("Unhealthy")
+                                             : SPAN("Unknown"));
+}
+
+static void component_message(struct row *r)
+{
+    cell(r, json_get_str(healthy(r), "message"));
+}
+
+static void component_error(struct row *r)
+{
+    cell(r, json_get_str(healthy(r), "error"));
+}
+
 static const struct {
     const char *name;
     cell_fn *make;
@@ -347,6 +396,11 @@ static const struct {
     {"param-ref", param_ref},
     {"missing-level", missing_level},
     {"level-shares", level_shares},
+    {"api-service", api_service},
+    {"api-available", api_available},
+    {"component-status", component_status},
+    {"component-message", component_message},
+    {"component-error", component_error},
 };
 
 cell_fn *cell_fn_find(const char *name)

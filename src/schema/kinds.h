@@ -11,6 +11,8 @@
 
 /* Served as resources. */
 #define SCHEMA_KINDS_SERVED(X)                                                                     \
+    X(APIService)                                                                                  \
+    X(Binding)                                                                                     \
     X(CSIDriver)                                                                                   \
     X(CSINode)                                                                                     \
     X(CSIStorageCapacity)                                                                          \
@@ -27,6 +29,7 @@
     X(Endpoints)                                                                                   \
     X(Event)                                                                                       \
     X(EventsEvent)                                                                                 \
+    X(ComponentStatus)                                                                             \
     X(FlowSchema)                                                                                  \
     X(HorizontalPodAutoscaler)                                                                     \
     X(HorizontalPodAutoscalerV1)                                                                   \
@@ -74,14 +77,14 @@
     X(VolumeAttributesClass)
 /* Bodies of requests and replies only. */
 #define SCHEMA_KINDS_BODIES(X)                                                                     \
-    X(Binding)                                                                                     \
     X(DeleteOptions)                                                                               \
     X(Eviction)                                                                                    \
     X(PartialObjectMetadata)                                                                       \
     X(PartialObjectMetadataList)                                                                   \
     X(Scale)                                                                                       \
     X(Status)                                                                                      \
-    X(Table)
+    X(Table)                                                                                       \
+    X(TokenRequest)
 
 #define X(name) extern const struct schema_kind schema_kind_##name;
 SCHEMA_KINDS_SERVED(X)

@@ -28,6 +28,10 @@ struct span openapi_name(struct arena *a, const char *group, const char *version
     if (strcmp(group, "meta") == 0 || strcmp(group, "meta.k8s.io") == 0) {
         return arena_printf(a, OPENAPI_META "%s", name);
     }
+    if (strcmp(group, "apiregistration.k8s.io") == 0) {
+        return arena_printf(a, "io.k8s.kube-aggregator.pkg.apis.apiregistration.%s.%s", version,
+                            name);
+    }
     if (strcmp(group, "apiextensions.k8s.io") == 0) {
         return arena_printf(a, "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.%s.%s",
                             version, name);
@@ -264,13 +268,11 @@ static void put_gvk(struct openapi *o, yyjson_mut_val *out, const struct schema_
     put_val(o, out, "x-kubernetes-group-version-kind", list);
 }
 
-/* What clients refuse to leave out: what validation demands, and what has no empty form to be left
- * out in. Scalars that are always written may still be absent from what a user sends. */
+/* What is always written is required, as in Kubernetes' own documents, unless its row says that
+ * clients may leave it out or has a default. */
 static bool is_required(const struct schema_field *f)
 {
-    bool composed = f->shape == SCHEMA_OBJECT || f->shape == SCHEMA_INT_OR_STRING;
-    return !(f->flags & SCHEMA_OMITEMPTY) && !f->default_json &&
-           ((f->flags & SCHEMA_REQUIRED) || composed);
+    return !(f->flags & (SCHEMA_OMITEMPTY | SCHEMA_OPTIONAL)) && !f->default_json;
 }
 
 yyjson_mut_val *openapi_type(struct openapi *o, const struct schema_type *type)

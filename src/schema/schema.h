@@ -42,7 +42,8 @@ enum schema_flag {
     SCHEMA_IMMUTABLE = 1 << 4,   /* may not change on update */
     SCHEMA_STRUCT_ATOMIC = 1 << 5,
     SCHEMA_ENUM_CLOSED = 1 << 6, /* values outside `values` are NotSupported */
-    SCHEMA_POINTER = 1 << 7      /* Go pointer: unset and zero differ */
+    SCHEMA_POINTER = 1 << 7,     /* Go pointer: unset and zero differ */
+    SCHEMA_OPTIONAL = 1 << 8     /* always written, yet clients may leave it out (OpenAPI) */
 };
 
 struct schema_type;

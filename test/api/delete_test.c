@@ -177,3 +177,30 @@ TEST(deletecollection_takes_what_the_selector_names)
     (void)api_expect(&k, 405, "DELETE", "/api/v1/namespaces", "", NULL);
     api_kit_stop(&k);
 }
+
+TEST(options_that_cannot_be_read_delete_nothing)
+{
+    static const char *const bodies[] = {
+        "{\"kind\":\"Foo\",\"apiVersion\":\"v1\"}", "{\"dryRun\":\"All\"}", "[]",
+        "{\"gracePeriodSeconds\":\"x\"}", "{\"preconditions\":\"x\"}"};
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces/default/configmaps", "",
+                     "{\"metadata\":{\"name\":\"kept\"}}");
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        (void)api_expect(&k, 400, "DELETE", "/api/v1/namespaces/default/configmaps/kept", "",
+                         bodies[i]);
+        (void)api_expect(&k, 400, "DELETE", "/api/v1/namespaces/default/configmaps", "", bodies[i]);
+    }
+    (void)api_expect(&k, 422, "DELETE", "/api/v1/namespaces/default/configmaps/kept", "",
+                     "{\"orphanDependents\":true,\"propagationPolicy\":\"Orphan\"}");
+    (void)api_expect(&k, 400, "DELETE",
+                     "/api/v1/namespaces/default/configmaps/kept?fieldValidation=Strict", "",
+                     "{\"precondition\":{}}");
+    (void)api_expect(&k, 200, "GET", "/api/v1/namespaces/default/configmaps/kept", "", NULL);
+    struct api_reply r =
+        api_expect(&k, 200, "DELETE", "/api/v1/namespaces/default/configmaps/kept", "",
+                   "{\"kind\":\"DeleteOptions\",\"apiVersion\":\"v1\",\"precondition\":{}}");
+    CHECK_SPAN(api_header(&r, "warning"), "299 - \"unknown field \\\"precondition\\\"\"");
+    api_kit_stop(&k);
+}

@@ -55,6 +55,17 @@ TEST(requests_are_counted_by_verb_resource_scope_and_code)
     api_kit_stop(&k);
 }
 
+TEST(objects_are_counted_by_resource)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 201, "POST", CM, "", "{\"metadata\":{\"name\":\"a\"}}");
+    struct span text = page(&k);
+    CHECK(has_line(text, "apiserver_storage_objects{resource=\"configmaps\"} 1"));
+    CHECK(has_line(text, "apiserver_storage_objects{resource=\"statefulsets.apps\"} 0"));
+    api_kit_stop(&k);
+}
+
 TEST(an_open_watch_is_seen_while_it_lasts)
 {
     const char *open = "apiserver_longrunning_requests{" LABELS("", "namespace", "WATCH") "} 1";

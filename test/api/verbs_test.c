@@ -55,6 +55,8 @@ TEST(bootstrap_makes_what_a_fresh_cluster_has)
     r = api_get(&k, "/api/v1/namespaces/default/services/kubernetes");
     CHECK_SPAN(api_str(&r, "spec.clusterIP"), "10.43.0.1");
     (void)api_expect(&k, 200, "GET", "/readyz", "", NULL);
+    CHECK_SPAN(api_expect(&k, 200, "GET", "/readyz?verbose", "", NULL).body,
+               "[+]ping ok\n[+]bootstrap ok\nreadyz check passed\n");
     api_kit_stop(&k);
 }
 
@@ -124,5 +126,51 @@ TEST(who_may_do_everything_may_ask_as_somebody_else)
     (void)api_expect(&k, 400, "GET", CM, "Impersonate-Uid: 7\r\n", NULL);
     (void)api_expect(&k, 400, "GET", CM, "Impersonate-User: a\r\nImpersonate-Extra-: 7\r\n", NULL);
     (void)api_expect(&k, 400, "GET", CM, "Impersonate-User: a\r\nImpersonate-Usr: b\r\n", NULL);
+    api_kit_stop(&k);
+}
+
+TEST(what_serves_nothing_is_listed_and_tokens_are_refused_in_words)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r = api_expect(&k, 200, "GET", "/api/v1/componentstatuses", "", NULL);
+    CHECK_EQ(json_len(api_at(r.json, "items")), 3);
+    CHECK_SPAN(api_str(&r, "items.1.metadata.name"), "etcd-0");
+    CHECK_SPAN(api_str(&r, "items.1.conditions.0.status"), "True");
+    CHECK_SPAN(api_header(&r, "warning"), "299 - \"v1 ComponentStatus is deprecated in v1.19+\"");
+    (void)api_expect(&k, 405, "POST", "/api/v1/componentstatuses", "",
+                     "{\"metadata\":{\"name\":\"x\"}}");
+    (void)api_expect(&k, 405, "DELETE", "/api/v1/componentstatuses/etcd-0", "", NULL);
+    r = api_expect(&k, 200, "GET", "/apis/apiregistration.k8s.io/v1/apiservices/v1.", "", NULL);
+    CHECK_SPAN(api_str(&r, "status.conditions.0.reason"), "Local");
+    r = api_expect(&k, 201, "POST", "/apis/apiregistration.k8s.io/v1/apiservices", "",
+                   "{\"metadata\":{\"name\":\"v1beta1.metrics.k8s.io\"},\"spec\":{\"group\":"
+                   "\"metrics.k8s.io\",\"version\":\"v1beta1\",\"groupPriorityMinimum\":100,"
+                   "\"versionPriority\":100,\"service\":{\"namespace\":\"a\",\"name\":\"b\"}}}");
+    CHECK_SPAN(api_str(&r, "status.conditions.0.status"), "False");
+    CHECK(span_find(api_header(&r, "warning"), 'B') < api_header(&r, "warning").n);
+    r = api_expect(&k, 422, "POST", "/apis/apiregistration.k8s.io/v1/apiservices", "",
+                   "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"group\":\"g\",\"version\":\"v1\","
+                   "\"groupPriorityMinimum\":100,\"versionPriority\":100}}");
+    CHECK_SPAN(api_str(&r, "message"),
+               "APIService.apiregistration.k8s.io \"a\" is invalid: metadata.name: Invalid value: "
+               "\"a\": must be `spec.version+\".\"+spec.group`: v1.g");
+    /* The older door to pods/binding. */
+    (void)api_expect(&k, 422, "POST", "/api/v1/namespaces/default/bindings", "", "{}");
+    r = api_expect(&k, 404, "POST", "/api/v1/namespaces/default/bindings", "",
+                   "{\"metadata\":{\"name\":\"p\"},\"target\":{\"name\":\"n\"}}");
+    CHECK_SPAN(api_str(&r, "message"), "pods \"p\" not found");
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces/default/pods", "",
+                     "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\","
+                     "\"image\":\"i\"}]}}");
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces/default/bindings", "",
+                     "{\"metadata\":{\"name\":\"p\"},\"target\":{\"name\":\"n\"}}");
+    r = api_expect(&k, 200, "GET", "/api/v1/namespaces/default/pods/p", "", NULL);
+    CHECK_SPAN(api_str(&r, "spec.nodeName"), "n");
+    r = api_expect(&k, 405, "POST", "/api/v1/namespaces/default/serviceaccounts/default/token", "",
+                   "{\"spec\":{}}");
+    CHECK_SPAN(api_str(&r, "message"),
+               "this server issues no tokens for service accounts: its users are known by client "
+               "certificates");
     api_kit_stop(&k);
 }

@@ -158,6 +158,31 @@ TEST(definitions_are_named_and_marked_as_in_kubernetes)
         "int-or-string");
 }
 
+/* As kubectl explain shows it, and kubectl before 1.25 demands it. */
+TEST(what_is_always_written_is_required_unless_its_row_says_otherwise)
+{
+    static const struct {
+        const char *type, *list;
+    } lists[] = {{"core.v1.ServicePort", "[\"port\"]"},
+                 {"core.v1.PodCondition", "[\"type\",\"status\"]"},
+                 {"core.v1.HTTPHeader", "[\"name\",\"value\"]"},
+                 {"core.v1.SleepAction", "[\"seconds\"]"},
+                 {"core.v1.Container", "[\"name\"]"},
+                 {"core.v1.Event", "[\"metadata\",\"involvedObject\"]"},
+                 {"apps.v1.StatefulSetSpec", "[\"selector\",\"template\"]"},
+                 {"apps.v1.StatefulSetStatus", "[\"replicas\"]"},
+                 {"discovery.v1.EndpointSlice", "[\"addressType\"]"}};
+    struct arena *a cleanup_arena = arena_new();
+    struct strbuf b cleanup_strbuf = STRBUF_INIT;
+    openapi_v2_json(NULL, &b);
+    yyjson_val *definitions = json_get(parse(a, strbuf_span(&b)), "definitions");
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        const char *name = arena_printf(a, "io.k8s.api.%s", lists[i].type).p;
+        const yyjson_val *required = json_path(definitions, name, "required", NULL);
+        CHECK_SPAN(json_write(a, required), lists[i].list);
+    }
+}
+
 TEST(v3_references_are_wrapped_with_defaults)
 {
     struct arena *a cleanup_arena = arena_new();

@@ -38,6 +38,7 @@ static const struct {
     {"required", "SCHEMA_REQUIRED"},          {"omitempty", "SCHEMA_OMITEMPTY"},
     {"retainkeys", "SCHEMA_RETAIN_KEYS"},     {"immutable", "SCHEMA_IMMUTABLE"},
     {"structatomic", "SCHEMA_STRUCT_ATOMIC"}, {"mergeset", "SCHEMA_MERGE"},
+    {"optional", "SCHEMA_OPTIONAL"},
 };
 
 /* Splits a line in place into words; "quoted words" keep their spaces. */
