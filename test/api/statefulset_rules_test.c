@@ -323,3 +323,61 @@ TEST(spec_1_8_scale_is_written_by_every_kind_of_write_and_checked)
     CHECK_SPAN(api_str(&r, "status.selector"), "app=web,app in (web,x)");
     api_kit_stop(&k);
 }
+
+/* The entry of a resource in an APIResourceList; NULL: none. */
+static const yyjson_val *resource(const struct api_reply *r, const char *name)
+{
+    JSON_EACH(it, api_at(r->json, "resources"))
+    {
+        if (span_eq_cstr(json_get_str(it.val, "name"), name)) {
+            return it.val;
+        }
+    }
+    return NULL;
+}
+
+TEST(spec_1_1_sets_are_found_where_clients_look)
+{
+    static const struct {
+        const char *name, *entry;
+    } rows[] = {
+        {"statefulsets",
+         "{\"name\":\"statefulsets\",\"singularName\":\"statefulset\",\"namespaced\":true,\"kind\":"
+         "\"StatefulSet\",\"verbs\":[\"create\",\"delete\",\"deletecollection\",\"get\",\"list\","
+         "\"patch\",\"update\",\"watch\"],\"shortNames\":[\"sts\"],\"categories\":[\"all\"]}"},
+        {"statefulsets/status",
+         "{\"name\":\"statefulsets/status\",\"singularName\":\"\",\"namespaced\":true,\"kind\":"
+         "\"StatefulSet\",\"verbs\":[\"get\",\"patch\",\"update\"]}"},
+        {"statefulsets/scale",
+         "{\"name\":\"statefulsets/scale\",\"singularName\":\"\",\"namespaced\":true,\"group\":"
+         "\"autoscaling\",\"version\":\"v1\",\"kind\":\"Scale\",\"verbs\":[\"get\",\"patch\","
+         "\"update\"]}"},
+        {"controllerrevisions",
+         "{\"name\":\"controllerrevisions\",\"singularName\":\"controllerrevision\",\"namespaced\":"
+         "true,\"kind\":\"ControllerRevision\",\"verbs\":[\"create\",\"delete\","
+         "\"deletecollection\",\"get\",\"list\",\"patch\",\"update\",\"watch\"]}"},
+        {"controllerrevisions/status", NULL}};
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    cleanup_arena struct arena *a = arena_new();
+    struct api_reply r = api_get(&k, "/apis/apps/v1");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const yyjson_val *is = resource(&r, rows[i].name);
+        CHECK_EQ(is != NULL, rows[i].entry != NULL);
+        if (is) {
+            const char *shown = with(a, arena_cstr(a, json_write(a, is)),
+                                     "{\"storageVersionHash\":null,\"responseKind\":null}");
+            yyjson_doc *x, *y;
+            struct err err;
+            CHECK(json_parse(a, span_cstr(shown), &x, &err) == 0);
+            CHECK(json_parse(a, span_cstr(rows[i].entry), &y, &err) == 0);
+            if (!json_equal(yyjson_doc_get_root(x), yyjson_doc_get_root(y))) {
+                printf("# %s\n", shown);
+            }
+            CHECK(json_equal(yyjson_doc_get_root(x), yyjson_doc_get_root(y)));
+        }
+    }
+    (void)api_expect(&k, 404, "GET", "/apis/apps/v1beta1/statefulsets", "", NULL);
+    (void)api_expect(&k, 404, "GET", "/apis/apps/v1beta2/statefulsets", "", NULL);
+    api_kit_stop(&k);
+}

@@ -84,6 +84,27 @@ TEST(spec_2_2_ordinals_begin_where_the_set_says)
     set_kit_free(k);
 }
 
+TEST(spec_2_2_a_pod_has_the_notes_and_finalizers_of_its_template)
+{
+    struct set_kit *k = set_kit_new();
+    fake_client_create(
+        k->api,
+        "{\"kind\":\"StatefulSet\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"web\","
+        "\"labels\":{\"of\":\"set\"}},\"spec\":{\"replicas\":1,\"selector\":{\"matchLabels\":{"
+        "\"app\":\"web\"}},\"template\":{\"metadata\":{\"labels\":{\"app\":\"web\"},"
+        "\"annotations\":{\"a\":\"b\"},\"finalizers\":[\"x/y\"]},\"spec\":{\"containers\":[{"
+        "\"name\":\"c\",\"image\":\"i\"}]}}}}");
+    set_kit_run(k, 1000);
+    yyjson_val *pod = object_root(set_kit_get(k, "Pod", "web-0"));
+    yyjson_val *meta = json_get(pod, "metadata");
+    CHECK_EQ(json_len(json_get(meta, "labels")), 4); /* the template's and three of its own */
+    CHECK_EQ(json_len(json_get(meta, "annotations")), 1);
+    CHECK_SPAN(json_get_str(json_get(meta, "annotations"), "a"), "b");
+    CHECK_SPAN(json_str(yyjson_arr_get(json_get(meta, "finalizers"), 0)), "x/y");
+    CHECK(!json_get(json_get(pod, "spec"), "subdomain")); /* the set names no service */
+    set_kit_free(k);
+}
+
 /* ---- 2.3: adoption and release ---- */
 
 static void make_pod(struct set_kit *k, const char *name, const char *more)
@@ -436,6 +457,23 @@ TEST(spec_2_9_a_claim_that_is_there_is_used_as_it_is)
     CHECK_EQ(set_kit_events(k, "Normal", "SuccessfulCreate",
                             "create Claim d-web-0 Pod web-0 in StatefulSet web success"),
              0);
+    set_kit_free(k);
+}
+
+TEST(spec_2_9_no_pod_without_its_claims)
+{
+    struct set_kit *k = set_kit_new();
+    k->refused_kind = schema_kind_find("", "PersistentVolumeClaim");
+    k->refused_verb = CLIENT_CREATE;
+    fake_client_create(k->api, SET(1, CLAIMS));
+    set_kit_run(k, 60000);
+    CHECK(!set_kit_get(k, "Pod", "web-0"));
+    CHECK(set_kit_events(k, "Warning", "FailedCreate",
+                         "create Claim d-web-0 for Pod web-0 in StatefulSet web failed error: "
+                         "Forbidden") > 1);
+    k->refused_kind = NULL;
+    set_kit_run(k, 600000); /* the back-off */
+    CHECK(set_kit_get(k, "Pod", "web-0"));
     set_kit_free(k);
 }
 
