@@ -120,7 +120,7 @@ static void on_answer(void *data, const struct client_reply *r)
     for (size_t i = 0; i < r->item_count; i++) {
         c->reply.items[i] = object_ref(r->items[i]);
     }
-    deliver(c, delay(c->l));
+    deliver(c, c->l->weather.replies_ms + delay(c->l));
 }
 
 static void on_send(struct env_timer *timer)
@@ -202,6 +202,7 @@ struct known {
 struct queued {
     enum client_event_type type;
     struct object *object; /* NULL: the list is complete */
+    int64_t due_ns;        /* not told before */
 };
 
 struct link_watch {
@@ -346,6 +347,13 @@ static bool tell_one(struct link_watch *w, struct queued q)
     return alive;
 }
 
+/* Until the next event may be told. */
+static int64_t left_ms(const struct link_watch *w)
+{
+    int64_t ns = w->queue.at[w->queue_at].due_ns - env_mono_ns(w->l->base.env);
+    return ns > 0 ? (ns + 999999) / 1000000 : 0;
+}
+
 static void on_events(struct env_timer *timer)
 {
     struct link_watch *w = CONTAINER_OF(timer, struct link_watch, deliver);
@@ -353,7 +361,7 @@ static void on_events(struct env_timer *timer)
         return; /* link_cut(false) goes on */
     }
     size_t take = 1 + (size_t)roll(w->l, w->queue.n - w->queue_at + 4);
-    while (take-- > 0 && w->queue_at < w->queue.n) {
+    while (take-- > 0 && w->queue_at < w->queue.n && left_ms(w) == 0) {
         struct queued q = w->queue.at[w->queue_at++];
         bool alive = tell_one(w, q);
         object_unref(q.object);
@@ -365,7 +373,7 @@ static void on_events(struct env_timer *timer)
     if (w->queue_at == w->queue.n) {
         w->queue.n = w->queue_at = 0;
     } else if (!env_timer_armed(&w->deliver)) {
-        env_timer_start(w->l->base.env, &w->deliver, delay(w->l), on_events);
+        env_timer_start(w->l->base.env, &w->deliver, left_ms(w) + delay(w->l), on_events);
     }
 }
 
@@ -384,9 +392,10 @@ static void on_relist(struct env_timer *timer)
 
 static void enqueue(struct link_watch *w, enum client_event_type type, struct object *o)
 {
-    VEC_PUSH(&w->queue, ((struct queued){type, o ? object_ref(o) : NULL}));
+    int64_t due_ns = env_mono_ns(w->l->base.env) + w->l->weather.events_ms * 1000000;
+    VEC_PUSH(&w->queue, ((struct queued){type, o ? object_ref(o) : NULL, due_ns}));
     if (!env_timer_armed(&w->deliver) && !w->l->cut) {
-        env_timer_start(w->l->base.env, &w->deliver, delay(w->l), on_events);
+        env_timer_start(w->l->base.env, &w->deliver, left_ms(w) + delay(w->l), on_events);
     }
     if (chance(w->l, w->l->weather.break_off) && !env_timer_armed(&w->relist)) {
         env_timer_start(w->l->base.env, &w->relist, RELIST_MS, on_relist);

@@ -21,6 +21,7 @@ struct link_weather {
     uint32_t break_off;  /* an event's watch ends and lists again */
     uint32_t twice;      /* an event is told again */
     int64_t late_ms;
+    int64_t replies_ms, events_ms; /* each of them takes so long besides */
 };
 
 /* What the world looks at, and where tests plant their bugs. Any may be NULL. */

@@ -517,6 +517,12 @@ void platform_late(struct platform *w, int64_t ms)
     sim_set_weather(w, &(struct link_weather){.late = 1000, .late_ms = ms});
 }
 
+void platform_slow(struct platform *w, int64_t replies_ms, int64_t events_ms)
+{
+    sim_set_weather(
+        w, &(struct link_weather){.replies_ms = replies_ms, .events_ms = events_ms, .late_ms = 1});
+}
+
 void platform_jump_wall(struct platform *w, int64_t ms)
 {
     env_sim_jump_wall(w->world, ms);

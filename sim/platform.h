@@ -70,6 +70,8 @@ enum platform_fault {
 void platform_fault(struct platform *w, enum platform_fault fault, size_t node);
 /* Requests, replies and events wait for up to this long each, until platform_settle. */
 void platform_late(struct platform *w, int64_t ms);
+/* Each reply and each batch of events takes so long, until platform_settle. */
+void platform_slow(struct platform *w, int64_t replies_ms, int64_t events_ms);
 void platform_jump_wall(struct platform *w, int64_t ms);
 /* The checker that failed ("order-up", ...) and the story in a sentence; NULL: none. */
 const char *platform_violation(const struct platform *w, const char **ret_story);

@@ -11,7 +11,7 @@
 #include "codec/time.h"
 #include "kubelet/kubelet_priv.h"
 
-enum { LEASE_RENEW_MS = 10 * 1000, LEASE_S = 40, RETRY_MS = 1000 };
+enum { LEASE_RENEW_MS = 10 * 1000, LEASE_S = 40, RETRY_MS = 1000, RETRY_MAX_MS = 8000 };
 
 struct kubelet_node {
     struct kubelet *k;
@@ -19,6 +19,7 @@ struct kubelet_node {
     struct object *object; /* as last seen; NULL: there is none */
     bool synced, go, busy, told_ready;
     struct env_timer lease_timer, retry_timer;
+    int64_t retry_ms; /* after the last failure; 0: it went well */
     int64_t cpu_milli, memory_bytes, storage_bytes;
 };
 
@@ -203,10 +204,14 @@ static bool went_well(struct kubelet_node *n, const struct client_reply *reply)
 {
     n->busy = false;
     if (reply->err.reason == ERR_NONE || reply->err.reason == ERR_ALREADY_EXISTS) {
+        n->retry_ms = 0;
         return true;
     }
     log_event(LOG_WARN, "kubelet_node_write_failed", LOG_S("error", reply->err.message));
-    env_timer_start(n->k->env, &n->retry_timer, RETRY_MS, on_retry);
+    n->retry_ms = n->retry_ms == 0             ? RETRY_MS
+                  : n->retry_ms < RETRY_MAX_MS ? n->retry_ms * 2
+                                               : RETRY_MAX_MS;
+    env_timer_start(n->k->env, &n->retry_timer, n->retry_ms, on_retry);
     return false;
 }
 
@@ -278,7 +283,8 @@ static void write_node(struct kubelet_node *n, bool create)
 
 static void act(struct kubelet_node *n)
 {
-    if (!n->go || !n->synced || n->busy) {
+    bool holds_back = n->retry_ms > 0 && env_timer_armed(&n->retry_timer);
+    if (!n->go || !n->synced || n->busy || holds_back) {
         return;
     }
     if (!n->object) {

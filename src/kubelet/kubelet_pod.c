@@ -9,6 +9,8 @@
 #include "kubelet/kubelet_priv.h"
 #include "kubelet/kubelet_resize.h"
 
+enum { WRITE_RETRY_MS = 500, WRITE_RETRY_MAX_MS = 10000 };
+
 /* ---- containers ---- */
 
 struct span kubelet_container_id(struct arena *a, const struct kubelet_container *c,
@@ -344,6 +346,29 @@ void kubelet_pod_poke_after(struct kubelet_pod *pod, int64_t ms)
         pod->later_ns = at;
         env_timer_start(pod->k->env, &pod->later, ms, on_later);
     }
+}
+
+/* ---- writes that fail ---- */
+
+void kubelet_write_ended(struct kubelet_pod *pod, bool ok)
+{
+    int64_t ms = WRITE_RETRY_MS << (pod->write_failures < 5 ? pod->write_failures : 5);
+    ms = ms < WRITE_RETRY_MAX_MS ? ms : WRITE_RETRY_MAX_MS;
+    pod->write_failures = ok ? 0 : pod->write_failures + 1;
+    pod->write_due_ns = ok ? 0 : env_mono_ns(pod->k->env) + ms * 1000000;
+    if (!ok) {
+        kubelet_pod_poke_after(pod, ms);
+    }
+}
+
+bool kubelet_may_write(struct kubelet_pod *pod)
+{
+    int64_t left_ns = pod->write_due_ns - env_mono_ns(pod->k->env);
+    if (pod->write_due_ns > 0 && left_ns > 0) {
+        kubelet_pod_poke_after(pod, (left_ns + 999999) / 1000000);
+        return false;
+    }
+    return true;
 }
 
 /* ---- what happens to a pod ---- */

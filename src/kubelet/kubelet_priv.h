@@ -39,8 +39,7 @@ struct kubelet {
     struct kubelet_options options; /* spans in `arena` */
     struct arena *arena;            /* as long as the kubelet */
     struct informer *pods, *services;
-    bool closing; /* in kubelet_free */
-    bool listed, pods_synced, services_synced, adopted, stopping;
+    bool closing /* in kubelet_free */, listed, pods_synced, services_synced, adopted, stopping;
     struct kubelet_found found;
     struct map by_uid, by_name; /* struct kubelet_pod; NAMESPACE/NAME: the newest of that name */
     struct map refs;            /* struct kubelet_ref by "resource/ns/name" */
@@ -97,9 +96,9 @@ struct kubelet_pod {
     struct span sent;               /* owned: last status text sent or confirmed */
     int64_t sent_rev;               /* the version that the last acknowledged write made; 0: none */
     bool status_busy, status_dirty; /* a write is in flight; changed meanwhile */
-    int64_t status_due_ns;          /* not before, while steps are moving quickly; 0: none */
-    int64_t delete_failures;
-    struct env_timer later; /* kubelet_pod_poke_after */
+    int64_t status_due_ns, write_due_ns; /* not before: while steps are quick; after a failure */
+    int64_t delete_failures, write_failures; /* the second: one after another */
+    struct env_timer later;                  /* kubelet_pod_poke_after */
     int64_t later_ns;
     int64_t resize_rev;      /* version in which nothing was to be resized; 0: not looked yet */
     struct span resize_told; /* owned: text of the last event about a resize that waits */
@@ -114,8 +113,7 @@ struct kubelet_op {
     struct kubelet_pod *pod; /* NULL: the pod is gone, the result is dropped */
     struct kubelet_container *c;
     uint32_t attempt;
-    bool outlives; /* its callback comes for certain, also after kubelet_free (the runtime's do not)
-                    */
+    bool outlives; /* its callback comes for certain, after kubelet_free too (no runtime does) */
     int64_t began_ns;
     struct arena *arena; /* of the request's spans */
 };
@@ -133,6 +131,9 @@ void kubelet_pod_gone(struct kubelet *k, struct span ns, struct span name);
 
 /* ---- kubelet_pod.c ---- */
 
+/* Writes that fail are tried less and less often, up to 10 s apart. False: too early. */
+void kubelet_write_ended(struct kubelet_pod *pod, bool ok);
+bool kubelet_may_write(struct kubelet_pod *pod);
 /* object NULL: an orphan with these names, known only to the runtime. */
 struct kubelet_pod *kubelet_pod_new(struct kubelet *k, struct object *object, struct span uid,
                                     struct span ns, struct span name);

@@ -6,7 +6,7 @@
 #include "kubelet/kubelet_priv.h"
 #include "plan/pod_status_json.h"
 
-enum { HOLD_MS = 200, RETRY_MS = 500 };
+enum { HOLD_MS = 200 };
 
 /* The newest state, after the steps of this tick were started. */
 static bool moving(const struct kubelet_pod *pod)
@@ -27,6 +27,7 @@ static void on_written(void *data, const struct client_reply *reply)
     struct kubelet_pod *pod = data;
     pod->status_busy = false;
     if (reply->err.reason == ERR_NONE) {
+        kubelet_write_ended(pod, true);
         pod->sent_rev = reply->object ? object_rev(reply->object) : 0;
         /* What others wrote upon ours was passed over when the watch was faster than the reply. */
         if (pod->object && reply->object && object_rev(pod->object) > object_rev(reply->object)) {
@@ -40,12 +41,12 @@ static void on_written(void *data, const struct client_reply *reply)
     kubelet_keep(&pod->sent, SPAN_NULL);
     if (reply->err.reason == ERR_NOT_FOUND) {
         /* The watch tells; or not, when the deletion's commit failed in the end. */
-        kubelet_pod_poke_after(pod, RETRY_MS);
+        kubelet_write_ended(pod, false);
         return;
     }
     log_event(LOG_WARN, "kubelet_status_write_failed", LOG_S("pod", pod->name),
               LOG_S("error", reply->err.message));
-    kubelet_pod_poke_after(pod, RETRY_MS);
+    kubelet_write_ended(pod, false);
 }
 
 /* The API server says something else than we told last (another writer): tell again. */
@@ -112,6 +113,9 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
             kubelet_pod_poke_after(pod, (pod->status_due_ns - now) / 1000000 + 1);
             return;
         }
+    }
+    if (!kubelet_may_write(pod)) {
+        return;
     }
     pod->status_due_ns = 0;
     yyjson_mut_val *root = yyjson_mut_obj(doc);

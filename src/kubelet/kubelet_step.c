@@ -402,6 +402,7 @@ static void on_delete_reply(void *data, const struct client_reply *reply)
 {
     struct kubelet_pod *pod = data;
     if (reply->err.reason == ERR_NONE) {
+        kubelet_write_ended(pod, true);
         return; /* the watch tells the rest */
     }
     /* Absent or another: by a write that may still fail. Asked again until the watch says so. */
@@ -410,11 +411,14 @@ static void on_delete_reply(void *data, const struct client_reply *reply)
                   LOG_S("error", reply->err.message));
     }
     pod->view.object_deleted = false;
-    kubelet_pod_poke_after(pod, 1000);
+    kubelet_write_ended(pod, false);
 }
 
 static void delete_object(struct kubelet_pod *pod)
 {
+    if (!kubelet_may_write(pod)) {
+        return;
+    }
     pod->view.object_deleted = true;
     client_do(pod->k->client,
               &(struct client_request){.grace_s = 0,

@@ -71,6 +71,25 @@ TEST(full_disk_is_not_tried_without_a_pause)
     sim_kit_end(w, NULL);
 }
 
+/* Each pod on its way out asked for its end and told its status twice a second, for as long as the
+ * disk was full. */
+TEST(agent_on_a_full_disk_asks_less_and_less_often)
+{
+    struct platform *w = sim_kit_start(15, NULL);
+    sim_kit_create(w, 4, "Parallel", "");
+    platform_run_for(w, 5000);
+    sim_kit_patch(w, "{\"spec\":{\"replicas\":0}}");
+    platform_run_for(w, 1000);
+    platform_fault(w, PLATFORM_FILL_DISK, 0);
+    platform_run_for(w, 60000);
+    uint64_t turns = platform_figures(w).turns;
+    platform_run_for(w, 60000);
+    kit_note("%llu turns", (unsigned long long)(platform_figures(w).turns - turns));
+    CHECK(platform_figures(w).turns - turns < 400);
+    platform_settle(w);
+    sim_kit_end(w, NULL);
+}
+
 /* The first probe of an adopted container waited for its start to be in the past. */
 TEST(clock_that_is_set_back_does_not_put_probes_off)
 {
@@ -170,10 +189,18 @@ TEST(pod_and_claim_do_not_wait_for_each_other)
  * and then never wrote the status. */
 TEST(agent_whose_watch_is_faster_than_its_reply_writes_the_node_s_status)
 {
-    log_setup(-1, LOG_ERROR, false, NULL, NULL);
-    const struct platform_options o = {
-        .seed = 11262, .chance = 11263 * UINT64_C(0x9e3779b97f4a7c15), .narrow = true};
-    history(&o, 60);
+    struct platform *w = sim_kit_start(16, NULL);
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(Node), "edge",
+                "{\"spec\":{\"unschedulable\":true}}");
+    sim_kit_create(w, 1, "OrderedReady", ""); /* at rest when the other node is Ready */
+    platform_fault(w, PLATFORM_KILL_AGENT, 1);
+    sim_kit_ask(w, CLIENT_DELETE, SCHEMA_KIND(Node), "far", "");
+    platform_slow(w, 300, 0);
+    platform_fault(w, PLATFORM_START_ALL, 0);
+    platform_run_for(w, 20000);
+    CHECK_EQ(platform_figures(w).starts, 1);
+    platform_settle(w);
+    sim_kit_end(w, NULL);
 }
 
 /* The node controller's late word that the node is silent stood upon the agent's own write, and the
@@ -202,12 +229,45 @@ TEST(agent_whose_watch_is_faster_than_its_reply_corrects_what_others_wrote)
     sim_kit_end(w, NULL);
 }
 
+static bool counts_statuses(void *data, struct arena *a, struct client_request *rq)
+{
+    int *n = data;
+    (void)a;
+    *n += rq->kind == SCHEMA_KIND(Pod) && span_eq_cstr(rq->subresource, "status") &&
+          span_eq_cstr(rq->field_manager, "kubelet");
+    return true;
+}
+
 /* A condition of somebody else came while a write of the agent was under way: it answered each of
  * two versions with a write like the other one, for ever. */
-TEST_T(agent_does_not_argue_with_itself_about_what_others_say, 20)
+TEST(agent_does_not_argue_with_itself_about_what_others_say)
 {
-    log_setup(-1, LOG_ERROR, false, NULL, NULL);
-    history(&(struct platform_options){.seed = 1009, .calm = true}, 60);
+    const struct client_request evict = {
+        CLIENT_REQUEST_INIT,
+        .verb = CLIENT_CREATE,
+        .kind = SCHEMA_KIND(Pod),
+        .ns = SPAN("default"),
+        .name = SPAN("redis-0"),
+        .subresource = SPAN("eviction"),
+        .body = SPAN("{\"kind\":\"Eviction\",\"apiVersion\":\"policy/v1\",\"metadata\":{\"name\":"
+                     "\"redis-0\"}}")};
+    for (int ms = 600; ms < 3600; ms += 60) { /* about when the agent says that it is Ready */
+        int statuses = 0;
+        const struct platform_plant plant = {.on_request = counts_statuses, .data = &statuses};
+        struct platform *w = sim_kit_start(17, &plant);
+        platform_slow(w, 0, 300);
+        sim_kit_create(w, 1, "OrderedReady", "");
+        platform_run_for(w, ms);
+        (void)platform_request(w, &evict); /* adds a condition, then deletes */
+        statuses = 0;
+        sim_kit_patch(w, "{\"spec\":{\"replicas\":0}}");
+        platform_run_for(w, 10000);
+        if (statuses > 4) {
+            kit_note("evicted after %d ms: %d statuses", ms, statuses);
+        }
+        CHECK(statuses <= 6);
+        sim_kit_end(w, NULL);
+    }
 }
 
 /* Sends the node agent's first deletion to a pod that is not there. */
