@@ -62,18 +62,29 @@ const char *check_status_is_true(struct platform *w, struct object *set)
 
 static bool is_hindered(const struct platform *w)
 {
-    return w->disk_full || w->store_errors > 0 || w->weather.refuse > 0 ||
-           w->weather.lose_reply > 0;
+    return !w->env || !w->controllers_env || w->disk_full || w->store_errors > 0 ||
+           w->weather.refuse > 0 || w->weather.lose_reply > 0;
+}
+
+/* Who fails holds back longer and longer, for as long again as it lasted so far. */
+static void note_trouble(struct platform *w)
+{
+    int64_t now_ms = sim_now_ms(w);
+    if (now_ms > w->calm_ms) {
+        w->trouble_from_ms = now_ms;
+    }
+    w->changed_ms = w->trouble_ms = now_ms;
+    w->calm_ms = now_ms + 2 * (now_ms - w->trouble_from_ms) + QUIET_MS;
 }
 
 /* When nothing has happened for a while, everybody is there and no write has failed. */
 void check_status(struct platform *w)
 {
     struct object *set = set_of(w);
-    bool all = w->env && w->controllers_env;
-    w->had_trouble |= is_hindered(w); /* they hold back for long, until they are started again */
-    if (!all || w->had_trouble) {
-        w->changed_ms = w->trouble_ms = sim_now_ms(w);
+    if (is_hindered(w)) {
+        note_trouble(w);
+    }
+    if (sim_now_ms(w) < w->calm_ms) {
         return;
     }
     check_rollback_late(w);

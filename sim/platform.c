@@ -302,7 +302,7 @@ void sim_start_controllers(struct platform *w)
     const struct controllers_options o = {.node_name = SPAN("edge"),
                                           .volume_dir = SPAN("/data/volumes")};
     assert(!w->controllers_env);
-    w->had_trouble = false;
+    w->trouble_from_ms = w->trouble_ms = w->calm_ms = sim_now_ms(w);
     w->controllers_env = env_sim_join(w->world);
     w->controllers_link = make_link(w, w->controllers_env, true);
     w->controllers = controllers_new(w->controllers_env, link_client(w->controllers_link), &o);

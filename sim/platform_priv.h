@@ -121,9 +121,11 @@ struct platform {
     struct sim_seat seats[ORDINALS];
     VEC(struct sim_moment) moments; /* the last one holds */
     struct sim_rollout rollout;
-    int64_t jumped_ms;           /* the wall clock was set forward by so much in all */
-    int64_t set_ms;              /* what a deadline asks for is so since then */
-    int64_t trouble_ms;          /* when something last kept the controllers from their work */
+    int64_t jumped_ms; /* the wall clock was set forward by so much in all */
+    int64_t set_ms;    /* what a deadline asks for is so since then */
+    /* When something kept the controllers from their work: first and last; and until when they may
+     * still hold back for it. */
+    int64_t trouble_from_ms, trouble_ms, calm_ms;
     VEC(struct sim_acked) acked; /* since the last check */
     VEC(struct sim_web) web;
     int64_t web_need, web_needed, web_need_ms; /* pods that must stay; before; since when */
@@ -131,7 +133,6 @@ struct platform {
     int64_t changed_ms;                        /* when a pod or the set's spec changed last */
     char set_uid[40];
     bool has_min_ready;
-    bool had_trouble; /* writes failed since the controllers were started */
     /* The answer that a user waits for. */
     bool answered;
     enum err_reason answer;
