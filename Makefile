@@ -63,7 +63,7 @@ $(B)/gen/shim: src/runtime/shim/shim.c
 $(B)/gen/shim_blob.o: $(B)/gen/shim
 	$(call Q,LD)cd $(@D) && $(LD) -r -b binary -z noexecstack -o $(@F) $(<F)
 # The schema text becomes tables: the compiler runs on the build machine.
-$(B)/schemac: $(wildcard src/schema/compiler/*.[ch]) src/base/span.c
+$(B)/schemac: $(wildcard src/schema/compiler/*.[ch]) src/base/span.c src/base/span.h src/schema/name_hash.h
 	@mkdir -p $(@D)
 	$(call Q,CC)$(CC) -std=gnu17 $(WARN) -O1 -g -D_GNU_SOURCE -Isrc -o $@ $(filter %.c,$^)
 # The folder itself: a file that is gone leaves no other trace.

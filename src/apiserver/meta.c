@@ -206,8 +206,8 @@ static bool is_rev(struct span key)
 
 bool meta_equal(const yyjson_val *obj, const yyjson_val *old)
 {
-    return all_equal(obj, old, is_metadata) &&
-           all_equal(json_get(obj, "metadata"), json_get(old, "metadata"), is_rev);
+    return all_equal(json_get(obj, "metadata"), json_get(old, "metadata"), is_rev) &&
+           all_equal(obj, old, is_metadata);
 }
 
 void meta_bump_generation(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old)

@@ -80,7 +80,7 @@ int op_create_attempt(struct api_op *op)
     if (admission_create(op, doc, obj)) {
         return -1;
     }
-    yyjson_val *frozen = json_freeze(a, obj);
+    yyjson_val *frozen = json_freeze_shared(a, obj); /* its strings are in a, too */
     if (schema_validate(a, op->kind, frozen, NULL, &op->err)) {
         return -1;
     }

@@ -50,7 +50,7 @@ static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson
     if (yyjson_mut_is_raw(json_mut_get(meta, "managedFields"))) {
         json_remove(meta, "managedFields"); /* not given: they stay as they are */
     }
-    return write_decode(op, json_freeze(op->arena, out), doc);
+    return write_decode(op, json_freeze_shared(op->arena, out), doc);
 }
 
 yyjson_mut_val *op_update_wanted(struct api_op *op, struct object *current, yyjson_mut_doc *doc)

@@ -363,12 +363,12 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     if (!status && !op->server_change && admission_update(op, doc, obj, old)) {
         return -1;
     }
-    yyjson_val *frozen = json_freeze(op->arena, obj);
+    yyjson_val *frozen = json_freeze_shared(op->arena, obj);
     bool part = api_sub_is(op, "ephemeralcontainers") || api_sub_is(op, "resize");
     if (!status && (!op->server_change || part) && meta_has_generation(op->kind) &&
         meta_spec_changed(op->kind, frozen, old)) {
         meta_bump_generation(doc, obj, old);
-        frozen = json_freeze(op->arena, obj);
+        frozen = json_freeze_shared(op->arena, obj);
     }
     const yyjson_val *rules_old = op->server_change ? NULL : old;
     int rc = status ? schema_validate_status(op->arena, op->kind, frozen, old, &op->err)

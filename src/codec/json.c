@@ -14,6 +14,11 @@ static yyjson_val *unconst(const yyjson_val *v)
     return (yyjson_val *)(uintptr_t)v;
 }
 
+static yyjson_mut_val *unconst_mut(const yyjson_mut_val *v)
+{
+    return (yyjson_mut_val *)(uintptr_t)v;
+}
+
 /* ---- memory: yyjson on an arena ---- */
 
 static void *arena_malloc_cb(void *ctx, size_t size)
@@ -182,35 +187,96 @@ yyjson_val *json_freeze(struct arena *a, const yyjson_mut_val *v)
     return yyjson_doc_get_root(doc);
 }
 
+/* Values of a tree, itself and keys included. */
+static size_t count_values(const yyjson_mut_val *v)
+{
+    size_t n = 1,
+           left = yyjson_mut_is_ctn(unconst_mut(v)) ? unsafe_yyjson_get_len(unconst_mut(v)) : 0;
+    bool is_object = left && yyjson_mut_is_obj(unconst_mut(v));
+    const yyjson_mut_val *child = left ? v->uni.ptr : NULL; /* the last one, in a ring */
+    for (; left; left--) {
+        child = is_object ? child->next->next : child->next;
+        n += is_object ? 1 + count_values(child->next) : count_values(child);
+    }
+    return n;
+}
+
+/* Returns where the next value goes. */
+static yyjson_val *freeze_at(yyjson_val *to, const yyjson_mut_val *v)
+{
+    to->tag = v->tag;
+    if (!yyjson_mut_is_ctn(unconst_mut(v))) {
+        to->uni = v->uni;
+        return to + 1;
+    }
+    size_t left = unsafe_yyjson_get_len(unconst_mut(v));
+    bool is_object = yyjson_mut_is_obj(unconst_mut(v));
+    const yyjson_mut_val *child = left ? v->uni.ptr : NULL;
+    yyjson_val *at = to + 1;
+    for (; left; left--) {
+        child = is_object ? child->next->next : child->next;
+        if (is_object) {
+            at->tag = child->tag;
+            at->uni = child->uni;
+            at++;
+        }
+        at = freeze_at(at, is_object ? child->next : child);
+    }
+    to->uni.ofs = (size_t)(at - to) * sizeof *to;
+    return at;
+}
+
+yyjson_val *json_freeze_shared(struct arena *a, const yyjson_mut_val *v)
+{
+    assert(a && v);
+    size_t n = count_values(v);
+    yyjson_val *root = arena_alloc_raw(a, n * sizeof *root);
+    yyjson_val *end = freeze_at(root, v);
+    assert(end == root + n);
+    return root;
+}
+
+/* Links the members of a container that was copied value by value into a ring. */
+static void link_members(yyjson_mut_val *to, const yyjson_val *from)
+{
+    size_t left = unsafe_yyjson_get_len(unconst(from));
+    bool is_object = yyjson_is_obj(unconst(from));
+    yyjson_mut_val *last = NULL, *first = to + 1;
+    const yyjson_val *at = from + 1;
+    for (; left; left--) {
+        yyjson_mut_val *member = to + (at - from);
+        if (last) {
+            *(is_object ? &last->next->next : &last->next) = member;
+        }
+        if (is_object) {
+            member->next = member + 1;
+            at++;
+        }
+        at = unsafe_yyjson_get_next(unconst(at));
+        last = member;
+    }
+    if (last) {
+        *(is_object ? &last->next->next : &last->next) = first;
+    }
+    to->uni.ptr = last;
+}
+
 yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v)
 {
     if (!v) {
         return NULL;
     }
-    if (yyjson_is_obj(unconst(v))) {
-        yyjson_mut_val *obj = yyjson_mut_obj(doc);
-        JSON_EACH(it, v)
-        {
-            yyjson_mut_obj_add(obj, json_new_str(doc, json_str(it.key)),
-                               json_mut_copy(doc, it.val));
+    size_t n = (size_t)(unsafe_yyjson_get_next(unconst(v)) - v);
+    yyjson_mut_val *out = unsafe_yyjson_mut_val(doc, n);
+    assert(out);
+    for (size_t i = 0; i < n; i++) {
+        out[i].tag = v[i].tag;
+        out[i].uni.u64 = v[i].uni.u64;
+        if (yyjson_is_ctn(unconst(v + i))) {
+            link_members(out + i, v + i);
         }
-        return obj;
     }
-    if (yyjson_is_arr(unconst(v))) {
-        yyjson_mut_val *arr = yyjson_mut_arr(doc);
-        JSON_EACH(it, v)
-        {
-            yyjson_mut_arr_append(arr, json_mut_copy(doc, it.val));
-        }
-        return arr;
-    }
-    if (yyjson_is_str(unconst(v))) {
-        return json_new_str(doc, json_str(v));
-    }
-    if (yyjson_is_raw(unconst(v))) {
-        return json_new_raw(doc, span_of(yyjson_get_raw(unconst(v)), yyjson_get_len(unconst(v))));
-    }
-    return yyjson_val_mut_copy(doc, unconst(v));
+    return out;
 }
 
 yyjson_mut_val *json_new_raw(yyjson_mut_doc *doc, struct span text)
@@ -233,9 +299,28 @@ const yyjson_val *json_whole(struct arena *a, const yyjson_val *v)
 
 /* ---- reading ---- */
 
-yyjson_val *json_get(const yyjson_val *v, const char *key)
+/* Is the string value this key? Of keys of one length hardly two begin and end alike. */
+static inline bool is_key(const void *value, struct span key)
 {
-    return yyjson_obj_get(unconst(v), key);
+    const yyjson_val *k = value;
+    return k->tag >> YYJSON_TAG_BIT == key.n &&
+           (key.n == 0 || (k->uni.str[0] == key.p[0] && k->uni.str[key.n - 1] == key.p[key.n - 1] &&
+                           memcmp(k->uni.str, key.p, key.n) == 0));
+}
+
+yyjson_val *json_get_span(const yyjson_val *v, struct span key)
+{
+    if (!yyjson_is_obj(unconst(v))) {
+        return NULL;
+    }
+    yyjson_val *k = unsafe_yyjson_get_first(unconst(v));
+    for (size_t left = unsafe_yyjson_get_len(unconst(v)); left; left--) {
+        if (is_key(k, key)) {
+            return k + 1;
+        }
+        k = unsafe_yyjson_get_next(k + 1);
+    }
+    return NULL;
 }
 
 yyjson_val *json_path(const yyjson_val *v, ...)
@@ -245,22 +330,10 @@ yyjson_val *json_path(const yyjson_val *v, ...)
     yyjson_val *at = unconst(v);
     const char *key;
     while (at && (key = va_arg(ap, const char *)) != NULL) {
-        at = yyjson_obj_get(at, key);
+        at = json_get(at, key);
     }
     va_end(ap);
     return at;
-}
-
-struct span json_str(const yyjson_val *v)
-{
-    return yyjson_is_str(unconst(v))
-               ? span_of(unsafe_yyjson_get_str(unconst(v)), yyjson_get_len(unconst(v)))
-               : span_of("", 0);
-}
-
-struct span json_get_str(const yyjson_val *v, const char *key)
-{
-    return json_str(json_get(v, key));
 }
 
 int64_t json_int(const yyjson_val *v, int64_t otherwise)
@@ -284,34 +357,6 @@ size_t json_len(const yyjson_val *v)
     return yyjson_is_ctn(unconst(v)) ? unsafe_yyjson_get_len(unconst(v)) : 0;
 }
 
-struct json_iter json_iter_begin(const yyjson_val *container)
-{
-    struct json_iter it = {0};
-    yyjson_val *c = unconst(container);
-    if (!yyjson_is_ctn(c) || unsafe_yyjson_get_len(c) == 0) {
-        return it;
-    }
-    it.is_object = yyjson_is_obj(c);
-    it.left = unsafe_yyjson_get_len(c) - 1;
-    yyjson_val *first = unsafe_yyjson_get_first(c);
-    it.key = it.is_object ? first : NULL;
-    it.val = it.is_object ? first + 1 : first;
-    return it;
-}
-
-void json_iter_next(struct json_iter *it)
-{
-    assert(it->val);
-    if (it->left == 0) {
-        it->val = it->key = NULL;
-        return;
-    }
-    it->left--;
-    yyjson_val *next = unsafe_yyjson_get_next(it->val);
-    it->key = it->is_object ? next : NULL;
-    it->val = it->is_object ? next + 1 : next;
-}
-
 static bool numbers_equal(const yyjson_val *a, const yyjson_val *b)
 {
     yyjson_val *x = unconst(a), *y = unconst(b);
@@ -323,11 +368,9 @@ static bool numbers_equal(const yyjson_val *a, const yyjson_val *b)
     return !(yyjson_get_num(x) < yyjson_get_num(y)) && !(yyjson_get_num(x) > yyjson_get_num(y));
 }
 
-bool json_equal(const yyjson_val *a, const yyjson_val *b)
+/* Values that are no containers. */
+static bool scalars_equal(const yyjson_val *a, const yyjson_val *b)
 {
-    if (!a || !b) {
-        return a == b;
-    }
     if (yyjson_is_num(unconst(a)) && yyjson_is_num(unconst(b))) {
         return numbers_equal(a, b);
     }
@@ -336,42 +379,85 @@ bool json_equal(const yyjson_val *a, const yyjson_val *b)
     }
     switch (yyjson_get_type(unconst(a))) {
     case YYJSON_TYPE_STR:
-        return span_eq(json_str(a), json_str(b));
     case YYJSON_TYPE_RAW:
-        return span_eq(span_of(yyjson_get_raw(unconst(a)), yyjson_get_len(unconst(a))),
-                       span_of(yyjson_get_raw(unconst(b)), yyjson_get_len(unconst(b))));
+        return a->tag >> YYJSON_TAG_BIT == b->tag >> YYJSON_TAG_BIT &&
+               (a->uni.str == b->uni.str ||
+                memcmp(a->uni.str, b->uni.str, a->tag >> YYJSON_TAG_BIT) == 0);
     case YYJSON_TYPE_BOOL:
         return yyjson_get_bool(unconst(a)) == yyjson_get_bool(unconst(b));
-    case YYJSON_TYPE_ARR: {
-        if (json_len(a) != json_len(b)) {
-            return false;
-        }
-        struct json_iter other = json_iter_begin(b);
-        JSON_EACH(it, a)
-        {
-            if (!json_equal(it.val, other.val)) {
-                return false;
-            }
-            json_iter_next(&other);
-        }
-        return true;
-    }
-    case YYJSON_TYPE_OBJ:
-        if (json_len(a) != json_len(b)) {
-            return false;
-        }
-        JSON_EACH(it, a)
-        {
-            struct span key = json_str(it.key);
-            yyjson_val *other = yyjson_obj_getn(unconst(b), key.p, key.n);
-            if (!other || !json_equal(it.val, other)) {
-                return false;
-            }
-        }
-        return true;
     default:
         return true; /* null */
     }
+}
+
+bool json_same(const yyjson_val *a, const yyjson_val *b)
+{
+    if (!a || !b) {
+        return a == b;
+    }
+    size_t n = (size_t)(unsafe_yyjson_get_next(unconst(a)) - a);
+    if ((size_t)(unsafe_yyjson_get_next(unconst(b)) - b) != n) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (yyjson_is_ctn(unconst(a + i))) { /* as many members, which take as much room */
+            if (a[i].tag != b[i].tag || a[i].uni.ofs != b[i].uni.ofs) {
+                return false;
+            }
+        } else if (!scalars_equal(a + i, b + i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool members_equal(const yyjson_val *a, const yyjson_val *b);
+
+/* json_equal() without the quick look, which would be repeated at every level. */
+static bool equal_slowly(const yyjson_val *a, const yyjson_val *b)
+{
+    if (!yyjson_is_ctn(unconst(a))) {
+        return scalars_equal(a, b);
+    }
+    if (yyjson_get_type(unconst(a)) != yyjson_get_type(unconst(b)) || json_len(a) != json_len(b)) {
+        return false;
+    }
+    if (yyjson_is_obj(unconst(a))) {
+        return members_equal(a, b);
+    }
+    struct json_iter other = json_iter_begin(b);
+    JSON_EACH(it, a)
+    {
+        if (!equal_slowly(it.val, other.val)) {
+            return false;
+        }
+        json_iter_next(&other);
+    }
+    return true;
+}
+
+/* Of two objects with as many members. Mostly these come in the same order. */
+static bool members_equal(const yyjson_val *a, const yyjson_val *b)
+{
+    struct json_iter other = json_iter_begin(b);
+    JSON_EACH(it, a)
+    {
+        struct span key = json_str(it.key);
+        const yyjson_val *v = is_key(other.key, key) ? other.val : json_get_span(b, key);
+        if (!v || !equal_slowly(it.val, v)) {
+            return false;
+        }
+        json_iter_next(&other);
+    }
+    return true;
+}
+
+bool json_equal(const yyjson_val *a, const yyjson_val *b)
+{
+    if (!a || !b) {
+        return a == b;
+    }
+    return json_same(a, b) || equal_slowly(a, b);
 }
 
 bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b)
@@ -383,11 +469,6 @@ bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b)
 }
 
 /* ---- writing ---- */
-
-static yyjson_mut_val *unconst_mut(const yyjson_mut_val *v)
-{
-    return (yyjson_mut_val *)(uintptr_t)v;
-}
 
 /* Length of the UTF-8 character that starts here; 0 when there is none. */
 static size_t utf8_length(const unsigned char *p, size_t n)
@@ -435,20 +516,31 @@ yyjson_mut_val *json_new_str(yyjson_mut_doc *doc, struct span value)
     return v;
 }
 
+yyjson_mut_val *json_mut_get_span(const yyjson_mut_val *obj, struct span key)
+{
+    if (!yyjson_mut_is_obj(unconst_mut(obj))) {
+        return NULL;
+    }
+    size_t left = unsafe_yyjson_get_len(unconst_mut(obj));
+    yyjson_mut_val *k = left ? ((yyjson_mut_val *)obj->uni.ptr)->next->next : NULL;
+    for (; left; left--, k = k->next->next) {
+        if (is_key(k, key)) {
+            return k->next;
+        }
+    }
+    return NULL;
+}
+
 void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, yyjson_mut_val *value)
 {
     assert(yyjson_mut_is_obj(obj) && value);
-    yyjson_mut_val *old = yyjson_mut_obj_getn(obj, key.p, key.n);
-    if (old) {
-        yyjson_mut_obj_replace(obj, json_new_str(doc, key), value);
+    yyjson_mut_val *old = json_mut_get_span(obj, key);
+    if (old) { /* keeps its place */
+        old->tag = value->tag;
+        old->uni = value->uni;
     } else {
         yyjson_mut_obj_add(obj, json_new_str(doc, key), value);
     }
-}
-
-void json_put(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, yyjson_mut_val *value)
-{
-    json_put_span(doc, obj, span_cstr(key), value);
 }
 
 void json_put_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span value)
@@ -464,11 +556,6 @@ void json_put_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, int
 void json_put_bool(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, bool value)
 {
     json_put(doc, obj, key, yyjson_mut_bool(doc, value));
-}
-
-yyjson_mut_val *json_mut_get(const yyjson_mut_val *obj, const char *key)
-{
-    return yyjson_mut_obj_get(unconst_mut(obj), key);
 }
 
 yyjson_mut_val *json_mut_obj(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key)
@@ -491,5 +578,7 @@ struct span json_mut_str(const yyjson_mut_val *v)
 
 void json_remove(yyjson_mut_val *obj, const char *key)
 {
-    (void)yyjson_mut_obj_remove_key(obj, key);
+    if (json_mut_get(obj, key)) {
+        (void)yyjson_mut_obj_remove_key(obj, key);
+    }
 }

@@ -33,6 +33,8 @@ struct span json_write_mut(struct arena *a, const yyjson_mut_val *v);
 /* An immutable copy of a tree in one arena block, for readers and validators (strings are copied).
  */
 yyjson_val *json_freeze(struct arena *a, const yyjson_mut_val *v);
+/* The same, for readers that are done before the tree's strings go: those are shared. */
+yyjson_val *json_freeze_shared(struct arena *a, const yyjson_mut_val *v);
 /* A raw value (see object_root()) parsed into the arena; any other value as it is. NULL: a raw
  * value that is no JSON. */
 const yyjson_val *json_whole(struct arena *a, const yyjson_val *v);
@@ -45,12 +47,25 @@ yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v);
 /* ---- reading ---- */
 
 /* Member by key; NULL when v is no object or has no such key. */
-yyjson_val *json_get(const yyjson_val *v, const char *key);
+yyjson_val *json_get_span(const yyjson_val *v, struct span key);
+/* The same; inline, so that the length of a literal is known when it is compiled. */
+static inline yyjson_val *json_get(const yyjson_val *v, const char *key)
+{
+    return json_get_span(v, span_of(key, strlen(key)));
+}
 /* json_path(v, "metadata", "name", NULL). */
 yyjson_val *json_path(const yyjson_val *v, ...) __attribute__((sentinel));
 /* String value; empty span when absent or of another type. */
-struct span json_str(const yyjson_val *v);
-struct span json_get_str(const yyjson_val *v, const char *key);
+static inline struct span json_str(const yyjson_val *v)
+{
+    yyjson_val *s = (yyjson_val *)(uintptr_t)v;
+    return yyjson_is_str(s) ? span_of(unsafe_yyjson_get_str(s), unsafe_yyjson_get_len(s))
+                            : span_of("", 0);
+}
+static inline struct span json_get_str(const yyjson_val *v, const char *key)
+{
+    return json_str(json_get(v, key));
+}
 /* Integer value or `otherwise`. */
 int64_t json_int(const yyjson_val *v, int64_t otherwise);
 int64_t json_get_int(const yyjson_val *v, const char *key, int64_t otherwise);
@@ -66,11 +81,35 @@ struct json_iter {
     size_t left;
     bool is_object;
 };
-struct json_iter json_iter_begin(const yyjson_val *container);
-void json_iter_next(struct json_iter *it);
+static inline struct json_iter json_iter_begin(const yyjson_val *container)
+{
+    yyjson_val *c = (yyjson_val *)(uintptr_t)container;
+    if (!yyjson_is_ctn(c) || unsafe_yyjson_get_len(c) == 0) {
+        return (struct json_iter){0};
+    }
+    bool is_object = yyjson_is_obj(c);
+    yyjson_val *first = unsafe_yyjson_get_first(c);
+    return (struct json_iter){.key = is_object ? first : NULL,
+                              .val = is_object ? first + 1 : first,
+                              .left = unsafe_yyjson_get_len(c) - 1,
+                              .is_object = is_object};
+}
+static inline void json_iter_next(struct json_iter *it)
+{
+    if (it->left == 0) {
+        it->val = it->key = NULL;
+        return;
+    }
+    it->left--;
+    yyjson_val *next = unsafe_yyjson_get_next(it->val);
+    it->key = it->is_object ? next : NULL;
+    it->val = it->is_object ? next + 1 : next;
+}
 #define JSON_EACH(it, container)                                                                   \
     for (struct json_iter it = json_iter_begin(container); it.val; json_iter_next(&it))
 
+/* Equal, and with the members in the same order: quick. */
+bool json_same(const yyjson_val *a, const yyjson_val *b);
 /* Deep equality: member order does not matter, element order does; 1 and 1.0 are equal. */
 bool json_equal(const yyjson_val *a, const yyjson_val *b);
 bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b);
@@ -85,11 +124,18 @@ void json_put_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, str
 void json_put_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, int64_t value);
 void json_put_bool(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, bool value);
 /* Puts or replaces; key and value belong to the document or a longer-lived arena. */
-void json_put(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, yyjson_mut_val *value);
-/* Puts, key by span. */
 void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key,
                    yyjson_mut_val *value);
-yyjson_mut_val *json_mut_get(const yyjson_mut_val *obj, const char *key);
+static inline void json_put(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
+                            yyjson_mut_val *value)
+{
+    json_put_span(doc, obj, span_of(key, strlen(key)), value);
+}
+yyjson_mut_val *json_mut_get_span(const yyjson_mut_val *obj, struct span key);
+static inline yyjson_mut_val *json_mut_get(const yyjson_mut_val *obj, const char *key)
+{
+    return json_mut_get_span(obj, span_of(key, strlen(key)));
+}
 /* The member `key` as an object, created when absent or null. NULL when it exists with another
  * type. */
 yyjson_mut_val *json_mut_obj(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key);

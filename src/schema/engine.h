@@ -73,6 +73,14 @@ void check_quantities(struct check *c, const struct path *p, const yyjson_val *m
 
 /* ---- walks ---- */
 
+/* The key of a member that a row of a built-in type describes: its name, not copied. */
+static inline yyjson_mut_val *field_key(yyjson_mut_doc *doc, const struct schema_field *f)
+{
+    yyjson_mut_val *key = yyjson_mut_strn(doc, f->name, f->name_n);
+    key->tag |= YYJSON_SUBTYPE_NOESC; /* names are letters */
+    return key;
+}
+
 /* Rows of a type over an object: required, bounds, enumerations, formats, and immutability when old
  * is given. */
 void check_rows(struct check *c, const struct path *p, const struct schema_type *type,

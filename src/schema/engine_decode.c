@@ -142,6 +142,16 @@ static yyjson_mut_val *new_str(struct decoder *d, struct span s)
     return yyjson_mut_strncpy(d->doc, s.p ? s.p : "", s.n);
 }
 
+/* A string as it came; its bytes are the client's. */
+static yyjson_mut_val *share(struct decoder *d, const yyjson_val *string)
+{
+    yyjson_mut_val *v = unsafe_yyjson_mut_val(d->doc, 1);
+    assert(v);
+    v->tag = string->tag;
+    v->uni.str = string->uni.str;
+    return v;
+}
+
 static yyjson_mut_val *decode_int(struct decoder *d, const struct slot *s, const yyjson_val *v,
                                   const struct path *p)
 {
@@ -170,7 +180,9 @@ static yyjson_mut_val *decode_quantity(struct decoder *d, const struct slot *s, 
     if (fault) {
         return bad_value(d, p, fault);
     }
-    return new_str(d, quantity_format(&q, buf));
+    struct span canonical = quantity_format(&q, buf);
+    return yyjson_is_str(x) && span_eq(canonical, json_str(v)) ? share(d, v)
+                                                               : new_str(d, canonical);
 }
 
 static yyjson_mut_val *decode_time(struct decoder *d, const struct slot *s, const yyjson_val *v,
@@ -246,7 +258,7 @@ static yyjson_mut_val *decode_scalar(struct decoder *d, const struct slot *s, co
     case SCHEMA_INT64:
         return decode_int(d, s, v, p);
     case SCHEMA_INT_OR_STRING:
-        return yyjson_is_str(x) ? new_str(d, json_str(v)) : decode_int(d, s, v, p);
+        return yyjson_is_str(x) ? share(d, v) : decode_int(d, s, v, p);
     case SCHEMA_BOOL:
         return yyjson_is_bool(x) ? yyjson_mut_bool(d->doc, yyjson_get_bool(x))
                                  : wrong_type(d, s, v, p);
@@ -262,7 +274,7 @@ static yyjson_mut_val *decode_scalar(struct decoder *d, const struct slot *s, co
     case SCHEMA_ANY:
         return json_mut_copy(d->doc, v);
     default: /* strings and durations */
-        return yyjson_is_str(x) ? new_str(d, json_str(v)) : wrong_type(d, s, v, p);
+        return yyjson_is_str(x) ? share(d, v) : wrong_type(d, s, v, p);
     }
 }
 
@@ -325,6 +337,9 @@ static void overwrite(yyjson_mut_val *to, const yyjson_mut_val *from)
     to->uni = from->uni;
 }
 
+/* Up to so many members, looking through those that are there beats a table of them. */
+enum { FEW_MEMBERS = 16 };
+
 static yyjson_mut_val *decode_map(struct decoder *d, const struct slot *s, const yyjson_val *v,
                                   const struct path *p)
 {
@@ -333,6 +348,7 @@ static yyjson_mut_val *decode_map(struct decoder *d, const struct slot *s, const
     }
     const struct slot element = {s->field, s->owner, s->field->elem_shape};
     yyjson_mut_val *object = yyjson_mut_obj(d->doc);
+    bool few = json_len(v) <= FEW_MEMBERS;
     struct map seen = MAP_INIT;
     JSON_EACH(it, v)
     {
@@ -343,12 +359,14 @@ static yyjson_mut_val *decode_map(struct decoder *d, const struct slot *s, const
         if (d->failed) {
             break;
         }
-        yyjson_mut_val *before = map_get(&seen, key);
+        yyjson_mut_val *before = few ? json_mut_get_span(object, key) : map_get(&seen, key);
         if (before) {
             complain(d, "duplicate", here);
             overwrite(before, one);
-        } else {
-            yyjson_mut_obj_add(object, new_str(d, key), one);
+            continue;
+        }
+        yyjson_mut_obj_add(object, share(d, it.key), one);
+        if (!few) {
             (void)map_put(&seen, key, one);
         }
     }
@@ -356,15 +374,24 @@ static yyjson_mut_val *decode_map(struct decoder *d, const struct slot *s, const
     return d->failed ? NULL : object;
 }
 
-enum { FIELDS_MAX = 256 };
+/* A member of an object that a row describes; before: it came earlier as well. */
+static void put_member(struct decoder *d, yyjson_mut_val *object, const struct schema_field *f,
+                       bool before, yyjson_mut_val *one)
+{
+    if (before) {
+        overwrite(json_mut_get_span(object, span_of(f->name, f->name_n)), one);
+    } else {
+        yyjson_mut_obj_add(object, field_key(d->doc, f), one);
+    }
+}
 
-/* Members of an object. With `head`, members already put there (kind, apiVersion) are skipped. */
+/* Members of an object. With `root`, members already put there (kind, apiVersion) are skipped. */
 static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type *type,
                                      const yyjson_val *v, const struct path *p, bool root,
                                      yyjson_mut_val *object)
 {
-    assert(type->field_count <= FIELDS_MAX);
-    yyjson_mut_val **seen = ARENA_ARRAY(d->a, yyjson_mut_val *, type->field_count + 1);
+    assert(type->field_count <= SCHEMA_FIELDS_MAX);
+    uint64_t seen = 0;
     JSON_EACH(it, v)
     {
         struct span key = json_str(it.key);
@@ -374,8 +401,8 @@ static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type
             complain(d, "unknown", here);
             continue;
         }
-        size_t at = (size_t)(f - type->fields);
-        if (seen[at]) {
+        uint64_t bit = (uint64_t)1 << (f - type->fields);
+        if (seen & bit) {
             complain(d, "duplicate", here);
         }
         if (yyjson_is_null(it.val) && (f->shape != SCHEMA_ANY)) {
@@ -386,13 +413,10 @@ static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type
         if (d->failed) {
             return NULL;
         }
-        bool in_head = root && (span_eq(key, SPAN("kind")) || span_eq(key, SPAN("apiVersion")));
-        if (seen[at] && !in_head) {
-            overwrite(seen[at], one);
-        } else if (!in_head) {
-            yyjson_mut_obj_add(object, yyjson_mut_str(d->doc, f->name), one);
+        if (!root || !(span_eq(key, SPAN("kind")) || span_eq(key, SPAN("apiVersion")))) {
+            put_member(d, object, f, seen & bit, one);
         }
-        seen[at] = one;
+        seen |= bit;
     }
     return object;
 }
@@ -422,9 +446,9 @@ static yyjson_mut_val *decode(struct decoder *d, const struct slot *slot, const 
 static bool right_kind(struct decoder *d, const struct schema_kind *kind, const yyjson_val *in)
 {
     struct span k = json_get_str(in, "kind"), version = json_get_str(in, "apiVersion");
-    bool served = schema_resource_by_name(span_cstr(kind->resource)) == kind;
-    if (!served || ((k.n == 0 || span_eq_cstr(k, kind->kind)) &&
-                    (version.n == 0 || span_eq_cstr(version, kind->api_version)))) {
+    if (((k.n == 0 || span_eq_cstr(k, kind->kind)) &&
+         (version.n == 0 || span_eq_cstr(version, kind->api_version))) ||
+        schema_resource_by_name(span_cstr(kind->resource)) != kind) {
         return true;
     }
     size_t slash = span_find(version, '/');

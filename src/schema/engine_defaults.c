@@ -82,20 +82,48 @@ static void descend(yyjson_mut_doc *doc, const struct schema_field *f, yyjson_mu
     }
 }
 
+/* The members by the rows of their type; of equal names the first. */
+static void collect(const struct schema_type *type, yyjson_mut_val *obj,
+                    yyjson_mut_val *at[SCHEMA_FIELDS_MAX])
+{
+    memset(at, 0, type->field_count * sizeof *at);
+    size_t i, n;
+    yyjson_mut_val *key, *v;
+    yyjson_mut_obj_foreach(obj, i, n, key, v)
+    {
+        const struct schema_field *f = schema_field_find(type, json_mut_str(key));
+        if (f && !at[f - type->fields]) {
+            at[f - type->fields] = v;
+        }
+    }
+}
+
 void default_rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj)
 {
     assert(doc && type && yyjson_mut_is_obj(obj));
-    for (size_t k = 0; k < type->field_count; k++) {
-        const struct schema_field *f = &type->fields[k];
-        yyjson_mut_val *v = yyjson_mut_obj_get(obj, f->name);
+    assert(type->field_count <= SCHEMA_FIELDS_MAX);
+    if (type->defaulted_n == 0) {
+        return;
+    }
+    yyjson_mut_val *at[SCHEMA_FIELDS_MAX];
+    collect(type, obj, at);
+    for (size_t k = 0; k < type->defaulted_n; k++) {
+        const struct schema_field *f = &type->fields[type->defaulted[k]];
+        yyjson_mut_val *v = at[type->defaulted[k]];
         bool unset = f->flags & SCHEMA_POINTER ? !v || yyjson_mut_is_null(v) : is_zero_mut(v);
         if (unset && f->default_json) {
-            v = default_value(doc, f->default_json);
-            json_put(doc, obj, f->name, v);
+            yyjson_mut_val *value = default_value(doc, f->default_json);
+            if (v) {
+                v->tag = value->tag; /* in its place */
+                v->uni = value->uni;
+            } else {
+                v = value;
+                yyjson_mut_obj_add(obj, field_key(doc, f), v);
+            }
         } else if (!v) {
             v = zero_value(doc, f);
             if (v) {
-                yyjson_mut_obj_add(obj, yyjson_mut_str(doc, f->name), v);
+                yyjson_mut_obj_add(obj, field_key(doc, f), v);
             }
         }
         if (v) {

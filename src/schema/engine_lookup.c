@@ -1,5 +1,6 @@
 /* schema/engine_lookup.c: finding kinds, types and fields in the tables. */
 #include "base/check.h"
+#include "schema/name_hash.h"
 #include "schema/schema.h"
 #include "schema/tables.h"
 
@@ -80,9 +81,8 @@ const struct schema_type *schema_type_find(const char *group, const char *versio
     return NULL;
 }
 
-const struct schema_field *schema_field_find(const struct schema_type *type, struct span name)
+static const struct schema_field *find_sorted(const struct schema_type *type, struct span name)
 {
-    assert(type);
     size_t low = 0, high = type->field_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -95,6 +95,27 @@ const struct schema_field *schema_field_find(const struct schema_type *type, str
             high = middle;
         } else {
             low = middle + 1;
+        }
+    }
+    return NULL;
+}
+
+const struct schema_field *schema_field_find(const struct schema_type *type, struct span name)
+{
+    assert(type);
+    if (!type->slots) {
+        return find_sorted(type, name);
+    }
+    if (name.n == 0) {
+        return NULL;
+    }
+    size_t mask = ((size_t)1 << type->slot_bits) - 1;
+    size_t at = schema_name_slot(name, type->slot_seed, type->slot_bits);
+    for (; type->slots[at] != SCHEMA_NO_FIELD; at = (at + 1) & mask) {
+        const struct schema_field *f = &type->fields[type->slots[at]];
+        /* A decoded tree's keys are the tables' own. */
+        if (f->name_n == name.n && (f->name == name.p || memcmp(f->name, name.p, name.n) == 0)) {
+            return f;
         }
     }
     return NULL;

@@ -46,11 +46,14 @@ enum schema_flag {
     SCHEMA_OPTIONAL = 1 << 8     /* always written, yet clients may leave it out (OpenAPI) */
 };
 
+enum { SCHEMA_FIELDS_MAX = 64, SCHEMA_NO_FIELD = 0xff };
+
 struct schema_type;
 struct custom; /* schema/custom.h */
 
 struct schema_field {
     const char *name; /* JSON name */
+    uint8_t name_n;   /* its length; 0 in the tables of custom kinds, whose names may be long */
     uint8_t shape;    /* enum schema_shape */
     uint8_t list_kind;
     uint16_t flags;
@@ -74,7 +77,13 @@ struct schema_type {
     const char *version;               /* "v1" */
     const struct schema_field *fields; /* in declaration order */
     uint16_t field_count;
-    const uint16_t *sorted; /* indexes of fields by name, for bsearch */
+    const uint16_t *sorted; /* custom kinds: indexes of fields by name, for bsearch */
+    /* Built-in types, which have at most SCHEMA_FIELDS_MAX fields: indexes of fields by
+     * schema/name_hash.h, open addressing, SCHEMA_NO_FIELD where none is; and of the fields that
+     * have rules, or defaults, or such inside, in declaration order. */
+    const uint8_t *slots, *checked, *defaulted;
+    uint32_t slot_seed;
+    uint8_t slot_bits, checked_n, defaulted_n;
     const char *doc;
     bool atomic;                 /* one value for server-side apply wherever it stands */
     bool open;                   /* custom kinds: members without a field are kept */

@@ -99,6 +99,48 @@ TEST(json_equality_ignores_member_order_only)
     CHECK(!equal("\"1\"", "1"));
 }
 
+TEST(copies_and_frozen_trees_are_what_they_were_made_of)
+{
+    struct arena *a cleanup_arena = arena_new();
+    static const char *const texts[] = {
+        "{}",
+        "[]",
+        "\"\\u00e9\\n\"",
+        "[[],{},[{}],null,true,-1,2,3.5,\"\"]",
+        "{\"a\":{\"b\":[1,{\"c\":\"d\"},[2,[3]]],\"\":{}},\"e\":[],\"f\":\"g\",\"h\":{\"i\":{}}}",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        yyjson_doc *doc;
+        CHECK_EQ(json_parse(a, span_cstr(texts[i]), &doc, NULL), 0);
+        const yyjson_val *root = yyjson_doc_get_root(doc);
+        struct span text = json_write(a, root);
+        yyjson_mut_val *copy = json_mut_copy(json_mut_new(a), root);
+        CHECK_SPAN(json_write_mut(a, copy), text.p);
+        const yyjson_val *frozen = json_freeze_shared(a, copy);
+        CHECK_SPAN(json_write(a, frozen), text.p);
+        CHECK(json_same(frozen, root) && json_equal(root, frozen));
+    }
+}
+
+TEST(the_same_is_more_than_equal)
+{
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_doc *doc;
+    CHECK_EQ(json_parse(a,
+                        SPAN("[{\"a\":1,\"b\":[2]},{\"b\":[2],\"a\":1},{\"a\":1.0,\"b\":[2]},"
+                             "{\"a\":1,\"b\":2},{\"a\":1,\"b\":[\"2\"]},{\"a\":1,\"c\":[2]}]"),
+                        &doc, NULL),
+             0);
+    static const bool same[] = {true, false, true, false, false, false};
+    static const bool equal[] = {true, true, true, false, false, false};
+    yyjson_val *list = yyjson_doc_get_root(doc), *first = yyjson_arr_get(list, 0);
+    for (size_t i = 0; i < 6; i++) {
+        CHECK_EQ(json_same(first, yyjson_arr_get(list, i)), same[i]);
+        CHECK_EQ(json_equal(first, yyjson_arr_get(list, i)), equal[i]);
+    }
+    CHECK(json_same(NULL, NULL) && !json_same(first, NULL) && !json_same(NULL, first));
+}
+
 TEST(json_put_replaces_in_place)
 {
     struct arena *a cleanup_arena = arena_new();

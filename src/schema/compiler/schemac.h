@@ -36,6 +36,7 @@ struct sc_type {
     struct sc_field *fields;
     size_t n;
     bool atomic;
+    bool checked, defaulted; /* has a field with a rule, or a default, itself or inside */
 };
 
 struct sc_column {

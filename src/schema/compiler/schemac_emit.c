@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "schema/compiler/schemac.h"
+#include "schema/name_hash.h"
+
+enum { FIELDS_MAX = 64, NO_FIELD = 0xff }; /* as in schema/schema.h */
 
 /* ---- resolving ---- */
 
@@ -40,6 +43,9 @@ static void resolve_field(const struct sc_model *m, const struct sc_type *t, str
 static void check_type(const struct sc_model *m, size_t index)
 {
     const struct sc_type *t = &m->types[index];
+    if (t->n > FIELDS_MAX) {
+        sc_fail(t->at, "type %s has more than %d fields", t->name, FIELDS_MAX);
+    }
     if (find_type(m, t->group, t->version, t->name) != t) {
         sc_fail(t->at, "type %s is there twice", t->name);
     }
@@ -112,6 +118,60 @@ static int compare_kinds(const void *a, const void *b)
     return c ? c : strcmp(ka->name, kb->name);
 }
 
+static bool has_flag(const struct sc_field *f, const char *flag)
+{
+    return f->flags && strstr(f->flags, flag);
+}
+
+static bool is_shape(const struct sc_field *f, const char *shape)
+{
+    return strcmp(f->shape, shape) == 0;
+}
+
+static bool holds_objects(const struct sc_field *f)
+{
+    return (is_shape(f, "LIST") || is_shape(f, "MAP")) && strcmp(f->elem_shape, "OBJECT") == 0;
+}
+
+/* Can the check of a row find anything? What is called metadata or status is checked elsewhere. */
+static bool is_checked(const struct sc_field *f)
+{
+    if (strcmp(f->name, "metadata") == 0 || strcmp(f->name, "status") == 0) {
+        return false;
+    }
+    return has_flag(f, "REQUIRED") || has_flag(f, "IMMUTABLE") || has_flag(f, "ENUM_CLOSED") ||
+           f->min || f->max || f->format || is_shape(f, "ANY") || holds_objects(f) ||
+           (is_shape(f, "OBJECT") && f->type->checked);
+}
+
+/* Does the row give a value to a field that is not there, or is there such a row inside? */
+static bool is_defaulted(const struct sc_field *f)
+{
+    bool zero = is_shape(f, "STRING") || is_shape(f, "INT32") || is_shape(f, "INT64") ||
+                is_shape(f, "BOOL");
+    return f->default_json ||
+           (!has_flag(f, "POINTER") &&
+            (is_shape(f, "OBJECT") || (zero && !has_flag(f, "OMITEMPTY")))) ||
+           ((is_shape(f, "OBJECT") || holds_objects(f)) && f->type->defaulted);
+}
+
+/* Types may hold themselves: until nothing changes. */
+static void mark_types(struct sc_model *m)
+{
+    for (bool again = true; again;) {
+        again = false;
+        for (size_t i = 0; i < m->type_n; i++) {
+            struct sc_type *t = &m->types[i];
+            bool checked = t->checked, defaulted = t->defaulted;
+            for (size_t j = 0; j < t->n; j++) {
+                t->checked = t->checked || is_checked(&t->fields[j]);
+                t->defaulted = t->defaulted || is_defaulted(&t->fields[j]);
+            }
+            again = again || checked != t->checked || defaulted != t->defaulted;
+        }
+    }
+}
+
 void sc_resolve(struct sc_model *m)
 {
     qsort(m->kinds, m->kind_n, sizeof *m->kinds, compare_kinds);
@@ -128,6 +188,7 @@ void sc_resolve(struct sc_model *m)
             }
         }
     }
+    mark_types(m);
     for (size_t i = 0; i < m->kind_n; i++) {
         struct sc_kind *k = &m->kinds[i];
         k->type = find_type(m, k->group, k->version, k->name);
@@ -185,7 +246,7 @@ static void emit_field(FILE *out, const struct sc_field *f)
 {
     fputs("    {.name = ", out);
     put_string(out, f->name);
-    fprintf(out, ", .shape = SCHEMA_%s", f->shape);
+    fprintf(out, ", .name_n = %zu, .shape = SCHEMA_%s", strlen(f->name), f->shape);
     if (f->elem_shape) {
         fprintf(out, ", .elem_shape = SCHEMA_%s", f->elem_shape);
     }
@@ -213,40 +274,91 @@ static void emit_field(FILE *out, const struct sc_field *f)
             f->max ? f->max : "INT64_MAX");
 }
 
-static const struct sc_type *sorting;
-
-static int compare_fields(const void *a, const void *b)
+/* Fills the slots; returns how many names are not where they are looked for first. */
+static size_t place_names(const struct sc_type *t, uint32_t seed, unsigned bits, uint8_t *slots)
 {
-    return strcmp(sorting->fields[*(const size_t *)a].name,
-                  sorting->fields[*(const size_t *)b].name);
+    size_t astray = 0, size = (size_t)1 << bits;
+    memset(slots, NO_FIELD, size);
+    for (size_t i = 0; i < t->n; i++) {
+        size_t at = schema_name_slot(span_cstr(t->fields[i].name), seed, bits);
+        for (; slots[at] != NO_FIELD; at = (at + 1) % size) {
+            astray++;
+        }
+        slots[at] = (uint8_t)i;
+    }
+    return astray;
+}
+
+enum { SLOT_BITS_MAX = 8, SEEDS = 4000 };
+
+/* At least half of the slots stay empty, so every search ends. */
+static void emit_slots(FILE *out, const struct sc_type *t, const char *sym, unsigned *ret_bits,
+                       uint32_t *ret_seed)
+{
+    unsigned bits = 1;
+    while ((size_t)1 << bits < 2 * t->n) {
+        bits++;
+    }
+    uint8_t slots[1 << SLOT_BITS_MAX];
+    size_t best = SIZE_MAX;
+    uint32_t seed = 0x9e3779b1;
+    for (int i = 0; i < SEEDS && best > 0; i++, seed = seed * 1664525 + 1013904223) {
+        size_t astray = place_names(t, seed | 1, bits, slots);
+        if (astray < best) {
+            best = astray;
+            *ret_seed = seed | 1;
+        }
+    }
+    (void)place_names(t, *ret_seed, bits, slots);
+    fprintf(out, "static const uint8_t slots_%s[] = {", sym);
+    for (size_t i = 0; i < (size_t)1 << bits; i++) {
+        fprintf(out, "%s%d", i ? ", " : "", slots[i]);
+    }
+    fputs("};\n", out);
+    *ret_bits = bits;
+}
+
+/* Indexes of the fields of one sort; a list that no pointer needs when it is empty. */
+static size_t emit_chosen(FILE *out, const struct sc_type *t, const char *what, const char *sym,
+                          bool (*is_chosen)(const struct sc_field *))
+{
+    size_t n = 0;
+    fprintf(out, "static const uint8_t %s_%s[] = {", what, sym);
+    for (size_t i = 0; i < t->n; i++) {
+        if (is_chosen(&t->fields[i])) {
+            fprintf(out, "%s%zu", n++ ? ", " : "", i);
+        }
+    }
+    fprintf(out, "%s};\n", n ? "" : "0");
+    return n;
 }
 
 static void emit_type(FILE *out, const struct sc_type *t)
 {
     char *sym = symbol(t);
+    unsigned bits = 0;
+    uint32_t seed = 0;
+    size_t checked = 0, defaulted = 0;
     if (t->n) {
         fprintf(out, "static const struct schema_field fields_%s[] = {\n", sym);
         for (size_t i = 0; i < t->n; i++) {
             emit_field(out, &t->fields[i]);
         }
-        size_t *order = sc_alloc(t->n * sizeof *order);
-        for (size_t i = 0; i < t->n; i++) {
-            order[i] = i;
-        }
-        sorting = t;
-        qsort(order, t->n, sizeof *order, compare_fields);
-        fprintf(out, "};\nstatic const uint16_t sorted_%s[] = {", sym);
-        for (size_t i = 0; i < t->n; i++) {
-            fprintf(out, "%s%zu", i ? ", " : "", order[i]);
-        }
         fputs("};\n", out);
+        emit_slots(out, t, sym, &bits, &seed);
+        checked = emit_chosen(out, t, "checked", sym, is_checked);
+        defaulted = emit_chosen(out, t, "defaulted", sym, is_defaulted);
     }
     fprintf(out,
             "static const struct schema_type type_%s = {.name = \"%s\", .group = \"%s\", "
             ".version = \"%s\", ",
             sym, t->name, t->group, t->version);
     if (t->n) {
-        fprintf(out, ".fields = fields_%s, .sorted = sorted_%s, ", sym, sym);
+        fprintf(out,
+                ".fields = fields_%s, .slots = slots_%s, .slot_bits = %u, .slot_seed = %uu, "
+                ".checked = checked_%s, .checked_n = %zu, .defaulted = defaulted_%s, "
+                ".defaulted_n = %zu, ",
+                sym, sym, bits, seed, sym, checked, sym, defaulted);
     }
     fprintf(out, ".field_count = %zu, .atomic = %d, .doc = ", t->n, t->atomic);
     put_string(out, t->doc);
