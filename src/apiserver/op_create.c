@@ -75,7 +75,7 @@ int op_create_attempt(struct api_op *op)
         json_remove(obj, "status");
     }
     meta_create(doc, obj, op->kind, a, op->server->env);
-    schema_defaults(doc, op->kind, obj);
+    write_defaults(op, doc, obj);
     ownership_create(op, doc, obj);
     if (admission_create(op, doc, obj)) {
         return -1;

@@ -28,6 +28,9 @@ static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson
     const struct schema_kind *shown = op->view ? op->view : op->kind;
     const yyjson_val *was = patch_base(op, current);
     was = op->view ? schema_view(op->arena, op->view, was) : was;
+    if (api_sub_is(op, "status") && write_patches_head(op)) {
+        was = write_head(op->arena, was);
+    }
     yyjson_mut_val *out = NULL;
     switch (op->patch_type) {
     case API_PATCH_JSON:

@@ -214,8 +214,8 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut
     if (check_kind(op, shown, in)) {
         return NULL;
     }
-    yyjson_mut_val *obj =
-        schema_decode(op->arena, shown, in, doc, op->options.strictness, &op->warnings, &op->err);
+    yyjson_mut_val *obj = (op->view ? schema_decode : schema_decode_defaults)(
+        op->arena, shown, in, doc, op->options.strictness, &op->warnings, &op->err);
     if (!obj && op->err.reason == ERR_BAD_REQUEST && op->verb != API_PATCH) {
         (void)err_wrap(op->arena, &op->err, "%s in version \"%s\" cannot be handled as a %s",
                        shown->kind, shown->version, shown->kind);
@@ -225,6 +225,12 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut
         obj = schema_unview(op->arena, op->view, doc, obj, old ? object_root(old) : NULL, &op->err);
     }
     return obj ? write_ordered(op, doc, obj) : NULL;
+}
+
+void write_defaults(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    /* What is not from write_decode() has had none. */
+    (op->view || op->mutate ? schema_defaults : schema_defaults_rest)(doc, op->kind, obj);
 }
 
 void write_warn(struct api_op *op)
@@ -345,36 +351,53 @@ static int dry_result(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
     return 1;
 }
 
+/* The rules about changes by clients do not count for the server's own. */
+static int check_rules(struct api_op *op, const yyjson_val *obj, const yyjson_val *old,
+                       bool changed)
+{
+    if (op->server_change) {
+        return schema_validate(op->arena, op->kind, obj, NULL, &op->err);
+    }
+    return (changed ? schema_validate : schema_validate_metadata)(op->arena, op->kind, obj, old,
+                                                                  &op->err);
+}
+
 int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                  yyjson_mut_val *obj, bool status)
 {
-    const yyjson_val *old = object_root(current);
+    const yyjson_val *whole = object_root(current), *old = whole;
     if (check_identity(op, current, obj)) {
         return -1;
     }
     const yyjson_val *given = ownership_given(op, obj);
+    bool head = status && write_changes_head(op, obj, whole);
+    if (head) {
+        old = write_head(op->arena, whole);
+    }
     if (status) {
         obj = status_only(doc, obj, old);
     } else if (!op->mutate && (!op->kind->custom || custom_has_status(op->kind))) {
         take_member(doc, obj, old, "status");
     }
     meta_update(doc, obj, old);
-    schema_defaults(doc, op->kind, obj);
+    if (head) {
+        schema_defaults_head(doc, op->kind, obj);
+    } else {
+        write_defaults(op, doc, obj);
+    }
     if (!status && !op->server_change && admission_update(op, doc, obj, old)) {
         return -1;
     }
     yyjson_val *frozen = json_freeze_shared(op->arena, obj);
     bool part = api_sub_is(op, "ephemeralcontainers") || api_sub_is(op, "resize");
-    if (!status && (!op->server_change || part) && meta_has_generation(op->kind) &&
-        meta_spec_changed(op->kind, frozen, old)) {
+    bool changed = !status && meta_spec_changed(op->kind, frozen, old);
+    if (changed && (!op->server_change || part) && meta_has_generation(op->kind)) {
         meta_bump_generation(doc, obj, old);
         frozen = json_freeze_shared(op->arena, obj);
     }
-    const yyjson_val *rules_old = op->server_change ? NULL : old;
-    int rc = status ? schema_validate_status(op->arena, op->kind, frozen, old, &op->err)
-             : part ? schema_validate_sub(op->arena, op->kind, op->sub->name, frozen, old, &op->err)
-                    : schema_validate(op->arena, op->kind, frozen, rules_old, &op->err);
-    if (rc) {
+    if (status ? schema_validate_status(op->arena, op->kind, frozen, old, &op->err)
+        : part ? schema_validate_sub(op->arena, op->kind, op->sub->name, frozen, old, &op->err)
+               : check_rules(op, frozen, old, changed)) {
         return -1;
     }
     int64_t rev = object_rev(current);
@@ -383,6 +406,9 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
         ownership_update(op, doc, obj, frozen, old, given, &same);
     } else {
         ownership_keep(doc, obj, old);
+    }
+    if (head) {
+        obj = write_whole(op, doc, obj, current);
     }
     if (op->options.dry_run) {
         service_claims_release(&op->server->services, &op->claimed);

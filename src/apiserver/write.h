@@ -24,6 +24,8 @@ int op_create_attempt(struct api_op *op);
 /* The client's object in op->body as our tree, kind and apiVersion checked and set. NULL with
  * op->err. */
 yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut_doc *doc);
+/* The defaults of that tree, or of what op->mutate made, once metadata and status are set. */
+void write_defaults(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 /* The start of obj in the order that object.h demands. Returns the object to go on with. */
 yyjson_mut_val *write_ordered(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 
@@ -35,6 +37,18 @@ struct span write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val 
 /* op_update.c: what the client wants the object to be: the one it sends, or current patched. NULL
  * with op->err. */
 yyjson_mut_val *op_update_wanted(struct api_op *op, struct object *current, yyjson_mut_doc *doc);
+
+/* ---- writes to /status (apiserver/write_status.c) ---- */
+
+/* The head of an object: kind, apiVersion, metadata and status. Strings are shared. */
+const yyjson_val *write_head(struct arena *a, const yyjson_val *obj);
+/* Does op->body, a patch of /status, speak of nothing but the head? */
+bool write_patches_head(const struct api_op *op);
+/* Can the new status in obj be dealt with in the head of the old object alone? */
+bool write_changes_head(const struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old);
+/* The changed head, which is used up, with the rest of the old object, in the old order. */
+yyjson_mut_val *write_whole(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *head,
+                            struct object *old);
 
 /* What follows the change of an existing object, for every kind of update: server-owned metadata,
  * defaults, admission, generation, validation, no-op, finalizers, dry run, submit. `status` says

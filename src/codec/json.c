@@ -279,6 +279,25 @@ yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v)
     return out;
 }
 
+const yyjson_val *json_only(struct arena *a, const yyjson_val *obj, bool (*wanted)(struct span key))
+{
+    assert(yyjson_is_obj(unconst(obj)));
+    size_t room = (size_t)(unsafe_yyjson_get_next(unconst(obj)) - obj), members = 0;
+    yyjson_val *out = arena_alloc_raw(a, room * sizeof *out), *at = out + 1;
+    JSON_EACH(it, obj)
+    {
+        if (wanted(json_str(it.key))) { /* values lie one behind the other and know no places */
+            size_t n = (size_t)(unsafe_yyjson_get_next(it.val) - it.key);
+            memcpy(at, it.key, n * sizeof *at);
+            at += n;
+            members++;
+        }
+    }
+    out->tag = (uint64_t)members << YYJSON_TAG_BIT | YYJSON_TYPE_OBJ;
+    out->uni.ofs = (size_t)(at - out) * sizeof *out;
+    return out;
+}
+
 yyjson_mut_val *json_new_raw(yyjson_mut_doc *doc, struct span text)
 {
     assert(text.n);
@@ -400,11 +419,17 @@ bool json_same(const yyjson_val *a, const yyjson_val *b)
         return false;
     }
     for (size_t i = 0; i < n; i++) {
-        if (yyjson_is_ctn(unconst(a + i))) { /* as many members, which take as much room */
-            if (a[i].tag != b[i].tag || a[i].uni.ofs != b[i].uni.ofs) {
+        const yyjson_val *x = a + i, *y = b + i;
+        if (yyjson_is_ctn(unconst(x))) { /* as many members, which take as much room */
+            if (x->tag != y->tag || x->uni.ofs != y->uni.ofs) {
                 return false;
             }
-        } else if (!scalars_equal(a + i, b + i)) {
+        } else if (yyjson_is_str(unconst(x)) && x->tag == y->tag) {
+            size_t len = x->tag >> YYJSON_TAG_BIT;
+            if (x->uni.str != y->uni.str && memcmp(x->uni.str, y->uni.str, len) != 0) {
+                return false;
+            }
+        } else if (!scalars_equal(x, y)) {
             return false;
         }
     }

@@ -35,6 +35,9 @@ struct span json_write_mut(struct arena *a, const yyjson_mut_val *v);
 yyjson_val *json_freeze(struct arena *a, const yyjson_mut_val *v);
 /* The same, for readers that are done before the tree's strings go: those are shared. */
 yyjson_val *json_freeze_shared(struct arena *a, const yyjson_mut_val *v);
+/* An object with those members of another that are wanted; their strings are shared. */
+const yyjson_val *json_only(struct arena *a, const yyjson_val *obj,
+                            bool (*wanted)(struct span key));
 /* A raw value (see object_root()) parsed into the arena; any other value as it is. NULL: a raw
  * value that is no JSON. */
 const yyjson_val *json_whole(struct arena *a, const yyjson_val *v);

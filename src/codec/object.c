@@ -214,6 +214,31 @@ yyjson_val *object_root(struct object *o)
     return yyjson_doc_get_root(o->doc);
 }
 
+/* Keys still lie in a copy of the text that was parsed, where they were in it. What was parsed had
+ * one byte in place of managedFields. */
+static size_t place_of(struct object *o, const yyjson_val *key)
+{
+    struct span managed = managed_text(o);
+    size_t at = (size_t)(key->uni.str - o->doc->str_pool);
+    bool behind = managed.n && at > (size_t)(managed.p - json_of(o));
+    return behind ? at + managed.n - 1 : at;
+}
+
+struct span object_member_text(struct object *o, const struct json_iter *member)
+{
+    assert(o->doc && member->key && member->val);
+    if (!o->doc->str_pool) {
+        return SPAN_NULL;
+    }
+    struct span json = object_json(o);
+    const yyjson_val *next = member->left ? unsafe_yyjson_get_next(member->val) : NULL;
+    size_t from = place_of(o, member->key) + yyjson_get_len(member->key) + sizeof "\":" - 1;
+    size_t to = next ? place_of(o, next) - (sizeof ",\"" - 1) : json.n - (sizeof "}" - 1);
+    bool found =
+        from < to && to < json.n && json.p[from - 1] == ':' && json.p[to] == (next ? ',' : '}');
+    return found ? span_of(json.p + from, to - from) : SPAN_NULL;
+}
+
 bool object_has_root(const struct object *o)
 {
     return o->doc != NULL;

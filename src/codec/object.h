@@ -38,6 +38,10 @@ void object_body_parts(const struct object *o, struct span ret_parts[2]);
  * many members as the rest and hardly anybody reads them. Copies and writers pass raw values on. */
 yyjson_val *object_root(struct object *o);
 bool object_has_root(const struct object *o); /* whether the document is there already */
+/* The text of the member of object_root() where the iterator stands, within object_json(). Empty
+ * when the document, moved to where it is kept, no longer knows. */
+struct json_iter;
+struct span object_member_text(struct object *o, const struct json_iter *member);
 /* Drops the parsed document to save memory; the next object_root() parses again. Only when no value
  * is in use. */
 void object_forget_root(struct object *o);

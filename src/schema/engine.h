@@ -90,6 +90,12 @@ void check_metadata(struct check *c, const struct schema_kind *kind, const yyjso
                     const yyjson_val *old);
 /* Static defaults and zero values of an object, by its type. */
 void default_rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj);
+/* The two halves of it, for who knows the members anyway: what a member's value becomes, and the
+ * members that are not there; seen: bits by index of the field. */
+yyjson_mut_val *default_instead(yyjson_mut_doc *doc, const struct schema_field *f,
+                                yyjson_mut_val *v);
+void default_missing(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj,
+                     uint64_t seen);
 /* Is it what Go's zero value would be: absent, null, "", 0, false, [] or {}? */
 bool is_zero(const yyjson_val *v);
 /* Equal, with absent, null and empty taken as the same at the top and inside. */

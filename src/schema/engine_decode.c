@@ -18,6 +18,7 @@ struct decoder {
     struct span complaints[32]; /* about unknown and repeated members */
     size_t n;
     bool keep_complaints;
+    bool defaults; /* objects get those of their rows */
     bool failed;
     struct err *err;
 };
@@ -281,10 +282,16 @@ static yyjson_mut_val *decode_scalar(struct decoder *d, const struct slot *s, co
 /* ---- containers ---- */
 
 /* Go makes a zero value of a null element. */
-static yyjson_mut_val *zero_of(struct decoder *d, uint8_t shape)
+static yyjson_mut_val *zero_of(struct decoder *d, const struct slot *s)
 {
-    switch ((enum schema_shape)shape) {
+    yyjson_mut_val *object;
+    switch ((enum schema_shape)s->shape) {
     case SCHEMA_OBJECT:
+        object = yyjson_mut_obj(d->doc);
+        if (d->defaults) {
+            default_rows(d->doc, s->field->type, object);
+        }
+        return object;
     case SCHEMA_MAP:
         return yyjson_mut_obj(d->doc);
     case SCHEMA_LIST:
@@ -319,7 +326,7 @@ static yyjson_mut_val *decode_list(struct decoder *d, const struct slot *s, cons
     size_t i = 0;
     JSON_EACH(it, v)
     {
-        yyjson_mut_val *one = yyjson_is_null(it.val) ? zero_of(d, element.shape)
+        yyjson_mut_val *one = yyjson_is_null(it.val) ? zero_of(d, &element)
                                                      : decode(d, &element, it.val, AT_INDEX(p, i));
         if (d->failed) {
             return NULL;
@@ -355,7 +362,7 @@ static yyjson_mut_val *decode_map(struct decoder *d, const struct slot *s, const
         struct span key = json_str(it.key);
         const struct path *here = AT_KEY(p, key);
         yyjson_mut_val *one =
-            yyjson_is_null(it.val) ? zero_of(d, element.shape) : decode(d, &element, it.val, here);
+            yyjson_is_null(it.val) ? zero_of(d, &element) : decode(d, &element, it.val, here);
         if (d->failed) {
             break;
         }
@@ -378,11 +385,20 @@ static yyjson_mut_val *decode_map(struct decoder *d, const struct slot *s, const
 static void put_member(struct decoder *d, yyjson_mut_val *object, const struct schema_field *f,
                        bool before, yyjson_mut_val *one)
 {
+    if (d->defaults) {
+        one = default_instead(d->doc, f, one);
+    }
     if (before) {
         overwrite(json_mut_get_span(object, span_of(f->name, f->name_n)), one);
     } else {
         yyjson_mut_obj_add(object, field_key(d->doc, f), one);
     }
+}
+
+/* Metadata and status get their defaults when the server has had its say about them. */
+static bool is_head_row(const struct schema_field *f)
+{
+    return strcmp(f->name, "metadata") == 0 || strcmp(f->name, "status") == 0;
 }
 
 /* Members of an object. With `root`, members already put there (kind, apiVersion) are skipped. */
@@ -392,6 +408,7 @@ static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type
 {
     assert(type->field_count <= SCHEMA_FIELDS_MAX);
     uint64_t seen = 0;
+    const bool defaults = d->defaults;
     JSON_EACH(it, v)
     {
         struct span key = json_str(it.key);
@@ -409,14 +426,19 @@ static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type
             continue;
         }
         const struct slot slot = {f, type, f->shape};
+        d->defaults = root ? defaults && !is_head_row(f) : defaults;
         yyjson_mut_val *one = decode(d, &slot, it.val, here);
         if (d->failed) {
             return NULL;
         }
+        d->defaults = defaults && !root;
         if (!root || !(span_eq(key, SPAN("kind")) || span_eq(key, SPAN("apiVersion")))) {
             put_member(d, object, f, seen & bit, one);
         }
         seen |= bit;
+    }
+    if (d->defaults) {
+        default_missing(d->doc, type, object, seen);
     }
     return object;
 }
@@ -478,16 +500,20 @@ static int report(struct decoder *d, enum schema_strictness strictness,
     return err_set(d->a, d->err, ERR_BAD_REQUEST, "strict decoding error: %.*s", SPAN_ARG(all));
 }
 
-yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
-                              yyjson_mut_doc *doc, enum schema_strictness strictness,
-                              struct schema_warnings *warnings, struct err *reterr)
+static yyjson_mut_val *decode_whole(struct arena *a, const struct schema_kind *kind,
+                                    const yyjson_val *in, yyjson_mut_doc *doc,
+                                    enum schema_strictness strictness, bool defaults,
+                                    struct schema_warnings *warnings, struct err *reterr)
 {
     assert(a && kind && doc);
     if (kind->custom) {
         return custom_decode(a, kind, in, doc, strictness, warnings, reterr);
     }
-    struct decoder d = {
-        .a = a, .doc = doc, .err = reterr, .keep_complaints = strictness != SCHEMA_IGNORE};
+    struct decoder d = {.a = a,
+                        .doc = doc,
+                        .err = reterr,
+                        .keep_complaints = strictness != SCHEMA_IGNORE,
+                        .defaults = defaults};
     if (!yyjson_is_obj((yyjson_val *)in)) {
         (void)err_set(a, reterr, ERR_BAD_REQUEST,
                       "json: cannot unmarshal %s into Go value of type v1.%s",
@@ -512,4 +538,19 @@ yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, c
         yyjson_mut_obj_insert(obj, yyjson_mut_str(doc, "metadata"), meta, 2);
     }
     return obj;
+}
+
+yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
+                              yyjson_mut_doc *doc, enum schema_strictness strictness,
+                              struct schema_warnings *warnings, struct err *reterr)
+{
+    return decode_whole(a, kind, in, doc, strictness, false, warnings, reterr);
+}
+
+yyjson_mut_val *schema_decode_defaults(struct arena *a, const struct schema_kind *kind,
+                                       const yyjson_val *in, yyjson_mut_doc *doc,
+                                       enum schema_strictness strictness,
+                                       struct schema_warnings *warnings, struct err *reterr)
+{
+    return decode_whole(a, kind, in, doc, strictness, true, warnings, reterr);
 }

@@ -98,7 +98,34 @@ static void collect(const struct schema_type *type, yyjson_mut_val *obj,
     }
 }
 
-void default_rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj)
+yyjson_mut_val *default_instead(yyjson_mut_doc *doc, const struct schema_field *f,
+                                yyjson_mut_val *v)
+{
+    bool unset = f->flags & SCHEMA_POINTER ? yyjson_mut_is_null(v) : is_zero_mut(v);
+    return f->default_json && unset ? default_value(doc, f->default_json) : v;
+}
+
+void default_missing(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj,
+                     uint64_t seen)
+{
+    for (size_t k = 0; k < type->defaulted_n; k++) {
+        const struct schema_field *f = &type->fields[type->defaulted[k]];
+        if (seen >> type->defaulted[k] & 1) {
+            continue;
+        }
+        yyjson_mut_val *v =
+            f->default_json ? default_value(doc, f->default_json) : zero_value(doc, f);
+        if (v) {
+            yyjson_mut_obj_add(obj, field_key(doc, f), v);
+            descend(doc, f, v);
+        }
+    }
+}
+
+/* Those of an object of a built-in type; `inside`: also of what the members hold that are there.
+ * Metadata and status are looked into in any case. */
+static void rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj,
+                 bool inside)
 {
     assert(doc && type && yyjson_mut_is_obj(obj));
     assert(type->field_count <= SCHEMA_FIELDS_MAX);
@@ -107,40 +134,71 @@ void default_rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mu
     }
     yyjson_mut_val *at[SCHEMA_FIELDS_MAX];
     collect(type, obj, at);
+    uint64_t seen = 0;
     for (size_t k = 0; k < type->defaulted_n; k++) {
         const struct schema_field *f = &type->fields[type->defaulted[k]];
         yyjson_mut_val *v = at[type->defaulted[k]];
-        bool unset = f->flags & SCHEMA_POINTER ? !v || yyjson_mut_is_null(v) : is_zero_mut(v);
-        if (unset && f->default_json) {
-            yyjson_mut_val *value = default_value(doc, f->default_json);
-            if (v) {
-                v->tag = value->tag; /* in its place */
-                v->uni = value->uni;
-            } else {
-                v = value;
-                yyjson_mut_obj_add(obj, field_key(doc, f), v);
-            }
-        } else if (!v) {
-            v = zero_value(doc, f);
-            if (v) {
-                yyjson_mut_obj_add(obj, field_key(doc, f), v);
-            }
+        if (!v) {
+            continue;
         }
-        if (v) {
+        seen |= (uint64_t)1 << type->defaulted[k];
+        yyjson_mut_val *instead = default_instead(doc, f, v);
+        if (instead != v) {
+            v->tag = instead->tag; /* in its place */
+            v->uni = instead->uni;
+        }
+        if (inside || strcmp(f->name, "metadata") == 0 || strcmp(f->name, "status") == 0) {
             descend(doc, f, v);
         }
     }
+    default_missing(doc, type, obj, seen);
 }
 
-void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj)
+void default_rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj)
+{
+    rows(doc, type, obj, true);
+}
+
+static void defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj,
+                     bool inside)
 {
     assert(doc && kind && yyjson_mut_is_obj(obj));
     if (kind->custom) {
         custom_defaults(doc, kind, obj);
         return;
     }
-    default_rows(doc, kind->type, obj);
+    rows(doc, kind->type, obj, inside);
     if (kind->hooks->defaults) {
         kind->hooks->defaults(doc, obj);
+    }
+}
+
+void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj)
+{
+    defaults(doc, kind, obj, true);
+}
+
+void schema_defaults_rest(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj)
+{
+    defaults(doc, kind, obj, false);
+}
+
+bool schema_status_stands_alone(const struct schema_kind *kind, const yyjson_mut_val *status)
+{
+    assert(kind);
+    return yyjson_mut_is_obj((yyjson_mut_val *)status) &&
+           (!kind->hooks->status_settled || kind->hooks->status_settled(status));
+}
+
+void schema_defaults_head(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj)
+{
+    static const char *const names[] = {"metadata", "status"};
+    assert(!kind->custom);
+    for (size_t i = 0; i < 2; i++) {
+        const struct schema_field *f = schema_field_find(kind->type, span_cstr(names[i]));
+        yyjson_mut_val *v = json_mut_get(obj, names[i]);
+        if (f && v) {
+            descend(doc, f, v);
+        }
     }
 }

@@ -273,6 +273,19 @@ int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjso
     return finish(a, kind, obj, &found, reterr);
 }
 
+int schema_validate_metadata(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                             const yyjson_val *old, struct err *reterr)
+{
+    assert(a && kind && obj && old);
+    if (kind->custom || kind->hooks->validates_metadata) {
+        return schema_validate(a, kind, obj, old, reterr);
+    }
+    struct err found = {0};
+    struct check c = {.a = a, .err = &found};
+    check_metadata(&c, kind, json_get(obj, "metadata"), json_get(old, "metadata"));
+    return finish(a, kind, obj, &found, reterr);
+}
+
 int schema_validate_sub(struct arena *a, const struct schema_kind *kind, const char *sub,
                         const yyjson_val *obj, const yyjson_val *old, struct err *reterr)
 {

@@ -57,6 +57,13 @@ static void defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
     }
 }
 
+/* The versions that were ever stored depend on those there are. */
+static bool status_settled(const yyjson_mut_val *status)
+{
+    (void)status;
+    return false;
+}
+
 /* ---- rules ---- */
 
 static void check_faults(struct check *c, const struct path *p, const yyjson_val *v,
@@ -283,5 +290,8 @@ static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *o
     }
 }
 
-const struct schema_hooks schema_hooks_definition = {
-    .defaults = defaults, .validate = validate, .field = kind_field_metadata};
+const struct schema_hooks schema_hooks_definition = {.defaults = defaults,
+                                                     .status_settled = status_settled,
+                                                     .validate = validate,
+                                                     .validates_metadata = true,
+                                                     .field = kind_field_metadata};

@@ -133,6 +133,12 @@ static void status_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut
     }
 }
 
+static bool status_settled(const yyjson_mut_val *status)
+{
+    return json_mut_str(json_mut_get(status, "phase")).n > 0 &&
+           json_mut_str(json_mut_get(status, "qosClass")).n > 0;
+}
+
 static void defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     yyjson_mut_val *spec = json_mut_get(obj, "spec");
@@ -237,9 +243,6 @@ static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *o
 {
     struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
-    if (old && json_same(spec, json_get(old, "spec"))) {
-        return; /* what was stored has passed */
-    }
     check_pod_spec(&c, AT_FIELD(NULL, "spec"), spec, NULL);
     if (old) {
         check_update(&c, spec, json_get(old, "spec"));
@@ -311,6 +314,7 @@ static bool field(struct arena *a, const yyjson_val *obj, struct span key, struc
 }
 
 const struct schema_hooks schema_hooks_pod = {.defaults = defaults,
+                                              .status_settled = status_settled,
                                               .validate = validate,
                                               .validate_sub = validate_sub,
                                               .row = pod_row,

@@ -67,6 +67,7 @@ struct patch_members patch_members(struct patch_ctx *c, const yyjson_val *obj)
         assert(m.n < n);
         m.sorted[m.n] = (struct patch_member){
             .key = patch_str(key), .val = yyjson_obj_iter_get_val(key), .place = m.n};
+        m.has_directives = m.has_directives || span_starts(m.sorted[m.n].key, SPAN("$"));
         m.n++;
     }
     qsort(m.sorted, m.n, sizeof *m.sorted, cmp_member);

@@ -27,6 +27,7 @@ struct patch_members {
     struct patch_member *sorted;
     struct patch_member **in_order; /* without the overridden duplicates */
     size_t n, in_order_n;
+    bool has_directives; /* a key starts with a dollar sign */
 };
 
 /* Nodes of a container taken apart: they may then be put into other containers. key is NULL for

@@ -340,6 +340,9 @@ static yyjson_mut_val *merge_list(struct patch_ctx *c, struct known known, yyjso
 static struct patch_member *find_prefixed(struct patch_ctx *c, const struct patch_members *m,
                                           const char *prefix, struct span key)
 {
+    if (!m->has_directives) {
+        return NULL;
+    }
     struct span full = arena_printf(c->a, "%s%.*s", prefix, SPAN_ARG(key));
     return patch_member_find(m, full);
 }

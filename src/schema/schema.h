@@ -120,13 +120,16 @@ struct schema_kind;
 struct schema_hooks {
     /* Conditional defaults, after the static ones. old is NULL on create. */
     void (*defaults)(yyjson_mut_doc *doc, yyjson_mut_val *obj);
+    /* Of a kind whose defaults() touches the status: would it leave this one alone? */
+    bool (*status_settled)(const yyjson_mut_val *status);
     /* Cross-field rules; appends causes. old is NULL on create. Texts: exactly Kubernetes'. */
     void (*validate)(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
                      struct err *err);
-    /* Rules of a write to /status. */
+    bool validates_metadata; /* do these rules look at what may change in metadata? */
     /* Of a sub-resource that changes its own part of the object alone; old is what there was. */
     void (*validate_sub)(struct arena *a, const char *sub, const yyjson_val *obj,
                          const yyjson_val *old, struct err *err);
+    /* Rules of a write to /status. */
     void (*validate_status)(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
                             struct err *err);
     /* Cells of a table row, one per column: strings or integers added to `cells`. now_ms for ages.
@@ -213,14 +216,30 @@ struct schema_warnings {
 yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
                               yyjson_mut_doc *doc, enum schema_strictness strictness,
                               struct schema_warnings *warnings, struct err *reterr);
+/* The same, with the static defaults of what the members other than metadata and status hold, as
+ * schema_defaults() gives them; schema_defaults_rest() does what is missing. */
+yyjson_mut_val *schema_decode_defaults(struct arena *a, const struct schema_kind *kind,
+                                       const yyjson_val *in, yyjson_mut_doc *doc,
+                                       enum schema_strictness strictness,
+                                       struct schema_warnings *warnings, struct err *reterr);
+void schema_defaults_rest(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj);
 /* Static defaults of the rows and the zero values that Go would write (a status without omitempty
  * counts, "resources": {}), then hooks->defaults. Idempotent. */
 void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj);
+/* Would schema_defaults() do nothing to an object with this status that schema_defaults_head() does
+ * not do, when the rest has had its defaults? */
+bool schema_status_stands_alone(const struct schema_kind *kind, const yyjson_mut_val *status);
+/* The same for metadata and status alone. */
+void schema_defaults_head(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj);
 /* Rows (required, bounds, enumerations, formats, immutability when old is given), metadata rules,
  * then hooks. Returns 0, or -1 with reason ERR_INVALID, causes and the combined message of
  * SPEC 1.5. */
 int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                     const yyjson_val *old, struct err *reterr);
+/* The same of an update that leaves all but metadata and status as it is stored: that has passed.
+ */
+int schema_validate_metadata(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                             const yyjson_val *old, struct err *reterr);
 /* The cells of a kind's columns for one object, by the `cell` of each column or hooks->row. Kinds
  * without columns have Name and Age. */
 void schema_row(struct arena *a, const struct schema_kind *kind, yyjson_mut_doc *doc,

@@ -232,6 +232,36 @@ static struct object *sample(void)
                            "\"managedFields\":[{\"manager\":\"x\"}],\"uid\":\"u\"}}"));
 }
 
+TEST(members_know_their_text_while_the_document_lies_in_it)
+{
+    struct arena *a cleanup_arena = arena_new();
+    static const char *const heads[] = {"", "\"managedFields\":[{\"manager\":\"x]\\\"\"}],"};
+    for (size_t i = 0; i < 2; i++) {
+        struct span body = arena_printf(
+            a,
+            "{\"kind\":\"A\",\"apiVersion\":\"v1\",\"metadata\":{%s\"name\":\"n\"},\"spec\":{\"a\":"
+            "\"\\u00e9\\\"\",\"b\":[1,{}]},\"n\":-1.5,\"status\":{}}",
+            heads[i]);
+        struct object *o cleanup_object = object_new(SPAN("as/d/n"), 7, body);
+        struct object_glance glance = object_glance_begin(o);
+        size_t n = 0;
+        JSON_EACH(it, object_root(o))
+        {
+            struct span text = object_member_text(o, &it);
+            yyjson_doc *doc;
+            CHECK_EQ(json_parse(a, text, &doc, NULL), 0);
+            if (!span_eq(json_str(it.key), SPAN("metadata"))) {
+                CHECK(json_same(yyjson_doc_get_root(doc), it.val));
+            }
+            n++;
+        }
+        CHECK_EQ(n, 6);
+        object_glance_end(&glance);
+        struct json_iter packed = json_iter_begin(object_root(o));
+        CHECK_EQ(object_member_text(o, &packed).n, 0);
+    }
+}
+
 TEST(a_glance_leaves_no_document_behind)
 {
     struct object *o cleanup_object = sample();

@@ -235,6 +235,75 @@ TEST(nothing_of_a_full_object_of_any_kind_is_lost)
     }
 }
 
+/* The tree with some of its members left out, null or empty. */
+static yyjson_mut_val *thinned(yyjson_mut_doc *doc, const yyjson_val *v, uint32_t *rng)
+{
+    *rng = *rng * 1664525 + 1013904223;
+    unsigned what = *rng >> 24 & 15;
+    if (what == 0) {
+        return yyjson_mut_null(doc);
+    }
+    if (yyjson_is_obj((yyjson_val *)v)) {
+        yyjson_mut_val *out = yyjson_mut_obj(doc);
+        JSON_EACH(it, v)
+        {
+            yyjson_mut_val *one = thinned(doc, it.val, rng);
+            if (what > 1 && *rng >> 30) {
+                yyjson_mut_obj_add(out, json_new_str(doc, json_str(it.key)), one);
+            }
+        }
+        return out;
+    }
+    if (yyjson_is_arr((yyjson_val *)v)) {
+        yyjson_mut_val *out = yyjson_mut_arr(doc);
+        JSON_EACH(it, v)
+        {
+            yyjson_mut_arr_append(out, thinned(doc, it.val, rng));
+        }
+        return out;
+    }
+    if (what == 1 && yyjson_is_str((yyjson_val *)v)) {
+        return yyjson_mut_str(doc, "");
+    }
+    return what == 1 && yyjson_is_int((yyjson_val *)v) ? yyjson_mut_int(doc, 0)
+                                                       : json_mut_copy(doc, v);
+}
+
+TEST(defaults_come_out_the_same_whether_decoding_gives_them_or_not)
+{
+    size_t compared = 0;
+    uint32_t rng = 1;
+    for (size_t i = 0; i < 40 * schema_kind_count(); i++) {
+        const struct schema_kind *k = schema_kind_at(i / 40);
+        a = arena_new();
+        yyjson_mut_doc *doc = json_mut_new(a);
+        yyjson_val *full = json_freeze(a, sample_object(doc, k->type));
+        yyjson_mut_val *thin = yyjson_mut_obj(doc);
+        JSON_EACH(it, full)
+        {
+            if (!span_eq(json_str(it.key), SPAN("kind")) &&
+                !span_eq(json_str(it.key), SPAN("apiVersion"))) {
+                json_put_span(doc, thin, json_str(it.key), thinned(doc, it.val, &rng));
+            }
+        }
+        struct err e = {0}, f = {0};
+        yyjson_val *in = json_freeze(a, thin);
+        yyjson_mut_val *later = schema_decode(a, k, in, doc, SCHEMA_IGNORE, NULL, &e);
+        yyjson_mut_val *at_once = schema_decode_defaults(a, k, in, doc, SCHEMA_IGNORE, NULL, &f);
+        CHECK_EQ(later == NULL, at_once == NULL);
+        CHECK_SPAN(f.message, arena_cstr(a, e.message));
+        if (later && yyjson_mut_is_obj(json_mut_obj(doc, later, "metadata"))) {
+            schema_defaults(doc, k, later);
+            schema_defaults_rest(doc, k, at_once);
+            CHECK_SPAN(json_write_mut(a, at_once), json_write_mut(a, later).p);
+            compared++;
+        }
+        arena_free(a);
+        a = NULL;
+    }
+    CHECK(compared > 20 * schema_kind_count());
+}
+
 TEST(what_is_deep_or_huge_ends_in_time)
 {
     a = arena_new();

@@ -1,0 +1,78 @@
+/* apiserver/write_status.c: a write to /status touches the head of an object: kind, apiVersion,
+ * metadata and status. The rest, mostly most of it, is neither patched nor decoded nor checked
+ * again; its text goes into the new version as it is. */
+#include "apiserver/write.h"
+#include "base/check.h"
+#include "schema/kinds.h"
+
+static bool is_head(struct span key)
+{
+    return span_eq(key, SPAN("kind")) || span_eq(key, SPAN("apiVersion")) ||
+           span_eq(key, SPAN("metadata")) || span_eq(key, SPAN("status"));
+}
+
+const yyjson_val *write_head(struct arena *a, const yyjson_val *obj)
+{
+    return json_only(a, obj, is_head);
+}
+
+/* Kinds whose objects fall apart like that: in the one version that is stored, and with a status
+ * that says nothing about what a deletion waits for. */
+static bool is_simple(const struct api_op *op)
+{
+    return !op->view && !op->kind->custom && op->kind != SCHEMA_KIND(Namespace);
+}
+
+bool write_patches_head(const struct api_op *op)
+{
+    if (!is_simple(op) ||
+        (op->patch_type != API_PATCH_MERGE && op->patch_type != API_PATCH_STRATEGIC)) {
+        return false;
+    }
+    JSON_EACH(it, op->body)
+    {
+        if (!it.key || !is_head(json_str(it.key))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool write_changes_head(const struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old)
+{
+    const yyjson_mut_val *status = json_mut_get(obj, "status");
+    return is_simple(op) && !op->mutate && yyjson_is_obj(json_get(old, "status")) &&
+           schema_status_stands_alone(op->kind, status);
+}
+
+/* A member that is not of the head. What a dry run answers with is looked into. */
+static yyjson_mut_val *rest_of(struct api_op *op, yyjson_mut_doc *doc, struct object *old,
+                               const struct json_iter *member)
+{
+    if (op->options.dry_run) {
+        return json_mut_copy(doc, member->val);
+    }
+    struct span text = object_member_text(old, member);
+    return json_new_raw(doc, text.n ? text : json_write(op->arena, member->val));
+}
+
+yyjson_mut_val *write_whole(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *head,
+                            struct object *old)
+{
+    static const char *const names[] = {"kind", "apiVersion", "metadata", "status"};
+    yyjson_mut_val *parts[4], *out = yyjson_mut_obj(doc);
+    for (size_t i = 0; i < 4; i++) { /* before any of them is linked elsewhere */
+        parts[i] = json_mut_get(head, names[i]);
+        assert(parts[i]);
+    }
+    JSON_EACH(it, object_root(old))
+    {
+        struct span key = json_str(it.key);
+        yyjson_mut_val *v = NULL;
+        for (size_t i = 0; i < 4; i++) {
+            v = span_eq_cstr(key, names[i]) ? parts[i] : v;
+        }
+        yyjson_mut_obj_add(out, json_new_str(doc, key), v ? v : rest_of(op, doc, old, &it));
+    }
+    return out;
+}
