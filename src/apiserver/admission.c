@@ -92,6 +92,58 @@ static const char *qos_class(yyjson_mut_val *spec)
     return !any ? "BestEffort" : all ? "Guaranteed" : "Burstable";
 }
 
+static bool is_global_default(void *data, struct object *o)
+{
+    struct object **found = data;
+    if (json_get_bool(object_root(o), "globalDefault", false)) {
+        *found = o;
+    }
+    return !*found;
+}
+
+/* The number that stands for the class: that of the named one, else of the one for all. */
+static int pod_priority(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *spec)
+{
+    struct span resource = SPAN("priorityclasses.scheduling.k8s.io");
+    struct watch_hub *hub = op->server->hub;
+    struct span name = json_mut_str(json_mut_get(spec, "priorityClassName"));
+    struct object *found = NULL;
+    if (name.n) {
+        found = watch_hub_get(hub, object_key(op->arena, resource, SPAN_NULL, name));
+        if (!found) {
+            return api_op_err(
+                op, ERR_FORBIDDEN,
+                "pods \"%.*s\" is forbidden: no PriorityClass with name %.*s was found",
+                SPAN_ARG(op->name), SPAN_ARG(name));
+        }
+    } else if (watch_hub_count(hub, resource) > PRIORITY_SYSTEM_CLASSES) {
+        struct watch_filter all = {.resource = resource};
+        (void)watch_hub_list(hub, &all, SPAN_NULL, is_global_default, &found);
+    }
+    if (!found) {
+        return 0;
+    }
+    const yyjson_val *root = object_root(found);
+    int64_t value = json_get_int(root, "value", 0);
+    yyjson_mut_val *given = json_mut_get(spec, "priority");
+    if (given && yyjson_mut_get_sint(given) != value) {
+        return api_op_err(
+            op, ERR_FORBIDDEN,
+            "pods \"%.*s\" is forbidden: the integer value of priority (%lld) must not "
+            "be provided in pod spec; priority admission controller computed %lld from "
+            "the given PriorityClass name",
+            SPAN_ARG(op->name), (long long)yyjson_mut_get_sint(given), (long long)value);
+    }
+    json_put_str(doc, spec, "priorityClassName", arena_dup(op->arena, object_name(found)));
+    json_put_int(doc, spec, "priority", value);
+    if (!json_mut_get(spec, "preemptionPolicy")) {
+        struct span policy = json_get_str(root, "preemptionPolicy");
+        json_put_str(doc, spec, "preemptionPolicy",
+                     policy.n ? arena_dup(op->arena, policy) : SPAN("PreemptLowerPriority"));
+    }
+    return 0;
+}
+
 static int pod_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
@@ -112,7 +164,7 @@ static int pod_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
     add_toleration(doc, spec, "node.kubernetes.io/unreachable");
     json_put_str(doc, status, "phase", SPAN("Pending"));
     json_put_str(doc, status, "qosClass", span_cstr(qos_class(spec)));
-    return 0;
+    return pod_priority(op, doc, spec);
 }
 
 /* ---- volumes ---- */

@@ -6,6 +6,9 @@
 
 #include "apiserver/op.h"
 
+/* Those that bootstrap makes; none of them is for all pods. */
+enum { PRIORITY_SYSTEM_CLASSES = 2 };
+
 /* The namespace exists and is not being ended. Returns 0, or -1 with op->err. */
 int admission_namespace(struct api_op *op);
 /* After defaults, before validation. */

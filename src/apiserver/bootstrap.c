@@ -1,6 +1,7 @@
 /* What a fresh cluster has. Each object is created only when it is absent; the endpoints of the API
  * server itself are written again when the address has changed. The server is ready when all of it
  * is durable. */
+#include "apiserver/admission.h"
 #include "apiserver/op.h"
 #include "apiserver/server.h"
 #include "base/check.h"
@@ -176,6 +177,28 @@ static void service(struct bootstrap *b)
                          SPAN_ARG(ip), (unsigned long long)port_number));
 }
 
+/* Manifests of Kubernetes' own add-ons name them. */
+static void priority_classes(struct bootstrap *b)
+{
+    static const struct {
+        const char *name, *why;
+        int value;
+    } classes[] = {{"system-cluster-critical",
+                    "Used for system critical pods that must run in the cluster, but can be moved "
+                    "to another node if necessary.",
+                    2000000000},
+                   {"system-node-critical",
+                    "Used for system critical pods that must not be moved from their current node.",
+                    2000001000}};
+    _Static_assert(sizeof classes / sizeof *classes == PRIORITY_SYSTEM_CLASSES, "counted");
+    for (size_t i = 0; i < PRIORITY_SYSTEM_CLASSES; i++) {
+        ensure(b, SCHEMA_KIND(PriorityClass), "", classes[i].name,
+               arena_printf(b->arena,
+                            "{\"metadata\":{\"name\":\"%s\"},\"value\":%d,\"description\":\"%s\"}",
+                            classes[i].name, classes[i].value, classes[i].why));
+    }
+}
+
 /* What is old and still looked at: one process is all of them. */
 static void components(struct bootstrap *b)
 {
@@ -224,6 +247,7 @@ static void begin(struct bootstrap *b)
         storage_class(b);
     }
     service(b);
+    priority_classes(b);
     components(b);
     api_services(b);
     finish_one(b);

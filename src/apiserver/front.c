@@ -69,7 +69,7 @@ static void on_done(struct api_op *op)
         struct object *o cleanup_object = object_ref(op->object);
         int status = op->http_status;
         api_op_release(op);
-        http_reply(f->x, status, "application/json", object_json(o));
+        http_reply(f->x, status, f->render.accept.content_type, object_json(o));
         return;
     }
     const char *list_type = render_list_begin(&f->list, &f->render, op);
@@ -171,12 +171,18 @@ static void front_resource(struct front *f)
     }
     if (!api_negotiate(http_header(f->x, "accept"), false, &f->render.accept)) {
         fail(f, ERR_NOT_ACCEPTABLE,
-             "only the following media types are accepted: application/json, "
+             "only the following media types are accepted: application/json, application/yaml, "
              "application/vnd.kubernetes.protobuf");
         return;
     }
     if (front_options(f) || front_body(f)) {
         front_fail(f, &op->err);
+        return;
+    }
+    if (op->verb == API_WATCH && strcmp(f->render.accept.content_type, API_YAML) == 0) {
+        fail(f, ERR_NOT_ACCEPTABLE,
+             "only the following media types are accepted for a watch: application/json, "
+             "application/vnd.kubernetes.protobuf");
         return;
     }
     if (op->verb == API_WATCH) {

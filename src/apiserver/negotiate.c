@@ -2,11 +2,35 @@
 
 struct media {
     struct span type, as, group, version;
+    int weight; /* q, in thousandths */
 };
+
+/* "0.75", "1", ".5": digits beyond the third do not count; nonsense is 1, as if it were not there.
+ */
+static int parse_weight(struct span text)
+{
+    int value = 0, unit = 1000;
+    bool fraction = false;
+    for (size_t i = 0; i < text.n; i++) {
+        char c = text.p[i];
+        if (c == '.' && !fraction) {
+            fraction = true;
+        } else if (c < '0' || c > '9') {
+            return 1000;
+        } else if (!fraction) {
+            value += (c - '0') * 1000;
+        } else {
+            unit /= 10;
+            value += (c - '0') * unit;
+        }
+        value = value > 1000 ? 1000 : value;
+    }
+    return text.n ? value : 1000;
+}
 
 static struct media parse_media(struct span text)
 {
-    struct media m = {0};
+    struct media m = {.weight = 1000};
     struct span rest = text;
     m.type = span_trim(span_cut(&rest, ';'));
     while (rest.n) {
@@ -19,6 +43,8 @@ static struct media parse_media(struct span text)
             m.group = value;
         } else if (span_eq_nocase(key, SPAN("v"))) {
             m.version = value;
+        } else if (span_eq_nocase(key, SPAN("q"))) {
+            m.weight = parse_weight(value);
         }
     }
     return m;
@@ -35,8 +61,13 @@ static bool is_json(struct span type)
 static bool pick(const struct media *m, bool discovery, struct api_accept *ret)
 {
     bool protobuf = !discovery && span_eq_nocase(m->type, SPAN(PROTOBUF));
-    *ret = (struct api_accept){FORM_JSON, "v1", protobuf ? PROTOBUF : "application/json", protobuf};
-    if (!is_json(m->type) && !protobuf) {
+    bool yaml = !discovery && span_eq_nocase(m->type, SPAN(API_YAML));
+    *ret = (struct api_accept){FORM_JSON, "v1",
+                               protobuf ? PROTOBUF
+                               : yaml   ? API_YAML
+                                        : "application/json",
+                               protobuf};
+    if (!is_json(m->type) && !protobuf && !yaml) {
         return false;
     }
     if (m->as.n == 0) {
@@ -73,14 +104,14 @@ bool api_negotiate(struct span accept, bool discovery, struct api_accept *ret)
 {
     *ret = (struct api_accept){FORM_JSON, "v1", "application/json", false};
     struct span rest = span_trim(accept);
-    if (rest.n == 0) {
-        return true;
-    }
+    struct api_accept one;
+    int best = rest.n == 0 ? 1000 : 0;
     while (rest.n) {
         struct media m = parse_media(span_cut(&rest, ','));
-        if (pick(&m, discovery, ret)) {
-            return true;
+        if (m.weight > best && pick(&m, discovery, &one)) {
+            best = m.weight;
+            *ret = one;
         }
     }
-    return false;
+    return best > 0;
 }

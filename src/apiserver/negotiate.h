@@ -1,7 +1,8 @@
-/* apiserver/negotiate.h: which form of an answer a client asked for. JSON always, and protobuf for
- * objects, lists and watches; Tables, partial metadata and aggregated discovery when the Accept
- * header names them before plain JSON. Tables and discovery have no protobuf form: a client that
- * asks for one gets the next form that it names. */
+/* apiserver/negotiate.h: which form of an answer a client asked for. JSON always (which is YAML as
+ * well, and called so where a client asks for that), and protobuf for objects, lists and watches;
+ * Tables, partial metadata and aggregated discovery when the Accept header names them before plain
+ * JSON. Tables and discovery have no protobuf form: a client that asks for one gets the next form
+ * that it names. */
 #ifndef APISERVER_NEGOTIATE_H
 #define APISERVER_NEGOTIATE_H
 
@@ -23,8 +24,11 @@ struct api_accept {
     bool protobuf;
 };
 
-/* The first acceptable entry. discovery: only then is aggregated discovery possible, and tables are
- * not. False: nothing acceptable (406). An empty header accepts JSON. */
+#define API_YAML "application/yaml"
+
+/* The acceptable entry of the highest weight (q), the first of those. discovery: only then is
+ * aggregated discovery possible, and tables are not. False: nothing acceptable (406). An empty
+ * header accepts JSON. */
 bool api_negotiate(struct span accept, bool discovery, struct api_accept *ret);
 
 #endif

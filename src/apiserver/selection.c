@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "codec/selector.h"
+#include "schema/custom.h"
 
 struct selection {
     const struct schema_kind *kind;
@@ -24,6 +25,9 @@ static bool field_of(struct selection *sel, const yyjson_val *root, struct objec
     }
     const struct schema_hooks *hooks = sel->kind->hooks;
     *ret = SPAN_NULL;
+    if (sel->kind->custom) {
+        return custom_field(sel->kind, sel->scratch, root, key, ret);
+    }
     return hooks && hooks->field && hooks->field(sel->scratch, root, key, ret);
 }
 
@@ -114,7 +118,7 @@ static int check_fields(struct api_op *op, struct selection *sel)
         if (field_of(sel, empty, NULL, key, &value)) {
             continue;
         }
-        return has_own_keys(op->kind)
+        return has_own_keys(op->kind) || op->kind->custom
                    ? api_op_err(op, ERR_BAD_REQUEST, "field label not supported: %.*s",
                                 SPAN_ARG(key))
                    : api_op_err(op, ERR_BAD_REQUEST,

@@ -72,7 +72,7 @@ struct controllers *controllers_new(struct env *env, struct client *client,
     c->endpoints = endpoint_controller_new(env, client, views);
     c->claims = claim_controller_new(env, client, views, &claims);
     c->gc = gc_controller_new(env, client, views);
-    c->namespaces = namespace_controller_new(env, client, views);
+    c->namespaces = namespace_controller_new(env, client, views, options->root_ca);
     c->nodes = options->no_node_controller ? NULL : node_controller_new(env, client, views);
     c->scheduler = options->no_scheduler ? NULL : scheduler_new(env, client, views);
     informer_set_on_synced(views, start, c);

@@ -13,7 +13,8 @@ struct controllers_options {
     struct span volume_dir; /* absolute: DATA/volumes */
     const struct volume_ops
         *volumes; /* NULL: volumes are only said to exist (fake runtime); the caller's otherwise */
-    bool no_scheduler; /* somebody else binds pods */
+    struct span root_ca; /* PEM, for the map that every namespace has of it; empty: none */
+    bool no_scheduler;   /* somebody else binds pods */
     bool no_node_controller;
 };
 

@@ -26,14 +26,19 @@ struct namespace_controller {
     struct informer *namespaces;
     struct reconciler *reconciler;
     VEC(struct ns_kind *) kinds;
+    struct ns_kind *accounts, *maps; /* of `kinds`: where what every namespace has is */
+    struct span root_ca;             /* owned; empty: no map of it */
     struct custom_kinds *custom;
 };
+
+#define ACCOUNT SPAN("default")
+#define ROOT_CA SPAN("kube-root-ca.crt")
 
 static void on_namespace(void *data, struct object *old, struct object *now)
 {
     struct namespace_controller *c = data;
     (void)old;
-    if (now && object_is_deleting(now)) {
+    if (now && (object_is_deleting(now) || !old)) {
         reconciler_add(c->reconciler, SPAN_NULL, object_name(now));
     }
 }
@@ -47,7 +52,9 @@ static void on_content(void *data, struct object *old, struct object *now)
         return; /* what exists already has been told to go */
     }
     struct object *ns = informer_get(c->namespaces, SPAN_NULL, object_namespace(o));
-    if (ns && object_is_deleting(ns)) {
+    bool missed = !now && ((k == c->accounts && span_eq(object_name(o), ACCOUNT)) ||
+                           (k == c->maps && span_eq(object_name(o), ROOT_CA)));
+    if (ns && (object_is_deleting(ns) || missed)) {
         reconciler_add(c->reconciler, SPAN_NULL, object_name(ns));
     }
 }
@@ -116,11 +123,59 @@ static void unref_object(void *data)
     object_unref(data);
 }
 
+/* ---- what every namespace has ---- */
+
+static bool on_made(struct sync *s, void *data, const struct client_reply *reply)
+{
+    (void)s;
+    (void)data; /* it goes just now, or somebody else was faster */
+    return reply->err.reason == ERR_NOT_FOUND || reply->err.reason == ERR_FORBIDDEN ||
+           reply->err.reason == ERR_ALREADY_EXISTS;
+}
+
+static void make(struct sync *s, const struct ns_kind *k, const struct client_body *b)
+{
+    struct client_request rq = {CLIENT_REQUEST_INIT,
+                                .verb = CLIENT_CREATE,
+                                .kind = k->kind,
+                                .ns = s->name,
+                                .body = client_body_text(b),
+                                .field_manager = SPAN("namespace-controller")};
+    sync_do(s, &rq, k->informer, on_made, NULL);
+}
+
+/* The account that pods run as by default, and whom pods may trust. */
+static void furnish(struct namespace_controller *c, struct sync *s)
+{
+    struct arena *a = s->arena;
+    if (!informer_get(c->accounts->informer, s->name, ACCOUNT)) {
+        struct client_body b = client_body_new(a, c->accounts->kind, ACCOUNT);
+        make(s, c->accounts, &b);
+    }
+    struct object *map = c->root_ca.n ? informer_get(c->maps->informer, s->name, ROOT_CA) : NULL;
+    if (c->root_ca.n && !map) {
+        struct client_body b = client_body_new(a, c->maps->kind, ROOT_CA);
+        json_put_str(b.doc, client_body_obj(&b, "data"), "ca.crt", c->root_ca);
+        make(s, c->maps, &b);
+    } else if (map && !span_eq(json_str(json_path(object_root(map), "data", "ca.crt", NULL)),
+                               c->root_ca)) {
+        struct client_body b = client_patch_any(a, map);
+        json_put_str(b.doc, client_body_obj(&b, "data"), "ca.crt", c->root_ca);
+        struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, c->maps->kind, map);
+        rq.body = client_body_text(&b);
+        sync_do(s, &rq, c->maps->informer, on_made, NULL);
+    }
+}
+
 static void run(struct sync *s)
 {
     struct namespace_controller *c = s->controller;
     struct object *ns = informer_get(c->namespaces, SPAN_NULL, s->name);
-    if (!ns || !object_is_deleting(ns)) {
+    if (!ns) {
+        return;
+    }
+    if (!object_is_deleting(ns)) {
+        furnish(c, s);
         return;
     }
     if (!custom_kinds_synced(c->custom)) { /* its objects are not all seen yet */
@@ -150,6 +205,11 @@ static void add_kind(struct namespace_controller *c, const struct schema_kind *k
     k->by_ns = informer_add_index(informer, informer_by_namespace);
     informer_add_handler(informer, &content, k);
     VEC_PUSH(&c->kinds, k);
+    if (kind == schema_kind_find("", "ServiceAccount")) {
+        c->accounts = k;
+    } else if (kind == schema_kind_find("", "ConfigMap")) {
+        c->maps = k;
+    }
 }
 
 static void on_custom(void *data, const struct schema_kind *kind, struct informer *informer)
@@ -160,10 +220,16 @@ static void on_custom(void *data, const struct schema_kind *kind, struct informe
 }
 
 struct namespace_controller *namespace_controller_new(struct env *env, struct client *client,
-                                                      struct informer_set *informers)
+                                                      struct informer_set *informers,
+                                                      struct span root_ca)
 {
     (void)env;
     struct namespace_controller *c = MEM_NEW(struct namespace_controller);
+    if (root_ca.n) {
+        char *copy = mem_new(root_ca.n);
+        memcpy(copy, root_ca.p, root_ca.n);
+        c->root_ca = span_of(copy, root_ca.n);
+    }
     c->kind = schema_kind_find("", "Namespace");
     c->event_kind = schema_kind_find("", "Event");
     c->namespaces = informer_set_get(informers, c->kind);
@@ -203,5 +269,6 @@ void namespace_controller_free(struct namespace_controller *c)
         free(c->kinds.at[i]);
     }
     VEC_DONE(&c->kinds);
+    free((char *)(uintptr_t)c->root_ca.p);
     free(c);
 }

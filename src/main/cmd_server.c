@@ -160,6 +160,7 @@ static void on_api_ready(void *data)
         .node_name = s->options.node_name,
         .volume_dir = arena_printf(s->arena, "%.*s/volumes", SPAN_ARG(s->options.data_dir)),
         .volumes = &s->volumes.ops,
+        .root_ca = s->pki.ca.cert_pem,
     };
     s->controllers = controllers_new(s->env, s->client, &options);
     server_node_start(s);

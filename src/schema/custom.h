@@ -57,6 +57,10 @@ enum custom_scale { CUSTOM_SPEC_REPLICAS, CUSTOM_STATUS_REPLICAS, CUSTOM_SELECTO
 /* NULL: the kind has none. */
 const char *const *custom_scale_path(const struct schema_kind *kind, enum custom_scale which);
 
+/* The value that a field selector names; false: the kind has no such selectable field. */
+bool custom_field(const struct schema_kind *kind, struct arena *a, const yyjson_val *obj,
+                  struct span key, struct span *ret);
+
 /* What a valid definition has that is kept but not acted upon, as sentences. */
 void custom_warnings(struct arena *a, const yyjson_val *definition, struct schema_warnings *w);
 /* A version of Kubernetes' form sorts before others: v2 before v1, v1 before v1beta1, all others

@@ -144,6 +144,26 @@ static void set_columns(struct arena *a, struct schema_kind *k, struct custom *c
     k->column_count = c->column_count + 1;
 }
 
+static void set_selectable(struct arena *a, struct custom *c, const yyjson_val *version)
+{
+    const yyjson_val *given = json_get(version, "selectableFields");
+    const char **out = ARENA_ARRAY(a, const char *, json_len(given) + 1);
+    size_t n = 0;
+    JSON_EACH(it, given)
+    {
+        struct span path = json_get_str(it.val, "jsonPath");
+        out[n++] = arena_cstr(a, path.n ? span_from(path, 1) : path);
+    }
+    c->selectable = out;
+}
+
+bool custom_field(const struct schema_kind *kind, struct arena *a, const yyjson_val *obj,
+                  struct span key, struct span *ret)
+{
+    assert(kind->custom);
+    return kind_field(a, obj, key, kind->custom->selectable, ret);
+}
+
 static const struct schema_type *list_type(struct arena *a, const struct schema_kind *k)
 {
     static const uint16_t sorted[] = {1, 3, 0, 2}; /* apiVersion, items, kind, metadata */
@@ -209,6 +229,7 @@ static void set_kind(struct custom_definition *d, struct schema_kind *k, const y
     }
     set_subresources(a, k, c, version);
     set_columns(a, k, c, version);
+    set_selectable(a, c, version);
     k->type = custom_tables(a, c);
     c->list_type = list_type(a, k);
     c->deprecation = deprecation(a, k, version);
@@ -424,12 +445,6 @@ void custom_warnings(struct arena *a, const yyjson_val *definition, struct schem
         const struct path *version = AT_INDEX(AT_FIELD(spec, "versions"), i);
         warn_schema(a, AT_FIELD(AT_FIELD(version, "schema"), "openAPIV3Schema"),
                     json_path(it.val, "schema", "openAPIV3Schema", NULL), w);
-        if (json_len(json_get(it.val, "selectableFields"))) {
-            warn(w, arena_printf(a,
-                                 "%.*s.selectableFields: stored, but field selectors know only "
-                                 "metadata.name and metadata.namespace yet",
-                                 SPAN_ARG(path_text(a, version))));
-        }
         i++;
     }
 }

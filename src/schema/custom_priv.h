@@ -72,6 +72,7 @@ struct custom {
     struct custom_column *columns; /* after the name */
     size_t column_count;
     const char *const *scale[3];
+    const char *const *selectable; /* what field selectors may name: "spec.size", NULL at the end */
     const struct schema_type *list_type;
 };
 

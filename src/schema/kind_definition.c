@@ -142,6 +142,54 @@ static void check_columns(struct check *c, const struct path *p, const yyjson_va
     }
 }
 
+/* Where a dotted path leads in a schema; NULL: nowhere, or through a list. */
+static const yyjson_val *schema_at(const yyjson_val *schema, struct span path)
+{
+    while (path.n && schema) {
+        struct span name = span_cut(&path, '.');
+        const yyjson_val *properties = json_get(schema, "properties");
+        schema =
+            name.n ? yyjson_obj_getn((yyjson_val *)(uintptr_t)properties, name.p, name.n) : NULL;
+    }
+    return schema;
+}
+
+/* Fields that selectors may name: single values of the object's own part. */
+static void check_selectable(struct check *c, const struct path *p, const yyjson_val *list,
+                             const yyjson_val *schema)
+{
+    enum { MOST = 8 };
+    static const char types[] = "|boolean|integer|string|";
+    if (json_len(list) > MOST) {
+        cause_too_many(c, p, json_len(list), MOST);
+    }
+    size_t i = 0;
+    JSON_EACH(it, list)
+    {
+        const struct path *at = AT_FIELD(AT_INDEX(p, i++), "jsonPath");
+        const yyjson_val *given = json_get(it.val, "jsonPath");
+        struct span text = json_str(given);
+        const yyjson_val *to = span_starts(text, SPAN(".")) && text.n > 1
+                                   ? schema_at(schema, span_from(text, 1))
+                                   : NULL;
+        struct span type = arena_printf(c->a, "|%.*s|", SPAN_ARG(json_get_str(to, "type")));
+        if (span_starts(text, SPAN(".metadata."))) {
+            cause_invalid(c, at, shown(c->a, given), "must not point to fields in metadata");
+        } else if (!to || !strstr(types, type.p)) {
+            cause_invalid(c, at, shown(c->a, given),
+                          "is an invalid path: must point to a field of type string, boolean or "
+                          "integer");
+        }
+        size_t j = 0;
+        JSON_EACH(other, list)
+        {
+            if (++j < i && span_eq(json_get_str(other.val, "jsonPath"), text)) {
+                cause_duplicate(c, at, shown(c->a, given));
+            }
+        }
+    }
+}
+
 static void check_scale_path(struct check *c, const struct path *p, const yyjson_val *scale,
                              const char *key, const char *prefix)
 {
@@ -171,6 +219,7 @@ static void check_version(struct check *c, const struct path *p, const yyjson_va
     }
     check_columns(c, AT_FIELD(p, "additionalPrinterColumns"),
                   json_get(v, "additionalPrinterColumns"));
+    check_selectable(c, AT_FIELD(p, "selectableFields"), json_get(v, "selectableFields"), schema);
     check_scale_path(c, at, scale, "specReplicasPath", ".spec.");
     check_scale_path(c, at, scale, "statusReplicasPath", ".status.");
     check_scale_path(c, at, scale, "labelSelectorPath", ".status.");

@@ -396,3 +396,42 @@ TEST(names_that_another_definition_has_are_not_accepted)
     CHECK_EQ(json_int(api_at(r.json, "anything.a"), 0), 1);
     api_kit_stop(&k);
 }
+
+TEST(field_selectors_know_the_fields_that_a_definition_lists)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    define(&k);
+    (void)api_expect(&k, 400, "GET", WIDGETS "?fieldSelector=spec.color%3Dblue", "", NULL);
+    (void)api_expect(&k, 200, "PATCH", CRDS "/widgets.example.com",
+                     "Content-Type: application/json-patch+json\r\n",
+                     "[{\"op\":\"add\",\"path\":\"/spec/versions/1/selectableFields\",\"value\":[{"
+                     "\"jsonPath\":\".spec.color\"},{\"jsonPath\":\".spec.size\"}]}]");
+    api_run_ms(&k, 50);
+    for (int i = 0; i < 4; i++) {
+        char body[256];
+        (void)snprintf(body, sizeof body,
+                       "{\"apiVersion\":\"example.com/v1\",\"kind\":\"Widget\",\"metadata\":{"
+                       "\"name\":\"w%d\"},\"spec\":{\"size\":%d,\"color\":\"%s\"}}",
+                       i, i + 1, i % 2 ? "red" : "blue");
+        (void)api_expect(&k, 201, "POST", WIDGETS, "", body);
+    }
+    struct api_reply r =
+        api_expect(&k, 200, "GET", WIDGETS "?fieldSelector=spec.color%3Dblue", "", NULL);
+    CHECK_EQ(json_len(api_at(r.json, "items")), 2);
+    r = api_expect(&k, 200, "GET", WIDGETS "?fieldSelector=spec.color%3Dblue,spec.size!%3D1", "",
+                   NULL);
+    CHECK_SPAN(api_str(&r, "items.0.metadata.name"), "w2");
+    r = api_expect(&k, 400, "GET", WIDGETS "?fieldSelector=spec.name%3Da", "", NULL);
+    CHECK(span_find(api_str(&r, "message"), 'f') < api_str(&r, "message").n);
+    (void)api_expect(&k, 400, "GET", OLD "?fieldSelector=spec.color%3Dblue", "", NULL);
+    r = api_expect(&k, 422, "PATCH", CRDS "/widgets.example.com",
+                   "Content-Type: application/json-patch+json\r\n",
+                   "[{\"op\":\"add\",\"path\":\"/spec/versions/1/selectableFields\",\"value\":[{"
+                   "\"jsonPath\":\".spec.parts\"}]}]");
+    CHECK_SPAN(api_str(&r, "message"),
+               "CustomResourceDefinition.apiextensions.k8s.io \"widgets.example.com\" is invalid: "
+               "spec.versions[1].selectableFields[0].jsonPath: Invalid value: \".spec.parts\": is "
+               "an invalid path: must point to a field of type string, boolean or integer");
+    api_kit_stop(&k);
+}

@@ -213,3 +213,33 @@ TEST(services_get_distinct_addresses_and_give_them_back)
     CHECK(!api_at(r.json, "spec.clusterIP"));
     api_kit_stop(&k);
 }
+
+TEST(a_pod_gets_the_number_of_its_priority_class)
+{
+    static const char body[] = "{\"metadata\":{\"name\":\"%s\"},\"spec\":{%s\"containers\":[{"
+                               "\"name\":\"c\",\"image\":\"i\"}]}}";
+    struct api_kit k;
+    char text[512];
+    api_kit_start(&k, NULL);
+    (void)snprintf(text, sizeof text, body, "a", "\"priorityClassName\":\"none\",");
+    struct api_reply r = api_expect(&k, 403, "POST", "/api/v1/namespaces/default/pods", "", text);
+    CHECK_SPAN(api_str(&r, "message"),
+               "pods \"a\" is forbidden: no PriorityClass with name none was found");
+    (void)snprintf(text, sizeof text, body, "a", "\"priorityClassName\":\"system-node-critical\",");
+    r = api_expect(&k, 201, "POST", "/api/v1/namespaces/default/pods", "", text);
+    CHECK_EQ(json_int(api_at(r.json, "spec.priority"), 0), 2000001000);
+    CHECK_SPAN(api_str(&r, "spec.preemptionPolicy"), "PreemptLowerPriority");
+    (void)snprintf(text, sizeof text, body, "b", "");
+    r = api_expect(&k, 201, "POST", "/api/v1/namespaces/default/pods", "", text);
+    CHECK(!api_at(r.json, "spec.priority"));
+    (void)api_expect(&k, 201, "POST", "/apis/scheduling.k8s.io/v1/priorityclasses", "",
+                     "{\"metadata\":{\"name\":\"all\"},\"value\":7,\"globalDefault\":true,"
+                     "\"preemptionPolicy\":\"Never\"}");
+    (void)snprintf(text, sizeof text, body, "c", "");
+    r = api_expect(&k, 201, "POST", "/api/v1/namespaces/default/pods", "", text);
+    CHECK_SPAN(api_str(&r, "spec.priorityClassName"), "all");
+    CHECK_SPAN(api_str(&r, "spec.preemptionPolicy"), "Never");
+    (void)snprintf(text, sizeof text, body, "d", "\"priority\":8,");
+    (void)api_expect(&k, 403, "POST", "/api/v1/namespaces/default/pods", "", text);
+    api_kit_stop(&k);
+}

@@ -174,3 +174,33 @@ TEST(what_serves_nothing_is_listed_and_tokens_are_refused_in_words)
                "certificates");
     api_kit_stop(&k);
 }
+
+TEST(the_form_of_an_answer_is_the_one_that_a_client_likes_best)
+{
+    static const struct {
+        const char *accept, *type;
+    } cases[] = {
+        {"application/json;q=0.5, application/vnd.kubernetes.protobuf",
+         "application/vnd.kubernetes.protobuf"},
+        {"application/vnd.kubernetes.protobuf;q=0.9,application/json;q=0.91", "application/json"},
+        {"application/cbor, */*;q=0.1", "application/json"},
+        {"application/yaml", "application/yaml"},
+        {"application/json;q=0", NULL},
+        {"application/cbor", NULL}};
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char header[256];
+        (void)snprintf(header, sizeof header, "Accept: %s\r\n", cases[i].accept);
+        for (int one = 0; one < 2; one++) {
+            struct api_reply r =
+                api_call(&k, "GET", one ? "/api/v1/namespaces/default" : CM, header, NULL);
+            CHECK_EQ(r.status, cases[i].type ? 200 : 406);
+            if (cases[i].type) {
+                CHECK_SPAN(api_header(&r, "content-type"), cases[i].type);
+            }
+        }
+    }
+    (void)api_expect(&k, 406, "GET", CM "?watch=1", "Accept: application/yaml\r\n", NULL);
+    api_kit_stop(&k);
+}

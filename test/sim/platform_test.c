@@ -145,7 +145,8 @@ static void platform_start(struct platform *p, uint64_t seed)
     env_sim_run_for(p->env, 100);
     CHECK(apiserver_is_ready(p->server));
     struct controllers_options co = {.node_name = SPAN("node-1"),
-                                     .volume_dir = SPAN("/data/volumes")};
+                                     .volume_dir = SPAN("/data/volumes"),
+                                     .root_ca = SPAN("the authority")};
     p->controllers = controllers_new(p->env, p->client, &co);
     static const struct informer_handler handler = {on_pod};
     informer_add_handler(view(p, "", "Pod"), &handler, p);
@@ -360,6 +361,38 @@ TEST(platform_ten_ordered_replicas_cost_little_beside_their_start)
     kit_note("10 replicas: %lld ms, %d ms of them the node's, at %d ms a commit", (long long)took,
              10 * START_MS, COMMIT_MS);
     CHECK(took < 10 * (START_MS + 10 * COMMIT_MS));
+    platform_stop(&p);
+}
+
+TEST(platform_every_namespace_has_its_account_and_authority_for_good)
+{
+    struct platform p;
+    platform_start(&p, 9);
+    create(&p, "", "Namespace", "{\"metadata\":{\"name\":\"n\"}}");
+    env_sim_run_for(p.env, 1000);
+    struct informer *accounts = view(&p, "", "ServiceAccount"), *maps = view(&p, "", "ConfigMap");
+    for (int i = 0; i < 2; i++) {
+        struct object *map = informer_get(maps, SPAN("n"), SPAN("kube-root-ca.crt"));
+        CHECK(informer_get(accounts, SPAN("n"), SPAN("default")) != NULL);
+        CHECK(map != NULL);
+        CHECK_SPAN(json_str(json_path(object_root(map), "data", "ca.crt", NULL)), "the authority");
+        if (i == 0) {
+            for (int k = 0; k < 2; k++) {
+                send(&p,
+                     &(struct client_request){
+                         CLIENT_REQUEST_INIT, .verb = CLIENT_DELETE,
+                         .kind = schema_kind_find("", k ? "ConfigMap" : "ServiceAccount"),
+                         .ns = SPAN("n"), .name = k ? SPAN("kube-root-ca.crt") : SPAN("default")});
+            }
+            env_sim_run_for(p.env, 1000);
+        }
+    }
+    int64_t rev = store_latest_rev(p.store);
+    delete (&p, "", "Namespace", "n", CLIENT_PROPAGATION_BACKGROUND);
+    env_sim_run_for(p.env, 2000);
+    CHECK(informer_get(view(&p, "", "Namespace"), SPAN_NULL, SPAN("n")) == NULL);
+    CHECK(informer_get(accounts, SPAN("n"), SPAN("default")) == NULL);
+    CHECK(store_latest_rev(p.store) > rev);
     platform_stop(&p);
 }
 

@@ -35,7 +35,7 @@ static void bed_init(struct bed *b, int64_t delay_ms)
     struct client *c = fake_client_base(b->api);
     b->informers = informer_set_new(c);
     b->gc = gc_controller_new(b->env, c, b->informers);
-    b->namespaces = namespace_controller_new(b->env, c, b->informers);
+    b->namespaces = namespace_controller_new(b->env, c, b->informers, SPAN_NULL);
     b->node =
         fake_node_new(c, &(struct fake_node_options){.start_ms = 1, .stop_ms = 20, .bind = true});
     informer_set_on_synced(b->informers, start, b);
