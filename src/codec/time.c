@@ -1,5 +1,5 @@
 /* codec/time.c: civil dates by the day count of a 400-year era that begins on the first of March.
- */
+ * Read as kube-apiserver reads them: no leap seconds, and a capital T and Z. */
 #include "codec/time.h"
 
 #include <stdio.h>
@@ -152,7 +152,7 @@ static int64_t fraction_us(struct reader *r)
 static int64_t offset_s(struct reader *r)
 {
     char sign = byte(r);
-    if (sign == 'Z' || sign == 'z') {
+    if (sign == 'Z') {
         return 0;
     }
     int hours = digits(r, 2);
@@ -178,8 +178,7 @@ bool time_parse_us(struct span text, int64_t *ret_us)
     int month = digits(&r, 2);
     r.bad |= byte(&r) != '-';
     int day = digits(&r, 2);
-    char t = byte(&r);
-    r.bad |= t != 'T' && t != 't';
+    r.bad |= byte(&r) != 'T';
     int hour = digits(&r, 2);
     r.bad |= byte(&r) != ':';
     int minute = digits(&r, 2);
@@ -192,13 +191,16 @@ bool time_parse_us(struct span text, int64_t *ret_us)
     }
     int64_t offset = offset_s(&r);
     if (r.bad || r.rest.n > 0 || month < 1 || month > 12 || hour > 23 || minute > 59 ||
-        second > 60 || day < 1 || day > days_in_month(year, month)) {
+        second > 59 || day < 1 || day > days_in_month(year, month)) {
         return false;
     }
-    *ret_us =
-        (days_of_civil(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset) *
-            1000000 +
-        us;
+    int64_t s =
+        days_of_civil(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset;
+    int64_t utc_year = civil_of_days(floor_div(s, DAY_S)).year;
+    if (utc_year < 0 || utc_year > 9999) {
+        return false; /* an offset led out of the years that can be written */
+    }
+    *ret_us = s * 1000000 + us;
     return true;
 }
 
