@@ -16,6 +16,7 @@
     X(SCALE, "scale")                                                                              \
     X(ROLL_OUT, "new template")                                                                    \
     X(RESTART, "rollout restart")                                                                  \
+    X(WAIT, "rollout status, to its end")                                                          \
     X(UNDO, "rollout undo")                                                                        \
     X(STRATEGY, "update strategy")                                                                 \
     X(RETENTION, "retention policy")                                                               \

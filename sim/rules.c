@@ -60,7 +60,10 @@ static int64_t max_unavailable(const yyjson_val *rolling, int64_t replicas)
 /* Of the values that users write: a wrong one counts for nothing. */
 static int64_t deadline_of(struct span text)
 {
-    return span_eq_cstr(text, "10s") ? 10000 : span_eq_cstr(text, "1m") ? 60000 : 0;
+    return span_eq_cstr(text, "5s")    ? 5000
+           : span_eq_cstr(text, "10s") ? 10000
+           : span_eq_cstr(text, "1m")  ? 60000
+                                       : 0;
 }
 
 static int64_t window_of(struct span text)

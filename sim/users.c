@@ -38,7 +38,8 @@ const char *users_outcome(const struct platform *w)
 
 /* ---- templates ---- */
 
-/* How the containers of a template behave: one in eight is bad in some way. */
+/* How the containers of a template behave: one in eight is bad in some way, more where the set can
+ * help itself. */
 static struct span knobs(struct platform *w, struct arena *a)
 {
     static const struct {
@@ -51,7 +52,7 @@ static struct span knobs(struct platform *w, struct arena *a)
                {SIM_DEED_BAD_UNREADY, "\"berth.dev/fake-ready-ms\":\"36000000\""},
                {SIM_DEED_BAD_HANG, "\"berth.dev/fake-exec-ms\":\"36000000\""}};
     int round = (int)sim_roll(w, 100);
-    if (sim_roll(w, 8) == 0) {
+    if (sim_roll(w, w->rules.at[w->rules.n - 1].auto_rollback ? 3 : 8) == 0) {
         size_t which = (size_t)sim_roll(w, sizeof bad / sizeof *bad);
         sim_saw(w, bad[which].deed);
         return arena_printf(a, "{\"round\":\"%d\",\"sim\":\"bad\",%s}", round, bad[which].text);
@@ -108,7 +109,7 @@ static const struct {
     {SIM_DEED_RESERVED,
      "reserve-ordinals",
      {"\"1\"", "\"0\"", "\"0,2\"", "\"3,4\"", "\"2,x\"", "null"}},
-    {SIM_DEED_DEADLINE, "progress-deadline", {"\"10s\"", "\"10s\"", "\"1m\"", "\"soon\"", "null"}},
+    {SIM_DEED_DEADLINE, "progress-deadline", {"\"5s\"", "\"10s\"", "\"1m\"", "\"soon\"", "null"}},
     {SIM_DEED_ROLLBACK, "auto-rollback", {"\"true\"", "\"true\"", "\"true\"", "\"yes\"", "null"}},
     {SIM_DEED_WINDOW, "start-parallelism", {"\"2\"", "\"3\"", "\"2\"", "\"0\"", "null"}},
     {SIM_DEED_ORDER,
@@ -142,6 +143,8 @@ static struct span some_notes(struct platform *w, struct arena *a)
     bool any = !w->narrow && sim_roll(w, 2);
     for (size_t i = 1; any && i < NOTES; i++) { /* not paused */
         const char *value = sim_roll(w, 3) ? "null" : note_value(w, i);
+        bool together = notes[i].deed == SIM_DEED_ROLLBACK && strstr(text.p, "progress-deadline");
+        value = together && sim_roll(w, 4) ? "\"true\"" : value;
         if (strcmp(value, "null") != 0) {
             text = arena_printf(a, "%.*s%s\"berth.dev/%s\":%s", SPAN_ARG(text), text.n ? "," : "",
                                 notes[i].name, value);
@@ -219,6 +222,21 @@ static void scale(struct platform *w)
             users_outcome(w));
 }
 
+/* `kubectl rollout status`: until all is up to date, for half a minute. */
+static void wait_for_rollout(struct platform *w)
+{
+    const struct sim_rules *r = NULL;
+    bool done = false;
+    for (int i = 0; i < 60 && !done; i++) {
+        sim_run_for(w, 500);
+        r = &w->rules.at[w->rules.n - 1];
+        done = !r->exists || (r->update[0] && strcmp(r->update, r->current) == 0);
+    }
+    w->figures.deeds[SIM_DEED_WAIT].asked++;
+    w->figures.deeds[SIM_DEED_WAIT].done += done;
+    sim_say(w, "waited for the roll-out: %s", done ? "done" : "not done");
+}
+
 static void roll_out(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -231,6 +249,10 @@ static void roll_out(struct platform *w)
         w, restarts ? SIM_DEED_RESTART : SIM_DEED_ROLL_OUT,
         arena_printf(a, "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":%.*s}}}}",
                      SPAN_ARG(inside)));
+    const struct sim_rules *r = &w->rules.at[w->rules.n - 1];
+    if (sim_roll(w, r->auto_rollback || r->primary_last ? 2 : 20) == 0) {
+        wait_for_rollout(w);
+    }
 }
 
 struct second {

@@ -122,7 +122,15 @@ void users_touch_pod(struct platform *w)
     struct arena *a cleanup_arena = arena_new();
     record_pull(w->record);
     struct span name = some_pod(w, a);
-    switch (sim_roll(w, w->narrow ? 8 : 10)) {
+    bool primary = false, wanted = w->rules.at[w->rules.n - 1].primary_last;
+    for (size_t i = 0; i < ORDINALS; i++) {
+        primary |= w->seats[i].primary;
+    }
+    if (wanted && !primary && sim_roll(w, 2)) {
+        promote(w, name);
+        return;
+    }
+    switch (sim_roll(w, w->narrow ? 8 : wanted ? 10 : 9)) {
     case 0:
     case 1:
         evict(w, name);
