@@ -92,7 +92,7 @@ int64_t sim_now_ms(const struct platform *w)
 
 int64_t sim_window_ms(const struct platform *w)
 {
-    return WINDOW_MS + (w->has_min_ready ? MIN_READY_MS : 0);
+    return WINDOW_MS + (w->has_min_ready ? MIN_READY_MS : 0) + w->gap_ms;
 }
 
 int sim_ordinal(struct span name, const char *prefix)
@@ -259,6 +259,9 @@ void sim_start_server(struct platform *w)
     w->hub = watch_hub_new(w->env, w->store);
     record_connect(w->record, w->hub);
     record_connect(w->slow, w->hub);
+    w->gap_ms = sim_now_ms(w) - w->killed_ms; /* what was stored and not told is from before */
+    record_pull(w->record);
+    w->gap_ms = 0;
     w->api = apiserver_new(w->env, w->store, w->hub, &ao);
     w->client = apiserver_local_client(w->api);
     for (int ms = 0; !apiserver_is_ready(w->api); ms += 10) {
@@ -290,6 +293,7 @@ void sim_kill_server(struct platform *w)
         w->figures.deeds[SIM_DEED_UNSYNCED].asked += loss.lost;
     }
     env_sim_crash(w->env);
+    w->killed_ms = sim_now_ms(w);
     w->env = NULL;
     w->client = NULL;
     w->figures.crashes++;

@@ -110,6 +110,7 @@ struct platform {
     struct watch_hub *hub;
     struct apiserver *api;
     struct client *client;
+    int64_t killed_ms, gap_ms; /* when it was; while what came of that is looked at: since then */
     /* The controllers; env NULL: dead. */
     struct env *controllers_env;
     struct link *controllers_link;

@@ -269,7 +269,8 @@ static void see_bad_pod(void *data, struct object *pod)
     }
 }
 
-/* Templates that cannot work are mended, pods of them and pods that nobody owns go. */
+/* Templates that cannot work are mended, not to be taken back; pods of them and pods that nobody
+ * owns go. */
 void sim_users_tidy_up(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -287,7 +288,8 @@ void sim_users_tidy_up(struct platform *w)
     if (set && (bad.names.n > 0 || is_bad(set, "template"))) {
         (void)users_patch_set(
             w, SIM_DEED_ROLL_OUT,
-            SPAN("{\"metadata\":{\"annotations\":{\"berth.dev/paused\":null}},"
+            SPAN("{\"metadata\":{\"annotations\":{\"berth.dev/paused\":null,"
+                 "\"berth.dev/auto-rollback\":null}},"
                  "\"spec\":{\"updateStrategy\":{\"type\":\"RollingUpdate\",\"rollingUpdate\":{"
                  "\"partition\":0}},\"template\":{\"metadata\":{\"annotations\":{\"sim\":\"good\","
                  "\"berth.dev/fake-start-error\":null,\"berth.dev/fake-exit-after-ms\":null,"
