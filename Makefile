@@ -95,7 +95,7 @@ lint: ## clang-tidy and cppcheck; what they may not see is listed with its reaso
 fuzz: ## each fuzz target for FUZZ_S seconds (60) with clang's libFuzzer
 	$(MAKE) -j2 CC=clang CONFIG=fuzz SANITIZE=address,undefined fuzzers
 	tools/fuzz $(or $(FUZZ_S),60) $(patsubst $(B)/fuzz/%,build/fuzz/fuzz/%,$(FUZZ))
-sim: $(B)/sim/sim ## the whole platform on virtual time: make sim SEEDS=1000 or ARGS="--seed 1 -v"
+sim: $(B)/sim/sim ## the whole platform on virtual time, on all processors: make sim SEEDS=1000 or ARGS="--seed 1 -v" (--deeds: what it was)
 	$(B)/sim/sim $(or $(ARGS),--count $(or $(SEEDS),200))
 bench: all $(BENCH) $(B)/sim/sim ## figures beside their budgets
 	bench/run $(B)/berth $(BENCH)
