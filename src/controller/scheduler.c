@@ -85,10 +85,9 @@ static void place(struct scheduler *c, struct object *pod, struct span node)
     struct span uid = object_uid(pod);
     unplace(c, uid);
     struct placed *p = mem_new(sizeof *p + uid.n + 1);
-    yyjson_val *spec = json_get(object_root(pod), "spec");
     p->on = usage_of(c, node);
-    p->cpu_milli = schedule_request(spec, "cpu");
-    p->memory_bytes = schedule_request(spec, "memory");
+    p->cpu_milli = schedule_holds(object_root(pod), "cpu");
+    p->memory_bytes = schedule_holds(object_root(pod), "memory");
     p->uid_n = uid.n;
     memcpy(p->uid, uid.n ? uid.p : "", uid.n);
     p->on->cpu_milli += p->cpu_milli;
@@ -165,6 +164,22 @@ static bool is_gated(struct object *pod)
     return json_len(json_path(object_root(pod), "spec", "schedulingGates", NULL)) > 0;
 }
 
+/* A pod on a node whose spec has changed, which may have been a resize: what it takes is counted
+ * anew, and what became free may be enough for others. */
+static void recount(struct scheduler *c, struct object *pod)
+{
+    const struct placed *was = map_get(&c->placed, object_uid(pod));
+    if (json_int(json_path(object_root(pod), "metadata", "generation", NULL), 0) < 2) {
+        return;
+    }
+    int64_t cpu = was->cpu_milli, memory = was->memory_bytes;
+    place(c, pod, node_of(pod));
+    was = map_get(&c->placed, object_uid(pod));
+    if (was->cpu_milli < cpu || was->memory_bytes < memory) {
+        wake(c, SPAN_NULL);
+    }
+}
+
 static void on_pod(void *data, struct object *old, struct object *now)
 {
     struct scheduler *c = data;
@@ -180,6 +195,8 @@ static void on_pod(void *data, struct object *old, struct object *now)
     if (node_of(now).n) {
         if (!old || !node_of(old).n || !map_get(&c->placed, object_uid(now))) {
             place(c, now, node_of(now));
+        } else {
+            recount(c, now);
         }
         wait_remove(c, object_namespace(now), object_name(now));
     } else if (is_ours(now) && !object_is_deleting(now) && !is_gated(now) &&

@@ -279,22 +279,33 @@ int64_t schedule_quantity(const yyjson_val *amount, bool millis)
     return millis ? quantity_millis(&q) : quantity_units(&q);
 }
 
-static int64_t request_of(const yyjson_val *container, const char *resource)
+/* statuses: where what the container has now counts instead of what it asks for. */
+static int64_t request_of(const yyjson_val *container, const yyjson_val *statuses,
+                          const char *resource)
 {
     yyjson_val *amount = json_path(container, "resources", "requests", resource, NULL);
+    JSON_EACH(it, statuses)
+    {
+        const yyjson_val *has = json_get(it.val, "allocatedResources");
+        if (has && span_eq(json_get_str(it.val, "name"), json_get_str(container, "name"))) {
+            amount = json_get(has, resource);
+        }
+    }
     return amount ? schedule_quantity(amount, !strcmp(resource, "cpu")) : 0;
 }
 
-int64_t schedule_request(const yyjson_val *pod_spec, const char *resource)
+static int64_t requests(const yyjson_val *pod_spec, const yyjson_val *status, const char *resource)
 {
+    const yyjson_val *mains = json_get(status, "containerStatuses");
+    const yyjson_val *inits = json_get(status, "initContainerStatuses");
     int64_t sum = 0, sidecars = 0, peak = 0;
     JSON_EACH(it, json_get(pod_spec, "containers"))
     {
-        sum += request_of(it.val, resource);
+        sum += request_of(it.val, mains, resource);
     }
     JSON_EACH(it, json_get(pod_spec, "initContainers"))
     {
-        int64_t one = request_of(it.val, resource);
+        int64_t one = request_of(it.val, inits, resource);
         if (span_eq_cstr(json_get_str(it.val, "restartPolicy"), "Always")) {
             sidecars += one; /* stays beside the others */
             one = 0;
@@ -302,4 +313,21 @@ int64_t schedule_request(const yyjson_val *pod_spec, const char *resource)
         peak = sidecars + one > peak ? sidecars + one : peak;
     }
     return sum + sidecars > peak ? sum + sidecars : peak;
+}
+
+int64_t schedule_request(const yyjson_val *pod_spec, const char *resource)
+{
+    return requests(pod_spec, NULL, resource);
+}
+
+int64_t schedule_holds(const yyjson_val *pod, const char *resource)
+{
+    const yyjson_val *status = json_get(pod, "status");
+    bool waits = false;
+    JSON_EACH(it, json_get(status, "conditions"))
+    {
+        waits |= span_eq_cstr(json_get_str(it.val, "type"), "PodResizePending") &&
+                 span_eq_cstr(json_get_str(it.val, "status"), "True");
+    }
+    return requests(json_get(pod, "spec"), waits ? status : NULL, resource);
 }

@@ -56,6 +56,8 @@ struct span schedule_untolerated(struct arena *a, const yyjson_val *taints,
 /* A pod's requests: containers together, or the largest init container if that is more. resource
  * "cpu" counts in thousandths, others in units. */
 int64_t schedule_request(const yyjson_val *pod_spec, const char *resource);
+/* What a pod on a node takes of it: its requests or, while a resize waits, what it has. */
+int64_t schedule_holds(const yyjson_val *pod, const char *resource);
 int64_t schedule_quantity(const yyjson_val *amount, bool millis);
 
 #endif

@@ -364,6 +364,31 @@ TEST(platform_ten_ordered_replicas_cost_little_beside_their_start)
     platform_stop(&p);
 }
 
+TEST(platform_what_a_resize_gives_back_is_there_for_others)
+{
+    static const char pod[] =
+        "{\"metadata\":{\"name\":\"%s\"},\"spec\":{\"containers\":[{\"name\":"
+        "\"c\",\"image\":\"i\",\"resources\":{\"requests\":{\"cpu\":\"%s\"}}}]}}";
+    struct platform p;
+    char text[256];
+    platform_start(&p, 10);
+    (void)snprintf(text, sizeof text, pod, "big", "3");
+    create(&p, "", "Pod", text);
+    env_sim_run_for(p.env, 500);
+    (void)snprintf(text, sizeof text, pod, "late", "2");
+    create(&p, "", "Pod", text);
+    env_sim_run_for(p.env, 500);
+    struct object *late = get(&p, "", "Pod", "late");
+    CHECK(json_str(json_path(object_root(late), "spec", "nodeName", NULL)).n == 0);
+    patch(&p, "", "Pod", "big", "resize",
+          "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"resources\":{\"requests\":{"
+          "\"cpu\":\"1\"}}}]}}");
+    env_sim_run_for(p.env, 500);
+    late = get(&p, "", "Pod", "late");
+    CHECK_SPAN(json_str(json_path(object_root(late), "spec", "nodeName", NULL)), "node-1");
+    platform_stop(&p);
+}
+
 TEST(platform_every_namespace_has_its_account_and_authority_for_good)
 {
     struct platform p;

@@ -168,6 +168,19 @@ TEST(schedule_taints_and_tolerations)
     arena_free(a);
 }
 
+TEST(schedule_a_pod_whose_resize_waits_holds_what_it_has)
+{
+    struct arena *a = arena_new();
+    static const char pod[] =
+        "{\"spec\":{\"containers\":[{\"name\":\"a\",\"resources\":{\"requests\":{\"cpu\":\"9\"}}},"
+        "{\"name\":\"b\",\"resources\":{\"requests\":{\"cpu\":\"1\"}}}]},\"status\":{"
+        "\"containerStatuses\":[{\"name\":\"a\",\"allocatedResources\":{\"cpu\":\"500m\"}}],"
+        "\"conditions\":[{\"type\":\"%s\",\"status\":\"True\"}]}}";
+    CHECK_EQ(schedule_holds(parse(a, arena_printf(a, pod, "PodResizePending").p), "cpu"), 1500);
+    CHECK_EQ(schedule_holds(parse(a, arena_printf(a, pod, "Ready").p), "cpu"), 10000);
+    arena_free(a);
+}
+
 TEST(schedule_requests_are_the_sum_or_the_largest_init_container)
 {
     struct arena *a = arena_new();
