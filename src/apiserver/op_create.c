@@ -99,9 +99,9 @@ int op_create_attempt(struct api_op *op)
         return 1;
     }
     if (op->kind->custom) {
-        return write_submit(op, STORE_ABSENT, write_stored(op, doc, obj));
+        return write_submit(op, STORE_ABSENT, write_stored(op, doc, obj), obj);
     }
-    return write_submit(op, STORE_ABSENT, json_write(a, frozen));
+    return write_submit(op, STORE_ABSENT, json_write(a, frozen), obj);
 }
 
 void op_create(struct api_op *op)

@@ -178,7 +178,7 @@ static int delete_attempt(struct api_op *op)
         op->rev = object_rev(current);
         return 1;
     }
-    return write_submit(op, object_rev(current), json_write(op->arena, frozen));
+    return write_submit(op, object_rev(current), json_write(op->arena, frozen), obj);
 }
 
 /* Kinds whose delete answers with the object rather than a Status, as Kubernetes does. */

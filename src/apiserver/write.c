@@ -110,14 +110,15 @@ void write_start(struct api_op *op)
     object_glance_end(&glance);
 }
 
-int write_submit(struct api_op *op, int64_t expect_rev, struct span body)
+int write_submit(struct api_op *op, int64_t expect_rev, struct span body,
+                 const yyjson_mut_val *tree)
 {
     if (body.n > LIMIT_OBJECT_BYTES) {
         submit_failed(op, E_LIMIT);
         return -1;
     }
     op->write = (struct store_write){
-        .key = op->key, .expect_rev = expect_rev, .body = body, .done = on_written};
+        .key = op->key, .expect_rev = expect_rev, .body = body, .tree = tree, .done = on_written};
     submit(op);
     return 0;
 }
@@ -422,5 +423,5 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
         op->rev = rev;
         return 1;
     }
-    return write_submit(op, rev, write_stored(op, doc, obj));
+    return write_submit(op, rev, write_stored(op, doc, obj), obj);
 }

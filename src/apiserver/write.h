@@ -14,8 +14,9 @@
 /* Runs op->attempt; finishes op when it returns -1 (op->err set) or 1 (result set). 0: submitted,
  * done later. */
 void write_start(struct api_op *op);
-/* Submits: body starts as object.h demands. Returns 0. */
-int write_submit(struct api_op *op, int64_t expect_rev, struct span body);
+/* Submits: body starts as object.h demands, tree is what it is the text of. Returns 0. */
+int write_submit(struct api_op *op, int64_t expect_rev, struct span body,
+                 const yyjson_mut_val *tree);
 int write_submit_delete(struct api_op *op, struct object *current);
 
 /* An attempt to create what op->body says. */

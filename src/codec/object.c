@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "codec/json.h"
+#include "codec/object_tree.h"
 
 /* One allocation: this head, the key, then the JSON with the revision spliced in. */
 struct object {
@@ -237,6 +238,32 @@ struct span object_member_text(struct object *o, const struct json_iter *member)
     bool found =
         from < to && to < json.n && json.p[from - 1] == ':' && json.p[to] == (next ? ',' : '}');
     return found ? span_of(json.p + from, to - from) : SPAN_NULL;
+}
+
+static bool is_own_text(const struct object *o, struct span managed)
+{
+    yyjson_doc *parsed = managed.n ? parse_but(o, managed) : json_parse_own(object_json(o), false);
+    bool same = json_equal(yyjson_doc_get_root(parsed), yyjson_doc_get_root(o->doc));
+    yyjson_doc_free(parsed);
+    return same;
+}
+
+void object_adopt_tree(struct object *o, const yyjson_mut_val *root)
+{
+    assert(!o->doc && o->warm);
+    const yyjson_mut_val *list = json_mut_get(json_mut_get(root, "metadata"), "managedFields");
+    yyjson_mut_val *raw = (yyjson_mut_val *)(uintptr_t)list;
+    struct span managed = SPAN_NULL, splice = span_from(object_json(o), o->splice_at);
+    if (yyjson_mut_is_raw(raw) && o->managed_n == (uint32_t)NOT_SOUGHT) {
+        o->managed_n = (uint32_t)unsafe_yyjson_get_len(raw);
+        managed = managed_text(o);
+    }
+    if (raw && !managed.n) {
+        return; /* not where object_root() has them */
+    }
+    struct span revision = span_from(splice, sizeof "\"resourceVersion\":\"" - 1);
+    o->doc = object_tree(root, span_first(revision, span_find(revision, '"')), managed);
+    verify(!o->doc || is_own_text(o, managed));
 }
 
 bool object_has_root(const struct object *o)

@@ -62,6 +62,9 @@ void object_glance_end(struct object_glance *glance);
  * object_cool(). Calls nest. The caller holds a reference. */
 void object_warm(struct object *o);
 void object_cool(struct object *o);
+/* Gives a warm version that nobody has looked at yet the document of the tree that its body is the
+ * text of. The tree is copied. */
+void object_adopt_tree(struct object *o, const yyjson_mut_val *root);
 /* Is the document there, or will it be before long, so that a look costs nothing more? */
 bool object_is_parsed(const struct object *o);
 

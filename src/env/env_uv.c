@@ -33,10 +33,8 @@ static int64_t op_mono_ns(struct env *env)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
-static void op_random(struct env *env, void *buf, size_t n)
+static void ask_kernel(char *at, size_t n)
 {
-    (void)env;
-    char *at = buf;
     while (n) {
         ssize_t got = getrandom(at, n, 0);
         if (got > 0) {
@@ -44,6 +42,24 @@ static void op_random(struct env *env, void *buf, size_t n)
             n -= (size_t)got;
         }
     }
+}
+
+/* Each byte is given out once, and forgotten; a system call for every object's uid would be felt.
+ */
+static void op_random(struct env *env, void *buf, size_t n)
+{
+    struct env_uv *u = env_uv_of(env);
+    if (n > sizeof u->random) {
+        ask_kernel(buf, n);
+        return;
+    }
+    if (n > u->random_n) {
+        ask_kernel(u->random, sizeof u->random);
+        u->random_n = sizeof u->random;
+    }
+    u->random_n -= n;
+    memcpy(buf, u->random + u->random_n, n);
+    explicit_bzero(u->random + u->random_n, n);
 }
 
 /* ---- timer, tasks ---- */

@@ -16,10 +16,12 @@ struct env_uv {
     uv_prepare_t prepare;
     uv_check_t check;
     uv_async_t async;
-    pthread_mutex_t lock;             /* guards finished and woken, which other threads append to */
-    struct list finished;             /* env_work done on a lane */
-    struct list woken;                /* env_uv_wakeup sent */
-    struct list processes;            /* running children */
+    pthread_mutex_t lock;  /* guards finished and woken, which other threads append to */
+    struct list finished;  /* env_work done on a lane */
+    struct list woken;     /* env_uv_wakeup sent */
+    struct list processes; /* running children */
+    size_t random_n;       /* bytes of random that nobody has had */
+    char random[512];
     char read_buf[ENV_UV_READ_BYTES]; /* shared: each on_read is over before the next read */
 };
 

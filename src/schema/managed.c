@@ -54,14 +54,6 @@ void managed_touch(struct managed *m, struct managed_entry *e)
     e->time = time_format(m->a, m->write->now_ms);
 }
 
-bool managed_concerns(struct managed *m, const struct managed_entry *e, const struct typed_diff *d)
-{
-    return !e->fields_text.n || e->is_parsed ||
-           fieldset_text_touches(m->a, e->fields_text, d->added) ||
-           fieldset_text_touches(m->a, e->fields_text, d->modified) ||
-           fieldset_text_touches(m->a, e->fields_text, d->removed);
-}
-
 static const char *const unowned_meta[] = {
     "name",       "namespace",     "creationTimestamp", "selfLink",        "uid",
     "generation", "managedFields", "clusterName",       "resourceVersion", /* nobody's */
@@ -106,14 +98,14 @@ const char *managed_skip(const struct managed_write *w)
 
 void managed_lose(struct managed *m, const struct typed_diff *d, size_t self)
 {
-    const struct fieldset *gone = NULL;
+    const struct fieldset *gone =
+        fieldset_union(m->a, fieldset_union(m->a, d->added, d->modified), d->removed);
     for (size_t i = 0; i < m->n; i++) {
         struct managed_entry *e = &m->at[i];
-        if (i == self || e->is_dropped || !managed_concerns(m, e, d)) {
+        if (i == self || e->is_dropped ||
+            (e->fields_text.n && !e->is_parsed &&
+             !fieldset_text_touches(m->a, e->fields_text, gone))) {
             continue;
-        }
-        if (!gone) {
-            gone = fieldset_union(m->a, fieldset_union(m->a, d->added, d->modified), d->removed);
         }
         const struct fieldset *was = managed_set(m, e);
         if (fieldset_intersection(m->a, was, gone)) {

@@ -50,8 +50,6 @@ struct managed_entry managed_writer(struct managed *m, bool is_apply);
 /* The entry of the write's manager; made (dropped, empty) when there is none. */
 struct managed_entry *managed_own(struct managed *m, bool is_apply);
 void managed_touch(struct managed *m, struct managed_entry *e);
-/* May this entry hold a member of one of the differences? Looked up in the text. */
-bool managed_concerns(struct managed *m, const struct managed_entry *e, const struct typed_diff *d);
 /* Is this member of the object (of its metadata) nobody's? */
 bool managed_is_unowned(struct span name, bool in_meta);
 /* Takes what nobody owns out of a set. */

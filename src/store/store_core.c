@@ -323,6 +323,9 @@ void store_submit(struct store *s, struct store_write *w)
         w->previous = TAKE_PTR(e->latest);
         e->latest = w->is_delete ? NULL : object_ref(w->object);
         warm(w);
+        if (w->tree) {
+            object_adopt_tree(w->object, TAKE_PTR(w->tree));
+        }
     } else if (e->latest && w->code != E_LIMIT) {
         w->object = object_ref(e->latest);
     }

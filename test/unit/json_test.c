@@ -318,6 +318,41 @@ TEST(a_warm_version_is_parsed_once)
     CHECK(object_has_root(used) && object_root(used) == root);
 }
 
+TEST(a_version_takes_the_tree_that_it_was_written_from)
+{
+    static const char *const bodies[] = {
+        "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"managedFields\":[{\"a\":1}],"
+        "\"uid\":\"u\"},\"spec\":{\"a\":[1,-2,0.5,true,null,\"t\\u0000\"],\"b\":{}}}",
+        "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{},\"metadata2\":[]}",
+        "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"uid\":\"u\"}}"};
+    struct arena *a cleanup_arena = arena_new();
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        yyjson_doc *doc = NULL;
+        struct span body = span_cstr(bodies[i]);
+        CHECK_EQ(json_parse(a, body, &doc, NULL), 0);
+        yyjson_mut_doc *mut = json_mut_new(a);
+        yyjson_mut_val *tree = json_mut_copy(mut, yyjson_doc_get_root(doc));
+        if (i == 0) {
+            json_put(mut, json_mut_get(tree, "metadata"), "managedFields",
+                     json_new_raw(mut, SPAN("[{\"a\":1}]")));
+        }
+        struct object *o cleanup_object = object_new(SPAN("pods/default/a"), 71, body);
+        struct object *parsed cleanup_object = object_new(SPAN("pods/default/a"), 71, body);
+        object_warm(o);
+        object_adopt_tree(o, tree);
+        CHECK(object_has_root(o));
+        CHECK(json_equal(object_root(o), object_root(parsed)));
+        CHECK_SPAN(json_write(a, object_root(o)), json_write(a, object_root(parsed)).p);
+        object_cool(o);
+        CHECK(object_has_root(o)); /* somebody has looked */
+        struct object *partly cleanup_object = object_new(SPAN("pods/default/a"), 71, body);
+        json_put(mut, tree, "other", json_new_raw(mut, SPAN("{}")));
+        object_warm(partly);
+        object_adopt_tree(partly, tree);
+        CHECK(!object_has_root(partly));
+    }
+}
+
 TEST(managed_fields_end_where_their_list_ends)
 {
     static const char *const lists[] = {"[]",

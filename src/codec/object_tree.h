@@ -1,0 +1,16 @@
+/* codec/object_tree.h: the document of a version made of the tree that its body was written from,
+ * so that nobody has to parse what was just serialised. Internal to codec/object.c. */
+#ifndef CODEC_OBJECT_TREE_H
+#define CODEC_OBJECT_TREE_H
+
+#include <yyjson.h>
+
+#include "base/span.h"
+
+/* A document in one heap block, as json_pack() makes it: root with resourceVersion as the first
+ * member of metadata. managed: the text of metadata.managedFields inside the version, which the raw
+ * value of that name points to; empty when there is none. NULL when the tree has no metadata, or
+ * other raw values: parts that are not taken apart. */
+yyjson_doc *object_tree(const yyjson_mut_val *root, struct span revision, struct span managed);
+
+#endif
