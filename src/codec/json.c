@@ -53,6 +53,13 @@ static yyjson_alc arena_alc(struct arena *a)
  * of the text, so that the depth costs a step for each value. */
 static bool is_too_deep(const yyjson_doc *doc)
 {
+    size_t containers = 0;
+    for (size_t i = 0; i < doc->val_read; i++) {
+        containers += yyjson_is_ctn(doc->root + i);
+    }
+    if (containers <= LIMIT_JSON_DEPTH) { /* mostly */
+        return false;
+    }
     const yyjson_val *ends[LIMIT_JSON_DEPTH], *v = doc->root;
     size_t depth = 0;
     for (size_t i = 0; i < doc->val_read; i++, v++) {

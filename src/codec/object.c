@@ -33,13 +33,16 @@ enum { NOT_SOUGHT = -1 };
 static const char metadata_open[] = "\"metadata\":{";
 
 /* Offset just after `"metadata":{` of a body that starts as object.h describes; 0 when it does not.
- * The members before it are two plain strings, so the first match of the text at top level is the
- * right one. */
+ * The members before it are two plain strings without braces: metadata has the second brace. */
 static size_t metadata_offset(struct span body)
 {
-    const struct span open = {metadata_open, sizeof metadata_open - 1};
-    const char *at = memmem(body.p, body.n < 512 ? body.n : 512, open.p, open.n);
-    return at ? (size_t)(at - body.p) + sizeof metadata_open - 1 : 0;
+    const size_t open = sizeof metadata_open - 1;
+    if (body.n < open + 2) {
+        return 0;
+    }
+    const char *brace = memchr(body.p + 1, '{', (body.n < 512 ? body.n : 512) - 1);
+    size_t at = brace ? (size_t)(brace - body.p) + 1 : 0;
+    return at > open && memcmp(body.p + at - open, metadata_open, open) == 0 ? at : 0;
 }
 
 bool object_body_ok(struct span body)

@@ -150,7 +150,7 @@ int schema_invalid_finish(struct arena *a, const struct schema_kind *kind, struc
     err->reason = ERR_INVALID;
     err->group = span_cstr(kind->group);
     err->kind = span_cstr(kind->kind);
-    err->name = name;
+    err->name = arena_dup(a, name); /* the object may be gone when the error is told */
     err->message =
         arena_printf(a, "%s%s%s \"%.*s\" is invalid: %s%s%s", kind->kind, *kind->group ? "." : "",
                      kind->group, SPAN_ARG(name), said > 1 ? "[" : "", b.p, said > 1 ? "]" : "");
