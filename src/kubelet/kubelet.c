@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "kubelet/kubelet_logs_priv.h"
 #include "kubelet/kubelet_priv.h"
 
 /* A runtime listing under way. */

@@ -7,6 +7,7 @@
 #include "base/strbuf.h"
 #include "codec/grpc_health.h"
 #include "kubelet/kubelet_check.h"
+#include "kubelet/kubelet_check_priv.h"
 #include "kubelet/kubelet_priv.h"
 
 enum { OUTPUT_MAX_BYTES = 10 * 1024, HEAD_MAX_BYTES = 8 * 1024 };

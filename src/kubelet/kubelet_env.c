@@ -3,7 +3,9 @@
 #include "base/check.h"
 #include "base/strbuf.h"
 #include "kubelet/kubelet_dns.h"
+#include "kubelet/kubelet_env_priv.h"
 #include "kubelet/kubelet_priv.h"
+#include "kubelet/kubelet_volumes_priv.h"
 
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

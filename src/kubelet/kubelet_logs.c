@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "codec/time.h"
 #include "kubelet/kubelet_cri.h"
+#include "kubelet/kubelet_logs_priv.h"
 #include "kubelet/kubelet_priv.h"
 
 enum { ROTATE_BYTES = 10 * 1024 * 1024, ROTATE_KEEP = 5, ROTATE_CHECK_MS = 10 * 1000 };

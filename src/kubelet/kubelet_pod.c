@@ -6,8 +6,11 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "codec/time.h"
+#include "kubelet/kubelet_check_priv.h"
+#include "kubelet/kubelet_logs_priv.h"
 #include "kubelet/kubelet_priv.h"
 #include "kubelet/kubelet_resize.h"
+#include "kubelet/kubelet_volumes_priv.h"
 
 enum { WRITE_RETRY_MS = 500, WRITE_RETRY_MAX_MS = 10000 };
 

@@ -192,91 +192,6 @@ void kubelet_status_seen(struct kubelet_pod *pod); /* a new object version arriv
 void kubelet_event(struct kubelet_pod *pod, const struct kubelet_container *c, enum event_type type,
                    const char *reason, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
-/* ---- kubelet_refs.c ---- */
-
-/* The object that a pod refers to, watched from now on: NULL when absent, or not looked up yet
- * (then refs_pending). */
-struct object *kubelet_ref(struct kubelet_pod *pod, const char *kind, struct span ns,
-                           struct span name);
-void kubelet_refs_drop(struct kubelet_pod *pod);
-
-/* ---- kubelet_volumes.c ---- */
-
-/* Empty *ret_message: everything that the volumes refer to is there. */
-void kubelet_volumes_missing(struct kubelet_pod *pod, struct arena *a, struct span *ret_reason,
-                             struct span *ret_message);
-/* done in a later turn. undo: unmount and remove the pod's directory. */
-void kubelet_volumes_prepare(struct kubelet_pod *pod,
-                             void (*done)(struct kubelet_op *op, int code, struct span detail));
-void kubelet_volumes_teardown(struct kubelet_pod *pod,
-                              void (*done)(struct kubelet_op *op, int code, struct span detail));
-/* Writes config maps and secrets again after a change. */
-void kubelet_volumes_refresh(struct kubelet_pod *pod);
-/* Mounts of one container. Returns 0 or -1 with a sentence. */
-int kubelet_volumes_mounts(struct kubelet_pod *pod, const yyjson_val *container, struct arena *a,
-                           struct runtime_mount **ret, size_t *ret_count, struct span *ret_detail);
-/* DATA/pods/UID */
-struct span kubelet_pod_dir(struct arena *a, const struct kubelet_pod *pod);
-
-/* ---- kubelet_env.c ---- */
-
-struct kubelet_env_result {
-    struct span *env, *args;
-    size_t env_count, arg_count;
-    struct span cwd, user;
-    struct span reason,
-        message; /* not empty: it cannot be started: CreateContainerConfigError and why */
-};
-/* image NULL: only checks that every reference is there. */
-void kubelet_env_build(struct kubelet_pod *pod, const yyjson_val *container,
-                       const struct image_config *image, struct arena *a,
-                       struct kubelet_env_result *ret);
-/* The rule runAsNonRoot alone, by the user of an image that is here: adds its reason and message.
- */
-void kubelet_env_check_user(struct kubelet_pod *pod, const yyjson_val *container,
-                            const struct image_config *image, struct arena *a,
-                            struct kubelet_env_result *ret);
-/* The text of a resourceFieldRef of `container` (may be NULL: the reference names one); false: no
- * such container or resource. */
-bool kubelet_resource_value(struct kubelet_pod *pod, const yyjson_val *container,
-                            const yyjson_val *ref, struct arena *a, struct span *ret);
-/* $(NAME) expansion as Kubernetes does it: $$ is $, unknown names stay as they are. env holds
- * "NAME=value". */
-struct span kubelet_env_expand(struct arena *a, struct span text, const struct span *env, size_t n);
-/* Value of a downward API path ("metadata.name", "metadata.labels['x']"); false: not supported. */
-bool kubelet_field_value(struct kubelet_pod *pod, struct arena *a, struct span path,
-                         struct span *ret);
-
-/* ---- kubelet_check.c: one probe or hook ---- */
-
-enum kubelet_check_result { KUBELET_CHECK_OK, KUBELET_CHECK_FAILED, KUBELET_CHECK_ERROR };
-typedef void kubelet_check_fn(void *data, enum kubelet_check_result result, struct span output);
-/* handler: JSON with exec, httpGet or tcpSocket. done comes once, later, unless cancelled before.
- */
-struct kubelet_check *kubelet_check_new(struct kubelet_container *c, const yyjson_val *handler,
-                                        int64_t timeout_ms, kubelet_check_fn *done, void *data);
-/* What a check asks, for people: "redis-cli ping", "http://10.1.0.4:80/", "tcp 10.1.0.4:6379". */
-struct span kubelet_check_question(struct arena *a, const struct kubelet_container *c,
-                                   const yyjson_val *handler);
-void kubelet_check_cancel(struct kubelet_check *check); /* NULL is fine */
-
-/* ---- kubelet_probe.c ---- */
-
-void kubelet_probes_start(struct kubelet_container *c);
-void kubelet_probes_stop(struct kubelet_container *c);
-
-/* ---- kubelet_logs.c ---- */
-
-/* DATA/logs/NS_NAME_UID/CONTAINER/ATTEMPT.log */
-struct span kubelet_log_path(struct arena *a, const struct kubelet_container *c, uint32_t attempt);
-struct span kubelet_log_dir(struct arena *a, const struct kubelet_pod *pod);
-/* The text of a log's last lines, at most max bytes of their end. Blocking, small. */
-struct span kubelet_log_end(struct arena *a, struct span path, int64_t lines, size_t max);
-/* Removes the pod's logs, later, on a work thread. */
-void kubelet_logs_remove(struct kubelet_pod *pod);
-struct kubelet_rotation *kubelet_rotation_new(struct kubelet_container *c);
-void kubelet_rotation_free(struct kubelet_rotation *r);
-
 /* ---- kubelet_node.c ---- */
 
 struct kubelet_node *kubelet_node_new(struct kubelet *k);
@@ -285,11 +200,5 @@ void kubelet_node_free(struct kubelet_node *n);
 void kubelet_node_go(struct kubelet_node *n);
 /* Of this node: resource "cpu" in thousandths of a core, "memory", "ephemeral-storage" in bytes. */
 int64_t kubelet_node_capacity(const struct kubelet *k, const char *resource);
-
-/* ---- kubelet_session.c ---- */
-
-void kubelet_sessions_done(struct kubelet *k);
-/* The container's instance ended or its pod goes: followers of its log read to the end. */
-void kubelet_sessions_exited(struct kubelet *k, const struct kubelet_container *c);
 
 #endif

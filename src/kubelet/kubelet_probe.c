@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "kubelet/kubelet_check_priv.h"
 #include "kubelet/kubelet_priv.h"
 
 enum { FIRST_RETRY_MS = 50 };

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "kubelet/kubelet_priv.h"
+#include "kubelet/kubelet_volumes_priv.h"
 
 struct kubelet_ref {
     struct kubelet *k;

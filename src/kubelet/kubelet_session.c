@@ -10,6 +10,7 @@
 #include "base/strbuf.h"
 #include "kubelet/kubelet_cri.h"
 #include "kubelet/kubelet_dial.h"
+#include "kubelet/kubelet_logs_priv.h"
 #include "kubelet/kubelet_priv.h"
 
 enum { READ_BYTES = 64 * 1024, LINE_MAX_BYTES = 1024 * 1024 };

@@ -8,8 +8,12 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "kubelet/kubelet_check_priv.h"
+#include "kubelet/kubelet_env_priv.h"
+#include "kubelet/kubelet_logs_priv.h"
 #include "kubelet/kubelet_resize.h"
 #include "kubelet/kubelet_start_priv.h"
+#include "kubelet/kubelet_volumes_priv.h"
 
 /* Logs of all but this and the previous attempt are dropped. */
 static void prune_logs(struct kubelet_container *c, uint32_t attempt)

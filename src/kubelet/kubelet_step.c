@@ -5,8 +5,12 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "kubelet/kubelet_check_priv.h"
 #include "kubelet/kubelet_dns.h"
+#include "kubelet/kubelet_env_priv.h"
+#include "kubelet/kubelet_logs_priv.h"
 #include "kubelet/kubelet_start_priv.h"
+#include "kubelet/kubelet_volumes_priv.h"
 
 /* ---- preparing: volumes, sandbox, image ---- */
 

@@ -3,8 +3,10 @@
 
 #include "base/check.h"
 #include "codec/time.h"
+#include "kubelet/kubelet_env_priv.h"
 #include "kubelet/kubelet_priv.h"
 #include "kubelet/kubelet_resize.h"
+#include "kubelet/kubelet_volumes_priv.h"
 #include "plan/pod_status_json.h"
 
 yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod)

@@ -10,7 +10,9 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "kubelet/kubelet_env_priv.h"
 #include "kubelet/kubelet_priv.h"
+#include "kubelet/kubelet_volumes_priv.h"
 #include "kubelet/volume_write.h"
 #include "os/os_fs.h"
 

@@ -6,6 +6,7 @@
 #include "base/strbuf.h"
 #include "kubelet/kubelet_api.h"
 #include "kubelet/kubelet_images.h"
+#include "kubelet/kubelet_env_priv.h"
 #include "kubelet/kubelet_priv.h"
 #include "kubelet/volume_local.h"
 #include "kubelet/volume_write.h"

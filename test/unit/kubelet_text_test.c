@@ -5,6 +5,7 @@
 #include "kubelet/kubelet_check.h"
 #include "kubelet/kubelet_cri.h"
 #include "kubelet/kubelet_dns.h"
+#include "kubelet/kubelet_env_priv.h"
 #include "kubelet/kubelet_priv.h"
 #include "test/kit/kit.h"
 
