@@ -6,7 +6,8 @@
 #include "base/limits.h"
 #include "schema/kinds.h"
 
-void front_warnings(struct front *f)
+/* Warning headers of the operation. */
+static void front_warnings(struct front *f)
 {
     for (size_t i = 0; i < f->op.warnings.n; i++) {
         struct strbuf text cleanup_strbuf = STRBUF_INIT;

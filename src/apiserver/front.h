@@ -33,8 +33,6 @@ int front_options(struct front *f);
 /* Parses the body by its Content-Type into op.body; delete options into op.options. -1 with op.err.
  */
 int front_body(struct front *f);
-/* Warning headers of the operation. */
-void front_warnings(struct front *f);
 
 void front_watch(struct front *f); /* front_watch.c */
 void front_watches_end(struct apiserver *s);

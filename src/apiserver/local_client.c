@@ -185,7 +185,7 @@ static void local_free(struct client *c)
     free(lc);
 }
 
-struct client *local_client_new(struct apiserver *s)
+struct client *apiserver_local_client(struct apiserver *s)
 {
     static const struct client_ops ops = {.request = local_request,
                                           .cancel = local_cancel,
@@ -197,9 +197,4 @@ struct client *local_client_new(struct apiserver *s)
     lc->server = s;
     list_init(&lc->pending);
     return &lc->base;
-}
-
-struct client *apiserver_local_client(struct apiserver *s)
-{
-    return local_client_new(s);
 }

@@ -7,11 +7,7 @@
 
 #include "apiserver/server.h"
 
-/* Free with client_free before the server. Replies that are still owed are then forgotten. */
-struct client *local_client_new(struct apiserver *s);
-
-/* ---- between local_client.c and local_watch.c ---- */
-
+/* Between local_client.c and local_watch.c. */
 struct client_watch *local_watch_new(struct client *c, const struct client_request *selection,
                                      const struct client_watch_handler *handler, void *data);
 void local_watch_free(struct client_watch *w);

@@ -4,7 +4,8 @@
 #include "codec/time.h"
 #include "schema/custom.h"
 
-struct span meta_uid(struct arena *a, struct env *env)
+/* A random version 4 UUID. */
+static struct span meta_uid(struct arena *a, struct env *env)
 {
     uint8_t b[16];
     env_random(env, b, sizeof b);
@@ -214,17 +215,6 @@ void meta_bump_generation(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson
 {
     int64_t was = json_get_int(json_get(old, "metadata"), "generation", 0);
     json_put_int(doc, json_mut_obj(doc, obj, "metadata"), "generation", was + 1);
-}
-
-bool meta_has_finalizer(const yyjson_val *obj, const char *name)
-{
-    JSON_EACH(it, json_path(obj, "metadata", "finalizers", NULL))
-    {
-        if (span_eq_cstr(json_str(it.val), name)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 static yyjson_mut_val *finalizers_of(const yyjson_mut_val *obj)

@@ -7,8 +7,6 @@
 #include "env/env.h"
 #include "schema/schema.h"
 
-/* A random version 4 UUID. */
-struct span meta_uid(struct arena *a, struct env *env);
 /* base (cut to 58 bytes) and five random characters that make no words. */
 struct span meta_generate_name(struct arena *a, struct env *env, struct span base);
 /* Kinds whose objects count their spec changes in metadata.generation. */
@@ -26,7 +24,6 @@ bool meta_spec_changed(const struct schema_kind *kind, const yyjson_val *obj,
 bool meta_equal(const yyjson_val *obj, const yyjson_val *old);
 void meta_bump_generation(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old);
 
-bool meta_has_finalizer(const yyjson_val *obj, const char *name);
 void meta_add_finalizer(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *name);
 void meta_remove_finalizer(yyjson_mut_val *obj, const char *name);
 size_t meta_finalizer_count(const yyjson_mut_val *obj);

@@ -3,63 +3,14 @@
 
 #include "base/check.h"
 
-static void on_read(void *data, struct span bytes)
-{
-    struct remote_link *l = data;
-    remote_link_enter(l);
-    l->ops->input(l, bytes);
-    remote_link_flush(l);
-    if (l->stream && env_stream_queued(l->stream) > REMOTE_STUCK_BYTES) {
-        remote_link_drop(l);
-    }
-    remote_link_look(l);
-    remote_link_leave(l);
-}
-
-static void on_end(void *data, int code)
-{
-    (void)code;
-    remote_link_drop(data);
-}
-
-static void on_drain(void *data)
-{
-    struct remote_link *l = data;
-    l->ops->room(l);
-}
-
-void remote_link_init(struct remote_link *l, const struct remote_link_ops *ops,
-                      struct remote_hub *hub, struct http_exchange *x, struct span ns,
-                      struct span pod)
-{
-    static const struct env_stream_handler handler = {on_read, on_end, on_drain};
-    assert(!l->hub && hub->node);
-    l->ops = ops;
-    l->hub = hub;
-    hub->open++;
-    list_push_back(&hub->links, &l->link);
-    l->arena = arena_new();
-    l->ns = arena_dup(l->arena, ns);
-    l->pod = arena_dup(l->arena, pod);
-    l->stream = http_upgrade(x);
-    assert(l->stream);
-    env_stream_set(l->stream, &handler, l);
-}
-
-void remote_link_start(struct remote_link *l)
-{
-    assert(l->stream && !l->client_paused);
-    env_stream_read(l->stream, true);
-}
-
 /* ---- its life ---- */
 
-void remote_link_enter(struct remote_link *l)
+static void enter(struct remote_link *l)
 {
     l->depth++;
 }
 
-void remote_link_leave(struct remote_link *l)
+static void leave(struct remote_link *l)
 {
     assert(l->depth > 0);
     if (--l->depth > 0 || l->stream) {
@@ -90,11 +41,11 @@ void remote_link_drop(struct remote_link *l)
     if (!l->stream) {
         return;
     }
-    remote_link_enter(l);
+    enter(l);
     remote_link_flush(l);
     l->ops->end(l);
     env_stream_close_flush(TAKE_PTR(l->stream));
-    remote_link_leave(l);
+    leave(l);
 }
 
 void remote_links_end_all(struct remote_hub *h)
@@ -132,4 +83,55 @@ void remote_link_look(struct remote_link *l)
     } else {
         env_timer_stop(l->hub->env, &l->timer);
     }
+}
+
+/* ---- the stream ---- */
+
+static void on_read(void *data, struct span bytes)
+{
+    struct remote_link *l = data;
+    enter(l);
+    l->ops->input(l, bytes);
+    remote_link_flush(l);
+    if (l->stream && env_stream_queued(l->stream) > REMOTE_STUCK_BYTES) {
+        remote_link_drop(l);
+    }
+    remote_link_look(l);
+    leave(l);
+}
+
+static void on_end(void *data, int code)
+{
+    (void)code;
+    remote_link_drop(data);
+}
+
+static void on_drain(void *data)
+{
+    struct remote_link *l = data;
+    l->ops->room(l);
+}
+
+void remote_link_init(struct remote_link *l, const struct remote_link_ops *ops,
+                      struct remote_hub *hub, struct http_exchange *x, struct span ns,
+                      struct span pod)
+{
+    static const struct env_stream_handler handler = {on_read, on_end, on_drain};
+    assert(!l->hub && hub->node);
+    l->ops = ops;
+    l->hub = hub;
+    hub->open++;
+    list_push_back(&hub->links, &l->link);
+    l->arena = arena_new();
+    l->ns = arena_dup(l->arena, ns);
+    l->pod = arena_dup(l->arena, pod);
+    l->stream = http_upgrade(x);
+    assert(l->stream);
+    env_stream_set(l->stream, &handler, l);
+}
+
+void remote_link_start(struct remote_link *l)
+{
+    assert(l->stream && !l->client_paused);
+    env_stream_read(l->stream, true);
 }

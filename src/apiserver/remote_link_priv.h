@@ -1,9 +1,7 @@
 /* apiserver/remote_link_priv.h: the client's connection of a port-forward, whatever it speaks: its
  * life, what is written to it, and the reading of it, which stops while a pod does not take its
  * input.
- *
- * Whoever holds a link on the stack while callbacks may end it is between remote_link_enter and
- * remote_link_leave; the last one to leave frees a dead link. */
+ */
 #ifndef APISERVER_REMOTE_LINK_PRIV_H
 #define APISERVER_REMOTE_LINK_PRIV_H
 
@@ -33,7 +31,7 @@ struct remote_link {
     struct arena *arena;
     struct span ns, pod;
     struct strbuf out; /* for the client, of the call in progress */
-    int depth;
+    int depth;         /* our frames on the stack; the last one to leave frees a dead link */
     bool client_paused;
     int64_t ask_ms;         /* while client_paused: how often to ask */
     struct env_timer timer; /* for that */
@@ -45,8 +43,6 @@ void remote_link_init(struct remote_link *l, const struct remote_link_ops *ops,
                       struct remote_hub *hub, struct http_exchange *x, struct span ns,
                       struct span pod);
 void remote_link_start(struct remote_link *l);
-void remote_link_enter(struct remote_link *l);
-void remote_link_leave(struct remote_link *l);
 
 /* Sends what is in l->out. */
 void remote_link_flush(struct remote_link *l);

@@ -34,7 +34,8 @@ uint32_t port_alloc_next(struct port_alloc *ports)
     return 0;
 }
 
-void port_alloc_release(struct port_alloc *ports, uint32_t port)
+/* Of a port outside the range: nothing. */
+static void port_alloc_release(struct port_alloc *ports, uint32_t port)
 {
     if (in_range(port)) {
         uint32_t at = port - NODE_PORT_FIRST;

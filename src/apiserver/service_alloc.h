@@ -40,7 +40,6 @@ struct service_claims {
 bool port_alloc_claim(struct port_alloc *ports, uint32_t port);
 /* 0 when all are taken. */
 uint32_t port_alloc_next(struct port_alloc *ports);
-void port_alloc_release(struct port_alloc *ports, uint32_t port); /* outside: no-op */
 
 void service_claims_add_port(struct arena *a, struct service_claims *c, uint32_t port);
 /* Gives back what is claimed, and empties the claims. */

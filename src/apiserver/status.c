@@ -22,14 +22,6 @@ static void put_some(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, 
     }
 }
 
-static void put_names(yyjson_mut_doc *doc, yyjson_mut_val *details, const struct status_details *d)
-{
-    put_some(doc, details, "name", d->name);
-    put_some(doc, details, "group", d->group);
-    put_some(doc, details, "kind", d->kind);
-    put_some(doc, details, "uid", d->uid);
-}
-
 static void put_cause(yyjson_mut_doc *doc, yyjson_mut_val *list, const struct err_cause *c)
 {
     yyjson_mut_val *cause = yyjson_mut_obj(doc);
@@ -54,9 +46,10 @@ struct span status_json(struct arena *a, const struct err *e)
     json_put_str(doc, root, "message", e->message);
     json_put_str(doc, root, "reason", span_cstr(err_reason_text(e->reason)));
     yyjson_mut_val *details = yyjson_mut_obj(doc);
-    put_names(doc, details,
-              &(struct status_details){
-                  .name = e->name, .group = e->group, .kind = e->kind, .uid = e->uid});
+    put_some(doc, details, "name", e->name);
+    put_some(doc, details, "group", e->group);
+    put_some(doc, details, "kind", e->kind);
+    put_some(doc, details, "uid", e->uid);
     if (e->causes) {
         yyjson_mut_val *list = yyjson_mut_arr(doc);
         for (const struct err_cause *c = e->causes; c; c = c->next) {
@@ -71,19 +64,6 @@ struct span status_json(struct arena *a, const struct err *e)
         json_put(doc, root, "details", details);
     }
     json_put_int(doc, root, "code", err_http_code(e->reason));
-    return json_write_mut(a, root);
-}
-
-struct span status_success_json(struct arena *a, const struct status_details *d)
-{
-    assert(a);
-    yyjson_mut_doc *doc = json_mut_new(a);
-    yyjson_mut_val *root = begin(doc, "Success");
-    if (d && (d->name.n || d->group.n || d->kind.n || d->uid.n)) {
-        yyjson_mut_val *details = yyjson_mut_obj(doc);
-        put_names(doc, details, d);
-        json_put(doc, root, "details", details);
-    }
     return json_write_mut(a, root);
 }
 

@@ -14,13 +14,6 @@ void status_reply(struct http_exchange *x, const struct err *e);
 /* A Failure Status. e->reason is not ERR_NONE. */
 struct span status_json(struct arena *a, const struct err *e);
 
-/* A Success Status, as a delete that removed the object at once answers. Empty members are left
- * out; all empty: no details. */
-struct status_details {
-    struct span name, group, kind, uid; /* kind: the resource's plural name */
-};
-struct span status_success_json(struct arena *a, const struct status_details *details);
-
 /* How a remote command ended: Success for 0, else reason NonZeroExitCode with the cause ExitCode.
  */
 struct span status_exit_json(struct arena *a, int exit_code);

@@ -38,7 +38,6 @@ struct hook {
 struct arena {
     struct chunk *head; /* the chunk being filled */
     struct hook *hooks; /* latest first; live in the arena itself */
-    size_t used;
     bool small;
 };
 
@@ -83,7 +82,6 @@ void arena_clear(struct arena *a)
     if (a->head) {
         a->head->used = 0;
     }
-    a->used = 0;
 }
 
 void arena_free(struct arena *a)
@@ -120,7 +118,6 @@ void *arena_alloc_raw(struct arena *a, size_t size)
     }
     void *p = a->head->bytes + a->head->used;
     a->head->used += size;
-    a->used += size;
     return p;
 }
 
@@ -185,9 +182,4 @@ void arena_on_clear(struct arena *a, void (*fn)(void *), void *data)
     struct hook *h = ARENA_NEW(a, struct hook);
     *h = (struct hook){.next = a->hooks, .fn = fn, .data = data};
     a->hooks = h;
-}
-
-size_t arena_used(const struct arena *a)
-{
-    return a->used;
 }

@@ -39,8 +39,6 @@ struct span arena_vprintf(struct arena *a, const char *fmt, va_list ap)
 
 /* fn(data) runs at clear or free, latest first. */
 void arena_on_clear(struct arena *a, void (*fn)(void *data), void *data);
-/* Bytes handed out since the last clear. */
-size_t arena_used(const struct arena *a);
 
 CLEANUP_DEFINE(struct arena *, arena_free)
 #define cleanup_arena CLEANUP(cleanup_arena_free_fn)

@@ -36,7 +36,7 @@ void log_setup(int fd, enum log_level max, bool json, int64_t (*clock_ms)(void *
     sink.clock_data = clock_data;
 }
 
-bool log_enabled(enum log_level level)
+static bool log_enabled(enum log_level level)
 {
     return level <= sink.max;
 }

@@ -41,7 +41,6 @@ void log_emit(enum log_level level, const char *name, const struct log_field *fi
  * no time). */
 void log_setup(int fd, enum log_level max, bool json, int64_t (*clock_ms)(void *),
                void *clock_data);
-bool log_enabled(enum log_level level);
 /* Writes the ring of the last events to fd; async-signal-safe enough for a dying process. */
 void log_dump_ring(int fd);
 

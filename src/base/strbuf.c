@@ -61,7 +61,7 @@ void strbuf_puts(struct strbuf *b, const char *s)
     strbuf_put(b, span_cstr(s));
 }
 
-void strbuf_vprintf(struct strbuf *b, const char *fmt, va_list ap)
+static void strbuf_vprintf(struct strbuf *b, const char *fmt, va_list ap)
 {
     va_list again;
     va_copy(again, ap);

@@ -26,8 +26,6 @@ void strbuf_put(struct strbuf *b, struct span s);
 void strbuf_putc(struct strbuf *b, char c);
 void strbuf_puts(struct strbuf *b, const char *s);
 void strbuf_printf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void strbuf_vprintf(struct strbuf *b, const char *fmt, va_list ap)
-    __attribute__((format(printf, 2, 0)));
 /* Drops the first n bytes. */
 void strbuf_consume(struct strbuf *b, size_t n);
 

@@ -469,11 +469,6 @@ bool informer_synced(const struct informer *i)
     return i->synced;
 }
 
-int64_t informer_rev(const struct informer *i)
-{
-    return i->rev;
-}
-
 size_t informer_count(const struct informer *i)
 {
     return i->entries.n;

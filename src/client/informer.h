@@ -24,8 +24,6 @@ void informer_add_handler(struct informer *i, const struct informer_handler *han
  * freed). */
 void informer_remove_handler(struct informer *i, void *data);
 bool informer_synced(const struct informer *i);
-/* Highest revision seen: a write acknowledged with a revision at or below it is in the view. */
-int64_t informer_rev(const struct informer *i);
 size_t informer_count(const struct informer *i);
 /* fn(data) once, as soon as the view shows a write of ours: with rev > 0 when it has come to that
  * revision; with rev 0 (a delete whose reply told none) when the object of that name is gone, being

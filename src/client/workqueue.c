@@ -202,11 +202,6 @@ void workqueue_done(struct workqueue *q, struct span key, bool ok)
     item_drop_if_idle(q, it);
 }
 
-size_t workqueue_depth(const struct workqueue *q)
-{
-    return q->ready_count;
-}
-
 void workqueue_stats(const struct workqueue *q, struct workqueue_stats *ret)
 {
     *ret = q->stats;

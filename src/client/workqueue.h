@@ -20,7 +20,6 @@ void workqueue_add_after(struct workqueue *q, struct span key, int64_t delay_ms)
 /* ok resets the key's back-off; otherwise it is queued again after 5 ms doubling to 1000 s
  * (client-go's rates), after 1 s at the latest when it was added while it was worked on. */
 void workqueue_done(struct workqueue *q, struct span key, bool ok);
-size_t workqueue_depth(const struct workqueue *q);
 struct workqueue_stats {
     uint64_t adds, retries; /* keys that were queued; of these after a failure */
     size_t depth, working;

@@ -15,7 +15,7 @@ static size_t varint_bytes(uint64_t v, char out[VARINT_BYTES_MAX])
     return n;
 }
 
-void pb_put_raw(struct strbuf *b, uint64_t varint)
+static void pb_put_raw(struct strbuf *b, uint64_t varint)
 {
     char bytes[VARINT_BYTES_MAX];
     strbuf_put(b, span_of(bytes, varint_bytes(varint, bytes)));

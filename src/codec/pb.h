@@ -11,7 +11,6 @@ enum pb_wire { PB_VARINT = 0, PB_FIXED64 = 1, PB_BYTES = 2, PB_FIXED32 = 5 };
 
 /* ---- writing ---- */
 
-void pb_put_raw(struct strbuf *b, uint64_t varint);
 void pb_put_varint(struct strbuf *b, uint32_t number, uint64_t v);
 void pb_put_bytes(struct strbuf *b, uint32_t number, struct span bytes);
 void pb_put_fixed64(struct strbuf *b, uint32_t number, uint64_t v);

@@ -188,15 +188,3 @@ int64_t quantity_millis(const struct quantity *q)
 {
     return saturated(rounded(q->nano, 1000000));
 }
-
-struct quantity quantity_of_units(int64_t units, enum quantity_family family)
-{
-    return (struct quantity){.nano = (__int128)units * NANO, .family = family};
-}
-
-struct quantity quantity_add(const struct quantity *a, const struct quantity *b)
-{
-    __int128 sum = a->nano + b->nano;
-    sum = sum > cap() ? cap() : sum < -cap() ? -cap() : sum;
-    return (struct quantity){.nano = sum, .family = a->nano ? a->family : b->family};
-}

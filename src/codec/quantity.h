@@ -27,8 +27,5 @@ int quantity_cmp(const struct quantity *a, const struct quantity *b);
 int64_t quantity_units(const struct quantity *q);
 /* Thousandths (processor time), rounded away from zero, saturating. */
 int64_t quantity_millis(const struct quantity *q);
-struct quantity quantity_of_units(int64_t units, enum quantity_family family);
-/* Sum; the family of a, or of b when a is zero. */
-struct quantity quantity_add(const struct quantity *a, const struct quantity *b);
 
 #endif

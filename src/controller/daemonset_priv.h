@@ -29,7 +29,6 @@ struct daemon_sync {
 /* daemonset_view.c. Both need pods, and the second history. */
 void daemonset_observe(struct daemon_sync *x);
 void daemonset_mark_live(struct daemon_sync *x);
-struct span daemonset_pod_hash(struct object *pod);
 /* daemonset_pod.c: the body of a pod pinned to that node. */
 struct span daemonset_pod_body(struct daemon_sync *x, struct span node);
 yyjson_val *daemonset_tolerations(struct arena *a, const yyjson_val *pod_spec);

@@ -112,7 +112,7 @@ static int by_node(const void *va, const void *vb)
     return span_cmp(object_name(a->pod), object_name(b->pod));
 }
 
-struct span daemonset_pod_hash(struct object *pod)
+static struct span daemonset_pod_hash(struct object *pod)
 {
     return json_get_str(json_path(object_root(pod), "metadata", "labels", NULL),
                         DAEMONSET_HASH_LABEL);

@@ -273,7 +273,8 @@ void reconciler_free(struct reconciler *r)
     free(r);
 }
 
-void reconciler_add_after(struct reconciler *r, struct span ns, struct span name, int64_t delay_ms)
+static void reconciler_add_after(struct reconciler *r, struct span ns, struct span name,
+                                 int64_t delay_ms)
 {
     struct early_key *k = mem_new(sizeof *k + ns.n + name.n + 1);
     memcpy(k->key, ns.n ? ns.p : "", ns.n);

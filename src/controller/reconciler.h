@@ -29,7 +29,6 @@ struct reconciler *reconciler_new(struct client *client, const char *name, size_
 void reconciler_free(struct reconciler *r);
 void reconciler_add(struct reconciler *r, struct span ns, struct span name);
 void reconciler_add_object(struct reconciler *r, struct object *o);
-void reconciler_add_after(struct reconciler *r, struct span ns, struct span name, int64_t delay_ms);
 /* No key runs before this: called once the views are complete. Keys added earlier wait. */
 void reconciler_start(struct reconciler *r);
 

@@ -299,11 +299,6 @@ int env_spawn(struct env *env, const struct env_spawn *spec, struct env_process 
     return env->ops->spawn(env, spec, ret);
 }
 
-pid_t env_process_pid(const struct env_process *p)
-{
-    return p->pid(p);
-}
-
 int env_process_kill(struct env_process *p, int signal)
 {
     return p->kill(p, signal);
@@ -333,11 +328,4 @@ int env_signal_new(struct env *env, int signum, void (*fn)(void *, int), void *d
                    struct env_signal **ret)
 {
     return env->ops->signal_new(env, signum, fn, data, ret);
-}
-
-void env_signal_free(struct env_signal *s)
-{
-    if (s) {
-        s->free(s);
-    }
 }

@@ -183,7 +183,6 @@ struct env_spawn {
 /* Returns 0 and *ret (NULL allowed when the caller never signals it), or a negative errno. Released
  * after on_exit. */
 int env_spawn(struct env *env, const struct env_spawn *spec, struct env_process **ret);
-pid_t env_process_pid(const struct env_process *p);
 int env_process_kill(struct env_process *p, int signal);
 /* Forgets the callbacks; the child is still reaped. */
 void env_process_detach(struct env_process *p);
@@ -199,6 +198,5 @@ void env_dir_watch_free(struct env_dir_watch *w);
 struct env_signal;
 int env_signal_new(struct env *env, int signum, void (*fn)(void *data, int signum), void *data,
                    struct env_signal **ret);
-void env_signal_free(struct env_signal *s);
 
 #endif

@@ -177,7 +177,6 @@ void conn_abort_later(struct http_conn *c);
 /* Input that came behind the request in progress. */
 struct span conn_rest(const struct http_conn *c);
 void conn_no_deadline(struct http_conn *c);
-void conn_read_input(struct http_conn *c, bool on);
 
 /* ---- http_gzip.c ---- */
 

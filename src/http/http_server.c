@@ -85,7 +85,7 @@ void conn_no_deadline(struct http_conn *c)
     c->deadline_ns = INT64_MAX;
 }
 
-void conn_read_input(struct http_conn *c, bool on)
+static void conn_read_input(struct http_conn *c, bool on)
 {
     if (c->is_reading != on && c->stream) {
         c->is_reading = on;

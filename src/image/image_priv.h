@@ -53,18 +53,11 @@ struct image_manifest {
     struct span *diff_ids; /* from the config, as many as layers */
     size_t layer_count;
 };
-/* Reads and checks a stored manifest and its config. */
-int manifest_load(const struct image_store *s, struct arena *a, struct span digest,
-                  struct image_manifest *ret, struct image_config *ret_config, struct span *detail);
 bool blob_exists(const struct image_store *s, struct span digest);
 /* Moves a finished file in; its digest has been verified. */
 int blob_adopt(const struct image_store *s, const char *path, struct span digest);
 int blob_write(const struct image_store *s, struct arena *a, struct span content,
                struct span digest);
-bool layer_exists(const struct image_store *s, struct span diff_id);
-/* Points references at a manifest, under the lock. */
-int refs_set(const struct image_store *s, struct arena *a, const struct span *refs, size_t n,
-             struct span digest);
 
 /* ---- unpacking (image_unpack.c) ---- */
 

@@ -79,11 +79,6 @@ void registry_free(struct registry *r)
     }
 }
 
-struct span registry_repository(const struct registry *r)
-{
-    return r->repository;
-}
-
 struct span registry_version(const struct registry *r)
 {
     return r->version;

@@ -13,8 +13,6 @@ struct registry;
 struct registry *registry_new(struct arena *a, struct span ref,
                               const struct image_pull_options *options);
 void registry_free(struct registry *r);
-/* Path of the repository within the registry, and the tag or digest of the reference. */
-struct span registry_repository(const struct registry *r);
 struct span registry_version(const struct registry *r);
 
 /* A manifest or small document, whole. -ENOENT, E_UNAUTHORIZED, -EHOSTUNREACH, E_LIMIT ..., with a

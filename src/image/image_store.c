@@ -77,7 +77,7 @@ int blob_write(const struct image_store *s, struct arena *a, struct span content
     return os_fs_write_atomic(blob_path(s, a, digest), content, 0644, true);
 }
 
-bool layer_exists(const struct image_store *s, struct span diff_id)
+static bool layer_exists(const struct image_store *s, struct span diff_id)
 {
     struct arena *a cleanup_arena = arena_new();
     return access(layer_path(s, a, diff_id), F_OK) == 0;
@@ -123,8 +123,9 @@ static int refs_save(const struct image_store *s, struct arena *a, yyjson_mut_do
     return os_fs_write_atomic(image_path(s, a, "refs.json"), json_write_mut(a, root), 0644, true);
 }
 
-int refs_set(const struct image_store *s, struct arena *a, const struct span *refs, size_t n,
-             struct span digest)
+/* Points references at a manifest, under the lock. */
+static int refs_set(const struct image_store *s, struct arena *a, const struct span *refs, size_t n,
+                    struct span digest)
 {
     int lock cleanup_close = refs_lock(s, a, LOCK_EX);
     yyjson_val *old = NULL;
@@ -202,8 +203,10 @@ static int read_layers(const struct image_store *s, struct arena *a, yyjson_val 
     return 0;
 }
 
-int manifest_load(const struct image_store *s, struct arena *a, struct span digest,
-                  struct image_manifest *ret, struct image_config *ret_config, struct span *detail)
+/* Reads and checks a stored manifest and its config. */
+static int manifest_load(const struct image_store *s, struct arena *a, struct span digest,
+                         struct image_manifest *ret, struct image_config *ret_config,
+                         struct span *detail)
 {
     yyjson_val *manifest = NULL, *config = NULL;
     int code = load_blob_json(s, a, digest, &manifest, detail);

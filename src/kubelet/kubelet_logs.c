@@ -18,7 +18,7 @@
 
 enum { ROTATE_BYTES = 10 * 1024 * 1024, ROTATE_KEEP = 5, ROTATE_CHECK_MS = 10 * 1000 };
 
-struct span kubelet_log_dir(struct arena *a, const struct kubelet_pod *pod)
+static struct span kubelet_log_dir(struct arena *a, const struct kubelet_pod *pod)
 {
     return arena_printf(a, "%.*s/logs/%.*s_%.*s_%.*s", SPAN_ARG(pod->k->options.data_dir),
                         SPAN_ARG(pod->ns), SPAN_ARG(pod->name), SPAN_ARG(pod->uid));

@@ -9,7 +9,6 @@
 
 /* DATA/logs/NS_NAME_UID/CONTAINER/ATTEMPT.log */
 struct span kubelet_log_path(struct arena *a, const struct kubelet_container *c, uint32_t attempt);
-struct span kubelet_log_dir(struct arena *a, const struct kubelet_pod *pod);
 /* The text of a log's last lines, at most max bytes of their end. Blocking, small. */
 struct span kubelet_log_end(struct arena *a, struct span path, int64_t lines, size_t max);
 /* Removes the pod's logs, later, on a work thread. */

@@ -37,8 +37,9 @@ const char *kubelet_container_list(const struct kubelet_container *c)
     return c->init ? "initContainers" : c->extra ? "ephemeralContainers" : "containers";
 }
 
-const struct pod_container_view *kubelet_container_in(const struct kubelet_container *c,
-                                                      const struct pod_view *view)
+/* Its part of a view that was made from pod->view. */
+static const struct pod_container_view *kubelet_container_in(const struct kubelet_container *c,
+                                                             const struct pod_view *view)
 {
     const struct pod_view *own = &c->pod->view;
     return c->init    ? &view->inits[c->v - own->inits]

@@ -147,9 +147,6 @@ void kubelet_pod_poke_after(struct kubelet_pod *pod, int64_t ms);
 void kubelet_pod_exited(struct kubelet_pod *pod, const struct runtime_status *status);
 struct kubelet_container *kubelet_pod_container(struct kubelet_pod *pod, struct span name);
 void kubelet_pod_adopt(struct kubelet_pod *pod, const struct kubelet_found *found);
-/* Its part of a view that was made from pod->view. */
-const struct pod_container_view *kubelet_container_in(const struct kubelet_container *c,
-                                                      const struct pod_view *view);
 /* The name of its list in a pod's spec. */
 const char *kubelet_container_list(const struct kubelet_container *c);
 /* The instance moves by the planner's table. */

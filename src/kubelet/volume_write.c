@@ -153,8 +153,10 @@ static int switch_data(int dir, const char *fresh, struct arena *a, struct span 
     return renameat(dir, "..data_tmp", dir, "..data") < 0 ? -errno : 0;
 }
 
-int volume_write_files(const char *dir, const struct volume_file *files, size_t n, int64_t fs_group,
-                       struct arena *a, struct span *ret_detail)
+/* [blocking] Makes dir show exactly these files: a fresh directory, then `..data` is switched to it
+ * in one rename; links DIR/NAME -> ..data/NAME. Nothing is written when nothing changed. */
+static int volume_write_files(const char *dir, const struct volume_file *files, size_t n,
+                              int64_t fs_group, struct arena *a, struct span *ret_detail)
 {
     struct span path = span_cstr(dir);
     int code = kubelet_mkdirs(dir, 0755);

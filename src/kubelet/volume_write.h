@@ -38,10 +38,6 @@ int volume_fail(struct arena *a, struct span *ret_detail, int code, const char *
 /* [blocking] Idempotent: what is there stays. Returns 0 or a negative code with a sentence for
  * FailedMount. */
 int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *ret_detail);
-/* [blocking] Makes dir show exactly these files: a fresh directory, then `..data` is switched to it
- * in one rename; links DIR/NAME -> ..data/NAME. Nothing is written when nothing changed. */
-int volume_write_files(const char *dir, const struct volume_file *files, size_t n, int64_t fs_group,
-                       struct arena *a, struct span *ret_detail);
 /* [blocking] Unmounts everything below dir, innermost first, then removes it (when asked). */
 int volume_teardown(const char *dir, bool remove, struct arena *a, struct span *ret_detail);
 

@@ -112,15 +112,3 @@ struct dns_feed *dns_feed_new(struct client *client, struct dns_zone *zone, stru
     f->pods = watch(f, client, SCHEMA_KIND(Pod), on_pod);
     return f;
 }
-
-void dns_feed_free(struct dns_feed *f)
-{
-    if (f) {
-        informer_free(f->services);
-        informer_free(f->slices);
-        informer_free(f->namespaces);
-        informer_free(f->pods);
-        free(f->domain);
-        free(f);
-    }
-}

@@ -10,6 +10,5 @@ struct dns_feed;
 
 /* The zone becomes ready when all three are known. */
 struct dns_feed *dns_feed_new(struct client *client, struct dns_zone *zone, struct span domain);
-void dns_feed_free(struct dns_feed *f);
 
 #endif

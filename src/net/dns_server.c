@@ -294,11 +294,6 @@ int dns_server_start(struct dns_zone *zone, const struct dns_server_options *opt
     return 0;
 }
 
-uint16_t dns_server_port(const struct dns_server *s)
-{
-    return s->port;
-}
-
 void dns_server_stop(struct dns_server *s)
 {
     if (s) {

@@ -24,7 +24,6 @@ struct dns_server_options {
  * outlive the server. */
 int dns_server_start(struct dns_zone *zone, const struct dns_server_options *options,
                      struct dns_server **ret);
-uint16_t dns_server_port(const struct dns_server *s);
 /* Ends the thread. NULL is fine. */
 void dns_server_stop(struct dns_server *s);
 

@@ -204,7 +204,8 @@ static int remove_children(struct removal *r, int fd, unsigned depth)
     return code;
 }
 
-int os_fs_remove_tree(int dirfd, const char *name)
+/* Removes name beneath dirfd. */
+static int remove_tree(int dirfd, const char *name)
 {
     assert(name[0] && strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
     if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT) {
@@ -250,7 +251,7 @@ int os_fs_remove_tree_at(const char *path)
     if (fd < 0) {
         return errno == ENOENT ? 0 : -errno;
     }
-    return os_fs_remove_tree(fd, path + slash + 1);
+    return remove_tree(fd, path + slash + 1);
 }
 
 /* ---- inside a root ---- */

@@ -20,10 +20,9 @@ int os_fs_write(const char *path, struct span bytes, mode_t mode);
 int os_fs_read(struct arena *a, int dirfd, const char *path, size_t max, struct span *ret);
 /* mkdir -p; what exists is fine. */
 int os_fs_mkdirs(const char *path, mode_t mode);
-/* Removes name (file, link or whole tree) beneath dirfd without following links or crossing mounts
- * (-EBUSY or -EXDEV when one is in the way). Absent is success. */
-int os_fs_remove_tree(int dirfd, const char *name);
-/* The same for an absolute path; its parents are followed. */
+/* Removes what is at the absolute path (file, link or whole tree), whose parents are followed,
+ * without following links or crossing mounts (-EBUSY or -EXDEV when one is in the way). Absent is
+ * success. */
 int os_fs_remove_tree_at(const char *path);
 /* Opens path as a process whose root directory is rootfd would. Returns a descriptor. */
 int os_fs_open_in_root(int rootfd, const char *path, int flags);

@@ -118,19 +118,6 @@ int os_mount_overlay(const char *target, const struct span *lower, size_t lower_
     return code;
 }
 
-int os_mount_bind(const char *source, const char *target, bool read_only)
-{
-    if (mount(source, target, NULL, MS_BIND | MS_REC, NULL) != 0) {
-        return -errno;
-    }
-    if (read_only && mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL) != 0) {
-        int code = -errno;
-        (void)umount2(target, MNT_DETACH);
-        return code;
-    }
-    return 0;
-}
-
 int os_mount_tmpfs(const char *target, uint64_t size_bytes, unsigned mode)
 {
     char options[64];

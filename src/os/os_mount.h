@@ -16,7 +16,6 @@
  * at each start. */
 int os_mount_overlay(const char *target, const struct span *lower, size_t lower_count,
                      const char *upper, const char *work);
-int os_mount_bind(const char *source, const char *target, bool read_only);
 /* size_bytes 0: the kernel's default, half the memory. */
 int os_mount_tmpfs(const char *target, uint64_t size_bytes, unsigned mode);
 /* Lazy; does not follow a link at the end of the path. Success when nothing is mounted there. */

@@ -37,7 +37,7 @@ static const char *file_of(const struct host *host, struct arena *a, struct span
 
 /* ---- processes ---- */
 
-uint64_t process_start_ticks(pid_t pid)
+static uint64_t process_start_ticks(pid_t pid)
 {
     enum { START_FIELD = 20 }; /* counted from the state, the first after the name */
     char path[32], buf[1024];

@@ -25,7 +25,7 @@ enum {
 };
 
 /* crun writes the pid file once the command runs. */
-bool session_has_started(struct runtime_session *s)
+static bool session_has_started(struct runtime_session *s)
 {
     if (!s->started) {
         cleanup_arena struct arena *a = arena_new();

@@ -80,8 +80,6 @@ int disk_destroy(const struct host *host, struct span id, struct arena *a);
 int disk_kill_programs(const struct host *host, struct span id, struct arena *a);
 /* Sends a signal to the first process unless it is no longer the recorded one (-ESRCH). */
 int disk_kill(pid_t pid, uint64_t start_ticks, int signal);
-/* Start time of a process in clock ticks since boot; 0: no such process. */
-uint64_t process_start_ticks(pid_t pid);
 /* crun's complaint as an error code and Kubernetes' words. */
 int crun_error(struct arena *a, struct span message, struct span arg0, struct span *ret_detail);
 

@@ -48,8 +48,6 @@ const char *session_file(struct runtime_session *s, struct arena *a, const char 
 
 /* exec */
 void session_exec_start(struct runtime_session *s, const struct runtime_exec_spec *spec);
-/* The command itself runs, not only crun: its pid file is there. */
-bool session_has_started(struct runtime_session *s);
 /* Kills the command, lets go of the streams and releases the session when crun has ended. */
 void session_exec_abort(struct runtime_session *s);
 

