@@ -107,6 +107,7 @@ static void unref_object(void *data)
 
 bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owners)
 {
+    assert(owners->informer && owners->kind);
     struct object *o = informer_get(owners->informer, s->ns, s->name);
     if (!o) {
         return false;
@@ -123,6 +124,7 @@ bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owne
     x->name = object_name(o);
     x->ns = object_namespace(o);
     x->uid = object_uid(o);
+    assert(span_eq(x->name, s->name) && x->uid.n > 0); /* the view is keyed by it */
     struct err err;
     if (selector_from_object(x->a, json_get(x->spec, "selector"), &x->selector, &err) < 0) {
         log_event(LOG_WARN, "owner_bad_selector", LOG_C("kind", x->kind->kind),
@@ -166,6 +168,7 @@ static bool see_orphan(void *data, struct object *o)
 static void patch_owners(struct owned_sync *x, const struct owned_kind *k, struct object *o,
                          bool add)
 {
+    assert(x->uid.n > 0 && !(add && object_is_deleting(x->owner)));
     struct client_body b = client_patch_new(x->a, o);
     yyjson_mut_val *list = yyjson_mut_arr(b.doc);
     JSON_EACH(it, client_owners(o))
@@ -192,6 +195,7 @@ struct adoption {
 static bool on_owner_read(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct adoption *ad = data;
+    assert(s == ad->x->s && ad->orphans.n > 0);
     if (reply->err.reason == ERR_NOT_FOUND) {
         return true;
     }
@@ -239,6 +243,7 @@ bool owned_claim(struct owned_sync *x, const struct owned_kind *kind, struct own
                             see_orphan, &k);
     }
     bool wrote = k.release.n || k.adopt.n;
+    assert(!wrote || !object_is_deleting(x->owner));
     for (size_t i = 0; i < k.release.n; i++) {
         owned_release(x, kind, k.release.at[i]);
     }
@@ -320,6 +325,7 @@ void owned_status_write(struct owned_status *st, struct informer *seen_in)
         return;
     }
     struct owned_sync *x = st->x;
+    assert(x->owner && seen_in);
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->kind, x->owner);
     rq.subresource = SPAN("status");
     rq.body = client_body_text(&st->body);

@@ -65,6 +65,7 @@ struct client_body owned_pod_new(struct owned_sync *x, const struct schema_kind 
 {
     yyjson_val *from = json_get(pod_template, "metadata");
     struct client_body b = client_body_new(x->a, pods, SPAN_NULL);
+    assert(x->ns.n > 0 && x->name.n > 0);
     json_put_str(b.doc, b.meta, "generateName", arena_printf(x->a, "%.*s-", SPAN_ARG(x->name)));
     json_put_str(b.doc, b.meta, "namespace", x->ns);
     owned_copy_members(b.doc, json_mut_obj(b.doc, b.meta, "labels"), json_get(from, "labels"));
@@ -140,6 +141,7 @@ static bool on_deleted(struct sync *s, void *data, const struct client_reply *re
 
 static void send_deletes(struct owned_pods *p)
 {
+    assert(!p->ended && p->waiting == 0);
     p->waiting += p->delete_count;
     for (size_t i = 0; i < p->delete_count; i++) {
         struct deletion *d = ARENA_NEW(p->x->a, struct deletion);
@@ -155,6 +157,7 @@ static void send_batch(struct owned_pods *p)
 {
     assert(p->sent <= p->body_count);
     p->batch = plan_next_batch(p->batch, (int32_t)(p->body_count - p->sent));
+    assert(p->batch > 0 && p->sent + (size_t)p->batch <= p->body_count);
     p->waiting += (size_t)p->batch;
     for (int32_t i = 0; i < p->batch; i++) {
         struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE,
@@ -166,6 +169,7 @@ static void send_batch(struct owned_pods *p)
 
 static void next(struct owned_pods *p)
 {
+    assert(p->waiting == 0);
     if (p->sent < p->body_count && p->create_error.n == 0) {
         send_batch(p);
     } else if (!p->ended) {

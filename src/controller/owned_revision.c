@@ -18,6 +18,7 @@ static void gather(struct owned_sync *x, const struct owned_list *list, struct o
                                                   .from = i};
     }
     revision_sort(ret->entries, ret->n);
+    assert(ret->n == 0 || ret->entries[ret->n - 1].from < list->n);
 }
 
 struct span owned_revision_hash(struct object *revision, const char *hash_label)
@@ -138,6 +139,7 @@ bool owned_revisions(struct owned_sync *x, const struct owned_kind *k, const cha
             create(x, k, hash_label, data, choice.number);
             return true;
         }
+        assert(choice.at < ret->n && ret->entries[choice.at].from < ret->n);
         if (choice.step == REVISION_BUMP) {
             bump(x, k, ret->objects[ret->entries[choice.at].from], choice.number);
             return true;

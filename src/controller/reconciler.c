@@ -67,6 +67,7 @@ static struct running *running_of(struct sync *s)
 
 static void op_free(struct op *op)
 {
+    assert(op->running);
     list_remove(&op->link);
     if (!op->answered) { /* else nobody has it any more */
         client_cancel(op->running->sync.client, op);
@@ -101,6 +102,7 @@ static void finish(struct running *r)
     }
     struct arena *a = TAKE_PTR(r->sync.arena);
     struct span key = r->key;
+    assert(a && key.n > 0);
     bool ok = !r->failed;
     running_free(r);
     workqueue_done(q, key, ok);
@@ -131,6 +133,7 @@ static void op_seen(void *data)
 {
     struct op *op = data;
     struct running *r = op->running;
+    assert(op->answered && op->seen_in);
     op->seen_in = NULL; /* the wait is over and freed by the informer */
     op_free(op);
     finish_if_idle(r);
@@ -140,6 +143,7 @@ static void on_reply(void *data, const struct client_reply *reply)
 {
     struct op *op = data;
     struct running *r = op->running;
+    assert(!op->answered);
     op->answered = true;
     bool handled = op->fn && op->fn(&r->sync, op->data, reply);
     if (reply->err.reason != ERR_NONE) {
@@ -172,6 +176,7 @@ void sync_do(struct sync *s, const struct client_request *request, struct inform
              sync_reply_fn *fn, void *data)
 {
     struct running *r = running_of(s);
+    assert(s->arena && request->kind); /* the sync has not ended */
     struct op *op = MEM_NEW(struct op);
     list_init(&op->link);
     op->running = r;
@@ -208,7 +213,6 @@ void sync_after(struct sync *s, int64_t delay_ms)
 
 void sync_at(struct sync *s, int64_t at_ms)
 {
-    assert(at_ms >= 0);
     if (at_ms > 0) {
         sync_after(s, at_ms - s->now_ms);
     }
@@ -233,6 +237,7 @@ static void work(void *data, struct span key)
                             .controller = rec->controller};
     r->key = arena_dup(r->sync.arena, key);
     size_t slash = span_rfind(r->key, '/');
+    assert(rec->started && slash < r->key.n); /* NAMESPACE/NAME, as it was added */
     r->sync.ns = span_first(r->key, slash);
     r->sync.name = span_from(r->key, slash + 1);
     r->in_run = true;
@@ -244,6 +249,7 @@ static void work(void *data, struct span key)
 struct reconciler *reconciler_new(struct client *client, const char *name, size_t parallel,
                                   void (*run)(struct sync *s), void *controller)
 {
+    assert(client && name && run && parallel > 0);
     struct reconciler *r = MEM_NEW(struct reconciler);
     r->client = client;
     r->name = name;
@@ -303,6 +309,7 @@ void reconciler_start(struct reconciler *r)
 {
     assert(!r->started);
     r->started = true;
+    assert(list_is_empty(&r->running));
     LIST_EACH(it, &r->early)
     {
         struct early_key *k = CONTAINER_OF(it, struct early_key, link);

@@ -43,7 +43,7 @@ void sync_do(struct sync *s, const struct client_request *request, struct inform
 /* Run once more as soon as this sync has ended. */
 void sync_again(struct sync *s);
 void sync_after(struct sync *s, int64_t delay_ms);
-/* Run again at that time (as of now_ms); 0: need not. */
+/* Run again at that time (as of now_ms); 0 or earlier: need not. */
 void sync_at(struct sync *s, int64_t at_ms);
 /* Run again after a back-off. */
 void sync_fail(struct sync *s);

@@ -93,7 +93,8 @@ static void enter(struct kubelet *k, struct kubelet_pod *pod)
 
 void kubelet_pod_leave(struct kubelet *k, struct kubelet_pod *pod)
 {
-    map_remove(&k->by_uid, pod->uid);
+    struct kubelet_pod *known = map_remove(&k->by_uid, pod->uid);
+    assert(known == pod);
     struct kubelet_pod *other = map_get(&k->by_name, pod->full_name);
     if (other == pod) {
         map_remove(&k->by_name, pod->full_name);
@@ -217,6 +218,7 @@ static void adopt_all(struct kubelet *k)
         return;
     }
     k->adopted = true;
+    assert(k->by_uid.n == 0 && k->found.arena);
     informer_each(k->pods, adopt_one, k);
     for (size_t i = 0; i < k->found.sandbox_count; i++) {
         const struct runtime_sandbox_status *s = &k->found.sandboxes[i];

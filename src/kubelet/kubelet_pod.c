@@ -42,6 +42,8 @@ static const struct pod_container_view *kubelet_container_in(const struct kubele
                                                              const struct pod_view *view)
 {
     const struct pod_view *own = &c->pod->view;
+    assert(view->init_count == own->init_count && view->main_count == own->main_count);
+    assert(view->extra_count == own->extra_count);
     return c->init    ? &view->inits[c->v - own->inits]
            : c->extra ? &view->extras[c->v - own->extras]
                       : &view->mains[c->v - own->mains];
@@ -90,6 +92,7 @@ static void add_container(struct kubelet_pod *pod, const yyjson_val *spec,
                           struct pod_container_view *v, bool init, bool extra)
 {
     struct kubelet_container *c = ARENA_NEW(pod->arena, struct kubelet_container);
+    assert(!(init && extra));
     pod->containers[pod->container_count++] = c;
     c->pod = pod;
     c->init = init;
@@ -127,6 +130,7 @@ static void grow_extras(struct kubelet_pod *pod)
         extras[i] = v->extras[i];
         list[base + i]->v = &extras[i];
     }
+    assert(v->extra_count < room);
     v->extras = extras;
     pod->containers = list;
     pod->extra_room = room;
@@ -200,6 +204,7 @@ struct kubelet_pod *kubelet_pod_new(struct kubelet *k, struct object *object, st
 void kubelet_pod_free(struct kubelet_pod *pod)
 {
     struct kubelet *k = pod->k;
+    assert(kubelet_pod_find(k, pod->uid) == pod);
     kubelet_pod_leave(k, pod);
     LIST_EACH(l, &pod->ops)
     {
@@ -308,6 +313,7 @@ static void on_tick(struct env_task *task)
     if (view.ending_ms == 0 && pod_is_ending(&view)) {
         view.ending_ms = pod->view.ending_ms = view.now_ms;
     }
+    assert(!pod->dead);
     pod_plan(a, &view, &plan);
     for (size_t i = 0; i < plan.step_count && !pod->dead; i++) {
         kubelet_step_run(pod, &view, &plan.steps[i]);
@@ -453,6 +459,7 @@ void kubelet_pod_exited(struct kubelet_pod *pod, const struct runtime_status *st
     }
     int64_t started = status->started_ms ? status->started_ms : c->v->started_ms;
     kubelet_container_event(c, POD_EVENT_EXITED);
+    assert(c->v->instance == POD_INSTANCE_EXITED);
     kubelet_container_quiet(c);
     c->v->has_attempt = c->v->has_result = true;
     c->v->result = (struct pod_result){
@@ -644,6 +651,7 @@ void kubelet_pod_adopt(struct kubelet_pod *pod, const struct kubelet_found *foun
 {
     struct pod_view *v = &pod->view;
     bool has_sandbox = false;
+    assert(list_is_empty(&pod->ops) && v->sandbox.state == POD_PREP_TODO);
     for (size_t i = 0; i < found->sandbox_count; i++) {
         const struct runtime_sandbox_status *s = &found->sandboxes[i];
         if (span_eq(s->uid, pod->uid)) {

@@ -81,6 +81,7 @@ static void count_cause(struct kubelet_probe *p, struct span output)
     if (p->kind == PROBE_LIVENESS || p->failures < p->tell_at) {
         return;
     }
+    assert(p->failures > 0);
     p->tell_at = p->failures * 2;
     tell_cause(p, output);
     kubelet_pod_poke(p->c->pod);
@@ -150,6 +151,7 @@ static void on_result(void *data, enum kubelet_check_result result, struct span 
 {
     struct kubelet_probe *p = data;
     struct kubelet_container *c = p->c;
+    assert(p->check && c->probes[p->kind] == p);
     p->check = NULL;
     if (result == KUBELET_CHECK_OK) {
         succeeded(p);
@@ -201,6 +203,7 @@ static void probe_new(struct kubelet_container *c, enum probe_kind kind)
     p->tell_at = kind == PROBE_STARTUP && p->failure_threshold > CAUSE_STARTUP_FIRST
                      ? CAUSE_STARTUP_FIRST
                      : p->failure_threshold;
+    assert(p->period_ms > 0 && p->success_threshold > 0 && p->failure_threshold > 0);
     c->probes[kind] = p;
     if (kind != PROBE_LIVENESS && !c->v->ready) {
         tell_cause(p, SPAN_NULL);

@@ -48,6 +48,7 @@ static void on_synced(void *data)
 
 static void ref_free(struct kubelet_ref *ref)
 {
+    assert(ref->users.n == 0);
     map_remove(&ref->k->refs, span_cstr(ref->key));
     client_watch_free(ref->watch);
     object_unref(ref->object);
@@ -103,6 +104,7 @@ void kubelet_refs_drop(struct kubelet_pod *pod)
 {
     for (size_t i = 0; i < pod->refs.n; i++) {
         struct kubelet_ref *ref = pod->refs.at[i];
+        assert(ref->users.n > 0);
         for (size_t u = 0; u < ref->users.n; u++) {
             if (ref->users.at[u] == pod) {
                 VEC_REMOVE(&ref->users, u);

@@ -25,6 +25,7 @@ static bool moving(const struct kubelet_pod *pod)
 static void on_written(void *data, const struct client_reply *reply)
 {
     struct kubelet_pod *pod = data;
+    assert(pod->status_busy);
     pod->status_busy = false;
     if (reply->err.reason == ERR_NONE) {
         kubelet_write_ended(pod, true);
@@ -121,6 +122,7 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
     yyjson_mut_val *root = yyjson_mut_obj(doc);
     json_put_str(doc, json_mut_obj(doc, root, "metadata"), "uid", pod->uid);
     json_put(doc, root, "status", value);
+    assert(text.n > 0);
     kubelet_keep(&pod->sent, text);
     pod->status_busy = true;
     client_do(k->client,

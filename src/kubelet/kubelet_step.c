@@ -16,6 +16,7 @@
 
 static void prep_failed(struct kubelet_pod *pod, struct pod_prep *p, struct span message)
 {
+    assert(p->state == POD_PREP_BUSY);
     p->state = POD_PREP_FAILED;
     p->failures++;
     p->failed_ms = env_now_ms(pod->k->env);
@@ -24,6 +25,7 @@ static void prep_failed(struct kubelet_pod *pod, struct pod_prep *p, struct span
 
 static void prep_done(struct pod_prep *p)
 {
+    assert(p->state == POD_PREP_BUSY);
     p->state = POD_PREP_DONE;
     p->failures = 0;
 }
@@ -57,6 +59,7 @@ static void on_torn_down(struct kubelet_op *op, int code, struct span detail)
         log_event(LOG_WARN, "kubelet_teardown_failed", LOG_S("pod", pod->name),
                   LOG_S("detail", detail));
     }
+    assert(pod->view.volumes.state == POD_PREP_UNDOING);
     pod->view.volumes.state = POD_PREP_TODO;
     kubelet_pod_poke(pod);
 }
@@ -135,6 +138,7 @@ static void create_sandbox(struct kubelet_pod *pod)
             "create Pod using \"ClusterFirst\" policy. Falling back to \"Default\" policy.",
             SPAN_ARG(pod->name), SPAN_ARG(pod->ns));
     }
+    assert(pod->view.sandbox.state != POD_PREP_BUSY && pod->object);
     pod->view.sandbox.state = POD_PREP_BUSY;
     k->runtime->ops->sandbox_create(k->runtime, s, on_sandbox, op);
 }
@@ -147,6 +151,7 @@ static void on_sandbox_removed(void *data, int code, struct span detail)
     if (!pod) {
         return;
     }
+    assert(pod->view.sandbox.state == POD_PREP_UNDOING);
     if (code < 0) {
         log_event(LOG_WARN, "kubelet_sandbox_remove_failed", LOG_S("pod", pod->name),
                   LOG_S("detail", detail));
@@ -297,6 +302,7 @@ static void prepare_image(struct kubelet_container *c)
     };
     pull_secrets(pod, op->arena, &r);
     op->outlives = true;
+    assert(c->v->image_prep.state != POD_PREP_BUSY);
     c->v->image_prep.state = POD_PREP_BUSY;
     struct kubelet_images *im = pod->k->options.images;
     im->ops->prepare(im, &r, &handler, op);
@@ -354,6 +360,7 @@ static void stop_container(struct kubelet_container *c, const struct pod_view *v
     struct kubelet_pod *pod = c->pod;
     kubelet_container_quiet(c);
     kubelet_container_event(c, POD_EVENT_TERM);
+    assert(c->v->instance == POD_INSTANCE_STOPPING && !c->hook);
     c->v->stop_ms = view->now_ms;
     c->v->kill_sent = false;
     if (!c->v->unhealthy || pod_is_ending(view)) {
@@ -385,6 +392,7 @@ static void on_removed(void *data, int code, struct span detail)
     }
     /* What cannot be removed now is found and tried again at the next start. */
     bool give_up = code == 0 || code == -ENOENT || pod->delete_failures > 5;
+    assert(c->v->instance == POD_INSTANCE_REMOVING);
     kubelet_container_event(c, give_up ? POD_EVENT_REMOVED : POD_EVENT_REMOVE_FAILED);
     kubelet_pod_poke(pod);
 }
@@ -394,6 +402,7 @@ static void remove_container(struct kubelet_container *c)
     struct kubelet_op *op = kubelet_op_new(c->pod, c);
     struct runtime *rt = c->pod->k->runtime;
     kubelet_container_event(c, POD_EVENT_REMOVE);
+    assert(c->v->instance == POD_INSTANCE_REMOVING);
     if (pull_policy(kubelet_container_spec(c)) == KUBELET_PULL_ALWAYS &&
         c->v->image_prep.state == POD_PREP_DONE) {
         c->v->image_prep.state = POD_PREP_TODO; /* looked up again before the next start */
@@ -420,6 +429,7 @@ static void on_delete_reply(void *data, const struct client_reply *reply)
 
 static void delete_object(struct kubelet_pod *pod)
 {
+    assert(!pod->view.object_deleted && pod->view.exists);
     if (!kubelet_may_write(pod)) {
         return;
     }
@@ -454,6 +464,7 @@ void kubelet_step_run(struct kubelet_pod *pod, const struct pod_view *view,
                 (step->extra ? pod->view.main_count : 0);
     struct kubelet_container *c = at < pod->container_count ? pod->containers[at] : NULL;
     struct kubelet_op *op = NULL;
+    assert(!pod->dead && at <= pod->container_count);
     switch (step->type) {
     case POD_STEP_PREPARE_VOLUMES:
         pod->view.volumes.state = POD_PREP_BUSY;

@@ -46,6 +46,7 @@ struct kubelet_op *kubelet_op_new(struct kubelet_pod *pod, struct kubelet_contai
 struct kubelet_pod *kubelet_op_end(struct kubelet_op *op)
 {
     struct kubelet_pod *pod = op->pod;
+    assert(!pod || !list_is_empty(&pod->ops));
     if (pod) {
         list_remove(&op->link);
     }

@@ -17,6 +17,7 @@ static const char *mismatch(const struct claim_view *v)
 
 static struct claim_plan plan_named(const struct claim_view *v)
 {
+    assert(v->named && !v->bound);
     if (!v->volume_known) {
         return (struct claim_plan){.step = CLAIM_WAIT_VOLUME};
     }
@@ -32,6 +33,7 @@ static struct claim_plan plan_named(const struct claim_view *v)
 static size_t best_volume(const struct claim_view *v)
 {
     size_t best = v->volume_count;
+    assert(v->volumes || v->volume_count == 0);
     for (size_t i = 0; i < v->volume_count; i++) {
         const struct claim_volume *pv = &v->volumes[i];
         bool holds = !pv->deleting && pv->bytes >= v->bytes && pv->mode_fits && pv->access_fits;
@@ -104,6 +106,7 @@ struct volume_plan volume_plan(const struct volume_view *v)
                    ? (struct volume_plan){.step = VOLUME_UNPROTECT}
                    : (struct volume_plan){.step = VOLUME_SET_PHASE, .phase = VOLUME_AVAILABLE};
     }
+    assert(v->has_ref); /* from here on it is, or was, somebody's */
     if (v->claim_known) {
         return (struct volume_plan){
             .step = VOLUME_SET_PHASE,

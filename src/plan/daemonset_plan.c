@@ -24,6 +24,7 @@ static void make_pod(struct placing *d, size_t node)
         d->ret->again = true;
         return;
     }
+    assert(node < d->v->node_count);
     d->ret->creates[d->ret->create_count++] = node;
 }
 
@@ -33,6 +34,7 @@ static void end_pod(struct placing *d, size_t pod, enum daemonset_why why)
         d->ret->again = true;
         return;
     }
+    assert(pod < d->v->pod_count && !d->v->pods[pod].rank.terminating);
     d->ret->deletes[d->ret->delete_count++] = (struct daemonset_delete){pod, why};
 }
 
@@ -112,6 +114,7 @@ static void end_ended(struct placing *d, const struct here *h)
 static void end_extra(struct placing *d, const struct here *h)
 {
     const struct daemonset_pod *keep = first_of(d, h, ANY), *also = NULL;
+    assert(!keep || pod_rank_active(&keep->rank));
     if (d->surge > 0) {
         const struct daemonset_pod *old = first_of(d, h, OLD), *new = first_of(d, h, NEW);
         keep = new ? new : old;
@@ -172,6 +175,7 @@ void daemonset_bounds(const struct daemonset_view *v, int32_t desired, int32_t *
     if (*ret_surge == 0 && *ret_unavailable == 0) {
         *ret_unavailable = 1;
     }
+    assert(*ret_surge >= 0 && *ret_unavailable >= 0);
 }
 
 static size_t index_of(const struct placing *d, const struct daemonset_pod *p)
@@ -198,6 +202,7 @@ static void replace(struct placing *d)
 {
     const struct daemonset_view *v = d->v;
     int32_t lacking = 0;
+    assert(d->surge == 0 && d->unavailable > 0);
     for (size_t i = 0; i < v->node_count; i++) {
         const struct daemonset_pod *p = first_of(d, &d->nodes[i], ANY);
         lacking += d->nodes[i].node->should_run && !(p && is_available(d, p));
@@ -219,6 +224,7 @@ static void add_beside(struct placing *d)
 {
     const struct daemonset_view *v = d->v;
     int32_t doubled = 0;
+    assert(d->surge > 0);
     for (size_t i = 0; i < v->node_count; i++) {
         const struct here *h = &d->nodes[i];
         size_t n = 0;
@@ -267,6 +273,9 @@ static void count(struct placing *d)
         }
     }
     st->unavailable = st->desired - st->available;
+    assert(st->available <= st->ready && st->ready <= st->current && st->updated <= st->current);
+    assert(st->current <= st->desired);
+    assert((size_t)st->desired + (size_t)st->misscheduled <= d->v->node_count);
 }
 
 /* ---- all of it ---- */
@@ -290,6 +299,8 @@ static void group(struct placing *d)
 
 void daemonset_plan(struct arena *a, const struct daemonset_view *view, struct daemonset_plan *ret)
 {
+    assert(view->nodes || view->node_count == 0);
+    assert(view->pods || view->pod_count == 0);
     *ret = (struct daemonset_plan){.again = false};
     struct placing d = {.v = view, .ret = ret};
     d.nodes = ARENA_ARRAY(a, struct here, view->node_count + 1);
@@ -305,4 +316,5 @@ void daemonset_plan(struct arena *a, const struct daemonset_view *view, struct d
     if (ret->create_count == 0 && ret->delete_count == 0 && !view->on_delete) {
         (d.surge > 0 ? add_beside : replace)(&d);
     }
+    assert(ret->create_count <= DAEMONSET_BURST_MAX && ret->delete_count <= DAEMONSET_BURST_MAX);
 }

@@ -25,6 +25,7 @@ static bool take_count(struct span *s, int32_t *ret)
     if (!span_to_i64(digits, &n) || n < 0 || n > INT32_MAX) {
         return false;
     }
+    assert(digits.n > 0);
     *ret = (int32_t)n;
     *s = span_from(*s, digits.n);
     return true;
@@ -58,5 +59,6 @@ void deadline_plan(struct arena *a, const struct deadline_view *v, struct deadli
     int64_t until_ms = ret->since_ms + v->deadline_ms;
     ret->overdue = until_ms <= v->now_ms;
     ret->requeue_at_ms = ret->overdue ? 0 : until_ms;
+    assert(ret->overdue || ret->requeue_at_ms > v->now_ms);
     ret->roll_back = ret->overdue && v->auto_rollback && v->has_previous;
 }

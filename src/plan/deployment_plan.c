@@ -21,6 +21,8 @@ void deployment_bounds(const struct deployment_view *v, int32_t *ret_surge,
         missing = 1;
     }
     *ret_unavailable = missing < v->replicas ? missing : v->replicas;
+    assert(*ret_surge >= 0 && *ret_unavailable >= 0);
+    assert(*ret_surge > 0 || *ret_unavailable > 0 || v->replicas == 0); /* a roll-out can move */
 }
 
 static int64_t min64(int64_t a, int64_t b)
@@ -59,6 +61,7 @@ static void emit_scales(struct deploying *d)
         const struct deployment_set *s = &v->sets[i];
         bool resized = d->size[i] != s->spec;
         bool marked = s->desired == v->replicas && s->max == d->ret->max_replicas;
+        assert(d->size[i] >= 0 && (d->touched[i] || !resized));
         if (d->touched[i] && !s->deleting && (resized || !marked)) {
             d->ret->scales[d->ret->scale_count++] =
                 (struct deployment_scale){i, d->size[i], resized};
@@ -77,6 +80,7 @@ static int32_t new_size(const struct deploying *d, int32_t have)
     if (now >= most) {
         return have;
     }
+    assert(have <= v->replicas);
     return (int32_t)(have + min64(most - now, (int64_t)v->replicas - have));
 }
 
@@ -84,6 +88,7 @@ static int32_t new_size(const struct deploying *d, int32_t have)
 static bool grow_new(struct deploying *d)
 {
     const struct deployment_view *v = d->v;
+    assert(v->new_set >= 0);
     size_t at = (size_t)v->new_set;
     int32_t have = v->sets[at].spec;
     if (have == v->replicas) {
@@ -110,6 +115,7 @@ static void shrink_broken(struct deploying *d, int64_t most)
 static void shrink_old(struct deploying *d)
 {
     const struct deployment_view *v = d->v;
+    assert(v->new_set >= 0 && d->unavailable <= v->replicas);
     const struct deployment_set *newest = &v->sets[v->new_set];
     int64_t least = (int64_t)v->replicas - d->unavailable;
     int64_t most = spec_sum(d, true) - least - ((int64_t)newest->spec - newest->available);
@@ -153,6 +159,7 @@ static bool scale_single(struct deploying *d)
     const struct deployment_view *v = d->v;
     size_t at = 0;
     size_t active = active_sets(d, &at);
+    assert(active <= v->set_count);
     if (v->set_count == 0) {
         return true;
     }
@@ -223,6 +230,7 @@ static void scale_in_proportion(struct deploying *d)
             order[n++] = (struct by_size){&v->sets[i], i, k, to_add > 0};
         }
     }
+    assert(n > 1); /* one alone takes all: scale_single */
     qsort(order, n, sizeof *order, larger_first);
     for (size_t k = 0; k < n; k++) {
         int64_t left = to_add - added, part = left ? share_of(d, order[k].set) : 0;
@@ -235,7 +243,7 @@ static void scale_in_proportion(struct deploying *d)
         resize(d, order[k].at, size < 0 ? 0 : size);
         added += part;
     }
-    if (n && to_add != added) {
+    if (to_add != added) {
         int64_t first = d->size[order[0].at] + to_add - added;
         resize(d, order[0].at, first < 0 ? 0 : first);
     }
@@ -276,9 +284,10 @@ static bool is_scaling(const struct deployment_view *v)
 
 static void create_new(struct deploying *d)
 {
+    assert(!d->ret->create && !d->v->paused);
     d->ret->create = true;
     d->ret->create_replicas = new_size(d, 0);
-    assert(d->ret->create_replicas >= 0);
+    assert(d->ret->create_replicas >= 0 && d->ret->create_replicas <= d->v->replicas);
 }
 
 static bool is_complete(const struct deployment_view *v, const struct deployment_status *st)
@@ -310,6 +319,7 @@ static void clean_up(struct deploying *d)
             old[n++] = (struct by_size){.set = &v->sets[i], .at = i};
         }
     }
+    assert(d->ret->delete_count == 0);
     qsort(old, n, sizeof *old, by_revision);
     for (size_t k = 0; k + (size_t)v->history_limit < n; k++) {
         const struct deployment_set *s = old[k].set;
@@ -388,16 +398,18 @@ static void prepare(struct deploying *d)
     int64_t most = (int64_t)v->replicas + d->surge;
     d->ret->max_replicas = (int32_t)min64(most, INT32_MAX);
     /* The new set's number is above all others'; that it already is means it stays. */
-    d->ret->revision = revision + 1;
+    d->ret->revision = revision < INT64_MAX ? revision + 1 : revision;
     if (v->new_set >= 0 && v->sets[v->new_set].revision > revision) {
         d->ret->revision = v->sets[v->new_set].revision;
     }
+    assert(d->ret->max_replicas >= v->replicas && d->ret->revision > 0);
 }
 
 void deployment_plan(struct arena *a, const struct deployment_view *view,
                      struct deployment_plan *ret)
 {
     assert(view->replicas >= 0 && view->new_set < (int32_t)view->set_count);
+    assert(view->new_set >= DEPLOYMENT_NO_SET && (view->sets || view->set_count == 0));
     *ret = (struct deployment_plan){.create = false};
     struct deploying d = {.a = a, .v = view, .ret = ret};
     prepare(&d);
@@ -419,4 +431,7 @@ void deployment_plan(struct arena *a, const struct deployment_view *view,
         ret->revision = 0;
     }
     deployment_judge(&d, rollout);
+    assert(ret->scale_count <= view->set_count && ret->delete_count <= view->set_count);
+    assert(!ret->create || (view->new_set == DEPLOYMENT_NO_SET && ret->revision > 0));
+    assert(!view->deleting || (ret->scale_count == 0 && ret->delete_count == 0 && !ret->create));
 }

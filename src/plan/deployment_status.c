@@ -88,6 +88,7 @@ static void count(const struct deploying *d, struct deployment_status *st)
         add(&st->updated, (int32_t)i == v->new_set ? s->replicas : 0);
     }
     wanted += d->ret->create ? d->ret->create_replicas : 0;
+    assert(wanted >= 0);
     st->unavailable = wanted > st->available ? (int32_t)(wanted - st->available) : 0;
     st->observed_generation = v->generation;
 }
@@ -219,6 +220,7 @@ static int64_t deadline_of(const struct deploying *d, struct deployment_status *
         has_reason(c, "ProgressDeadlineExceeded") || is_complete(d->v, st)) {
         return 0;
     }
+    assert(has_deadline(d->v) && c->type == DEPLOYMENT_PROGRESSING);
     return c->updated_ms + d->v->deadline_s * 1000 + 1;
 }
 

@@ -32,6 +32,7 @@ static bool is_disrupted(const struct disruption_view *v, size_t i, struct disru
     if (p->terminating || p->disrupted_ms == 0 || p->created_ms > p->disrupted_ms) {
         return false; /* it is leaving, or the next pod of this name */
     }
+    assert(ret->late_count <= i);
     int64_t until_ms = p->disrupted_ms + DISRUPTION_PATIENCE_MS;
     if (until_ms <= v->now_ms) {
         ret->late[ret->late_count++] = i;
@@ -53,6 +54,7 @@ static void bounds(const struct disruption_view *v, struct disruption_status *st
     } else if (v->has_min) {
         st->desired = plan_amount_of(v->min_available, st->expected, true);
     }
+    assert(st->expected >= 0 && st->desired >= 0);
 }
 
 static bool same_status(const struct disruption_status *a, const struct disruption_status *b)
@@ -93,5 +95,6 @@ void disruption_plan(struct arena *a, const struct disruption_view *v, struct di
     set_condition(v, st, some ? 'T' : 'F', some ? SPAN("SufficientPods") : SPAN("InsufficientPods"),
                   SPAN_NULL);
     assert(disrupted <= v->was_disrupted);
+    assert(st->allowed >= 0 && st->allowed <= st->healthy && (size_t)st->healthy <= v->pod_count);
     ret->changed = !same_status(st, &v->was) || disrupted != v->was_disrupted;
 }

@@ -15,6 +15,7 @@ static bool is_listed(const struct endpoint_pod *p)
 
 struct endpoint_plan endpoint_plan(struct arena *a, const struct endpoint_view *view)
 {
+    assert(view->pods || view->pod_count == 0);
     struct endpoint_plan plan = {.slices =
                                      ARENA_ARRAY(a, struct endpoint_slice, view->pod_count + 1)};
     bool *done = ARENA_ARRAY(a, bool, view->pod_count + 1);
@@ -30,10 +31,12 @@ struct endpoint_plan endpoint_plan(struct arena *a, const struct endpoint_view *
                 continue;
             }
             if (!s || s->pod_count == ENDPOINT_SLICE_MAX) {
+                assert(plan.slice_count < view->pod_count);
                 s = &plan.slices[plan.slice_count++];
                 members = ARENA_ARRAY(a, size_t, ENDPOINT_SLICE_MAX);
                 *s = (struct endpoint_slice){.ports = view->pods[i].ports, .pods = members};
             }
+            assert(s->pod_count < ENDPOINT_SLICE_MAX && k >= i);
             members[s->pod_count++] = k;
             done[k] = true;
         }

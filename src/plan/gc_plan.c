@@ -29,6 +29,7 @@ static enum gc_action plan_owned(const struct gc_view *v)
 enum gc_action gc_plan(const struct gc_view *view)
 {
     assert(view->blocking <= view->dependents);
+    assert(view->owners || view->owner_count == 0);
     if (view->deleting && view->orphan) {
         return view->dependents > 0 ? GC_RELEASE_DEPENDENTS : GC_FINISH_ORPHAN;
     }

@@ -38,6 +38,7 @@ int64_t pod_backoff_ms(int64_t first_ms, int64_t max_ms, uint32_t failures)
     for (uint32_t i = 1; i < failures && ms < max_ms; i++) {
         ms *= 2;
     }
+    assert(ms >= first_ms);
     return ms < max_ms ? ms : max_ms;
 }
 
@@ -305,6 +306,7 @@ static void plan_ending(struct work *w)
             step_at(w, POD_STEP_REMOVE, &at, at.c->attempt);
         }
     }
+    assert(left <= place_count(v));
     if (left > 0 || !may_remove) {
         return;
     }
@@ -370,6 +372,7 @@ static bool plan_container(struct work *w, const struct place *at)
     if (!ready || c->config_reason.n > 0) {
         return false;
     }
+    assert(c->instance == POD_INSTANCE_NONE && !pod_is_ending(v));
     step_at(w, POD_STEP_START, at, c->has_attempt ? c->attempt + 1 : 0);
     return true;
 }
@@ -400,6 +403,7 @@ static void plan_containers(struct work *w, bool mountable)
     const struct pod_view *v = w->v;
     size_t current = pod_init_current(v), total = v->init_count + v->main_count;
     bool starting = false;
+    assert(current <= v->init_count && !v->sandbox_broken);
     for (size_t n = 0; n < total; n++) {
         starting |= place_at(v, n).c->instance == POD_INSTANCE_STARTING;
     }
@@ -466,5 +470,6 @@ void pod_plan(struct arena *a, const struct pod_view *view, struct pod_plan *ret
     } else {
         plan_running(&w);
     }
+    assert(ret->step_count <= max && (ret->wake_ms == 0 || ret->wake_ms > view->now_ms));
     pod_plan_status(a, view, &ret->status);
 }

@@ -64,6 +64,7 @@ int32_t plan_amount_of(struct plan_amount amount, int32_t total, bool round_up)
         return 0;
     }
     int64_t value = amount.value > INT32_MAX ? INT32_MAX : amount.value;
+    assert(value > 0);
     if (amount.percent) {
         value = (value * total + (round_up ? 99 : 0)) / 100;
     }
@@ -74,5 +75,6 @@ int32_t plan_next_batch(int32_t last, int32_t left)
 {
     assert(last >= 0 && left >= 0);
     int64_t next = last ? (int64_t)last * 2 : 1;
+    assert(next > 0);
     return next < left ? (int32_t)next : left;
 }

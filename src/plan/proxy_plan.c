@@ -93,6 +93,7 @@ static size_t sort_unique(endpoint_list *list)
             list->at[n++] = list->at[i];
         }
     }
+    assert(n <= list->n && (n > 0) == (list->n > 0));
     list->n = n < PROXY_ENDPOINTS_MAX ? n : PROXY_ENDPOINTS_MAX;
     return list->n;
 }
@@ -170,6 +171,7 @@ struct planner {
 static void add(struct planner *x, struct proxy_port p, struct span name, bool local)
 {
     struct span node = local ? x->view->node : SPAN_NULL;
+    assert(p.port > 0 && p.protocol != 0);
     if (has_port(x->plan, &p)) {
         return;
     }
@@ -192,6 +194,7 @@ static void add(struct planner *x, struct proxy_port p, struct span name, bool l
 /* One port of the Service by each of its external addresses. */
 static void add_external(struct planner *x, struct proxy_port p, struct span name, bool local)
 {
+    assert(!p.outside);
     p.outside = true;
     JSON_EACH(ip, json_path(x->view->service, "spec", "externalIPs", NULL))
     {
@@ -250,6 +253,7 @@ void proxy_plan(struct arena *a, const struct proxy_view *view, struct proxy_pla
             add(&x, p, name, outside);
         }
     }
+    assert(ret->count <= x.room);
     if (ret->count) {
         qsort(ret->ports, ret->count, sizeof *ret->ports, by_port);
     }

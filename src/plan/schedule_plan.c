@@ -27,6 +27,7 @@ static void tally_add(struct tally *t, struct span text)
             return;
         }
     }
+    assert(t->n <= REASONS_MAX);
     if (t->n < REASONS_MAX) {
         t->at[t->n++] = (struct reason){text, 1};
     }
@@ -99,6 +100,7 @@ static struct span explain(struct arena *a, const struct schedule_view *v, struc
 
 struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *view)
 {
+    assert(view->nodes || view->node_count == 0);
     struct schedule_plan plan = {.fits = false};
     struct tally tally = {.n = 0};
     int64_t best = 0;
@@ -120,6 +122,7 @@ struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *
         plan.message = explain(a, view, &tally);
     }
     assert(plan.fits != (plan.message.n > 0));
+    assert(!plan.fits || plan.node < view->node_count);
     return plan;
 }
 

@@ -44,6 +44,7 @@ static void past_push(struct store_history *h, struct store_past past)
     }
     h->n++;
     h->bytes += past.bytes;
+    assert(h->n <= h->cap && (h->cap & (h->cap - 1)) == 0);
     *past_at(h, h->n - 1) = past;
 }
 
@@ -364,6 +365,8 @@ static void add_row(struct store *s, const struct store_write *w)
                             .object = w->object,
                             .key = object_store_key(w->object)};
     object_body_parts(w->object, row.body);
+    assert(row.rev > s->durable_rev && row.rev <= s->latest_rev);
+    assert(s->batch.rows.n == 0 || s->batch.rows.at[s->batch.rows.n - 1].rev < row.rev);
     VEC_PUSH(&s->batch.rows, row);
     if (w->previous) {
         past_push(
@@ -468,6 +471,7 @@ static void settle_success(struct store *s, struct list *writes)
         evicted++;
     }
     past_drop_oldest(&s->history, evicted);
+    assert(s->batch.compact_rev >= s->compact_rev);
     s->compact_rev = s->batch.compact_rev;
     LIST_EACH(link, writes)
     {
@@ -484,6 +488,7 @@ static void settle_success(struct store *s, struct list *writes)
         assert(object_rev(w->object) > s->durable_rev);
         s->durable_rev = object_rev(w->object);
     }
+    assert(s->compact_rev <= s->durable_rev && s->durable_rev <= s->latest_rev);
     LIST_EACH(link, writes)
     {
         struct store_write *w = CONTAINER_OF(link, struct store_write, link);
@@ -512,6 +517,7 @@ static bool leans_on_failed(const struct store *s, const struct store_write *w)
 /* The keys of the batch fall back; what was gathered meanwhile upon them falls with it. */
 static void settle_failure(struct store *s, struct list *writes, int code)
 {
+    assert(code < 0);
     past_drop_newest(&s->history, s->batch_past);
     LIST_EACH(link, writes)
     {

@@ -174,6 +174,7 @@ struct watcher *watcher_new(struct watch_hub *hub, const struct watch_filter *fi
     w->filter.name = span_of(w->bucket->key + filter->ns.n + 1, filter->name.n);
     w->from = w->seen = from;
     w->pos = window_seek(&r->window, from);
+    assert(w->pos >= r->window.first && w->pos <= r->window.end);
     w->on_more = on_more;
     w->data = data;
     list_init(&w->link);
@@ -216,6 +217,7 @@ int watcher_next(struct watcher *w, struct watch_event *ret)
             return 1;
         }
     }
+    assert(w->pos == window->end); /* everything so far is seen */
     w->state = ASLEEP;
     list_push_back(&w->bucket->sleepers, &w->link);
     return 0;
