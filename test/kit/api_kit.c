@@ -99,6 +99,15 @@ void api_run_ms(struct api_kit *k, int64_t ms)
 
 /* ---- start and stop ---- */
 
+const struct apiserver_options api_kit_options = {
+    .service_cidr = SPAN("10.43.0.0/16"),
+    .cluster_dns = SPAN("10.43.0.10"),
+    .server_address = SPAN("10.42.0.1:6443"),
+    .git_version = SPAN("v1.34.0+berth"),
+    .platform = SPAN("linux/amd64"),
+    .public_url = SPAN("https://127.0.0.1:6443"),
+};
+
 static void on_ready(void *data)
 {
     *(bool *)data = true;
@@ -111,13 +120,8 @@ static void open_server(struct api_kit *k)
         k->store->history_limit = k->history_limit;
     }
     k->hub = watch_hub_new(k->env, k->store);
-    struct apiserver_options o = {.service_cidr = SPAN("10.43.0.0/16"),
-                                  .cluster_dns = SPAN("10.43.0.10"),
-                                  .server_address = SPAN("10.42.0.1:6443"),
-                                  .git_version = SPAN("v1.34.0+berth"),
-                                  .platform = SPAN("linux/amd64"),
-                                  .public_url = SPAN("https://127.0.0.1:6443"),
-                                  .node = k->node};
+    struct apiserver_options o = api_kit_options;
+    o.node = k->node;
     k->server = apiserver_new(k->env, k->store, k->hub, &o);
     k->client = apiserver_local_client(k->server);
     k->http = http_server_new(k->env, apiserver_http(), k->server);

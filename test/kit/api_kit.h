@@ -9,6 +9,9 @@
 #include "store/store.h"
 #include "test/kit/kit.h"
 
+/* What every test's server is told. */
+extern const struct apiserver_options api_kit_options;
+
 struct api_kit {
     struct env *env;
     struct store_memory_disk *disk; /* outlives a restart */

@@ -94,7 +94,7 @@ void cw_open_runtime(struct cw *w)
 }
 
 /* A process that outlives a failing test and ends what the test left running. */
-static void watch_over(const struct runtime_crun_config *config)
+void cw_watch_over(const struct runtime_crun_config *config)
 {
     int fds[2];
     CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
@@ -154,8 +154,8 @@ struct cw *cw_new(void)
         .layers_of = layers_of,
         .layers_data = w,
     };
-    watch_over(&(struct runtime_crun_config){.data_dir = w->data,
-                                             .cgroup_parent = w->config.cgroup_parent});
+    cw_watch_over(&(struct runtime_crun_config){.data_dir = w->data,
+                                                .cgroup_parent = w->config.cgroup_parent});
     cw_open_runtime(w);
     return w;
 }

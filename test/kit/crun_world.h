@@ -35,6 +35,8 @@ struct cw {
     int exit_code;
 };
 
+/* Makes a process that outlives a failing test and ends what the test left running. */
+void cw_watch_over(const struct runtime_crun_config *config);
 /* Skips the test when it cannot run. Everything is ended when the test fails, too. */
 struct cw *cw_new(void);
 void cw_done(struct cw *w);

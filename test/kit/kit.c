@@ -2,9 +2,12 @@
 
 #include <errno.h>
 #include <ftw.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -121,6 +124,17 @@ static int run_one(const struct kit_test *t, int number, uint64_t base_seed)
     }
     printf("%sok %d - %s%s\n", ok ? "" : "not ", number, t->name, skipped ? " # SKIP" : "");
     return ok ? 0 : 1;
+}
+
+int kit_dial(uint16_t port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    CHECK(connect(fd, (struct sockaddr *)&in, sizeof in) == 0);
+    struct timeval silence = {.tv_sec = 10};
+    CHECK_EQ(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &silence, sizeof silence), 0);
+    return fd;
 }
 
 int main(int argc, char **argv)

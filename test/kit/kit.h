@@ -31,6 +31,8 @@ void kit_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 uint64_t kit_random(void);
 /* A fresh empty directory, removed when the test ends. */
 const char *kit_tmpdir(void);
+/* A connection to 127.0.0.1 whose reads fail after ten seconds of silence. */
+int kit_dial(uint16_t port);
 
 #define TEST_T(test_name, seconds)                                                                 \
     static void test_##test_name(void);                                                            \

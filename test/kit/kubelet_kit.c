@@ -3,6 +3,7 @@
 #include "schema/schema.h"
 #include "sim/env_sim.h"
 #include "store/store.h"
+#include "test/kit/api_kit.h"
 
 static void on_ready(void *data)
 {
@@ -14,20 +15,26 @@ void kk_run(struct kubelet_kit *k, int64_t ms)
     env_sim_run_for(k->env, ms);
 }
 
+struct kubelet_options kk_options(struct span data_dir, struct runtime *runtime,
+                                  struct kubelet_images *images)
+{
+    return (struct kubelet_options){.data_dir = data_dir,
+                                    .node_name = SPAN("edge"),
+                                    .node_ip = SPAN("127.0.0.1"),
+                                    .cluster_dns = SPAN("10.43.0.10"),
+                                    .cluster_domain = SPAN("cluster.local"),
+                                    .version = SPAN("v1.34.0+berth"),
+                                    .runtime_scheme = SPAN("fake"),
+                                    .runtime_version = SPAN("fake://1"),
+                                    .runtime = runtime,
+                                    .images = images,
+                                    .no_files = data_dir.n == 0};
+}
+
 void kk_kubelet(struct kubelet_kit *k)
 {
-    struct kubelet_options o = {
-        .node_name = SPAN("edge"),
-        .node_ip = SPAN("192.0.2.1"),
-        .cluster_dns = SPAN("10.43.0.10"),
-        .cluster_domain = SPAN("cluster.local"),
-        .version = SPAN("v1.34.0+berth"),
-        .runtime_scheme = SPAN("fake"),
-        .runtime_version = SPAN("fake://1"),
-        .runtime = k->runtime,
-        .images = k->images,
-        .no_files = true,
-    };
+    struct kubelet_options o = kk_options(SPAN_NULL, k->runtime, k->images);
+    o.node_ip = SPAN("192.0.2.1");
     k->kubelet = kubelet_new(k->env, k->client, &o);
     k->ready = false;
     kubelet_on_ready(k->kubelet, on_ready, &k->ready);
@@ -46,13 +53,7 @@ void kk_start(struct kubelet_kit *k)
     k->env = env_sim_new(1);
     k->store = store_memory_new(k->env, NULL);
     k->hub = watch_hub_new(k->env, k->store);
-    struct apiserver_options o = {.service_cidr = SPAN("10.43.0.0/16"),
-                                  .cluster_dns = SPAN("10.43.0.10"),
-                                  .server_address = SPAN("10.42.0.1:6443"),
-                                  .git_version = SPAN("v1.34.0+berth"),
-                                  .platform = SPAN("linux/amd64"),
-                                  .public_url = SPAN("https://127.0.0.1:6443")};
-    k->server = apiserver_new(k->env, k->store, k->hub, &o);
+    k->server = apiserver_new(k->env, k->store, k->hub, &api_kit_options);
     k->client = apiserver_local_client(k->server);
     k->runtime = runtime_fake_new(k->env);
     k->images = kubelet_images_fake_new(k->env);

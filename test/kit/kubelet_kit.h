@@ -23,6 +23,10 @@ struct kubelet_kit {
     bool ready;
 };
 
+/* Of a node agent "edge"; data_dir empty: one that keeps no files. */
+struct kubelet_options kk_options(struct span data_dir, struct runtime *runtime,
+                                  struct kubelet_images *images);
+
 void kk_start(struct kubelet_kit *k);
 void kk_stop(struct kubelet_kit *k);
 /* A kubelet, as after a start of the program. */

@@ -13,6 +13,8 @@
 #include "os/os_fs.h"
 #include "runtime/runtime_crun.h"
 #include "test/kit/api_kit.h"
+#include "test/kit/crun_world.h"
+#include "test/kit/kubelet_kit.h"
 
 /* This program is its own runtime-shim. */
 __attribute__((constructor)) static void shim(int argc, char **argv)
@@ -74,16 +76,9 @@ static void open_agent(struct world *w)
         kit_note("%.*s", SPAN_ARG(why));
         CHECK(false);
     }
-    struct kubelet_options o = {.data_dir = w->data,
-                                .node_name = SPAN("edge"),
-                                .node_ip = SPAN("127.0.0.1"),
-                                .cluster_dns = SPAN("10.43.0.10"),
-                                .cluster_domain = SPAN("cluster.local"),
-                                .version = SPAN("v1"),
-                                .runtime_scheme = SPAN("crun"),
-                                .runtime_version = SPAN("crun://1"),
-                                .runtime = w->runtime,
-                                .images = w->images};
+    struct kubelet_options o = kk_options(w->data, w->runtime, w->images);
+    o.runtime_scheme = SPAN("crun");
+    o.runtime_version = SPAN("crun://1");
     w->kubelet = kubelet_new(w->api.env, w->api.client, &o);
     bool ready = false;
     kubelet_on_ready(w->kubelet, set_true, &ready);
@@ -95,26 +90,6 @@ static void close_agent(struct world *w)
     w->runtime->ops->free(w->runtime);
     kubelet_free(w->kubelet);
     api_run_ms(&w->api, 100);
-}
-
-/* Ends what a failing test left running. */
-static void watch_over(const struct runtime_crun_config *config)
-{
-    int fds[2];
-    CHECK_EQ(pipe2(fds, O_CLOEXEC), 0);
-    if (fork() == 0) {
-        char byte;
-        (void)setsid();
-        (void)close(fds[1]);
-        (void)!read(fds[0], &byte, 1);
-        struct arena *a = arena_new();
-        struct span detail;
-        if (access(config->data_dir.p, F_OK) == 0) {
-            (void)runtime_crun_purge(config, a, &detail);
-        }
-        _exit(0);
-    }
-    (void)close(fds[0]);
 }
 
 static void start(struct world *w)
@@ -139,7 +114,7 @@ static void start(struct world *w)
         .layers_of = layers_of,
         .layers_data = w,
     };
-    watch_over(&w->config);
+    cw_watch_over(&w->config);
     api_kit_start(&w->api, NULL);
     w->images = kubelet_images_fake_new(w->api.env);
     open_agent(w);

@@ -2,29 +2,13 @@
  * limits, back-pressure, and clients that go. The node is made up: it echoes. */
 #include <stdlib.h>
 
-#include "apiserver/remote.h"
-#include "base/limits.h"
 #include "base/mem.h"
-#include "base/strbuf.h"
 #include "codec/spdy.h"
 #include "codec/websocket.h"
-#include "http/http.h"
+#include "kit/forward_kit.h"
 #include "kit/kit.h"
-#include "sim/env_sim.h"
 
-enum { MAX_STREAM = 2000, REFUSED_PORT = 99, FLOOD_PORT = 7, FLOOD_BYTES = 5000000 };
-
-struct world;
-struct node_session {
-    struct world *w;
-    const struct node_session_handler *h;
-    void *data;
-    uint16_t port;
-    struct strbuf in;
-    size_t left;
-    bool in_ended, paused;
-    struct env_timer timer;
-};
+enum { MAX_STREAM = 2000, FLOOD_PORT = 7, FLOOD_BYTES = 5000000 };
 
 struct stream {
     struct strbuf got;
@@ -32,17 +16,8 @@ struct stream {
 };
 
 struct world {
-    struct env *env;
-    struct http_server *http;
-    struct remote_hub *hub;
-    struct node_api node;
-    int dials, live, aborts;
-    bool deaf; /* the node takes nothing */
-    struct node_session *last;
-    size_t queued_max;
-    struct env_stream *s;
-    struct strbuf raw;
-    bool upgraded, ended, is_ws, closed;
+    struct forward_kit k;
+    bool is_ws, closed;
     struct ws_decoder ws;
     struct spdy_decoder *decoder;
     struct spdy_encoder *encoder;
@@ -50,112 +25,29 @@ struct world {
     struct stream streams[MAX_STREAM];
 };
 
-/* ---- the node ---- */
-
-static void session_free(struct node_session *s)
+static void node_tick(struct node_session *s)
 {
-    env_timer_stop(s->w->env, &s->timer);
-    strbuf_done(&s->in);
-    s->w->live--;
-    free(s);
-}
-
-static void session_end(struct node_session *s, const struct err *err)
-{
-    s->h->on_end(s->data, err ? -1 : 0, err);
-    session_free(s);
-}
-
-static void session_tick(struct env_timer *t)
-{
-    struct node_session *s = CONTAINER_OF(t, struct node_session, timer);
     static char block[20000];
-    if (s->port == REFUSED_PORT) {
-        struct err err = {.reason = ERR_INTERNAL, .message = SPAN("connect: connection refused")};
-        session_end(s, &err);
-    } else if (s->left) {
-        size_t n = s->left < sizeof block ? s->left : sizeof block;
-        s->left -= n;
+    if (s->port == FLOOD_PORT && s->sent < FLOOD_BYTES) {
+        size_t left = FLOOD_BYTES - s->sent, n = left < sizeof block ? left : sizeof block;
+        s->sent += n;
         s->h->on_output(s->data, 1, span_of(block, n));
         if (!s->paused) {
-            env_timer_start(s->w->env, &s->timer, 1, session_tick);
+            forward_kit_poke(s);
         }
-    } else if (!s->w->deaf) {
+    } else if (!s->k->deaf) {
         if (s->in.n) {
             s->h->on_output(s->data, 1, strbuf_span(&s->in));
             strbuf_clear(&s->in);
             s->h->on_drain(s->data);
         }
         if (s->in_ended || s->port == FLOOD_PORT) {
-            session_end(s, NULL);
+            forward_kit_session_end(s, NULL);
         }
     }
 }
 
-static struct node_session *node_dial(struct node_api *n, const struct node_dial_request *q,
-                                      const struct node_session_handler *h, void *data)
-{
-    struct world *w = CONTAINER_OF(n, struct world, node);
-    struct node_session *s = MEM_NEW(struct node_session);
-    CHECK_SPAN(q->ns, "default");
-    CHECK_SPAN(q->pod, "p");
-    *s = (struct node_session){.w = w, .h = h, .data = data, .port = q->port};
-    s->left = q->port == FLOOD_PORT ? FLOOD_BYTES : 0;
-    w->dials++;
-    w->live++;
-    w->last = s;
-    env_timer_start(w->env, &s->timer, 1, session_tick);
-    return s;
-}
-
-static void node_write(struct node_session *s, struct span bytes)
-{
-    strbuf_put(&s->in, bytes);
-    if (s->in.n > s->w->queued_max) {
-        s->w->queued_max = s->in.n;
-    }
-    env_timer_start(s->w->env, &s->timer, 1, session_tick);
-}
-
-static size_t node_queued(const struct node_session *s)
-{
-    return s->in.n;
-}
-
-static void node_close_stdin(struct node_session *s)
-{
-    s->in_ended = true;
-    env_timer_start(s->w->env, &s->timer, 1, session_tick);
-}
-
-static void node_pause(struct node_session *s, bool paused)
-{
-    s->paused = paused;
-    if (!paused) {
-        env_timer_start(s->w->env, &s->timer, 1, session_tick);
-    }
-}
-
-static void node_abort(struct node_session *s)
-{
-    s->w->aborts++;
-    session_free(s);
-}
-
-static const struct node_api_ops node_ops = {.dial = node_dial,
-                                             .write = node_write,
-                                             .queued = node_queued,
-                                             .close_stdin = node_close_stdin,
-                                             .pause = node_pause,
-                                             .abort = node_abort};
-
 /* ---- the client ---- */
-
-static void on_request(void *data, struct http_exchange *x)
-{
-    struct world *w = data;
-    remote_forward(w->hub, x, SPAN("default"), SPAN("p"));
-}
 
 static void take_spdy(struct world *w, struct span bytes)
 {
@@ -173,8 +65,9 @@ static void take_spdy(struct world *w, struct span bytes)
     }
 }
 
-static void take(struct world *w, struct span bytes)
+static void take(struct forward_kit *k, struct span bytes)
 {
+    struct world *w = CONTAINER_OF(k, struct world, k);
     struct ws_event e;
     if (!w->is_ws) {
         take_spdy(w, bytes);
@@ -189,39 +82,6 @@ static void take(struct world *w, struct span bytes)
     }
 }
 
-static void cl_read(void *data, struct span bytes)
-{
-    struct world *w = data;
-    if (w->upgraded) {
-        take(w, bytes);
-        return;
-    }
-    strbuf_put(&w->raw, bytes);
-    char *end = memmem(w->raw.p, w->raw.n, "\r\n\r\n", 4);
-    if (end && memmem(w->raw.p, w->raw.n, " 101 ", 5)) {
-        w->upgraded = true;
-        take(w, span_from(strbuf_span(&w->raw), (size_t)(end + 4 - w->raw.p)));
-    }
-}
-
-static void cl_end(void *data, int code)
-{
-    struct world *w = data;
-    (void)code;
-    w->ended = true;
-    env_stream_close(TAKE_PTR(w->s));
-}
-
-static void cl_connected(void *data, int code, struct env_stream *stream)
-{
-    static const struct env_stream_handler stream_handler = {cl_read, cl_end, NULL};
-    struct world *w = data;
-    CHECK_EQ(code, 0);
-    w->s = stream;
-    env_stream_set(stream, &stream_handler, w);
-    env_stream_read(stream, true);
-}
-
 static const char spdy_head[] = "POST / HTTP/1.1\r\nUpgrade: SPDY/3.1\r\nConnection: Upgrade\r\n"
                                 "X-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n";
 static const char ws_head[] =
@@ -231,41 +91,23 @@ static const char ws_head[] =
 
 static struct world *world_new(uint64_t seed, bool ws)
 {
-    static const struct http_handler handler = {on_request};
     struct world *w = MEM_NEW(struct world);
-    w->env = env_sim_new(seed);
-    w->node.ops = &node_ops;
     w->is_ws = ws;
-    w->http = http_server_new(w->env, &handler, w);
-    w->hub = remote_hub_new(w->env, &w->node);
     w->decoder = spdy_decoder_new();
     w->encoder = spdy_encoder_new();
-    CHECK_EQ(http_server_listen_tcp(w->http, "127.0.0.1", 80, NULL, NULL), 0);
-    CHECK_EQ(env_connect_tcp(w->env, "127.0.0.1", 80, cl_connected, w), 0);
-    env_sim_run_for(w->env, 500);
-    env_stream_write(w->s, span_cstr(ws ? ws_head : spdy_head));
-    env_sim_run_for(w->env, 500);
-    CHECK(w->upgraded);
+    w->k.tick = node_tick;
+    w->k.take = take;
+    forward_kit_start(&w->k, seed, span_cstr(ws ? ws_head : spdy_head));
+    CHECK(w->k.upgraded);
     return w;
 }
 
 static void world_free(struct world *w)
 {
-    if (w->s) {
-        env_stream_close(w->s);
-    }
-    env_sim_run_for(w->env, 1000);
-    CHECK_EQ(w->live, 0); /* a client that goes leaves nothing */
-    CHECK_EQ(remote_hub_open(w->hub), 0);
-    remote_hub_free(w->hub);
-    http_server_close(w->http);
-    env_sim_run_for(w->env, 20000);
-    http_server_free(w->http);
+    forward_kit_end(&w->k);
     spdy_decoder_free(w->decoder);
     spdy_encoder_free(w->encoder);
     ws_decoder_done(&w->ws);
-    env_sim_free(w->env);
-    strbuf_done(&w->raw);
     strbuf_done(&w->out);
     for (int i = 0; i < MAX_STREAM; i++) {
         strbuf_done(&w->streams[i].got);
@@ -279,10 +121,10 @@ static void send_now(struct world *w)
     if (w->is_ws) {
         struct strbuf frame = STRBUF_INIT;
         ws_put_frame(&frame, WS_OP_BINARY, true, mask, strbuf_span(&w->out));
-        env_stream_write(w->s, strbuf_span(&frame));
+        env_stream_write(w->k.s, strbuf_span(&frame));
         strbuf_done(&frame);
     } else {
-        env_stream_write(w->s, strbuf_span(&w->out));
+        env_stream_write(w->k.s, strbuf_span(&w->out));
     }
     strbuf_clear(&w->out);
 }
@@ -307,7 +149,7 @@ static void open_pair(struct world *w, uint32_t id, const char *port, const char
 static void run(struct world *w, int64_t ms)
 {
     send_now(w);
-    env_sim_run_for(w->env, ms);
+    env_sim_run_for(w->k.env, ms);
 }
 
 TEST(pairs_carry_bytes_both_ways_and_end_both_streams_over_both_transports)
@@ -319,18 +161,18 @@ TEST(pairs_carry_bytes_both_ways_and_end_both_streams_over_both_transports)
         spdy_put_data(&w->out, 3, false, SPAN("one"));
         spdy_put_data(&w->out, 7, true, SPAN("two"));
         run(w, 500);
-        CHECK_EQ(w->dials, 2);
+        CHECK_EQ(w->k.dials, 2);
         CHECK_SPAN(strbuf_span(&w->streams[3].got), "one");
         CHECK_SPAN(strbuf_span(&w->streams[7].got), "two");
         CHECK(w->streams[1].replied && w->streams[3].replied && !w->streams[3].fin);
         CHECK(w->streams[5].fin && w->streams[5].got.n == 0 && w->streams[7].fin);
-        CHECK_EQ(w->live, 1);
+        CHECK_EQ(w->k.live, 1);
         spdy_put_data(&w->out, 7, true, SPAN_NULL); /* late: ignored */
         spdy_put_data(&w->out, 3, true, SPAN(", three"));
         run(w, 500);
         CHECK_SPAN(strbuf_span(&w->streams[3].got), "one, three");
         CHECK(w->streams[1].fin && w->streams[3].fin && !w->streams[7].reset);
-        CHECK_EQ(w->live, 0);
+        CHECK_EQ(w->k.live, 0);
         world_free(w);
     }
 }
@@ -363,18 +205,18 @@ TEST(what_makes_no_pair_is_refused_or_ended)
     CHECK(w->streams[1].reset && w->streams[3].reset && w->streams[5].reset);
     CHECK(!w->streams[7].reset && w->streams[9].reset && w->streams[11].reset);
     CHECK(w->streams[13].reset);
-    CHECK_EQ(w->dials, 0);
-    env_sim_run_for(w->env, LIMIT_REMOTE_SETUP_MS + 1000); /* nobody comes for the other half */
+    CHECK_EQ(w->k.dials, 0);
+    env_sim_run_for(w->k.env, LIMIT_REMOTE_SETUP_MS + 1000); /* nobody comes for the other half */
     CHECK(w->streams[7].fin && w->streams[7].got.n > 0);
     open_pair(w, 15, "80", "e");
     spdy_put_rst(&w->out, 17, SPDY_RST_CANCEL);
     run(w, 500);
-    CHECK_EQ(w->dials, 1);
-    CHECK_EQ(w->aborts, 1);
+    CHECK_EQ(w->k.dials, 1);
+    CHECK_EQ(w->k.aborts, 1);
     CHECK(w->streams[15].fin);
     open_stream(w, 15, "error", "80", "f"); /* numbers must grow: the end */
     run(w, 500);
-    CHECK(w->ended);
+    CHECK(w->k.ended);
     world_free(w);
 }
 
@@ -388,13 +230,13 @@ TEST(connections_are_limited_and_a_place_is_free_again_after_an_end)
         open_pair(w, at, "80", id);
     }
     run(w, 2000);
-    CHECK_EQ(w->live, LIMIT_FORWARD_CONNECTIONS);
+    CHECK_EQ(w->k.live, LIMIT_FORWARD_CONNECTIONS);
     CHECK(w->streams[at - 4].reset && w->streams[at - 2].reset && !w->streams[at - 6].reset);
     spdy_put_data(&w->out, 3, true, SPAN_NULL);
     run(w, 500);
     open_pair(w, at, "80", "again");
     run(w, 500);
-    CHECK_EQ(w->live, LIMIT_FORWARD_CONNECTIONS);
+    CHECK_EQ(w->k.live, LIMIT_FORWARD_CONNECTIONS);
     CHECK(w->streams[at + 2].replied);
     world_free(w);
 }
@@ -405,17 +247,17 @@ TEST(a_pod_that_takes_nothing_holds_the_client_back_and_goes_on_later)
     struct world *w = world_new(4, false);
     open_pair(w, 1, "80", "0");
     run(w, 100);
-    w->deaf = true;
+    w->k.deaf = true;
     for (int i = 0; i < 300; i++) {
         spdy_put_data(&w->out, 3, i == 299, span_of(block, sizeof block));
         send_now(w);
     }
-    env_sim_run_for(w->env, 5000);
-    CHECK(w->queued_max > LIMIT_REMOTE_QUEUE_BYTES);
-    CHECK(w->queued_max < 4 * LIMIT_REMOTE_QUEUE_BYTES);
-    w->deaf = false;
-    env_timer_start(w->env, &w->last->timer, 1, session_tick);
-    env_sim_run_for(w->env, 20000);
+    env_sim_run_for(w->k.env, 5000);
+    CHECK(w->k.queued_max > LIMIT_REMOTE_QUEUE_BYTES);
+    CHECK(w->k.queued_max < 4 * LIMIT_REMOTE_QUEUE_BYTES);
+    w->k.deaf = false;
+    forward_kit_poke(w->k.last);
+    env_sim_run_for(w->k.env, 20000);
     CHECK_EQ(w->streams[3].got.n, 300 * sizeof block);
     CHECK(w->streams[3].fin);
     world_free(w);
@@ -425,11 +267,11 @@ TEST(a_client_that_does_not_read_holds_the_pod_back)
 {
     struct world *w = world_new(5, true);
     open_pair(w, 1, "7", "0");
-    env_stream_read(w->s, false);
+    env_stream_read(w->k.s, false);
     run(w, 5000);
-    CHECK_EQ(w->live, 1); /* 5 MB have not gone into memory */
-    env_stream_read(w->s, true);
-    env_sim_run_for(w->env, 20000);
+    CHECK_EQ(w->k.live, 1); /* 5 MB have not gone into memory */
+    env_stream_read(w->k.s, true);
+    env_sim_run_for(w->k.env, 20000);
     CHECK_EQ(w->streams[3].got.n, FLOOD_BYTES);
     CHECK(w->streams[1].fin && w->streams[3].fin);
     world_free(w);
@@ -441,10 +283,10 @@ TEST(garbage_ends_the_client_and_its_connections)
         struct world *w = world_new(6, ws);
         open_pair(w, 1, "80", "0");
         run(w, 200);
-        CHECK_EQ(w->live, 1);
+        CHECK_EQ(w->k.live, 1);
         strbuf_put(&w->out, SPAN("\x80\x03\x00\x01\xff\xff\xff\xff garbage"));
         run(w, 500);
-        CHECK(w->ended && w->live == 0 && w->closed == ws);
+        CHECK(w->k.ended && w->k.live == 0 && w->closed == ws);
         world_free(w);
     }
 }
@@ -457,14 +299,14 @@ TEST(a_client_that_keeps_windows_gets_no_more_than_they_allow_and_all_in_the_end
     open_pair(w, 5, "99", "1");
     run(w, 5000);
     CHECK_EQ(w->streams[3].got.n + w->streams[5].got.n, SPDY_WINDOW_BYTES + 1); /* the whole */
-    CHECK(!w->streams[3].fin && w->live == 1);
+    CHECK(!w->streams[3].fin && w->k.live == 1);
     for (int i = 0; i < 200 && !w->streams[3].fin; i++) {
         spdy_put_window(&w->out, 0, SPDY_WINDOW_BYTES);
         spdy_put_window(&w->out, 3, SPDY_WINDOW_BYTES);
         run(w, 100);
     }
     CHECK_EQ(w->streams[3].got.n, FLOOD_BYTES);
-    CHECK(w->streams[1].fin && w->streams[3].fin && w->live == 0);
+    CHECK(w->streams[1].fin && w->streams[3].fin && w->k.live == 0);
     CHECK_SPAN(strbuf_span(&w->streams[5].got), "connect: connection refused");
     world_free(w);
 }

@@ -12,6 +12,7 @@
 #include "sim/env_sim.h"
 #include "sim/fake_node.h"
 #include "store/store.h"
+#include "test/kit/api_kit.h"
 #include "test/kit/kit.h"
 #include "watch/watch.h"
 
@@ -134,13 +135,7 @@ static void platform_start(struct platform *p, uint64_t seed)
     struct store_memory_options so = {.latency_ms = COMMIT_MS};
     p->store = store_memory_new(p->env, &so);
     p->hub = watch_hub_new(p->env, p->store);
-    struct apiserver_options o = {.service_cidr = SPAN("10.43.0.0/16"),
-                                  .cluster_dns = SPAN("10.43.0.10"),
-                                  .server_address = SPAN("10.42.0.1:6443"),
-                                  .git_version = SPAN("v1.34.0+berth"),
-                                  .platform = SPAN("linux/amd64"),
-                                  .public_url = SPAN("https://127.0.0.1:6443")};
-    p->server = apiserver_new(p->env, p->store, p->hub, &o);
+    p->server = apiserver_new(p->env, p->store, p->hub, &api_kit_options);
     p->client = apiserver_local_client(p->server);
     env_sim_run_for(p->env, 100);
     CHECK(apiserver_is_ready(p->server));

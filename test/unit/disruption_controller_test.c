@@ -2,18 +2,14 @@
  * small API server in memory. */
 #include <stdlib.h>
 
-#include "client/client_body.h"
 #include "codec/time.h"
 #include "controller/disruption_controller.h"
+#include "kit/controller_kit.h"
 #include "kit/kit.h"
 #include "schema/kinds.h"
-#include "sim/env_sim.h"
-#include "sim/fake_client.h"
 
 struct bed {
-    struct env *env;
-    struct fake_client *api;
-    struct informer_set *informers;
+    struct controller_kit k;
     struct disruption_controller *budgets;
 };
 
@@ -26,22 +22,16 @@ static void start(void *data)
 static struct bed *bed_new(void)
 {
     struct bed *b = calloc(1, sizeof *b);
-    b->env = env_sim_new(7);
-    b->api = fake_client_new(b->env);
-    struct client *client = fake_client_base(b->api);
-    b->informers = informer_set_new(client);
-    b->budgets = disruption_controller_new(client, b->informers);
-    informer_set_on_synced(b->informers, start, b);
-    env_sim_run_for(b->env, 0);
+    controller_kit_begin(&b->k, NULL);
+    b->budgets = disruption_controller_new(b->k.client, b->k.informers);
+    controller_kit_go(&b->k, start, b);
     return b;
 }
 
 static void bed_free(struct bed *b)
 {
     disruption_controller_free(b->budgets);
-    informer_set_free(b->informers);
-    fake_client_free(b->api);
-    env_sim_free(b->env);
+    controller_kit_end(&b->k);
     free(b);
 }
 
@@ -53,7 +43,7 @@ static void owner(struct bed *b, const char *kind, const char *name, int replica
                    "{\"kind\":\"%s\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"%s\"%s},"
                    "\"spec\":{\"replicas\":%d}}",
                    kind, name, above, replicas);
-    struct object *o = fake_client_create(b->api, text);
+    struct object *o = fake_client_create(b->k.api, text);
     (void)snprintf(uid, 64, "%.*s", SPAN_ARG(object_uid(o)));
 }
 
@@ -74,7 +64,7 @@ static void pod(struct bed *b, const char *name, const char *owners, bool ready)
                    "\"name\":\"c\"}]},\"status\":{\"phase\":\"Running\",\"conditions\":[{\"type\":"
                    "\"Ready\",\"status\":\"%s\"}]}}",
                    name, owners, ready ? "True" : "False");
-    fake_client_create(b->api, text);
+    fake_client_create(b->k.api, text);
 }
 
 static void budget(struct bed *b, const char *spec)
@@ -85,20 +75,20 @@ static void budget(struct bed *b, const char *spec)
         "{\"kind\":\"PodDisruptionBudget\",\"apiVersion\":\"policy/v1\",\"metadata\":{"
         "\"name\":\"b\"},\"spec\":{%s,\"selector\":{\"matchLabels\":{\"app\":\"web\"}}}}",
         spec);
-    fake_client_create(b->api, text);
-    env_sim_run_for(b->env, 100);
+    fake_client_create(b->k.api, text);
+    env_sim_run_for(b->k.env, 100);
 }
 
 static struct object *stored(struct bed *b)
 {
-    return fake_client_get(b->api, "policy", "PodDisruptionBudget", "default", "b");
+    return fake_client_get(b->k.api, "policy", "PodDisruptionBudget", "default", "b");
 }
 
 /* "expected healthy desired allowed reason" */
 static const char *status(struct bed *b)
 {
     static char text[128];
-    env_sim_run_for(b->env, 100);
+    env_sim_run_for(b->k.env, 100);
     yyjson_val *st = json_get(object_root(stored(b)), "status");
     struct span reason = json_get_str(client_condition(stored(b), "DisruptionAllowed"), "reason");
     (void)snprintf(text, sizeof text, "%d %d %d %d %.*s", (int)json_get_int(st, "expectedPods", -1),
@@ -120,17 +110,17 @@ TEST(expected_pods_are_the_replicas_of_the_set_and_follow_it)
     pod(b, "web-1", refs, true);
     pod(b, "web-2", refs, false);
     CHECK_SPAN(span_cstr(status(b)), "3 2 2 0 InsufficientPods");
-    fake_client_patch(b->api, "", "Pod", "default", "web-2", "status",
+    fake_client_patch(b->k.api, "", "Pod", "default", "web-2", "status",
                       "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}");
     CHECK_SPAN(span_cstr(status(b)), "3 3 2 1 SufficientPods");
-    fake_client_patch(b->api, "apps", "StatefulSet", "default", "web", "",
+    fake_client_patch(b->k.api, "apps", "StatefulSet", "default", "web", "",
                       "{\"spec\":{\"replicas\":5}}");
     CHECK_SPAN(span_cstr(status(b)), "5 3 3 0 InsufficientPods");
-    uint64_t writes = fake_client_writes(b->api);
-    fake_client_patch(b->api, "", "Pod", "default", "web-2", "status",
+    uint64_t writes = fake_client_writes(b->k.api);
+    fake_client_patch(b->k.api, "", "Pod", "default", "web-2", "status",
                       "{\"status\":{\"podIP\":\"1.2.3.4\"}}");
-    env_sim_run_for(b->env, 60000);
-    CHECK_EQ(fake_client_writes(b->api), writes + 1); /* nothing that counts has changed */
+    env_sim_run_for(b->k.env, 60000);
+    CHECK_EQ(fake_client_writes(b->k.api), writes + 1); /* nothing that counts has changed */
     bed_free(b);
 }
 
@@ -162,7 +152,7 @@ TEST(pods_whose_number_nobody_tells_allow_no_eviction)
     CHECK_SPAN(span_cstr(status(b)), "0 0 0 0 SyncFailed");
     CHECK_SPAN(json_get_str(client_condition(stored(b), "DisruptionAllowed"), "message"),
                "DaemonSet \"web\" of pod \"web-a\" has no scale");
-    fake_client_patch(b->api, "policy", "PodDisruptionBudget", "default", "b", "",
+    fake_client_patch(b->k.api, "policy", "PodDisruptionBudget", "default", "b", "",
                       "{\"spec\":{\"maxUnavailable\":null,\"minAvailable\":0}}");
     CHECK_SPAN(span_cstr(status(b)), "1 1 0 1 SufficientPods");
     bed_free(b);
@@ -181,11 +171,12 @@ TEST(an_allowed_eviction_is_waited_for_and_forgotten_after_two_minutes)
         text, sizeof text,
         "{\"status\":{\"disruptionsAllowed\":0,\"disruptedPods\":{\"b\":\"%.*s\",\"gone\":"
         "\"%.*s\"}}}",
-        SPAN_ARG(time_format(a, env_now_ms(b->env))), SPAN_ARG(time_format(a, env_now_ms(b->env))));
-    fake_client_patch(b->api, "policy", "PodDisruptionBudget", "default", "b", "status", text);
+        SPAN_ARG(time_format(a, env_now_ms(b->k.env))),
+        SPAN_ARG(time_format(a, env_now_ms(b->k.env))));
+    fake_client_patch(b->k.api, "policy", "PodDisruptionBudget", "default", "b", "status", text);
     CHECK_SPAN(span_cstr(status(b)), "2 1 1 0 InsufficientPods");
     CHECK_EQ(json_len(json_path(object_root(stored(b)), "status", "disruptedPods", NULL)), 1);
-    env_sim_run_for(b->env, 121 * 1000);
+    env_sim_run_for(b->k.env, 121 * 1000);
     CHECK_SPAN(span_cstr(status(b)), "2 2 1 1 SufficientPods");
     CHECK_EQ(json_len(json_path(object_root(stored(b)), "status", "disruptedPods", NULL)), 0);
     bed_free(b);

@@ -1,15 +1,11 @@
 /* test/unit/endpoint_controller_test.c: EndpointSlices and Endpoints against a small API server. */
 #include "controller/endpoint_controller.h"
 
-#include "client/client_body.h"
+#include "kit/controller_kit.h"
 #include "kit/kit.h"
-#include "sim/env_sim.h"
-#include "sim/fake_client.h"
 
 struct bed {
-    struct env *env;
-    struct fake_client *api;
-    struct informer_set *informers;
+    struct controller_kit k;
     struct endpoint_controller *controller;
 };
 
@@ -20,20 +16,15 @@ static void start(void *data)
 
 static void bed_init(struct bed *b)
 {
-    b->env = env_sim_new(5);
-    b->api = fake_client_new(b->env);
-    b->informers = informer_set_new(fake_client_base(b->api));
-    b->controller = endpoint_controller_new(b->env, fake_client_base(b->api), b->informers);
-    informer_set_on_synced(b->informers, start, b);
-    env_sim_run_for(b->env, 0);
+    controller_kit_begin(&b->k, NULL);
+    b->controller = endpoint_controller_new(b->k.env, b->k.client, b->k.informers);
+    controller_kit_go(&b->k, start, b);
 }
 
 static void bed_done(struct bed *b)
 {
     endpoint_controller_free(b->controller);
-    informer_set_free(b->informers);
-    fake_client_free(b->api);
-    env_sim_free(b->env);
+    controller_kit_end(&b->k);
 }
 
 static void pod(struct bed *b, const char *name, const char *subdomain, const char *ip, bool ready)
@@ -46,14 +37,14 @@ static void pod(struct bed *b, const char *name, const char *subdomain, const ch
         "\"containers\":["
         "{\"name\":\"c\",\"ports\":[{\"name\":\"redis\",\"containerPort\":6379}]}]}}",
         name, name, subdomain);
-    fake_client_create(b->api, json);
+    fake_client_create(b->k.api, json);
     snprintf(
         json, sizeof json,
         "{\"status\":{\"phase\":\"Running\",\"podIP\":\"%s\",\"conditions\":[{\"type\":\"Ready\","
         "\"status\":\"%s\"}]}}",
         ip, ready ? "True" : "False");
-    fake_client_patch(b->api, "", "Pod", "default", name, "status", json);
-    env_sim_run_for(b->env, 0);
+    fake_client_patch(b->k.api, "", "Pod", "default", name, "status", json);
+    env_sim_run_for(b->k.env, 0);
 }
 
 static void service(struct bed *b, const char *name)
@@ -66,8 +57,8 @@ static void service(struct bed *b, const char *name)
              "{\"port\":6379,"
              "\"targetPort\":\"redis\",\"protocol\":\"TCP\"}]}}",
              name);
-    fake_client_create(b->api, json);
-    env_sim_run_for(b->env, 0);
+    fake_client_create(b->k.api, json);
+    env_sim_run_for(b->k.env, 0);
 }
 
 static void keep_first(void *data, struct object *o)
@@ -79,7 +70,7 @@ static void keep_first(void *data, struct object *o)
 static yyjson_val *slice(struct bed *b)
 {
     struct object *o = NULL;
-    CHECK_EQ(fake_client_each(b->api, "discovery.k8s.io", "EndpointSlice", keep_first, &o), 1);
+    CHECK_EQ(fake_client_each(b->k.api, "discovery.k8s.io", "EndpointSlice", keep_first, &o), 1);
     return object_root(o);
 }
 
@@ -108,7 +99,7 @@ TEST(endpoint_slice_names_only_the_pods_of_its_subdomain)
     CHECK(!json_get(e1, "hostname"));
     CHECK(!json_get_bool(json_get(e1, "conditions"), "ready", true));
     CHECK_EQ(json_get_int(yyjson_arr_get(json_get(s, "ports"), 0), "port", 0), 6379);
-    yyjson_val *core = object_root(fake_client_get(b.api, "", "Endpoints", "default", "redis"));
+    yyjson_val *core = object_root(fake_client_get(b.k.api, "", "Endpoints", "default", "redis"));
     yyjson_val *subset = yyjson_arr_get(json_get(core, "subsets"), 0);
     CHECK_EQ(json_len(json_get(subset, "addresses")), 1);
     CHECK_EQ(json_len(json_get(subset, "notReadyAddresses")), 1);
@@ -121,19 +112,19 @@ TEST(endpoint_changes_follow_the_pods_and_nothing_is_written_twice)
     bed_init(&b);
     service(&b, "redis");
     pod(&b, "redis-0", "redis", "10.42.0.2", true);
-    uint64_t writes = fake_client_writes(b.api);
-    fake_client_patch(b.api, "", "Pod", "default", "redis-0", "",
+    uint64_t writes = fake_client_writes(b.k.api);
+    fake_client_patch(b.k.api, "", "Pod", "default", "redis-0", "",
                       "{\"metadata\":{\"annotations\":{\"a\":\"b\"}}}");
-    env_sim_run_for(b.env, 0);
-    CHECK_EQ(fake_client_writes(b.api), writes + 1);
-    fake_client_delete(b.api, "", "Pod", "default", "redis-0", -1, CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b.env, 0);
+    env_sim_run_for(b.k.env, 0);
+    CHECK_EQ(fake_client_writes(b.k.api), writes + 1);
+    fake_client_delete(b.k.api, "", "Pod", "default", "redis-0", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b.k.env, 0);
     yyjson_val *e = yyjson_arr_get(json_get(slice(&b), "endpoints"), 0);
     CHECK(!json_get_bool(json_get(e, "conditions"), "ready", true));
     CHECK(json_get_bool(json_get(e, "conditions"), "serving", false));
     CHECK(json_get_bool(json_get(e, "conditions"), "terminating", false));
-    fake_client_delete(b.api, "", "Pod", "default", "redis-0", 0, CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b.env, 0);
+    fake_client_delete(b.k.api, "", "Pod", "default", "redis-0", 0, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b.k.env, 0);
     CHECK_EQ(json_len(json_get(slice(&b), "endpoints")), 0);
     bed_done(&b);
 }
@@ -147,22 +138,22 @@ TEST(endpoint_objects_go_with_their_service_and_come_back_when_removed)
     struct span name = json_str(json_path(slice(&b), "metadata", "name", NULL));
     char text[128];
     snprintf(text, sizeof text, "%.*s", SPAN_ARG(name));
-    fake_client_delete(b.api, "discovery.k8s.io", "EndpointSlice", "default", text, -1,
+    fake_client_delete(b.k.api, "discovery.k8s.io", "EndpointSlice", "default", text, -1,
                        CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b.env, 0);
+    env_sim_run_for(b.k.env, 0);
     CHECK_EQ(json_len(json_get(slice(&b), "endpoints")), 1);
-    fake_client_delete(b.api, "", "Service", "default", "redis", -1, CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b.env, 0);
-    CHECK_EQ(fake_client_each(b.api, "discovery.k8s.io", "EndpointSlice", NULL, NULL), 0);
-    CHECK_EQ(fake_client_each(b.api, "", "Endpoints", NULL, NULL), 0);
+    fake_client_delete(b.k.api, "", "Service", "default", "redis", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b.k.env, 0);
+    CHECK_EQ(fake_client_each(b.k.api, "discovery.k8s.io", "EndpointSlice", NULL, NULL), 0);
+    CHECK_EQ(fake_client_each(b.k.api, "", "Endpoints", NULL, NULL), 0);
     bed_done(&b);
 }
 
 static size_t mirrors(struct bed *b, yyjson_val **ret)
 {
     struct object *o = NULL;
-    env_sim_run_for(b->env, 0);
-    size_t n = fake_client_each(b->api, "discovery.k8s.io", "EndpointSlice", keep_first, &o);
+    env_sim_run_for(b->k.env, 0);
+    size_t n = fake_client_each(b->k.api, "discovery.k8s.io", "EndpointSlice", keep_first, &o);
     *ret = o ? object_root(o) : NULL;
     return n;
 }
@@ -171,15 +162,16 @@ TEST(endpoints_kept_by_hand_are_mirrored_into_slices)
 {
     struct bed b;
     bed_init(&b);
-    fake_client_create(b.api,
+    fake_client_create(b.k.api,
                        "{\"kind\":\"Endpoints\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":"
                        "\"db\",\"labels\":{\"team\":\"x\"}},\"subsets\":[{\"addresses\":[{\"ip\":"
                        "\"192.0.2.5\",\"hostname\":\"a\"}],\"notReadyAddresses\":[{\"ip\":"
                        "\"192.0.2.6\"},{\"ip\":\"fd00::1\"}],\"ports\":[{\"port\":5432}]}]}");
     yyjson_val *s;
     CHECK_EQ(mirrors(&b, &s), 0); /* no service of that name */
-    fake_client_create(b.api, "{\"kind\":\"Service\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":"
-                              "\"db\"},\"spec\":{\"ports\":[{\"port\":5432}]}}");
+    fake_client_create(b.k.api,
+                       "{\"kind\":\"Service\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":"
+                       "\"db\"},\"spec\":{\"ports\":[{\"port\":5432}]}}");
     CHECK_EQ(mirrors(&b, &s), 1);
     const yyjson_val *labels = json_path(s, "metadata", "labels", NULL);
     CHECK_SPAN(json_get_str(labels, "endpointslice.kubernetes.io/managed-by"),
@@ -193,20 +185,20 @@ TEST(endpoints_kept_by_hand_are_mirrored_into_slices)
     CHECK(!json_get_bool(json_get(yyjson_arr_get(e, 1), "conditions"), "ready", true));
     CHECK_EQ(json_get_int(yyjson_arr_get(json_get(s, "ports"), 0), "port", 0), 5432);
     fake_client_patch(
-        b.api, "", "Endpoints", "default", "db", "",
+        b.k.api, "", "Endpoints", "default", "db", "",
         "{\"subsets\":[{\"addresses\":[{\"ip\":\"192.0.2.7\"}],\"ports\":[{\"port\":1}]"
         "},{\"addresses\":[{\"ip\":\"192.0.2.8\"}],\"ports\":[{\"port\":2}]}]}");
     CHECK_EQ(mirrors(&b, &s), 2);
     /* Somebody says that he writes the slices himself. */
-    fake_client_patch(b.api, "", "Endpoints", "default", "db", "",
+    fake_client_patch(b.k.api, "", "Endpoints", "default", "db", "",
                       "{\"metadata\":{\"labels\":{\"endpointslice.kubernetes.io/skip-mirror\":"
                       "\"true\"}}}");
     CHECK_EQ(mirrors(&b, &s), 0);
     fake_client_patch(
-        b.api, "", "Endpoints", "default", "db", "",
+        b.k.api, "", "Endpoints", "default", "db", "",
         "{\"metadata\":{\"labels\":{\"endpointslice.kubernetes.io/skip-mirror\":null}}}");
     CHECK_EQ(mirrors(&b, &s), 2);
-    fake_client_delete(b.api, "", "Endpoints", "default", "db", -1, CLIENT_PROPAGATION_DEFAULT);
+    fake_client_delete(b.k.api, "", "Endpoints", "default", "db", -1, CLIENT_PROPAGATION_DEFAULT);
     CHECK_EQ(mirrors(&b, &s), 0);
     bed_done(&b);
 }

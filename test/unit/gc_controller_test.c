@@ -4,20 +4,14 @@
 
 #include <stdlib.h>
 
-#include "client/client_body.h"
 #include "controller/namespace_controller.h"
+#include "kit/controller_kit.h"
 #include "kit/kit.h"
-#include "sim/env_sim.h"
-#include "sim/fake_client.h"
-#include "sim/fake_node.h"
 
 struct bed {
-    struct env *env;
-    struct fake_client *api;
-    struct informer_set *informers;
+    struct controller_kit k;
     struct gc_controller *gc;
     struct namespace_controller *namespaces;
-    struct fake_node *node;
 };
 
 static void start(void *data)
@@ -29,27 +23,19 @@ static void start(void *data)
 
 static void bed_init(struct bed *b, int64_t delay_ms)
 {
-    b->env = env_sim_new(3);
-    b->api = fake_client_new(b->env);
-    fake_client_event_delay(b->api, delay_ms);
-    struct client *c = fake_client_base(b->api);
-    b->informers = informer_set_new(c);
-    b->gc = gc_controller_new(b->env, c, b->informers);
-    b->namespaces = namespace_controller_new(b->env, c, b->informers, SPAN_NULL);
-    b->node =
-        fake_node_new(c, &(struct fake_node_options){.start_ms = 1, .stop_ms = 20, .bind = true});
-    informer_set_on_synced(b->informers, start, b);
-    env_sim_run_for(b->env, 0);
+    controller_kit_begin(&b->k,
+                         &(struct fake_node_options){.start_ms = 1, .stop_ms = 20, .bind = true});
+    fake_client_event_delay(b->k.api, delay_ms);
+    b->gc = gc_controller_new(b->k.env, b->k.client, b->k.informers);
+    b->namespaces = namespace_controller_new(b->k.env, b->k.client, b->k.informers, SPAN_NULL);
+    controller_kit_go(&b->k, start, b);
 }
 
 static void bed_done(struct bed *b)
 {
-    fake_node_free(b->node);
     gc_controller_free(b->gc);
     namespace_controller_free(b->namespaces);
-    informer_set_free(b->informers);
-    fake_client_free(b->api);
-    env_sim_free(b->env);
+    controller_kit_end(&b->k);
 }
 
 static void create(struct bed *b, const char *api, const char *kind, const char *name,
@@ -69,31 +55,31 @@ static void create(struct bed *b, const char *api, const char *kind, const char 
              "\"%s\"%s},"
              "\"spec\":{}}",
              kind, api, name, ns, refs);
-    fake_client_create(b->api, json);
+    fake_client_create(b->k.api, json);
 }
 
 static struct object *set_with_pods(struct bed *b)
 {
     create(b, "apps/v1", "StatefulSet", "web", "default", NULL, NULL, false);
-    struct object *set = fake_client_get(b->api, "apps", "StatefulSet", "default", "web");
+    struct object *set = fake_client_get(b->k.api, "apps", "StatefulSet", "default", "web");
     create(b, "v1", "Pod", "web-0", "default", set, "StatefulSet", true);
     create(b, "v1", "Pod", "web-1", "default", set, "StatefulSet", true);
     create(b, "apps/v1", "ControllerRevision", "web-x", "default", set, "StatefulSet", true);
-    struct object *pod = fake_client_get(b->api, "", "Pod", "default", "web-0");
+    struct object *pod = fake_client_get(b->k.api, "", "Pod", "default", "web-0");
     create(b, "v1", "ConfigMap", "of-pod", "default", pod, "Pod", false);
     create(b, "v1", "ConfigMap", "free", "default", NULL, NULL, false);
-    env_sim_run_for(b->env, 100);
+    env_sim_run_for(b->k.env, 100);
     return set;
 }
 
 static size_t count(struct bed *b, const char *group, const char *kind)
 {
-    return fake_client_each(b->api, group, kind, NULL, NULL);
+    return fake_client_each(b->k.api, group, kind, NULL, NULL);
 }
 
 static void delete_set(struct bed *b, enum client_propagation p)
 {
-    fake_client_delete(b->api, "apps", "StatefulSet", "default", "web", -1, p);
+    fake_client_delete(b->k.api, "apps", "StatefulSet", "default", "web", -1, p);
 }
 
 TEST(gc_background_takes_the_dependents_and_theirs)
@@ -103,7 +89,7 @@ TEST(gc_background_takes_the_dependents_and_theirs)
     set_with_pods(&b);
     delete_set(&b, CLIENT_PROPAGATION_BACKGROUND);
     CHECK_EQ(count(&b, "apps", "StatefulSet"), 0);
-    env_sim_run_for(b.env, 1000);
+    env_sim_run_for(b.k.env, 1000);
     CHECK_EQ(count(&b, "", "Pod"), 0);
     CHECK_EQ(count(&b, "apps", "ControllerRevision"), 0);
     CHECK_EQ(count(&b, "", "ConfigMap"), 1);
@@ -116,11 +102,11 @@ TEST(gc_foreground_keeps_the_owner_until_its_dependents_are_gone)
     bed_init(&b, 0);
     set_with_pods(&b);
     delete_set(&b, CLIENT_PROPAGATION_FOREGROUND);
-    env_sim_run_for(b.env, 10);
+    env_sim_run_for(b.k.env, 10);
     CHECK_EQ(count(&b, "apps", "StatefulSet"), 1);
     CHECK_EQ(count(&b, "", "Pod"), 2);
-    CHECK(object_is_deleting(fake_client_get(b.api, "", "Pod", "default", "web-1")));
-    env_sim_run_for(b.env, 1000);
+    CHECK(object_is_deleting(fake_client_get(b.k.api, "", "Pod", "default", "web-1")));
+    env_sim_run_for(b.k.env, 1000);
     CHECK_EQ(count(&b, "", "Pod"), 0);
     CHECK_EQ(count(&b, "apps", "StatefulSet"), 0);
     CHECK_EQ(count(&b, "", "ConfigMap"), 1);
@@ -133,11 +119,11 @@ TEST(gc_orphan_lets_the_dependents_live)
     bed_init(&b, 0);
     set_with_pods(&b);
     delete_set(&b, CLIENT_PROPAGATION_ORPHAN);
-    env_sim_run_for(b.env, 1000);
+    env_sim_run_for(b.k.env, 1000);
     CHECK_EQ(count(&b, "apps", "StatefulSet"), 0);
     CHECK_EQ(count(&b, "", "Pod"), 2);
     CHECK_EQ(count(&b, "apps", "ControllerRevision"), 1);
-    CHECK_EQ(json_len(client_owners(fake_client_get(b.api, "", "Pod", "default", "web-0"))), 0);
+    CHECK_EQ(json_len(client_owners(fake_client_get(b.k.api, "", "Pod", "default", "web-0"))), 0);
     bed_done(&b);
 }
 
@@ -149,7 +135,7 @@ TEST(gc_policies_hold_on_late_views)
         bed_init(&b, 30);
         set_with_pods(&b);
         delete_set(&b, (enum client_propagation)policy);
-        env_sim_run_for(b.env, 5000);
+        env_sim_run_for(b.k.env, 5000);
         CHECK_EQ(count(&b, "apps", "StatefulSet"), 0);
         CHECK_EQ(count(&b, "", "Pod"), policy == CLIENT_PROPAGATION_ORPHAN ? 2 : 0);
         bed_done(&b);
@@ -161,16 +147,17 @@ TEST(gc_dependent_of_an_owner_that_never_was_is_taken)
     struct bed b;
     bed_init(&b, 0);
     fake_client_create(
-        b.api, "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"lost\","
-               "\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"name\":\"x\","
-               "\"uid\":\"no-such\"}]}}");
+        b.k.api, "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"lost\","
+                 "\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"name\":\"x\","
+                 "\"uid\":\"no-such\"}]}}");
     fake_client_create(
-        b.api, "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"other\","
-               "\"ownerReferences\":[{\"apiVersion\":\"example.com/v1\",\"kind\":\"Thing\","
-               "\"name\":\"x\",\"uid\":\"no-such\"}]}}");
-    env_sim_run_for(b.env, 100);
-    CHECK(!fake_client_get(b.api, "", "ConfigMap", "default", "lost"));
-    CHECK(fake_client_get(b.api, "", "ConfigMap", "default", "other")); /* a kind not served here */
+        b.k.api, "{\"kind\":\"ConfigMap\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"other\","
+                 "\"ownerReferences\":[{\"apiVersion\":\"example.com/v1\",\"kind\":\"Thing\","
+                 "\"name\":\"x\",\"uid\":\"no-such\"}]}}");
+    env_sim_run_for(b.k.env, 100);
+    CHECK(!fake_client_get(b.k.api, "", "ConfigMap", "default", "lost"));
+    CHECK(
+        fake_client_get(b.k.api, "", "ConfigMap", "default", "other")); /* a kind not served here */
     bed_done(&b);
 }
 
@@ -179,7 +166,7 @@ TEST(gc_one_living_owner_is_enough)
     struct bed b;
     bed_init(&b, 0);
     create(&b, "v1", "ConfigMap", "alive", "default", NULL, NULL, false);
-    struct object *alive = fake_client_get(b.api, "", "ConfigMap", "default", "alive");
+    struct object *alive = fake_client_get(b.k.api, "", "ConfigMap", "default", "alive");
     char json[512];
     snprintf(json, sizeof json,
              "{\"kind\":\"Secret\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"s\","
@@ -187,11 +174,12 @@ TEST(gc_one_living_owner_is_enough)
              "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"alive\",\"uid\":\"%.*s\"},"
              "{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"name\":\"dead\",\"uid\":\"gone\"}]}}",
              SPAN_ARG(object_uid(alive)));
-    fake_client_create(b.api, json);
-    env_sim_run_for(b.env, 100);
-    CHECK_EQ(json_len(client_owners(fake_client_get(b.api, "", "Secret", "default", "s"))), 1);
-    fake_client_delete(b.api, "", "ConfigMap", "default", "alive", -1, CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b.env, 100);
+    fake_client_create(b.k.api, json);
+    env_sim_run_for(b.k.env, 100);
+    CHECK_EQ(json_len(client_owners(fake_client_get(b.k.api, "", "Secret", "default", "s"))), 1);
+    fake_client_delete(b.k.api, "", "ConfigMap", "default", "alive", -1,
+                       CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b.k.env, 100);
     CHECK_EQ(count(&b, "", "Secret"), 0);
     bed_done(&b);
 }
@@ -201,17 +189,17 @@ TEST(namespace_is_emptied_and_goes_last)
     struct bed b;
     bed_init(&b, 0);
     fake_client_create(
-        b.api, "{\"kind\":\"Namespace\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"shop\"},"
-               "\"spec\":{\"finalizers\":[\"kubernetes\"]}}");
+        b.k.api, "{\"kind\":\"Namespace\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"shop\"},"
+                 "\"spec\":{\"finalizers\":[\"kubernetes\"]}}");
     create(&b, "v1", "Pod", "p", "shop", NULL, NULL, false);
     create(&b, "v1", "ConfigMap", "c", "shop", NULL, NULL, false);
     create(&b, "v1", "Event", "e", "shop", NULL, NULL, false);
     create(&b, "v1", "ConfigMap", "stays", "default", NULL, NULL, false);
-    env_sim_run_for(b.env, 100);
-    fake_client_delete(b.api, "", "Namespace", "", "shop", -1, CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b.env, 5);
+    env_sim_run_for(b.k.env, 100);
+    fake_client_delete(b.k.api, "", "Namespace", "", "shop", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b.k.env, 5);
     CHECK_EQ(count(&b, "", "Namespace"), 1); /* the pod is still stopping */
-    env_sim_run_for(b.env, 1000);
+    env_sim_run_for(b.k.env, 1000);
     CHECK_EQ(count(&b, "", "Namespace"), 0);
     CHECK_EQ(count(&b, "", "Pod"), 0);
     CHECK_EQ(count(&b, "", "Event"), 0);

@@ -199,18 +199,6 @@ static void serve(void (*script)(struct world *w))
 
 /* ---- the client's side ---- */
 
-static int dial(struct world *w)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_port = htons(w->port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    CHECK(connect(fd, (struct sockaddr *)&in, sizeof in) == 0);
-    struct timeval tv = {.tv_sec = 10};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
-    return fd;
-}
-
 static void say_n(int fd, const char *p, size_t n)
 {
     while (n) {
@@ -268,7 +256,7 @@ static void hear_rest(int fd, const char *want_start)
 
 static void script_keep_alive(struct world *w)
 {
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     for (int i = 0; i < 3; i++) {
         say(fd, "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
         hear(fd, OK_HELLO);
@@ -285,7 +273,7 @@ TEST(keep_alive_carries_several_requests_and_close_ends_it)
 
 static void script_pipelined(struct world *w)
 {
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     say(fd, "POST /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello"
             "GET /later/1 HTTP/1.1\r\n\r\nGET /later/2 HTTP/1.1\r\n\r\n"
             "POST /echo HTTP/1.1\r\nContent-Length: 5\r\n\r\nhello");
@@ -306,7 +294,7 @@ static void script_bytewise(struct world *w)
         "POST /echo HTTP/1.1\r\nHost: a\r\nX-Empty:\r\nX-Long: a b  \r\n"
         "Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nT: u\r\n\r\n"
         "GET /all HTTP/1.1\r\nX-Many: v4\r\nx-many: v3 \r\n\r\n";
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     int one = 1;
     setsockopt(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &one, sizeof one);
     for (const char *p = text; *p; p++) {
@@ -323,7 +311,7 @@ TEST(a_request_may_arrive_byte_by_byte_in_chunks)
 
 static void script_continue(struct world *w)
 {
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     say(fd, "POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n");
     hear(fd, "HTTP/1.1 100 Continue\r\n\r\n");
     say(fd, "hello");
@@ -348,7 +336,7 @@ static void send_body(int fd, size_t n)
 
 static void script_limits(struct world *w)
 {
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     send_body(fd, LIMIT_BODY_BYTES);
     struct strbuf b = STRBUF_INIT;
     shutdown(fd, SHUT_WR);
@@ -356,18 +344,18 @@ static void script_limits(struct world *w)
     CHECK(b.n > LIMIT_BODY_BYTES && span_starts(strbuf_span(&b), SPAN("HTTP/1.1 200 ")));
     strbuf_done(&b);
     close(fd);
-    fd = dial(w);
+    fd = kit_dial(w->port);
     send_body(fd, LIMIT_BODY_BYTES + 1);
     hear_rest(fd, "HTTP/1.1 413 ");
 
     char *url = mem_new(LIMIT_URL_BYTES + 1);
     memset(url, '/', LIMIT_URL_BYTES);
-    fd = dial(w);
+    fd = kit_dial(w->port);
     say(fd, "GET ");
     say(fd, url);
     say(fd, " HTTP/1.1\r\nConnection: close\r\n\r\n");
     hear_rest(fd, "HTTP/1.1 404 ");
-    fd = dial(w);
+    fd = kit_dial(w->port);
     say(fd, "GET ");
     say(fd, url);
     say(fd, "/ HTTP/1.1\r\n\r\n");
@@ -375,7 +363,7 @@ static void script_limits(struct world *w)
     free(url);
 
     for (int over = 0; over < 2; over++) {
-        fd = dial(w);
+        fd = kit_dial(w->port);
         say(fd, "GET / HTTP/1.1\r\nConnection: close\r\n");
         for (int i = 0; i < LIMIT_HTTP_HEADERS - 1 + over; i++) {
             say(fd, "A: b\r\n");
@@ -383,7 +371,7 @@ static void script_limits(struct world *w)
         say(fd, "\r\n");
         hear_rest(fd, over ? "HTTP/1.1 431 " : "HTTP/1.1 404 ");
     }
-    fd = dial(w);
+    fd = kit_dial(w->port);
     say(fd, "GET / HTTP/1.1\r\nA: ");
     char *value = mem_new(LIMIT_HTTP_HEAD_BYTES + 1);
     memset(value, 'v', LIMIT_HTTP_HEAD_BYTES);
@@ -398,7 +386,7 @@ TEST(requests_over_a_limit_get_its_code_and_those_at_it_pass)
 
 static void script_chunked_limit(struct world *w)
 {
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     say(fd, "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n");
     char *mega = mem_new(1024 * 1024 + 2);
     memset(mega, 'x', 1024 * 1024);
@@ -427,11 +415,11 @@ static void script_garbage(struct world *w)
         "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\nab",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        int fd = dial(w);
+        int fd = kit_dial(w->port);
         say(fd, bad[i]);
         hear_rest(fd, "HTTP/1.1 400 ");
     }
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     say(fd, "GET / HTTP/2.0\r\n\r\n");
     hear_rest(fd, "HTTP/1.1 505 ");
     CHECK_EQ(w->requests, 0);
@@ -443,7 +431,7 @@ TEST(what_is_not_http_gets_400_and_reaches_no_handler)
 
 static void script_head(struct world *w)
 {
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     say(fd, "HEAD /big HTTP/1.1\r\n\r\nGET /empty HTTP/1.1\r\n\r\nGET /stream HTTP/1.1\r\n\r\n"
             "HEAD /stream HTTP/1.1\r\n\r\nGET /stream HTTP/1.0\r\n\r\n");
     hear(fd, "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 300000\r\n\r\n"
@@ -462,13 +450,13 @@ TEST(head_and_empty_replies_have_no_body_and_streams_are_chunked)
 
 static void script_gzip(struct world *w)
 {
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     say(fd, "GET /big HTTP/1.1\r\nConnection: close\r\n\r\n");
     struct strbuf b = STRBUF_INIT;
     CHECK(hear_all(fd, &b));
     CHECK(b.n > 300000);
     close(fd);
-    fd = dial(w);
+    fd = kit_dial(w->port);
     say(fd, "GET /big HTTP/1.1\r\nAccept-Encoding: br, gzip\r\nConnection: close\r\n\r\n");
     strbuf_clear(&b);
     CHECK(hear_all(fd, &b));
@@ -494,7 +482,7 @@ TEST(large_replies_are_compressed_for_clients_that_accept_it)
 
 static void script_upgrade(struct world *w)
 {
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     say(fd, "POST /up HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: echo\r\nContent-Length: "
             "0\r\n\r\nearly");
     hear(fd,
@@ -502,14 +490,14 @@ static void script_upgrade(struct world *w)
     say(fd, "more");
     hear(fd, "more");
     close(fd);
-    fd = dial(w);
+    fd = kit_dial(w->port);
     say(fd, "GET /up HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
     hear(fd, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n");
     say(fd, "more");
     hear(fd, "more");
     close(fd);
     /* A handler that does not care about the wish goes on in HTTP. */
-    fd = dial(w);
+    fd = kit_dial(w->port);
     say(fd, "GET /q?k=hello HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
             "GET /q?k=hello HTTP/1.1\r\n\r\n");
     hear(fd, OK_HELLO OK_HELLO);
@@ -522,7 +510,7 @@ TEST(an_upgraded_connection_is_a_byte_stream_with_early_bytes_first)
 
 static void script_abort(struct world *w)
 {
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     say(fd, "GET /flood HTTP/1.1\r\n\r\n");
     hear(fd, "HTTP/1.1 200 OK\r\n");
     usleep(100000); /* the socket buffers fill: the producer must have stopped */
@@ -530,7 +518,7 @@ static void script_abort(struct world *w)
     for (int i = 0; i < 200 && __atomic_load_n(&w->aborts, __ATOMIC_RELAXED) == 0; i++) {
         usleep(10000);
     }
-    fd = dial(w); /* gone before an answer that comes later */
+    fd = kit_dial(w->port); /* gone before an answer that comes later */
     say(fd, "GET /later HTTP/1.1\r\n\r\n");
     usleep(5000);
     struct linger hard = {1, 0};
@@ -556,7 +544,7 @@ TEST(a_client_that_goes_away_aborts_its_stream_and_queues_stay_bounded)
 
 static void script_half_close(struct world *w)
 {
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     say(fd, "GET /later HTTP/1.1\r\n\r\n");
     shutdown(fd, SHUT_WR);
     hear_rest(fd, "HTTP/1.1 200 OK\r\n");
@@ -569,7 +557,7 @@ TEST(a_client_that_only_stops_talking_still_gets_its_reply)
 static void script_preface(struct world *w)
 {
     /* The preface and the client's settings, in two parts; then GET /who. */
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     say(fd, "PRI * HTTP/2.0\r\n\r\nS");
     usleep(20000);
     say_n(fd, "M\r\n\r\n\0\0\0\x04\0\0\0\0\0", 14);
@@ -615,7 +603,7 @@ static void on_close_timer(struct env_timer *t)
 
 static void script_close(struct world *w)
 {
-    int idle = dial(w), stream = dial(w);
+    int idle = kit_dial(w->port), stream = kit_dial(w->port);
     say(stream, "GET /flood HTTP/1.1\r\n\r\n");
     say(idle, "GET /q?k=hello HTTP/1.1\r\n\r\n");
     hear(idle, OK_HELLO);

@@ -5,13 +5,14 @@
 
 #include "base/strbuf.h"
 #include "kubelet/kubelet_api.h"
-#include "kubelet/kubelet_images.h"
 #include "kubelet/kubelet_env_priv.h"
+#include "kubelet/kubelet_images.h"
 #include "kubelet/kubelet_priv.h"
 #include "kubelet/volume_local.h"
 #include "kubelet/volume_write.h"
 #include "runtime/runtime_fake.h"
 #include "test/kit/api_kit.h"
+#include "test/kit/kubelet_kit.h"
 
 struct world {
     struct api_kit api;
@@ -35,16 +36,7 @@ static void start(struct world *w)
     w->images = kubelet_images_fake_new(w->api.env);
     struct span data = arena_printf(w->a, "%s/data", w->dir);
     CHECK_EQ(kubelet_mkdirs(data.p, 0755), 0);
-    struct kubelet_options o = {.data_dir = data,
-                                .node_name = SPAN("edge"),
-                                .node_ip = SPAN("127.0.0.1"),
-                                .cluster_dns = SPAN("10.43.0.10"),
-                                .cluster_domain = SPAN("cluster.local"),
-                                .version = SPAN("v1"),
-                                .runtime_scheme = SPAN("fake"),
-                                .runtime_version = SPAN("fake://1"),
-                                .runtime = w->runtime,
-                                .images = w->images};
+    struct kubelet_options o = kk_options(data, w->runtime, w->images);
     w->kubelet = kubelet_new(w->api.env, w->api.client, &o);
     bool ready = false;
     kubelet_on_ready(w->kubelet, set_true, &ready);

@@ -1,35 +1,12 @@
 /* schema/managed, typed and fieldset: applied configurations by the cases of data/managed.json, the
  * algebra of sets, and limits. */
+#include "kit/json_kit.h"
 #include "kit/kit.h"
 
 #include "base/limits.h"
-#include "base/strbuf.h"
-#include "codec/json.h"
 #include "schema/fieldset_text.h"
 #include "schema/kinds.h"
 #include "schema/managed.h"
-
-static yyjson_val *parse(struct arena *a, struct span text)
-{
-    yyjson_doc *doc = NULL;
-    struct err err = {0};
-    if (json_parse(a, text, &doc, &err) < 0) {
-        kit_fail(__FILE__, __LINE__, "%.*s", SPAN_ARG(err.message));
-    }
-    return yyjson_doc_get_root(doc);
-}
-
-static struct span read_all(struct arena *a, const char *path)
-{
-    FILE *f cleanup_fclose = fopen(path, "re");
-    struct strbuf b cleanup_strbuf = STRBUF_INIT;
-    CHECK(f);
-    for (size_t n = 1; n > 0;) {
-        n = fread(strbuf_room(&b, 4096), 1, 4096, f);
-        strbuf_added(&b, n);
-    }
-    return arena_dup(a, strbuf_span(&b));
-}
 
 static const yyjson_val *entry_of(const yyjson_val *list, struct span manager)
 {
@@ -85,7 +62,7 @@ TEST(configurations_are_applied_as_structured_merge_diff_applies_them)
 {
     struct arena *a cleanup_arena = arena_new();
     size_t n = 0;
-    JSON_EACH(it, parse(a, read_all(a, "test/unit/data/managed.json")))
+    JSON_EACH(it, json_kit_parse(a, json_kit_read(a, "test/unit/data/managed.json")))
     {
         run_case(a, it.val);
         n++;
@@ -97,7 +74,7 @@ static const struct fieldset *set_of(struct arena *a, const char *text)
 {
     const struct fieldset *s = NULL;
     struct err err = {0};
-    CHECK_EQ(fieldset_parse(a, parse(a, span_cstr(text)), &s, &err), 0);
+    CHECK_EQ(fieldset_parse(a, json_kit_parse(a, span_cstr(text)), &s, &err), 0);
     return s;
 }
 
@@ -140,7 +117,7 @@ TEST(malformed_sets_are_refused)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         const struct fieldset *s;
         struct err err = {0};
-        CHECK_EQ(fieldset_parse(a, parse(a, span_cstr(bad[i])), &s, &err), -1);
+        CHECK_EQ(fieldset_parse(a, json_kit_parse(a, span_cstr(bad[i])), &s, &err), -1);
         CHECK(err.message.n);
     }
 }

@@ -1,33 +1,23 @@
 /* schema/openapi: the documents are whole (every reference leads somewhere), say what clients look
  * for, and the protobuf form says the same as the JSON one. */
+#include "kit/json_kit.h"
 #include "kit/kit.h"
 
-#include "codec/json.h"
 #include "codec/pb.h"
 #include "schema/openapi.h"
-
-static yyjson_val *parse(struct arena *a, struct span text)
-{
-    yyjson_doc *doc = NULL;
-    struct err err = {0};
-    if (json_parse(a, text, &doc, &err) < 0) {
-        kit_fail(__FILE__, __LINE__, "%.*s", SPAN_ARG(err.message));
-    }
-    return yyjson_doc_get_root(doc);
-}
 
 static yyjson_val *v2(struct arena *a)
 {
     struct strbuf b cleanup_strbuf = STRBUF_INIT;
     openapi_v2_json(NULL, &b);
-    return parse(a, strbuf_span(&b));
+    return json_kit_parse(a, strbuf_span(&b));
 }
 
 static yyjson_val *v3(struct arena *a, const char *group, const char *version)
 {
     struct strbuf b cleanup_strbuf = STRBUF_INIT;
     CHECK(openapi_v3_group(NULL, span_cstr(group), span_cstr(version), &b));
-    return parse(a, strbuf_span(&b));
+    return json_kit_parse(a, strbuf_span(&b));
 }
 
 static size_t check_refs(const yyjson_val *v, const yyjson_val *definitions, struct span prefix)
@@ -175,7 +165,7 @@ TEST(what_is_always_written_is_required_unless_its_row_says_otherwise)
     struct arena *a cleanup_arena = arena_new();
     struct strbuf b cleanup_strbuf = STRBUF_INIT;
     openapi_v2_json(NULL, &b);
-    yyjson_val *definitions = json_get(parse(a, strbuf_span(&b)), "definitions");
+    yyjson_val *definitions = json_get(json_kit_parse(a, strbuf_span(&b)), "definitions");
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         const char *name = arena_printf(a, "io.k8s.api.%s", lists[i].type).p;
         const yyjson_val *required = json_path(definitions, name, "required", NULL);
@@ -203,7 +193,7 @@ TEST(the_v3_index_names_every_group_version_and_its_content)
     openapi_v3_index(NULL, &b);
     openapi_v3_index(NULL, &again);
     CHECK(span_eq(strbuf_span(&b), strbuf_span(&again)));
-    yyjson_val *paths = json_get(parse(a, strbuf_span(&b)), "paths");
+    yyjson_val *paths = json_get(json_kit_parse(a, strbuf_span(&b)), "paths");
     struct span core = json_get_str(json_get(paths, "api/v1"), "serverRelativeURL");
     CHECK(span_starts(core, SPAN("/openapi/v3/api/v1?hash=")));
     CHECK(json_get(paths, "apis/apps/v1"));

@@ -1,32 +1,10 @@
 /* schema/patch: the three patch forms, mostly by the cases of data/patch.json, and their limits. */
+#include "kit/json_kit.h"
 #include "kit/kit.h"
 
 #include "base/limits.h"
 #include "base/strbuf.h"
-#include "codec/json.h"
 #include "schema/patch.h"
-
-static yyjson_val *parse(struct arena *a, struct span text)
-{
-    yyjson_doc *doc = NULL;
-    struct err err = {0};
-    if (json_parse(a, text, &doc, &err) < 0) {
-        kit_fail(__FILE__, __LINE__, "%.*s", SPAN_ARG(err.message));
-    }
-    return yyjson_doc_get_root(doc);
-}
-
-static struct span read_all(struct arena *a, const char *path)
-{
-    FILE *f cleanup_fclose = fopen(path, "re");
-    struct strbuf b cleanup_strbuf = STRBUF_INIT;
-    CHECK(f);
-    for (size_t n = 1; n > 0;) {
-        n = fread(strbuf_room(&b, 4096), 1, 4096, f);
-        strbuf_added(&b, n);
-    }
-    return arena_dup(a, strbuf_span(&b));
-}
 
 static yyjson_mut_val *apply(struct arena *a, yyjson_mut_doc *doc, const yyjson_val *c,
                              struct err *err)
@@ -66,7 +44,7 @@ static void check_case(const yyjson_val *c)
         kit_fail(__FILE__, __LINE__, "%.*s", SPAN_ARG(err.message));
     }
     struct span text = json_write_mut(a, got);
-    if (!json_equal(parse(a, text), want)) {
+    if (!json_equal(json_kit_parse(a, text), want)) {
         kit_fail(__FILE__, __LINE__, "got %.*s", SPAN_ARG(text));
     }
 }
@@ -75,7 +53,7 @@ TEST(patches_give_what_kubernetes_gives)
 {
     struct arena *a cleanup_arena = arena_new();
     size_t n = 0;
-    JSON_EACH(it, parse(a, read_all(a, "test/unit/data/patch.json")))
+    JSON_EACH(it, json_kit_parse(a, json_kit_read(a, "test/unit/data/patch.json")))
     {
         check_case(it.val);
         n++;
@@ -118,8 +96,8 @@ static struct span strategic(struct arena *a, const char *original, const char *
 {
     struct err err = {0};
     yyjson_mut_val *v =
-        patch_strategic(a, json_mut_new(a), &thing_type, parse(a, span_cstr(original)),
-                        parse(a, span_cstr(patch)), &err);
+        patch_strategic(a, json_mut_new(a), &thing_type, json_kit_parse(a, span_cstr(original)),
+                        json_kit_parse(a, span_cstr(patch)), &err);
     return v ? json_write_mut(a, v) : err.message;
 }
 
@@ -148,8 +126,8 @@ TEST(json_patch_operations_are_limited)
                               : "[{\"op\":\"add\",\"path\":\"/a\",\"value\":1}");
         }
         strbuf_putc(&b, ']');
-        yyjson_mut_val *v =
-            patch_json(a, json_mut_new(a), parse(a, SPAN("{}")), parse(a, strbuf_span(&b)), &err);
+        yyjson_mut_val *v = patch_json(a, json_mut_new(a), json_kit_parse(a, SPAN("{}")),
+                                       json_kit_parse(a, strbuf_span(&b)), &err);
         CHECK_EQ(v != NULL, !over);
         CHECK(!over || err.reason == ERR_TOO_LARGE);
     }
@@ -165,8 +143,8 @@ TEST(copies_of_copies_are_stopped)
                       i);
     }
     strbuf_putc(&b, ']');
-    CHECK(!patch_json(a, json_mut_new(a), parse(a, SPAN("{\"a\":{\"x\":1}}")),
-                      parse(a, strbuf_span(&b)), &err));
+    CHECK(!patch_json(a, json_mut_new(a), json_kit_parse(a, SPAN("{\"a\":{\"x\":1}}")),
+                      json_kit_parse(a, strbuf_span(&b)), &err));
     CHECK_EQ(err.reason, ERR_INVALID);
 }
 
@@ -185,8 +163,8 @@ TEST(a_patch_cannot_nest_deeper_than_the_limit)
             strbuf_puts(&b, "\",\"value\":{}}");
         }
         strbuf_putc(&b, ']');
-        CHECK_EQ(patch_json(a, json_mut_new(a), parse(a, SPAN("{}")), parse(a, strbuf_span(&b)),
-                            &err) != NULL,
+        CHECK_EQ(patch_json(a, json_mut_new(a), json_kit_parse(a, SPAN("{}")),
+                            json_kit_parse(a, strbuf_span(&b)), &err) != NULL,
                  !over);
     }
 }
@@ -200,7 +178,7 @@ TEST(a_quadratic_list_merge_runs_out_of_steps)
         strbuf_printf(&b, "%s{\"id\":%d}", i ? "," : "{\"items\":[", i);
     }
     strbuf_puts(&b, "]}");
-    yyjson_val *big = parse(a, strbuf_span(&b));
+    yyjson_val *big = json_kit_parse(a, strbuf_span(&b));
     CHECK(!patch_strategic(a, json_mut_new(a), &thing_type, big, big, &err));
     CHECK_EQ(err.reason, ERR_TOO_LARGE);
 }

@@ -2,13 +2,10 @@
  * watches it, and a way back that was refused is tried again. */
 #include <stdlib.h>
 
-#include "client/client_body.h"
 #include "controller/statefulset_controller.h"
+#include "kit/controller_kit.h"
 #include "kit/kit.h"
 #include "schema/kinds.h"
-#include "sim/env_sim.h"
-#include "sim/fake_client.h"
-#include "sim/fake_node.h"
 
 #define SET                                                                                        \
     "{\"kind\":\"StatefulSet\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"web\","         \
@@ -19,11 +16,8 @@
     "}}}}"
 
 struct bed {
-    struct env *env;
-    struct fake_client *api;
-    struct informer_set *informers;
+    struct controller_kit k;
     struct statefulset_controller *controller;
-    struct fake_node *node;
     int refuse; /* updates of the set that still fail */
     int asked;
 };
@@ -48,37 +42,32 @@ static struct bed *stuck_bed(void)
 {
     struct bed *b = calloc(1, sizeof *b);
     struct fake_node_options works = {.start_ms = 10, .stop_ms = 10, .bind = true};
-    b->env = env_sim_new(7);
-    b->api = fake_client_new(b->env);
-    fake_client_fault(b->api, fault, b);
-    b->informers = informer_set_new(fake_client_base(b->api));
-    b->controller = statefulset_controller_new(b->env, fake_client_base(b->api), b->informers);
-    b->node = fake_node_new(fake_client_base(b->api), &works);
-    informer_set_on_synced(b->informers, start, b);
-    fake_client_create(b->api, SET);
-    env_sim_run_for(b->env, 1000);
+    controller_kit_begin(&b->k, &works);
+    fake_client_fault(b->k.api, fault, b);
+    b->controller = statefulset_controller_new(b->k.env, b->k.client, b->k.informers);
+    controller_kit_go(&b->k, start, b);
+    fake_client_create(b->k.api, SET);
+    env_sim_run_for(b->k.env, 1000);
     works.never_ready = true;
-    fake_node_set(b->node, &works);
-    fake_client_patch(b->api, "apps", "StatefulSet", "default", "web", "",
+    fake_node_set(b->k.node, &works);
+    fake_client_patch(b->k.api, "apps", "StatefulSet", "default", "web", "",
                       "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\","
                       "\"image\":\"i:2\"}]}}}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     return b;
 }
 
 static void bed_free(struct bed *b)
 {
-    fake_node_free(b->node);
     statefulset_controller_free(b->controller);
-    informer_set_free(b->informers);
-    fake_client_free(b->api);
-    env_sim_free(b->env);
+    controller_kit_end(&b->k);
     free(b);
 }
 
 static yyjson_val *condition(struct bed *b, const char *type)
 {
-    return client_condition(fake_client_get(b->api, "apps", "StatefulSet", "default", "web"), type);
+    return client_condition(fake_client_get(b->k.api, "apps", "StatefulSet", "default", "web"),
+                            type);
 }
 
 TEST(the_clock_goes_on_when_another_controller_takes_over)
@@ -86,13 +75,14 @@ TEST(the_clock_goes_on_when_another_controller_takes_over)
     struct bed *b = stuck_bed();
     CHECK(span_ends(json_get_str(condition(b, "berth.dev/Advanced"), "message"),
                     SPAN(": 1 updated, 1 available")));
-    env_sim_run_for(b->env, 5000);
+    env_sim_run_for(b->k.env, 5000);
     statefulset_controller_free(b->controller);
-    b->controller = statefulset_controller_new(b->env, fake_client_base(b->api), b->informers);
+    b->controller =
+        statefulset_controller_new(b->k.env, fake_client_base(b->k.api), b->k.informers);
     statefulset_controller_start(b->controller);
-    env_sim_run_for(b->env, 2000);
+    env_sim_run_for(b->k.env, 2000);
     CHECK_SPAN(json_get_str(condition(b, "Progressing"), "reason"), "RolloutInProgress");
-    env_sim_run_for(b->env, 5000); /* 13 s in all */
+    env_sim_run_for(b->k.env, 5000); /* 13 s in all */
     CHECK_SPAN(json_get_str(condition(b, "Progressing"), "reason"), "ProgressDeadlineExceeded");
     CHECK_EQ(b->asked, 0);
     bed_free(b);
@@ -102,18 +92,18 @@ TEST(a_way_back_that_met_another_write_is_tried_again_and_then_the_clock_is_gone
 {
     struct bed *b = stuck_bed();
     b->refuse = 2;
-    fake_client_patch(b->api, "apps", "StatefulSet", "default", "web", "",
+    fake_client_patch(b->k.api, "apps", "StatefulSet", "default", "web", "",
                       "{\"metadata\":{\"annotations\":{\"berth.dev/auto-rollback\":\"true\"}}}");
-    env_sim_run_for(b->env, 9000);
+    env_sim_run_for(b->k.env, 9000);
     CHECK_EQ(b->asked, 0);
-    fake_node_set(b->node,
+    fake_node_set(b->k.node,
                   &(struct fake_node_options){.start_ms = 10, .stop_ms = 10, .bind = true});
-    env_sim_run_for(b->env, 5000);
+    env_sim_run_for(b->k.env, 5000);
     CHECK_EQ(b->asked, 3);
     CHECK_SPAN(json_get_str(condition(b, "Progressing"), "reason"), "RolloutComplete");
     CHECK(condition(b, "berth.dev/Advanced") == NULL);
-    uint64_t writes = fake_client_writes(b->api);
-    env_sim_run_for(b->env, 60000);
-    CHECK_EQ(fake_client_writes(b->api), writes);
+    uint64_t writes = fake_client_writes(b->k.api);
+    env_sim_run_for(b->k.env, 60000);
+    CHECK_EQ(fake_client_writes(b->k.api), writes);
     bed_free(b);
 }

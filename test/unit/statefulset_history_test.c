@@ -2,20 +2,16 @@
  * and of one whose history an older server has written. */
 #include <stdlib.h>
 
-#include "client/client_body.h"
 #include "controller/statefulset_controller.h"
+#include "kit/controller_kit.h"
 #include "kit/kit.h"
-#include "sim/env_sim.h"
-#include "sim/fake_client.h"
 
 #define TEMPLATE                                                                                   \
     "\"template\":{\"metadata\":{\"labels\":{\"app\":\"web\"}},\"spec\":{\"containers\":[{"        \
     "\"name\":\"c\",\"image\":\"i:1\"%s}]%s}}"
 
 struct bed {
-    struct env *env;
-    struct fake_client *api;
-    struct informer_set *informers;
+    struct controller_kit k;
     struct statefulset_controller *controller;
 };
 
@@ -27,21 +23,16 @@ static void start(void *data)
 static struct bed *bed_new(void)
 {
     struct bed *b = calloc(1, sizeof *b);
-    b->env = env_sim_new(7);
-    b->api = fake_client_new(b->env);
-    b->informers = informer_set_new(fake_client_base(b->api));
-    b->controller = statefulset_controller_new(b->env, fake_client_base(b->api), b->informers);
-    informer_set_on_synced(b->informers, start, b);
-    env_sim_run_for(b->env, 0);
+    controller_kit_begin(&b->k, NULL);
+    b->controller = statefulset_controller_new(b->k.env, b->k.client, b->k.informers);
+    controller_kit_go(&b->k, start, b);
     return b;
 }
 
 static void bed_free(struct bed *b)
 {
     statefulset_controller_free(b->controller);
-    informer_set_free(b->informers);
-    fake_client_free(b->api);
-    env_sim_free(b->env);
+    controller_kit_end(&b->k);
     free(b);
 }
 
@@ -61,13 +52,13 @@ static void make_set(struct bed *b)
                    "\"web\"},\"spec\":{\"replicas\":1,\"serviceName\":\"web\",\"selector\":{"
                    "\"matchLabels\":{\"app\":\"web\"}}," TEMPLATE "}}",
                    C_DEFAULTS, P_DEFAULTS);
-    fake_client_create(b->api, text);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, text);
+    env_sim_run_for(b->k.env, 1000);
 }
 
 static yyjson_val *status(struct bed *b)
 {
-    return json_get(object_root(fake_client_get(b->api, "apps", "StatefulSet", "default", "web")),
+    return json_get(object_root(fake_client_get(b->k.api, "apps", "StatefulSet", "default", "web")),
                     "status");
 }
 
@@ -87,7 +78,7 @@ static void see_revision(void *data, struct object *o)
 static struct copy only_revision(struct bed *b)
 {
     struct copy c = {0};
-    CHECK_EQ(fake_client_each(b->api, "apps", "ControllerRevision", see_revision, &c), 1);
+    CHECK_EQ(fake_client_each(b->k.api, "apps", "ControllerRevision", see_revision, &c), 1);
     return c;
 }
 
@@ -100,7 +91,7 @@ static void make_revision(struct bed *b, const struct copy *c, const char *owner
                    "\"apiVersion\":\"apps/v1\",\"kind\":\"StatefulSet\",\"name\":\"web\",\"uid\":"
                    "\"%s\",\"controller\":true}]},\"data\":%s,\"revision\":1}",
                    c->name, owner_uid, c->data);
-    fake_client_create(b->api, text);
+    fake_client_create(b->k.api, text);
 }
 
 TEST(spec_2_4_a_new_set_waits_for_the_revision_that_its_namesake_left_and_has_the_same_name)
@@ -113,9 +104,9 @@ TEST(spec_2_4_a_new_set_waits_for_the_revision_that_its_namesake_left_and_has_th
     make_revision(b, &first, "of-a-set-that-is-gone");
     make_set(b);
     CHECK_EQ(json_get_str(status(b), "currentRevision").n, 0);
-    fake_client_delete(b->api, "apps", "ControllerRevision", "default", first.name, -1,
+    fake_client_delete(b->k.api, "apps", "ControllerRevision", "default", first.name, -1,
                        CLIENT_PROPAGATION_BACKGROUND);
-    env_sim_run_for(b->env, 5000);
+    env_sim_run_for(b->k.env, 5000);
     CHECK_SPAN(json_get_str(status(b), "currentRevision"), first.name);
     CHECK_EQ(json_get_int(status(b), "collisionCount", -1), 0);
     bed_free(b);
@@ -130,18 +121,18 @@ TEST(spec_2_4_a_template_that_only_lacks_todays_defaults_is_no_new_revision)
     make_set(b);
     struct copy made = only_revision(b);
     char uid[64];
-    struct object *set = fake_client_get(b->api, "apps", "StatefulSet", "default", "web");
+    struct object *set = fake_client_get(b->k.api, "apps", "StatefulSet", "default", "web");
     (void)snprintf(uid, sizeof uid, "%.*s", SPAN_ARG(object_uid(set)));
     make_revision(b, &older, uid);
-    fake_client_delete(b->api, "apps", "ControllerRevision", "default", made.name, -1,
+    fake_client_delete(b->k.api, "apps", "ControllerRevision", "default", made.name, -1,
                        CLIENT_PROPAGATION_BACKGROUND);
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     struct copy kept = only_revision(b);
     CHECK_SPAN(span_cstr(kept.name), "web-older");
     CHECK_SPAN(json_get_str(status(b), "updateRevision"), "web-older");
-    fake_client_patch(b->api, "apps", "StatefulSet", "default", "web", "",
+    fake_client_patch(b->k.api, "apps", "StatefulSet", "default", "web", "",
                       "{\"spec\":{\"template\":{\"spec\":{\"dnsPolicy\":\"Default\"}}}}");
-    env_sim_run_for(b->env, 1000);
-    CHECK_EQ(fake_client_each(b->api, "apps", "ControllerRevision", NULL, NULL), 2);
+    env_sim_run_for(b->k.env, 1000);
+    CHECK_EQ(fake_client_each(b->k.api, "apps", "ControllerRevision", NULL, NULL), 2);
     bed_free(b);
 }

@@ -210,18 +210,6 @@ static SSL_CTX *client_ctx(struct world *w, const struct tls_pair *pair, int max
     return ctx;
 }
 
-static int dial(struct world *w)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_port = htons(w->port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    CHECK(connect(fd, (struct sockaddr *)&in, sizeof in) == 0);
-    struct timeval tv = {.tv_sec = 10};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof tv);
-    return fd;
-}
-
 static SSL *handshake(SSL_CTX *ctx, int fd, SSL_SESSION *session)
 {
     SSL *ssl = SSL_new(ctx);
@@ -257,13 +245,13 @@ static void script_identity(struct world *w)
     const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
     for (int i = 0; i < 2; i++) {
         SSL_CTX *ctx = client_ctx(w, &w->p.client, versions[i]);
-        int fd = dial(w);
+        int fd = kit_dial(w->port);
         SSL *ssl = handshake(ctx, fd, NULL);
         ask(ssl, "GET /who HTTP/1.1\r\n\r\n", "admin|system:masters\nmore");
         ask(ssl, "GET /who HTTP/1.1\r\n\r\n", "admin|system:masters\nmore");
         SSL_SESSION *session = SSL_get1_session(ssl);
         end(ssl, fd);
-        fd = dial(w);
+        fd = kit_dial(w->port);
         ssl = handshake(ctx, fd, session);
         CHECK(SSL_session_reused(ssl));
         ask(ssl, "GET /who HTTP/1.1\r\n\r\n", "admin|system:masters\nmore");
@@ -273,7 +261,7 @@ static void script_identity(struct world *w)
         const struct tls_pair *nobody[] = {NULL, &w->p.stranger};
         for (int k = 0; k < 2; k++) {
             ctx = client_ctx(w, nobody[k], versions[i]);
-            fd = dial(w);
+            fd = kit_dial(w->port);
             ssl = handshake(ctx, fd, NULL);
             ask(ssl, "GET /who HTTP/1.1\r\n\r\n", "|");
             end(ssl, fd);
@@ -290,20 +278,20 @@ static void script_refused(struct world *w)
 {
     SSL_CTX *ctx = client_ctx(w, NULL, TLS1_1_VERSION);
     SSL_CTX_set_security_level(ctx, 0);
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     SSL *ssl = SSL_new(ctx);
     SSL_set_fd(ssl, fd);
     CHECK(SSL_connect(ssl) != 1);
     SSL_free(ssl);
     SSL_CTX_free(ctx);
     close(fd);
-    fd = dial(w);
+    fd = kit_dial(w->port);
     CHECK_EQ(write(fd, "GET / HTTP/1.1\r\n\r\n", 18), 18);
     char got[100];
     while (read(fd, got, sizeof got) > 0) {
     }
     close(fd);
-    close(dial(w));
+    close(kit_dial(w->port));
     usleep(20000);
 }
 TEST(old_versions_plain_text_and_silence_are_refused)
@@ -315,7 +303,7 @@ static void script_large(struct world *w)
 {
     enum { N = 2 * 1024 * 1024 };
     SSL_CTX *ctx = client_ctx(w, NULL, TLS1_3_VERSION);
-    int fd = dial(w);
+    int fd = kit_dial(w->port);
     SSL *ssl = handshake(ctx, fd, NULL);
     char head[100], *body = mem_new(N), *got = mem_new(N + 1000);
     for (size_t i = 0; i < N; i++) {

@@ -2,15 +2,12 @@
  * against a small API server in memory. */
 #include <stdlib.h>
 
-#include "client/client_body.h"
 #include "controller/daemonset_controller.h"
 #include "controller/deployment_controller.h"
 #include "controller/replicaset_controller.h"
+#include "kit/controller_kit.h"
 #include "kit/kit.h"
 #include "schema/kinds.h"
-#include "sim/env_sim.h"
-#include "sim/fake_client.h"
-#include "sim/fake_node.h"
 
 #define TEMPLATE(image)                                                                            \
     "\"template\":{\"metadata\":{\"labels\":{\"app\":\"web\"}},\"spec\":{"                         \
@@ -30,13 +27,10 @@
     "\",\"labels\":{" labels "}},\"spec\":{\"containers\":[{\"name\":\"c\"}]}}"
 
 struct bed {
-    struct env *env;
-    struct fake_client *api;
-    struct informer_set *informers;
+    struct controller_kit k;
     struct replicaset_controller *sets;
     struct deployment_controller *deployments;
     struct daemonset_controller *daemons;
-    struct fake_node *node;
     int refuse_pods; /* creations of pods that still fail */
     int asked;       /* creations of pods that were asked for */
 };
@@ -62,36 +56,27 @@ static enum err_reason fault(void *data, const struct client_request *rq)
 static struct bed *bed_new(void)
 {
     struct bed *b = calloc(1, sizeof *b);
-    b->env = env_sim_new(7);
-    b->api = fake_client_new(b->env);
-    fake_client_fault(b->api, fault, b);
-    struct client *client = fake_client_base(b->api);
-    b->informers = informer_set_new(client);
-    b->sets = replicaset_controller_new(client, b->informers);
-    b->deployments = deployment_controller_new(client, b->informers);
-    b->daemons = daemonset_controller_new(client, b->informers);
-    b->node = fake_node_new(
-        client, &(struct fake_node_options){.start_ms = 10, .stop_ms = 10, .bind = true});
-    informer_set_on_synced(b->informers, start, b);
-    env_sim_run_for(b->env, 0);
+    controller_kit_begin(&b->k, &controller_kit_node);
+    fake_client_fault(b->k.api, fault, b);
+    b->sets = replicaset_controller_new(b->k.client, b->k.informers);
+    b->deployments = deployment_controller_new(b->k.client, b->k.informers);
+    b->daemons = daemonset_controller_new(b->k.client, b->k.informers);
+    controller_kit_go(&b->k, start, b);
     return b;
 }
 
 static void bed_free(struct bed *b)
 {
-    fake_node_free(b->node);
     daemonset_controller_free(b->daemons);
     deployment_controller_free(b->deployments);
     replicaset_controller_free(b->sets);
-    informer_set_free(b->informers);
-    fake_client_free(b->api);
-    env_sim_free(b->env);
+    controller_kit_end(&b->k);
     free(b);
 }
 
 static struct object *get(struct bed *b, const char *kind, const char *name)
 {
-    return fake_client_get(b->api, kind[0] == 'P' ? "" : "apps", kind, "default", name);
+    return fake_client_get(b->k.api, kind[0] == 'P' ? "" : "apps", kind, "default", name);
 }
 
 static int64_t status(struct bed *b, const char *kind, const char *key)
@@ -101,7 +86,7 @@ static int64_t status(struct bed *b, const char *kind, const char *key)
 
 static size_t pods(struct bed *b)
 {
-    return fake_client_each(b->api, "", "Pod", NULL, NULL);
+    return fake_client_each(b->k.api, "", "Pod", NULL, NULL);
 }
 
 /* ---- replica sets ---- */
@@ -110,19 +95,19 @@ TEST(a_set_makes_its_pods_in_growing_batches_and_stops_at_the_first_failure)
 {
     struct bed *b = bed_new();
     b->refuse_pods = 1;
-    fake_client_create(b->api, OBJECT("ReplicaSet", SPEC("7", "i:1")));
-    env_sim_run_for(b->env, 3);
+    fake_client_create(b->k.api, OBJECT("ReplicaSet", SPEC("7", "i:1")));
+    env_sim_run_for(b->k.env, 3);
     CHECK_EQ(b->asked, 1); /* not seven */
     struct object *set = get(b, "ReplicaSet", "web");
     CHECK_SPAN(json_get_str(client_condition(set, "ReplicaFailure"), "reason"), "FailedCreate");
-    env_sim_run_for(b->env, 5000);
+    env_sim_run_for(b->k.env, 5000);
     CHECK_EQ(pods(b), 7);
     CHECK_EQ(b->asked, 8);
     CHECK_EQ(status(b, "ReplicaSet", "readyReplicas"), 7);
     CHECK(client_condition(get(b, "ReplicaSet", "web"), "ReplicaFailure") == NULL);
-    uint64_t writes = fake_client_writes(b->api);
-    env_sim_run_for(b->env, 60000);
-    CHECK_EQ(fake_client_writes(b->api), writes); /* at rest nothing is written */
+    uint64_t writes = fake_client_writes(b->k.api);
+    env_sim_run_for(b->k.env, 60000);
+    CHECK_EQ(fake_client_writes(b->k.api), writes); /* at rest nothing is written */
     bed_free(b);
 }
 
@@ -134,20 +119,20 @@ static void count_owned(void *data, struct object *pod)
 TEST(a_set_takes_orphans_in_and_lets_go_of_strangers)
 {
     struct bed *b = bed_new();
-    fake_client_create(b->api, POD("lone", "\"app\":\"web\""));
-    fake_client_create(b->api, POD("other", "\"app\":\"x\""));
-    fake_client_create(b->api, OBJECT("ReplicaSet", SPEC("2", "i:1")));
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, POD("lone", "\"app\":\"web\""));
+    fake_client_create(b->k.api, POD("other", "\"app\":\"x\""));
+    fake_client_create(b->k.api, OBJECT("ReplicaSet", SPEC("2", "i:1")));
+    env_sim_run_for(b->k.env, 1000);
     CHECK_EQ(pods(b), 3);
     CHECK(client_controller_of(get(b, "Pod", "lone")) != NULL);
     CHECK(client_controller_of(get(b, "Pod", "other")) == NULL);
-    fake_client_patch(b->api, "", "Pod", "default", "lone", "",
+    fake_client_patch(b->k.api, "", "Pod", "default", "lone", "",
                       "{\"metadata\":{\"labels\":{\"app\":\"y\"}}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     CHECK(json_path(object_root(get(b, "Pod", "lone")), "metadata", "ownerReferences", NULL) ==
           NULL);
     size_t owned = 0;
-    CHECK_EQ(fake_client_each(b->api, "", "Pod", count_owned, &owned), 4);
+    CHECK_EQ(fake_client_each(b->k.api, "", "Pod", count_owned, &owned), 4);
     CHECK_EQ(owned, 2);
     bed_free(b);
 }
@@ -170,7 +155,7 @@ static void sort_set(void *data, struct object *set)
 static struct found sets(struct bed *b)
 {
     struct found f = {NULL};
-    fake_client_each(b->api, "apps", "ReplicaSet", sort_set, &f);
+    fake_client_each(b->k.api, "apps", "ReplicaSet", sort_set, &f);
     return f;
 }
 
@@ -182,29 +167,31 @@ static struct span note(struct object *o, const char *key)
 TEST(a_rollout_ends_at_the_new_set_and_going_back_uses_the_old_one)
 {
     struct bed *b = bed_new();
-    fake_client_create(b->api, OBJECT("Deployment", SPEC("3", "i:1")));
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, OBJECT("Deployment", SPEC("3", "i:1")));
+    env_sim_run_for(b->k.env, 1000);
     CHECK_EQ(status(b, "Deployment", "availableReplicas"), 3);
     cleanup_object struct object *first = object_ref(sets(b).active);
     CHECK_SPAN(note(first, "deployment.kubernetes.io/revision"), "1");
-    fake_client_patch(b->api, "apps", "Deployment", "default", "web", "", "{" SPEC("3", "i:2") "}");
-    env_sim_run_for(b->env, 1000);
+    fake_client_patch(b->k.api, "apps", "Deployment", "default", "web", "",
+                      "{" SPEC("3", "i:2") "}");
+    env_sim_run_for(b->k.env, 1000);
     struct found f = sets(b);
     CHECK_EQ(f.n, 2);
     CHECK(span_eq(object_uid(f.idle), object_uid(first)));
     CHECK_EQ(status(b, "Deployment", "updatedReplicas"), 3);
     CHECK_EQ(pods(b), 3);
-    fake_client_patch(b->api, "apps", "Deployment", "default", "web", "", "{" SPEC("3", "i:1") "}");
-    env_sim_run_for(b->env, 1000);
+    fake_client_patch(b->k.api, "apps", "Deployment", "default", "web", "",
+                      "{" SPEC("3", "i:1") "}");
+    env_sim_run_for(b->k.env, 1000);
     f = sets(b);
     CHECK_EQ(f.n, 2);
     CHECK(span_eq(object_uid(f.active), object_uid(first)));
     CHECK_SPAN(note(f.active, "deployment.kubernetes.io/revision"), "3");
     CHECK_SPAN(note(f.active, "deployment.kubernetes.io/revision-history"), "1");
     CHECK_SPAN(note(get(b, "Deployment", "web"), "deployment.kubernetes.io/revision"), "3");
-    uint64_t writes = fake_client_writes(b->api);
-    env_sim_run_for(b->env, 700000);
-    CHECK_EQ(fake_client_writes(b->api), writes);
+    uint64_t writes = fake_client_writes(b->k.api);
+    env_sim_run_for(b->k.env, 700000);
+    CHECK_EQ(fake_client_writes(b->k.api), writes);
     bed_free(b);
 }
 
@@ -217,14 +204,14 @@ TEST(a_name_that_is_taken_leads_to_another)
 {
     cleanup_arena struct arena *a = arena_new();
     struct bed *b = bed_new();
-    fake_client_create(b->api, OBJECT("Deployment", SPEC("1", "i:1")));
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, OBJECT("Deployment", SPEC("1", "i:1")));
+    env_sim_run_for(b->k.env, 1000);
     struct span name = arena_dup(a, object_name(sets(b).active));
     bed_free(b);
     b = bed_new();
-    fake_client_create(b->api, arena_printf(a, OTHER, SPAN_ARG(name)).p);
-    fake_client_create(b->api, OBJECT("Deployment", SPEC("1", "i:1")));
-    env_sim_run_for(b->env, 5000);
+    fake_client_create(b->k.api, arena_printf(a, OTHER, SPAN_ARG(name)).p);
+    fake_client_create(b->k.api, OBJECT("Deployment", SPEC("1", "i:1")));
+    env_sim_run_for(b->k.env, 5000);
     CHECK_EQ(status(b, "Deployment", "collisionCount"), 1);
     CHECK_EQ(status(b, "Deployment", "availableReplicas"), 1);
     CHECK_EQ(sets(b).n, 2);
@@ -240,32 +227,32 @@ TEST(a_name_that_is_taken_leads_to_another)
 TEST(a_daemon_comes_to_every_node_and_keeps_a_history)
 {
     struct bed *b = bed_new();
-    fake_node_set(b->node,
+    fake_node_set(b->k.node,
                   &(struct fake_node_options){.stop_ms = 10}); /* binds nothing elsewhere */
-    fake_client_create(b->api, NODE("n1"));
-    fake_client_create(b->api, NODE("n2"));
-    fake_client_create(b->api, OBJECT("DaemonSet", "\"spec\":{\"revisionHistoryLimit\":10,"
-                                                   "\"updateStrategy\":{\"type\":\"OnDelete\"},"
-                                                   "\"selector\":{\"matchLabels\":{\"app\":"
-                                                   "\"web\"}}," TEMPLATE("i:1") "}"));
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, NODE("n1"));
+    fake_client_create(b->k.api, NODE("n2"));
+    fake_client_create(b->k.api, OBJECT("DaemonSet", "\"spec\":{\"revisionHistoryLimit\":10,"
+                                                     "\"updateStrategy\":{\"type\":\"OnDelete\"},"
+                                                     "\"selector\":{\"matchLabels\":{\"app\":"
+                                                     "\"web\"}}," TEMPLATE("i:1") "}"));
+    env_sim_run_for(b->k.env, 1000);
     CHECK_EQ(pods(b), 2);
     CHECK_EQ(status(b, "DaemonSet", "desiredNumberScheduled"), 2);
-    fake_client_patch(b->api, "", "Node", "", "n2", "",
+    fake_client_patch(b->k.api, "", "Node", "", "n2", "",
                       "{\"spec\":{\"taints\":[{\"key\":\"k\",\"effect\":\"NoExecute\"}]}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     CHECK_EQ(status(b, "DaemonSet", "desiredNumberScheduled"), 1);
-    fake_client_create(b->api, NODE("n3"));
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, NODE("n3"));
+    env_sim_run_for(b->k.env, 1000);
     CHECK_EQ(status(b, "DaemonSet", "desiredNumberScheduled"), 2);
-    CHECK_EQ(fake_client_each(b->api, "apps", "ControllerRevision", NULL, NULL), 1);
-    fake_client_patch(b->api, "apps", "DaemonSet", "default", "web", "",
+    CHECK_EQ(fake_client_each(b->k.api, "apps", "ControllerRevision", NULL, NULL), 1);
+    fake_client_patch(b->k.api, "apps", "DaemonSet", "default", "web", "",
                       "{\"spec\":{" TEMPLATE("i:2") "}}");
-    env_sim_run_for(b->env, 1000);
-    CHECK_EQ(fake_client_each(b->api, "apps", "ControllerRevision", NULL, NULL), 2);
-    uint64_t writes = fake_client_writes(b->api);
-    fake_client_patch(b->api, "", "Node", "", "n3", "status", "{\"status\":{\"phase\":\"x\"}}");
-    env_sim_run_for(b->env, 60000);
-    CHECK_EQ(fake_client_writes(b->api), writes + 1); /* a heartbeat is nobody's concern */
+    env_sim_run_for(b->k.env, 1000);
+    CHECK_EQ(fake_client_each(b->k.api, "apps", "ControllerRevision", NULL, NULL), 2);
+    uint64_t writes = fake_client_writes(b->k.api);
+    fake_client_patch(b->k.api, "", "Node", "", "n3", "status", "{\"status\":{\"phase\":\"x\"}}");
+    env_sim_run_for(b->k.env, 60000);
+    CHECK_EQ(fake_client_writes(b->k.api), writes + 1); /* a heartbeat is nobody's concern */
     bed_free(b);
 }

@@ -1,0 +1,29 @@
+/* test/kit/controller_kit.c: see controller_kit.h. */
+#include "kit/controller_kit.h"
+
+enum { SEED = 7 };
+
+const struct fake_node_options controller_kit_node = {.start_ms = 10, .stop_ms = 10, .bind = true};
+
+void controller_kit_begin(struct controller_kit *k, const struct fake_node_options *node)
+{
+    k->env = env_sim_new(SEED);
+    k->api = fake_client_new(k->env);
+    k->client = fake_client_base(k->api);
+    k->informers = informer_set_new(k->client);
+    k->node = node ? fake_node_new(k->client, node) : NULL;
+}
+
+void controller_kit_go(struct controller_kit *k, void (*start)(void *data), void *data)
+{
+    informer_set_on_synced(k->informers, start, data);
+    env_sim_run_for(k->env, 0);
+}
+
+void controller_kit_end(struct controller_kit *k)
+{
+    fake_node_free(k->node);
+    informer_set_free(k->informers);
+    fake_client_free(k->api);
+    env_sim_free(k->env);
+}
