@@ -286,29 +286,33 @@ static void record(struct event_recorder *r, const struct event_about *about, en
     strbuf_done(&key);
 }
 
+__attribute__((format(printf, 5, 0))) static void
+record_text(struct event_recorder *r, const struct event_about *about, enum event_type type,
+            const char *reason, const char *fmt, va_list ap)
+{
+    cleanup_arena struct arena *a = arena_new();
+    record(r, about, type, reason, arena_vprintf(a, fmt, ap));
+}
+
 void event_record_about(struct event_recorder *r, const struct event_about *about,
                         enum event_type type, const char *reason, const char *fmt, ...)
 {
-    cleanup_arena struct arena *a = arena_new();
     va_list ap;
     va_start(ap, fmt);
-    struct span message = arena_vprintf(a, fmt, ap);
+    record_text(r, about, type, reason, fmt, ap);
     va_end(ap);
-    record(r, about, type, reason, message);
 }
 
 void event_record(struct event_recorder *r, const struct schema_kind *kind, struct object *o,
                   enum event_type type, const char *reason, const char *fmt, ...)
 {
-    cleanup_arena struct arena *a = arena_new();
-    va_list ap;
-    va_start(ap, fmt);
-    struct span message = arena_vprintf(a, fmt, ap);
-    va_end(ap);
     struct event_about about = {.kind = kind,
                                 .ns = object_namespace(o),
                                 .name = object_name(o),
                                 .uid = object_uid(o),
                                 .rev = object_rev(o)};
-    record(r, &about, type, reason, message);
+    va_list ap;
+    va_start(ap, fmt);
+    record_text(r, &about, type, reason, fmt, ap);
+    va_end(ap);
 }

@@ -43,14 +43,10 @@ static void check_free(struct kubelet_check *c)
     free(c);
 }
 
-/* Tells the result, once, and lets go. */
-static void finish(struct kubelet_check *c, enum kubelet_check_result result, struct span output)
+/* c is gone afterwards, unless something still has to come back to it. */
+static void let_go(struct kubelet_check *c)
 {
-    kubelet_check_fn *done = c->done;
-    void *data = c->data;
-    struct arena *keep cleanup_arena = arena_new();
-    output = arena_dup(keep, span_first(output, OUTPUT_MAX_BYTES));
-    c->done = NULL;
+    assert(!c->done);
     if (c->stream) {
         env_stream_close(TAKE_PTR(c->stream));
     }
@@ -61,6 +57,17 @@ static void finish(struct kubelet_check *c, enum kubelet_check_result result, st
     if (!c->waits) {
         check_free(c);
     }
+}
+
+/* Tells the result, once, and lets go. */
+static void finish(struct kubelet_check *c, enum kubelet_check_result result, struct span output)
+{
+    kubelet_check_fn *done = c->done;
+    void *data = c->data;
+    struct arena *keep cleanup_arena = arena_new();
+    output = arena_dup(keep, span_first(output, OUTPUT_MAX_BYTES));
+    c->done = NULL;
+    let_go(c);
     done(data, result, output);
 }
 
@@ -75,16 +82,7 @@ void kubelet_check_cancel(struct kubelet_check *c)
         c->session = NULL; /* the runtime is gone, and its callbacks with it */
         c->waits = c->connecting;
     }
-    if (c->stream) {
-        env_stream_close(TAKE_PTR(c->stream));
-    }
-    if (c->session) {
-        c->k->runtime->ops->session_abort(TAKE_PTR(c->session));
-    }
-    env_timer_stop(c->env, &c->timer);
-    if (!c->waits) {
-        check_free(c);
-    }
+    let_go(c);
 }
 
 static void on_timeout(struct env_timer *timer)

@@ -166,23 +166,25 @@ static void work_commit(struct env_work *work)
     p->code = proxy_table_commit(p->table);
 }
 
-static void failed(struct proxy *p)
+/* The work has come back: true when it has succeeded and there is more to do. */
+static bool succeeded(struct proxy *p)
 {
+    assert(p->busy);
+    p->busy = false;
+    if (p->stopped || p->code >= 0) {
+        return !p->stopped;
+    }
     log_event(LOG_WARN, "service_proxy_failed", LOG_C("table", proxy_table_name(p->table)),
               LOG_C("why", code_text(p->code)));
     p->known = false;
     env_timer_start(p->env, &p->retry, RETRY_MS, on_retry);
+    return false;
 }
 
 static void on_read(struct env_work *work)
 {
     struct proxy *p = CONTAINER_OF(work, struct proxy, work);
-    p->busy = false;
-    if (p->stopped) {
-        return;
-    }
-    if (p->code < 0) {
-        failed(p);
+    if (!succeeded(p)) {
         return;
     }
     p->known = true;
@@ -193,13 +195,7 @@ static void on_read(struct env_work *work)
 static void on_committed(struct env_work *work)
 {
     struct proxy *p = CONTAINER_OF(work, struct proxy, work);
-    assert(p->busy);
-    p->busy = false;
-    if (p->stopped) {
-        return;
-    }
-    if (p->code < 0) {
-        failed(p);
+    if (!succeeded(p)) {
         return;
     }
     if (proxy_table_stale_code(p->table) < 0) {

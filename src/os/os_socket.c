@@ -15,28 +15,34 @@
 #include "base/cleanup.h"
 #include "os/os_ns.h"
 
-/* An address has 108 bytes: the directory is named by its descriptor. */
-static int address(struct sockaddr_un *addr, int dirfd, const char *name)
+/* A socket and the address of `name` in that directory, which is named by its descriptor (returned
+ * by *ret_dirfd, to be open until the address has been used): an address has 108 bytes. */
+static int open_at(const char *dir, const char *name, int type, struct sockaddr_un *addr,
+                   int *ret_dirfd)
 {
     *addr = (struct sockaddr_un){.sun_family = AF_UNIX};
-    int n = snprintf(addr->sun_path, sizeof addr->sun_path, "/proc/self/fd/%d/%s", dirfd, name);
-    return n < 0 || (size_t)n >= sizeof addr->sun_path ? -ENAMETOOLONG : 0;
+    *ret_dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (*ret_dirfd < 0) {
+        return -errno;
+    }
+    int n =
+        snprintf(addr->sun_path, sizeof addr->sun_path, "/proc/self/fd/%d/%s", *ret_dirfd, name);
+    if (n < 0 || (size_t)n >= sizeof addr->sun_path) {
+        return -ENAMETOOLONG;
+    }
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
 }
 
 int os_socket_listen_at(const char *dir, const char *name)
 {
     struct sockaddr_un addr;
-    cleanup_close int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dirfd < 0) {
-        return -errno;
+    cleanup_close int dirfd = -1;
+    cleanup_close int fd = open_at(dir, name, SOCK_STREAM, &addr, &dirfd);
+    if (fd < 0) {
+        return fd;
     }
-    int code = address(&addr, dirfd, name);
-    if (code) {
-        return code;
-    }
-    cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&addr, sizeof addr) != 0 ||
-        listen(fd, 1) != 0) {
+    if (bind(fd, (const struct sockaddr *)&addr, sizeof addr) != 0 || listen(fd, 1) != 0) {
         return -errno;
     }
     return TAKE_FD(fd);
@@ -45,16 +51,12 @@ int os_socket_listen_at(const char *dir, const char *name)
 int os_socket_connect_packets(const char *dir, const char *name)
 {
     struct sockaddr_un addr;
-    cleanup_close int dirfd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (dirfd < 0) {
-        return -errno;
+    cleanup_close int dirfd = -1;
+    cleanup_close int fd = open_at(dir, name, SOCK_SEQPACKET | SOCK_NONBLOCK, &addr, &dirfd);
+    if (fd < 0) {
+        return fd;
     }
-    int code = address(&addr, dirfd, name);
-    if (code) {
-        return code;
-    }
-    cleanup_close int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0 || connect(fd, (const struct sockaddr *)&addr, sizeof addr) != 0) {
+    if (connect(fd, (const struct sockaddr *)&addr, sizeof addr) != 0) {
         return -errno;
     }
     return TAKE_FD(fd);
