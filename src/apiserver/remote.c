@@ -1,55 +1,28 @@
 /* Sessions of exec and attach: the part that both protocols share. */
-#include "apiserver/remote.h"
-
 #include <stdlib.h>
 
 #include "apiserver/remote_priv.h"
-#include "apiserver/remote_proxy.h"
 #include "apiserver/status.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "codec/json.h"
 
-/* ---- hub ---- */
-
-struct remote_hub *remote_hub_new(struct env *env, struct node_api *node)
-{
-    assert(env);
-    struct remote_hub *h = MEM_NEW(struct remote_hub);
-    h->env = env;
-    h->node = node;
-    list_init(&h->sessions);
-    list_init(&h->proxies);
-    list_init(&h->logs);
-    list_init(&h->links);
-    return h;
-}
-
-static void remote_free(struct remote *r);
-
-void remote_hub_free(struct remote_hub *h)
-{
-    if (!h) {
-        return;
-    }
-    remote_proxies_end_all(h);
-    LIST_EACH(link, &h->sessions)
-    {
-        remote_drop(CONTAINER_OF(link, struct remote, link));
-    }
-    remote_logs_end_all(h);
-    remote_links_end_all(h);
-    assert(list_is_empty(&h->sessions) && list_is_empty(&h->logs));
-    assert(list_is_empty(&h->links) && h->open == 0);
-    free(h);
-}
-
-size_t remote_hub_open(const struct remote_hub *h)
-{
-    return h->open;
-}
-
 /* ---- life of a session ---- */
+
+void remote_free(struct remote *r)
+{
+    assert(r->depth == 0 && !r->stream && !r->session && r->hub->open > 0);
+    env_timer_stop(r->hub->env, &r->timer);
+    list_remove(&r->link);
+    r->hub->open--;
+    if (r->proto) {
+        r->proto->free(r);
+    }
+    strbuf_done(&r->out);
+    strbuf_done(&r->early);
+    arena_free(r->arena);
+    free(r);
+}
 
 static void enter(struct remote *r)
 {
@@ -62,21 +35,6 @@ static void leave(struct remote *r)
     if (--r->depth == 0 && r->state == REMOTE_DEAD) {
         remote_free(r);
     }
-}
-
-static void remote_free(struct remote *r)
-{
-    assert(r->depth == 0 && !r->stream && !r->session);
-    env_timer_stop(r->hub->env, &r->timer);
-    list_remove(&r->link);
-    r->hub->open--;
-    if (r->proto) {
-        r->proto->free(r);
-    }
-    strbuf_done(&r->out);
-    strbuf_done(&r->early);
-    arena_free(r->arena);
-    free(r);
 }
 
 static void flush(struct remote *r)
@@ -337,65 +295,6 @@ static const struct env_stream_handler stream_handler = {on_read, on_end, on_dra
 
 /* ---- begin ---- */
 
-bool remote_has_token(struct span list, const char *token)
-{
-    while (list.n) {
-        if (span_eq_nocase(span_trim(span_cut(&list, ',')), span_cstr(token))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_true(struct span v)
-{
-    return !span_eq_cstr(v, "false") && !span_eq_cstr(v, "0") && v.n > 0;
-}
-
-int remote_exec_parse(struct http_exchange *x, bool with_command, struct node_exec_request *ret,
-                      struct err *reterr)
-{
-    struct arena *a = http_arena(x);
-    struct span key, value;
-    size_t at = 0, count = 0;
-    *ret = (struct node_exec_request){0};
-    while (http_query_next(x, &at, &key, &value)) {
-        count += span_eq_cstr(key, "command");
-    }
-    struct span *command = ARENA_ARRAY(a, struct span, count + 1);
-    for (at = 0; http_query_next(x, &at, &key, &value);) {
-        if (span_eq_cstr(key, "command")) {
-            command[ret->command_count++] = value;
-        } else if (span_eq_cstr(key, "container")) {
-            ret->container = value;
-        } else if (span_eq_cstr(key, "tty")) {
-            ret->tty = is_true(value);
-        } else if (span_eq_cstr(key, "stdin")) {
-            ret->with_stdin = is_true(value);
-        } else if (span_eq_cstr(key, "stdout")) {
-            ret->with_stdout = is_true(value);
-        } else if (span_eq_cstr(key, "stderr")) {
-            ret->with_stderr = is_true(value);
-        }
-    }
-    ret->command = command;
-    if (with_command && ret->command_count == 0) {
-        return err_set(a, reterr, ERR_BAD_REQUEST,
-                       "you must specify at least one command for the container");
-    }
-    if (!with_command) {
-        ret->command_count = 0;
-    }
-    if (!ret->with_stdin && !ret->with_stdout && !ret->with_stderr) {
-        return err_set(a, reterr, ERR_BAD_REQUEST,
-                       "you must specify at least 1 of stdin, stdout, stderr");
-    }
-    if (ret->tty && ret->with_stderr) {
-        ret->with_stderr = false; /* a terminal has one output; old clients ask for both */
-    }
-    return 0;
-}
-
 static void copy_request(struct remote *r, const struct node_exec_request *in)
 {
     r->request = *in;
@@ -409,39 +308,31 @@ static void copy_request(struct remote *r, const struct node_exec_request *in)
     r->request.command = command;
 }
 
-void remote_exec(struct remote_hub *h, struct http_exchange *x,
-                 const struct node_exec_request *request)
+struct remote *remote_new(struct remote_hub *h, const struct node_exec_request *request)
 {
-    struct err err;
-    struct arena *a = http_arena(x);
-    if (!h->node) {
-        err_set(a, &err, ERR_UNAVAILABLE, "this server has no node agent");
-        status_reply(x, &err);
-        return;
-    }
-    bool ws = remote_ws_wanted(x);
-    if (!ws && !remote_spdy_wanted(x)) {
-        err_set(a, &err, ERR_BAD_REQUEST, "Upgrade request required: WebSocket or SPDY/3.1");
-        status_reply(x, &err);
-        return;
-    }
+    assert(h->node);
     struct remote *r = MEM_NEW(struct remote);
     r->hub = h;
     h->open++;
     list_push_back(&h->sessions, &r->link);
     r->arena = arena_new();
     copy_request(r, request);
-    if ((ws ? remote_ws_begin : remote_spdy_begin)(r, x, &err) < 0) {
-        status_reply(x, &err);
-        remote_free(r);
-        return;
-    }
-    r->stream = http_upgrade(x);
-    env_stream_set(r->stream, &stream_handler, r);
-    env_stream_read(r->stream, true);
-    if (ws) {
-        remote_start(r); /* its channels exist from the start */
-    } else {
-        env_timer_start(h->env, &r->timer, LIMIT_REMOTE_SETUP_MS, on_timer);
+    return r;
+}
+
+void remote_attach(struct remote *r, struct env_stream *stream)
+{
+    assert(r->proto && !r->stream && r->state == REMOTE_SETUP);
+    r->stream = stream;
+    env_stream_set(stream, &stream_handler, r);
+    env_stream_read(stream, true);
+    env_timer_start(r->hub->env, &r->timer, LIMIT_REMOTE_SETUP_MS, on_timer);
+}
+
+void remote_sessions_end_all(struct remote_hub *h)
+{
+    LIST_EACH(link, &h->sessions)
+    {
+        remote_drop(CONTAINER_OF(link, struct remote, link));
     }
 }

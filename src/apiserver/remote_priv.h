@@ -83,6 +83,15 @@ struct remote {
     uint16_t width, height; /* the last size the client told; 0: none */
 };
 
+/* ---- life of a session ---- */
+
+/* In SETUP; the caller gives it a proto, or frees it. request is copied. */
+struct remote *remote_new(struct remote_hub *h, const struct node_exec_request *request);
+void remote_free(struct remote *r);
+/* The client's connection; remote_start is due within LIMIT_REMOTE_SETUP_MS. */
+void remote_attach(struct remote *r, struct env_stream *stream);
+void remote_sessions_end_all(struct remote_hub *h);
+
 /* ---- for protocols ---- */
 
 /* Everything is there: starts the command. */
@@ -96,19 +105,20 @@ void remote_room(struct remote *r);
 /* The client is gone or has broken the protocol; what is in r->out still leaves. */
 void remote_drop(struct remote *r);
 
-/* Chooses from what the exchange offers and upgrades it. */
-bool remote_spdy_wanted(struct http_exchange *x);
 /* Each makes the session's proto and proto_data, adds the reply headers and returns 0; or -1 with
  * *reterr. */
 int remote_ws_begin(struct remote *r, struct http_exchange *x, struct err *reterr);
 int remote_spdy_begin(struct remote *r, struct http_exchange *x, struct err *reterr);
-/* True when the comma-separated list holds the token (ASCII case is ignored). */
-bool remote_has_token(struct span list, const char *token);
 
 /* ---- logs ---- */
 void remote_logs_end_all(struct remote_hub *h);
 
-/* ---- WebSockets ---- */
+/* ---- upgrades and WebSockets ---- */
+
+/* True when the comma-separated list holds the token (ASCII case is ignored). */
+bool remote_has_token(struct span list, const char *token);
+/* The client asks for SPDY/3.1. */
+bool remote_spdy_wanted(struct http_exchange *x);
 struct ws_decoder;
 struct ws_event;
 enum { REMOTE_CHANNEL_NONE = -1 };

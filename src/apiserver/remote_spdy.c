@@ -279,12 +279,6 @@ static const struct remote_proto spdy_proto = {
     .free = spdy_free,
 };
 
-bool remote_spdy_wanted(struct http_exchange *x)
-{
-    return remote_has_token(http_header_all(x, "upgrade"), "SPDY/3.1") &&
-           remote_has_token(http_header_all(x, "connection"), "upgrade");
-}
-
 int remote_spdy_begin(struct remote *r, struct http_exchange *x, struct err *reterr)
 {
     static const char *const names[] = {"channel.k8s.io", "v2.channel.k8s.io", "v3.channel.k8s.io",
