@@ -68,35 +68,7 @@ static void write_mirror(struct endpoint_sync *x, struct object *core, const yyj
     put_addresses(b.doc, endpoints, json_get(subset, "addresses"), true);
     put_addresses(b.doc, endpoints, json_get(subset, "notReadyAddresses"), false);
     put_labels(x, &b, core);
-    json_put(b.doc, b.root, "endpoints", endpoints);
-    json_put(b.doc, b.root, "ports", ports);
-    if (old) {
-        const yyjson_val *root = object_root(old);
-        if (endpoint_has(x, root, "endpoints", endpoints) &&
-            endpoint_has(x, root, "ports", ports) &&
-            endpoint_has(x, json_get(root, "metadata"), "labels", json_mut_get(b.meta, "labels"))) {
-            return;
-        }
-        struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->slice_kind, old);
-        rq.body = client_body_text(&b);
-        sync_do(x->s, &rq, x->c->slices, NULL, NULL);
-        return;
-    }
-    json_put_str(b.doc, b.meta, "generateName", arena_printf(x->a, "%.*s-", SPAN_ARG(x->s->name)));
-    json_put_str(b.doc, b.meta, "namespace", x->s->ns);
-    client_body_owner(&b, x->c->endpoints_kind, core);
-    json_put_str(b.doc, b.root, "addressType", SPAN("IPv4"));
-    const struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE,
-                                      .kind = x->c->slice_kind, .ns = x->s->ns,
-                                      .body = client_body_text(&b)};
-    sync_do(x->s, &rq, x->c->slices, NULL, NULL);
-}
-
-void endpoint_remove_mirrors(struct endpoint_sync *x, size_t keep)
-{
-    for (size_t i = keep; i < x->mirror_count; i++) {
-        endpoint_remove(x, x->c->slice_kind, x->mirrors[i], x->c->slices);
-    }
+    endpoint_put_slice(x, &b, old, endpoints, ports, x->c->endpoints_kind, core);
 }
 
 void endpoint_mirror(struct endpoint_sync *x)

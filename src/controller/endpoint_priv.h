@@ -38,16 +38,16 @@ struct endpoint_sync {
 void endpoint_write_slices(struct endpoint_sync *x);
 void endpoint_write_core(struct endpoint_sync *x);
 void endpoint_remove_all(struct endpoint_sync *x);
-void endpoint_remove(struct endpoint_sync *x, const struct schema_kind *kind, struct object *o,
-                     struct informer *seen_in);
-/* True when the object has the member as wanted. */
-bool endpoint_has(struct endpoint_sync *x, const yyjson_val *object, const char *key,
-                  yyjson_mut_val *wanted);
+/* Removes the mirrors but the first `keep`. */
+void endpoint_remove_mirrors(struct endpoint_sync *x, size_t keep);
+/* The slice `old` with these members, unless it has them, or a new one (old NULL). b: a patch of
+ * old, or a new body, with its labels. */
+void endpoint_put_slice(struct endpoint_sync *x, struct client_body *b, struct object *old,
+                        yyjson_mut_val *endpoints, yyjson_mut_val *ports,
+                        const struct schema_kind *owner_kind, struct object *owner);
 
 /* endpoint_mirror.c: a Service without a selector whose Endpoints somebody keeps by hand gets
  * EndpointSlices that say the same; everything that follows Services reads slices. */
 void endpoint_mirror(struct endpoint_sync *x);
-/* Removes the mirrors but the first `keep`. */
-void endpoint_remove_mirrors(struct endpoint_sync *x, size_t keep);
 
 #endif

@@ -100,8 +100,9 @@ static void put_labels(struct endpoint_sync *x, yyjson_mut_doc *doc, yyjson_mut_
     }
 }
 
-bool endpoint_has(struct endpoint_sync *x, const yyjson_val *object, const char *key,
-                  yyjson_mut_val *wanted)
+/* True when the object has the member as wanted. */
+static bool has_member(struct endpoint_sync *x, const yyjson_val *object, const char *key,
+                       yyjson_mut_val *wanted)
 {
     yyjson_doc *doc = NULL;
     struct err err;
@@ -112,6 +113,36 @@ bool endpoint_has(struct endpoint_sync *x, const yyjson_val *object, const char 
 }
 
 /* ---- slices ---- */
+
+void endpoint_put_slice(struct endpoint_sync *x, struct client_body *b, struct object *old,
+                        yyjson_mut_val *endpoints, yyjson_mut_val *ports,
+                        const struct schema_kind *owner_kind, struct object *owner)
+{
+    assert(endpoints && ports && owner);
+    json_put(b->doc, b->root, "endpoints", endpoints);
+    json_put(b->doc, b->root, "ports", ports);
+    if (old) {
+        const yyjson_val *root = object_root(old);
+        yyjson_mut_val *labels = json_mut_get(b->meta, "labels");
+        if (!has_member(x, root, "endpoints", endpoints) || !has_member(x, root, "ports", ports) ||
+            !has_member(x, json_get(root, "metadata"), "labels", labels)) {
+            struct client_request rq =
+                client_request_for(CLIENT_PATCH_MERGE, x->c->slice_kind, old);
+            rq.body = client_body_text(b);
+            sync_do(x->s, &rq, x->c->slices, NULL, NULL);
+        }
+        return;
+    }
+    json_put_str(b->doc, b->meta, "generateName",
+                 arena_printf(x->a, "%.*s-", SPAN_ARG(x->s->name)));
+    json_put_str(b->doc, b->meta, "namespace", x->s->ns);
+    client_body_owner(b, owner_kind, owner);
+    json_put_str(b->doc, b->root, "addressType", SPAN("IPv4"));
+    const struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE,
+                                      .kind = x->c->slice_kind, .ns = x->s->ns,
+                                      .body = client_body_text(b)};
+    sync_do(x->s, &rq, x->c->slices, NULL, NULL);
+}
 
 static void write_slice(struct endpoint_sync *x, const struct endpoint_slice *slice,
                         struct object *old)
@@ -124,28 +155,7 @@ static void write_slice(struct endpoint_sync *x, const struct endpoint_slice *sl
     }
     yyjson_mut_val *ports = ports_json(x, b.doc, slice->ports, true);
     put_labels(x, b.doc, b.meta, true);
-    json_put(b.doc, b.root, "endpoints", endpoints);
-    json_put(b.doc, b.root, "ports", ports);
-    if (old) {
-        yyjson_val *root = object_root(old);
-        if (endpoint_has(x, root, "endpoints", endpoints) &&
-            endpoint_has(x, root, "ports", ports) &&
-            endpoint_has(x, json_get(root, "metadata"), "labels", json_mut_get(b.meta, "labels"))) {
-            return;
-        }
-        struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->slice_kind, old);
-        rq.body = client_body_text(&b);
-        sync_do(x->s, &rq, x->c->slices, NULL, NULL);
-        return;
-    }
-    json_put_str(b.doc, b.meta, "generateName", arena_printf(x->a, "%.*s-", SPAN_ARG(x->s->name)));
-    json_put_str(b.doc, b.meta, "namespace", x->s->ns);
-    client_body_owner(&b, x->c->service_kind, x->service);
-    json_put_str(b.doc, b.root, "addressType", SPAN("IPv4"));
-    struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE,
-                                .kind = x->c->slice_kind, .ns = x->s->ns,
-                                .body = client_body_text(&b)};
-    sync_do(x->s, &rq, x->c->slices, NULL, NULL);
+    endpoint_put_slice(x, &b, old, endpoints, ports, x->c->service_kind, x->service);
 }
 
 static bool on_removed(struct sync *s, void *data, const struct client_reply *reply)
@@ -155,8 +165,8 @@ static bool on_removed(struct sync *s, void *data, const struct client_reply *re
     return reply->err.reason == ERR_NOT_FOUND || reply->err.reason == ERR_CONFLICT;
 }
 
-void endpoint_remove(struct endpoint_sync *x, const struct schema_kind *kind, struct object *o,
-                     struct informer *seen_in)
+static void remove_object(struct endpoint_sync *x, const struct schema_kind *kind, struct object *o,
+                          struct informer *seen_in)
 {
     struct client_request rq = client_request_for(CLIENT_DELETE, kind, o);
     rq.precondition_uid = object_uid(o);
@@ -169,7 +179,14 @@ void endpoint_write_slices(struct endpoint_sync *x)
         write_slice(x, &x->plan.slices[i], i < x->slice_count ? x->slices[i] : NULL);
     }
     for (size_t i = x->plan.slice_count; i < x->slice_count; i++) {
-        endpoint_remove(x, x->c->slice_kind, x->slices[i], x->c->slices);
+        remove_object(x, x->c->slice_kind, x->slices[i], x->c->slices);
+    }
+}
+
+void endpoint_remove_mirrors(struct endpoint_sync *x, size_t keep)
+{
+    for (size_t i = keep; i < x->mirror_count; i++) {
+        remove_object(x, x->c->slice_kind, x->mirrors[i], x->c->slices);
     }
 }
 
@@ -177,11 +194,11 @@ void endpoint_remove_all(struct endpoint_sync *x)
 {
     endpoint_remove_mirrors(x, 0);
     for (size_t i = 0; i < x->slice_count; i++) {
-        endpoint_remove(x, x->c->slice_kind, x->slices[i], x->c->slices);
+        remove_object(x, x->c->slice_kind, x->slices[i], x->c->slices);
     }
     struct object *core = informer_get(x->c->endpoints, x->s->ns, x->s->name);
     if (core) {
-        endpoint_remove(x, x->c->endpoints_kind, core, x->c->endpoints);
+        remove_object(x, x->c->endpoints_kind, core, x->c->endpoints);
     }
 }
 
@@ -266,8 +283,8 @@ void endpoint_write_core(struct endpoint_sync *x)
     put_labels(x, b.doc, b.meta, false);
     json_put(b.doc, b.root, "subsets", subsets);
     yyjson_val *root = old ? object_root(old) : NULL;
-    if (old && endpoint_has(x, root, "subsets", subsets) &&
-        endpoint_has(x, json_get(root, "metadata"), "labels", json_mut_get(b.meta, "labels"))) {
+    if (old && has_member(x, root, "subsets", subsets) &&
+        has_member(x, json_get(root, "metadata"), "labels", json_mut_get(b.meta, "labels"))) {
         return;
     }
     yyjson_mut_val *notes = json_mut_obj(b.doc, b.meta, "annotations");
