@@ -291,6 +291,7 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
     struct span key = key_of(i, object_namespace(object), object_name(object));
     struct entry *e = map_get(&i->entries, key);
     struct object *old = e ? e->object : NULL;
+    assert(object && (!e || e->object));
     if (type == CLIENT_DELETED) {
         if (!e) {
             check_waits(i);
@@ -299,7 +300,8 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
         while (e->place_count > 0) {
             bucket_remove(i, e, e->place_count - 1);
         }
-        map_remove(&i->entries, key);
+        struct entry *known = map_remove(&i->entries, key);
+        assert(known == e);
         entry_free(e);
         /* The deletion's state is told as `old`: it carries the newest status and the revision of
          * the delete. */

@@ -116,6 +116,7 @@ static void run_ready(struct env_task *task)
         it->queued = false;
         it->working = true;
         q->active++;
+        assert(q->active <= q->parallel);
         q->work(q->data, item_key(it));
     }
     if (q->ready_count > 0 && q->active < q->parallel) {
@@ -129,6 +130,7 @@ static void enqueue(struct workqueue *q, struct item *it)
     if (it->working) {
         it->dirty = true;
     } else if (!it->queued) {
+        assert(!it->dirty);
         it->queued = true;
         q->stats.adds++;
         list_push_back(&q->ready, &it->link);
@@ -173,6 +175,7 @@ static int64_t backoff_ms(struct workqueue *q, uint32_t failures)
         base *= 2;
     }
     base = base < BACKOFF_MAX_MS ? base : BACKOFF_MAX_MS;
+    assert(failures > 0 && base >= BACKOFF_FIRST_MS);
     /* Up to a fifth more, so that keys which failed together do not retry together. */
     return base + (int64_t)(env_random_u64(q->env) % (uint64_t)(base / 5 + 1));
 }

@@ -177,6 +177,7 @@ static void observe_candidates(struct claim_sync *x)
     }
     x->view.volumes = x->facts;
     x->view.volume_count = g.volumes.n;
+    assert(!x->view.named);
     VEC_DONE(&g.volumes);
 }
 

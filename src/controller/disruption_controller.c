@@ -196,6 +196,7 @@ static void observe(struct budget_sync *x)
 static void put_condition(struct budget_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *to)
 {
     const struct disruption_status *st = &x->plan.status;
+    assert(st->condition == 'T' || st->condition == 'F');
     yyjson_val *was = client_condition(x->budget, "DisruptionAllowed");
     yyjson_mut_val *list = yyjson_mut_arr(doc), *c = yyjson_mut_obj(doc);
     JSON_EACH(it, json_get(x->status, "conditions"))
@@ -278,6 +279,7 @@ static void tell(struct budget_sync *x)
                      "value",
                      x->plan.unmanaged);
     }
+    assert(x->plan.late_count <= x->pod_count);
     for (size_t i = 0; i < x->plan.late_count; i++) {
         event_record(events, SCHEMA_KIND(Pod), x->pods[x->plan.late[i]], EVENT_WARNING,
                      "NotDeleted", "Pod was expected by PDB %.*s/%.*s to be deleted but it wasn't",

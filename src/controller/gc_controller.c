@@ -202,6 +202,7 @@ static void observe(struct gc_sync *x)
     {
         x->owners[v->owner_count++] = owner_state(x, it.val);
     }
+    assert(v->owner_count == json_len(refs));
     v->owners = x->owners;
     struct visit all = each_dependent(x->c, object_uid(x->object), NULL, NULL);
     v->dependents = all.n;
@@ -234,6 +235,7 @@ static void ask_owners(struct gc_sync *x)
             continue;
         }
         struct gc_kind *k = kind_of_ref(x->c, it.val);
+        assert(k); /* else it would be foreign */
         struct ask *ask = ARENA_NEW(x->s->arena, struct ask);
         *ask = (struct ask){x, json_get_str(it.val, "uid")};
         struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_GET, .kind = k->kind,

@@ -151,6 +151,7 @@ static bool on_raced(struct sync *s, void *data, const struct client_reply *repl
 
 static void say_unknown(struct node_sync *x)
 {
+    assert(x->node);
     struct client_body b = client_patch_new(x->a, x->node);
     yyjson_mut_val *list = yyjson_mut_arr(b.doc);
     struct span now = time_format(x->a, x->s->now_ms);

@@ -93,6 +93,7 @@ static void place(struct scheduler *c, struct object *pod, struct span node)
     p->on->cpu_milli += p->cpu_milli;
     p->on->memory_bytes += p->memory_bytes;
     p->on->pods++;
+    assert(p->on->pods > 0 && !map_get(&c->placed, uid));
     map_put(&c->placed, span_of(p->uid, p->uid_n), p);
 }
 
@@ -124,7 +125,8 @@ static void wait_remove(struct scheduler *c, struct span ns, struct span name)
 {
     struct waiting *w = wait_get(c, ns, name);
     if (w) {
-        map_remove(&c->waiting, span_of(w->key, w->key_n));
+        struct waiting *known = map_remove(&c->waiting, span_of(w->key, w->key_n));
+        assert(known == w);
         free(w);
     }
 }
@@ -374,6 +376,7 @@ static void observe(struct pod_sync *x)
     x->nodes = ARENA_ARRAY(x->a, struct schedule_node, informer_count(x->c->nodes) + 1);
     informer_each(x->c->nodes, observe_node, x);
     qsort(x->nodes, x->view.node_count, sizeof *x->nodes, by_node_name);
+    assert(x->view.node_count <= informer_count(x->c->nodes));
     x->view.nodes = x->nodes;
 }
 
@@ -418,6 +421,7 @@ static void bind_pod(struct pod_sync *x, struct span node)
 /* The node for a claim that waits for its first consumer; its binding wakes the pod. */
 static void select_node(struct pod_sync *x, struct span node)
 {
+    assert(node.n > 0 && !object_is_deleting(x->wait_claim));
     struct client_body b = client_patch_new(x->a, x->wait_claim);
     json_put_str(b.doc, json_mut_obj(b.doc, b.meta, "annotations"),
                  "volume.kubernetes.io/selected-node", node);
@@ -467,6 +471,7 @@ static void refuse(struct pod_sync *x, struct span message)
 {
     wait_add(x->c, x->s);
     struct waiting *w = wait_get(x->c, x->s->ns, x->s->name);
+    assert(w && message.n > 0);
     int64_t waited = x->s->now_ms - w->since_ms;
     if (x->unbound_only && waited >= 0 && waited < UNBOUND_QUIET_MS) {
         sync_after(x->s, UNBOUND_QUIET_MS - waited);

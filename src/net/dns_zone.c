@@ -72,7 +72,8 @@ static void name_drop_owner(struct dns_zone *z, struct name *n, struct owner *o)
         }
     }
     if (n->records.n == 0) {
-        (void)map_remove(&z->names, span_cstr(n->text));
+        struct name *known = map_remove(&z->names, span_cstr(n->text));
+        assert(known == n);
         VEC_DONE(&n->records);
         free(n->text);
         free(n);
@@ -312,6 +313,7 @@ static size_t soa_data(struct dns_zone *z, uint8_t *out)
     size_t n = dns_name_write(out, span_cstr(text));
     (void)snprintf(text, sizeof text, "hostmaster.%s", z->domain);
     n += dns_name_write(out + n, span_cstr(text));
+    assert(n <= 2 * DNS_NAME_BYTES_MAX);
     const uint32_t numbers[] = {z->serial, 7200, 1800, 86400, TTL_S};
     for (size_t i = 0; i < 5; i++) {
         uint32_t v = htonl(numbers[i]);

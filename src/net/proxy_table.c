@@ -134,6 +134,7 @@ void proxy_table_claim(struct proxy_table *t, const void *owner, const struct pr
             s->contested = true;
             continue;
         }
+        assert(!s->wants || s->owner == owner);
         s->owner = owner;
         s->wants = port;
         touch(t, s);
@@ -177,6 +178,7 @@ static void put_slot(struct proxy_table *t, struct slot *s)
     for (size_t k = 0; k < port->endpoint_count; k++) {
         to[k] = (struct os_nft_endpoint){port->endpoints[k].addr, port->endpoints[k].port};
     }
+    assert(s->owner && s->touched);
     struct os_nft_service now = {.key = s->key,
                                  .hash = proxy_port_hash(port),
                                  .affinity_s = port->affinity_s,
