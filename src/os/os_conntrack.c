@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -11,8 +10,9 @@
 
 #include "base/check.h"
 #include "base/vec.h"
+#include "os/os_mnl_priv.h"
 
-enum { MESSAGE_BYTES = 32 * 1024, TUPLE_BYTES = 96, ATTEMPTS = 5 };
+enum { TUPLE_BYTES = 96, ATTEMPTS = 5 };
 
 /* One direction of a connection, host byte order. */
 struct tuple {
@@ -146,28 +146,6 @@ static struct nlmsghdr *message(char *buf, uint16_t type, uint16_t flags, uint32
     return h;
 }
 
-/* Sends and reads until the end of the dump or the acknowledgement. */
-static int talk(struct mnl_socket *sock, const struct nlmsghdr *h, mnl_cb_t on_message, void *data)
-{
-    char buf[MESSAGE_BYTES];
-    uint32_t seq = h->nlmsg_seq;
-    if (mnl_socket_sendto(sock, h, h->nlmsg_len) < 0) {
-        return -errno;
-    }
-    for (;;) {
-        ssize_t n = mnl_socket_recvfrom(sock, buf, sizeof buf);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        int run =
-            n < 0 ? -1
-                  : mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(sock), on_message, data);
-        if (run <= 0) {
-            return run < 0 ? -errno : 0;
-        }
-    }
-}
-
 static int end_them(struct mnl_socket *sock, const struct sweep *s)
 {
     char buf[1024];
@@ -175,7 +153,7 @@ static int end_them(struct mnl_socket *sock, const struct sweep *s)
     for (size_t i = 0; i < s->doomed.n; i++) {
         struct nlmsghdr *h = message(buf, IPCTNL_MSG_CT_DELETE, NLM_F_ACK, (uint32_t)i + 2);
         mnl_attr_put(h, CTA_TUPLE_ORIG | NLA_F_NESTED, s->doomed.at[i].n, s->doomed.at[i].bytes);
-        int code = talk(sock, h, NULL, NULL);
+        int code = os_mnl_talk(sock, h, NULL, NULL);
         if (code < 0 && code != -ENOENT) { /* it may have ended by itself */
             return code;
         }
@@ -196,7 +174,7 @@ int os_conntrack_forget(struct os_conntrack_way *ways, size_t count)
     int code = sock && mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) == 0 ? -EINTR : -errno;
     for (int i = 0; i < ATTEMPTS && code == -EINTR; i++) {
         s.doomed.n = 0;
-        code = talk(sock, message(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, 1), on_connection, &s);
+        code = os_mnl_talk(sock, message(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, 1), on_connection, &s);
     }
     code = code < 0 ? code : end_them(sock, &s);
     if (sock) {

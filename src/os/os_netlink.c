@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
@@ -13,14 +12,13 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "os/os_mnl_priv.h"
 #include "os/os_ns.h"
-
-enum { MESSAGE_BYTES = 32 * 1024 };
 
 struct os_netlink {
     struct mnl_socket *sock;
     uint32_t seq;
-    char buf[MESSAGE_BYTES];
+    char buf[OS_MNL_MESSAGE_BYTES]; /* of requests */
 };
 
 static int open_here(void *data)
@@ -59,30 +57,9 @@ static struct nlmsghdr *message(struct os_netlink *nl, uint16_t type, uint16_t f
     return h;
 }
 
-/* Sends h and takes the replies up to the acknowledgement or the end of a dump; cb may be NULL. */
 static int talk(struct os_netlink *nl, const struct nlmsghdr *h, mnl_cb_t cb, void *data)
 {
-    assert(h->nlmsg_len < MESSAGE_BYTES);
-    uint32_t seq = h->nlmsg_seq;
-    if (mnl_socket_sendto(nl->sock, h, h->nlmsg_len) < 0) {
-        return -errno;
-    }
-    for (;;) {
-        ssize_t n = mnl_socket_recvfrom(nl->sock, nl->buf, sizeof nl->buf);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n < 0) {
-            return -errno;
-        }
-        int got = mnl_cb_run(nl->buf, (size_t)n, seq, mnl_socket_get_portid(nl->sock), cb, data);
-        if (got < 0) {
-            return -errno;
-        }
-        if (got == MNL_CB_STOP) {
-            return 0;
-        }
-    }
+    return os_mnl_talk(nl->sock, h, cb, data);
 }
 
 /* ---- links ---- */

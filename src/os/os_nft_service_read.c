@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "os/os_mnl_priv.h"
 #include "os/os_nft_priv.h"
 
 enum {
@@ -137,29 +138,6 @@ static int on_elements(const struct nlmsghdr *h, void *data)
     return MNL_CB_OK;
 }
 
-/* Sends the request and reads to the end of the dump. */
-static int dump(struct mnl_socket *sock, const struct nlmsghdr *h, mnl_cb_t on_message,
-                struct reading *r)
-{
-    char buf[2 * OS_NFT_MESSAGE_BYTES];
-    uint32_t seq = h->nlmsg_seq;
-    if (mnl_socket_sendto(sock, h, h->nlmsg_len) < 0) {
-        return -errno;
-    }
-    for (;;) {
-        ssize_t n = mnl_socket_recvfrom(sock, buf, sizeof buf);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        int run = n < 0
-                      ? -1
-                      : mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(sock), on_message, r);
-        if (run <= 0) {
-            return run < 0 ? -errno : 0;
-        }
-    }
-}
-
 static int dump_all(struct mnl_socket *sock, const char *table, struct reading *r)
 {
     char buf[1024];
@@ -169,7 +147,7 @@ static int dump_all(struct mnl_socket *sock, const char *table, struct reading *
     nftnl_rule_set_str(filter, NFTNL_RULE_TABLE, table);
     nftnl_rule_nlmsg_build_payload(h, filter);
     nftnl_rule_free(filter);
-    int code = dump(sock, h, on_rule, r);
+    int code = os_mnl_talk(sock, h, on_rule, r);
     for (uint32_t n = 1; code == 0 && r->fits && n <= OS_NFT_DIRECT_MAX; n++) {
         char name[OS_NFT_DIRECT_NAME];
         os_nft_direct_name(n, name);
@@ -180,7 +158,7 @@ static int dump_all(struct mnl_socket *sock, const char *table, struct reading *
         h = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETSETELEM, NFPROTO_IPV4, NLM_F_DUMP, 1 + n);
         nftnl_set_elems_nlmsg_build_payload(h, set);
         nftnl_set_free(set);
-        code = dump(sock, h, on_elements, r);
+        code = os_mnl_talk(sock, h, on_elements, r);
     }
     return code;
 }
