@@ -43,16 +43,21 @@ static void plan_once(struct statefulset_index *ix)
     statefulset_plan(&v, &plan);
 }
 
-/* A pod changes, the set is planned: microseconds each. */
-static double event_us(int32_t replicas, bool parallel)
+static void give_rules(struct statefulset_index *ix, int32_t replicas, bool parallel)
 {
-    struct statefulset_index ix = {0};
-    static struct statefulset_rules r;
+    static struct statefulset_rules r; /* large */
     memset(&r, 0, sizeof r);
     r.replicas = replicas;
     r.has_rolling = true;
     r.parallel = parallel;
-    statefulset_index_rules(&ix, &r);
+    statefulset_index_rules(ix, &r);
+}
+
+/* A pod changes, the set is planned: microseconds each. */
+static double event_us(int32_t replicas, bool parallel)
+{
+    struct statefulset_index ix = {0};
+    give_rules(&ix, replicas, parallel);
     for (int32_t i = 0; i < replicas; i++) {
         struct statefulset_pod p = pod(i, true);
         statefulset_index_put(&ix, &p);
@@ -75,12 +80,7 @@ static double event_us(int32_t replicas, bool parallel)
 static double rise_us(int32_t replicas, bool parallel)
 {
     struct statefulset_index ix = {0};
-    static struct statefulset_rules r;
-    memset(&r, 0, sizeof r);
-    r.replicas = replicas;
-    r.has_rolling = true;
-    r.parallel = parallel;
-    statefulset_index_rules(&ix, &r);
+    give_rules(&ix, replicas, parallel);
     double start = now_s();
     do {
         plan_once(&ix);
