@@ -20,6 +20,7 @@ scale_at() { # PODS: all figures at that size
     scale_pass get 0 "$k"
     scale_pass list 20 0
     scale_pass table 10 0
+    scale_pass label 10 0
     scale_pass update 0 "$k"
     scale_pass status 0 "$k"
     [ "$n" -lt 10000 ] || scale_pass watch 1000 1000
@@ -47,6 +48,7 @@ bench_scale() {
     growth 'LIST of a namespace, JSON, processor' ms list_cpu_ms
     growth '  its bytes' bytes list_bytes
     growth 'LIST of a namespace, Table' ms table_cpu_ms
+    growth 'LIST of all that have a label, none' ms label_cpu_ms
     growth 'a delivery of a watch, processor' us watch_cpu_us
     growth 'resident memory a pod' KB pod_kb
     growth 'restart to the API answering' ms restart_ms

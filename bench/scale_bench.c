@@ -1,15 +1,16 @@
 /* bench/scale_bench.c: what reads, writes and watches cost a running server that keeps many pods.
  *
  *     scale_bench DATA PORT PID create|update|status|get FIRST COUNT
- *     scale_bench DATA PORT PID list|table RUNS 0
+ *     scale_bench DATA PORT PID list|table|label RUNS 0
  *     scale_bench DATA PORT PID watch WATCHERS EVENTS
  *
  * Pods of 3 KB over 64 connections: number n is bench-N in namespace bench-(N / 5000). Another
  * scheduler than ours is to bind them, so that nothing but the load writes. update: a PUT with
  * another annotation; status: a merge patch of a condition; list, table: the namespace bench-0,
- * whole; watch: all watch bench-0, and an event is a status patch in it. Lines "name value":
- * processor time is that of all threads of PID in microseconds, each (of a list: in milliseconds),
- * other times are milliseconds. bench/scale.sh makes the table's rows of them. */
+ * whole; label: those of all namespaces with a label that none has; watch: all watch bench-0, and
+ * an event is a status patch in it. Lines "name value": processor time is that of all threads of
+ * PID in microseconds, each (of a list: in milliseconds), other times are milliseconds.
+ * bench/scale.sh makes the table's rows of them. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -21,8 +22,9 @@
 enum { LANES = 64, PODS_A_NAMESPACE = 5000, SETTINGS = 2, PATIENCE_MS = 120 * 1000 };
 #define TABLE "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
 
-enum what { CREATE, UPDATE, STATUS, GET, LIST, TABLE_LIST, WATCH };
-static const char *const names[] = {"create", "update", "status", "get", "list", "table", "watch"};
+enum what { CREATE, UPDATE, STATUS, GET, LIST, TABLE_LIST, LABEL, WATCH };
+static const char *const names[] = {"create", "update", "status", "get",
+                                    "list",   "table",  "label",  "watch"};
 
 struct lane {
     struct https_conn *conn;
@@ -110,6 +112,10 @@ static void lane_next(struct lane *x)
     case TABLE_LIST:
         strbuf_clear(&g.path);
         strbuf_puts(&g.path, "/api/v1/namespaces/bench-0/pods");
+        break;
+    case LABEL:
+        strbuf_clear(&g.path);
+        strbuf_puts(&g.path, "/api/v1/pods?labelSelector=app%3Dbench,part%3Dnone");
         break;
     }
     strbuf_putc(&g.path, '\0');
@@ -275,7 +281,7 @@ int main(int argc, char **argv)
     }
     if (argc != 7 || what > WATCH) {
         bench_die("usage", SPAN("scale_bench DATA PORT PID create|update|status|get FIRST COUNT, "
-                                "list|table RUNS 0, watch WATCHERS EVENTS"));
+                                "list|table|label RUNS 0, watch WATCHERS EVENTS"));
     }
     bench_init(&b, argv[1], bench_port(argv[2]), PATIENCE_MS);
     g.pid = argv[3];
@@ -285,7 +291,7 @@ int main(int argc, char **argv)
         g.watchers = first;
         g.total = second;
         watches();
-    } else if (g.what == LIST || g.what == TABLE_LIST) {
+    } else if (g.what >= LIST) {
         g.total = first;
         lists();
     } else {
