@@ -196,7 +196,7 @@ static void put_list_item(struct strbuf *out, struct render_list *l, struct obje
 const char *render_list_begin(struct render_list *l, const struct api_render *r, struct api_op *op)
 {
     assert(op->err.reason == ERR_NONE);
-    if (op->tree || op->object || r->accept.protobuf) {
+    if (op->tree || op->object) {
         return NULL;
     }
     *l = (struct render_list){.render = r, .op = op, .row = arena_new()};
@@ -205,8 +205,37 @@ const char *render_list_begin(struct render_list *l, const struct api_render *r,
     return r->accept.content_type;
 }
 
+/* Items first, then the bytes. */
+static bool next_protobuf(struct render_list *l, struct strbuf *out)
+{
+    enum { ITEMS = 64, PART_BYTES = 64 * 1024 };
+    struct api_op *op = l->op;
+    if (!l->is_begun) {
+        l->is_begun = true;
+        l->mark = render_protobuf_list_begin(&l->whole, l->render, op);
+    }
+    for (size_t i = 0; i < ITEMS && l->at < op->item_count; i++) {
+        render_protobuf_list_item(&l->whole, l->render, op->items[l->at]);
+        object_unref(TAKE_PTR(op->items[l->at]));
+        l->at++;
+    }
+    if (l->at < op->item_count) {
+        return true;
+    }
+    if (l->sent == 0) {
+        render_protobuf_list_end(&l->whole, l->mark);
+    }
+    struct span part = span_first(span_from(strbuf_span(&l->whole), l->sent), PART_BYTES);
+    strbuf_put(out, part);
+    l->sent += part.n;
+    return l->sent < l->whole.n;
+}
+
 bool render_list_next(struct render_list *l, struct strbuf *out)
 {
+    if (l->render->accept.protobuf) {
+        return next_protobuf(l, out);
+    }
     enum { PART_BYTES = 16 * 1024 };
     struct api_op *op = l->op;
     size_t before = out->n;
@@ -232,6 +261,7 @@ bool render_list_next(struct render_list *l, struct strbuf *out)
 void render_list_end(struct render_list *l)
 {
     arena_free(TAKE_PTR(l->row));
+    strbuf_done(&l->whole);
     api_op_release(l->op);
 }
 

@@ -17,22 +17,25 @@ struct api_render {
     int64_t now_ms;
 };
 
-/* The result of a finished operation (err.reason is ERR_NONE) that is no list in JSON. Returns its
+/* The result of a finished operation (err.reason is ERR_NONE) that is no list. Returns its
  * content type. */
 const char *render_result(struct strbuf *out, const struct api_render *r, const struct api_op *op);
-/* A list in parts, so that it is never in memory whole. */
+/* A list in parts, so that it is never in memory whole; in protobuf it must be, for its length
+ * stands in front, but it is made in parts nevertheless. */
 struct render_list {
     const struct api_render *render;
     struct api_op *op; /* its items are released as they are rendered */
     struct arena *row; /* scratch of one item */
     struct span start; /* what plain items start with: not said again */
     size_t at;         /* the next item */
+    struct strbuf whole;
+    size_t mark, sent; /* of the open envelope; bytes of it */
     bool is_begun;
 };
 /* Whether the operation's result is one that may be rendered so. Returns its content type, or
  * NULL. */
 const char *render_list_begin(struct render_list *l, const struct api_render *r, struct api_op *op);
-/* Appends the next part; false: that was the last. */
+/* Appends the next part, which may be none yet; false: that was the last. */
 bool render_list_next(struct render_list *l, struct strbuf *out);
 /* Releases the items that are left, too. */
 void render_list_end(struct render_list *l);

@@ -47,8 +47,10 @@ static void put_object(struct strbuf *out, const struct api_render *r, const yyj
     protobuf_close(out, mark);
 }
 
-static void put_list(struct strbuf *out, const struct api_render *r, const struct api_op *op)
+size_t render_protobuf_list_begin(struct strbuf *out, const struct api_render *r,
+                                  const struct api_op *op)
 {
+    assert(r->accept.protobuf && r->accept.form != FORM_TABLE);
     size_t mark = open_envelope(out, r, true);
     size_t meta = pb_open(out, 1);
     pb_put_bytes(out, 2, arena_printf(op->arena, "%lld", (long long)op->rev));
@@ -59,13 +61,20 @@ static void put_list(struct strbuf *out, const struct api_render *r, const struc
         }
     }
     pb_close(out, meta);
-    for (size_t i = 0; i < op->item_count; i++) {
-        struct object_glance glance = object_glance_begin(op->items[i]);
-        size_t item = pb_open(out, 2);
-        put_message(out, r, object_root(op->items[i]));
-        pb_close(out, item);
-        object_glance_end(&glance);
-    }
+    return mark;
+}
+
+void render_protobuf_list_item(struct strbuf *out, const struct api_render *r, struct object *o)
+{
+    struct object_glance glance = object_glance_begin(o);
+    size_t item = pb_open(out, 2);
+    put_message(out, r, object_root(o));
+    pb_close(out, item);
+    object_glance_end(&glance);
+}
+
+void render_protobuf_list_end(struct strbuf *out, size_t mark)
+{
     protobuf_close(out, mark);
 }
 
@@ -80,11 +89,7 @@ bool render_protobuf(struct strbuf *out, const struct api_render *r, const struc
         }
         return protobuf_put_object(out, op->tree);
     }
-    if (op->object) {
-        put_object(out, r, object_root(op->object));
-    } else {
-        put_list(out, r, op);
-    }
+    put_object(out, r, object_root(op->object));
     return true;
 }
 

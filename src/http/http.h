@@ -77,7 +77,8 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, s
 
 /* A reply of any length, made in parts as the client takes them. A short one leaves whole. */
 struct http_source {
-    /* Appends some more, a few KB at least, and says whether anything is left. */
+    /* Appends some more, a few KB at least, and says whether anything is left. Nothing appended:
+     * it is asked again in the next turn of the loop. */
     bool (*next)(void *data, struct strbuf *out);
     /* Nothing more is asked for: all is made, or the peer is gone. Once; the exchange's arena is
      * there still. */

@@ -30,6 +30,7 @@ struct http_pull {
     struct strbuf plain;    /* what is to be compressed */
     size_t made;            /* in this turn */
     bool is_last;           /* the source has nothing more */
+    bool is_idle;           /* nor anything in this turn */
 };
 
 static void pull_done(struct http_pull *p)
@@ -63,8 +64,11 @@ static size_t next_part(struct http_pull *p, struct strbuf *out)
 {
     struct strbuf *to = p->gzip ? &p->plain : out;
     size_t before = to->n;
-    while (!p->is_last && to->n - before < PART_BYTES) {
+    p->is_idle = false;
+    while (!p->is_last && !p->is_idle && to->n - before < PART_BYTES) {
+        size_t was = to->n;
         p->is_last = !p->source.next(p->data, to);
+        p->is_idle = to->n == was;
     }
     size_t made = to->n - before;
     if (p->gzip) {
@@ -85,8 +89,9 @@ static void run(struct http_pull *p)
     struct http_exchange *x = p->x;
     size_t limit = p->gzip ? TURN_GZIP_BYTES : TURN_BYTES;
     while (!p->is_last && http_stream_queued(x) == 0) {
-        if (p->made >= limit) {
+        if (p->made >= limit || p->is_idle) {
             p->made = 0;
+            p->is_idle = false;
             env_timer_start(p->env, &p->timer, 0, on_timer);
             return;
         }
@@ -153,9 +158,11 @@ void http_reply_source(struct http_exchange *x, int status, const char *content_
 {
     assert(source && source->next && source->done);
     struct strbuf first cleanup_strbuf = STRBUF_INIT;
-    bool more = true;
-    while (!x->ops->is_gone(x) && more && first.n <= FIRST_BYTES) {
+    bool more = true, idle = false;
+    while (!x->ops->is_gone(x) && more && !idle && first.n <= FIRST_BYTES) {
+        size_t was = first.n;
         more = source->next(data, &first);
+        idle = first.n == was;
     }
     if (!more || x->ops->is_gone(x)) {
         source->done(data);
@@ -163,6 +170,7 @@ void http_reply_source(struct http_exchange *x, int status, const char *content_
         return;
     }
     struct http_pull *p = ARENA_NEW(x->arena, struct http_pull);
-    *p = (struct http_pull){.x = x, .source = *source, .data = data, .env = x->conn->server->env};
+    *p = (struct http_pull){
+        .x = x, .source = *source, .data = data, .env = x->conn->server->env, .is_idle = idle};
     begin(p, status, content_type, strbuf_span(&first));
 }

@@ -91,6 +91,28 @@ static size_t items_in(struct span list, struct span *ret_token)
     return n;
 }
 
+TEST(a_long_list_is_made_in_turns_and_whole)
+{
+    enum { MANY = 200 };
+    begin();
+    for (int i = 0; i < MANY; i++) {
+        char body[64];
+        (void)snprintf(body, sizeof body, "{\"metadata\":{\"name\":\"long-%d\"}}", i);
+        (void)api_expect(&k, 201, "POST", MAPS, "", body);
+    }
+    struct span token = SPAN_NULL;
+    struct api_reply all = ask(200, MAPS, PB);
+    size_t n = items_in(raw_of(all.body, "ConfigMapList"), &token);
+    CHECK(n >= MANY);
+    CHECK_EQ(token.n, 0);
+    struct api_reply page = ask(200, MAPS "?limit=150", PB);
+    CHECK_EQ(items_in(raw_of(page.body, "ConfigMapList"), &token), 150);
+    CHECK(token.n > 0);
+    page = ask(200, MAPS "?labelSelector=none%3Dsuch", PB);
+    CHECK_EQ(items_in(raw_of(page.body, "ConfigMapList"), &token), 0);
+    api_kit_stop(&k);
+}
+
 TEST(a_list_has_its_items_and_its_token)
 {
     begin();

@@ -27,13 +27,16 @@ struct world {
     struct env_timer tick;
     pthread_t thread;
     int parts, parts_left, done, others;
-    bool closes;
+    bool closes, is_lazy, idle;
 };
 
 static bool source_next(void *data, struct strbuf *out)
 {
     struct world *w = data;
     CHECK(w->parts_left > 0);
+    if (w->is_lazy && (w->idle = !w->idle)) {
+        return true; /* nothing yet */
+    }
     char *p = strbuf_room(out, BLOCK);
     for (int i = 0; i < BLOCK; i++) {
         p[i] = (char)('a' + (i * 7 + w->parts_left) % 26);
@@ -289,6 +292,21 @@ TEST(a_long_reply_outlives_the_close_of_the_server)
     w.closes = true;
     world_run(&w, script_half_close);
     CHECK_EQ(w.done, 1);
+}
+
+TEST(a_source_that_has_nothing_yet_is_asked_again)
+{
+    static const struct {
+        void (*script)(struct world *w);
+        int done;
+    } with[] = {{script_gzip, 1}, {script_half_close, 1}};
+    for (size_t i = 0; i < 2; i++) {
+        struct world w;
+        world_init(&w);
+        w.is_lazy = true;
+        world_run(&w, with[i].script);
+        CHECK_EQ(w.done, with[i].done);
+    }
 }
 
 static void script_cut(struct world *w)
