@@ -236,7 +236,7 @@ bool render_list_next(struct render_list *l, struct strbuf *out)
     if (l->render->accept.protobuf) {
         return next_protobuf(l, out);
     }
-    enum { PART_BYTES = 16 * 1024 };
+    enum { PART_BYTES = 16 * 1024, AHEAD = 4 /* items: cold memory otherwise */ };
     struct api_op *op = l->op;
     size_t before = out->n;
     if (!l->is_begun) {
@@ -246,6 +246,9 @@ bool render_list_next(struct render_list *l, struct strbuf *out)
     while (l->at < op->item_count && out->n - before < PART_BYTES) {
         if (l->at) {
             strbuf_putc(out, ',');
+        }
+        if (l->at + AHEAD < op->item_count) {
+            __builtin_prefetch(op->items[l->at + AHEAD]);
         }
         put_list_item(out, l, op->items[l->at]);
         object_unref(TAKE_PTR(op->items[l->at]));

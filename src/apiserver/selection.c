@@ -8,6 +8,7 @@ struct selection {
     const struct schema_kind *kind;
     struct selector labels;
     struct field_selector fields;
+    uint64_t label_bits; /* which the sketch of an object's labels must have */
     struct watch_filter filter;
     struct arena *scratch; /* for computed field values; cleared after each object */
 };
@@ -57,6 +58,9 @@ static bool may_hold(struct object *o, struct span value)
  * fields may be computed (spec.unschedulable is "false" where there is none). */
 static bool is_rejected(const struct selection *sel, struct object *o)
 {
+    if (sel->label_bits & ~object_labels_sketch(o)) {
+        return true;
+    }
     for (size_t i = 0; i < sel->fields.n; i++) {
         const struct field_term *t = &sel->fields.terms[i];
         if (t->equal && span_eq(t->key, SPAN("spec.nodeName")) && !may_hold(o, t->value)) {
@@ -129,6 +133,20 @@ static int check_fields(struct api_op *op, struct selection *sel)
     return 0;
 }
 
+/* What is known of the labels of every object that matches. */
+static uint64_t label_bits(const struct selector *s)
+{
+    uint64_t bits = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct selector_term *t = &s->terms[i];
+        bool absent_too = t->op == SELECTOR_NOT_EQUALS || t->op == SELECTOR_NOT_IN ||
+                          t->op == SELECTOR_NOT_EXISTS;
+        bool one = t->n == 1 && (t->op == SELECTOR_EQUALS || t->op == SELECTOR_IN);
+        bits |= absent_too ? 0 : object_label_bits(t->key, one ? t->values : NULL);
+    }
+    return bits;
+}
+
 int selection_new(struct api_op *op)
 {
     assert(!op->selection);
@@ -139,6 +157,7 @@ int selection_new(struct api_op *op)
         field_selector_parse(a, op->options.field_selector, &sel->fields, &op->err)) {
         return -1;
     }
+    sel->label_bits = label_bits(&sel->labels);
     sel->scratch = arena_new();
     op->selection = sel;
     if (check_fields(op, sel)) {

@@ -20,9 +20,11 @@ struct object {
     bool glanced;       /* within a glance: the document will not be kept */
     bool wanted;        /* somebody keeps values of the document */
     uint8_t warm;       /* how many said object_warm() */
+    bool has_sketch;    /* labels is set */
     uint32_t managed_n; /* bytes of managedFields behind the splice; NOT_SOUGHT */
     int64_t rev;
     yyjson_doc *doc;
+    uint64_t labels; /* object_labels_sketch */
 #ifdef BERTH_VERIFY
     uint64_t born_hash;
 #endif
@@ -205,12 +207,40 @@ static yyjson_doc *parse_but(const struct object *o, struct span managed)
     return doc;
 }
 
+uint64_t object_label_bits(struct span key, const struct span *value)
+{
+    uint64_t k = map_hash(key), bits = UINT64_C(1) << (k & 63);
+    if (value) {
+        uint64_t v = map_hash(*value) * 31 + k;
+        bits |= UINT64_C(1) << (v >> 58) | UINT64_C(1) << (v >> 52 & 63);
+    }
+    return bits;
+}
+
+uint64_t object_labels_sketch(const struct object *o)
+{
+    return o->has_sketch ? o->labels : UINT64_MAX;
+}
+
+static void sketch_labels(struct object *o)
+{
+    JSON_EACH(label, json_path(yyjson_doc_get_root(o->doc), "metadata", "labels", NULL))
+    {
+        struct span value = json_str(label.val);
+        o->labels |= object_label_bits(json_str(label.key), &value);
+    }
+    o->has_sketch = true;
+}
+
 yyjson_val *object_root(struct object *o)
 {
     if (!o->doc) {
         struct span managed = managed_text(o);
         o->doc = managed.n ? parse_but(o, managed) : json_parse_own(object_json(o), !o->glanced);
         assert(o->doc); /* bodies are written by our own serialiser or checked when loaded */
+        if (!o->has_sketch) {
+            sketch_labels(o);
+        }
     } else if (!o->glanced && !o->wanted) {
         o->doc = json_pack(o->doc); /* of a warm version: nobody has had a value to keep */
     }
@@ -356,7 +386,14 @@ bool object_is_deleting(struct object *o)
 struct span object_key(struct arena *a, struct span resource, struct span ns, struct span name)
 {
     assert(resource.n);
-    return arena_printf(a, "%.*s/%.*s/%.*s", SPAN_ARG(resource), SPAN_ARG(ns), SPAN_ARG(name));
+    const struct span parts[] = {resource, SPAN("/"), ns, SPAN("/"), name};
+    char *text = arena_alloc_raw(a, resource.n + ns.n + name.n + 3), *at = text;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        memcpy(at, parts[i].n ? parts[i].p : "", parts[i].n);
+        at += parts[i].n;
+    }
+    *at = '\0';
+    return span_of(text, (size_t)(at - text));
 }
 
 bool object_key_split(struct span key, struct span *ret_resource, struct span *ret_ns,

@@ -75,6 +75,13 @@ struct span object_uid(struct object *o);
 /* True when metadata.deletionTimestamp is set. */
 bool object_is_deleting(struct object *o);
 
+/* A sketch of metadata.labels, so that a selector over many objects does not take each apart: an
+ * object that has the label has all bits of object_label_bits() set (value NULL: the key with
+ * whatever value). The converse does not hold. All bits while nobody has looked at the document
+ * yet. */
+uint64_t object_labels_sketch(const struct object *o);
+uint64_t object_label_bits(struct span key, const struct span *value);
+
 /* Store keys: "pods/default/redis-0", "statefulsets.apps/default/redis", "nodes//edge" (cluster
  * scope: empty namespace). resource is the plural, with ".GROUP" unless the group is core. */
 struct arena;
