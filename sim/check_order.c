@@ -83,8 +83,8 @@ static struct verdict may_make(struct platform *w, const struct sim_rules *r, in
 static struct verdict may_scale_down(const struct platform *w, const struct sim_rules *r,
                                      int ordinal)
 {
-    if (r->recreate && !r->paused && is_old(r, &w->seats[ordinal])) {
-        return allowed; /* all of them go */
+    if (r->recreate && !r->paused && strcmp(w->seats[ordinal].revision, r->update) != 0) {
+        return allowed; /* all old ones go; by a version whose update revision is not known, any */
     }
     for (int i = 0; !r->parallel && i < ORDINALS; i++) {
         if (rules_in_range(r, i) && !lately_well(w, i)) {

@@ -263,7 +263,10 @@ static bool is_bad(struct object *o, const char *at)
 static void see_bad_pod(void *data, struct object *pod)
 {
     struct bad_pods *b = data;
-    bool is_in_the_way = b->set_exists && client_controller_uid(pod).n == 0;
+    /* The claim of one that waits may have gone with the set. */
+    struct span phase = json_str(json_path(object_root(pod), "status", "phase", NULL));
+    bool is_in_the_way =
+        client_controller_uid(pod).n == 0 && (b->set_exists || span_eq_cstr(phase, "Pending"));
     if (is_bad(pod, NULL) || is_in_the_way) {
         VEC_PUSH(&b->names, arena_dup(b->a, object_name(pod)));
     }
