@@ -238,11 +238,11 @@ yyjson_val *object_root(struct object *o)
         struct span managed = managed_text(o);
         o->doc = managed.n ? parse_but(o, managed) : json_parse_own(object_json(o), !o->glanced);
         assert(o->doc); /* bodies are written by our own serialiser or checked when loaded */
-        if (!o->has_sketch) {
-            sketch_labels(o);
-        }
     } else if (!o->glanced && !o->wanted) {
         o->doc = json_pack(o->doc); /* of a warm version: nobody has had a value to keep */
+    }
+    if (!o->has_sketch) {
+        sketch_labels(o);
     }
     o->wanted = o->wanted || !o->glanced;
     return yyjson_doc_get_root(o->doc);
