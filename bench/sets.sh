@@ -23,6 +23,6 @@ bench_sets() {
     n=${BENCH_SINGLE:-14000}
     set_pass "$n" 1 OrderedReady
     row "$n sets of one replica: applied to all Ready (fake runtime)" "$(value ready_s "$sfig")" 20 s
-    row '  an edit of one of them to its pod replaced' "$(value edit_ms "$sfig")" 50 ms
+    row '  an edit of one of them to its pod replaced, the middle one of nine' "$(value edit_ms "$sfig")" 50 ms
     echo "== $n sets of one replica: $(value cpu_us "$sfig") us of processor and $(value rss_kb "$sfig") KB a set"
 }
