@@ -143,10 +143,10 @@ static bool is_there(yyjson_mut_val *obj, const char *name)
 }
 
 /* The members of obj; with_zeros: and what Go would have in a new object beside them. */
-static struct given *members_of(struct walk *w, struct typed_ref r, yyjson_mut_val *obj,
-                                bool with_zeros, struct given few[FEW], size_t *ret_n)
+static struct given *members_of(struct walk *w, struct typed_ref r, bool is_map,
+                                yyjson_mut_val *obj, bool with_zeros, struct given few[FEW],
+                                size_t *ret_n)
 {
-    bool is_map = typed_class(r) == TYPED_MAP;
     size_t n = 0, max = yyjson_mut_obj_size(obj) + (with_zeros ? r.type->field_count : 0u);
     struct given *at = max > FEW ? ARENA_ARRAY(w->a, struct given, max) : few;
     yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(obj);
@@ -169,19 +169,19 @@ static struct given *members_of(struct walk *w, struct typed_ref r, yyjson_mut_v
 }
 
 /* An object or map that has members. */
-static bool put_object(struct walk *w, struct typed_ref r, const yyjson_val *old,
+static bool put_object(struct walk *w, struct typed_ref r, bool is_map, const yyjson_val *old,
                        yyjson_mut_val *next)
 {
     struct given few[FEW];
     size_t n, from = w->text.n;
     bool was_there = yyjson_is_obj((yyjson_val *)(uintptr_t)old);
-    bool with_zeros = !was_there && typed_class(r) == TYPED_OBJECT && r.type;
-    struct given *at = members_of(w, r, next, with_zeros, few, &n);
+    bool with_zeros = !was_there && !is_map && r.type;
+    struct given *at = members_of(w, r, is_map, next, with_zeros, few, &n);
     if (!sort_given(at, n)) {
         return give_up(w);
     }
     fieldset_text_put(&w->text, old ? SPAN("{") : SPAN("{\".\":{}"));
-    if (!put_members(w, at, n, typed_class(r) == TYPED_MAP, was_there, old != NULL)) {
+    if (!put_members(w, at, n, is_map, was_there, old != NULL)) {
         w->text.n = from;
         return false;
     }
@@ -276,7 +276,8 @@ static bool put_below(struct walk *w, struct typed_ref r, const yyjson_val *old,
     if (class == TYPED_LIST) {
         return yyjson_mut_is_arr(next) ? put_list(w, r, old, next) : give_up(w);
     }
-    return yyjson_mut_is_obj(next) ? put_object(w, r, old, next) : give_up(w);
+    bool is_map = class == TYPED_MAP;
+    return yyjson_mut_is_obj(next) ? put_object(w, r, is_map, old, next) : give_up(w);
 }
 
 /* ---- the whole object ---- */
@@ -304,7 +305,7 @@ static bool put_meta(struct walk *w, struct typed_ref r, yyjson_mut_val *meta)
     if (!yyjson_mut_is_obj(meta)) {
         return give_up(w);
     }
-    struct given *at = members_of(w, r, meta, false, few, &n);
+    struct given *at = members_of(w, r, false, meta, false, few, &n);
     n = owned_only(w, at, n, true);
     if (!sort_given(at, n)) {
         return give_up(w);
@@ -323,7 +324,7 @@ static bool put_all(struct walk *w, const struct schema_kind *kind, const yyjson
     bool is_first = true;
     struct typed_ref r = typed_root(kind);
     struct given *at =
-        members_of(w, r, (yyjson_mut_val *)(uintptr_t)next, false, few, &n); /* only read */
+        members_of(w, r, false, (yyjson_mut_val *)(uintptr_t)next, false, few, &n); /* only read */
     n = owned_only(w, at, n, false);
     if (!sort_given(at, n)) {
         return give_up(w);
