@@ -87,39 +87,74 @@ struct informer {
 
 /* ---- indexes ---- */
 
+/* More keys than these are rare: they cost memory and a sort. */
+enum { FEW_KEYS = 16 };
+
 struct key_list {
-    struct span at[16];
+    struct span *at;
     size_t n;
     struct strbuf bytes; /* the keys back to back: a key function may emit temporary bytes */
-    size_t ends[16];
+    VEC(size_t) ends;    /* of those after the first few */
+    size_t few_ends[FEW_KEYS];
+    struct span few[FEW_KEYS];
 };
 
-/* A key counts once, however often it is emitted. */
+/* A key counts once, however often it is emitted: of many, key_list_of() sees to it. */
 static void key_list_emit(void *ctx, struct span key)
 {
     struct key_list *l = ctx;
     size_t from = 0;
-    for (size_t i = 0; i < l->n; i++) {
-        if (span_eq(key, span_of(l->bytes.p + from, l->ends[i] - from))) {
+    for (size_t i = 0; i < l->n && i < FEW_KEYS; i++) {
+        if (span_eq(key, span_of(l->bytes.p + from, l->few_ends[i] - from))) {
             return;
         }
-        from = l->ends[i];
+        from = l->few_ends[i];
     }
-    if (l->n < sizeof l->at / sizeof l->at[0]) {
-        strbuf_put(&l->bytes, key);
-        l->ends[l->n++] = l->bytes.n;
+    strbuf_put(&l->bytes, key);
+    if (l->n < FEW_KEYS) {
+        l->few_ends[l->n] = l->bytes.n;
+    } else {
+        VEC_PUSH(&l->ends, l->bytes.n);
     }
+    l->n++;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return span_cmp(*(const struct span *)a, *(const struct span *)b);
 }
 
 static void key_list_of(struct index *x, struct object *o, struct key_list *l)
 {
     *l = (struct key_list){.bytes = STRBUF_INIT};
     x->key_fn(o, key_list_emit, l);
+    l->at = l->n > FEW_KEYS ? mem_new(l->n * sizeof *l->at) : l->few;
     size_t from = 0;
     for (size_t i = 0; i < l->n; i++) {
-        l->at[i] = span_of(l->bytes.p + from, l->ends[i] - from);
-        from = l->ends[i];
+        size_t end = i < FEW_KEYS ? l->few_ends[i] : l->ends.at[i - FEW_KEYS];
+        l->at[i] = span_of(l->bytes.p + from, end - from);
+        from = end;
     }
+    assert(from == l->bytes.n);
+    if (l->n > FEW_KEYS) {
+        size_t count = l->n;
+        qsort(l->at, count, sizeof *l->at, by_key);
+        l->n = 1;
+        for (size_t i = 1; i < count; i++) {
+            if (!span_eq(l->at[i], l->at[l->n - 1])) {
+                l->at[l->n++] = l->at[i];
+            }
+        }
+    }
+}
+
+static void key_list_done(struct key_list *l)
+{
+    if (l->at != l->few) {
+        free(l->at);
+    }
+    VEC_DONE(&l->ends);
+    strbuf_done(&l->bytes);
 }
 
 static void bucket_add(struct informer *inf, uint32_t index, struct span key, struct entry *e)
@@ -198,13 +233,14 @@ static void reindex(struct informer *inf, struct entry *e, uint32_t index)
 {
     struct key_list keys;
     key_list_of(&inf->index[index], e->object, &keys);
-    if (!is_indexed(e, index, &keys)) {
+    /* To compare many keys with many buckets costs more than to take it out and put it in. */
+    if (keys.n > FEW_KEYS || !is_indexed(e, index, &keys)) {
         unindex(inf, e, index);
         for (size_t k = 0; k < keys.n; k++) {
             bucket_add(inf, index, keys.at[k], e);
         }
     }
-    strbuf_done(&keys.bytes);
+    key_list_done(&keys);
 }
 
 static void entry_free(struct entry *e)

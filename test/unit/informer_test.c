@@ -1,6 +1,7 @@
 /* test/unit/informer_test.c: client/informer, client/informer_set. */
 #include "client/informer.h"
 
+#include "base/strbuf.h"
 #include "client/client_body.h"
 #include "client/informer_set.h"
 #include "kit/kit.h"
@@ -156,6 +157,44 @@ TEST(informer_index_follows_the_objects)
     env_sim_run_for(b.env, 0);
     CHECK_EQ(indexed(&b, label, "3"), 0);
     CHECK_EQ(indexed(&b, ns, "default"), 1);
+    bed_done(&b);
+}
+
+/* Each of the labels is emitted twice. */
+static void by_label_twice(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
+{
+    by_label(o, emit, ctx);
+    by_label(o, emit, ctx);
+}
+
+TEST(informer_index_knows_every_key_of_an_object_with_many)
+{
+    enum { LABELS = 40 };
+    struct bed b;
+    bed_init(&b);
+    map(&b, "a");
+    watch(&b);
+    int label = informer_add_index(b.informer, by_label_twice);
+    struct strbuf patch = STRBUF_INIT;
+    strbuf_puts(&patch, "{\"metadata\":{\"labels\":{\"l0\":\"v0\"");
+    for (int i = 1; i < LABELS; i++) {
+        strbuf_printf(&patch, ",\"l%d\":\"v%d\"", i, i);
+    }
+    strbuf_puts(&patch, "}}}");
+    fake_client_patch(b.api, "", "ConfigMap", "default", "a", "", patch.p);
+    env_sim_run_for(b.env, 0);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < LABELS; i++) {
+            char key[8];
+            snprintf(key, sizeof key, "v%d", i);
+            CHECK_EQ(indexed(&b, label, key), i != 7 || round == 0);
+        }
+        fake_client_patch(b.api, "", "ConfigMap", "default", "a", "",
+                          "{\"metadata\":{\"labels\":{\"l7\":\"new\"}}}");
+        env_sim_run_for(b.env, 0);
+        CHECK_EQ(indexed(&b, label, "new"), 1);
+    }
+    strbuf_done(&patch);
     bed_done(&b);
 }
 
