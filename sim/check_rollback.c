@@ -22,9 +22,13 @@ void check_rollback_change(struct platform *w, struct object *now)
     struct span update = json_get_str(st, "updateRevision");
     int64_t updated = json_get_int(st, "updatedReplicas", 0);
     bool fresh = !span_eq_cstr(update, o->revision);
+    if (!now) {
+        return; /* a controller that does not know it yet goes on */
+    }
     if (fresh || updated > o->updated) {
-        o->before_ms = fresh ? sim_forward_ms(w) : o->forward_ms;
-        o->forward_ms = sim_forward_ms(w);
+        int64_t now_ms = w->is_catching_up ? w->killed_forward_ms : sim_forward_ms(w);
+        o->before_ms = fresh ? now_ms : o->forward_ms;
+        o->forward_ms = now_ms;
         o->mono_ms = sim_now_ms(w);
         o->updated = updated;
         (void)snprintf(o->revision, sizeof o->revision, "%.*s", SPAN_ARG(update));
@@ -80,7 +84,8 @@ static const char *fault_of(const struct platform *w, struct arena *a, const str
     if (!is_overdue(w, r)) {
         return "the deadline was not missed";
     }
-    if (r->current[0] && !(kept && same_but(kept, json_get(spec, "template"), "$patch"))) {
+    /* With the set its revisions may have gone. */
+    if (kept && !same_but(kept, json_get(spec, "template"), "$patch")) {
         return "not to the last complete revision";
     }
     bool same_version =

@@ -109,7 +109,7 @@ static void bounds(const struct platform *w, struct arena *a, const yyjson_val *
     for (int i = 0; i < ORDINALS; i++) {
         struct counts any = {0}, all = {1, 1, 1, 1};
         for (size_t m = w->moments.n; m-- > 0;) {
-            if (w->moments.at[m].until_ms < sim_now_ms(w) - WINDOW_MS) {
+            if (w->moments.at[m].until_ms < sim_now_ms(w) - sim_window_ms(w)) {
                 break;
             }
             struct counts one = {0};

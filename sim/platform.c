@@ -92,7 +92,10 @@ int64_t sim_now_ms(const struct platform *w)
 
 int64_t sim_window_ms(const struct platform *w)
 {
-    return WINDOW_MS + (w->has_min_ready ? MIN_READY_MS : 0) + w->gap_ms;
+    /* While the server was away nobody could look. */
+    bool was_away = sim_now_ms(w) - w->started_ms <= WINDOW_MS;
+    return WINDOW_MS + (w->has_min_ready ? MIN_READY_MS : 0) +
+           (was_away ? w->started_ms - w->killed_ms : 0);
 }
 
 int sim_ordinal(struct span name, const char *prefix)
@@ -259,9 +262,10 @@ void sim_start_server(struct platform *w)
     w->hub = watch_hub_new(w->env, w->store);
     record_connect(w->record, w->hub);
     record_connect(w->slow, w->hub);
-    w->gap_ms = sim_now_ms(w) - w->killed_ms; /* what was stored and not told is from before */
+    w->started_ms = sim_now_ms(w);
+    w->is_catching_up = true; /* what was stored and not told is from before */
     record_pull(w->record);
-    w->gap_ms = 0;
+    w->is_catching_up = false;
     w->api = apiserver_new(w->env, w->store, w->hub, &ao);
     w->client = apiserver_local_client(w->api);
     for (int ms = 0; !apiserver_is_ready(w->api); ms += 10) {
@@ -294,6 +298,7 @@ void sim_kill_server(struct platform *w)
     }
     env_sim_crash(w->env);
     w->killed_ms = sim_now_ms(w);
+    w->killed_forward_ms = sim_forward_ms(w);
     w->env = NULL;
     w->client = NULL;
     w->figures.crashes++;

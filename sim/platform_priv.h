@@ -110,7 +110,9 @@ struct platform {
     struct watch_hub *hub;
     struct apiserver *api;
     struct client *client;
-    int64_t killed_ms, gap_ms; /* when it was; while what came of that is looked at: since then */
+    int64_t killed_ms, started_ms; /* last */
+    int64_t killed_forward_ms;     /* killed_ms of sim_forward_ms() */
+    bool is_catching_up;           /* what it stored before it was killed is told now */
     /* The controllers; env NULL: dead. */
     struct env *controllers_env;
     struct link *controllers_link;

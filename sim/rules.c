@@ -170,7 +170,7 @@ static void on_moment(struct platform *w)
         m.seats[i].deleting = s->deleting;
         m.seats[i].ready = s->ready;
     }
-    while (w->moments.at[keep].until_ms < sim_now_ms(w) - 5 * WINDOW_MS) {
+    while (w->moments.at[keep].until_ms < sim_now_ms(w) - 2 * sim_window_ms(w)) {
         keep++;
     }
     if (keep > 0) {
