@@ -32,6 +32,9 @@ static bool is_disrupted(const struct disruption_view *v, size_t i, struct disru
     if (p->terminating || p->disrupted_ms == 0 || p->created_ms > p->disrupted_ms) {
         return false; /* it is leaving, or the next pod of this name */
     }
+    if (p->disrupted_ms > v->now_ms + DISRUPTION_PATIENCE_MS) {
+        return false; /* the clock was set back since: it would hold for as long as that */
+    }
     assert(ret->late_count <= i);
     int64_t until_ms = p->disrupted_ms + DISRUPTION_PATIENCE_MS;
     if (until_ms <= v->now_ms) {

@@ -6,7 +6,8 @@
 
 enum { N = 4, NOW_MS = 1000000, AGO_MS = 5000 };
 
-enum state { ABSENT, UNREADY, READY, LEAVING, EVICTED, LATE, RENEWED, STATES };
+/* AHEAD: evicted before the clock was set back: an eviction that held for as long as that. */
+enum state { ABSENT, UNREADY, READY, LEAVING, EVICTED, LATE, RENEWED, AHEAD, STATES };
 
 static struct disruption_pod pod_of(int i, enum state state)
 {
@@ -15,8 +16,9 @@ static struct disruption_pod pod_of(int i, enum state state)
     p.created_ms = state == RENEWED ? NOW_MS - AGO_MS + 1 : 1000;
     p.terminating = state == LEAVING;
     p.disrupted_ms = state == EVICTED || state == LEAVING || state == RENEWED ? NOW_MS - AGO_MS
-                     : state == LATE ? NOW_MS - DISRUPTION_PATIENCE_MS
-                                     : 0;
+                     : state == LATE  ? NOW_MS - DISRUPTION_PATIENCE_MS
+                     : state == AHEAD ? NOW_MS + DISRUPTION_PATIENCE_MS + 1
+                                      : 0;
     return p;
 }
 
@@ -27,7 +29,8 @@ static void check_world(struct arena *a, struct disruption_view *v, const enum s
     const struct disruption_status *st = &plan.status;
     int healthy = 0, evicted = 0, late = 0;
     for (int i = 0; i < N; i++) {
-        healthy += states[i] == READY || states[i] == LATE || states[i] == RENEWED;
+        healthy +=
+            states[i] == READY || states[i] == LATE || states[i] == RENEWED || states[i] == AHEAD;
         evicted += states[i] == EVICTED;
         late += states[i] == LATE;
     }
