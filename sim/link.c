@@ -332,6 +332,15 @@ static bool tell_one(struct link_watch *w, struct queued q)
     if (q.type == CLIENT_DELETED) {
         return !forget(w, object_store_key(q.object)) || tell(w, CLIENT_DELETED, q.object);
     }
+    struct known *k = map_get(&w->known, object_store_key(q.object));
+    if (k && !span_eq(object_uid(k->object), object_uid(q.object))) {
+        /* A list, and the end of the one before was not told. */
+        struct object *old cleanup_object = object_ref(k->object);
+        (void)forget(w, object_store_key(old));
+        if (!tell(w, CLIENT_DELETED, old)) {
+            return false;
+        }
+    }
     int type = remember(w, q.object);
     if (type < 0) {
         return true;

@@ -194,12 +194,30 @@ static bool is_wanted(struct local_watch *w, struct object *o)
     return wanted;
 }
 
+/* Where another object has taken the name since, the one before is told as gone: who follows owners
+ * has to know. False: the callback freed the watch. */
+static bool tell_replaced(struct local_watch *w, struct object *o)
+{
+    struct known *k = map_get(&w->known, object_store_key(o));
+    if (!k || object_rev(k->object) == object_rev(o) ||
+        span_eq(object_uid(k->object), object_uid(o))) {
+        return true;
+    }
+    struct object *old cleanup_object = object_ref(k->object);
+    (void)forget(w, object_store_key(old));
+    return tell(w, CLIENT_DELETED, old);
+}
+
 /* False: nothing more in this turn, or never. */
 static bool tell_listed(struct local_watch *w)
 {
     for (int i = 0; i < LISTED_A_TURN && w->listed_at < w->listed.n; i++) {
         struct object *o cleanup_object = w->listed.at[w->listed_at++];
-        int type = is_wanted(w, o) ? remember(w, o) : -1;
+        bool wanted = is_wanted(w, o);
+        if (wanted && !tell_replaced(w, o)) {
+            return false;
+        }
+        int type = wanted ? remember(w, o) : -1;
         if (type >= 0 && !tell(w, (enum client_event_type)type, o)) {
             return false;
         }

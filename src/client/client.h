@@ -78,7 +78,8 @@ struct client_watch_handler {
     void (*on_synced)(void *data);
 };
 /* Lists and watches for ever: reconnects, relists after 410 and then reports only the differences
- * (objects that vanished meanwhile as DELETED). Selectors as in client_request. */
+ * (objects that vanished meanwhile as DELETED, also those whose name has another object now).
+ * Selectors as in client_request. */
 struct client_watch *client_watch_new(struct client *c, const struct client_request *selection,
                                       const struct client_watch_handler *handler, void *data);
 void client_watch_free(struct client_watch *w);

@@ -116,3 +116,41 @@ TEST_T(a_watch_may_be_freed_while_it_is_told, 60)
     CHECK(told > 0 && told < MANY);
     api_kit_stop(&s.k);
 }
+
+static void ask(struct seen *s, enum client_verb verb, const char *name, const char *body)
+{
+    const struct client_request rq = {CLIENT_REQUEST_INIT,
+                                      .verb = verb,
+                                      .kind = SCHEMA_KIND(ConfigMap),
+                                      .ns = SPAN("default"),
+                                      .name = span_cstr(name),
+                                      .body = span_cstr(body)};
+    client_do(s->k.client, &rq, NULL, NULL);
+}
+
+/* It was told as a change of the one before, whose end nobody heard of. */
+TEST(a_watch_that_lists_again_tells_the_end_of_one_whose_name_another_has)
+{
+    struct seen s = {0};
+    api_kit_start(&s.k, NULL);
+    s.k.history_limit = 8;
+    api_kit_restart(&s.k);
+    make(&s.k, 0);
+    make(&s.k, 1);
+    const struct client_request all = {.kind = SCHEMA_KIND(ConfigMap), .grace_s = -1};
+    struct client_watch *w = client_watch_new(s.k.client, &all, &handler, &s);
+    api_run_until(&s.k, &s.synced);
+    /* More at once than is kept: it falls behind. */
+    ask(&s, CLIENT_DELETE, "many-0", "");
+    ask(&s, CLIENT_CREATE, "", "{\"metadata\":{\"name\":\"many-0\"}}");
+    for (int i = 0; i < 40; i++) {
+        ask(&s, CLIENT_PATCH_MERGE, "many-1",
+            i % 2 ? "{\"data\":{\"a\":\"1\"}}" : "{\"data\":{\"a\":\"2\"}}");
+    }
+    api_run_ms(&s.k, 200);
+    CHECK(s.modified < 40);
+    CHECK_EQ(s.deleted, 1);
+    CHECK(s.state[0] == 1 && s.state[1] == 1);
+    client_watch_free(w);
+    api_kit_stop(&s.k);
+}

@@ -345,6 +345,22 @@ TEST(scheduler_that_is_told_not_found_too_early_asks_again)
     sim_kit_end(w, NULL);
 }
 
+/* A watch that lists again showed another set of the same name as a change of the one before: the
+ * garbage collector never heard of that one's end, and its pods stood in the way for ever. */
+TEST(gc_takes_the_pods_of_a_set_whose_name_another_has_meanwhile)
+{
+    struct platform *w = sim_kit_start(18, NULL);
+    sim_kit_create(w, 2, "Parallel", "");
+    platform_run_for(w, 5000);
+    platform_slow(w, 0, 3000);
+    sim_kit_ask(w, CLIENT_DELETE, SCHEMA_KIND(StatefulSet), "redis", "");
+    sim_kit_create(w, 2, "Parallel", "");
+    platform_fault(w, PLATFORM_KILL_SERVER, 0); /* what was on its way is not told */
+    platform_fault(w, PLATFORM_START_ALL, 0);
+    platform_settle(w);
+    sim_kit_end(w, NULL);
+}
+
 /* The garbage collector met a pod whose deletion was not durable yet, was told that it is not
  * there, and looked again at once, for ever, within one turn: the turn never ended, so the deletion
  * was never committed. */
