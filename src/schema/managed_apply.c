@@ -46,23 +46,37 @@ static const yyjson_val *prune(struct managed *m, const yyjson_val *merged,
 
 struct conflict {
     struct managed_entry *with;
+    struct span id; /* the entry without fields and time as JSON: Kubernetes orders by that */
     const struct fieldset *fields;
 };
 
 struct conflicts {
     struct arena *a;
-    struct conflict *at; /* ordered by manager */
+    struct conflict *at; /* ordered by id */
     size_t n, count;     /* managers; fields */
 };
 
+static struct span quoted(struct arena *a, struct span text)
+{
+    yyjson_mut_doc *doc = json_mut_new(a);
+    return json_write_mut(a, json_new_str(doc, text));
+}
+
+static struct span identity(struct arena *a, const struct managed_entry *e)
+{
+    struct span version =
+        e->is_apply ? SPAN("")
+                    : arena_printf(a, ",\"apiVersion\":%.*s", SPAN_ARG(quoted(a, e->version)));
+    struct span sub = e->subresource.n ? arena_printf(a, ",\"subresource\":%.*s",
+                                                      SPAN_ARG(quoted(a, e->subresource)))
+                                       : SPAN("");
+    return arena_printf(a, "%.*s,\"operation\":\"%s\"%.*s%.*s}", SPAN_ARG(quoted(a, e->manager)),
+                        e->is_apply ? "Apply" : "Update", SPAN_ARG(version), SPAN_ARG(sub));
+}
+
 static int cmp_conflict(const void *x, const void *y)
 {
-    const struct managed_entry *a = ((const struct conflict *)x)->with,
-                               *b = ((const struct conflict *)y)->with;
-    int rc = span_cmp(a->manager, b->manager);
-    rc = rc ? rc : (int)b->is_apply - (int)a->is_apply;
-    rc = rc ? rc : span_cmp(a->version, b->version);
-    return rc ? rc : span_cmp(a->subresource, b->subresource);
+    return span_cmp(((const struct conflict *)x)->id, ((const struct conflict *)y)->id);
 }
 
 static void count_path(void *data, struct span path)
@@ -83,18 +97,12 @@ static struct conflicts find_conflicts(struct managed *m, const struct typed_dif
         }
         const struct fieldset *both = fieldset_intersection(m->a, managed_set(m, e), taken);
         if (both) {
-            c.at[c.n++] = (struct conflict){e, both};
+            c.at[c.n++] = (struct conflict){e, identity(m->a, e), both};
             fieldset_paths(m->a, both, count_path, &c);
         }
     }
     qsort(c.at, c.n, sizeof *c.at, cmp_conflict);
     return c;
-}
-
-static struct span quoted(struct arena *a, struct span text)
-{
-    yyjson_mut_doc *doc = json_mut_new(a);
-    return json_write_mut(a, json_new_str(doc, text));
 }
 
 static struct span manager_text(struct arena *a, const struct managed_entry *e)
@@ -185,7 +193,7 @@ static bool all_ours(struct managed *m, struct conflicts *c, const yyjson_val *l
     for (size_t i = 0; ours && i < c->n; i++) {
         const struct fieldset *rest = fieldset_difference(m->a, c->at[i].fields, ours);
         if (rest) {
-            left.at[left.n++] = (struct conflict){c->at[i].with, rest};
+            left.at[left.n++] = (struct conflict){c->at[i].with, c->at[i].id, rest};
             fieldset_paths(m->a, rest, count_path, &left);
         }
     }
@@ -354,7 +362,7 @@ int managed_apply(struct arena *a, yyjson_mut_doc *doc, const struct managed_wri
     }
     managed_lose(&m, &d, self);
     managed_put(&m, own, managed_strip(&m, set));
-    if (!json_equal(was, next) || !live) {
+    if (!live || !typed_same(r, was, next)) {
         managed_touch(&m, own);
     }
     ret->object = json_mut_copy(doc, next);

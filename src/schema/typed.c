@@ -55,8 +55,11 @@ static const yyjson_val *key_default(struct arena *a, const struct schema_field 
 {
     const char *text = f ? f->default_json : NULL;
     bool is_text = f && (f->shape == SCHEMA_STRING);
-    /* A reference's name defaults to "" in Kubernetes' OpenAPI. */
-    if (!text && (zero || (f && strcmp(f->name, "name") == 0 && (f->flags & SCHEMA_OMITEMPTY)))) {
+    /* What Go writes always has its zero as default in Kubernetes' OpenAPI, and so has the name of
+     * a reference. */
+    bool always = f && (!(f->flags & (SCHEMA_POINTER | SCHEMA_OMITEMPTY)) ||
+                        (strcmp(f->name, "name") == 0 && (f->flags & SCHEMA_OMITEMPTY)));
+    if (!text && (zero || always)) {
         text = is_text ? "\"\"" : f && f->shape == SCHEMA_BOOL ? "false" : "0";
     }
     yyjson_doc *doc = NULL;

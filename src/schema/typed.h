@@ -49,6 +49,10 @@ struct typed_diff {
  * not looked at. old NULL: an object of which nothing is set. */
 struct typed_diff typed_compare(struct arena *a, const struct schema_kind *kind,
                                 const yyjson_val *old, const yyjson_val *next, const char *skip);
+/* Are two values the same to Go, which writes zeros where nothing is set? The order of lists
+ * counts.
+ */
+bool typed_same(struct typed_ref r, const yyjson_val *x, const yyjson_val *y);
 /* The leaves of a configuration: what its applier owns. */
 const struct fieldset *typed_set(struct arena *a, struct typed_ref r, const yyjson_val *v);
 /* set with every object field that has members below it as a member itself. */

@@ -39,7 +39,10 @@ const yyjson_val *typed_zero(const struct schema_field *f)
         return &empty_object;
     }
     if (f->shape == SCHEMA_TIME || f->shape == SCHEMA_MICROTIME) {
-        return &none; /* a struct in Go, which omitempty does not omit */
+        return &none; /* structs in Go, which omitempty does not omit, as is the next */
+    }
+    if (f->shape == SCHEMA_INT_OR_STRING) {
+        return &number;
     }
     if (f->flags & SCHEMA_OMITEMPTY) {
         return NULL;
@@ -179,6 +182,44 @@ static void compare_members(struct arena *a, struct typed_ref r, const yyjson_va
     }
 }
 
+/* ---- equality ---- */
+
+static bool same_members(struct typed_ref r, const yyjson_val *x, const yyjson_val *y)
+{
+    JSON_EACH(it, x)
+    {
+        struct span name = json_str(it.key);
+        const yyjson_val *other = yyjson_obj_getn(unconst(y), name.p, name.n);
+        struct typed_ref m = typed_member(r, name);
+        if (!other && m.field && !m.elem) {
+            other = zero_of(m.field);
+        }
+        if (!other || !typed_same(m, it.val, other)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool typed_same(struct typed_ref r, const yyjson_val *x, const yyjson_val *y)
+{
+    if (yyjson_is_arr(unconst(x)) && yyjson_is_arr(unconst(y)) && json_len(x) == json_len(y)) {
+        struct typed_ref of = r.field && !r.elem ? typed_element(r) : (struct typed_ref){0};
+        yyjson_arr_iter other = yyjson_arr_iter_with(unconst(y));
+        JSON_EACH(it, x)
+        {
+            if (!typed_same(of, it.val, yyjson_arr_iter_next(&other))) {
+                return false;
+            }
+        }
+        return true;
+    }
+    if (yyjson_is_obj(unconst(x)) && yyjson_is_obj(unconst(y)) && typed_class(r) != TYPED_LEAF) {
+        return same_members(r, x, y) && same_members(r, y, x);
+    }
+    return json_equal(x, y);
+}
+
 /* ---- lists ---- */
 
 struct item {
@@ -285,7 +326,9 @@ static void compare(struct arena *a, struct typed_ref r, const yyjson_val *old,
         return;
     }
     enum typed_class class = typed_class(r);
-    if (class == TYPED_LEAF || (json_len(old) == 0 && json_len(next) == 0)) {
+    bool has_zeros =
+        class == TYPED_OBJECT && !(old && next) && yyjson_is_obj(unconst(old ? old : next));
+    if (class == TYPED_LEAF || (json_len(old) == 0 && json_len(next) == 0 && !has_zeros)) {
         compare_leaf(old, next, c);
         return;
     }
