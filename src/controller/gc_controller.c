@@ -87,13 +87,19 @@ struct visit {
     bool (*fn)(struct visit *v, struct object *dependent);
     void *data;
     struct span uid;
-    size_t n, blocking;
+    size_t n, blocking, waiting;
 };
+
+static bool waits_for_dependents(struct object *o)
+{
+    return object_is_deleting(o) && client_has_finalizer(o, "foregroundDeletion");
+}
 
 static bool visit_one(void *data, struct object *o)
 {
     struct visit *v = data;
     v->n++;
+    v->waiting += waits_for_dependents(o);
     JSON_EACH(it, client_owners(o))
     {
         v->blocking += span_eq(json_get_str(it.val, "uid"), v->uid) &&
@@ -116,10 +122,16 @@ static struct visit each_dependent(struct gc_controller *c, struct span uid,
 
 static bool enqueue_dependent(struct visit *v, struct object *o)
 {
-    if (!object_is_deleting(o) || client_has_finalizer(o, "foregroundDeletion")) {
+    if (!object_is_deleting(o) || waits_for_dependents(o)) {
         add(v->c, v->kind->kind, object_namespace(o), object_name(o));
     }
     return true;
+}
+
+/* What is being deleted comes back by itself: in a circle each would wake the next for ever. */
+static bool enqueue_living(struct visit *v, struct object *o)
+{
+    return object_is_deleting(o) || enqueue_dependent(v, o);
 }
 
 static void enqueue_waiting_owners(struct gc_controller *c, struct object *o)
@@ -183,9 +195,7 @@ static enum gc_owner owner_state(struct gc_sync *x, const yyjson_val *ref)
     struct object *owner =
         informer_get(k->informer, owner_namespace(x, k), json_get_str(ref, "name"));
     if (owner && span_eq(object_uid(owner), uid)) {
-        return object_is_deleting(owner) && client_has_finalizer(owner, "foregroundDeletion")
-                   ? GC_OWNER_WAITING
-                   : GC_OWNER_PRESENT;
+        return waits_for_dependents(owner) ? GC_OWNER_WAITING : GC_OWNER_PRESENT;
     }
     return map_get(&x->c->gone, uid) ? GC_OWNER_ABSENT : GC_OWNER_UNSEEN;
 }
@@ -198,15 +208,18 @@ static void observe(struct gc_sync *x)
     v->foreground = client_has_finalizer(x->object, "foregroundDeletion");
     v->orphan = client_has_finalizer(x->object, "orphan");
     x->owners = ARENA_ARRAY(x->s->arena, enum gc_owner, json_len(refs) + 1);
+    bool blocks = false;
     JSON_EACH(it, refs)
     {
         x->owners[v->owner_count++] = owner_state(x, it.val);
+        blocks |= json_get_bool(it.val, "blockOwnerDeletion", false);
     }
     assert(v->owner_count == json_len(refs));
     v->owners = x->owners;
     struct visit all = each_dependent(x->c, object_uid(x->object), NULL, NULL);
     v->dependents = all.n;
     v->blocking = all.blocking < all.n ? all.blocking : all.n;
+    v->circle = blocks && all.waiting > 0;
 }
 
 struct ask {
@@ -291,6 +304,22 @@ static void drop_owners(struct gc_sync *x)
     write_patch(x, x->kind, x->object, &b);
 }
 
+static void unblock_owners(struct gc_sync *x)
+{
+    struct client_body b = client_patch_new(x->s->arena, x->object);
+    yyjson_mut_val *refs = yyjson_mut_arr(b.doc);
+    JSON_EACH(it, client_owners(x->object))
+    {
+        yyjson_mut_val *ref = json_mut_copy(b.doc, it.val);
+        json_remove(ref, "blockOwnerDeletion");
+        json_put(b.doc, ref, "blockOwnerDeletion", yyjson_mut_bool(b.doc, false));
+        yyjson_mut_arr_append(refs, ref);
+    }
+    client_body_owners(&b, refs);
+    write_patch(x, x->kind, x->object, &b);
+    sync_again(x->s);
+}
+
 static bool release(struct visit *v, struct object *dependent)
 {
     struct gc_sync *x = v->data;
@@ -331,6 +360,9 @@ static void act(struct gc_sync *x, enum gc_action action)
                          : x->view.foreground ? CLIENT_PROPAGATION_FOREGROUND
                                               : CLIENT_PROPAGATION_BACKGROUND);
         break;
+    case GC_UNBLOCK_OWNERS:
+        unblock_owners(x);
+        break;
     case GC_DELETE_FOREGROUND:
         delete_object(x, CLIENT_PROPAGATION_FOREGROUND);
         break;
@@ -342,7 +374,7 @@ static void act(struct gc_sync *x, enum gc_action action)
         remove_finalizer(x, "orphan");
         break;
     case GC_DELETE_DEPENDENTS:
-        each_dependent(x->c, object_uid(x->object), enqueue_dependent, NULL);
+        each_dependent(x->c, object_uid(x->object), enqueue_living, NULL);
         break;
     case GC_FINISH_FOREGROUND:
         remove_finalizer(x, "foregroundDeletion");

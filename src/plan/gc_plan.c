@@ -23,7 +23,10 @@ static enum gc_action plan_owned(const struct gc_view *v)
     if (solid > 0) {
         return waiting + absent > 0 ? GC_DROP_OWNERS : GC_NOTHING;
     }
-    return waiting > 0 && v->dependents > 0 ? GC_DELETE_FOREGROUND : GC_DELETE;
+    if (waiting > 0 && v->dependents > 0) {
+        return v->circle ? GC_UNBLOCK_OWNERS : GC_DELETE_FOREGROUND;
+    }
+    return GC_DELETE;
 }
 
 enum gc_action gc_plan(const struct gc_view *view)

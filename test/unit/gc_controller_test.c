@@ -113,6 +113,39 @@ TEST(gc_foreground_keeps_the_owner_until_its_dependents_are_gone)
     bed_done(&b);
 }
 
+/* Three objects, each the owner of the next: deleting one of them takes all, and nobody spins. */
+TEST(gc_a_circle_of_owners_goes_as_a_whole)
+{
+    struct bed b;
+    bed_init(&b, 0);
+    static const char *const name[] = {"c0", "c1", "c2"};
+    for (int i = 0; i < 3; i++) {
+        create(&b, "v1", "ConfigMap", name[i], "default", NULL, NULL, false);
+    }
+    struct object *p[3];
+    for (int i = 0; i < 3; i++) {
+        p[i] = object_ref(fake_client_get(b.api, "", "ConfigMap", "default", name[i]));
+    }
+    for (int i = 0; i < 3; i++) {
+        char patch[512];
+        struct object *owner = p[(i + 2) % 3];
+        snprintf(
+            patch, sizeof patch,
+            "{\"metadata\":{\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\","
+            "\"name\":\"%.*s\",\"uid\":\"%.*s\",\"blockOwnerDeletion\":true}]}}",
+            SPAN_ARG(object_name(owner)), SPAN_ARG(object_uid(owner)));
+        fake_client_patch(b.api, "", "ConfigMap", "default", name[i], NULL, patch);
+    }
+    env_sim_run_for(b.env, 100);
+    fake_client_delete(b.api, "", "ConfigMap", "default", "c0", -1, CLIENT_PROPAGATION_FOREGROUND);
+    env_sim_run_for(b.env, 5000);
+    for (int i = 0; i < 3; i++) {
+        CHECK(!fake_client_get(b.api, "", "ConfigMap", "default", name[i]));
+        object_unref(p[i]);
+    }
+    bed_done(&b);
+}
+
 TEST(gc_orphan_lets_the_dependents_live)
 {
     struct bed b;

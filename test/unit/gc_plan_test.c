@@ -27,7 +27,13 @@ static void check(const struct gc_view *v, enum gc_action a)
         CHECK(v->deleting && v->foreground && v->blocking == 0 && !v->orphan);
     }
     if (!v->deleting && v->owner_count > 0 && !kept && n[GC_OWNER_UNSEEN] == 0) {
-        CHECK(deletes); /* nothing without a living owner stays */
+        CHECK(deletes || a == GC_UNBLOCK_OWNERS); /* nothing without a living owner stays */
+    }
+    if (a == GC_UNBLOCK_OWNERS) { /* the next plan deletes */
+        CHECK(v->circle && n[GC_OWNER_WAITING] > 0);
+        struct gc_view next = *v;
+        next.circle = false;
+        CHECK_EQ(gc_plan(&next), GC_DELETE_FOREGROUND);
     }
     if (a == GC_ASK_OWNERS) {
         CHECK(n[GC_OWNER_UNSEEN] > 0);
@@ -54,6 +60,9 @@ TEST(gc_plan_every_small_view)
             check(&v, gc_plan(&v));
             plans++;
         }
+        v.circle = v.dependents > 0;
+        v.blocking = 0;
+        check(&v, gc_plan(&v));
     }
     CHECK(plans > 20000);
 }
