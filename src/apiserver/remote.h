@@ -2,9 +2,9 @@
  * side, a node's session on the other.
  *
  * The router has checked the pod and chosen the container; everything else is here: query,
- * negotiation of WebSocket (v5 and v4.channel.k8s.io) or SPDY/3.1 (v4 to v1), channels, exit
- * status, back-pressure both ways, clients and nodes that go away. What fails before the upgrade is
- * answered as a Status, what fails later on the error channel. */
+ * negotiation of WebSocket (v5, v4 and the first channel.k8s.io) or SPDY/3.1 (v4 to v1), channels,
+ * exit status, back-pressure both ways, clients and nodes that go away. What fails before the
+ * upgrade is answered as a Status, what fails later on the error channel. */
 #ifndef APISERVER_REMOTE_H
 #define APISERVER_REMOTE_H
 

@@ -1,5 +1,6 @@
 /* Remote commands over WebSocket: binary messages, the first byte is the channel. v5 adds 255: the
- * channel named by the next byte is closed. */
+ * channel named by the next byte is closed. Before v4 the channel of errors has plain text, and
+ * nothing of a success. */
 #include <stdlib.h>
 
 #include "apiserver/remote_priv.h"
@@ -11,7 +12,8 @@ enum { CHANNEL_CLOSE = 255 };
 
 struct remote_ws {
     struct ws_decoder decoder;
-    bool is_v5, close_sent;
+    int version; /* 1, 4 or 5 */
+    bool close_sent;
     int channel; /* of the message in progress */
 };
 
@@ -41,7 +43,7 @@ static void on_message(struct remote *r, const struct ws_event *e)
         remote_stdin(r, bytes);
     } else if (w->channel == REMOTE_RESIZE) {
         remote_resize(r, bytes);
-    } else if (w->channel == CHANNEL_CLOSE && w->is_v5) {
+    } else if (w->channel == CHANNEL_CLOSE && w->version == 5) {
         if (bytes.p[0] == REMOTE_STDIN) {
             remote_stdin_end(r);
         }
@@ -73,7 +75,11 @@ static void ws_output(struct remote *r, enum remote_channel channel, struct span
 
 static void ws_finish(struct remote *r, const struct remote_result *result)
 {
-    ws_output(r, REMOTE_ERROR, result->status);
+    struct remote_ws *w = r->proto_data;
+    struct span told = w->version >= 4 ? result->status : result->text;
+    if (told.n) {
+        ws_output(r, REMOTE_ERROR, told);
+    }
     put_close(r, WS_NORMAL, SPAN_NULL);
 }
 
@@ -101,22 +107,29 @@ static const struct remote_proto ws_proto = {
 int remote_ws_begin(struct remote *r, struct http_exchange *x, struct err *reterr)
 {
     struct span offered = http_header_all(x, "sec-websocket-protocol");
-    bool is_v5 = remote_has_token(offered, "v5.channel.k8s.io");
-    const char *chosen = is_v5                                            ? "v5.channel.k8s.io"
-                         : remote_has_token(offered, "v4.channel.k8s.io") ? "v4.channel.k8s.io"
-                                                                          : NULL;
+    static const struct {
+        const char *name;
+        int version;
+    } known[] = {
+        {"v5.channel.k8s.io", 5}, {"v4.channel.k8s.io", 4}, {"channel.k8s.io", 1}, {"", 1}};
+    size_t i = 0;
+    while (i < 3 && !remote_has_token(offered, known[i].name)) {
+        i++;
+    }
+    const char *chosen =
+        i == 3 && offered.n ? NULL : known[i].name; /* the first clients name none */
     if (remote_ws_accept(x, chosen, reterr)) {
         return -1;
     }
     if (!chosen) {
         return err_set(http_arena(x), reterr, ERR_BAD_REQUEST,
                        "no common WebSocket protocol: client offers \"%.*s\", server has "
-                       "v5.channel.k8s.io and v4.channel.k8s.io",
+                       "v5.channel.k8s.io, v4.channel.k8s.io and channel.k8s.io",
                        SPAN_ARG(offered));
     }
     struct remote_ws *w = MEM_NEW(struct remote_ws);
     w->decoder.expect_mask = true;
-    w->is_v5 = is_v5;
+    w->version = known[i].version;
     w->channel = REMOTE_CHANNEL_NONE;
     r->proto = &ws_proto;
     r->proto_data = w;

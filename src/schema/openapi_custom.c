@@ -101,7 +101,12 @@ yyjson_mut_val *openapi_custom_type(struct openapi *o, const struct schema_type 
         }
     }
     json_remove(out, "properties");
-    json_put(o->doc, out, "properties", all);
+    if (!o->v3 && json_get_bool(custom_document(type->custom),
+                                "x-kubernetes-preserve-unknown-fields", false)) {
+        openapi_put(o, out, "type", "object"); /* old clients refuse what is not among properties */
+    } else {
+        json_put(o->doc, out, "properties", all);
+    }
     yyjson_mut_val *gvk = yyjson_mut_arr(o->doc);
     yyjson_mut_arr_append(gvk, openapi_gvk(o, span_cstr(kind->group), span_cstr(kind->version),
                                            span_cstr(kind->kind)));

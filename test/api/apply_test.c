@@ -242,7 +242,7 @@ TEST(bad_configurations_are_refused_with_the_reason)
         {STS "/s?fieldManager=x",
          "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: s}, spec: {template: {spec: "
          "{containers: [{image: a}]}}}}",
-         400, "omits key field \"name\""},
+         422, "spec.template.spec.containers[0].name: Required value"},
         {STS "/s/status?fieldManager=x", set_yaml, 404, "not found"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -435,3 +435,39 @@ TEST(field_selectors_know_the_fields_that_a_definition_lists)
                "an invalid path: must point to a field of type string, boolean or integer");
     api_kit_stop(&k);
 }
+
+/* Clients that check by OpenAPI v2 refuse members that are not among the properties, if there are
+ * any. */
+TEST(a_root_that_keeps_unknown_members_has_no_properties_in_v2)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(
+        &k, 201, "POST", CRDS, "",
+        "{\"apiVersion\":\"apiextensions.k8s.io/v1\",\"kind\":\"CustomResourceDefinition\","
+        "\"metadata\":{\"name\":\"others.example.com\"},\"spec\":{\"group\":\"example.com\","
+        "\"scope\":\"Cluster\",\"names\":{\"plural\":\"others\",\"kind\":\"Other\"},"
+        "\"versions\":[{\"name\":\"v1\",\"served\":true,\"storage\":true,\"schema\":{"
+        "\"openAPIV3Schema\":{\"type\":\"object\",\"x-kubernetes-preserve-unknown-fields\":true,"
+        "\"properties\":{\"spec\":{\"type\":\"object\"}}}}}]}}");
+    api_run_ms(&k, 100);
+    struct api_reply r = api_get(&k, "/openapi/v2");
+    const yyjson_val *def = json_get(json_get(r.json, "definitions"), "com.example.v1.Other");
+    CHECK_SPAN(json_get_str(def, "type"), "object");
+    CHECK(json_get(def, "x-kubernetes-group-version-kind") && !json_get(def, "properties"));
+    api_kit_stop(&k);
+}
+
+/* Kubernetes demands no member of a condition there. */
+TEST(a_condition_of_a_status_may_lack_its_type)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    define(&k);
+    struct api_reply r = api_expect(
+        &k, 200, "PATCH", CRDS "/widgets.example.com/status",
+        "Content-Type: application/json-patch+json\r\n",
+        "[{\"op\":\"add\",\"path\":\"/status/conditions/-\",\"value\":{\"message\":\"mine\"}}]");
+    CHECK(memmem(r.body.p, r.body.n, "\"message\":\"mine\"", 16) != NULL);
+    api_kit_stop(&k);
+}

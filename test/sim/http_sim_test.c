@@ -467,6 +467,30 @@ TEST(websocket_v5_carries_input_sizes_pings_and_the_exit_code)
     }
 }
 
+/* The first protocol, named or not: a failure is text, a success nothing at all. */
+TEST(websocket_v1_tells_the_end_as_text)
+{
+    static const struct span heads[] = {
+        WS_HEAD("/exec?command=echo&stdout=1", "channel.k8s.io"),
+        SPAN("GET /exec?command=echo&stdout=1 HTTP/1.1\r\nConnection: Upgrade\r\n"
+             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")};
+    for (uint32_t i = 0; i < 4; i++) {
+        struct world w;
+        world_init(&w, i);
+        ws_dial(&w, heads[i / 2]);
+        w.session->h->on_output(w.session->data, 1, SPAN("out"));
+        w.session->h->on_end(w.session->data, i % 2 ? 7 : 0, NULL);
+        session_free(w.session);
+        env_sim_run_for(w.env, 1000);
+        CHECK(span_starts(strbuf_span(&w.got), SPAN("\x82\x04\1out")));
+        CHECK_EQ(got(&w, "\3command terminated with non-zero exit code: exit status 7"), i % 2);
+        CHECK(!got(&w, "Status"));
+        CHECK(i % 2 || span_eq(strbuf_span(&w.got), SPAN("\x82\x04\1out\x88\x02\x03\xe8")));
+        world_done(&w);
+    }
+}
+
 TEST(websocket_requests_without_a_common_protocol_get_a_status)
 {
     static const struct {
@@ -474,7 +498,7 @@ TEST(websocket_requests_without_a_common_protocol_get_a_status)
         const char *want;
     } cases[] = {
         {WS_HEAD("/exec?command=echo&stdout=1", "base64.channel.k8s.io"), "no common WebSocket"},
-        {WS_HEAD("/exec?command=echo&stdout=1", "channel.k8s.io"), "no common WebSocket"},
+        {WS_HEAD("/exec?command=echo&stdout=1", "v3.channel.k8s.io"), "no common WebSocket"},
         {SPAN("GET /exec?command=a&stdout=1 HTTP/1.1\r\nUpgrade: websocket\r\n"
               "Connection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
               "Sec-WebSocket-Key: short\r\n\r\n"),
