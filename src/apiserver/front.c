@@ -170,7 +170,8 @@ static void front_resource(struct front *f)
         front_proxy(f);
         return;
     }
-    if (!api_negotiate(http_header(f->x, "accept"), false, &f->render.accept)) {
+    if (!api_negotiate(http_header(f->x, "accept"),
+                       op_is_review(op->kind) ? FORMS_NONE : FORMS_OBJECT, &f->render.accept)) {
         fail(f, ERR_NOT_ACCEPTABLE,
              "only the following media types are accepted: application/json, application/yaml, "
              "application/vnd.kubernetes.protobuf");
@@ -226,7 +227,7 @@ static void front_version(struct front *f)
     json_put_str(doc, v, "major", major);
     json_put_str(doc, v, "minor", minor);
     json_put_str(doc, v, "gitVersion", o->git_version);
-    json_put_str(doc, v, "gitCommit", SPAN(""));
+    json_put_str(doc, v, "gitCommit", SPAN("0000000000000000000000000000000000000000"));
     json_put_str(doc, v, "gitTreeState", SPAN("clean"));
     json_put_str(doc, v, "buildDate", SPAN("1970-01-01T00:00:00Z"));
     json_put_str(doc, v, "goVersion", SPAN("none"));

@@ -49,7 +49,7 @@ void front_discovery(struct front *f)
     struct discovery *d = f->server->discovery;
     const struct route *r = &f->route;
     struct api_accept accept;
-    if (!api_negotiate(http_header(f->x, "accept"), true, &accept)) {
+    if (!api_negotiate(http_header(f->x, "accept"), FORMS_DISCOVERY, &accept)) {
         struct err e = {.reason = ERR_NOT_ACCEPTABLE,
                         .message = SPAN("only the following media types are accepted: "
                                         "application/json")};

@@ -163,7 +163,7 @@ static int node_proxy(struct front *f)
         op->name = op->ns = SPAN_NULL;
         op->sub = NULL;
         op->verb = API_LIST;
-        (void)api_negotiate(SPAN("application/json"), false, &f->render.accept);
+        (void)api_negotiate(SPAN("application/json"), FORMS_NONE, &f->render.accept);
         api_op_run(op);
         return 0;
     }

@@ -58,10 +58,10 @@ static bool is_json(struct span type)
 
 #define PROTOBUF "application/vnd.kubernetes.protobuf"
 
-static bool pick(const struct media *m, bool discovery, struct api_accept *ret)
+static bool pick(const struct media *m, enum api_forms forms, struct api_accept *ret)
 {
-    bool protobuf = !discovery && span_eq_nocase(m->type, SPAN(PROTOBUF));
-    bool yaml = !discovery && span_eq_nocase(m->type, SPAN(API_YAML));
+    bool protobuf = forms != FORMS_DISCOVERY && span_eq_nocase(m->type, SPAN(PROTOBUF));
+    bool yaml = forms != FORMS_DISCOVERY && span_eq_nocase(m->type, SPAN(API_YAML));
     *ret = (struct api_accept){FORM_JSON, "v1",
                                protobuf ? PROTOBUF
                                : yaml   ? API_YAML
@@ -73,7 +73,10 @@ static bool pick(const struct media *m, bool discovery, struct api_accept *ret)
     if (m->as.n == 0) {
         return true;
     }
-    if (discovery) {
+    if (forms == FORMS_NONE) {
+        return false;
+    }
+    if (forms == FORMS_DISCOVERY) {
         bool v2 = span_eq(m->version, SPAN("v2")), beta = span_eq(m->version, SPAN("v2beta1"));
         if (!span_eq(m->group, SPAN("apidiscovery.k8s.io")) || (!v2 && !beta) ||
             !span_eq(m->as, SPAN("APIGroupDiscoveryList"))) {
@@ -100,7 +103,7 @@ static bool pick(const struct media *m, bool discovery, struct api_accept *ret)
            span_eq(m->as, SPAN("PartialObjectMetadataList"));
 }
 
-bool api_negotiate(struct span accept, bool discovery, struct api_accept *ret)
+bool api_negotiate(struct span accept, enum api_forms forms, struct api_accept *ret)
 {
     *ret = (struct api_accept){FORM_JSON, "v1", "application/json", false};
     struct span rest = span_trim(accept);
@@ -108,7 +111,7 @@ bool api_negotiate(struct span accept, bool discovery, struct api_accept *ret)
     int best = rest.n == 0 ? 1000 : 0;
     while (rest.n) {
         struct media m = parse_media(span_cut(&rest, ','));
-        if (m.weight > best && pick(&m, discovery, &one)) {
+        if (m.weight > best && pick(&m, forms, &one)) {
             best = m.weight;
             *ret = one;
         }

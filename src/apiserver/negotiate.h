@@ -26,9 +26,15 @@ struct api_accept {
 
 #define API_YAML "application/yaml"
 
-/* The acceptable entry of the highest weight (q), the first of those. discovery: only then is
- * aggregated discovery possible, and tables are not. False: nothing acceptable (406). An empty
- * header accepts JSON. */
-bool api_negotiate(struct span accept, bool discovery, struct api_accept *ret);
+/* What there is to choose from beside plain JSON, YAML and protobuf. */
+enum api_forms {
+    FORMS_OBJECT,    /* tables and partial metadata */
+    FORMS_DISCOVERY, /* aggregated discovery; no protobuf */
+    FORMS_NONE,      /* answers that are no resources: reviews */
+};
+
+/* The acceptable entry of the highest weight (q), the first of those. False: nothing acceptable
+ * (406). An empty header accepts JSON. */
+bool api_negotiate(struct span accept, enum api_forms forms, struct api_accept *ret);
 
 #endif

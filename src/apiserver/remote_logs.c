@@ -1,6 +1,6 @@
-/* GET pods/log: a chunked text stream from the node's session. The reply begins with the first
- * bytes or, so that a quiet container does not keep its reader (and our knowledge of whether it is
- * still there) waiting, a moment later. */
+/* GET pods/log: a chunked text stream from the node's session, or messages of a WebSocket. The
+ * reply begins with the first bytes or, so that a quiet container does not keep its reader (and our
+ * knowledge of whether it is still there) waiting, a moment later. */
 #include <stdlib.h>
 
 #include "apiserver/remote_priv.h"
@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "codec/time.h"
+#include "codec/websocket.h"
 
 enum { BEGIN_MS = 200 };
 
@@ -17,12 +18,20 @@ struct remote_log {
     struct http_exchange *x; /* NULL once given back */
     struct node_session *session;
     struct env_timer timer;
-    bool begun, paused;
+    bool begun, paused, is_ws;
+    /* Over WebSocket, once begun: */
+    struct env_stream *stream;
+    struct ws_decoder decoder;
+    struct arena *arena;
 };
 
 static void log_free(struct remote_log *l)
 {
-    assert(!l->session && !l->x);
+    assert(!l->session && !l->x && !l->stream);
+    if (l->is_ws) {
+        ws_decoder_done(&l->decoder);
+        arena_free(l->arena);
+    }
     env_timer_stop(l->hub->env, &l->timer);
     list_remove(&l->link);
     l->hub->open--;
@@ -50,11 +59,78 @@ static void on_abort(void *data)
 
 static const struct http_stream_handler stream_handler = {on_drain, on_abort};
 
+/* ---- over WebSocket ---- */
+
+static void ws_finish(struct remote_log *l, uint16_t code)
+{
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    ws_put_close(&out, code, SPAN_NULL);
+    env_stream_write(l->stream, strbuf_span(&out));
+    env_stream_close_flush(TAKE_PTR(l->stream));
+}
+
+static void ws_read(void *data, struct span bytes)
+{
+    struct remote_log *l = data;
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    struct ws_event e;
+    while (remote_ws_next(&l->decoder, &bytes, &out, &e)) {
+        if (e.type == WS_CLOSE || e.type == WS_ERROR) {
+            ws_finish(l, e.type == WS_CLOSE && e.code == WS_NO_CODE ? WS_NORMAL : e.code);
+            on_abort(l);
+            return;
+        }
+    }
+    if (out.n) {
+        env_stream_write(l->stream, strbuf_span(&out));
+    }
+}
+
+static void ws_gone(void *data, int code)
+{
+    struct remote_log *l = data;
+    (void)code;
+    env_stream_close(TAKE_PTR(l->stream));
+    on_abort(l);
+}
+
+static void ws_begin(struct remote_log *l)
+{
+    static const struct env_stream_handler handler = {ws_read, ws_gone, on_drain};
+    struct span offered = http_header_all(l->x, "sec-websocket-protocol");
+    struct err err;
+    int code = remote_ws_accept(l->x, offered.n ? "binary.k8s.io" : "", &err);
+    assert(code == 0); /* checked when it came */
+    l->arena = http_take_arena(l->x);
+    l->decoder.expect_mask = true;
+    l->stream = http_upgrade(TAKE_PTR(l->x));
+    env_stream_set(l->stream, &handler, l);
+    env_stream_read(l->stream, true);
+}
+
+static int ws_check(struct http_exchange *x, struct err *reterr)
+{
+    struct span offered = http_header_all(x, "sec-websocket-protocol");
+    if (offered.n && !remote_has_token(offered, "binary.k8s.io")) {
+        return err_set(http_arena(x), reterr, ERR_BAD_REQUEST,
+                       "no common WebSocket protocol: client offers \"%.*s\", server has "
+                       "binary.k8s.io for logs",
+                       SPAN_ARG(offered));
+    }
+    return remote_ws_accept(x, NULL, reterr);
+}
+
+/* ---- both ---- */
+
 static void begin(struct remote_log *l)
 {
     if (!l->begun) {
         l->begun = true;
         env_timer_stop(l->hub->env, &l->timer);
+        if (l->is_ws) {
+            ws_begin(l);
+            return;
+        }
         http_stream_begin(l->x, 200, "text/plain", &stream_handler, l);
     }
 }
@@ -69,8 +145,15 @@ static void on_output(void *data, int fd, struct span bytes)
     struct remote_log *l = data;
     (void)fd;
     begin(l);
-    http_stream_write(l->x, bytes);
-    if (!l->paused && http_stream_queued(l->x) > LIMIT_REMOTE_QUEUE_BYTES) {
+    if (l->is_ws) {
+        struct strbuf out cleanup_strbuf = STRBUF_INIT;
+        ws_put(&out, WS_OP_BINARY, bytes, SPAN_NULL);
+        env_stream_write(l->stream, strbuf_span(&out));
+    } else {
+        http_stream_write(l->x, bytes);
+    }
+    size_t queued = l->is_ws ? env_stream_queued(l->stream) : http_stream_queued(l->x);
+    if (!l->paused && queued > LIMIT_REMOTE_QUEUE_BYTES) {
         l->paused = true;
         l->hub->node->ops->pause(l->session, true);
     }
@@ -85,6 +168,9 @@ static void on_end(void *data, int exit_code, const struct err *err)
     if (err && !l->begun) {
         l->x = NULL;
         status_reply(x, err);
+    } else if (l->is_ws) {
+        begin(l);
+        ws_finish(l, err ? WS_INTERNAL : WS_NORMAL);
     } else {
         begin(l);
         l->x = NULL;
@@ -98,13 +184,19 @@ static const struct node_session_handler session_handler = {on_output, on_end, N
 void remote_logs(struct remote_hub *h, struct http_exchange *x,
                  const struct node_log_request *request)
 {
+    struct err err;
+    bool is_ws = remote_ws_wanted(x);
     if (!h->node) {
-        struct err err;
         err_set(http_arena(x), &err, ERR_UNAVAILABLE, "this server has no node agent");
         status_reply(x, &err);
         return;
     }
+    if (is_ws && ws_check(x, &err)) {
+        status_reply(x, &err);
+        return;
+    }
     struct remote_log *l = MEM_NEW(struct remote_log);
+    l->is_ws = is_ws;
     l->hub = h;
     l->x = x;
     h->open++;
@@ -123,7 +215,11 @@ void remote_logs_end_all(struct remote_hub *h)
             h->node->ops->abort(TAKE_PTR(l->session));
         }
         begin(l);
-        http_stream_abort(TAKE_PTR(l->x));
+        if (l->is_ws) {
+            ws_finish(l, WS_GOING_AWAY);
+        } else {
+            http_stream_abort(TAKE_PTR(l->x));
+        }
         log_free(l);
     }
 }

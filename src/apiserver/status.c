@@ -96,7 +96,7 @@ void status_reply(struct http_exchange *x, const struct err *e)
     }
     struct span json = status_json(a, e);
     struct api_accept accept;
-    if (api_negotiate(http_header(x, "accept"), false, &accept) && accept.protobuf) {
+    if (api_negotiate(http_header(x, "accept"), FORMS_OBJECT, &accept) && accept.protobuf) {
         struct strbuf out cleanup_strbuf = STRBUF_INIT;
         render_status_protobuf(&out, json);
         http_reply(x, err_http_code(e->reason), accept.content_type, strbuf_span(&out));

@@ -19,7 +19,13 @@ enum ws_op {
 };
 enum { WS_CONTROL_BYTES = 125, WS_HEAD_BYTES = 14, WS_ACCEPT_BYTES = 28 };
 /* Codes of a close frame. */
-enum { WS_NORMAL = 1000, WS_PROTOCOL_ERROR = 1002, WS_NO_CODE = 1005, WS_INTERNAL = 1011 };
+enum {
+    WS_NORMAL = 1000,
+    WS_GOING_AWAY = 1001,
+    WS_PROTOCOL_ERROR = 1002,
+    WS_NO_CODE = 1005,
+    WS_INTERNAL = 1011
+};
 
 struct ws_decoder {
     bool expect_mask; /* true for a server; set before the first byte */

@@ -48,16 +48,21 @@ struct span kubelet_dns_hosts_names(struct arena *a, const yyjson_val *pod, stru
                         SPAN_ARG(ns), SPAN_ARG(zone), SPAN_ARG(name));
 }
 
-struct span kubelet_dns_hosts(struct arena *a, const yyjson_val *pod)
+struct span kubelet_dns_hosts(struct arena *a, const yyjson_val *pod, struct span node_hosts)
 {
     struct strbuf b cleanup_strbuf = STRBUF_INIT;
-    strbuf_puts(&b, "# Kubernetes-managed hosts file.\n"
-                    "127.0.0.1\tlocalhost\n"
-                    "::1\tlocalhost ip6-localhost ip6-loopback\n"
-                    "fe00::0\tip6-localnet\n"
-                    "fe00::0\tip6-mcastprefix\n"
-                    "fe00::1\tip6-allnodes\n"
-                    "fe00::2\tip6-allrouters\n");
+    if (json_get_bool(json_get(pod, "spec"), "hostNetwork", false)) {
+        strbuf_puts(&b, "# Kubernetes-managed hosts file (host network).\n");
+        strbuf_put(&b, node_hosts);
+    } else {
+        strbuf_puts(&b, "# Kubernetes-managed hosts file.\n"
+                        "127.0.0.1\tlocalhost\n"
+                        "::1\tlocalhost ip6-localhost ip6-loopback\n"
+                        "fe00::0\tip6-localnet\n"
+                        "fe00::0\tip6-mcastprefix\n"
+                        "fe00::1\tip6-allnodes\n"
+                        "fe00::2\tip6-allrouters\n");
+    }
     const yyjson_val *aliases = json_path(pod, "spec", "hostAliases", NULL);
     if (json_len(aliases) > 0) {
         strbuf_puts(&b, "\n# Entries added by HostAliases.\n");

@@ -90,6 +90,7 @@ static struct span expand(struct arena *a, struct span text, lookup_fn *lookup, 
 struct list_view {
     const struct span *env;
     size_t n;
+    struct span *missing;
 };
 
 static bool list_lookup(const void *data, struct span name, struct span *ret)
@@ -103,12 +104,16 @@ static bool list_lookup(const void *data, struct span name, struct span *ret)
             return true;
         }
     }
+    *l->missing = name;
     return false;
 }
 
-struct span kubelet_env_expand(struct arena *a, struct span text, const struct span *env, size_t n)
+struct span kubelet_env_expand(struct arena *a, struct span text, const struct span *env, size_t n,
+                               struct span *ret_missing)
 {
-    struct list_view l = {env, n};
+    struct span ignored;
+    struct list_view l = {env, n, ret_missing ? ret_missing : &ignored};
+    *l.missing = SPAN_NULL;
     return expand(a, text, list_lookup, &l);
 }
 
@@ -477,14 +482,16 @@ static void put_args(struct build *b, const struct image_config *image)
     r->args = ARENA_ARRAY(b->a, struct span, max + 1);
     JSON_EACH(it, command)
     {
-        r->args[r->arg_count++] = kubelet_env_expand(b->a, json_str(it.val), r->env, r->env_count);
+        r->args[r->arg_count++] =
+            kubelet_env_expand(b->a, json_str(it.val), r->env, r->env_count, NULL);
     }
     for (size_t i = 0; !own && i < image->entrypoint_count; i++) {
         r->args[r->arg_count++] = image->entrypoint[i];
     }
     JSON_EACH(it, args)
     {
-        r->args[r->arg_count++] = kubelet_env_expand(b->a, json_str(it.val), r->env, r->env_count);
+        r->args[r->arg_count++] =
+            kubelet_env_expand(b->a, json_str(it.val), r->env, r->env_count, NULL);
     }
     for (size_t i = 0; !own && json_len(args) == 0 && i < image->cmd_count; i++) {
         r->args[r->arg_count++] = image->cmd[i];
@@ -535,6 +542,41 @@ void kubelet_env_check_user(struct kubelet_pod *pod, const yyjson_val *container
     put_user(&b, image);
 }
 
+/* A path below a volume that is made of variables must be one, and stay in the volume. */
+static void check_sub_paths(struct build *b)
+{
+    JSON_EACH(it, json_get(b->container, "volumeMounts"))
+    {
+        struct span expr = json_get_str(it.val, "subPathExpr"), missing;
+        struct span path = kubelet_env_expand(b->a, expr, b->r->env, b->r->env_count, &missing),
+                    rest = path;
+        if (missing.n > 0) {
+            cannot(b, arena_printf(b->a, "subPathExpr \"%.*s\": missing value for \"%.*s\"",
+                                   SPAN_ARG(expr), SPAN_ARG(missing)));
+        } else if (path.n > 0 && path.p[0] == '/') {
+            cannot(b, arena_printf(b->a, "subPath \"%.*s\" must not be an absolute path",
+                                   SPAN_ARG(path)));
+        }
+        while (expr.n > 0 && rest.n > 0) {
+            if (span_eq_cstr(span_cut(&rest, '/'), "..")) {
+                cannot(b, arena_printf(b->a, "subPath \"%.*s\" must not contain \"..\"",
+                                       SPAN_ARG(path)));
+            }
+        }
+    }
+}
+
+static bool has_expression(const yyjson_val *container)
+{
+    JSON_EACH(it, json_get(container, "volumeMounts"))
+    {
+        if (json_get_str(it.val, "subPathExpr").n > 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void kubelet_env_build(struct kubelet_pod *pod, const yyjson_val *container,
                        const struct image_config *image, struct arena *a,
                        struct kubelet_env_result *ret)
@@ -542,7 +584,8 @@ void kubelet_env_build(struct kubelet_pod *pod, const yyjson_val *container,
     *ret = (struct kubelet_env_result){0};
     struct build b = {.pod = pod, .container = container, .a = a, .r = ret};
     b.own.a = b.services.a = a;
-    if (image) {
+    bool with_paths = has_expression(container);
+    if (image || with_paths) {
         struct service_pass pass = {
             .set = &b.services,
             .ns = pod->ns,
@@ -551,6 +594,9 @@ void kubelet_env_build(struct kubelet_pod *pod, const yyjson_val *container,
     }
     put_env(&b);
     finish_env(&b, image);
+    if (with_paths) {
+        check_sub_paths(&b);
+    }
     if (image) {
         put_args(&b, image);
         put_user(&b, image);

@@ -26,8 +26,9 @@ void kubelet_env_check_user(struct kubelet_pod *pod, const yyjson_val *container
 bool kubelet_resource_value(struct kubelet_pod *pod, const yyjson_val *container,
                             const yyjson_val *ref, struct arena *a, struct span *ret);
 /* $(NAME) expansion as Kubernetes does it: $$ is $, unknown names stay as they are. env holds
- * "NAME=value". */
-struct span kubelet_env_expand(struct arena *a, struct span text, const struct span *env, size_t n);
+ * "NAME=value". ret_missing (may be NULL): the last unknown name, or empty. */
+struct span kubelet_env_expand(struct arena *a, struct span text, const struct span *env, size_t n,
+                               struct span *ret_missing);
 /* Value of a downward API path ("metadata.name", "metadata.labels['x']"); false: not supported. */
 bool kubelet_field_value(struct kubelet_pod *pod, struct arena *a, struct span path,
                          struct span *ret);

@@ -91,9 +91,10 @@ static void create_sandbox(struct kubelet_pod *pod)
     struct kubelet_op *op = kubelet_op_new(pod, NULL);
     struct arena *a = op->arena;
     const yyjson_val *root = object_root(pod->object);
-    struct span node_conf = SPAN_NULL;
+    struct span node_conf = SPAN_NULL, node_hosts = SPAN_NULL;
     if (!k->options.no_files) {
         (void)kubelet_read_file(a, arena_cstr(a, k->options.resolv_conf_path), 16384, &node_conf);
+        (void)kubelet_read_file(a, "/etc/hosts", 65536, &node_hosts);
     }
     bool missing_dns = false;
     struct runtime_sandbox_spec *s = ARENA_NEW(a, struct runtime_sandbox_spec);
@@ -104,7 +105,7 @@ static void create_sandbox(struct kubelet_pod *pod)
     s->host_network = pod->view.host_network;
     s->resolv_conf = kubelet_dns_resolv(a, root, k->options.cluster_dns, k->options.cluster_domain,
                                         node_conf, &missing_dns);
-    s->hosts = kubelet_dns_hosts(a, root);
+    s->hosts = kubelet_dns_hosts(a, root, node_hosts);
     s->hosts_names =
         s->host_network ? SPAN_NULL : kubelet_dns_hosts_names(a, root, k->options.cluster_domain);
     const yyjson_val *sysctls = json_path(root, "spec", "securityContext", "sysctls", NULL);

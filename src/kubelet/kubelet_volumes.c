@@ -483,6 +483,10 @@ static int sub_path(struct describe *d, struct span sub, struct span *path)
 {
     struct arena *a = d->a;
     struct span rest = sub;
+    if (sub.p[0] == '/') {
+        d->why = arena_printf(a, "subPath \"%.*s\" must not be an absolute path", SPAN_ARG(sub));
+        return -1;
+    }
     while (rest.n > 0) {
         if (span_eq_cstr(span_cut(&rest, '/'), "..")) {
             d->why = arena_printf(a, "subPath \"%.*s\" contains \"..\"", SPAN_ARG(sub));
@@ -531,11 +535,11 @@ int kubelet_volumes_mounts(struct kubelet_pod *pod, const yyjson_val *container,
             return -1;
         }
         struct span sub = json_get_str(it.val, "subPath");
-        if (json_get_str(it.val, "subPathExpr").n > 0) {
+        struct span expr = json_get_str(it.val, "subPathExpr");
+        if (expr.n > 0) {
             struct kubelet_env_result env;
             kubelet_env_build(pod, container, NULL, a, &env);
-            sub =
-                kubelet_env_expand(a, json_get_str(it.val, "subPathExpr"), env.env, env.env_count);
+            sub = kubelet_env_expand(a, expr, env.env, env.env_count, NULL);
         }
         if (sub.n > 0 && !pod->k->options.no_files && sub_path(&d, sub, &v.path) < 0) {
             *ret_detail = d.why;

@@ -95,8 +95,7 @@ static struct pod_state why_waiting(struct arena *a, const struct pod_view *v,
     if (c->instance == POD_INSTANCE_NONE && c->has_result && c->result.start_failed) {
         return waiting(SPAN("RunContainerError"), c->result.message);
     }
-    bool first_in_init = v->init_count > 0 && !init;
-    return waiting(first_in_init ? SPAN("PodInitializing") : SPAN("ContainerCreating"),
+    return waiting(v->init_count > 0 ? SPAN("PodInitializing") : SPAN("ContainerCreating"),
                    v->volumes_message);
 }
 

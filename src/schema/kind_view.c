@@ -59,8 +59,33 @@ static void event_to_stored(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjs
     rename_members(doc, obj, 0);
 }
 
+/* Of the stored form, under the names of this one. */
+static bool event_field(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)
+{
+    static const char *const keys[] = {"involvedObject.kind",
+                                       "involvedObject.namespace",
+                                       "involvedObject.name",
+                                       "involvedObject.uid",
+                                       "involvedObject.apiVersion",
+                                       "involvedObject.resourceVersion",
+                                       "involvedObject.fieldPath",
+                                       "reason",
+                                       "reportingComponent",
+                                       "type",
+                                       NULL};
+    const struct span about = SPAN("regarding.");
+    if (span_starts(key, about)) {
+        key = arena_printf(a, "involvedObject.%.*s", SPAN_ARG(span_from(key, about.n)));
+    } else if (span_eq(key, SPAN("reportingController"))) {
+        key = SPAN("reportingComponent");
+    } else if (!span_eq(key, SPAN("reason")) && !span_eq(key, SPAN("type"))) {
+        return false;
+    }
+    return kind_field(a, obj, key, keys, ret);
+}
+
 const struct schema_hooks schema_hooks_events_event = {
-    .from_stored = event_from_stored, .to_stored = event_to_stored, .field = kind_field_metadata};
+    .from_stored = event_from_stored, .to_stored = event_to_stored, .field = event_field};
 
 /* ---- autoscalers ---- */
 

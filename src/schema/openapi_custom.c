@@ -80,8 +80,8 @@ yyjson_mut_val *openapi_custom_type(struct openapi *o, const struct schema_type 
         yyjson_mut_val *text = yyjson_mut_obj(o->doc);
         openapi_put(o, text, "type", "string");
         openapi_put(o, text, "description",
-                    i ? "Name of the schema of this object."
-                      : "Group and version of the schema of this object.");
+                    i ? "Kind is the name of the schema of this object."
+                      : "APIVersion defines the group and version of the schema of this object.");
         json_put(o->doc, all, head[i], text);
     }
     yyjson_mut_val *meta = openapi_ref(o, schema_type_find("meta", "v1", "ObjectMeta"));
@@ -91,7 +91,8 @@ yyjson_mut_val *openapi_custom_type(struct openapi *o, const struct schema_type 
         json_put(o->doc, holder, "allOf", list);
         meta = holder;
     }
-    openapi_put(o, meta, "description", "Name, labels and other things every object has.");
+    openapi_put(o, meta, "description",
+                "Standard object's metadata: name, labels and other things every object has.");
     json_put(o->doc, all, "metadata", meta);
     yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(given);
     while (given && (key = yyjson_mut_obj_iter_next(&it))) {

@@ -113,6 +113,26 @@ TEST(forms_are_negotiated)
                    "Accept: application/vnd.kubernetes.protobuf,application/json\r\n", NULL);
     CHECK_SPAN(api_header(&r, "content-type"), "application/vnd.kubernetes.protobuf");
     (void)api_expect(&k, 406, "GET", CM, "Accept: application/cbor\r\n", NULL);
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces/default/events", "",
+                     "{\"metadata\":{\"name\":\"e\",\"namespace\":\"default\"},\"involvedObject\":{"
+                     "\"kind\":\"Pod\",\"namespace\":\"default\"},\"reason\":\"R\","
+                     "\"reportingComponent\":\"me\",\"type\":\"Normal\"}");
+#define EVENTS "/apis/events.k8s.io/v1/namespaces/default/events?fieldSelector="
+    static const char *const events[] = {EVENTS "reportingController%3Dme",
+                                         EVENTS "regarding.kind%3DPod",
+                                         EVENTS "reason%3DR,regarding.name!%3Dx"};
+    for (size_t i = 0; i < 3; i++) {
+        r = api_expect(&k, 200, "GET", events[i], "", NULL);
+        CHECK_SPAN(api_str(&r, "items.0.metadata.name"), "e");
+    }
+    static const char review[] = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+                      question[] = "{\"spec\":{\"nonResourceAttributes\":{\"path\":\"/\","
+                                   "\"verb\":\"get\"}}}";
+    (void)api_expect(&k, 406, "POST", review,
+                     "Accept: application/json;as=Table;g=meta.k8s.io;v=v1\r\n", question);
+    (void)api_expect(&k, 201, "POST", review,
+                     "Accept: application/json;as=Table;g=meta.k8s.io;v=v1,application/json\r\n",
+                     question);
     r = api_expect(&k, 404, "GET", CM "/none", TABLE, NULL); /* errors are always a Status */
     CHECK_SPAN(api_str(&r, "kind"), "Status");
     api_kit_stop(&k);

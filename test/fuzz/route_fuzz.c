@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct api_accept accept;
     assert((r.type == ROUTE_RESOURCE) == (r.kind != NULL));
     assert(!r.sub || r.name.n);
-    (void)api_negotiate(text, true, &accept);
-    (void)api_negotiate(text, false, &accept);
+    (void)api_negotiate(text, FORMS_DISCOVERY, &accept);
+    (void)api_negotiate(text, FORMS_OBJECT, &accept);
     return 0;
 }

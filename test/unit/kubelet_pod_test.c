@@ -451,6 +451,39 @@ TEST(a_missing_config_map_volume_holds_the_pod_until_it_appears)
     kk_stop(&k);
 }
 
+/* A path of variables that leads out of its volume: the pod waits, though it is never restarted,
+ * and starts when an annotation makes the path a good one. */
+TEST(a_sub_path_of_variables_stays_in_its_volume)
+{
+    static const char *const bad[][2] = {{"$(A)/x", "subPath \"/x\" must not be an absolute path"},
+                                         {"$(A)..", "subPath \"..\" must not contain \"..\""},
+                                         {"$(NO)", "missing value for \"NO\""}};
+    for (int i = 0; i < 3; i++) {
+        struct kubelet_kit k;
+        kk_start(&k);
+        char container[600];
+        snprintf(container, sizeof container,
+                 "\"env\":[{\"name\":\"A\",\"valueFrom\":{\"fieldRef\":{\"fieldPath\":"
+                 "\"metadata.annotations['a']\"}}}],\"volumeMounts\":[{\"name\":\"v\","
+                 "\"mountPath\":\"/v\",\"subPathExpr\":\"%s\"}]",
+                 bad[i][0]);
+        kk_create(&k, "Pod",
+                  kk_pod_json(&k, "p", "", container,
+                              "\"restartPolicy\":\"Never\",\"volumes\":[{\"name\":\"v\","
+                              "\"emptyDir\":{}}]"));
+        kk_run(&k, 500);
+        CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Pending");
+        CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.reason"),
+                   "CreateContainerConfigError");
+        struct span why = kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.message");
+        CHECK(span_ends(why, span_cstr(bad[i][1])));
+        kk_patch(&k, "Pod", "p", "{\"metadata\":{\"annotations\":{\"a\":\"dir\"}}}");
+        kk_run(&k, 500);
+        CHECK_SPAN(kk_pod(&k, "p", "status.phase"), i == 2 ? "Pending" : "Running");
+        kk_stop(&k);
+    }
+}
+
 TEST(a_missing_secret_key_is_a_config_error_until_it_appears)
 {
     struct kubelet_kit k;

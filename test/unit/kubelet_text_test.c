@@ -29,8 +29,13 @@ TEST(variables_expand_as_kubernetes_does_it)
         {"$()", "$()"},    {"$$$(A)", "$1"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        CHECK_SPAN(kubelet_env_expand(a, span_cstr(cases[i][0]), env, 3), cases[i][1]);
+        CHECK_SPAN(kubelet_env_expand(a, span_cstr(cases[i][0]), env, 3, NULL), cases[i][1]);
     }
+    struct span missing = SPAN("x");
+    (void)kubelet_env_expand(a, SPAN("$(A)/$(E)$$(NO)"), env, 3, &missing);
+    CHECK_SPAN(missing, "");
+    (void)kubelet_env_expand(a, SPAN("$(A)/$(NO)"), env, 3, &missing);
+    CHECK_SPAN(missing, "NO");
     arena_free(a);
 }
 
@@ -44,15 +49,19 @@ TEST(hosts_and_names_of_a_stateful_pod)
     CHECK_SPAN(kubelet_dns_hosts_names(a, pod, SPAN("cluster.local")),
                "redis-0.redis.default.svc.cluster.local\tredis-0");
     CHECK_SPAN(kubelet_dns_hostname(a, pod, SPAN("cluster.local")), "redis-0");
-    CHECK_SPAN(kubelet_dns_hosts(a, pod), "# Kubernetes-managed hosts file.\n"
-                                          "127.0.0.1\tlocalhost\n"
-                                          "::1\tlocalhost ip6-localhost ip6-loopback\n"
-                                          "fe00::0\tip6-localnet\n"
-                                          "fe00::0\tip6-mcastprefix\n"
-                                          "fe00::1\tip6-allnodes\n"
-                                          "fe00::2\tip6-allrouters\n"
-                                          "\n# Entries added by HostAliases.\n"
-                                          "1.2.3.4\ta\tb\n");
+    CHECK_SPAN(kubelet_dns_hosts(a, pod, SPAN("not the node's")),
+               "# Kubernetes-managed hosts file.\n"
+               "127.0.0.1\tlocalhost\n"
+               "::1\tlocalhost ip6-localhost ip6-loopback\n"
+               "fe00::0\tip6-localnet\n"
+               "fe00::0\tip6-mcastprefix\n"
+               "fe00::1\tip6-allnodes\n"
+               "fe00::2\tip6-allrouters\n"
+               "\n# Entries added by HostAliases.\n"
+               "1.2.3.4\ta\tb\n");
+    pod = parse(a, "{\"spec\":{\"hostNetwork\":true}}");
+    CHECK_SPAN(kubelet_dns_hosts(a, pod, SPAN("127.0.0.1\tlocalhost\n")),
+               "# Kubernetes-managed hosts file (host network).\n127.0.0.1\tlocalhost\n");
     arena_free(a);
 }
 
