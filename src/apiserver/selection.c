@@ -10,7 +10,8 @@ struct selection {
     struct field_selector fields;
     uint64_t label_bits; /* which the sketch of an object's labels must have */
     struct watch_filter filter;
-    struct arena *scratch; /* for computed field values; cleared after each object */
+    const struct schema_hooks *hooks; /* of the kind as the client names its fields */
+    struct arena *scratch;            /* for computed field values; cleared after each object */
 };
 
 static bool field_of(struct selection *sel, const yyjson_val *root, struct object *o,
@@ -24,12 +25,11 @@ static bool field_of(struct selection *sel, const yyjson_val *root, struct objec
         *ret = o ? object_namespace(o) : SPAN_NULL;
         return sel->kind->namespaced;
     }
-    const struct schema_hooks *hooks = sel->kind->hooks;
     *ret = SPAN_NULL;
     if (sel->kind->custom) {
         return custom_field(sel->kind, sel->scratch, root, key, ret);
     }
-    return hooks && hooks->field && hooks->field(sel->scratch, root, key, ret);
+    return sel->hooks && sel->hooks->field && sel->hooks->field(sel->scratch, root, key, ret);
 }
 
 /* Whether the object may have a string of this value, by a look at its bytes: the serialiser writes
@@ -153,6 +153,7 @@ int selection_new(struct api_op *op)
     struct arena *a = op->arena;
     struct selection *sel = ARENA_NEW(a, struct selection);
     sel->kind = op->kind;
+    sel->hooks = op->view && op->view->view_of ? op->view->hooks : op->kind->hooks;
     if (selector_parse(a, op->options.label_selector, &sel->labels, &op->err) ||
         field_selector_parse(a, op->options.field_selector, &sel->fields, &op->err)) {
         return -1;

@@ -101,11 +101,12 @@ yyjson_mut_val *openapi_custom_type(struct openapi *o, const struct schema_type 
                           yyjson_mut_val_mut_copy(o->doc, yyjson_mut_obj_iter_get_val(key)));
         }
     }
-    json_remove(out, "properties");
     if (!o->v3 && json_get_bool(custom_document(type->custom),
                                 "x-kubernetes-preserve-unknown-fields", false)) {
-        openapi_put(o, out, "type", "object"); /* old clients refuse what is not among properties */
+        out = yyjson_mut_obj(o->doc); /* old clients refuse what is not among properties */
+        openapi_put(o, out, "type", "object");
     } else {
+        json_remove(out, "properties");
         json_put(o->doc, out, "properties", all);
     }
     yyjson_mut_val *gvk = yyjson_mut_arr(o->doc);
