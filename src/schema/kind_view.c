@@ -79,7 +79,7 @@ static bool event_field(struct arena *a, const yyjson_val *obj, struct span key,
     } else if (span_eq(key, SPAN("reportingController"))) {
         key = SPAN("reportingComponent");
     } else if (!span_eq(key, SPAN("reason")) && !span_eq(key, SPAN("type"))) {
-        return false;
+        return kind_field_metadata(a, obj, key, ret);
     }
     return kind_field(a, obj, key, keys, ret);
 }
