@@ -192,7 +192,7 @@ static bool same_members(struct typed_ref r, const yyjson_val *x, const yyjson_v
         const yyjson_val *other = yyjson_obj_getn(unconst(y), name.p, name.n);
         struct typed_ref m = typed_member(r, name);
         if (!other && m.field && !m.elem) {
-            other = zero_of(m.field);
+            other = typed_zero(m.field);
         }
         if (!other || !typed_same(m, it.val, other)) {
             return false;
