@@ -74,15 +74,16 @@ static void ws_read(void *data, struct span bytes)
     struct remote_log *l = data;
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
     struct ws_event e;
-    while (remote_ws_next(&l->decoder, &bytes, &out, &e)) {
-        if (e.type == WS_CLOSE || e.type == WS_ERROR) {
-            ws_finish(l, e.type == WS_CLOSE && e.code == WS_NO_CODE ? WS_NORMAL : e.code);
-            on_abort(l);
-            return;
-        }
+    bool is_over = false;
+    while (!is_over && remote_ws_next(&l->decoder, &bytes, &out, &e)) {
+        is_over = e.type == WS_CLOSE || e.type == WS_ERROR;
     }
     if (out.n) {
         env_stream_write(l->stream, strbuf_span(&out));
+    }
+    if (is_over) {
+        ws_finish(l, e.type == WS_CLOSE && e.code == WS_NO_CODE ? WS_NORMAL : e.code);
+        on_abort(l);
     }
 }
 

@@ -9,8 +9,10 @@
 #define PODS "/api/v1/namespaces/default/pods"
 #define MERGE "Content-Type: application/merge-patch+json\r\n"
 
+struct fake_node;
 struct node_session {
     struct env *env;
+    struct fake_node *node;
     const struct node_session_handler *handler;
     void *data;
     char text[64];
@@ -20,7 +22,7 @@ struct node_session {
 struct fake_node {
     struct node_api api;
     struct api_kit k;
-    int asked;
+    int asked, aborted;
 };
 
 static void on_timer(struct env_timer *timer)
@@ -38,11 +40,14 @@ static struct node_session *node_logs(struct node_api *n, const struct node_log_
     struct node_session *s = MEM_NEW(struct node_session);
     node->asked++;
     s->env = node->k.env;
+    s->node = node;
     s->handler = handler;
     s->data = data;
     (void)snprintf(s->text, sizeof s->text, "%.*s/%.*s/%.*s", SPAN_ARG(q->ns), SPAN_ARG(q->pod),
                    SPAN_ARG(q->container));
-    env_timer_start(s->env, &s->timer, 1, on_timer);
+    if (!q->follow) {
+        env_timer_start(s->env, &s->timer, 1, on_timer);
+    }
     return s;
 }
 
@@ -66,6 +71,7 @@ static void node_pause(struct node_session *s, bool paused)
 static void node_abort(struct node_session *s)
 {
     env_timer_stop(s->env, &s->timer);
+    s->node->aborted++;
     free(s);
 }
 
@@ -158,5 +164,94 @@ TEST(a_pod_without_a_node_has_an_empty_log_and_no_exec)
     CHECK_EQ(r.body.n, 0);
     r = api_expect(&n.k, 400, "POST", PODS "/p/exec?command=ls&stdout=true", "", NULL);
     CHECK_SPAN(api_str(&r, "message"), "pod p does not have a host assigned");
+    api_kit_stop(&n.k);
+}
+
+/* ---- logs over WebSocket ---- */
+
+struct talk {
+    struct fake_node *n;
+    struct env_stream *stream;
+    struct strbuf got;
+    bool flag;
+};
+
+static void talk_read(void *data, struct span bytes)
+{
+    struct talk *t = data;
+    strbuf_put(&t->got, bytes);
+    t->flag = true;
+}
+
+static void talk_end(void *data, int code)
+{
+    struct talk *t = data;
+    (void)code;
+    env_stream_close(TAKE_PTR(t->stream));
+    t->flag = true;
+}
+
+static void talk_connected(void *data, int code, struct env_stream *stream)
+{
+    static const struct env_stream_handler handler = {talk_read, talk_end, NULL};
+    struct talk *t = data;
+    CHECK_EQ(code, 0);
+    t->stream = stream;
+    t->flag = true;
+    env_stream_set(stream, &handler, t);
+    env_stream_read(stream, true);
+}
+
+/* Until the reply has this. */
+static void talk_until(struct talk *t, struct span text)
+{
+    while (!memmem(t->got.p, t->got.n, text.p, text.n)) {
+        t->flag = false;
+        api_run_until(&t->n->k, &t->flag);
+    }
+}
+
+static void talk_begin(struct talk *t, struct fake_node *n, const char *query, const char *protocol)
+{
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    *t = (struct talk){.n = n};
+    CHECK_EQ(env_connect_unix(n->k.env, n->k.socket, talk_connected, t), 0);
+    api_run_until(&n->k, &t->flag);
+    strbuf_printf(&out,
+                  "GET " PODS "/p/log%s HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                  "Sec-WebSocket-Protocol: %s\r\n\r\n",
+                  query, protocol);
+    env_stream_write(t->stream, strbuf_span(&out));
+}
+
+static void talk_done(struct talk *t)
+{
+    if (t->stream) {
+        env_stream_close(t->stream);
+    }
+    strbuf_done(&t->got);
+}
+
+TEST(logs_are_messages_over_websocket)
+{
+    struct fake_node n = {0};
+    struct talk t;
+    start(&n, "{}", RUNNING);
+    talk_begin(&t, &n, "", "binary.k8s.io");
+    talk_until(&t, SPAN("\x82\x0b"
+                        "default/p/a\x88\x02\x03\xe8"));
+    CHECK(span_starts(strbuf_span(&t.got), SPAN("HTTP/1.1 101 ")));
+    CHECK(memmem(t.got.p, t.got.n, "Sec-WebSocket-Protocol: binary.k8s.io\r\n", 39) != NULL);
+    talk_done(&t);
+    talk_begin(&t, &n, "?follow=true", "binary.k8s.io"); /* quiet; the client leaves */
+    talk_until(&t, SPAN("\r\n\r\n"));
+    env_stream_write(t.stream, SPAN("\x89\x81\1\2\3\4\x78\x88\x82\1\2\3\4\2\xea"));
+    talk_until(&t, SPAN("\x8a\x01y\x88\x02\x03\xe8"));
+    CHECK_EQ(n.aborted, 1);
+    talk_done(&t);
+    talk_begin(&t, &n, "", "v4.channel.k8s.io");
+    talk_until(&t, SPAN("server has binary.k8s.io for logs"));
+    talk_done(&t);
     api_kit_stop(&n.k);
 }

@@ -131,31 +131,9 @@ static void node_abort(struct node_session *s)
     session_free(s);
 }
 
-/* Two pieces of text, if the container is named "c", then the end. */
-static void log_tick(struct env_timer *t)
-{
-    struct node_session *s = CONTAINER_OF(t, struct node_session, timer);
-    s->h->on_output(s->data, 1, SPAN("one\n"));
-    s->h->on_output(s->data, 1, SPAN("two\n"));
-    s->h->on_end(s->data, 0, NULL);
-    session_free(s);
-}
-
-static struct node_session *node_logs(struct node_api *n, const struct node_log_request *q,
-                                      const struct node_session_handler *h, void *data)
-{
-    struct world *w = CONTAINER_OF(n, struct world, node);
-    struct node_session *s = MEM_NEW(struct node_session);
-    *s = (struct node_session){.w = w, .h = h, .data = data};
-    w->session = s;
-    if (!q->follow) {
-        env_timer_start(w->env, &s->timer, 1, log_tick);
-    }
-    return s;
-}
-
-static const struct node_api_ops node_ops = {node_logs,        node_exec,   node_write, node_queued,
-                                             node_close_stdin, node_resize, node_pause, node_abort};
+static const struct node_api_ops node_ops = {NULL,        node_exec,        node_write,
+                                             node_queued, node_close_stdin, node_resize,
+                                             node_pause,  node_abort};
 
 /* ---- the server ---- */
 
@@ -192,11 +170,6 @@ static void on_request(void *data, struct http_exchange *x)
         struct err err;
         CHECK_EQ(remote_exec_parse(x, true, &q, &err), 0);
         remote_exec(w->hub, x, &q);
-    } else if (span_eq_cstr(path, "/log")) {
-        struct node_log_request q;
-        struct err err;
-        CHECK_EQ(remote_logs_parse(w->env, x, &q, &err), 0);
-        remote_logs(w->hub, x, &q);
     } else if (span_eq_cstr(path, "/stream")) {
         w->x = x;
         http_stream_begin(x, 200, NULL, &stream_handler, w);
@@ -494,61 +467,19 @@ TEST(websocket_v5_carries_input_sizes_pings_and_the_exit_code)
     }
 }
 
-/* The first protocol, named or not: a failure is text, a success nothing at all. */
+/* The first protocol: a failure is text, a success nothing at all. */
 TEST(websocket_v1_tells_the_end_as_text)
 {
-    static const struct span heads[] = {
-        WS_HEAD("/exec?command=echo&stdout=1", "channel.k8s.io"),
-        SPAN("GET /exec?command=echo&stdout=1 HTTP/1.1\r\nConnection: Upgrade\r\n"
-             "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n")};
-    for (uint32_t i = 0; i < 4; i++) {
+    for (uint32_t i = 0; i < 2; i++) {
         struct world w;
         world_init(&w, i);
-        ws_dial(&w, heads[i / 2]);
-        w.session->h->on_output(w.session->data, 1, SPAN("out"));
-        w.session->h->on_end(w.session->data, i % 2 ? 7 : 0, NULL);
+        ws_dial(&w, WS_HEAD("/exec?command=echo&stdout=1", "channel.k8s.io"));
+        w.session->h->on_end(w.session->data, i ? 7 : 0, NULL);
         session_free(w.session);
         env_sim_run_for(w.env, 1000);
-        CHECK(span_starts(strbuf_span(&w.got), SPAN("\x82\x04\1out")));
-        CHECK_EQ(got(&w, "\3command terminated with non-zero exit code: exit status 7"), i % 2);
-        CHECK(!got(&w, "Status"));
-        CHECK(i % 2 || span_eq(strbuf_span(&w.got), SPAN("\x82\x04\1out\x88\x02\x03\xe8")));
-        world_done(&w);
-    }
-}
-
-TEST(logs_are_messages_over_websocket)
-{
-    for (uint32_t i = 0; i < 20; i++) {
-        struct world w;
-        world_init(&w, i);
-        dial(&w);
-        say(&w, WS_HEAD("/log", "binary.k8s.io"));
-        env_sim_run_for(w.env, 1000);
-        CHECK(got(&w, "HTTP/1.1 101 ") && got(&w, "Sec-WebSocket-Protocol: binary.k8s.io\r\n"));
-        CHECK(span_ends(strbuf_span(&w.got), SPAN("\x82\x04one\n\x82\x04two\n\x88\x02\x03\xe8")));
-        CHECK_EQ(remote_hub_open(w.hub), 0);
-        world_done(&w);
-    }
-    for (int i = 0; i < 2; i++) { /* a quiet container: a ping, then goodbye or vanishing */
-        struct world w;
-        world_init(&w, (uint64_t)i);
-        dial(&w);
-        say(&w, WS_HEAD("/log?follow=true", "binary.k8s.io"));
-        env_sim_run_for(w.env, 1000);
-        CHECK(got(&w, "HTTP/1.1 101 "));
-        ws_say(&w, WS_OP_PING, true, SPAN("you"));
-        CHECK(got(&w, "\x8a\x03you"));
-        if (i == 0) {
-            ws_say(&w, WS_OP_CLOSE, true, SPAN("\x03\xe8"));
-            CHECK(span_ends(strbuf_span(&w.got), SPAN("\x88\x02\x03\xe8")));
-        } else {
-            env_stream_close(TAKE_PTR(w.s));
-        }
-        env_sim_run_for(w.env, 1000);
-        CHECK_EQ(w.aborts, 1);
-        CHECK_EQ(remote_hub_open(w.hub), 0);
+        CHECK_EQ(got(&w, "\3command terminated with non-zero exit code: exit status 7"), i);
+        CHECK(!got(&w, "Status") && span_ends(strbuf_span(&w.got), SPAN("\x88\x02\x03\xe8")));
+        CHECK(i || w.got.n == 4);
         world_done(&w);
     }
 }
@@ -565,7 +496,6 @@ TEST(websocket_requests_without_a_common_protocol_get_a_status)
               "Connection: upgrade\r\nSec-WebSocket-Version: 13\r\n"
               "Sec-WebSocket-Key: short\r\n\r\n"),
          "malformed WebSocket request"},
-        {WS_HEAD("/log", "v4.channel.k8s.io"), "server has binary.k8s.io for logs"},
         {SPAN("GET /exec?command=a&stdout=1 HTTP/1.1\r\n\r\n"), "Upgrade request required"},
         {SPAN("POST /exec?command=a&stdout=1 HTTP/1.1\r\nUpgrade: SPDY/3.1\r\n"
               "Connection: upgrade\r\nX-Stream-Protocol-Version: v9.channel.k8s.io\r\n\r\n"),

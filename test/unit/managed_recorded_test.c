@@ -191,12 +191,12 @@ static void play(struct replay *r, size_t n, const yyjson_val *s)
         struct managed_applied out = {0};
         rc = managed_apply(a, doc, &w, json_get_bool(s, "force", false), r->live, obj, &out, &err);
         object = rc ? NULL : json_freeze(a, out.object);
-        managed = rc || !out.managed ? NULL : json_freeze(a, out.managed);
+        managed = rc || !out.managed ? NULL : json_whole(a, json_freeze(a, out.managed));
     } else {
         const yyjson_val *given = json_get(s, "given");
         yyjson_mut_val *out = managed_update(a, doc, &w, r->live, obj, given ? given : were);
         object = obj;
-        managed = out ? json_freeze(a, out) : NULL;
+        managed = out ? json_whole(a, json_freeze(a, out)) : NULL;
     }
     struct span want = json_get_str(s, "e"), got = rc ? conflict_text(a, &err) : SPAN("");
     if (!span_eq(got, want)) {
