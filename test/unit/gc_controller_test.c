@@ -124,7 +124,7 @@ TEST(gc_a_circle_of_owners_goes_as_a_whole)
     }
     struct object *p[3];
     for (int i = 0; i < 3; i++) {
-        p[i] = object_ref(fake_client_get(b.api, "", "ConfigMap", "default", name[i]));
+        p[i] = object_ref(fake_client_get(b.k.api, "", "ConfigMap", "default", name[i]));
     }
     for (int i = 0; i < 3; i++) {
         char patch[512];
@@ -134,13 +134,14 @@ TEST(gc_a_circle_of_owners_goes_as_a_whole)
             "{\"metadata\":{\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\","
             "\"name\":\"%.*s\",\"uid\":\"%.*s\",\"blockOwnerDeletion\":true}]}}",
             SPAN_ARG(object_name(owner)), SPAN_ARG(object_uid(owner)));
-        fake_client_patch(b.api, "", "ConfigMap", "default", name[i], NULL, patch);
+        fake_client_patch(b.k.api, "", "ConfigMap", "default", name[i], NULL, patch);
     }
-    env_sim_run_for(b.env, 100);
-    fake_client_delete(b.api, "", "ConfigMap", "default", "c0", -1, CLIENT_PROPAGATION_FOREGROUND);
-    env_sim_run_for(b.env, 5000);
+    env_sim_run_for(b.k.env, 100);
+    fake_client_delete(b.k.api, "", "ConfigMap", "default", "c0", -1,
+                       CLIENT_PROPAGATION_FOREGROUND);
+    env_sim_run_for(b.k.env, 5000);
     for (int i = 0; i < 3; i++) {
-        CHECK(!fake_client_get(b.api, "", "ConfigMap", "default", name[i]));
+        CHECK(!fake_client_get(b.k.api, "", "ConfigMap", "default", name[i]));
         object_unref(p[i]);
     }
     bed_done(&b);
