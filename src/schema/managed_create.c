@@ -168,7 +168,7 @@ static struct given *members_of(struct walk *w, struct typed_ref r, bool is_map,
     return at;
 }
 
-/* An object or map that has members. */
+/* An object, or a map that has members. */
 static bool put_object(struct walk *w, struct typed_ref r, bool is_map, const yyjson_val *old,
                        yyjson_mut_val *next)
 {
@@ -177,6 +177,9 @@ static bool put_object(struct walk *w, struct typed_ref r, bool is_map, const yy
     bool was_there = yyjson_is_obj((yyjson_val *)(uintptr_t)old);
     bool with_zeros = !was_there && !is_map && r.type;
     struct given *at = members_of(w, r, is_map, next, with_zeros, few, &n);
+    if (n == 0) {
+        return put_leaf(w, old, next);
+    }
     if (!sort_given(at, n)) {
         return give_up(w);
     }
@@ -270,7 +273,8 @@ static bool put_below(struct walk *w, struct typed_ref r, const yyjson_val *old,
                       yyjson_mut_val *next)
 {
     enum typed_class class = typed_class(r);
-    if (class == TYPED_LEAF || size_of(next) == 0) {
+    bool has_zeros = class == TYPED_OBJECT && !old && yyjson_mut_is_obj(next);
+    if (class == TYPED_LEAF || (size_of(next) == 0 && !has_zeros)) {
         return put_leaf(w, old, next);
     }
     if (class == TYPED_LIST) {
