@@ -1,5 +1,5 @@
-/* A server on a disk that loses power: what was acknowledged is there, whatever became of the tail of
- * the log. */
+/* A server on a disk that loses power: what was acknowledged is there, whatever became of the tail
+ * of the log. */
 #include "test/kit/kit.h"
 #include "test/kit/sim_kit.h"
 
