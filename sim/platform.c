@@ -535,7 +535,11 @@ void platform_slow(struct platform *w, int64_t replies_ms, int64_t events_ms)
 void platform_jump_wall(struct platform *w, int64_t ms)
 {
     env_sim_jump_wall(w->world, ms);
-    w->jumped_ms += ms > 0 ? ms : 0;
+    if (ms > 0) {
+        w->jumped_ms += ms;
+        w->jump_ms = ms;
+        w->jump_at_ms = sim_now_ms(w);
+    }
 }
 
 void platform_settle(struct platform *w)

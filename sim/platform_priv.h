@@ -124,8 +124,9 @@ struct platform {
     struct sim_seat seats[ORDINALS];
     VEC(struct sim_moment) moments; /* the last one holds */
     struct sim_rollout rollout;
-    int64_t jumped_ms; /* the wall clock was set forward by so much in all */
-    int64_t set_ms;    /* what a deadline asks for is so since then */
+    int64_t jump_ms, jump_at_ms; /* the last time that it was set forward */
+    int64_t jumped_ms;           /* the wall clock was set forward by so much in all */
+    int64_t set_ms;              /* what a deadline asks for is so since then */
     /* When something kept the controllers from their work: first and last; and until when they may
      * still hold back for it. */
     int64_t trouble_from_ms, trouble_ms, calm_ms;
