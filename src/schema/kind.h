@@ -27,6 +27,8 @@ bool kind_field_metadata(struct arena *a, const yyjson_val *obj, struct span key
 /* Also the paths in `keys` (NULL terminated, "spec.nodeName"); numbers and booleans as text. */
 bool kind_field(struct arena *a, const yyjson_val *obj, struct span key, const char *const *keys,
                 struct span *ret);
+/* The field labels of a core/v1 Event. */
+bool kind_field_event(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret);
 
 /* ---- table cells ---- */
 

@@ -66,7 +66,7 @@ static void event_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cell
     cell_name(&r);
 }
 
-static bool event_field(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)
+bool kind_field_event(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)
 {
     static const char *const keys[] = {"involvedObject.kind",
                                        "involvedObject.namespace",
@@ -88,7 +88,7 @@ static bool event_field(struct arena *a, const yyjson_val *obj, struct span key,
 }
 
 const struct schema_hooks schema_hooks_event = {
-    .validate = event_validate, .row = event_row, .field = event_field};
+    .validate = event_validate, .row = event_row, .field = kind_field_event};
 
 /* ---- namespaces ---- */
 

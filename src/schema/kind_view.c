@@ -62,17 +62,6 @@ static void event_to_stored(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjs
 /* Of the stored form, under the names of this one. */
 static bool event_field(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)
 {
-    static const char *const keys[] = {"involvedObject.kind",
-                                       "involvedObject.namespace",
-                                       "involvedObject.name",
-                                       "involvedObject.uid",
-                                       "involvedObject.apiVersion",
-                                       "involvedObject.resourceVersion",
-                                       "involvedObject.fieldPath",
-                                       "reason",
-                                       "reportingComponent",
-                                       "type",
-                                       NULL};
     const struct span about = SPAN("regarding.");
     if (span_starts(key, about)) {
         key = arena_printf(a, "involvedObject.%.*s", SPAN_ARG(span_from(key, about.n)));
@@ -81,7 +70,7 @@ static bool event_field(struct arena *a, const yyjson_val *obj, struct span key,
     } else if (!span_eq(key, SPAN("reason")) && !span_eq(key, SPAN("type"))) {
         return kind_field_metadata(a, obj, key, ret);
     }
-    return kind_field(a, obj, key, keys, ret);
+    return kind_field_event(a, obj, key, ret);
 }
 
 const struct schema_hooks schema_hooks_events_event = {
