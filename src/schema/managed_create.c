@@ -126,9 +126,13 @@ static bool put_members(struct walk *w, const struct given *at, size_t n, bool i
         const struct schema_field *f = at[i].field;
         struct typed_ref m = {f, f ? f->type : NULL, is_map};
         const yyjson_val *old = has_zeros && !is_map ? typed_zero(f) : NULL;
+        yyjson_mut_val empty = {.tag = YYJSON_TYPE_OBJ}, *value = at[i].value;
+        if (!value && yyjson_is_obj((yyjson_val *)(uintptr_t)typed_zero(f))) {
+            value = &empty; /* Go's zeros have zeros in them */
+        }
         size_t from = w->text.n;
         put_member_key(w, at[i].name, is_first);
-        if (at[i].value ? put_below(w, m, old, at[i].value) : put_leaf(w, NULL, NULL)) {
+        if (value ? put_below(w, m, old, value) : put_leaf(w, NULL, NULL)) {
             is_first = false;
         } else {
             w->text.n = from;

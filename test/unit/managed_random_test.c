@@ -176,6 +176,16 @@ static void check_same(struct span got, struct span want, const yyjson_val *live
     }
 }
 
+/* The list of what is made, by both ways. */
+static struct span check_create(struct arena *a, yyjson_mut_doc *doc, const struct managed_write *w,
+                                yyjson_mut_val *made, const yyjson_val *frozen)
+{
+    struct span text = list_text(a, managed_create(a, doc, w, made));
+    check_same(text, list_text(a, MANAGED_UPDATE_ORACLE(a, doc, w, NULL, frozen, NULL)), NULL,
+               frozen, a);
+    return text;
+}
+
 static void run_history(struct maker *g, const struct schema_kind *kind)
 {
     static const char *const managers[] = {"one", "two", "th\"ree", ""};
@@ -184,9 +194,7 @@ static void run_history(struct maker *g, const struct schema_kind *kind)
     g->doc = json_mut_new(a);
     yyjson_mut_val *made = next_object(g, kind, NULL);
     const yyjson_val *live = json_freeze(a, made);
-    struct span text = list_text(a, managed_create(a, g->doc, &w, made));
-    check_same(text, list_text(a, MANAGED_UPDATE_ORACLE(a, g->doc, &w, NULL, live, NULL)), NULL,
-               live, a);
+    struct span text = check_create(a, g->doc, &w, made, live);
     for (int i = 0; i < STEPS && text.p[0] == '['; i++) {
         w.manager = span_cstr(managers[pick(g, 4)]);
         w.subresource = pick(g, 4) ? SPAN("") : SPAN("status");
@@ -213,4 +221,21 @@ TEST(quick_ways_end_where_comparing_ends)
     for (size_t i = 0; i < ROUNDS; i++) {
         run_history(&g, kinds[pick(&g, sizeof kinds / sizeof *kinds)]);
     }
+}
+
+TEST(zeros_within_the_zeros_of_an_empty_object_are_owned_by_who_makes_it)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct managed_write w = {.kind = SCHEMA_KIND(Pod), .manager = SPAN("one"), .now_ms = 1000};
+    yyjson_doc *parsed;
+    CHECK_EQ(
+        json_parse(a,
+                   SPAN("{\"kind\":\"Pod\",\"metadata\":{\"name\":\"one\"},\"spec\":{\"volumes\":"
+                        "[{\"name\":\"a\",\"ephemeral\":{\"volumeClaimTemplate\":{}}}]}}"),
+                   &parsed, NULL),
+        0);
+    yyjson_mut_doc *doc = json_mut_new(a);
+    const yyjson_val *root = yyjson_doc_get_root(parsed);
+    struct span text = check_create(a, doc, &w, json_mut_copy(doc, root), root);
+    CHECK(strstr(arena_cstr(a, text), "\"f:metadata\":{\".\":{},\"f:creationTimestamp\":{}}"));
 }
