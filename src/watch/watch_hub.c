@@ -159,17 +159,6 @@ size_t watch_hub_count(struct watch_hub *hub, struct span resource)
     return r ? r->order.n : 0;
 }
 
-static bool is_match(const struct watch_filter *f, struct object *o)
-{
-    if (!f->match) {
-        return true;
-    }
-    struct object_glance glance = object_glance_begin(o);
-    bool matches = f->match(f->data, o);
-    object_glance_end(&glance);
-    return matches;
-}
-
 /* One name in a known place, when the place is known: a namespace is given or the resource has
  * none. */
 static bool is_single(const struct resource *r, const struct watch_filter *f)
@@ -191,7 +180,7 @@ size_t watch_hub_list(struct watch_hub *hub, const struct watch_filter *f, struc
     if (is_single(r, f)) {
         strbuf_printf(&prefix, "%.*s/%.*s", SPAN_ARG(f->ns), SPAN_ARG(f->name));
         struct object *o = watch_hub_get(hub, strbuf_span(&prefix));
-        if (!o || span_cmp(strbuf_span(&prefix), after) <= 0 || !is_match(f, o)) {
+        if (!o || span_cmp(strbuf_span(&prefix), after) <= 0 || !filter_matches(f, o)) {
             return 0;
         }
         (void)fn(data, o);
@@ -207,7 +196,7 @@ size_t watch_hub_list(struct watch_hub *hub, const struct watch_filter *f, struc
                                         : order_seek(&r->order, after, false);
     for (; node && span_starts(object_store_key(node->object), start); node = node->next[0]) {
         struct object *o = node->object;
-        if ((f->name.n && !span_eq(object_name(o), f->name)) || !is_match(f, o)) {
+        if ((f->name.n && !span_eq(object_name(o), f->name)) || !filter_matches(f, o)) {
             continue;
         }
         visited++;

@@ -48,16 +48,7 @@ static void undo_init(struct undo *u, const struct window *w, int64_t rev, struc
 
 static bool is_match(const struct watch_filter *f, struct object *o)
 {
-    if (f->name.n && !span_eq(object_name(o), f->name)) {
-        return false;
-    }
-    if (!f->match) {
-        return true;
-    }
-    struct object_glance glance = object_glance_begin(o);
-    bool matches = f->match(f->data, o);
-    object_glance_end(&glance);
-    return matches;
+    return (!f->name.n || span_eq(object_name(o), f->name)) && filter_matches(f, o);
 }
 
 /* Those that have not changed since, and those that have, in one order. */

@@ -92,6 +92,19 @@ struct watch_hub {
     size_t recent_cap, recent_head, recent_n;
 };
 
+/* Does the object pass f->match? Its place (namespace, name) is the caller's to look at. The
+ * document that the look may need is given back. */
+static inline bool filter_matches(const struct watch_filter *f, struct object *o)
+{
+    if (!f->match) {
+        return true;
+    }
+    struct object_glance glance = object_glance_begin(o);
+    bool matches = f->match(f->data, o);
+    object_glance_end(&glance);
+    return matches;
+}
+
 struct resource *hub_resource(struct watch_hub *hub, struct span name);
 /* Wakes the sleepers that the newest event of r concerns. */
 void watchers_wake(struct watch_hub *hub, struct resource *r, struct span key);

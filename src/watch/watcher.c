@@ -70,29 +70,18 @@ static bool in_place(const struct watcher *w, struct object *o)
            (!w->filter.name.n || span_eq(w->filter.name, object_name(o)));
 }
 
-static bool matches(const struct watch_filter *f, struct object *o)
-{
-    if (!f->match) {
-        return true;
-    }
-    struct object_glance glance = object_glance_begin(o);
-    bool is_match = f->match(f->data, o);
-    object_glance_end(&glance);
-    return is_match;
-}
-
 /* False: nothing. The place (namespace, name) is known to fit. */
 static bool classify(const struct watcher *w, const struct past_event *e, enum watch_type *ret)
 {
     if (e->rev <= w->from) {
         return false;
     }
-    bool before = e->previous && matches(&w->filter, e->previous);
+    bool before = e->previous && filter_matches(&w->filter, e->previous);
     if (e->is_delete) {
         *ret = WATCH_DELETED;
-        return e->previous ? before : matches(&w->filter, e->object);
+        return e->previous ? before : filter_matches(&w->filter, e->object);
     }
-    bool now = matches(&w->filter, e->object);
+    bool now = filter_matches(&w->filter, e->object);
     *ret = !now ? WATCH_DELETED : before ? WATCH_MODIFIED : WATCH_ADDED;
     return now || before;
 }
