@@ -1,5 +1,10 @@
-/* controller/claim_controller.c: events to claims and volumes. */
-#include "controller/claim_controller.h"
+/* controller/claim_controller.c: binds claims to volumes, makes and removes the volumes of the
+ * local provisioner (berth.dev/local), and keeps claims and volumes that are in use from going
+ * (pvc-protection, pv-protection).
+ *
+ * Data is removed only after a live read has said that the claim is gone, and only for reclaim
+ * policy Delete. */
+#include "controller/controller.h"
 
 #include <stdlib.h>
 
@@ -148,54 +153,47 @@ static char *copy(struct span s)
     return p;
 }
 
-struct claim_controller *claim_controller_new(struct env *env, struct client *client,
-                                              struct informer_set *informers,
-                                              const struct claim_controller_options *options)
+static void *make(const struct controller_place *place)
 {
-    (void)env;
     struct claim_controller *c = MEM_NEW(struct claim_controller);
-    c->client = client;
-    c->node_name = copy(options->node_name);
-    c->volume_dir = copy(options->volume_dir);
-    c->ops = options->ops;
+    c->client = place->client;
+    c->node_name = copy(place->options->node_name);
+    c->volume_dir = copy(place->options->volume_dir);
+    c->ops = place->options->volumes;
     c->claim_kind = schema_kind_find("", "PersistentVolumeClaim");
     c->volume_kind = schema_kind_find("", "PersistentVolume");
     c->pod_kind = schema_kind_find("", "Pod");
-    c->claims = informer_set_get(informers, c->claim_kind);
-    c->volumes = informer_set_get(informers, c->volume_kind);
-    c->pods = informer_set_get(informers, c->pod_kind);
-    c->classes = informer_set_find(informers, "storage.k8s.io", "StorageClass");
+    c->claims = informer_set_get(place->informers, c->claim_kind);
+    c->volumes = informer_set_get(place->informers, c->volume_kind);
+    c->pods = informer_set_get(place->informers, c->pod_kind);
+    c->classes = informer_set_find(place->informers, "storage.k8s.io", "StorageClass");
     c->volumes_by_claim = informer_add_index(c->volumes, volume_key);
     c->claims_pending = informer_add_index(c->claims, pending_key);
     c->pods_by_claim = informer_add_index(c->pods, pod_key);
-    c->claim_reconciler = reconciler_new(client, "persistentvolume-binder", PARALLEL, claim_run, c);
+    c->claim_reconciler =
+        reconciler_new(place->client, "persistentvolume-binder", PARALLEL, claim_run, c);
     c->volume_reconciler =
-        reconciler_new(client, "persistentvolume-controller", PARALLEL, claim_volume_run, c);
-    c->events = event_recorder_new(client, "persistentvolume-controller", SPAN_NULL);
+        reconciler_new(place->client, "persistentvolume-controller", PARALLEL, claim_volume_run, c);
+    c->events = event_recorder_new(place->client, "persistentvolume-controller", SPAN_NULL);
     static const struct informer_handler claims = {on_claim}, volumes = {on_volume},
                                          classes = {on_class}, pods = {on_pod};
-    informer_add_handler(c->claims, &claims, c);
-    informer_add_handler(c->volumes, &volumes, c);
-    informer_add_handler(c->classes, &classes, c);
-    informer_add_handler(c->pods, &pods, c);
+    reconciler_follow(c->claim_reconciler, c->claims, &claims, c);
+    reconciler_follow(c->claim_reconciler, c->volumes, &volumes, c);
+    reconciler_follow(c->claim_reconciler, c->classes, &classes, c);
+    reconciler_follow(c->claim_reconciler, c->pods, &pods, c);
     return c;
 }
 
-void claim_controller_start(struct claim_controller *c)
+static void start(void *controller)
 {
+    struct claim_controller *c = controller;
     reconciler_start(c->claim_reconciler);
     reconciler_start(c->volume_reconciler);
 }
 
-void claim_controller_free(struct claim_controller *c)
+static void end(void *controller)
 {
-    if (!c) {
-        return;
-    }
-    informer_remove_handler(c->claims, c);
-    informer_remove_handler(c->volumes, c);
-    informer_remove_handler(c->classes, c);
-    informer_remove_handler(c->pods, c);
+    struct claim_controller *c = controller;
     reconciler_free(c->claim_reconciler);
     reconciler_free(c->volume_reconciler);
     claim_jobs_free(c);
@@ -204,3 +202,5 @@ void claim_controller_free(struct claim_controller *c)
     free(c->volume_dir);
     free(c);
 }
+
+const struct controller_type controller_claim = {make, start, end};

@@ -5,7 +5,7 @@
 #include "base/map.h"
 #include "client/client_body.h"
 #include "client/client_event.h"
-#include "controller/claim_controller.h"
+#include "controller/controller.h"
 #include "controller/reconciler.h"
 #include "plan/claim_plan.h"
 

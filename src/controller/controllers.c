@@ -3,54 +3,47 @@
 
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "controller/claim_controller.h"
-#include "controller/daemonset_controller.h"
-#include "controller/deployment_controller.h"
-#include "controller/disruption_controller.h"
-#include "controller/endpoint_controller.h"
-#include "controller/gc_controller.h"
-#include "controller/namespace_controller.h"
-#include "controller/node_controller.h"
-#include "controller/replicaset_controller.h"
-#include "controller/scheduler.h"
-#include "controller/statefulset_controller.h"
+#include "controller/controller.h"
+
+/* In the order in which they start; they end in the opposite one. */
+static const struct controller_type *const all[] = {
+    &controller_statefulset, &controller_replicaset, &controller_deployment, &controller_daemonset,
+    &controller_disruption,  &controller_endpoint,   &controller_claim,      &controller_gc,
+    &controller_namespace,   &controller_node,       &controller_scheduler,
+};
+enum { TYPES = sizeof all / sizeof all[0] };
 
 struct controllers {
     struct informer_set *informers;
-    struct statefulset_controller *sets;
-    struct replicaset_controller *replicasets;
-    struct deployment_controller *deployments;
-    struct daemonset_controller *daemonsets;
-    struct disruption_controller *disruptions;
-    struct endpoint_controller *endpoints;
-    struct claim_controller *claims;
-    struct gc_controller *gc;
-    struct namespace_controller *namespaces;
-    struct node_controller *nodes;
-    struct scheduler *scheduler;
-    bool running;
+    bool own_informers, running;
+    void *at[TYPES]; /* NULL: not wanted */
 };
+
+static bool is_wanted(const struct controller_type *type, const struct controllers_options *options)
+{
+    if (options->only) {
+        for (size_t i = 0; options->only[i]; i++) {
+            if (options->only[i] == type) {
+                return true;
+            }
+        }
+        return false;
+    }
+    return !(type == &controller_node && options->no_node_controller) &&
+           !(type == &controller_scheduler && options->no_scheduler);
+}
 
 static void start(void *data)
 {
     struct controllers *c = data;
     c->running = true;
-    statefulset_controller_start(c->sets);
-    replicaset_controller_start(c->replicasets);
-    deployment_controller_start(c->deployments);
-    daemonset_controller_start(c->daemonsets);
-    disruption_controller_start(c->disruptions);
-    endpoint_controller_start(c->endpoints);
-    claim_controller_start(c->claims);
-    gc_controller_start(c->gc);
-    namespace_controller_start(c->namespaces);
-    if (c->nodes) {
-        node_controller_start(c->nodes);
-    }
-    if (c->scheduler) {
-        scheduler_start(c->scheduler);
+    for (size_t i = 0; i < TYPES; i++) {
+        if (c->at[i]) {
+            all[i]->start(c->at[i]);
+        }
     }
     log_event(LOG_INFO, "controllers_running");
 }
@@ -58,24 +51,15 @@ static void start(void *data)
 struct controllers *controllers_new(struct env *env, struct client *client,
                                     const struct controllers_options *options)
 {
+    assert(env && client && options);
     struct controllers *c = MEM_NEW(struct controllers);
-    c->informers = informer_set_new(client);
-    struct informer_set *views = c->informers;
-    struct claim_controller_options claims = {.node_name = options->node_name,
-                                              .volume_dir = options->volume_dir,
-                                              .ops = options->volumes};
-    c->sets = statefulset_controller_new(env, client, views);
-    c->replicasets = replicaset_controller_new(client, views);
-    c->deployments = deployment_controller_new(client, views);
-    c->daemonsets = daemonset_controller_new(client, views);
-    c->disruptions = disruption_controller_new(client, views);
-    c->endpoints = endpoint_controller_new(env, client, views);
-    c->claims = claim_controller_new(env, client, views, &claims);
-    c->gc = gc_controller_new(env, client, views);
-    c->namespaces = namespace_controller_new(env, client, views, options->root_ca);
-    c->nodes = options->no_node_controller ? NULL : node_controller_new(env, client, views);
-    c->scheduler = options->no_scheduler ? NULL : scheduler_new(env, client, views);
-    informer_set_on_synced(views, start, c);
+    c->own_informers = !options->informers;
+    c->informers = options->informers ? options->informers : informer_set_new(client);
+    struct controller_place place = {env, client, c->informers, options};
+    for (size_t i = 0; i < TYPES; i++) {
+        c->at[i] = is_wanted(all[i], options) ? all[i]->make(&place) : NULL;
+    }
+    informer_set_on_synced(c->informers, start, c);
     return c;
 }
 
@@ -84,18 +68,14 @@ void controllers_free(struct controllers *c)
     if (!c) {
         return;
     }
-    scheduler_free(c->scheduler);
-    node_controller_free(c->nodes);
-    namespace_controller_free(c->namespaces);
-    gc_controller_free(c->gc);
-    claim_controller_free(c->claims);
-    endpoint_controller_free(c->endpoints);
-    disruption_controller_free(c->disruptions);
-    daemonset_controller_free(c->daemonsets);
-    deployment_controller_free(c->deployments);
-    replicaset_controller_free(c->replicasets);
-    statefulset_controller_free(c->sets);
-    informer_set_free(c->informers);
+    for (size_t i = TYPES; i-- > 0;) {
+        if (c->at[i]) {
+            all[i]->end(c->at[i]);
+        }
+    }
+    if (c->own_informers) {
+        informer_set_free(c->informers);
+    }
     free(c);
 }
 

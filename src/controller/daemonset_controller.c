@@ -1,5 +1,6 @@
-/* controller/daemonset_controller.c: see daemonset_controller.h. */
-#include "controller/daemonset_controller.h"
+/* controller/daemonset_controller.c: keeps a pod of each DaemonSet on every node that may have one:
+ * observes, lets plan/daemonset_plan decide, acts. */
+#include "controller/controller.h"
 
 #include <stdlib.h>
 
@@ -113,35 +114,32 @@ static void on_node(void *data, struct object *old, struct object *now)
 
 /* ---- life ---- */
 
-struct daemonset_controller *daemonset_controller_new(struct client *client,
-                                                      struct informer_set *informers)
+static void *make(const struct controller_place *place)
 {
     struct daemonset_controller *c = MEM_NEW(struct daemonset_controller);
     static const struct informer_handler nodes = {on_node};
-    owners_init(&c->sets, client, informers, SCHEMA_KIND(DaemonSet), "daemonset-controller", run,
-                c);
-    owned_kind_init(&c->pods, informers, SCHEMA_KIND(Pod));
-    owned_kind_init(&c->revisions, informers, SCHEMA_KIND(ControllerRevision));
+    owners_init(&c->sets, place->client, place->informers, SCHEMA_KIND(DaemonSet),
+                "daemonset-controller", run, c);
+    owned_kind_init(&c->pods, place->informers, SCHEMA_KIND(Pod));
+    owned_kind_init(&c->revisions, place->informers, SCHEMA_KIND(ControllerRevision));
     owners_follow(&c->sets, &c->pods);
     owners_follow(&c->sets, &c->revisions);
-    c->nodes = informer_set_get(informers, SCHEMA_KIND(Node));
-    informer_add_handler(c->nodes, &nodes, c);
+    c->nodes = informer_set_get(place->informers, SCHEMA_KIND(Node));
+    reconciler_follow(c->sets.reconciler, c->nodes, &nodes, c);
     return c;
 }
 
-void daemonset_controller_start(struct daemonset_controller *c)
+static void start(void *controller)
 {
+    struct daemonset_controller *c = controller;
     reconciler_start(c->sets.reconciler);
 }
 
-void daemonset_controller_free(struct daemonset_controller *c)
+static void end(void *controller)
 {
-    if (!c) {
-        return;
-    }
-    informer_remove_handler(c->nodes, c);
-    owners_unfollow(&c->sets, &c->pods);
-    owners_unfollow(&c->sets, &c->revisions);
+    struct daemonset_controller *c = controller;
     owners_done(&c->sets);
     free(c);
 }
+
+const struct controller_type controller_daemonset = {make, start, end};

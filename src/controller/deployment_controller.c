@@ -1,5 +1,6 @@
-/* controller/deployment_controller.c: see deployment_controller.h. */
-#include "controller/deployment_controller.h"
+/* controller/deployment_controller.c: rolls Deployments out through ReplicaSets: observes, lets
+ * plan/deployment_plan decide, acts. */
+#include "controller/controller.h"
 
 #include <stdlib.h>
 
@@ -48,32 +49,30 @@ static void on_pod(void *data, struct object *old, struct object *now)
 
 /* ---- life ---- */
 
-struct deployment_controller *deployment_controller_new(struct client *client,
-                                                        struct informer_set *informers)
+static void *make(const struct controller_place *place)
 {
     struct deployment_controller *c = MEM_NEW(struct deployment_controller);
     static const struct informer_handler pods = {on_pod};
-    owners_init(&c->deployments, client, informers, SCHEMA_KIND(Deployment),
+    owners_init(&c->deployments, place->client, place->informers, SCHEMA_KIND(Deployment),
                 "deployment-controller", run, c);
-    owned_kind_init(&c->sets, informers, SCHEMA_KIND(ReplicaSet));
-    owned_kind_init(&c->pods, informers, SCHEMA_KIND(Pod));
+    owned_kind_init(&c->sets, place->informers, SCHEMA_KIND(ReplicaSet));
+    owned_kind_init(&c->pods, place->informers, SCHEMA_KIND(Pod));
     owners_follow(&c->deployments, &c->sets);
-    informer_add_handler(c->pods.informer, &pods, c);
+    reconciler_follow(c->deployments.reconciler, c->pods.informer, &pods, c);
     return c;
 }
 
-void deployment_controller_start(struct deployment_controller *c)
+static void start(void *controller)
 {
+    struct deployment_controller *c = controller;
     reconciler_start(c->deployments.reconciler);
 }
 
-void deployment_controller_free(struct deployment_controller *c)
+static void end(void *controller)
 {
-    if (!c) {
-        return;
-    }
-    informer_remove_handler(c->pods.informer, c);
-    owners_unfollow(&c->deployments, &c->sets);
+    struct deployment_controller *c = controller;
     owners_done(&c->deployments);
     free(c);
 }
+
+const struct controller_type controller_deployment = {make, start, end};

@@ -1,10 +1,11 @@
-/* controller/disruption_controller.c: see disruption_controller.h.
+/* controller/disruption_controller.c: keeps the status of PodDisruptionBudgets true: observes, lets
+ * plan/disruption_plan decide, writes. The API server's eviction counts it down.
  *
  * A budget is looked at again when it changes, when one of its pods comes, goes or changes its
  * readiness, and when the number of replicas changes of anything in its namespace that owns pods.
  * Its status is written to the very version that was looked at: an eviction that counted it down
  * meanwhile is never undone. */
-#include "controller/disruption_controller.h"
+#include "controller/controller.h"
 
 #include <stdlib.h>
 
@@ -389,8 +390,7 @@ static void on_scaled(void *data, struct object *old, struct object *now)
     }
 }
 
-struct disruption_controller *disruption_controller_new(struct client *client,
-                                                        struct informer_set *informers)
+static void *make(const struct controller_place *place)
 {
     struct disruption_controller *c = MEM_NEW(struct disruption_controller);
     const struct schema_kind *scaled[SCALED_KINDS] = {[STATEFULSETS] = SCHEMA_KIND(StatefulSet),
@@ -400,38 +400,37 @@ struct disruption_controller *disruption_controller_new(struct client *client,
                                                           SCHEMA_KIND(ReplicationController)};
     static const struct informer_handler budgets = {on_budget}, pods = {on_pod},
                                          owners = {on_scaled};
-    c->reconciler = reconciler_new(client, "disruption-controller", PARALLEL_BUDGETS, run, c);
-    c->events = event_recorder_new(client, "controllermanager", SPAN_NULL);
-    c->budgets = informer_set_get(informers, SCHEMA_KIND(PodDisruptionBudget));
+    c->reconciler =
+        reconciler_new(place->client, "disruption-controller", PARALLEL_BUDGETS, run, c);
+    c->events = event_recorder_new(place->client, "controllermanager", SPAN_NULL);
+    c->budgets = informer_set_get(place->informers, SCHEMA_KIND(PodDisruptionBudget));
     c->budgets_by_ns = informer_add_index(c->budgets, informer_by_namespace);
-    c->pods = informer_set_get(informers, SCHEMA_KIND(Pod));
+    c->pods = informer_set_get(place->informers, SCHEMA_KIND(Pod));
     c->pods_by_ns = informer_add_index(c->pods, informer_by_namespace);
-    informer_add_handler(c->budgets, &budgets, c);
-    informer_add_handler(c->pods, &pods, c);
+    reconciler_follow(c->reconciler, c->budgets, &budgets, c);
+    reconciler_follow(c->reconciler, c->pods, &pods, c);
     for (int i = 0; i < SCALED_KINDS; i++) {
         c->scaled_kind[i] = scaled[i];
-        c->scaled[i] = informer_set_get(informers, scaled[i]);
-        informer_add_handler(c->scaled[i], &owners, c);
+        c->scaled[i] = informer_set_get(place->informers, scaled[i]);
+        reconciler_follow(c->reconciler, c->scaled[i], &owners, c);
     }
     return c;
 }
 
-void disruption_controller_start(struct disruption_controller *c)
+static void start(void *controller)
 {
+    struct disruption_controller *c = controller;
     reconciler_start(c->reconciler);
 }
 
-void disruption_controller_free(struct disruption_controller *c)
+static void end(void *controller)
 {
-    if (!c) {
-        return;
-    }
-    informer_remove_handler(c->budgets, c);
-    informer_remove_handler(c->pods, c);
+    struct disruption_controller *c = controller;
     for (int i = 0; i < SCALED_KINDS; i++) {
-        informer_remove_handler(c->scaled[i], c);
     }
     reconciler_free(c->reconciler);
     event_recorder_free(c->events);
     free(c);
 }
+
+const struct controller_type controller_disruption = {make, start, end};

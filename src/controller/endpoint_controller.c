@@ -1,5 +1,6 @@
-/* controller/endpoint_controller.c: events to Services, and what a Service's pods are. */
-#include "controller/endpoint_controller.h"
+/* controller/endpoint_controller.c: keeps EndpointSlices and core Endpoints of every Service with a
+ * selector. */
+#include "controller/controller.h"
 
 #include <stdlib.h>
 
@@ -285,48 +286,43 @@ static void run(struct sync *s)
 
 /* ---- life ---- */
 
-struct endpoint_controller *endpoint_controller_new(struct env *env, struct client *client,
-                                                    struct informer_set *informers)
+static void *make(const struct controller_place *place)
 {
-    (void)env;
     struct endpoint_controller *c = MEM_NEW(struct endpoint_controller);
-    c->client = client;
+    c->client = place->client;
     c->service_kind = schema_kind_find("", "Service");
     c->slice_kind = schema_kind_find("discovery.k8s.io", "EndpointSlice");
     c->endpoints_kind = schema_kind_find("", "Endpoints");
     assert(c->slice_kind && c->endpoints_kind);
-    c->services = informer_set_get(informers, c->service_kind);
-    c->slices = informer_set_get(informers, c->slice_kind);
-    c->endpoints = informer_set_get(informers, c->endpoints_kind);
-    c->pods = informer_set_find(informers, "", "Pod");
-    c->nodes = informer_set_find(informers, "", "Node");
+    c->services = informer_set_get(place->informers, c->service_kind);
+    c->slices = informer_set_get(place->informers, c->slice_kind);
+    c->endpoints = informer_set_get(place->informers, c->endpoints_kind);
+    c->pods = informer_set_find(place->informers, "", "Pod");
+    c->nodes = informer_set_find(place->informers, "", "Node");
     c->services_by_label = informer_add_index(c->services, selector_key);
     c->pods_by_ns = informer_add_index(c->pods, informer_by_namespace);
     c->slices_by_service = informer_add_index(c->slices, slice_key);
-    c->reconciler = reconciler_new(client, "endpointslice-controller", 16, run, c);
+    c->reconciler = reconciler_new(place->client, "endpointslice-controller", 16, run, c);
     static const struct informer_handler services = {on_service}, pods = {on_pod},
                                          slices = {on_slice}, endpoints = {on_endpoints};
-    informer_add_handler(c->services, &services, c);
-    informer_add_handler(c->pods, &pods, c);
-    informer_add_handler(c->slices, &slices, c);
-    informer_add_handler(c->endpoints, &endpoints, c);
+    reconciler_follow(c->reconciler, c->services, &services, c);
+    reconciler_follow(c->reconciler, c->pods, &pods, c);
+    reconciler_follow(c->reconciler, c->slices, &slices, c);
+    reconciler_follow(c->reconciler, c->endpoints, &endpoints, c);
     return c;
 }
 
-void endpoint_controller_start(struct endpoint_controller *c)
+static void start(void *controller)
 {
+    struct endpoint_controller *c = controller;
     reconciler_start(c->reconciler);
 }
 
-void endpoint_controller_free(struct endpoint_controller *c)
+static void end(void *controller)
 {
-    if (!c) {
-        return;
-    }
-    informer_remove_handler(c->services, c);
-    informer_remove_handler(c->pods, c);
-    informer_remove_handler(c->slices, c);
-    informer_remove_handler(c->endpoints, c);
+    struct endpoint_controller *c = controller;
     reconciler_free(c->reconciler);
     free(c);
 }
+
+const struct controller_type controller_endpoint = {make, start, end};

@@ -1,9 +1,11 @@
-/* controller/gc_controller.c: see gc_controller.h.
+/* controller/gc_controller.c: the garbage collector: deletes what no owner keeps alive, and carries
+ * out the propagation policies (background, foreground, orphan). It watches every kind that can be
+ * listed, watched and deleted, Events excepted; work follows what changes.
  *
  * Keys are RESOURCE/NAMESPACE/NAME. Dependents are found by an index of owner uids on every
  * informer. That an owner is gone is known from its deletion event (a ring of recent uids) or from
  * a live read. */
-#include "controller/gc_controller.h"
+#include "controller/controller.h"
 
 #include <stdlib.h>
 
@@ -435,7 +437,7 @@ static void add_kind(struct gc_controller *c, const struct schema_kind *kind,
     struct gc_kind *k = MEM_NEW(struct gc_kind);
     *k = (struct gc_kind){.controller = c, .kind = kind, .informer = informer};
     k->by_owner = informer_add_index(informer, informer_by_owner);
-    informer_add_handler(informer, &handler, k);
+    reconciler_follow(c->reconciler, informer, &handler, k);
     VEC_PUSH(&c->kinds, k);
 }
 
@@ -470,37 +472,31 @@ static void on_custom(void *data, const struct schema_kind *kind, struct informe
     informer_on_synced(informer, on_custom_synced, c->kinds.at[c->kinds.n - 1]);
 }
 
-struct gc_controller *gc_controller_new(struct env *env, struct client *client,
-                                        struct informer_set *informers)
+static void *make(const struct controller_place *place)
 {
-    (void)env;
     static const struct custom_kinds_handler custom = {on_custom};
     struct gc_controller *c = MEM_NEW(struct gc_controller);
-    c->client = client;
-    c->reconciler = reconciler_new(client, "garbage-collector", PARALLEL, run, c);
+    c->client = place->client;
+    c->reconciler = reconciler_new(place->client, "garbage-collector", PARALLEL, run, c);
     for (size_t i = 0; i < schema_kind_count(); i++) {
         const struct schema_kind *kind = schema_kind_at(i);
         if (is_collected(kind)) {
-            add_kind(c, kind, informer_set_get(informers, kind));
+            add_kind(c, kind, informer_set_get(place->informers, kind));
         }
     }
-    c->custom = custom_kinds_new(client, informers, &custom, c);
+    c->custom = custom_kinds_new(place->client, place->informers, &custom, c);
     return c;
 }
 
-void gc_controller_start(struct gc_controller *c)
+static void start(void *controller)
 {
+    struct gc_controller *c = controller;
     reconciler_start(c->reconciler);
 }
 
-void gc_controller_free(struct gc_controller *c)
+static void end(void *controller)
 {
-    if (!c) {
-        return;
-    }
-    for (size_t i = 0; i < c->kinds.n; i++) {
-        informer_remove_handler(c->kinds.at[i]->informer, c->kinds.at[i]);
-    }
+    struct gc_controller *c = controller;
     reconciler_free(c->reconciler);
     custom_kinds_free(c->custom);
     for (size_t i = 0; i < c->kinds.n; i++) {
@@ -510,3 +506,5 @@ void gc_controller_free(struct gc_controller *c)
     map_done(&c->gone);
     free(c);
 }
+
+const struct controller_type controller_gc = {make, start, end};

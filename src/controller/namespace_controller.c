@@ -1,9 +1,10 @@
-/* controller/namespace_controller.c: see namespace_controller.h.
+/* controller/namespace_controller.c: gives every namespace what all have (the account "default",
+ * the map kube-root-ca.crt); empties those that are being deleted, then lets them go.
  *
  * A terminating namespace accepts no new objects (admission), so one look at the views after each
  * object has gone is enough. Events are nobody's informer here: they are listed once, last, and
  * deleted. */
-#include "controller/namespace_controller.h"
+#include "controller/controller.h"
 
 #include <stdlib.h>
 
@@ -133,7 +134,7 @@ static bool on_made(struct sync *s, void *data, const struct client_reply *reply
            reply->err.reason == ERR_ALREADY_EXISTS;
 }
 
-static void make(struct sync *s, const struct ns_kind *k, const struct client_body *b)
+static void create(struct sync *s, const struct ns_kind *k, const struct client_body *b)
 {
     struct client_request rq = {CLIENT_REQUEST_INIT,
                                 .verb = CLIENT_CREATE,
@@ -150,13 +151,13 @@ static void furnish(struct namespace_controller *c, struct sync *s)
     struct arena *a = s->arena;
     if (!informer_get(c->accounts->informer, s->name, ACCOUNT)) {
         struct client_body b = client_body_new(a, c->accounts->kind, ACCOUNT);
-        make(s, c->accounts, &b);
+        create(s, c->accounts, &b);
     }
     struct object *map = c->root_ca.n ? informer_get(c->maps->informer, s->name, ROOT_CA) : NULL;
     if (c->root_ca.n && !map) {
         struct client_body b = client_body_new(a, c->maps->kind, ROOT_CA);
         json_put_str(b.doc, client_body_obj(&b, "data"), "ca.crt", c->root_ca);
-        make(s, c->maps, &b);
+        create(s, c->maps, &b);
     } else if (map && !span_eq(json_str(json_path(object_root(map), "data", "ca.crt", NULL)),
                                c->root_ca)) {
         struct client_body b = client_patch_any(a, map);
@@ -203,7 +204,7 @@ static void add_kind(struct namespace_controller *c, const struct schema_kind *k
     struct ns_kind *k = MEM_NEW(struct ns_kind);
     *k = (struct ns_kind){c, kind, informer, 0};
     k->by_ns = informer_add_index(informer, informer_by_namespace);
-    informer_add_handler(informer, &content, k);
+    reconciler_follow(c->reconciler, informer, &content, k);
     VEC_PUSH(&c->kinds, k);
     if (kind == schema_kind_find("", "ServiceAccount")) {
         c->accounts = k;
@@ -219,21 +220,18 @@ static void on_custom(void *data, const struct schema_kind *kind, struct informe
     }
 }
 
-struct namespace_controller *namespace_controller_new(struct env *env, struct client *client,
-                                                      struct informer_set *informers,
-                                                      struct span root_ca)
+static void *make(const struct controller_place *place)
 {
-    (void)env;
     struct namespace_controller *c = MEM_NEW(struct namespace_controller);
-    if (root_ca.n) {
-        char *copy = mem_new(root_ca.n);
-        memcpy(copy, root_ca.p, root_ca.n);
-        c->root_ca = span_of(copy, root_ca.n);
+    if (place->options->root_ca.n) {
+        char *copy = mem_new(place->options->root_ca.n);
+        memcpy(copy, place->options->root_ca.p, place->options->root_ca.n);
+        c->root_ca = span_of(copy, place->options->root_ca.n);
     }
     c->kind = schema_kind_find("", "Namespace");
     c->event_kind = schema_kind_find("", "Event");
-    c->namespaces = informer_set_get(informers, c->kind);
-    c->reconciler = reconciler_new(client, "namespace-controller", 4, run, c);
+    c->namespaces = informer_set_get(place->informers, c->kind);
+    c->reconciler = reconciler_new(place->client, "namespace-controller", 4, run, c);
     static const struct informer_handler namespaces = {on_namespace};
     static const struct custom_kinds_handler custom = {on_custom};
     uint16_t need = SCHEMA_VERB_LIST | SCHEMA_VERB_WATCH | SCHEMA_VERB_DELETE;
@@ -241,28 +239,23 @@ struct namespace_controller *namespace_controller_new(struct env *env, struct cl
         const struct schema_kind *kind = schema_kind_at(i);
         if (kind->namespaced && (kind->verbs & need) == need && kind != c->event_kind &&
             !kind->view_of) {
-            add_kind(c, kind, informer_set_get(informers, kind));
+            add_kind(c, kind, informer_set_get(place->informers, kind));
         }
     }
-    informer_add_handler(c->namespaces, &namespaces, c);
-    c->custom = custom_kinds_new(client, informers, &custom, c);
+    reconciler_follow(c->reconciler, c->namespaces, &namespaces, c);
+    c->custom = custom_kinds_new(place->client, place->informers, &custom, c);
     return c;
 }
 
-void namespace_controller_start(struct namespace_controller *c)
+static void start(void *controller)
 {
+    struct namespace_controller *c = controller;
     reconciler_start(c->reconciler);
 }
 
-void namespace_controller_free(struct namespace_controller *c)
+static void end(void *controller)
 {
-    if (!c) {
-        return;
-    }
-    for (size_t i = 0; i < c->kinds.n; i++) {
-        informer_remove_handler(c->kinds.at[i]->informer, c->kinds.at[i]);
-    }
-    informer_remove_handler(c->namespaces, c);
+    struct namespace_controller *c = controller;
     reconciler_free(c->reconciler);
     custom_kinds_free(c->custom);
     for (size_t i = 0; i < c->kinds.n; i++) {
@@ -272,3 +265,5 @@ void namespace_controller_free(struct namespace_controller *c)
     free((char *)(uintptr_t)c->root_ca.p);
     free(c);
 }
+
+const struct controller_type controller_namespace = {make, start, end};

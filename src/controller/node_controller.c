@@ -1,9 +1,17 @@
-/* controller/node_controller.c: see node_controller.h.
+/* controller/node_controller.c: notices nodes that have fallen silent and removes pods that no node
+ * will confirm.
+ *
+ * A node whose lease is older than the grace period gets Ready=Unknown and the taint
+ * node.kubernetes.io/unreachable; one that says Ready=False gets node.kubernetes.io/not-ready; a
+ * healthy one loses both. Pods of a silent node become not Ready; those that do not tolerate the
+ * taint (for longer) are deleted through the API, which leaves them Terminating: only the node can
+ * confirm the stop, so no second pod of an identity can appear. Pods of a Node object that does not
+ * exist any more are removed by force after a quarantine.
  *
  * No polling: each sync of a node asks to be run again when its lease will have run out, and lease
  * events only move that time. A lease's age is measured on our own clock from when its renewal was
  * seen, as clocks may differ. */
-#include "controller/node_controller.h"
+#include "controller/controller.h"
 
 #include <stdlib.h>
 
@@ -408,40 +416,35 @@ static void run(struct sync *s)
 
 /* ---- life ---- */
 
-struct node_controller *node_controller_new(struct env *env, struct client *client,
-                                            struct informer_set *informers)
+static void *make(const struct controller_place *place)
 {
     struct node_controller *c = MEM_NEW(struct node_controller);
-    c->env = env;
-    c->client = client;
+    c->env = place->env;
+    c->client = place->client;
     c->node_kind = schema_kind_find("", "Node");
     c->pod_kind = schema_kind_find("", "Pod");
-    c->nodes = informer_set_get(informers, c->node_kind);
-    c->pods = informer_set_get(informers, c->pod_kind);
-    c->leases = informer_set_find(informers, "coordination.k8s.io", "Lease");
+    c->nodes = informer_set_get(place->informers, c->node_kind);
+    c->pods = informer_set_get(place->informers, c->pod_kind);
+    c->leases = informer_set_find(place->informers, "coordination.k8s.io", "Lease");
     c->pods_by_node = informer_add_index(c->pods, by_node);
-    c->reconciler = reconciler_new(client, "node-controller", PARALLEL, run, c);
-    c->events = event_recorder_new(client, "node-controller", SPAN_NULL);
+    c->reconciler = reconciler_new(place->client, "node-controller", PARALLEL, run, c);
+    c->events = event_recorder_new(place->client, "node-controller", SPAN_NULL);
     static const struct informer_handler nodes = {on_node}, leases = {on_lease}, pods = {on_pod};
-    informer_add_handler(c->nodes, &nodes, c);
-    informer_add_handler(c->leases, &leases, c);
-    informer_add_handler(c->pods, &pods, c);
+    reconciler_follow(c->reconciler, c->nodes, &nodes, c);
+    reconciler_follow(c->reconciler, c->leases, &leases, c);
+    reconciler_follow(c->reconciler, c->pods, &pods, c);
     return c;
 }
 
-void node_controller_start(struct node_controller *c)
+static void start(void *controller)
 {
+    struct node_controller *c = controller;
     reconciler_start(c->reconciler);
 }
 
-void node_controller_free(struct node_controller *c)
+static void end(void *controller)
 {
-    if (!c) {
-        return;
-    }
-    informer_remove_handler(c->nodes, c);
-    informer_remove_handler(c->leases, c);
-    informer_remove_handler(c->pods, c);
+    struct node_controller *c = controller;
     reconciler_free(c->reconciler);
     event_recorder_free(c->events);
     size_t pos = 0;
@@ -452,3 +455,5 @@ void node_controller_free(struct node_controller *c)
     map_done(&c->seen);
     free(c);
 }
+
+const struct controller_type controller_node = {make, start, end};

@@ -44,13 +44,11 @@ struct owned_kind {
 void owners_init(struct owners *w, struct client *client, struct informer_set *informers,
                  const struct schema_kind *kind, const char *name, void (*run)(struct sync *s),
                  void *controller);
-/* After owners_unfollow of all that were followed. */
 void owners_done(struct owners *w);
 void owned_kind_init(struct owned_kind *k, struct informer_set *informers,
                      const struct schema_kind *kind);
-/* A change of what is owned has its owner's turn, by owned_changed. */
+/* A change of what is owned has its owner's turn, by owned_changed, until owners_done(). */
 void owners_follow(struct owners *w, const struct owned_kind *k);
-void owners_unfollow(struct owners *w, const struct owned_kind *k);
 /* The name of o's controller when that is of this kind; empty otherwise. */
 struct span owned_controller_name(const struct schema_kind *kind, struct object *o);
 /* An object that may be owned has changed (old or now may be NULL): queues its owner, before and

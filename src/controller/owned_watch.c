@@ -27,13 +27,12 @@ void owners_init(struct owners *w, struct client *client, struct informer_set *i
     w->by_ns = informer_add_index(w->informer, informer_by_namespace);
     w->reconciler = reconciler_new(client, name, PARALLEL_OWNERS, run, controller);
     w->events = event_recorder_new(client, name, SPAN_NULL);
-    informer_add_handler(w->informer, &handler, w);
+    reconciler_follow(w->reconciler, w->informer, &handler, w);
 }
 
 void owners_done(struct owners *w)
 {
     assert(w->reconciler);
-    informer_remove_handler(w->informer, w);
     reconciler_free(w->reconciler);
     event_recorder_free(w->events);
 }
@@ -50,10 +49,5 @@ void owners_follow(struct owners *w, const struct owned_kind *k)
 {
     static const struct informer_handler handler = {on_owned};
     assert(k->informer != w->informer);
-    informer_add_handler(k->informer, &handler, w);
-}
-
-void owners_unfollow(struct owners *w, const struct owned_kind *k)
-{
-    informer_remove_handler(k->informer, w);
+    reconciler_follow(w->reconciler, k->informer, &handler, w);
 }

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "client/workqueue.h"
 #include "schema/schema.h"
 
@@ -43,6 +44,12 @@ enum { RACE_MS = 1 };
  * never comes, so that the key is looked at once more. */
 enum { DOUBT_MS = 1000 };
 
+/* A handler to take away in the end. */
+struct followed {
+    struct informer *informer;
+    void *data;
+};
+
 struct reconciler {
     struct client *client;
     const char *name;
@@ -52,6 +59,7 @@ struct reconciler {
     struct list running;
     bool started;
     struct list early; /* struct early_key */
+    VEC(struct followed) followed;
 };
 
 struct early_key {
@@ -267,6 +275,10 @@ void reconciler_free(struct reconciler *r)
     if (!r) {
         return;
     }
+    for (size_t i = 0; i < r->followed.n; i++) {
+        informer_remove_handler(r->followed.at[i].informer, r->followed.at[i].data);
+    }
+    VEC_DONE(&r->followed);
     LIST_EACH(it, &r->running)
     {
         running_free(CONTAINER_OF(it, struct running, link));
@@ -277,6 +289,15 @@ void reconciler_free(struct reconciler *r)
     }
     workqueue_free(r->queue);
     free(r);
+}
+
+void reconciler_follow(struct reconciler *r, struct informer *informer,
+                       const struct informer_handler *handler, void *data)
+{
+    assert(informer && handler);
+    struct followed f = {informer, data};
+    informer_add_handler(informer, handler, data);
+    VEC_PUSH(&r->followed, f);
 }
 
 static void reconciler_add_after(struct reconciler *r, struct span ns, struct span name,

@@ -27,6 +27,9 @@ struct sync {
 struct reconciler *reconciler_new(struct client *client, const char *name, size_t parallel,
                                   void (*run)(struct sync *s), void *controller);
 void reconciler_free(struct reconciler *r);
+/* The handler, with this data, sees the informer's events until reconciler_free(). */
+void reconciler_follow(struct reconciler *r, struct informer *informer,
+                       const struct informer_handler *handler, void *data);
 void reconciler_add(struct reconciler *r, struct span ns, struct span name);
 void reconciler_add_object(struct reconciler *r, struct object *o);
 /* No key runs before this: called once the views are complete. Keys added earlier wait. */

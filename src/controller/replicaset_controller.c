@@ -1,5 +1,6 @@
-/* controller/replicaset_controller.c: see replicaset_controller.h. */
-#include "controller/replicaset_controller.h"
+/* controller/replicaset_controller.c: keeps the pods of ReplicaSets at their number: observes, lets
+ * plan/replicaset_plan decide, acts. */
+#include "controller/controller.h"
 
 #include <stdlib.h>
 
@@ -213,29 +214,28 @@ static void run(struct sync *s)
 
 /* ---- life ---- */
 
-struct replicaset_controller *replicaset_controller_new(struct client *client,
-                                                        struct informer_set *informers)
+static void *make(const struct controller_place *place)
 {
     struct replicaset_controller *c = MEM_NEW(struct replicaset_controller);
-    owners_init(&c->sets, client, informers, SCHEMA_KIND(ReplicaSet), "replicaset-controller", run,
-                c);
+    owners_init(&c->sets, place->client, place->informers, SCHEMA_KIND(ReplicaSet),
+                "replicaset-controller", run, c);
     c->sets_by_controller = informer_add_index(c->sets.informer, owned_by_controller);
-    owned_kind_init(&c->pods, informers, SCHEMA_KIND(Pod));
+    owned_kind_init(&c->pods, place->informers, SCHEMA_KIND(Pod));
     owners_follow(&c->sets, &c->pods);
     return c;
 }
 
-void replicaset_controller_start(struct replicaset_controller *c)
+static void start(void *controller)
 {
+    struct replicaset_controller *c = controller;
     reconciler_start(c->sets.reconciler);
 }
 
-void replicaset_controller_free(struct replicaset_controller *c)
+static void end(void *controller)
 {
-    if (!c) {
-        return;
-    }
-    owners_unfollow(&c->sets, &c->pods);
+    struct replicaset_controller *c = controller;
     owners_done(&c->sets);
     free(c);
 }
+
+const struct controller_type controller_replicaset = {make, start, end};

@@ -1,9 +1,14 @@
-/* controller/scheduler.c: see scheduler.h.
+/* controller/scheduler.c: binds pods that have no node (schedulerName default-scheduler) and says
+ * why it cannot.
+ *
+ * Event driven: a pod that fits nowhere is looked at again when a node, a claim or a volume changes
+ * or a pod goes. Pod affinity, pod anti-affinity, topology spread and host port conflicts are not
+ * looked at; the first three are reported by a Warning event on the pod.
  *
  * What each node's pods use is kept up to date by pod events. A pod that is being bound is counted
  * from the decision on (assumed), until its own event shows it on the node or the binding has
  * failed. */
-#include "controller/scheduler.h"
+#include "controller/controller.h"
 
 #include <stdlib.h>
 
@@ -523,32 +528,31 @@ static void run(struct sync *s)
 
 /* ---- life ---- */
 
-struct scheduler *scheduler_new(struct env *env, struct client *client,
-                                struct informer_set *informers)
+static void *make(const struct controller_place *place)
 {
-    (void)env;
     struct scheduler *c = MEM_NEW(struct scheduler);
-    c->client = client;
+    c->client = place->client;
     c->pod_kind = schema_kind_find("", "Pod");
     c->claim_kind = schema_kind_find("", "PersistentVolumeClaim");
-    c->pods = informer_set_get(informers, c->pod_kind);
-    c->claims = informer_set_get(informers, c->claim_kind);
-    c->nodes = informer_set_find(informers, "", "Node");
-    c->volumes = informer_set_find(informers, "", "PersistentVolume");
-    c->classes = informer_set_find(informers, "storage.k8s.io", "StorageClass");
-    c->reconciler = reconciler_new(client, "default-scheduler", PARALLEL, run, c);
-    c->events = event_recorder_new(client, "default-scheduler", SPAN_NULL);
+    c->pods = informer_set_get(place->informers, c->pod_kind);
+    c->claims = informer_set_get(place->informers, c->claim_kind);
+    c->nodes = informer_set_find(place->informers, "", "Node");
+    c->volumes = informer_set_find(place->informers, "", "PersistentVolume");
+    c->classes = informer_set_find(place->informers, "storage.k8s.io", "StorageClass");
+    c->reconciler = reconciler_new(place->client, "default-scheduler", PARALLEL, run, c);
+    c->events = event_recorder_new(place->client, "default-scheduler", SPAN_NULL);
     static const struct informer_handler pods = {on_pod}, nodes = {on_node}, claims = {on_claim},
                                          volumes = {on_volume};
-    informer_add_handler(c->pods, &pods, c);
-    informer_add_handler(c->nodes, &nodes, c);
-    informer_add_handler(c->claims, &claims, c);
-    informer_add_handler(c->volumes, &volumes, c);
+    reconciler_follow(c->reconciler, c->pods, &pods, c);
+    reconciler_follow(c->reconciler, c->nodes, &nodes, c);
+    reconciler_follow(c->reconciler, c->claims, &claims, c);
+    reconciler_follow(c->reconciler, c->volumes, &volumes, c);
     return c;
 }
 
-void scheduler_start(struct scheduler *s)
+static void start(void *controller)
 {
+    struct scheduler *s = controller;
     reconciler_start(s->reconciler);
 }
 
@@ -562,15 +566,9 @@ static void free_values(struct map *m)
     map_done(m);
 }
 
-void scheduler_free(struct scheduler *c)
+static void end(void *controller)
 {
-    if (!c) {
-        return;
-    }
-    informer_remove_handler(c->pods, c);
-    informer_remove_handler(c->nodes, c);
-    informer_remove_handler(c->claims, c);
-    informer_remove_handler(c->volumes, c);
+    struct scheduler *c = controller;
     reconciler_free(c->reconciler);
     event_recorder_free(c->events);
     free_values(&c->placed);
@@ -578,3 +576,5 @@ void scheduler_free(struct scheduler *c)
     free_values(&c->waiting);
     free(c);
 }
+
+const struct controller_type controller_scheduler = {make, start, end};

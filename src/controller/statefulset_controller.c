@@ -1,5 +1,10 @@
-/* controller/statefulset_controller.c: events to keys, and the stages of a sync. */
-#include "controller/statefulset_controller.h"
+/* controller/statefulset_controller.c: runs StatefulSets: observes a set with its pods, claims and
+ * revisions, asks plan/statefulset_plan what to do, and does it.
+ *
+ * A sync has stages, each of which ends the sync when it wrote something and starts afresh on the
+ * new view: adopt and release, revisions, then the pass with its actions, its status and the
+ * truncation of history. */
+#include "controller/controller.h"
 
 #include <stdlib.h>
 
@@ -138,46 +143,41 @@ static void run(struct sync *s)
 
 /* ---- life ---- */
 
-struct statefulset_controller *statefulset_controller_new(struct env *env, struct client *client,
-                                                          struct informer_set *informers)
+static void *make(const struct controller_place *place)
 {
     struct statefulset_controller *c = MEM_NEW(struct statefulset_controller);
-    c->env = env;
-    c->client = client;
+    c->env = place->env;
+    c->client = place->client;
     c->states = MAP_INIT;
     c->claim_kind = SCHEMA_KIND(PersistentVolumeClaim);
-    c->claims = informer_set_get(informers, c->claim_kind);
-    owners_init(&c->sets, client, informers, SCHEMA_KIND(StatefulSet), "statefulset-controller",
-                run, c);
+    c->claims = informer_set_get(place->informers, c->claim_kind);
+    owners_init(&c->sets, place->client, place->informers, SCHEMA_KIND(StatefulSet),
+                "statefulset-controller", run, c);
     c->sets.on_orphan = on_orphan;
     c->sets.data = c;
-    owned_kind_init(&c->pods, informers, SCHEMA_KIND(Pod));
-    owned_kind_init(&c->revisions, informers, SCHEMA_KIND(ControllerRevision));
+    owned_kind_init(&c->pods, place->informers, SCHEMA_KIND(Pod));
+    owned_kind_init(&c->revisions, place->informers, SCHEMA_KIND(ControllerRevision));
     owners_follow(&c->sets, &c->pods);
     owners_follow(&c->sets, &c->revisions);
     static const struct informer_handler sets = {on_set}, pods = {on_pod}, claims = {on_claim};
-    informer_add_handler(c->sets.informer, &sets, c);
-    informer_add_handler(c->pods.informer, &pods, c);
-    informer_add_handler(c->claims, &claims, c);
+    reconciler_follow(c->sets.reconciler, c->sets.informer, &sets, c);
+    reconciler_follow(c->sets.reconciler, c->pods.informer, &pods, c);
+    reconciler_follow(c->sets.reconciler, c->claims, &claims, c);
     return c;
 }
 
-void statefulset_controller_start(struct statefulset_controller *c)
+static void start(void *controller)
 {
+    struct statefulset_controller *c = controller;
     reconciler_start(c->sets.reconciler);
 }
 
-void statefulset_controller_free(struct statefulset_controller *c)
+static void end(void *controller)
 {
-    if (!c) {
-        return;
-    }
-    informer_remove_handler(c->sets.informer, c);
-    informer_remove_handler(c->pods.informer, c);
-    informer_remove_handler(c->claims, c);
-    owners_unfollow(&c->sets, &c->pods);
-    owners_unfollow(&c->sets, &c->revisions);
+    struct statefulset_controller *c = controller;
     owners_done(&c->sets);
     statefulset_states_done(c);
     free(c);
 }
+
+const struct controller_type controller_statefulset = {make, start, end};

@@ -11,18 +11,22 @@ void controller_kit_begin(struct controller_kit *k, const struct fake_node_optio
     k->api = fake_client_new(k->env);
     k->client = fake_client_base(k->api);
     k->informers = informer_set_new(k->client);
+    k->controllers = NULL;
     k->node = node ? fake_node_new(k->client, node) : NULL;
 }
 
-void controller_kit_go(struct controller_kit *k, void (*start)(void *data), void *data)
+void controller_kit_run(struct controller_kit *k, const struct controller_type *const *only)
 {
-    informer_set_on_synced(k->informers, start, data);
+    struct controllers_options options = {.only = only, .informers = k->informers};
+    controllers_free(k->controllers);
+    k->controllers = controllers_new(k->env, k->client, &options);
     env_sim_run_for(k->env, 0);
 }
 
 void controller_kit_end(struct controller_kit *k)
 {
     fake_node_free(k->node);
+    controllers_free(k->controllers);
     informer_set_free(k->informers);
     fake_client_free(k->api);
     env_sim_free(k->env);

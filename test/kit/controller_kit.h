@@ -6,6 +6,7 @@
 
 #include "client/client_body.h"
 #include "client/informer_set.h"
+#include "controller/controller.h"
 #include "sim/env_sim.h"
 #include "sim/fake_client.h"
 #include "sim/fake_node.h"
@@ -16,17 +17,18 @@ struct controller_kit {
     struct client *client; /* of api */
     struct informer_set *informers;
     struct fake_node *node; /* NULL: none */
+    struct controllers *controllers;
 };
 
 /* A node that binds pods, starts them in 10 ms and stops them in 10. */
 extern const struct fake_node_options controller_kit_node;
 
-/* Everything but the controllers, which the caller makes next; it may also set faults. node NULL:
- * none. */
+/* Everything but the controllers; the caller may set faults next. node NULL: none. */
 void controller_kit_begin(struct controller_kit *k, const struct fake_node_options *node);
-/* start(data) when the views are complete; runs until nothing is to be done now. */
-void controller_kit_go(struct controller_kit *k, void (*start)(void *data), void *data);
-/* After the controllers are freed. */
+/* Makes these controllers, or, at a later call, others in their place that know only what the
+ * objects say; runs until nothing is to be done now. */
+void controller_kit_run(struct controller_kit *k, const struct controller_type *const *only);
+#define CONTROLLERS(...) ((const struct controller_type *const[]){__VA_ARGS__, NULL})
 void controller_kit_end(struct controller_kit *k);
 
 #endif

@@ -4,17 +4,11 @@
 #define TEST_KIT_SET_KIT_H
 
 #include "client/client_body.h"
-#include "sim/env_sim.h"
-#include "sim/fake_client.h"
-#include "sim/fake_node.h"
-#include "test/kit/kit.h"
+#include "kit/controller_kit.h"
+#include "kit/kit.h"
 
 struct set_kit {
-    struct env *env;
-    struct fake_client *api;
-    struct informer_set *informers;
-    struct statefulset_controller *controller;
-    struct fake_node *node;                 /* binds; 10 ms to start, 10 ms to stop */
+    struct controller_kit base;             /* with controller_kit_node */
     const struct schema_kind *refused_kind; /* writes of this kind and verb are refused */
     enum client_verb refused_verb;
 };

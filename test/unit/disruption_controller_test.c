@@ -3,34 +3,24 @@
 #include <stdlib.h>
 
 #include "codec/time.h"
-#include "controller/disruption_controller.h"
 #include "kit/controller_kit.h"
 #include "kit/kit.h"
 #include "schema/kinds.h"
 
 struct bed {
     struct controller_kit k;
-    struct disruption_controller *budgets;
 };
-
-static void start(void *data)
-{
-    struct bed *b = data;
-    disruption_controller_start(b->budgets);
-}
 
 static struct bed *bed_new(void)
 {
     struct bed *b = calloc(1, sizeof *b);
     controller_kit_begin(&b->k, NULL);
-    b->budgets = disruption_controller_new(b->k.client, b->k.informers);
-    controller_kit_go(&b->k, start, b);
+    controller_kit_run(&b->k, CONTROLLERS(&controller_disruption));
     return b;
 }
 
 static void bed_free(struct bed *b)
 {
-    disruption_controller_free(b->budgets);
     controller_kit_end(&b->k);
     free(b);
 }

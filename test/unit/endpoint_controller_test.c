@@ -1,29 +1,19 @@
 /* test/unit/endpoint_controller_test.c: EndpointSlices and Endpoints against a small API server. */
-#include "controller/endpoint_controller.h"
-
 #include "kit/controller_kit.h"
 #include "kit/kit.h"
 
 struct bed {
     struct controller_kit k;
-    struct endpoint_controller *controller;
 };
-
-static void start(void *data)
-{
-    endpoint_controller_start(((struct bed *)data)->controller);
-}
 
 static void bed_init(struct bed *b)
 {
     controller_kit_begin(&b->k, NULL);
-    b->controller = endpoint_controller_new(b->k.env, b->k.client, b->k.informers);
-    controller_kit_go(&b->k, start, b);
+    controller_kit_run(&b->k, CONTROLLERS(&controller_endpoint));
 }
 
 static void bed_done(struct bed *b)
 {
-    endpoint_controller_free(b->controller);
     controller_kit_end(&b->k);
 }
 

@@ -1,40 +1,24 @@
 /* test/unit/gc_controller_test.c: propagation policies and terminating namespaces against a small
  * API server. */
-#include "controller/gc_controller.h"
-
 #include <stdlib.h>
 
-#include "controller/namespace_controller.h"
 #include "kit/controller_kit.h"
 #include "kit/kit.h"
 
 struct bed {
     struct controller_kit k;
-    struct gc_controller *gc;
-    struct namespace_controller *namespaces;
 };
-
-static void start(void *data)
-{
-    struct bed *b = data;
-    gc_controller_start(b->gc);
-    namespace_controller_start(b->namespaces);
-}
 
 static void bed_init(struct bed *b, int64_t delay_ms)
 {
     controller_kit_begin(&b->k,
                          &(struct fake_node_options){.start_ms = 1, .stop_ms = 20, .bind = true});
     fake_client_event_delay(b->k.api, delay_ms);
-    b->gc = gc_controller_new(b->k.env, b->k.client, b->k.informers);
-    b->namespaces = namespace_controller_new(b->k.env, b->k.client, b->k.informers, SPAN_NULL);
-    controller_kit_go(&b->k, start, b);
+    controller_kit_run(&b->k, CONTROLLERS(&controller_gc, &controller_namespace));
 }
 
 static void bed_done(struct bed *b)
 {
-    gc_controller_free(b->gc);
-    namespace_controller_free(b->namespaces);
     controller_kit_end(&b->k);
 }
 

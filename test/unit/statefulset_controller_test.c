@@ -1,13 +1,9 @@
 /* test/unit/statefulset_controller_test.c: sets against a small API server in memory. */
-#include "controller/statefulset_controller.h"
-
 #include <stdlib.h>
 
 #include "client/client_body.h"
+#include "kit/controller_kit.h"
 #include "kit/kit.h"
-#include "sim/env_sim.h"
-#include "sim/fake_client.h"
-#include "sim/fake_node.h"
 
 #define REDIS                                                                                      \
     "{\"kind\":\"StatefulSet\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"redis\"},"      \
@@ -20,11 +16,7 @@
     "\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}]}}"
 
 struct bed {
-    struct env *env;
-    struct fake_client *api;
-    struct informer_set *informers;
-    struct statefulset_controller *controller;
-    struct fake_node *node;
+    struct controller_kit k;
     char log[4096]; /* pod moves in order: +redis-0 !redis-0 (ready) ~redis-0 (terminating) -redis-0
                      */
     struct informer *pods;
@@ -50,37 +42,21 @@ static void on_pod(void *data, struct object *old, struct object *now)
     }
 }
 
-static void start(void *data)
-{
-    statefulset_controller_start(((struct bed *)data)->controller);
-}
-
 static struct bed *bed_new(int64_t event_delay_ms)
 {
     struct bed *b = calloc(1, sizeof *b);
-    b->env = env_sim_new(7);
-    b->api = fake_client_new(b->env);
-    fake_client_event_delay(b->api, event_delay_ms);
-    struct client *client = fake_client_base(b->api);
-    b->informers = informer_set_new(client);
-    b->controller = statefulset_controller_new(b->env, client, b->informers);
-    b->pods = informer_set_find(b->informers, "", "Pod");
+    controller_kit_begin(&b->k, &controller_kit_node);
+    fake_client_event_delay(b->k.api, event_delay_ms);
+    controller_kit_run(&b->k, CONTROLLERS(&controller_statefulset));
+    b->pods = informer_set_find(b->k.informers, "", "Pod");
     static const struct informer_handler handler = {on_pod};
     informer_add_handler(b->pods, &handler, b);
-    b->node = fake_node_new(
-        client, &(struct fake_node_options){.start_ms = 10, .stop_ms = 10, .bind = true});
-    informer_set_on_synced(b->informers, start, b);
-    env_sim_run_for(b->env, 0);
     return b;
 }
 
 static void bed_free(struct bed *b)
 {
-    fake_node_free(b->node);
-    statefulset_controller_free(b->controller);
-    informer_set_free(b->informers);
-    fake_client_free(b->api);
-    env_sim_free(b->env);
+    controller_kit_end(&b->k);
     free(b);
 }
 
@@ -92,18 +68,19 @@ static void check_log(struct bed *b, const char *want)
 
 static yyjson_val *set_status(struct bed *b)
 {
-    return json_get(object_root(fake_client_get(b->api, "apps", "StatefulSet", "default", "redis")),
-                    "status");
+    return json_get(
+        object_root(fake_client_get(b->k.api, "apps", "StatefulSet", "default", "redis")),
+        "status");
 }
 
 static struct object *pod(struct bed *b, const char *name)
 {
-    return fake_client_get(b->api, "", "Pod", "default", name);
+    return fake_client_get(b->k.api, "", "Pod", "default", name);
 }
 
 static void patch_set(struct bed *b, const char *json)
 {
-    fake_client_patch(b->api, "apps", "StatefulSet", "default", "redis", "", json);
+    fake_client_patch(b->k.api, "apps", "StatefulSet", "default", "redis", "", json);
 }
 
 struct event_search {
@@ -124,7 +101,7 @@ static void see_event(void *data, struct object *o)
 static int64_t events(struct bed *b, const char *reason, const char *message)
 {
     struct event_search x = {reason, message, 0};
-    fake_client_each(b->api, "", "Event", see_event, &x);
+    fake_client_each(b->k.api, "", "Event", see_event, &x);
     return x.count;
 }
 
@@ -133,8 +110,8 @@ static const char up3[] = "+redis-0 !redis-0 +redis-1 !redis-1 +redis-2 !redis-2
 TEST(set_comes_up_in_order_with_claims_status_and_events)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, up3);
     yyjson_val *st = set_status(b);
     CHECK_EQ(json_get_int(st, "replicas", -1), 3);
@@ -144,22 +121,22 @@ TEST(set_comes_up_in_order_with_claims_status_and_events)
     CHECK_EQ(json_get_int(st, "updatedReplicas", -1), 3);
     CHECK_EQ(json_get_int(st, "observedGeneration", -1), 1);
     CHECK(span_eq(json_get_str(st, "currentRevision"), json_get_str(st, "updateRevision")));
-    CHECK_EQ(fake_client_each(b->api, "", "PersistentVolumeClaim", NULL, NULL), 3);
-    CHECK_EQ(fake_client_each(b->api, "apps", "ControllerRevision", NULL, NULL), 1);
+    CHECK_EQ(fake_client_each(b->k.api, "", "PersistentVolumeClaim", NULL, NULL), 3);
+    CHECK_EQ(fake_client_each(b->k.api, "apps", "ControllerRevision", NULL, NULL), 1);
     CHECK_EQ(events(b, "SuccessfulCreate", "create Pod redis-1 in StatefulSet redis successful"),
              1);
     CHECK_EQ(events(b, "SuccessfulCreate",
                     "create Claim data-redis-2 Pod redis-2 in StatefulSet redis success"),
              1);
-    CHECK_EQ(fake_client_each(b->api, "", "Event", NULL, NULL), 6);
+    CHECK_EQ(fake_client_each(b->k.api, "", "Event", NULL, NULL), 6);
     bed_free(b);
 }
 
 TEST(set_pod_has_the_identity_of_the_specification)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     yyjson_val *p = object_root(pod(b, "redis-1"));
     yyjson_val *labels = json_path(p, "metadata", "labels", NULL);
     CHECK_SPAN(json_get_str(labels, "app"), "redis");
@@ -180,7 +157,7 @@ TEST(set_pod_has_the_identity_of_the_specification)
     CHECK_SPAN(json_get_str(owner, "apiVersion"), "apps/v1");
     CHECK(json_get_bool(owner, "blockOwnerDeletion", false));
     struct object *claim =
-        fake_client_get(b->api, "", "PersistentVolumeClaim", "default", "data-redis-1");
+        fake_client_get(b->k.api, "", "PersistentVolumeClaim", "default", "data-redis-1");
     CHECK_SPAN(json_str(json_path(object_root(claim), "metadata", "labels", "app", NULL)), "redis");
     CHECK(!client_owners(claim));
     bed_free(b);
@@ -189,16 +166,16 @@ TEST(set_pod_has_the_identity_of_the_specification)
 TEST(set_scales_up_and_down_in_order_and_keeps_its_claims)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     b->log[0] = '\0';
     patch_set(b, "{\"spec\":{\"replicas\":5}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "+redis-3 !redis-3 +redis-4 !redis-4 ");
     patch_set(b, "{\"spec\":{\"replicas\":2}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "~redis-4 -redis-4 ~redis-3 -redis-3 ~redis-2 -redis-2 ");
-    CHECK_EQ(fake_client_each(b->api, "", "PersistentVolumeClaim", NULL, NULL), 5);
+    CHECK_EQ(fake_client_each(b->k.api, "", "PersistentVolumeClaim", NULL, NULL), 5);
     CHECK_EQ(json_get_int(set_status(b), "replicas", -1), 2);
     CHECK_EQ(events(b, "SuccessfulDelete", "delete Pod redis-4 in StatefulSet redis successful"),
              1);
@@ -208,23 +185,23 @@ TEST(set_scales_up_and_down_in_order_and_keeps_its_claims)
 TEST(set_rolls_in_reverse_and_completes)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     b->log[0] = '\0';
     patch_set(b, "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"redis\",\"image\":"
                  "\"redis:8\"}]}}}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "~redis-2 -redis-2 +redis-2 !redis-2 ~redis-1 -redis-1 +redis-1 !redis-1 "
                  "~redis-0 -redis-0 +redis-0 !redis-0 ");
     yyjson_val *st = set_status(b);
     CHECK(span_eq(json_get_str(st, "currentRevision"), json_get_str(st, "updateRevision")));
     CHECK_EQ(json_get_int(st, "currentReplicas", -1), 3);
-    CHECK_EQ(fake_client_each(b->api, "apps", "ControllerRevision", NULL, NULL), 2);
+    CHECK_EQ(fake_client_each(b->k.api, "apps", "ControllerRevision", NULL, NULL), 2);
     /* Back to the first template: the old revision returns under a new number, nothing is made. */
     patch_set(b, "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"redis\",\"image\":"
                  "\"redis:7\"}]}}}}");
-    env_sim_run_for(b->env, 1000);
-    CHECK_EQ(fake_client_each(b->api, "apps", "ControllerRevision", NULL, NULL), 2);
+    env_sim_run_for(b->k.env, 1000);
+    CHECK_EQ(fake_client_each(b->k.api, "apps", "ControllerRevision", NULL, NULL), 2);
     CHECK(span_starts(span_cstr(b->log), SPAN("~redis-2 -redis-2 +redis-2")));
     bed_free(b);
 }
@@ -232,16 +209,16 @@ TEST(set_rolls_in_reverse_and_completes)
 TEST(set_partition_holds_the_lower_pods_back_and_restores_them_as_they_were)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     b->log[0] = '\0';
     patch_set(b,
               "{\"spec\":{\"updateStrategy\":{\"rollingUpdate\":{\"partition\":2}},\"template\":{"
               "\"spec\":{\"containers\":[{\"name\":\"redis\",\"image\":\"redis:8\"}]}}}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "~redis-2 -redis-2 +redis-2 !redis-2 ");
-    fake_client_delete(b->api, "", "Pod", "default", "redis-0", -1, CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b->env, 1000);
+    fake_client_delete(b->k.api, "", "Pod", "default", "redis-0", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "~redis-0 -redis-0 +redis-0 !redis-0 ");
     yyjson_val *c = json_path(object_root(pod(b, "redis-0")), "spec", "containers", NULL);
     CHECK_SPAN(json_get_str(yyjson_arr_get(c, 0), "image"), "redis:7");
@@ -255,42 +232,42 @@ TEST(set_partition_holds_the_lower_pods_back_and_restores_them_as_they_were)
 TEST(set_with_a_late_view_makes_nothing_twice)
 {
     struct bed *b = bed_new(40);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 3000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 3000);
     check_log(b, up3);
     patch_set(b, "{\"spec\":{\"replicas\":1}}");
-    env_sim_run_for(b->env, 3000);
+    env_sim_run_for(b->k.env, 3000);
     check_log(b, "~redis-2 -redis-2 ~redis-1 -redis-1 ");
-    CHECK_EQ(fake_client_each(b->api, "", "Event", NULL, NULL), 8);
+    CHECK_EQ(fake_client_each(b->k.api, "", "Event", NULL, NULL), 8);
     bed_free(b);
 }
 
 TEST(set_deleted_pod_comes_back_with_its_claim)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     b->log[0] = '\0';
     struct span before = object_uid(pod(b, "redis-1"));
     char uid[64];
     snprintf(uid, sizeof uid, "%.*s", SPAN_ARG(before));
-    fake_client_delete(b->api, "", "Pod", "default", "redis-1", -1, CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b->env, 1000);
+    fake_client_delete(b->k.api, "", "Pod", "default", "redis-1", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "~redis-1 -redis-1 +redis-1 !redis-1 ");
     CHECK(!span_eq_cstr(object_uid(pod(b, "redis-1")), uid));
-    CHECK_EQ(fake_client_each(b->api, "", "PersistentVolumeClaim", NULL, NULL), 3);
+    CHECK_EQ(fake_client_each(b->k.api, "", "PersistentVolumeClaim", NULL, NULL), 3);
     bed_free(b);
 }
 
 TEST(set_failed_pod_is_replaced)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     b->log[0] = '\0';
-    fake_client_patch(b->api, "", "Pod", "default", "redis-0", "status",
+    fake_client_patch(b->k.api, "", "Pod", "default", "redis-0", "status",
                       "{\"status\":{\"phase\":\"Failed\",\"conditions\":null}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "~redis-0 -redis-0 +redis-0 !redis-0 ");
     bed_free(b);
 }
@@ -298,23 +275,23 @@ TEST(set_failed_pod_is_replaced)
 TEST(set_adopts_orphans_and_releases_what_no_longer_matches)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     b->log[0] = '\0';
-    fake_client_patch(b->api, "", "Pod", "default", "redis-1", "",
+    fake_client_patch(b->k.api, "", "Pod", "default", "redis-1", "",
                       "{\"metadata\":{\"ownerReferences\":null}}");
     CHECK(!client_controller_of(pod(b, "redis-1")));
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     CHECK(client_controller_of(pod(b, "redis-1")));
     check_log(b, "");
-    fake_client_patch(b->api, "", "Pod", "default", "redis-2", "",
+    fake_client_patch(b->k.api, "", "Pod", "default", "redis-2", "",
                       "{\"metadata\":{\"labels\":{\"app\":\"other\"}}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     CHECK(!client_controller_of(pod(b, "redis-2")));
     CHECK_EQ(json_get_int(set_status(b), "replicas", -1), 2); /* and its name is taken */
-    fake_client_patch(b->api, "", "Pod", "default", "redis-2", "",
+    fake_client_patch(b->k.api, "", "Pod", "default", "redis-2", "",
                       "{\"metadata\":{\"labels\":{\"app\":\"redis\"}}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     CHECK(client_controller_of(pod(b, "redis-2")));
     CHECK_EQ(json_get_int(set_status(b), "replicas", -1), 3);
     bed_free(b);
@@ -323,13 +300,13 @@ TEST(set_adopts_orphans_and_releases_what_no_longer_matches)
 TEST(set_being_deleted_adopts_nothing_even_on_a_late_view)
 {
     struct bed *b = bed_new(50);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 3000);
-    fake_client_patch(b->api, "", "Pod", "default", "redis-1", "",
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 3000);
+    fake_client_patch(b->k.api, "", "Pod", "default", "redis-1", "",
                       "{\"metadata\":{\"ownerReferences\":null}}");
-    fake_client_delete(b->api, "apps", "StatefulSet", "default", "redis", -1,
+    fake_client_delete(b->k.api, "apps", "StatefulSet", "default", "redis", -1,
                        CLIENT_PROPAGATION_ORPHAN);
-    env_sim_run_for(b->env, 3000);
+    env_sim_run_for(b->k.env, 3000);
     CHECK(!client_controller_of(pod(b, "redis-1")));
     bed_free(b);
 }
@@ -337,13 +314,13 @@ TEST(set_being_deleted_adopts_nothing_even_on_a_late_view)
 TEST(set_being_deleted_makes_and_removes_nothing)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     b->log[0] = '\0';
-    fake_client_delete(b->api, "apps", "StatefulSet", "default", "redis", -1,
+    fake_client_delete(b->k.api, "apps", "StatefulSet", "default", "redis", -1,
                        CLIENT_PROPAGATION_FOREGROUND);
-    fake_client_delete(b->api, "", "Pod", "default", "redis-1", -1, CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b->env, 1000);
+    fake_client_delete(b->k.api, "", "Pod", "default", "redis-1", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "~redis-1 -redis-1 ");
     bed_free(b);
 }
@@ -351,46 +328,46 @@ TEST(set_being_deleted_makes_and_removes_nothing)
 TEST(set_terminating_claim_holds_the_pod_back_and_says_so)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     b->log[0] = '\0';
-    fake_client_delete(b->api, "", "PersistentVolumeClaim", "default", "data-redis-2", -1,
+    fake_client_delete(b->k.api, "", "PersistentVolumeClaim", "default", "data-redis-2", -1,
                        CLIENT_PROPAGATION_DEFAULT);
-    fake_client_delete(b->api, "", "Pod", "default", "redis-2", -1, CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b->env, 1000);
+    fake_client_delete(b->k.api, "", "Pod", "default", "redis-2", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "~redis-2 -redis-2 ");
     CHECK(events(b, "FailedCreate",
                  "create Pod redis-2 in StatefulSet redis failed error: pvc data-redis-2 is being "
                  "deleted") >= 1);
-    fake_client_patch(b->api, "", "PersistentVolumeClaim", "default", "data-redis-2", "",
+    fake_client_patch(b->k.api, "", "PersistentVolumeClaim", "default", "data-redis-2", "",
                       "{\"metadata\":{\"finalizers\":null}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "+redis-2 !redis-2 ");
-    CHECK(fake_client_get(b->api, "", "PersistentVolumeClaim", "default", "data-redis-2"));
+    CHECK(fake_client_get(b->k.api, "", "PersistentVolumeClaim", "default", "data-redis-2"));
     bed_free(b);
 }
 
 TEST(set_retention_policy_owns_the_claims)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     patch_set(b, "{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenDeleted\":\"Delete\","
                  "\"whenScaled\":\"Delete\"}}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     struct object *claim =
-        fake_client_get(b->api, "", "PersistentVolumeClaim", "default", "data-redis-2");
+        fake_client_get(b->k.api, "", "PersistentVolumeClaim", "default", "data-redis-2");
     CHECK_SPAN(json_get_str(client_controller_of(claim), "kind"), "StatefulSet");
     patch_set(b, "{\"spec\":{\"replicas\":2}}");
-    env_sim_run_for(b->env, 5);
-    claim = fake_client_get(b->api, "", "PersistentVolumeClaim", "default", "data-redis-2");
+    env_sim_run_for(b->k.env, 5);
+    claim = fake_client_get(b->k.api, "", "PersistentVolumeClaim", "default", "data-redis-2");
     CHECK_SPAN(json_get_str(client_controller_of(claim), "kind"), "Pod");
     CHECK_EQ(json_len(client_owners(claim)), 1);
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     /* Scaled up again before the collector took the claim: the set waits for it to go. */
     b->log[0] = '\0';
     patch_set(b, "{\"spec\":{\"replicas\":3}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "");
     bed_free(b);
 }
@@ -398,18 +375,18 @@ TEST(set_retention_policy_owns_the_claims)
 TEST(set_truncates_its_history)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
+    fake_client_create(b->k.api, REDIS);
     patch_set(b, "{\"spec\":{\"revisionHistoryLimit\":1,\"replicas\":1}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     for (int i = 0; i < 4; i++) {
         char json[256];
         snprintf(json, sizeof json,
                  "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"round\":\"%d\"}}}}}",
                  i);
         patch_set(b, json);
-        env_sim_run_for(b->env, 1000);
+        env_sim_run_for(b->k.env, 1000);
     }
-    CHECK_EQ(fake_client_each(b->api, "apps", "ControllerRevision", NULL, NULL), 2);
+    CHECK_EQ(fake_client_each(b->k.api, "apps", "ControllerRevision", NULL, NULL), 2);
     bed_free(b);
 }
 
@@ -428,9 +405,9 @@ TEST(set_failed_creation_is_told_counted_and_retried)
 {
     struct bed *b = bed_new(0);
     int left = 3;
-    fake_client_fault(b->api, fail_pods, &left);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 3000);
+    fake_client_fault(b->k.api, fail_pods, &left);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 3000);
     check_log(b, up3);
     CHECK_EQ(events(b, "FailedCreate",
                     "create Pod redis-0 in StatefulSet redis failed error: Forbidden"),
@@ -441,42 +418,42 @@ TEST(set_failed_creation_is_told_counted_and_retried)
 TEST(set_settles_with_few_writes)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
-    uint64_t writes = fake_client_writes(b->api);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
+    uint64_t writes = fake_client_writes(b->k.api);
     kit_note("%llu writes for three pods with claims, node and events included",
              (unsigned long long)writes);
     CHECK(writes <= 33);
-    env_sim_run_for(b->env, 600000);
-    CHECK_EQ(fake_client_writes(b->api), writes);
+    env_sim_run_for(b->k.env, 600000);
+    CHECK_EQ(fake_client_writes(b->k.api), writes);
     bed_free(b);
 }
 
 static yyjson_val *set_condition(struct bed *b, const char *type)
 {
-    struct object *set = fake_client_get(b->api, "apps", "StatefulSet", "default", "redis");
+    struct object *set = fake_client_get(b->k.api, "apps", "StatefulSet", "default", "redis");
     return client_condition(set, type);
 }
 
 TEST(set_says_where_it_stands_and_why_it_waits)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     CHECK_SPAN(json_get_str(set_condition(b, "Available"), "status"), "True");
     CHECK_SPAN(json_get_str(set_condition(b, "Progressing"), "reason"), "RolloutComplete");
     struct arena *a = arena_new();
     struct span since =
         arena_dup(a, json_get_str(set_condition(b, "Progressing"), "lastTransitionTime"));
-    env_sim_run_for(b->env, 60000);
+    env_sim_run_for(b->k.env, 60000);
     /* A condition of somebody else beside ours. */
-    fake_client_patch(b->api, "apps", "StatefulSet", "default", "redis", "status",
+    fake_client_patch(b->k.api, "apps", "StatefulSet", "default", "redis", "status",
                       "{\"status\":{\"conditions\":[{\"type\":\"Mine\",\"status\":\"True\"}]}}");
-    fake_client_patch(b->api, "", "Pod", "default", "redis-1", "status",
+    fake_client_patch(b->k.api, "", "Pod", "default", "redis-1", "status",
                       "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"False\","
                       "\"message\":\"containers with unready status: [redis]; redis: readiness "
                       "probe `redis-cli ping` failed 4 times, last output: \\\"no\\\"\"}]}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     yyjson_val *available = set_condition(b, "Available");
     CHECK_SPAN(json_get_str(available, "status"), "False");
     CHECK_SPAN(json_get_str(available, "reason"), "PodNotReady");
@@ -485,9 +462,9 @@ TEST(set_says_where_it_stands_and_why_it_waits)
                "ping` failed 4 times, last output: \"no\"");
     CHECK_SPAN(json_get_str(set_condition(b, "Mine"), "status"), "True");
     CHECK(!span_eq(json_get_str(available, "lastTransitionTime"), since));
-    uint64_t writes = fake_client_writes(b->api);
-    env_sim_run_for(b->env, 600000);
-    CHECK_EQ(fake_client_writes(b->api), writes); /* nothing changes, nothing is written */
+    uint64_t writes = fake_client_writes(b->k.api);
+    env_sim_run_for(b->k.env, 600000);
+    CHECK_EQ(fake_client_writes(b->k.api), writes); /* nothing changes, nothing is written */
     arena_free(a);
     bed_free(b);
 }
@@ -496,12 +473,12 @@ TEST(set_says_that_the_server_refuses_its_pod)
 {
     struct bed *b = bed_new(0);
     int left = 4;
-    fake_client_fault(b->api, fail_pods, &left);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 20);
+    fake_client_fault(b->k.api, fail_pods, &left);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 20);
     CHECK_SPAN(json_get_str(set_condition(b, "Available"), "message"),
                "0 of 3 replicas are available; redis-0 cannot be made: Forbidden");
-    env_sim_run_for(b->env, 3000);
+    env_sim_run_for(b->k.env, 3000);
     CHECK_SPAN(json_get_str(set_condition(b, "Available"), "message"),
                "all 3 replicas are available");
     bed_free(b);
@@ -515,22 +492,22 @@ static void set_image(struct bed *b, const char *image)
              "\"%s\"}]}}}}",
              image);
     patch_set(b, json);
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
 }
 
 TEST(set_replaces_a_pod_that_was_never_ready_once_its_template_is_superseded)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     struct fake_node_options broken = {.start_ms = 10, .stop_ms = 10, .bind = true};
     broken.never_ready = true;
-    fake_node_set(b->node, &broken);
+    fake_node_set(b->k.node, &broken);
     b->log[0] = '\0';
     set_image(b, "redis:bad");
     check_log(b, "~redis-2 -redis-2 +redis-2 ");
     broken.never_ready = false;
-    fake_node_set(b->node, &broken);
+    fake_node_set(b->k.node, &broken);
     set_image(b, "redis:7"); /* undone: Kubernetes waits for ever here */
     check_log(b, "~redis-2 -redis-2 +redis-2 !redis-2 ");
     struct arena *a = arena_new();
@@ -548,20 +525,18 @@ TEST(set_replaces_a_pod_that_was_never_ready_once_its_template_is_superseded)
 TEST(set_never_touches_a_pod_that_was_ready_once)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 5000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 5000);
     b->log[0] = '\0';
-    fake_client_patch(b->api, "", "Pod", "default", "redis-1", "status",
+    fake_client_patch(b->k.api, "", "Pod", "default", "redis-1", "status",
                       "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"False\","
                       "\"lastTransitionTime\":\"2026-01-01T00:00:05Z\"}]}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     set_image(b, "redis:8");
     check_log(b, ""); /* it waits for redis-1, as Kubernetes does */
     /* And after a restart of the controller, which then knows what the objects say. */
-    statefulset_controller_free(b->controller);
-    b->controller = statefulset_controller_new(b->env, fake_client_base(b->api), b->informers);
-    statefulset_controller_start(b->controller);
-    env_sim_run_for(b->env, 1000);
+    controller_kit_run(&b->k, CONTROLLERS(&controller_statefulset));
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "");
     bed_free(b);
 }
@@ -569,10 +544,10 @@ TEST(set_never_touches_a_pod_that_was_ready_once)
 TEST(set_partition_keeps_a_pod_that_was_never_ready)
 {
     struct bed *b = bed_new(0);
-    fake_node_set(b->node, &(struct fake_node_options){
-                               .start_ms = 10, .stop_ms = 10, .bind = true, .never_ready = true});
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_node_set(b->k.node, &(struct fake_node_options){
+                                 .start_ms = 10, .stop_ms = 10, .bind = true, .never_ready = true});
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     patch_set(b, "{\"spec\":{\"updateStrategy\":{\"rollingUpdate\":{\"partition\":1}}}}");
     b->log[0] = '\0';
     set_image(b, "redis:8");
@@ -586,17 +561,17 @@ static void annotate(struct bed *b, const char *key, const char *value)
     snprintf(json, sizeof json, "{\"metadata\":{\"annotations\":{\"berth.dev/%s\":\"%s\"}}}", key,
              value);
     patch_set(b, json);
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
 }
 
 TEST(set_recreates_all_pods_at_once)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     b->log[0] = '\0';
     patch_set(b, "{\"spec\":{\"updateStrategy\":{\"type\":\"Recreate\",\"rollingUpdate\":null}}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "");
     set_image(b, "redis:8");
     check_log(b, "~redis-2 ~redis-1 ~redis-0 -redis-2 -redis-1 -redis-0 +redis-0 !redis-0 +redis-1 "
@@ -610,8 +585,8 @@ TEST(set_recreates_all_pods_at_once)
 TEST(set_paused_updates_nothing_and_goes_on_afterwards)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     annotate(b, "paused", "true");
     b->log[0] = '\0';
     set_image(b, "redis:8");
@@ -631,8 +606,8 @@ TEST(set_paused_updates_nothing_and_goes_on_afterwards)
 TEST(set_leaves_reserved_ordinals_out)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     b->log[0] = '\0';
     annotate(b, "reserve-ordinals", "1");
     check_log(b, "+redis-3 !redis-3 ~redis-1 -redis-1 ");
@@ -644,9 +619,9 @@ TEST(set_leaves_reserved_ordinals_out)
 TEST(set_starts_several_pods_at_a_time_when_told_to)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
+    fake_client_create(b->k.api, REDIS);
     patch_set(b, "{\"metadata\":{\"annotations\":{\"berth.dev/start-parallelism\":\"2\"}}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "+redis-0 +redis-1 !redis-0 !redis-1 +redis-2 !redis-2 ");
     bed_free(b);
 }
@@ -654,9 +629,9 @@ TEST(set_starts_several_pods_at_a_time_when_told_to)
 TEST(set_updates_the_pods_with_a_label_last)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
-    fake_client_patch(b->api, "", "Pod", "default", "redis-2", "",
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
+    fake_client_patch(b->k.api, "", "Pod", "default", "redis-2", "",
                       "{\"metadata\":{\"labels\":{\"role\":\"primary\"}}}");
     annotate(b, "update-order", "last:role=primary");
     b->log[0] = '\0';
@@ -669,21 +644,21 @@ TEST(set_updates_the_pods_with_a_label_last)
 TEST(set_that_misses_its_deadline_goes_back_when_told_to)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     annotate(b, "progress-deadline", "10s");
     struct fake_node_options broken = {.start_ms = 10, .stop_ms = 10, .bind = true};
     broken.never_ready = true;
-    fake_node_set(b->node, &broken);
+    fake_node_set(b->k.node, &broken);
     set_image(b, "redis:bad");
     CHECK_SPAN(json_get_str(set_condition(b, "Progressing"), "status"), "True");
-    env_sim_run_for(b->env, 12000);
+    env_sim_run_for(b->k.env, 12000);
     CHECK_SPAN(json_get_str(set_condition(b, "Progressing"), "status"), "False");
     CHECK_SPAN(json_get_str(set_condition(b, "Progressing"), "reason"), "ProgressDeadlineExceeded");
     struct arena *a = arena_new();
     struct span bad = arena_dup(a, json_get_str(set_status(b), "updateRevision"));
     broken.never_ready = false;
-    fake_node_set(b->node, &broken);
+    fake_node_set(b->k.node, &broken);
     b->log[0] = '\0';
     annotate(b, "auto-rollback", "true");
     check_log(b, "~redis-2 -redis-2 +redis-2 !redis-2 ");
@@ -695,7 +670,7 @@ TEST(set_that_misses_its_deadline_goes_back_when_told_to)
                                  SPAN_ARG(bad))));
     /* And stays there. */
     b->log[0] = '\0';
-    env_sim_run_for(b->env, 60000);
+    env_sim_run_for(b->k.env, 60000);
     check_log(b, "");
     arena_free(a);
     bed_free(b);
@@ -704,8 +679,8 @@ TEST(set_that_misses_its_deadline_goes_back_when_told_to)
 TEST(spec_2_4_a_taken_revision_name_raises_the_collision_count)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     struct arena *a = arena_new();
     struct span name = arena_dup(a, json_get_str(set_status(b), "currentRevision"));
     bed_free(b);
@@ -714,9 +689,9 @@ TEST(spec_2_4_a_taken_revision_name_raises_the_collision_count)
                                      "{\"kind\":\"ControllerRevision\",\"apiVersion\":\"apps/v1\","
                                      "\"metadata\":{\"name\":\"%.*s\"},\"data\":{},\"revision\":1}",
                                      SPAN_ARG(name));
-    fake_client_create(b->api, taken.p);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, taken.p);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     CHECK_EQ(json_get_int(set_status(b), "collisionCount", -1), 1);
     CHECK(!span_eq(json_get_str(set_status(b), "currentRevision"), name));
     arena_free(a);
@@ -726,14 +701,14 @@ TEST(spec_2_4_a_taken_revision_name_raises_the_collision_count)
 TEST(spec_2_6_without_rolling_update_pods_come_back_by_the_count_of_current_ones)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
+    fake_client_create(b->k.api, REDIS);
     patch_set(b, "{\"spec\":{\"updateStrategy\":{\"rollingUpdate\":null}}}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     struct fake_node_options slow = {.start_ms = 5000, .stop_ms = 10, .bind = true};
-    fake_node_set(b->node, &slow);
+    fake_node_set(b->k.node, &slow);
     set_image(b, "redis:8"); /* redis-2 is being replaced: two current ones are left */
-    fake_client_delete(b->api, "", "Pod", "default", "redis-0", -1, CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b->env, 1000);
+    fake_client_delete(b->k.api, "", "Pod", "default", "redis-0", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b->k.env, 1000);
     yyjson_val *c = json_path(object_root(pod(b, "redis-0")), "spec", "containers", NULL);
     CHECK_SPAN(json_get_str(yyjson_arr_get(c, 0), "image"), "redis:7");
     c = json_path(object_root(pod(b, "redis-2")), "spec", "containers", NULL);
@@ -744,28 +719,28 @@ TEST(spec_2_6_without_rolling_update_pods_come_back_by_the_count_of_current_ones
 TEST(spec_2_12_foreign_owners_of_a_claim_are_respected_and_weak_ones_of_ours_made_strong)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     struct arena *a = arena_new();
-    fake_client_patch(b->api, "", "PersistentVolumeClaim", "default", "data-redis-0", "",
+    fake_client_patch(b->k.api, "", "PersistentVolumeClaim", "default", "data-redis-0", "",
                       "{\"metadata\":{\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":"
                       "\"ConfigMap\",\"name\":\"x\",\"uid\":\"u-x\",\"controller\":true}]}}");
     struct span uid = arena_dup(
-        a, object_uid(fake_client_get(b->api, "apps", "StatefulSet", "default", "redis")));
+        a, object_uid(fake_client_get(b->k.api, "apps", "StatefulSet", "default", "redis")));
     struct span weak = arena_printf(a,
                                     "{\"metadata\":{\"ownerReferences\":[{\"apiVersion\":\"apps/"
                                     "v1\",\"kind\":\"StatefulSet\",\"name\":\"redis\",\"uid\":"
                                     "\"%.*s\"}]}}",
                                     SPAN_ARG(uid));
-    fake_client_patch(b->api, "", "PersistentVolumeClaim", "default", "data-redis-1", "", weak.p);
+    fake_client_patch(b->k.api, "", "PersistentVolumeClaim", "default", "data-redis-1", "", weak.p);
     patch_set(b, "{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenDeleted\":\"Delete\"}}"
                  "}");
-    env_sim_run_for(b->env, 1000);
+    env_sim_run_for(b->k.env, 1000);
     struct object *claim =
-        fake_client_get(b->api, "", "PersistentVolumeClaim", "default", "data-redis-0");
+        fake_client_get(b->k.api, "", "PersistentVolumeClaim", "default", "data-redis-0");
     CHECK_EQ(json_len(client_owners(claim)), 1);
     CHECK_SPAN(client_controller_uid(claim), "u-x");
-    claim = fake_client_get(b->api, "", "PersistentVolumeClaim", "default", "data-redis-1");
+    claim = fake_client_get(b->k.api, "", "PersistentVolumeClaim", "default", "data-redis-1");
     CHECK(span_eq(client_controller_uid(claim), uid));
     CHECK_EQ(json_len(client_owners(claim)), 1);
     arena_free(a);
@@ -775,19 +750,19 @@ TEST(spec_2_12_foreign_owners_of_a_claim_are_respected_and_weak_ones_of_ours_mad
 TEST(spec_2_14_a_pod_that_stays_terminating_is_not_replaced)
 {
     struct bed *b = bed_new(0);
-    fake_client_create(b->api, REDIS);
-    env_sim_run_for(b->env, 1000);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
     b->log[0] = '\0';
     /* Its node is lost: nobody confirms the stop. */
     struct fake_node_options lost = {.start_ms = 10, .stop_ms = 3600000, .bind = true};
-    fake_node_set(b->node, &lost);
-    fake_client_delete(b->api, "", "Pod", "default", "redis-1", -1, CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b->env, 600000);
+    fake_node_set(b->k.node, &lost);
+    fake_client_delete(b->k.api, "", "Pod", "default", "redis-1", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b->k.env, 600000);
     check_log(b, "~redis-1 ");
     CHECK_SPAN(json_get_str(set_condition(b, "Available"), "reason"), "PodTerminating");
     /* A person asserts that it is dead. */
-    fake_client_delete(b->api, "", "Pod", "default", "redis-1", 0, CLIENT_PROPAGATION_DEFAULT);
-    env_sim_run_for(b->env, 1000);
+    fake_client_delete(b->k.api, "", "Pod", "default", "redis-1", 0, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b->k.env, 1000);
     check_log(b, "-redis-1 +redis-1 !redis-1 ");
     bed_free(b);
 }

@@ -2,7 +2,6 @@
  * watches it, and a way back that was refused is tried again. */
 #include <stdlib.h>
 
-#include "controller/statefulset_controller.h"
 #include "kit/controller_kit.h"
 #include "kit/kit.h"
 #include "schema/kinds.h"
@@ -17,15 +16,9 @@
 
 struct bed {
     struct controller_kit k;
-    struct statefulset_controller *controller;
     int refuse; /* updates of the set that still fail */
     int asked;
 };
-
-static void start(void *data)
-{
-    statefulset_controller_start(((struct bed *)data)->controller);
-}
 
 static enum err_reason fault(void *data, const struct client_request *rq)
 {
@@ -44,8 +37,7 @@ static struct bed *stuck_bed(void)
     struct fake_node_options works = {.start_ms = 10, .stop_ms = 10, .bind = true};
     controller_kit_begin(&b->k, &works);
     fake_client_fault(b->k.api, fault, b);
-    b->controller = statefulset_controller_new(b->k.env, b->k.client, b->k.informers);
-    controller_kit_go(&b->k, start, b);
+    controller_kit_run(&b->k, CONTROLLERS(&controller_statefulset));
     fake_client_create(b->k.api, SET);
     env_sim_run_for(b->k.env, 1000);
     works.never_ready = true;
@@ -59,7 +51,6 @@ static struct bed *stuck_bed(void)
 
 static void bed_free(struct bed *b)
 {
-    statefulset_controller_free(b->controller);
     controller_kit_end(&b->k);
     free(b);
 }
@@ -76,10 +67,7 @@ TEST(the_clock_goes_on_when_another_controller_takes_over)
     CHECK(span_ends(json_get_str(condition(b, "berth.dev/Advanced"), "message"),
                     SPAN(": 1 updated, 1 available")));
     env_sim_run_for(b->k.env, 5000);
-    statefulset_controller_free(b->controller);
-    b->controller =
-        statefulset_controller_new(b->k.env, fake_client_base(b->k.api), b->k.informers);
-    statefulset_controller_start(b->controller);
+    controller_kit_run(&b->k, CONTROLLERS(&controller_statefulset));
     env_sim_run_for(b->k.env, 2000);
     CHECK_SPAN(json_get_str(condition(b, "Progressing"), "reason"), "RolloutInProgress");
     env_sim_run_for(b->k.env, 5000); /* 13 s in all */

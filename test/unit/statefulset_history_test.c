@@ -2,7 +2,6 @@
  * and of one whose history an older server has written. */
 #include <stdlib.h>
 
-#include "controller/statefulset_controller.h"
 #include "kit/controller_kit.h"
 #include "kit/kit.h"
 
@@ -12,26 +11,18 @@
 
 struct bed {
     struct controller_kit k;
-    struct statefulset_controller *controller;
 };
-
-static void start(void *data)
-{
-    statefulset_controller_start(((struct bed *)data)->controller);
-}
 
 static struct bed *bed_new(void)
 {
     struct bed *b = calloc(1, sizeof *b);
     controller_kit_begin(&b->k, NULL);
-    b->controller = statefulset_controller_new(b->k.env, b->k.client, b->k.informers);
-    controller_kit_go(&b->k, start, b);
+    controller_kit_run(&b->k, CONTROLLERS(&controller_statefulset));
     return b;
 }
 
 static void bed_free(struct bed *b)
 {
-    statefulset_controller_free(b->controller);
     controller_kit_end(&b->k);
     free(b);
 }

@@ -22,7 +22,7 @@
 static struct set_kit *set_up(const char *set)
 {
     struct set_kit *k = set_kit_new();
-    fake_client_create(k->api, set);
+    fake_client_create(k->base.api, set);
     set_kit_run(k, 1000);
     return k;
 }
@@ -88,7 +88,7 @@ TEST(spec_2_2_a_pod_has_the_notes_and_finalizers_of_its_template)
 {
     struct set_kit *k = set_kit_new();
     fake_client_create(
-        k->api,
+        k->base.api,
         "{\"kind\":\"StatefulSet\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"web\","
         "\"labels\":{\"of\":\"set\"}},\"spec\":{\"replicas\":1,\"selector\":{\"matchLabels\":{"
         "\"app\":\"web\"}},\"template\":{\"metadata\":{\"labels\":{\"app\":\"web\"},"
@@ -115,7 +115,7 @@ static void make_pod(struct set_kit *k, const char *name, const char *more)
                    "\"labels\":{\"app\":\"web\"}%s},\"spec\":{\"nodeName\":\"n\"},\"status\":{"
                    "\"phase\":\"Running\"}}",
                    name, more);
-    fake_client_create(k->api, text);
+    fake_client_create(k->base.api, text);
 }
 
 TEST(spec_2_3_only_an_orphan_with_the_sets_name_and_labels_is_adopted)
@@ -177,7 +177,7 @@ TEST(spec_2_3_a_set_being_deleted_releases_nothing)
 {
     struct set_kit *k = set_up(SET(1, ""));
     set_kit_patch_set(k, "web", "{\"metadata\":{\"finalizers\":[\"a/b\"]}}");
-    fake_client_delete(k->api, "apps", "StatefulSet", "default", "web", -1,
+    fake_client_delete(k->base.api, "apps", "StatefulSet", "default", "web", -1,
                        CLIENT_PROPAGATION_BACKGROUND);
     set_kit_patch(k, "Pod", "web-0", "{\"metadata\":{\"labels\":{\"app\":\"other\"}}}");
     set_kit_run(k, 1000);
@@ -194,21 +194,21 @@ TEST(spec_2_13_a_new_set_takes_over_what_an_orphaned_one_left)
     struct span pod = uid_of(k, a, "Pod", "web-1");
     struct span revision = arena_dup(a, json_get_str(set_kit_status(k, "web"), "updateRevision"));
     const char *name = arena_cstr(a, revision);
-    fake_client_patch(k->api, "apps", "ControllerRevision", "default", name, "",
+    fake_client_patch(k->base.api, "apps", "ControllerRevision", "default", name, "",
                       "{\"metadata\":{\"ownerReferences\":null}}");
-    fake_client_delete(k->api, "apps", "StatefulSet", "default", "web", 0,
+    fake_client_delete(k->base.api, "apps", "StatefulSet", "default", "web", 0,
                        CLIENT_PROPAGATION_BACKGROUND);
     set_kit_patch(k, "Pod", "web-0", "{\"metadata\":{\"ownerReferences\":null}}");
     set_kit_patch(k, "Pod", "web-1", "{\"metadata\":{\"ownerReferences\":null}}");
     set_kit_run(k, 1000);
     CHECK(!set_kit_set(k, "web"));
-    fake_client_create(k->api, SET(2, ",\"podManagementPolicy\":\"Parallel\""));
+    fake_client_create(k->base.api, SET(2, ",\"podManagementPolicy\":\"Parallel\""));
     set_kit_run(k, 1000);
     CHECK(span_eq(uid_of(k, a, "Pod", "web-1"), pod)); /* the very same */
     struct span set = object_uid(set_kit_set(k, "web"));
     CHECK(span_eq(client_controller_uid(set_kit_get(k, "Pod", "web-0")), set));
     CHECK(span_eq(client_controller_uid(set_kit_get(k, "Pod", "web-1")), set));
-    CHECK_EQ(fake_client_each(k->api, "apps", "ControllerRevision", NULL, NULL), 1);
+    CHECK_EQ(fake_client_each(k->base.api, "apps", "ControllerRevision", NULL, NULL), 1);
     CHECK(span_eq(json_get_str(set_kit_status(k, "web"), "updateRevision"), revision));
     set_kit_free(k);
 }
@@ -219,7 +219,7 @@ static struct object *revision(struct set_kit *k, const char *which)
 {
     cleanup_arena struct arena *a = arena_new();
     const char *name = arena_cstr(a, json_get_str(set_kit_status(k, "web"), which));
-    return fake_client_get(k->api, "apps", "ControllerRevision", "default", name);
+    return fake_client_get(k->base.api, "apps", "ControllerRevision", "default", name);
 }
 
 TEST(spec_2_4_a_revision_has_the_labels_notes_owner_and_name_of_kubernetes)
@@ -264,7 +264,7 @@ TEST(spec_2_4_going_back_gives_the_old_revision_the_next_number)
     set_kit_run(k, 1000);
     CHECK(span_eq(object_name(revision(k, "updateRevision")), first));
     CHECK_EQ(json_get_int(object_root(revision(k, "updateRevision")), "revision", 0), 3);
-    CHECK_EQ(fake_client_each(k->api, "apps", "ControllerRevision", NULL, NULL), 2);
+    CHECK_EQ(fake_client_each(k->base.api, "apps", "ControllerRevision", NULL, NULL), 2);
     CHECK_SPAN(image_of(k, "web-0"), "i:1");
     set_kit_free(k);
 }
@@ -291,7 +291,8 @@ TEST(spec_2_4_history_keeps_what_pods_are_at_and_the_limit)
             set_kit_patch_set(k, "web", images[n]);
             set_kit_run(k, 1000);
         }
-        CHECK_EQ(fake_client_each(k->api, "apps", "ControllerRevision", NULL, NULL), rows[i].kept);
+        CHECK_EQ(fake_client_each(k->base.api, "apps", "ControllerRevision", NULL, NULL),
+                 rows[i].kept);
         set_kit_free(k);
     }
 }
@@ -362,7 +363,7 @@ TEST(spec_2_7_a_pod_that_has_ended_well_is_replaced_too)
     cleanup_arena struct arena *a = arena_new();
     struct set_kit *k = set_up(SET(1, ""));
     struct span was = uid_of(k, a, "Pod", "web-0");
-    fake_client_patch(k->api, "", "Pod", "default", "web-0", "status",
+    fake_client_patch(k->base.api, "", "Pod", "default", "web-0", "status",
                       "{\"status\":{\"phase\":\"Succeeded\",\"conditions\":null}}");
     set_kit_run(k, 1000);
     struct object *pod = set_kit_get(k, "Pod", "web-0");
@@ -397,8 +398,8 @@ TEST(spec_2_7_a_claim_of_a_former_pod_is_waited_for)
 TEST(spec_2_7_a_pending_pod_gets_a_claim_that_is_missing)
 {
     struct set_kit *k = set_kit_new();
-    fake_node_set(k->node, &(struct fake_node_options){.start_ms = 10, .stop_ms = 10});
-    fake_client_create(k->api, SET(1, CLAIMS)); /* nobody binds its pod */
+    fake_node_set(k->base.node, &(struct fake_node_options){.start_ms = 10, .stop_ms = 10});
+    fake_client_create(k->base.api, SET(1, CLAIMS)); /* nobody binds its pod */
     set_kit_run(k, 1000);
     CHECK(set_kit_get(k, "Pod", "web-0"));
     set_kit_delete(k, "PersistentVolumeClaim", "d-web-0");
@@ -421,7 +422,7 @@ TEST(spec_2_8_max_unavailable_is_a_number_or_a_share_rounded_down)
                        "\"rollingUpdate\":{\"maxUnavailable\":%s}}}}",
                        rows[i].max);
         set_kit_patch_set(k, "web", text);
-        fake_node_set(k->node,
+        fake_node_set(k->base.node,
                       &(struct fake_node_options){.start_ms = 10, .stop_ms = 1000, .bind = true});
         set_kit_patch_set(k, "web", IMAGE("2"));
         set_kit_run(k, 500);
@@ -443,11 +444,11 @@ TEST(spec_2_9_a_claim_that_is_there_is_used_as_it_is)
 {
     cleanup_arena struct arena *a = arena_new();
     struct set_kit *k = set_kit_new();
-    fake_client_create(k->api, "{\"kind\":\"PersistentVolumeClaim\",\"apiVersion\":\"v1\","
-                               "\"metadata\":{\"name\":\"d-web-0\"},\"spec\":{\"resources\":{"
-                               "\"requests\":{\"storage\":\"7Gi\"}}}}");
+    fake_client_create(k->base.api, "{\"kind\":\"PersistentVolumeClaim\",\"apiVersion\":\"v1\","
+                                    "\"metadata\":{\"name\":\"d-web-0\"},\"spec\":{\"resources\":{"
+                                    "\"requests\":{\"storage\":\"7Gi\"}}}}");
     struct span was = uid_of(k, a, "PersistentVolumeClaim", "d-web-0");
-    fake_client_create(k->api, SET(2, CLAIMS));
+    fake_client_create(k->base.api, SET(2, CLAIMS));
     set_kit_run(k, 1000);
     CHECK(set_kit_get(k, "Pod", "web-1"));
     CHECK(span_eq(uid_of(k, a, "PersistentVolumeClaim", "d-web-0"), was));
@@ -465,7 +466,7 @@ TEST(spec_2_9_no_pod_without_its_claims)
     struct set_kit *k = set_kit_new();
     k->refused_kind = schema_kind_find("", "PersistentVolumeClaim");
     k->refused_verb = CLIENT_CREATE;
-    fake_client_create(k->api, SET(1, CLAIMS));
+    fake_client_create(k->base.api, SET(1, CLAIMS));
     set_kit_run(k, 60000);
     CHECK(!set_kit_get(k, "Pod", "web-0"));
     CHECK(set_kit_events(k, "Warning", "FailedCreate",
@@ -483,9 +484,9 @@ TEST(spec_2_9_a_name_that_is_taken_is_no_event)
     make_pod(k, "web-0",
              ",\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\","
              "\"name\":\"m\",\"uid\":\"u\",\"controller\":true}]");
-    fake_client_create(k->api, SET(1, ""));
+    fake_client_create(k->base.api, SET(1, ""));
     set_kit_run(k, 60000);
-    CHECK_EQ(fake_client_each(k->api, "", "Event", NULL, NULL), 0);
+    CHECK_EQ(fake_client_each(k->base.api, "", "Event", NULL, NULL), 0);
     set_kit_delete(k, "Pod", "web-0");
     set_kit_run(k, 1000);
     CHECK(client_controller_of(set_kit_get(k, "Pod", "web-0")));

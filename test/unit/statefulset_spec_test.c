@@ -90,7 +90,7 @@ TEST(spec_2_each_step_is_told_in_the_words_of_kubernetes)
         const struct row *r = &rows[i];
         cleanup_arena struct arena *a = arena_new();
         struct set_kit *k = set_kit_new();
-        fake_client_create(k->api, SET);
+        fake_client_create(k->base.api, SET);
         set_kit_run(k, 1000);
         if (r->kind) {
             set_kit_patch(k, r->kind, r->name, filled(k, a, r->patch));
@@ -113,7 +113,7 @@ TEST(spec_2_each_step_is_told_in_the_words_of_kubernetes)
 TEST(spec_2_9_a_claim_has_the_labels_of_its_template_and_of_the_selector)
 {
     struct set_kit *k = set_kit_new();
-    fake_client_create(k->api, SET);
+    fake_client_create(k->base.api, SET);
     set_kit_run(k, 1000);
     struct object *claim = set_kit_get(k, "PersistentVolumeClaim", "d-web-1");
     yyjson_val *labels = json_path(object_root(claim), "metadata", "labels", NULL);
@@ -128,7 +128,7 @@ TEST(spec_2_9_a_claim_has_the_labels_of_its_template_and_of_the_selector)
 TEST(spec_2_3_a_set_makes_its_pod_as_soon_as_a_released_one_frees_the_name)
 {
     struct set_kit *k = set_kit_new();
-    fake_client_create(k->api, SET);
+    fake_client_create(k->base.api, SET);
     set_kit_run(k, 1000);
     set_kit_patch(k, "Pod", "web-1", "{\"metadata\":{\"labels\":{\"app\":\"other\"}}}");
     set_kit_run(k, 3600 * 1000);

@@ -2,9 +2,6 @@
  * against a small API server in memory. */
 #include <stdlib.h>
 
-#include "controller/daemonset_controller.h"
-#include "controller/deployment_controller.h"
-#include "controller/replicaset_controller.h"
 #include "kit/controller_kit.h"
 #include "kit/kit.h"
 #include "schema/kinds.h"
@@ -28,20 +25,9 @@
 
 struct bed {
     struct controller_kit k;
-    struct replicaset_controller *sets;
-    struct deployment_controller *deployments;
-    struct daemonset_controller *daemons;
     int refuse_pods; /* creations of pods that still fail */
     int asked;       /* creations of pods that were asked for */
 };
-
-static void start(void *data)
-{
-    struct bed *b = data;
-    replicaset_controller_start(b->sets);
-    deployment_controller_start(b->deployments);
-    daemonset_controller_start(b->daemons);
-}
 
 static enum err_reason fault(void *data, const struct client_request *rq)
 {
@@ -58,18 +44,13 @@ static struct bed *bed_new(void)
     struct bed *b = calloc(1, sizeof *b);
     controller_kit_begin(&b->k, &controller_kit_node);
     fake_client_fault(b->k.api, fault, b);
-    b->sets = replicaset_controller_new(b->k.client, b->k.informers);
-    b->deployments = deployment_controller_new(b->k.client, b->k.informers);
-    b->daemons = daemonset_controller_new(b->k.client, b->k.informers);
-    controller_kit_go(&b->k, start, b);
+    controller_kit_run(
+        &b->k, CONTROLLERS(&controller_replicaset, &controller_deployment, &controller_daemonset));
     return b;
 }
 
 static void bed_free(struct bed *b)
 {
-    daemonset_controller_free(b->daemons);
-    deployment_controller_free(b->deployments);
-    replicaset_controller_free(b->sets);
     controller_kit_end(&b->k);
     free(b);
 }
