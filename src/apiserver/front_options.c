@@ -102,7 +102,7 @@ static int set_option(struct front *f, struct span key, struct span v)
         return 0;
     }
     if (span_eq(key, SPAN("watch"))) {
-        if (op->verb == API_LIST || op->verb == API_GET) {
+        if (op->verb == API_LIST) { /* of one object by name it is passed over */
             op->verb = is_true(v) ? API_WATCH : op->verb;
         }
     } else if (span_eq(key, SPAN("sendInitialEvents"))) {

@@ -185,6 +185,18 @@ static int check_options(struct front *f)
     return 0;
 }
 
+/* By name (front_watch's older form): what else is asked for must be about the same object. */
+static int filter_name(struct api_op *op, struct watch_filter *filter)
+{
+    bool other = filter->name.n ? !span_eq(filter->name, op->name) : op->options.field_selector.n;
+    if (op->name.n && other) {
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "fieldSelector metadata.name doesn't match requested name");
+    }
+    filter->name = op->name.n ? op->name : filter->name;
+    return 0;
+}
+
 static bool collect(void *data, struct object *o)
 {
     struct watch_stream *w = data;
@@ -267,8 +279,7 @@ void front_watch(struct front *f)
     int rc = check_options(f) || selection_new(op) ? -1 : 0;
     if (rc == 0) {
         struct watch_filter filter = *selection_filter(op->selection);
-        filter.name = op->name.n ? op->name : filter.name;
-        rc = find_start(w, &filter, &from);
+        rc = filter_name(op, &filter) || find_start(w, &filter, &from) ? -1 : 0;
         if (rc == 0) {
             w->watcher = watcher_new(s->hub, &filter, from, on_more, w);
         }

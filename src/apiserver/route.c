@@ -4,7 +4,8 @@
 #include "http/http.h"
 #include "schema/custom.h"
 
-/* /apis/G/V/namespaces/NS/PLURAL/NAME/SUB is the longest path that means something. */
+/* /apis/G/V/namespaces/NS/PLURAL/NAME/SUB and /apis/G/V/watch/namespaces/NS/PLURAL/NAME are the
+ * longest paths that mean something. */
 enum { SEGMENTS_MAX = 9 };
 
 struct segments {
@@ -55,7 +56,7 @@ static struct route resource_at(struct route r, const struct segments *s, size_t
         r.kind = definitions_find(s->custom, r.group, r.version, s->at[at]);
         custom_hold(s->a, r.kind);
     }
-    if (!r.kind || left > 3 || (in_ns && !r.kind->namespaced) ||
+    if (!r.kind || left > (r.is_watch ? 2 : 3) || (in_ns && !r.kind->namespaced) ||
         (!in_ns && r.kind->namespaced && left > 1)) {
         return none;
     }
@@ -78,6 +79,11 @@ static struct route below_version(struct route r, const struct segments *s, size
     if (left == 0) {
         r.type = ROUTE_RESOURCES;
         return r;
+    }
+    if (left > 1 && span_eq(s->at[at], SPAN("watch"))) {
+        r.is_watch = true;
+        at++;
+        left--;
     }
     if (left < 3 || !span_eq(s->at[at], SPAN("namespaces"))) {
         return resource_at(r, s, at, false);

@@ -27,6 +27,7 @@ struct route {
     const struct schema_kind *kind;
     struct span ns, name;
     const struct schema_subresource *sub;
+    bool is_watch;    /* the older form: /api/v1/watch/..., the same as ?watch=true */
     struct span rest; /* of a proxy: what follows it, from its slash on, still encoded */
     struct span word; /* the first segment of a health or swagger path */
 };

@@ -209,3 +209,59 @@ TEST(local_client_watches_and_writes)
     client_watch_free(w);
     api_kit_stop(&k);
 }
+
+TEST(older_watch_paths_are_the_same_as_the_parameter)
+{
+    static const char *const paths[] = {
+        "/api/v1/watch/namespaces/default/configmaps?labelSelector=l%3Dx",
+        "/api/v1/watch/configmaps?watch=false&labelSelector=l%3Dx",
+        "/api/v1/watch/namespaces/default/configmaps/a",
+        "/api/v1/watch/namespaces/default/configmaps/a?fieldSelector=metadata.name%3Da"};
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    make(&k, "a", "x");
+    make(&k, "b", "y");
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct api_watch *w = api_watch_open(&k, paths[i], "");
+        CHECK_EQ(api_watch_status(w), 200);
+        expect(w, "ADDED", "a");
+        CHECK(api_watch_quiet(w, 30));
+        api_watch_close(w);
+    }
+    struct api_watch *w = api_watch_open(&k, "/api/v1/watch/namespaces/default", "");
+    expect(w, "ADDED", "default");
+    api_watch_close(w);
+    w = api_watch_open(&k, "/apis/apps/v1/watch/statefulsets?timeoutSeconds=1", "");
+    CHECK_EQ(api_watch_status(w), 200);
+    CHECK(api_watch_next(w) == NULL);
+    api_watch_close(w);
+    api_kit_stop(&k);
+}
+
+TEST(older_watch_paths_are_for_looking_at_what_is_there)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 405, "DELETE", "/api/v1/watch/namespaces/default/configmaps/a", "", NULL);
+    (void)api_expect(&k, 405, "POST", "/api/v1/watch/namespaces/default/configmaps", "", "{}");
+    (void)api_expect(&k, 404, "GET", "/api/v1/watch/namespaces/default/pods/p/log", "", NULL);
+    (void)api_expect(&k, 404, "GET", "/api/v1/watch/configmaps/a", "", NULL);
+    (void)api_expect(&k, 404, "GET", "/api/v1/watch/nothing", "", NULL);
+    (void)api_expect(&k, 404, "GET", "/api/v1/watch", "", NULL);
+    struct api_reply r = api_expect(
+        &k, 400, "GET",
+        "/api/v1/watch/namespaces/default/configmaps/a?fieldSelector=metadata.name%3Db", "", NULL);
+    CHECK_SPAN(api_str(&r, "message"), "fieldSelector metadata.name doesn't match requested name");
+    api_kit_stop(&k);
+}
+
+TEST(one_object_by_name_is_got_and_not_watched)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    make(&k, "a", "x");
+    struct api_reply r = api_get(&k, CM "/a?watch=true");
+    CHECK_EQ(r.status, 200);
+    CHECK_SPAN(api_str(&r, "kind"), "ConfigMap");
+    api_kit_stop(&k);
+}
