@@ -1,6 +1,7 @@
 /* The HTTP adapter: for what a request asks, and how the answer looks on the wire. */
 #include "apiserver/front.h"
 
+#include "apiserver/reply.h"
 #include "apiserver/status.h"
 #include "base/check.h"
 #include "base/limits.h"
@@ -40,7 +41,13 @@ static void fail(struct front *f, enum err_reason reason, const char *message)
 static bool list_next(void *data, struct strbuf *out)
 {
     struct front *f = data;
-    return render_list_next(&f->list, out);
+    if (!f->is_pretty) {
+        return render_list_next(&f->list, out);
+    }
+    struct strbuf part cleanup_strbuf = STRBUF_INIT;
+    bool more = render_list_next(&f->list, &part);
+    json_pretty_put(&f->pretty, strbuf_span(&part), out);
+    return more;
 }
 
 static void list_done(void *data)
@@ -70,13 +77,14 @@ static void on_done(struct api_op *op)
         struct object *o cleanup_object = object_ref(op->object);
         int status = op->http_status;
         api_op_release(op);
-        http_reply(f->x, status, f->render.accept.content_type, object_json(o));
+        reply_json(f->x, status, f->render.accept.content_type, object_json(o));
         return;
     }
     const char *list_type = render_list_begin(&f->list, &f->render, op);
     if (list_type) {
         static const struct http_source source = {list_next, list_done};
         f->server->lists_open++;
+        f->is_pretty = strcmp(list_type, "application/json") == 0 && reply_wants_pretty(f->x);
         http_reply_source(f->x, op->http_status, list_type, &source, f);
         return;
     }
@@ -84,7 +92,7 @@ static void on_done(struct api_op *op)
     const char *type = render_result(&out, &f->render, op);
     int status = op->http_status;
     api_op_release(op);
-    http_reply(f->x, status, type, strbuf_span(&out));
+    reply_json(f->x, status, type, strbuf_span(&out));
 }
 
 /* ---- for what ---- */
@@ -98,6 +106,10 @@ static bool find_verb(struct front *f)
     /* Over all namespaces one can only look. */
     bool everywhere = !one && f->route.kind->namespaced && !f->route.ns.n;
     struct api_op *op = &f->op;
+    if (f->route.is_watch) {
+        op->verb = API_WATCH;
+        return span_eq(m, SPAN("GET"));
+    }
     if (span_eq(m, SPAN("GET")) || span_eq(m, SPAN("HEAD"))) {
         op->verb = one ? API_GET : API_LIST;
     } else if (span_eq(m, SPAN("POST"))) {
@@ -233,7 +245,7 @@ static void front_version(struct front *f)
     json_put_str(doc, v, "goVersion", SPAN("none"));
     json_put_str(doc, v, "compiler", SPAN("gcc"));
     json_put_str(doc, v, "platform", o->platform);
-    http_reply(f->x, 200, "application/json", json_write_mut(f->arena, v));
+    reply_pretty(f->x, json_write_mut(f->arena, v));
 }
 
 static void front_not_found(struct front *f)

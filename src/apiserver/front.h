@@ -6,6 +6,7 @@
 #include "apiserver/render.h"
 #include "apiserver/route.h"
 #include "apiserver/server.h"
+#include "codec/json_pretty.h"
 
 /* One request on its way through. Lives in the exchange's arena. */
 struct front {
@@ -16,6 +17,8 @@ struct front {
     struct api_render render;
     struct api_op op;
     struct render_list list; /* of a list while it is sent */
+    struct json_pretty pretty;
+    bool is_pretty; /* the list */
     int64_t start_ns;        /* when the request was complete, on the monotonic clock */
     bool is_stream;          /* log, exec, attach, portforward, watch: not timed */
     bool is_open;            /* counted in requests_open */

@@ -1,6 +1,7 @@
 /* Discovery and OpenAPI over HTTP: content negotiation, ETags and caching. */
 #include "apiserver/discovery.h"
 #include "apiserver/front.h"
+#include "apiserver/reply.h"
 #include "base/check.h"
 
 #define OPENAPI_V2_ACCEPT "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
@@ -41,7 +42,13 @@ static void reply(struct front *f, struct discovery_doc doc, const char *type, b
             return;
         }
     }
-    http_reply(f->x, 200, type, doc.body);
+    if (f->route.type == ROUTE_INDEX) {
+        reply_pretty(f->x, doc.body);
+    } else if (f->route.type >= ROUTE_OPENAPI_V2) { /* of many megabytes: never laid out */
+        http_reply(f->x, 200, type, doc.body);
+    } else {
+        reply_json(f->x, 200, type, doc.body);
+    }
 }
 
 void front_discovery(struct front *f)

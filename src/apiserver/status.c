@@ -1,6 +1,7 @@
 #include "apiserver/status.h"
 
 #include "apiserver/render.h"
+#include "apiserver/reply.h"
 
 #include "base/check.h"
 #include "codec/json.h"
@@ -102,5 +103,5 @@ void status_reply(struct http_exchange *x, const struct err *e)
         http_reply(x, err_http_code(e->reason), accept.content_type, strbuf_span(&out));
         return;
     }
-    http_reply(x, err_http_code(e->reason), "application/json", json);
+    reply_json(x, err_http_code(e->reason), "application/json", json);
 }

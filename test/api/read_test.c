@@ -267,3 +267,46 @@ TEST(without_a_certificate_only_health_and_version_answer)
     CHECK_EQ(ask(&k, port, "/metrics"), 401);
     api_kit_stop(&k);
 }
+
+static void check_laid_out(const struct api_reply *r, bool laid_out)
+{
+    CHECK(r->json != NULL);
+    CHECK_EQ(span_starts(r->body, SPAN("{\n  \"")), laid_out);
+    CHECK_EQ(memchr(r->body.p, '\n', r->body.n) != NULL, laid_out);
+}
+
+TEST(answers_are_laid_out_for_people_and_compact_for_programs)
+{
+    static const struct {
+        const char *path, *headers;
+        bool laid_out;
+    } cases[] = {
+        {"/api/v1/namespaces/default", "", false},
+        {"/api/v1/namespaces/default?pretty=true", "", true},
+        {"/api/v1/namespaces/default?pretty=1", "", true},
+        {"/api/v1/namespaces/default", "User-Agent: curl/8.5.0\r\n", true},
+        {"/api/v1/namespaces/default", "User-Agent: Wget/1.21\r\n", true},
+        {"/api/v1/namespaces/default", "User-Agent: Mozilla/5.0 (X11)\r\n", true},
+        {"/api/v1/namespaces/default?pretty=false", "User-Agent: curl/8.5.0\r\n", false},
+        {"/api/v1/namespaces/default?pretty=yes", "User-Agent: curl/8.5.0\r\n", false},
+        {"/api/v1/namespaces/default?pretty=", "User-Agent: curl/8.5.0\r\n", true},
+        {"/api/v1/namespaces", "", false},
+        {"/api/v1/namespaces?pretty=true", "", true},
+        {"/api/v1/namespaces?pretty=true",
+         "Accept: application/json;as=Table;g=meta.k8s.io;v=v1\r\n", true},
+        {"/api/v1/namespaces/none", "", false},
+        {"/api/v1/namespaces/none?pretty=true", "", true},
+        {"/apis", "", false},
+        {"/apis?pretty=true", "", true},
+        {"/version", "", true},
+        {"/", "", true},
+        {"/openapi/v3?pretty=true", "", false},
+    };
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct api_reply r = api_call(&k, "GET", cases[i].path, cases[i].headers, NULL);
+        check_laid_out(&r, cases[i].laid_out);
+    }
+    api_kit_stop(&k);
+}

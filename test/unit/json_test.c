@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/strbuf.h"
 #include "codec/json.h"
+#include "codec/json_pretty.h"
 #include "codec/object.h"
 
 TEST(json_parse_names_line_and_column)
@@ -371,5 +372,33 @@ TEST(managed_fields_end_where_their_list_ends)
         CHECK(span_eq_cstr(span_of(yyjson_get_raw((yyjson_val *)(uintptr_t)v),
                                    yyjson_get_len((yyjson_val *)(uintptr_t)v)),
                            lists[i]));
+    }
+}
+
+/* yyjson lays out as Go's MarshalIndent does. */
+TEST(json_pretty_is_what_other_writers_lay_out_whatever_the_parts)
+{
+    static const char *const texts[] = {
+        "{}",
+        "[]",
+        "7",
+        "\"a\\\\\"",
+        "{\"a\":{},\"b\":[],\"c\":[{}],\"d\":[1,-2.5,true,null],\"e\":{\"f\":{\"g\":\"h\"}}}",
+        "[\"{[,:\\\"]}\",\"\\\\\",[[]],{\"k,\":\":\"}]"};
+    struct arena *a cleanup_arena = arena_new();
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct span text = span_cstr(texts[i]);
+        yyjson_doc *doc;
+        CHECK_EQ(json_parse(a, text, &doc, NULL), 0);
+        char *want = yyjson_write(doc, YYJSON_WRITE_PRETTY_TWO_SPACES, NULL);
+        for (size_t part = 1; part <= text.n; part++) {
+            struct strbuf out cleanup_strbuf = STRBUF_INIT;
+            struct json_pretty p = {0};
+            for (size_t at = 0; at < text.n; at += part) {
+                json_pretty_put(&p, span_first(span_from(text, at), part), &out);
+            }
+            CHECK_SPAN(strbuf_span(&out), want);
+        }
+        free(want);
     }
 }

@@ -1,0 +1,52 @@
+#include "apiserver/reply.h"
+
+#include "base/check.h"
+#include "codec/json_pretty.h"
+
+/* What Go's ParseBool takes for a yes. */
+static bool is_yes(struct span v)
+{
+    static const char *const words[] = {"true", "1", "t", "T", "TRUE", "True"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (span_eq_cstr(v, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool reply_wants_pretty(struct http_exchange *x)
+{
+    struct span v, agent;
+    if (http_query_get(x, "pretty", &v) && v.n) {
+        return is_yes(v);
+    }
+    agent = http_header(x, "user-agent");
+    return span_starts(agent, SPAN("curl")) || span_starts(agent, SPAN("Wget")) ||
+           span_starts(agent, SPAN("Mozilla/5.0"));
+}
+
+static void put_pretty(struct http_exchange *x, int status, const char *content_type,
+                       struct span body)
+{
+    struct json_pretty p = {0};
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    json_pretty_put(&p, body, &out);
+    http_reply(x, status, content_type, strbuf_span(&out));
+}
+
+void reply_json(struct http_exchange *x, int status, const char *content_type, struct span body)
+{
+    assert(x && content_type);
+    if (!span_starts(span_cstr(content_type), SPAN("application/json")) || !reply_wants_pretty(x)) {
+        http_reply(x, status, content_type, body);
+        return;
+    }
+    put_pretty(x, status, content_type, body);
+}
+
+void reply_pretty(struct http_exchange *x, struct span json)
+{
+    assert(x && json.n);
+    put_pretty(x, 200, "application/json", json);
+}
