@@ -170,10 +170,9 @@ static void *make(const struct controller_place *place)
     c->volumes_by_claim = informer_add_index(c->volumes, volume_key);
     c->claims_pending = informer_add_index(c->claims, pending_key);
     c->pods_by_claim = informer_add_index(c->pods, pod_key);
-    c->claim_reconciler =
-        reconciler_new(place->client, "persistentvolume-binder", PARALLEL, claim_run, c);
+    c->claim_reconciler = reconciler_new(place, "persistentvolume-binder", PARALLEL, claim_run, c);
     c->volume_reconciler =
-        reconciler_new(place->client, "persistentvolume-controller", PARALLEL, claim_volume_run, c);
+        reconciler_new(place, "persistentvolume-controller", PARALLEL, claim_volume_run, c);
     c->events = event_recorder_new(place->client, "persistentvolume-controller", SPAN_NULL);
     static const struct informer_handler claims = {on_claim}, volumes = {on_volume},
                                          classes = {on_class}, pods = {on_pod};
@@ -182,13 +181,6 @@ static void *make(const struct controller_place *place)
     reconciler_follow(c->claim_reconciler, c->classes, &classes, c);
     reconciler_follow(c->claim_reconciler, c->pods, &pods, c);
     return c;
-}
-
-static void start(void *controller)
-{
-    struct claim_controller *c = controller;
-    reconciler_start(c->claim_reconciler);
-    reconciler_start(c->volume_reconciler);
 }
 
 static void end(void *controller)
@@ -203,4 +195,4 @@ static void end(void *controller)
     free(c);
 }
 
-const struct controller_type controller_claim = {make, start, end};
+const struct controller_type controller_claim = {make, end};

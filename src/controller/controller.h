@@ -1,5 +1,5 @@
-/* controller/controller.h: what every controller is to those who run it: how to make, start and
- * end it. What each is for stands at the head of its file. */
+/* controller/controller.h: what every controller is to those who run it: how to make and to end it.
+ * What each is for stands at the head of its file. */
 #ifndef CONTROLLER_CONTROLLER_H
 #define CONTROLLER_CONTROLLER_H
 
@@ -12,18 +12,16 @@ struct controller_place {
     struct client *client;
     struct informer_set *informers;
     const struct controllers_options *options;
+    struct list *reconcilers; /* all that are made: they start when the informers are complete */
 };
 
 struct controller_type {
     /* Takes the views it needs from the informers. */
     void *(*make)(const struct controller_place *place);
-    /* Once, when the informers are complete: before that it only notes what is to be done. */
-    void (*start)(void *controller);
     /* Before the informers are freed. */
     void (*end)(void *controller);
 };
 
-/* They start in this order and end in the opposite one. */
 extern const struct controller_type controller_statefulset, controller_replicaset,
     controller_deployment, controller_daemonset, controller_disruption, controller_endpoint,
     controller_claim, controller_gc, controller_namespace, controller_node, controller_scheduler;

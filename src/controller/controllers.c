@@ -7,8 +7,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "controller/controller.h"
+#include "controller/reconciler.h"
 
-/* In the order in which they start; they end in the opposite one. */
+/* In the order in which they are made and start; they end in the opposite one. */
 static const struct controller_type *const all[] = {
     &controller_statefulset, &controller_replicaset, &controller_deployment, &controller_daemonset,
     &controller_disruption,  &controller_endpoint,   &controller_claim,      &controller_gc,
@@ -18,6 +19,7 @@ enum { TYPES = sizeof all / sizeof all[0] };
 
 struct controllers {
     struct informer_set *informers;
+    struct list reconcilers;
     bool own_informers, running;
     void *at[TYPES]; /* NULL: not wanted */
 };
@@ -40,11 +42,7 @@ static void start(void *data)
 {
     struct controllers *c = data;
     c->running = true;
-    for (size_t i = 0; i < TYPES; i++) {
-        if (c->at[i]) {
-            all[i]->start(c->at[i]);
-        }
-    }
+    reconcilers_start(&c->reconcilers);
     log_event(LOG_INFO, "controllers_running");
 }
 
@@ -53,9 +51,10 @@ struct controllers *controllers_new(struct env *env, struct client *client,
 {
     assert(env && client && options);
     struct controllers *c = MEM_NEW(struct controllers);
+    list_init(&c->reconcilers);
     c->own_informers = !options->informers;
     c->informers = options->informers ? options->informers : informer_set_new(client);
-    struct controller_place place = {env, client, c->informers, options};
+    struct controller_place place = {env, client, c->informers, options, &c->reconcilers};
     for (size_t i = 0; i < TYPES; i++) {
         c->at[i] = is_wanted(all[i], options) ? all[i]->make(&place) : NULL;
     }

@@ -118,8 +118,7 @@ static void *make(const struct controller_place *place)
 {
     struct daemonset_controller *c = MEM_NEW(struct daemonset_controller);
     static const struct informer_handler nodes = {on_node};
-    owners_init(&c->sets, place->client, place->informers, SCHEMA_KIND(DaemonSet),
-                "daemonset-controller", run, c);
+    owners_init(&c->sets, place, SCHEMA_KIND(DaemonSet), "daemonset-controller", run, c);
     owned_kind_init(&c->pods, place->informers, SCHEMA_KIND(Pod));
     owned_kind_init(&c->revisions, place->informers, SCHEMA_KIND(ControllerRevision));
     owners_follow(&c->sets, &c->pods);
@@ -129,12 +128,6 @@ static void *make(const struct controller_place *place)
     return c;
 }
 
-static void start(void *controller)
-{
-    struct daemonset_controller *c = controller;
-    reconciler_start(c->sets.reconciler);
-}
-
 static void end(void *controller)
 {
     struct daemonset_controller *c = controller;
@@ -142,4 +135,4 @@ static void end(void *controller)
     free(c);
 }
 
-const struct controller_type controller_daemonset = {make, start, end};
+const struct controller_type controller_daemonset = {make, end};

@@ -53,19 +53,12 @@ static void *make(const struct controller_place *place)
 {
     struct deployment_controller *c = MEM_NEW(struct deployment_controller);
     static const struct informer_handler pods = {on_pod};
-    owners_init(&c->deployments, place->client, place->informers, SCHEMA_KIND(Deployment),
-                "deployment-controller", run, c);
+    owners_init(&c->deployments, place, SCHEMA_KIND(Deployment), "deployment-controller", run, c);
     owned_kind_init(&c->sets, place->informers, SCHEMA_KIND(ReplicaSet));
     owned_kind_init(&c->pods, place->informers, SCHEMA_KIND(Pod));
     owners_follow(&c->deployments, &c->sets);
     reconciler_follow(c->deployments.reconciler, c->pods.informer, &pods, c);
     return c;
-}
-
-static void start(void *controller)
-{
-    struct deployment_controller *c = controller;
-    reconciler_start(c->deployments.reconciler);
 }
 
 static void end(void *controller)
@@ -75,4 +68,4 @@ static void end(void *controller)
     free(c);
 }
 
-const struct controller_type controller_deployment = {make, start, end};
+const struct controller_type controller_deployment = {make, end};

@@ -400,8 +400,7 @@ static void *make(const struct controller_place *place)
                                                           SCHEMA_KIND(ReplicationController)};
     static const struct informer_handler budgets = {on_budget}, pods = {on_pod},
                                          owners = {on_scaled};
-    c->reconciler =
-        reconciler_new(place->client, "disruption-controller", PARALLEL_BUDGETS, run, c);
+    c->reconciler = reconciler_new(place, "disruption-controller", PARALLEL_BUDGETS, run, c);
     c->events = event_recorder_new(place->client, "controllermanager", SPAN_NULL);
     c->budgets = informer_set_get(place->informers, SCHEMA_KIND(PodDisruptionBudget));
     c->budgets_by_ns = informer_add_index(c->budgets, informer_by_namespace);
@@ -417,12 +416,6 @@ static void *make(const struct controller_place *place)
     return c;
 }
 
-static void start(void *controller)
-{
-    struct disruption_controller *c = controller;
-    reconciler_start(c->reconciler);
-}
-
 static void end(void *controller)
 {
     struct disruption_controller *c = controller;
@@ -433,4 +426,4 @@ static void end(void *controller)
     free(c);
 }
 
-const struct controller_type controller_disruption = {make, start, end};
+const struct controller_type controller_disruption = {make, end};

@@ -302,7 +302,7 @@ static void *make(const struct controller_place *place)
     c->services_by_label = informer_add_index(c->services, selector_key);
     c->pods_by_ns = informer_add_index(c->pods, informer_by_namespace);
     c->slices_by_service = informer_add_index(c->slices, slice_key);
-    c->reconciler = reconciler_new(place->client, "endpointslice-controller", 16, run, c);
+    c->reconciler = reconciler_new(place, "endpointslice-controller", 16, run, c);
     static const struct informer_handler services = {on_service}, pods = {on_pod},
                                          slices = {on_slice}, endpoints = {on_endpoints};
     reconciler_follow(c->reconciler, c->services, &services, c);
@@ -312,12 +312,6 @@ static void *make(const struct controller_place *place)
     return c;
 }
 
-static void start(void *controller)
-{
-    struct endpoint_controller *c = controller;
-    reconciler_start(c->reconciler);
-}
-
 static void end(void *controller)
 {
     struct endpoint_controller *c = controller;
@@ -325,4 +319,4 @@ static void end(void *controller)
     free(c);
 }
 
-const struct controller_type controller_endpoint = {make, start, end};
+const struct controller_type controller_endpoint = {make, end};

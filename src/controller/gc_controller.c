@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "client/client_body.h"
-#include "controller/custom_kinds.h"
+#include "controller/all_kinds.h"
 #include "controller/reconciler.h"
 #include "plan/gc_plan.h"
 #include "schema/schema.h"
@@ -37,7 +37,7 @@ struct gc_controller {
     struct client *client;
     struct reconciler *reconciler;
     VEC(struct gc_kind *) kinds;
-    struct custom_kinds *custom;
+    struct all_kinds *all;
     struct map gone; /* uid to struct gone, in the ring */
     struct gone ring[GONE_MAX];
     size_t ring_at;
@@ -399,8 +399,7 @@ static void run(struct sync *s)
         kind = span_eq_cstr(resource, c->kinds.at[i]->kind->resource) ? c->kinds.at[i] : NULL;
     }
     assert(kind);
-    if (!custom_kinds_synced(
-            c->custom)) { /* a kind has just come: its dependents are not seen yet */
+    if (!all_kinds_synced(c->all)) { /* a kind has just come: its dependents are not seen yet */
         sync_after(s, 20);
         return;
     }
@@ -423,23 +422,6 @@ struct review {
     const struct schema_kind *kind; /* of the objects */
     struct gc_kind *owners;
 };
-
-static bool is_collected(const struct schema_kind *kind)
-{
-    uint16_t need = SCHEMA_VERB_LIST | SCHEMA_VERB_WATCH | SCHEMA_VERB_DELETE;
-    return (kind->verbs & need) == need && strcmp(kind->kind, "Event") != 0 && !kind->view_of;
-}
-
-static void add_kind(struct gc_controller *c, const struct schema_kind *kind,
-                     struct informer *informer)
-{
-    static const struct informer_handler handler = {on_change};
-    struct gc_kind *k = MEM_NEW(struct gc_kind);
-    *k = (struct gc_kind){.controller = c, .kind = kind, .informer = informer};
-    k->by_owner = informer_add_index(informer, informer_by_owner);
-    reconciler_follow(c->reconciler, informer, &handler, k);
-    VEC_PUSH(&c->kinds, k);
-}
 
 static bool review_dependent(void *data, struct object *o)
 {
@@ -465,40 +447,36 @@ static void on_custom_synced(void *data)
     }
 }
 
-static void on_custom(void *data, const struct schema_kind *kind, struct informer *informer)
+static void on_kind(void *data, const struct schema_kind *kind, struct informer *informer,
+                    bool custom)
 {
+    static const struct informer_handler handler = {on_change};
     struct gc_controller *c = data;
-    add_kind(c, kind, informer);
-    informer_on_synced(informer, on_custom_synced, c->kinds.at[c->kinds.n - 1]);
+    struct gc_kind *k = MEM_NEW(struct gc_kind);
+    *k = (struct gc_kind){.controller = c, .kind = kind, .informer = informer};
+    k->by_owner = informer_add_index(informer, informer_by_owner);
+    reconciler_follow(c->reconciler, informer, &handler, k);
+    VEC_PUSH(&c->kinds, k);
+    if (custom) {
+        informer_on_synced(informer, on_custom_synced, k);
+    }
 }
 
 static void *make(const struct controller_place *place)
 {
-    static const struct custom_kinds_handler custom = {on_custom};
+    static const struct all_kinds_handler kinds = {on_kind};
     struct gc_controller *c = MEM_NEW(struct gc_controller);
     c->client = place->client;
-    c->reconciler = reconciler_new(place->client, "garbage-collector", PARALLEL, run, c);
-    for (size_t i = 0; i < schema_kind_count(); i++) {
-        const struct schema_kind *kind = schema_kind_at(i);
-        if (is_collected(kind)) {
-            add_kind(c, kind, informer_set_get(place->informers, kind));
-        }
-    }
-    c->custom = custom_kinds_new(place->client, place->informers, &custom, c);
+    c->reconciler = reconciler_new(place, "garbage-collector", PARALLEL, run, c);
+    c->all = all_kinds_new(place->client, place->informers, &kinds, c);
     return c;
-}
-
-static void start(void *controller)
-{
-    struct gc_controller *c = controller;
-    reconciler_start(c->reconciler);
 }
 
 static void end(void *controller)
 {
     struct gc_controller *c = controller;
     reconciler_free(c->reconciler);
-    custom_kinds_free(c->custom);
+    all_kinds_free(c->all);
     for (size_t i = 0; i < c->kinds.n; i++) {
         free(c->kinds.at[i]);
     }
@@ -507,4 +485,4 @@ static void end(void *controller)
     free(c);
 }
 
-const struct controller_type controller_gc = {make, start, end};
+const struct controller_type controller_gc = {make, end};

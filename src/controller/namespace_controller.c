@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "client/client_body.h"
-#include "controller/custom_kinds.h"
+#include "controller/all_kinds.h"
 #include "controller/reconciler.h"
 #include "schema/schema.h"
 
@@ -29,7 +29,7 @@ struct namespace_controller {
     VEC(struct ns_kind *) kinds;
     struct ns_kind *accounts, *maps; /* of `kinds`: where what every namespace has is */
     struct span root_ca;             /* owned; empty: no map of it */
-    struct custom_kinds *custom;
+    struct all_kinds *all;
 };
 
 #define ACCOUNT SPAN("default")
@@ -179,7 +179,7 @@ static void run(struct sync *s)
         furnish(c, s);
         return;
     }
-    if (!custom_kinds_synced(c->custom)) { /* its objects are not all seen yet */
+    if (!all_kinds_synced(c->all)) { /* its objects are not all seen yet */
         sync_after(s, 20);
         return;
     }
@@ -197,9 +197,14 @@ static void run(struct sync *s)
     }
 }
 
-static void add_kind(struct namespace_controller *c, const struct schema_kind *kind,
-                     struct informer *informer)
+static void on_kind(void *data, const struct schema_kind *kind, struct informer *informer,
+                    bool custom)
 {
+    struct namespace_controller *c = data;
+    (void)custom;
+    if (!kind->namespaced) {
+        return;
+    }
     static const struct informer_handler content = {on_content};
     struct ns_kind *k = MEM_NEW(struct ns_kind);
     *k = (struct ns_kind){c, kind, informer, 0};
@@ -210,13 +215,6 @@ static void add_kind(struct namespace_controller *c, const struct schema_kind *k
         c->accounts = k;
     } else if (kind == schema_kind_find("", "ConfigMap")) {
         c->maps = k;
-    }
-}
-
-static void on_custom(void *data, const struct schema_kind *kind, struct informer *informer)
-{
-    if (kind->namespaced) {
-        add_kind(data, kind, informer);
     }
 }
 
@@ -231,33 +229,19 @@ static void *make(const struct controller_place *place)
     c->kind = schema_kind_find("", "Namespace");
     c->event_kind = schema_kind_find("", "Event");
     c->namespaces = informer_set_get(place->informers, c->kind);
-    c->reconciler = reconciler_new(place->client, "namespace-controller", 4, run, c);
+    c->reconciler = reconciler_new(place, "namespace-controller", 4, run, c);
     static const struct informer_handler namespaces = {on_namespace};
-    static const struct custom_kinds_handler custom = {on_custom};
-    uint16_t need = SCHEMA_VERB_LIST | SCHEMA_VERB_WATCH | SCHEMA_VERB_DELETE;
-    for (size_t i = 0; i < schema_kind_count(); i++) {
-        const struct schema_kind *kind = schema_kind_at(i);
-        if (kind->namespaced && (kind->verbs & need) == need && kind != c->event_kind &&
-            !kind->view_of) {
-            add_kind(c, kind, informer_set_get(place->informers, kind));
-        }
-    }
+    static const struct all_kinds_handler kinds = {on_kind};
     reconciler_follow(c->reconciler, c->namespaces, &namespaces, c);
-    c->custom = custom_kinds_new(place->client, place->informers, &custom, c);
+    c->all = all_kinds_new(place->client, place->informers, &kinds, c);
     return c;
-}
-
-static void start(void *controller)
-{
-    struct namespace_controller *c = controller;
-    reconciler_start(c->reconciler);
 }
 
 static void end(void *controller)
 {
     struct namespace_controller *c = controller;
     reconciler_free(c->reconciler);
-    custom_kinds_free(c->custom);
+    all_kinds_free(c->all);
     for (size_t i = 0; i < c->kinds.n; i++) {
         free(c->kinds.at[i]);
     }
@@ -266,4 +250,4 @@ static void end(void *controller)
     free(c);
 }
 
-const struct controller_type controller_namespace = {make, start, end};
+const struct controller_type controller_namespace = {make, end};

@@ -427,19 +427,13 @@ static void *make(const struct controller_place *place)
     c->pods = informer_set_get(place->informers, c->pod_kind);
     c->leases = informer_set_find(place->informers, "coordination.k8s.io", "Lease");
     c->pods_by_node = informer_add_index(c->pods, by_node);
-    c->reconciler = reconciler_new(place->client, "node-controller", PARALLEL, run, c);
+    c->reconciler = reconciler_new(place, "node-controller", PARALLEL, run, c);
     c->events = event_recorder_new(place->client, "node-controller", SPAN_NULL);
     static const struct informer_handler nodes = {on_node}, leases = {on_lease}, pods = {on_pod};
     reconciler_follow(c->reconciler, c->nodes, &nodes, c);
     reconciler_follow(c->reconciler, c->leases, &leases, c);
     reconciler_follow(c->reconciler, c->pods, &pods, c);
     return c;
-}
-
-static void start(void *controller)
-{
-    struct node_controller *c = controller;
-    reconciler_start(c->reconciler);
 }
 
 static void end(void *controller)
@@ -456,4 +450,4 @@ static void end(void *controller)
     free(c);
 }
 
-const struct controller_type controller_node = {make, start, end};
+const struct controller_type controller_node = {make, end};

@@ -41,7 +41,7 @@ struct owned_kind {
     int by_controller;
 };
 /* Each change of an owner has its turn in `run`; name: of the controller, static. */
-void owners_init(struct owners *w, struct client *client, struct informer_set *informers,
+void owners_init(struct owners *w, const struct controller_place *place,
                  const struct schema_kind *kind, const char *name, void (*run)(struct sync *s),
                  void *controller);
 void owners_done(struct owners *w);

@@ -16,17 +16,17 @@ static void on_owned(void *data, struct object *old, struct object *now)
     owned_changed(data, old, now);
 }
 
-void owners_init(struct owners *w, struct client *client, struct informer_set *informers,
+void owners_init(struct owners *w, const struct controller_place *place,
                  const struct schema_kind *kind, const char *name, void (*run)(struct sync *s),
                  void *controller)
 {
     static const struct informer_handler handler = {on_owner};
     assert(kind && run);
     w->kind = kind;
-    w->informer = informer_set_get(informers, kind);
+    w->informer = informer_set_get(place->informers, kind);
     w->by_ns = informer_add_index(w->informer, informer_by_namespace);
-    w->reconciler = reconciler_new(client, name, PARALLEL_OWNERS, run, controller);
-    w->events = event_recorder_new(client, name, SPAN_NULL);
+    w->reconciler = reconciler_new(place, name, PARALLEL_OWNERS, run, controller);
+    w->events = event_recorder_new(place->client, name, SPAN_NULL);
     reconciler_follow(w->reconciler, w->informer, &handler, w);
 }
 

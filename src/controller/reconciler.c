@@ -51,6 +51,7 @@ struct followed {
 };
 
 struct reconciler {
+    struct list link; /* in the place's reconcilers */
     struct client *client;
     const char *name;
     void (*run)(struct sync *s);
@@ -254,9 +255,10 @@ static void work(void *data, struct span key)
     finish_if_idle(r);
 }
 
-struct reconciler *reconciler_new(struct client *client, const char *name, size_t parallel,
-                                  void (*run)(struct sync *s), void *controller)
+struct reconciler *reconciler_new(const struct controller_place *place, const char *name,
+                                  size_t parallel, void (*run)(struct sync *s), void *controller)
 {
+    struct client *client = place->client;
     assert(client && name && run && parallel > 0);
     struct reconciler *r = MEM_NEW(struct reconciler);
     r->client = client;
@@ -267,6 +269,7 @@ struct reconciler *reconciler_new(struct client *client, const char *name, size_
     workqueue_announce(r->queue, &client->queues, name);
     list_init(&r->running);
     list_init(&r->early);
+    list_push_back(place->reconcilers, &r->link);
     return r;
 }
 
@@ -288,6 +291,7 @@ void reconciler_free(struct reconciler *r)
         free(CONTAINER_OF(it, struct early_key, link));
     }
     workqueue_free(r->queue);
+    list_remove(&r->link);
     free(r);
 }
 
@@ -326,7 +330,7 @@ void reconciler_add_object(struct reconciler *r, struct object *o)
     reconciler_add(r, object_namespace(o), object_name(o));
 }
 
-void reconciler_start(struct reconciler *r)
+static void start(struct reconciler *r)
 {
     assert(!r->started);
     r->started = true;
@@ -337,5 +341,13 @@ void reconciler_start(struct reconciler *r)
         workqueue_add(r->queue, span_of(k->key, k->key_n));
         list_remove(&k->link);
         free(k);
+    }
+}
+
+void reconcilers_start(struct list *reconcilers)
+{
+    LIST_EACH(it, reconcilers)
+    {
+        start(CONTAINER_OF(it, struct reconciler, link));
     }
 }

@@ -9,7 +9,7 @@
 #define CONTROLLER_RECONCILER_H
 
 #include "base/arena.h"
-#include "client/informer.h"
+#include "controller/controller.h"
 
 struct reconciler;
 struct sync;
@@ -24,16 +24,17 @@ struct sync {
 };
 
 /* name: for log events, static. observe-decide-act runs in `run`. */
-struct reconciler *reconciler_new(struct client *client, const char *name, size_t parallel,
-                                  void (*run)(struct sync *s), void *controller);
+struct reconciler *reconciler_new(const struct controller_place *place, const char *name,
+                                  size_t parallel, void (*run)(struct sync *s), void *controller);
 void reconciler_free(struct reconciler *r);
 /* The handler, with this data, sees the informer's events until reconciler_free(). */
 void reconciler_follow(struct reconciler *r, struct informer *informer,
                        const struct informer_handler *handler, void *data);
 void reconciler_add(struct reconciler *r, struct span ns, struct span name);
 void reconciler_add_object(struct reconciler *r, struct object *o);
-/* No key runs before this: called once the views are complete. Keys added earlier wait. */
-void reconciler_start(struct reconciler *r);
+/* All of a place, once its views are complete. No key runs before this: those added earlier wait.
+ */
+void reconcilers_start(struct list *reconcilers);
 
 /* Called with the reply before the default handling. Returns true when it has dealt with an error.
  */

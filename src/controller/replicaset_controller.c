@@ -217,18 +217,11 @@ static void run(struct sync *s)
 static void *make(const struct controller_place *place)
 {
     struct replicaset_controller *c = MEM_NEW(struct replicaset_controller);
-    owners_init(&c->sets, place->client, place->informers, SCHEMA_KIND(ReplicaSet),
-                "replicaset-controller", run, c);
+    owners_init(&c->sets, place, SCHEMA_KIND(ReplicaSet), "replicaset-controller", run, c);
     c->sets_by_controller = informer_add_index(c->sets.informer, owned_by_controller);
     owned_kind_init(&c->pods, place->informers, SCHEMA_KIND(Pod));
     owners_follow(&c->sets, &c->pods);
     return c;
-}
-
-static void start(void *controller)
-{
-    struct replicaset_controller *c = controller;
-    reconciler_start(c->sets.reconciler);
 }
 
 static void end(void *controller)
@@ -238,4 +231,4 @@ static void end(void *controller)
     free(c);
 }
 
-const struct controller_type controller_replicaset = {make, start, end};
+const struct controller_type controller_replicaset = {make, end};

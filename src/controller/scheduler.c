@@ -539,7 +539,7 @@ static void *make(const struct controller_place *place)
     c->nodes = informer_set_find(place->informers, "", "Node");
     c->volumes = informer_set_find(place->informers, "", "PersistentVolume");
     c->classes = informer_set_find(place->informers, "storage.k8s.io", "StorageClass");
-    c->reconciler = reconciler_new(place->client, "default-scheduler", PARALLEL, run, c);
+    c->reconciler = reconciler_new(place, "default-scheduler", PARALLEL, run, c);
     c->events = event_recorder_new(place->client, "default-scheduler", SPAN_NULL);
     static const struct informer_handler pods = {on_pod}, nodes = {on_node}, claims = {on_claim},
                                          volumes = {on_volume};
@@ -548,12 +548,6 @@ static void *make(const struct controller_place *place)
     reconciler_follow(c->reconciler, c->claims, &claims, c);
     reconciler_follow(c->reconciler, c->volumes, &volumes, c);
     return c;
-}
-
-static void start(void *controller)
-{
-    struct scheduler *s = controller;
-    reconciler_start(s->reconciler);
 }
 
 static void free_values(struct map *m)
@@ -577,4 +571,4 @@ static void end(void *controller)
     free(c);
 }
 
-const struct controller_type controller_scheduler = {make, start, end};
+const struct controller_type controller_scheduler = {make, end};

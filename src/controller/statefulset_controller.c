@@ -151,8 +151,7 @@ static void *make(const struct controller_place *place)
     c->states = MAP_INIT;
     c->claim_kind = SCHEMA_KIND(PersistentVolumeClaim);
     c->claims = informer_set_get(place->informers, c->claim_kind);
-    owners_init(&c->sets, place->client, place->informers, SCHEMA_KIND(StatefulSet),
-                "statefulset-controller", run, c);
+    owners_init(&c->sets, place, SCHEMA_KIND(StatefulSet), "statefulset-controller", run, c);
     c->sets.on_orphan = on_orphan;
     c->sets.data = c;
     owned_kind_init(&c->pods, place->informers, SCHEMA_KIND(Pod));
@@ -166,12 +165,6 @@ static void *make(const struct controller_place *place)
     return c;
 }
 
-static void start(void *controller)
-{
-    struct statefulset_controller *c = controller;
-    reconciler_start(c->sets.reconciler);
-}
-
 static void end(void *controller)
 {
     struct statefulset_controller *c = controller;
@@ -180,4 +173,4 @@ static void end(void *controller)
     free(c);
 }
 
-const struct controller_type controller_statefulset = {make, start, end};
+const struct controller_type controller_statefulset = {make, end};

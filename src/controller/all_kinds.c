@@ -1,4 +1,5 @@
-#include "controller/custom_kinds.h"
+/* controller/all_kinds.c: see all_kinds.h. */
+#include "controller/all_kinds.h"
 
 #include <stdlib.h>
 
@@ -16,12 +17,12 @@ struct entry {
     struct informer *informer;
 };
 
-struct custom_kinds {
+struct all_kinds {
     struct client *client;
     struct informer *definitions;
     struct map entries; /* name of the definition -> its latest struct entry */
     struct entry *all;
-    struct custom_kinds_handler handler;
+    struct all_kinds_handler handler;
     void *data;
 };
 
@@ -47,7 +48,7 @@ static struct span stored_version(const yyjson_val *spec)
     return SPAN_NULL;
 }
 
-static void add(struct custom_kinds *c, struct object *o)
+static void add(struct all_kinds *c, struct object *o)
 {
     const yyjson_val *spec = json_get(object_root(o), "spec"), *names = json_get(spec, "names");
     struct arena *a = arena_new();
@@ -62,7 +63,7 @@ static void add(struct custom_kinds *c, struct object *o)
     e->next = c->all;
     c->all = e;
     (void)map_put(&c->entries, name, e);
-    c->handler.on_added(c->data, &e->kind, e->informer);
+    c->handler.on_added(c->data, &e->kind, e->informer, true);
 }
 
 /* Another kind or scope under the name of a definition that was deleted. */
@@ -75,7 +76,7 @@ static bool has_changed(const struct entry *e, struct object *o)
 
 static void on_definition(void *data, struct object *old, struct object *now)
 {
-    struct custom_kinds *c = data;
+    struct all_kinds *c = data;
     (void)old;
     struct entry *e = now ? map_get(&c->entries, object_name(now)) : NULL;
     if (now && is_established(now) && (!e || has_changed(e, now))) {
@@ -83,20 +84,32 @@ static void on_definition(void *data, struct object *old, struct object *now)
     }
 }
 
-struct custom_kinds *custom_kinds_new(struct client *client, struct informer_set *informers,
-                                      const struct custom_kinds_handler *handler, void *data)
+static bool is_among(const struct schema_kind *kind)
+{
+    uint16_t need = SCHEMA_VERB_LIST | SCHEMA_VERB_WATCH | SCHEMA_VERB_DELETE;
+    return (kind->verbs & need) == need && strcmp(kind->kind, "Event") != 0 && !kind->view_of;
+}
+
+struct all_kinds *all_kinds_new(struct client *client, struct informer_set *informers,
+                                const struct all_kinds_handler *handler, void *data)
 {
     static const struct informer_handler definitions = {on_definition};
-    struct custom_kinds *c = MEM_NEW(struct custom_kinds);
+    struct all_kinds *c = MEM_NEW(struct all_kinds);
     c->client = client;
     c->handler = *handler;
     c->data = data;
     c->definitions = informer_set_get(informers, SCHEMA_KIND(CustomResourceDefinition));
+    for (size_t i = 0; i < schema_kind_count(); i++) {
+        const struct schema_kind *kind = schema_kind_at(i);
+        if (is_among(kind)) {
+            handler->on_added(data, kind, informer_set_get(informers, kind), false);
+        }
+    }
     informer_add_handler(c->definitions, &definitions, c);
     return c;
 }
 
-bool custom_kinds_synced(const struct custom_kinds *c)
+bool all_kinds_synced(const struct all_kinds *c)
 {
     for (const struct entry *e = c->all; e; e = e->next) {
         if (!informer_synced(e->informer)) {
@@ -106,7 +119,7 @@ bool custom_kinds_synced(const struct custom_kinds *c)
     return true;
 }
 
-void custom_kinds_free(struct custom_kinds *c)
+void all_kinds_free(struct all_kinds *c)
 {
     if (!c) {
         return;
