@@ -462,6 +462,18 @@ static int prepare(struct store_sqlite *q)
     return rc;
 }
 
+/* A process that died in a commit leaves a log that is whole and not synced: what we read from it,
+ * and tell from now on, must outlive a power cut, too. */
+static int sync_what_was_read(struct store_sqlite *q)
+{
+    sqlite3_file *log = NULL;
+    int rc = sqlite3_file_control(q->db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log);
+    if (rc == SQLITE_OK && log && log->pMethods) {
+        rc = log->pMethods->xSync(log, SQLITE_SYNC_FULL);
+    }
+    return rc;
+}
+
 /* From here on the file is ours to write. */
 static int make_ready(struct store_sqlite *q)
 {
@@ -470,6 +482,9 @@ static int make_ready(struct store_sqlite *q)
         rc = sqlite3_db_config(q->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     }
     (void)sqlite3_wal_hook(q->db, on_wal, q); /* replaces the automatic checkpoint */
+    if (rc == SQLITE_OK) {
+        rc = sync_what_was_read(q);
+    }
     return rc == SQLITE_OK ? prepare(q) : rc;
 }
 

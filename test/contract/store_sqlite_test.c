@@ -17,6 +17,7 @@
 #include "base/strbuf.h"
 #include "kit/kit.h"
 #include "kit/store_kit.h"
+#include "sim/disk.h"
 
 TEST(crash_leaves_a_whole_batch_or_none)
 {
@@ -318,6 +319,33 @@ TEST_T(torn_tail_of_the_log_leaves_a_whole_batch_or_none, 60)
 }
 
 /* ---- kill -9 ---- */
+
+/* A commit that died before its sync is in the page cache: the next process reads it, and tells it. */
+TEST(what_a_restarted_server_has_read_outlives_the_power)
+{
+    int unsynced = 0;
+    for (uint64_t after = 0; after < 24; after++) {
+        struct world *w = world_new(SQLITE, false);
+        w->power_disk = sim_disk_new(after, NULL, NULL);
+        world_open(w);
+        int64_t first;
+        CHECK_EQ(world_write(w, 1, STORE_ABSENT, false, 1, &first), 0);
+        sim_disk_stop(w->power_disk, after);
+        int code = world_write(w, 2, STORE_ABSENT, false, 2, NULL);
+        store_free(w->store);
+        (void)sim_disk_restart(w->power_disk, false);
+        world_open(w);
+        int64_t told = store_durable_rev(w->store);
+        unsynced += code < 0 && told > first;
+        sim_disk_stop(w->power_disk, 0);
+        store_free(w->store);
+        (void)sim_disk_restart(w->power_disk, true);
+        world_open(w);
+        CHECK_EQ(store_durable_rev(w->store), told);
+        world_free(w);
+    }
+    CHECK(unsynced > 0);
+}
 
 static int ack_fd = -1;
 

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "env/env_uv.h"
 #include "kit/kit.h"
+#include "sim/disk.h"
 #include "sim/env_sim.h"
 
 static void stop(struct world *w)
@@ -78,7 +79,10 @@ void world_open(struct world *w)
     } else {
         cleanup_arena struct arena *a = arena_new();
         struct span detail = {0};
-        int code = store_sqlite_open(w->env, w->path, &w->store, a, &detail);
+        int code = w->power_disk
+                       ? store_sqlite_open_on(w->env, sim_disk_vfs(w->power_disk), "store.db",
+                                              &w->store, a, &detail)
+                       : store_sqlite_open(w->env, w->path, &w->store, a, &detail);
         if (code < 0) {
             kit_note("%.*s", SPAN_ARG(detail));
         }
@@ -114,6 +118,7 @@ void world_free(struct world *w)
 {
     store_free(w->store);
     store_memory_disk_free(w->disk);
+    sim_disk_free(w->power_disk);
     if (w->is_sim) {
         env_sim_free(w->env);
     } else {

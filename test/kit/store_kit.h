@@ -24,6 +24,7 @@ struct world {
     struct env *env;
     struct store *store;
     struct store_memory_disk *disk; /* outlives reopening */
+    struct sim_disk *power_disk;    /* of SQLITE, when it may lose power; ours */
     struct store_memory_options options;
     char path[128];       /* of the database */
     size_t history_limit; /* 0: the usual one; of bytes, too */
