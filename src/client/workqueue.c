@@ -20,6 +20,7 @@ struct item {
     int64_t due_ns; /* of the timer, when armed */
     uint32_t failures;
     bool queued, working, dirty;
+    bool overtaken; /* runs, or will, before its back-off is over */
     size_t key_n;
     char key[];
 };
@@ -126,11 +127,13 @@ static void run_ready(struct env_task *task)
 
 static void enqueue(struct workqueue *q, struct item *it)
 {
+    bool waited = env_timer_armed(&it->timer);
     env_timer_stop(q->env, &it->timer);
     if (it->working) {
         it->dirty = true;
     } else if (!it->queued) {
         assert(!it->dirty);
+        it->overtaken |= waited && it->failures > 0;
         it->queued = true;
         q->stats.adds++;
         list_push_back(&q->ready, &it->link);
@@ -186,7 +189,8 @@ void workqueue_done(struct workqueue *q, struct span key, bool ok)
     assert(it && it->working && q->active > 0);
     it->working = false;
     q->active--;
-    it->failures = ok ? 0 : it->failures + 1;
+    it->failures = ok ? 0 : it->failures + !it->overtaken;
+    it->overtaken = false;
     if (it->dirty && ok) {
         it->dirty = false;
         enqueue(q, it);
@@ -196,6 +200,7 @@ void workqueue_done(struct workqueue *q, struct span key, bool ok)
         int64_t wait_ms = backoff_ms(q, it->failures);
         bool soon = it->dirty && wait_ms > BACKOFF_DIRTY_MAX_MS;
         it->dirty = false;
+        it->overtaken = soon;
         q->stats.retries++;
         workqueue_add_after(q, key, soon ? BACKOFF_DIRTY_MAX_MS : wait_ms);
     }

@@ -18,7 +18,9 @@ void workqueue_add(struct workqueue *q, struct span key); /* copied */
 /* The earlier of two delays wins; a plain add overtakes. */
 void workqueue_add_after(struct workqueue *q, struct span key, int64_t delay_ms);
 /* ok resets the key's back-off; otherwise it is queued again after 5 ms doubling to 1000 s
- * (client-go's rates), after 1 s at the latest when it was added while it was worked on. */
+ * (client-go's rates), after 1 s at the latest when it was added while it was worked on. A run that
+ * an add brought before the back-off was over does not double it: it lasts about as long as the
+ * trouble did, however much happened meanwhile. */
 void workqueue_done(struct workqueue *q, struct span key, bool ok);
 struct workqueue_stats {
     uint64_t adds, retries; /* keys that were queued; of these after a failure */

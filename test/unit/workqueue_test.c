@@ -168,3 +168,18 @@ TEST(workqueue_key_added_during_a_run_that_fails_runs_within_a_second_and_does_n
     CHECK_EQ(p.runs, before + 1);
     done(&p);
 }
+
+TEST(workqueue_failures_before_the_back_off_is_over_do_not_double_it)
+{
+    struct probe p;
+    setup(&p, 1);
+    p.fail = true;
+    for (int i = 0; i < 40; i++) { /* events, one every 4 ms: the back-off is never over */
+        workqueue_add(p.q, SPAN("a"));
+        env_sim_run_for(p.env, 4);
+    }
+    CHECK_EQ(p.runs, 40);
+    env_sim_run_for(p.env, 3);
+    CHECK_EQ(p.runs, 41);
+    done(&p);
+}
