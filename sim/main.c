@@ -34,6 +34,7 @@ struct shared {
     atomic_uint_fast64_t next;         /* the first seed that nobody has taken, less the first */
     atomic_uint_fast64_t broken_count; /* may be more than are kept */
     struct broken broken[BROKEN_MAX];
+    uint64_t told;                             /* of them */
     uint64_t current[JOBS_MAX];                /* the seed that a process is at */
     struct platform_figures figures[JOBS_MAX]; /* sums */
 };
@@ -93,6 +94,21 @@ static void note_broken(struct shared *all, uint64_t seed, const char *checker, 
         (void)snprintf(b->checker, sizeof b->checker, "%s", checker);
         (void)snprintf(b->story, sizeof b->story, "%s", story);
     }
+}
+
+/* Those that broke since the last call: a batch that runs for hours tells them at once. */
+static void tell_broken(const struct settings *s, struct shared *all)
+{
+    uint64_t count = atomic_load(&all->broken_count);
+    for (; all->told < count && all->told < BROKEN_MAX; all->told++) {
+        const struct broken *b = &all->broken[all->told];
+        (void)printf("\nseed %llu breaks \"%s\": %s\n  step by step: make sim ARGS=\"--seed %llu "
+                     "--steps %llu%s%s -v\"\n",
+                     (unsigned long long)b->seed, b->checker, b->story, (unsigned long long)b->seed,
+                     (unsigned long long)s->steps, s->calm ? " --calm" : "",
+                     s->narrow ? " --narrow" : "");
+    }
+    (void)fflush(stdout);
 }
 
 static void history(const struct settings *s, uint64_t seed, struct shared *all, size_t job)
@@ -165,6 +181,7 @@ static void work_in_processes(const struct settings *s, struct shared *all)
                      (unsigned long long)(next < s->count ? next : s->count),
                      (unsigned long long)s->count,
                      (unsigned long long)atomic_load(&all->broken_count));
+        tell_broken(s, all);
         pids[job] = next < s->count ? start(s, all, job) : 0;
         running -= pids[job] <= 0;
     }
@@ -187,18 +204,6 @@ static void print_deeds(const struct settings *s, const struct platform_figures 
                      text, i % 2 ? "\n" : "");
     }
     (void)printf("\n");
-}
-
-static void print_broken(const struct settings *s, const struct shared *all, uint64_t count)
-{
-    for (uint64_t i = 0; i < count && i < BROKEN_MAX; i++) {
-        const struct broken *b = &all->broken[i];
-        (void)printf("\nseed %llu breaks \"%s\": %s\n  step by step: make sim ARGS=\"--seed %llu "
-                     "--steps %llu%s%s -v\"\n",
-                     (unsigned long long)b->seed, b->checker, b->story, (unsigned long long)b->seed,
-                     (unsigned long long)s->steps, s->calm ? " --calm" : "",
-                     s->narrow ? " --narrow" : "");
-    }
 }
 
 static void print_figures(const struct settings *s, const struct platform_figures *sum, double took,
@@ -247,6 +252,6 @@ int main(int argc, char **argv)
         print_deeds(&s, &sum);
     }
     print_figures(&s, &sum, took, broken);
-    print_broken(&s, all, broken);
+    tell_broken(&s, all);
     return broken ? 1 : 0;
 }
