@@ -2,8 +2,8 @@
  * why it cannot.
  *
  * Event driven: a pod that fits nowhere is looked at again when a node, a claim or a volume changes
- * or a pod goes. Pod affinity, pod anti-affinity, topology spread and host port conflicts are not
- * looked at; the first three are reported by a Warning event on the pod.
+ * or a pod goes. Pod affinity, pod anti-affinity and topology spread are not looked at, which a
+ * Warning event on the pod reports.
  *
  * What each node's pods use is kept up to date by pod events. A pod that is being bound is counted
  * from the decision on (assumed), until its own event shows it on the node or the binding has
@@ -13,12 +13,14 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "client/client_body.h"
 #include "client/client_event.h"
 #include "codec/time.h"
 #include "controller/reconciler.h"
+#include "plan/host_port.h"
 #include "plan/schedule_plan.h"
 #include "plan/why_plan.h"
 #include "schema/schema.h"
@@ -31,6 +33,7 @@ enum {
 
 struct usage {
     int64_t cpu_milli, memory_bytes, pods;
+    struct list with_ports; /* struct placed that have host ports */
     size_t name_n;
     char name[];
 };
@@ -39,6 +42,9 @@ struct usage {
 struct placed {
     struct usage *on;
     int64_t cpu_milli, memory_bytes;
+    struct host_port *ports; /* NULL: none */
+    size_t port_count;
+    struct list link; /* in on->with_ports, if there are any */
     size_t uid_n;
     char uid[];
 };
@@ -66,6 +72,7 @@ static struct usage *usage_of(struct scheduler *c, struct span node)
     struct usage *u = map_get(&c->usage, node);
     if (!u) {
         u = mem_new(sizeof *u + node.n + 1);
+        list_init(&u->with_ports);
         u->name_n = node.n;
         memcpy(u->name, node.n ? node.p : "", node.n);
         map_put(&c->usage, span_of(u->name, u->name_n), u);
@@ -81,7 +88,23 @@ static void unplace(struct scheduler *c, struct span uid)
         p->on->memory_bytes -= p->memory_bytes;
         p->on->pods--;
         assert(p->on->pods >= 0);
+        if (p->port_count) {
+            list_remove(&p->link);
+        }
+        free(p->ports);
         free(p);
+    }
+}
+
+static void take_ports(struct placed *p, struct object *pod)
+{
+    struct arena *a cleanup_arena = arena_new();
+    const struct host_port *ports = NULL;
+    p->port_count = host_ports(a, json_get(object_root(pod), "spec"), &ports);
+    if (p->port_count) {
+        p->ports = mem_new(p->port_count * sizeof *ports);
+        memcpy(p->ports, ports, p->port_count * sizeof *ports);
+        list_push_back(&p->on->with_ports, &p->link);
     }
 }
 
@@ -98,6 +121,7 @@ static void place(struct scheduler *c, struct object *pod, struct span node)
     p->on->cpu_milli += p->cpu_milli;
     p->on->memory_bytes += p->memory_bytes;
     p->on->pods++;
+    take_ports(p, pod);
     assert(p->on->pods > 0 && !map_get(&c->placed, uid));
     map_put(&c->placed, span_of(p->uid, p->uid_n), p);
 }
@@ -247,6 +271,8 @@ struct pod_sync {
     bool unbound_only; /* the obstacle is only a claim that is still being bound */
     struct object
         *wait_claim; /* of a class that waits for its first consumer: needs a node named */
+    const struct host_port *ports; /* that the pod asks for */
+    size_t port_count;
     yyjson_val **volume_terms;
     size_t volume_count;
     struct span target; /* the chosen node */
@@ -335,6 +361,18 @@ static struct span taint_of(struct pod_sync *x, struct object *node)
     return taint;
 }
 
+static bool ports_taken(const struct pod_sync *x, const struct usage *u)
+{
+    LIST_EACH(l, &u->with_ports)
+    {
+        const struct placed *p = CONTAINER_OF(l, struct placed, link);
+        if (host_ports_clash(x->ports, x->port_count, p->ports, p->port_count)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool observe_node(void *data, struct object *node)
 {
     struct pod_sync *x = data;
@@ -363,6 +401,7 @@ static bool observe_node(void *data, struct object *node)
         n->used_cpu_milli = u->cpu_milli;
         n->used_memory_bytes = u->memory_bytes;
         n->used_pods = u->pods;
+        n->ports_taken = x->port_count > 0 && ports_taken(x, u);
     }
     return true;
 }
@@ -377,6 +416,7 @@ static void observe(struct pod_sync *x)
 {
     x->view.cpu_milli = schedule_request(x->spec, "cpu");
     x->view.memory_bytes = schedule_request(x->spec, "memory");
+    x->port_count = host_ports(x->a, x->spec, &x->ports);
     observe_volumes(x);
     x->nodes = ARENA_ARRAY(x->a, struct schedule_node, informer_count(x->c->nodes) + 1);
     informer_each(x->c->nodes, observe_node, x);
@@ -565,6 +605,11 @@ static void end(void *controller)
     struct scheduler *c = controller;
     reconciler_free(c->reconciler);
     event_recorder_free(c->events);
+    size_t pos = 0;
+    struct placed *p;
+    while ((p = map_next(&c->placed, &pos, NULL))) {
+        free(p->ports);
+    }
     free_values(&c->placed);
     free_values(&c->usage);
     free_values(&c->waiting);

@@ -47,6 +47,7 @@ struct kubelet_options {
     struct env_stream *(*tls_connect)(void *data, struct env_stream *inner, const char *name,
                                       env_connect_fn *done, void *done_data);
     void *tls_data;
+    bool no_host_ports; /* nobody leads ports of the node to pods: said by an event of the pod */
     bool no_files; /* with the fake runtime: no directory, no log, no mount is made, probes by the
                       runtime only */
 };

@@ -309,6 +309,7 @@ static void on_tick(struct env_task *task)
     struct arena *a cleanup_arena = arena_new();
     struct pod_view view;
     struct pod_plan plan;
+    kubelet_admit(pod);
     kubelet_view_gather(pod, a, &view);
     if (view.ending_ms == 0 && pod_is_ending(&view)) {
         view.ending_ms = pod->view.ending_ms = view.now_ms;

@@ -174,8 +174,13 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
 /* What of this spec keeps us from running it; empty: nothing. */
 struct span kubelet_view_refusal(struct arena *a, const yyjson_val *spec);
 /* "a, b": fields that are set and that we do not act on; empty: none. The pod runs; an event says
- * so. */
-struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec);
+ * so. host_ports_served: the node's network leads host ports to pods. */
+struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool host_ports_served);
+
+/* ---- kubelet_admit.c ---- */
+
+/* Before a pod's first step: a pod whose host ports another one on this node has is rejected. */
+void kubelet_admit(struct kubelet_pod *pod);
 
 /* ---- kubelet_status.c ---- */
 

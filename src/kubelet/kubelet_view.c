@@ -7,6 +7,7 @@
 #include "kubelet/kubelet_priv.h"
 #include "kubelet/kubelet_resize.h"
 #include "kubelet/kubelet_volumes_priv.h"
+#include "plan/host_port.h"
 #include "plan/pod_status_json.h"
 
 yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod)
@@ -53,7 +54,24 @@ static struct span add_name(struct arena *a, struct span list, const char *where
     return arena_printf(a, "%.*s%s%s%s", SPAN_ARG(list), list.n ? ", " : "", where, field);
 }
 
-struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec)
+/* Which host ports lead nowhere; NULL: none. */
+static const char *unserved_ports(struct arena *a, const yyjson_val *spec, bool served)
+{
+    const struct host_port *ports = NULL;
+    size_t n = json_get_bool(spec, "hostNetwork", false) ? 0 : host_ports(a, spec, &ports);
+    uint32_t addr;
+    if (n > 0 && !served) {
+        return "hostPort";
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (ports[i].protocol == HOST_PORT_SCTP || !host_port_ipv4(&ports[i], &addr)) {
+            return "hostPort of SCTP or IPv6";
+        }
+    }
+    return NULL;
+}
+
+struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool host_ports_served)
 {
     static const char *const of_pod[] = {"runtimeClassName", "overhead", "hostUsers"};
     static const char *const of_security[] = {"seLinuxOptions", "appArmorProfile", "procMount"};
@@ -70,15 +88,10 @@ struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec)
             list = add_name(a, list, "spec.", of_pod[i]);
         }
     }
-    bool host_network = json_get_bool(spec, "hostNetwork", false);
-    bool port = false, limit = false, propagation = false;
+    bool limit = false, propagation = false;
     bool security[3] = {false};
     JSON_EACH(it, json_get(spec, "containers"))
     {
-        JSON_EACH(p, json_get(it.val, "ports"))
-        {
-            port |= !host_network && json_get_int(p.val, "hostPort", 0) > 0;
-        }
         JSON_EACH(l, json_path(it.val, "resources", "limits", NULL))
         {
             limit |=
@@ -97,7 +110,8 @@ struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec)
     for (size_t i = 0; i < 3; i++) {
         list = security[i] ? add_name(a, list, "securityContext.", of_security[i]) : list;
     }
-    list = port ? add_name(a, list, "ports.", "hostPort") : list;
+    const char *ports = unserved_ports(a, spec, host_ports_served);
+    list = ports ? add_name(a, list, "ports.", ports) : list;
     list = limit ? add_name(a, list, "resources.limits ", "other than cpu and memory") : list;
     return propagation ? add_name(a, list, "volumeMounts.", "mountPropagation") : list;
 }

@@ -204,6 +204,7 @@ static void start_kubelet(struct server *s)
         .runtime = s->runtime,
         .images = s->kubelet_images,
         .no_files = s->fake,
+        .no_host_ports = !s->fake && !s->proxy,
         .max_pods = s->fake ? FAKE_PODS : 0,
     };
     s->kubelet = kubelet_new(s->env, s->client, &options);

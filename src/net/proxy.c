@@ -11,14 +11,15 @@
 #include "codec/json.h"
 #include "net/net_slice.h"
 #include "net/proxy_table.h"
+#include "plan/host_port.h"
 #include "plan/proxy_plan.h"
 #include "schema/kinds.h"
 
 enum { RETRY_MS = 1000 };
 
-/* A service that has something in the table or is about to be looked at. */
+/* A service or pod that has something in the table or is about to be looked at. */
 struct entry {
-    char *key;           /* "NS/NAME" */
+    char *key;           /* "NS/NAME"; of a pod "pod/NS/NAME" */
     struct arena *arena; /* of plan; NULL: never looked at */
     struct proxy_plan plan;
     bool dirty;
@@ -29,7 +30,7 @@ typedef VEC(struct entry *) entry_list;
 struct proxy {
     struct env *env;
     char *node;
-    struct informer *services, *slices;
+    struct informer *services, *slices, *pods;
     int slices_by_service; /* index: "NS/SERVICE" */
     int waiting;           /* informers not synced yet */
     struct map entries;    /* key -> struct entry */
@@ -64,10 +65,13 @@ static void mark_all(struct proxy *p)
     }
 }
 
-static void touch(struct proxy *p, struct span ns, struct span name)
+#define POD_PREFIX SPAN("pod/")
+
+static void touch(struct proxy *p, struct span prefix, struct span ns, struct span name)
 {
     struct arena *a cleanup_arena = arena_new();
-    struct span key = arena_printf(a, "%.*s/%.*s", SPAN_ARG(ns), SPAN_ARG(name));
+    struct span key =
+        arena_printf(a, "%.*s%.*s/%.*s", SPAN_ARG(prefix), SPAN_ARG(ns), SPAN_ARG(name));
     struct entry *e = map_get(&p->entries, key);
     if (!e) {
         e = MEM_NEW(struct entry);
@@ -81,22 +85,37 @@ static void touch(struct proxy *p, struct span ns, struct span name)
 static void on_service(void *data, struct object *old, struct object *now)
 {
     struct object *o = now ? now : old;
-    touch(data, object_namespace(o), object_name(o));
+    touch(data, SPAN_NULL, object_namespace(o), object_name(o));
+}
+
+static void on_pod(void *data, struct object *old, struct object *now)
+{
+    struct object *o = now ? now : old;
+    if (host_port_wanted(json_get(object_root(o), "spec"))) { /* which stay as they are */
+        touch(data, POD_PREFIX, object_namespace(o), object_name(o));
+    }
 }
 
 static void on_slice(void *data, struct object *old, struct object *now)
 {
     if (old && net_slice_service(old).n) {
-        touch(data, object_namespace(old), net_slice_service(old));
+        touch(data, SPAN_NULL, object_namespace(old), net_slice_service(old));
     }
     if (now && net_slice_service(now).n) {
-        touch(data, object_namespace(now), net_slice_service(now));
+        touch(data, SPAN_NULL, object_namespace(now), net_slice_service(now));
     }
 }
 
 /* ---- one transaction ---- */
 
-static void decide(struct proxy *p, struct entry *e)
+static void plan_pod(const struct proxy *p, struct entry *e)
+{
+    struct span name = span_from(span_cstr(e->key), POD_PREFIX.n), ns = span_cut(&name, '/');
+    struct object *pod = informer_get(p->pods, ns, name);
+    proxy_plan_pod(e->arena, pod ? object_root(pod) : NULL, &e->plan);
+}
+
+static void plan_service(const struct proxy *p, struct entry *e)
 {
     struct span name = span_cstr(e->key), ns = span_cut(&name, '/');
     struct object *service = informer_get(p->services, ns, name);
@@ -107,11 +126,28 @@ static void decide(struct proxy *p, struct entry *e)
                                     .slices = slices.at,
                                     .slice_count = slices.n,
                                     .node = span_cstr(p->node)};
+    proxy_plan(e->arena, &view, &e->plan);
+    VEC_DONE(&slices);
+}
+
+/* A key of three parts is a pod's. */
+static bool is_pod(const struct entry *e)
+{
+    struct span rest = span_cstr(e->key);
+    (void)span_cut(&rest, '/');
+    return span_find(rest, '/') < rest.n;
+}
+
+static void decide(struct proxy *p, struct entry *e)
+{
     struct proxy_plan was = e->plan;
     struct arena *old = e->arena;
     e->arena = arena_new();
-    proxy_plan(e->arena, &view, &e->plan);
-    VEC_DONE(&slices);
+    if (is_pod(e)) {
+        plan_pod(p, e);
+    } else {
+        plan_service(p, e);
+    }
     if (proxy_table_release(p->table, e, &was, &e->plan)) {
         mark_all(p); /* somebody waits for an address that is free now */
     }
@@ -232,10 +268,11 @@ static void on_synced(void *data)
 }
 
 static struct informer *watch(struct proxy *p, struct client *client,
-                              const struct schema_kind *kind,
+                              const struct schema_kind *kind, struct span field_selector,
                               void (*on_change)(void *, struct object *, struct object *))
 {
-    const struct client_request all = {.kind = kind, CLIENT_REQUEST_INIT};
+    const struct client_request all = {CLIENT_REQUEST_INIT, .kind = kind,
+                                       .field_selector = field_selector};
     const struct informer_handler handler = {on_change};
     struct informer *i = informer_new(client, &all);
     if (kind == SCHEMA_KIND(EndpointSlice)) {
@@ -254,8 +291,11 @@ struct proxy *proxy_new(struct env *env, struct client *client,
     p->env = env;
     p->node = strndup(node.p, node.n);
     p->table = proxy_table_new(table);
-    p->services = watch(p, client, SCHEMA_KIND(Service), on_service);
-    p->slices = watch(p, client, SCHEMA_KIND(EndpointSlice), on_slice);
+    p->services = watch(p, client, SCHEMA_KIND(Service), SPAN_NULL, on_service);
+    p->slices = watch(p, client, SCHEMA_KIND(EndpointSlice), SPAN_NULL, on_slice);
+    struct arena *a cleanup_arena = arena_new();
+    p->pods = watch(p, client, SCHEMA_KIND(Pod),
+                    arena_printf(a, "spec.nodeName=%.*s", SPAN_ARG(node)), on_pod);
     return p;
 }
 

@@ -1,9 +1,10 @@
-/* net/proxy.h: carries Services' addresses to their endpoints, with nftables on this node.
+/* net/proxy.h: carries Services' addresses to their endpoints, and host ports to this node's pods,
+ * with nftables.
  *
  * What leads where is decided by plan/proxy_plan; a change becomes one atomic transaction with the
- * differences of the services concerned (net/proxy_table), on a work thread, one after the other.
- * The first one, and the one after a failure, finds out what the kernel has and changes only what
- * differs. Loop thread. */
+ * differences of the services and pods concerned (net/proxy_table), on a work thread, one after the
+ * other. The first one, and the one after a failure, finds out what the kernel has and changes only
+ * what differs. Loop thread. */
 #ifndef NET_PROXY_H
 #define NET_PROXY_H
 
@@ -12,7 +13,7 @@
 
 struct proxy;
 
-/* node: this node's name, for traffic policies. */
+/* node: this node's name, for traffic policies and its pods. */
 struct proxy *proxy_new(struct env *env, struct client *client,
                         const struct os_nft_service_table *table, struct span node);
 /* No transaction begins after this; the table stays until net_pod_remove(). For the way to the

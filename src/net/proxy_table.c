@@ -58,7 +58,7 @@ static struct span key_text(struct os_nft_service_key k, char text[8])
     memcpy(text, &k.addr, 4);
     memcpy(text + 4, &k.port, 2);
     text[6] = (char)k.protocol;
-    text[7] = '\0';
+    text[7] = (char)k.host;
     return span_of(text, 8);
 }
 
@@ -84,7 +84,7 @@ static void touch(struct proxy_table *t, struct slot *s)
 
 static struct os_nft_service_key key_of(const struct proxy_port *port)
 {
-    return (struct os_nft_service_key){port->addr, port->port, port->protocol};
+    return (struct os_nft_service_key){port->addr, port->port, port->protocol, port->host};
 }
 
 /* A port without endpoints needs no chain: what is bound for the service range is refused without

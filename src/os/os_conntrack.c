@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <ifaddrs.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -30,6 +31,7 @@ struct doomed {
 struct sweep {
     const struct os_conntrack_way *ways;
     size_t count;
+    VEC(uint32_t) own; /* this machine's addresses, when a way is a host port */
     VEC(struct doomed) doomed;
 };
 
@@ -45,8 +47,38 @@ static int by_key(const void *a, const void *b)
 static const struct os_conntrack_way *find(const struct sweep *s, const struct tuple *t,
                                            uint32_t addr)
 {
-    const struct os_conntrack_way like = {.key = {addr, t->to_port, t->protocol}};
+    const struct os_conntrack_way like = {
+        .key = {.addr = addr, .port = t->to_port, .protocol = t->protocol}};
     return bsearch(&like, s->ways, s->count, sizeof like, by_key);
+}
+
+static bool is_own(const struct sweep *s, uint32_t addr)
+{
+    bool own = addr >> 24 == 127;
+    for (size_t i = 0; i < s->own.n && !own; i++) {
+        own = s->own.at[i] == addr;
+    }
+    return own;
+}
+
+static void read_own(struct sweep *s)
+{
+    struct ifaddrs *all = NULL;
+    bool wanted = false;
+    for (size_t i = 0; i < s->count; i++) {
+        wanted |= s->ways[i].key.host;
+    }
+    if (!wanted || getifaddrs(&all) != 0) {
+        return;
+    }
+    for (struct ifaddrs *i = all; i; i = i->ifa_next) {
+        struct sockaddr_in in;
+        if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET) {
+            memcpy(&in, i->ifa_addr, sizeof in);
+            VEC_PUSH(&s->own, ntohl(in.sin_addr.s_addr));
+        }
+    }
+    freeifaddrs(all);
 }
 
 static bool leads_to(const struct os_conntrack_way *way, const struct tuple *reply)
@@ -125,8 +157,10 @@ static int on_connection(const struct nlmsghdr *h, void *data)
         }
     }
     const struct os_conntrack_way *way = find(s, &original, original.to);
-    if (!way && status & IPS_DST_NAT) {
+    if (!way) {
         way = find(s, &original, 0);
+        bool counts = way && (status & IPS_DST_NAT || (way->key.host && is_own(s, original.to)));
+        way = counts ? way : NULL;
     }
     if (way && d.n && !leads_to(way, &reply)) {
         VEC_PUSH(&s->doomed, d);
@@ -170,6 +204,7 @@ int os_conntrack_forget(struct os_conntrack_way *ways, size_t count)
     }
     qsort(ways, count, sizeof *ways, by_key);
     struct sweep s = {.ways = ways, .count = count};
+    read_own(&s);
     struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
     int code = sock && mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) == 0 ? -EINTR : -errno;
     for (int i = 0; i < ATTEMPTS && code == -EINTR; i++) {
@@ -181,5 +216,6 @@ int os_conntrack_forget(struct os_conntrack_way *ways, size_t count)
         (void)mnl_socket_close(sock);
     }
     VEC_DONE(&s.doomed);
+    VEC_DONE(&s.own);
     return code;
 }

@@ -16,8 +16,9 @@ struct os_conntrack_way {
 };
 
 /* Ends every tracked connection to one of the keys that somebody else answers; a key without
- * address stands for every address, but only for connections that were led elsewhere. Sorts the
- * ways. Returns how many were ended, or an error. */
+ * address stands for every address, but only for connections that were led elsewhere, and of a
+ * host port for all to an address of this machine. Sorts the ways. Returns how many were ended, or
+ * an error. */
 int os_conntrack_forget(struct os_conntrack_way *ways, size_t count);
 
 #endif

@@ -42,6 +42,7 @@ void os_nft_service_note_element(struct nftnl_set_elem *e, const struct os_nft_s
 uint64_t os_nft_service_layout(const struct os_nft_service_table *t);
 
 enum { OS_NFT_DIRECT_NAME = 16 };
+#define OS_NFT_HOST_PORTS "host-ports" /* the name of their map */
 /* The name of the map for so many endpoints. */
 void os_nft_direct_name(uint32_t count, char name[OS_NFT_DIRECT_NAME]);
 

@@ -38,6 +38,7 @@ enum {
     MAP_SERVICES = 1, /* numbers of sets within the batch that makes the table */
     SET_HAIRPIN = 2,
     MAP_NODE_PORTS = 3,
+    MAP_HOST_PORTS = 4,
     MAP_DIRECT = 16, /* and the number of endpoints */
     TYPE_DRAW = TYPE_KEY << 6 | TYPE_MARK,
     OUTSIDE_MARK = 0x4000, /* of a packet: it came to an address that clients outside use */
@@ -45,7 +46,7 @@ enum {
 };
 
 static const char services_map[] = "services", hairpin_set[] = "hairpin",
-                  node_ports_map[] = "node-ports";
+                  node_ports_map[] = "node-ports", host_ports_map[] = OS_NFT_HOST_PORTS;
 
 /* Joined keys: each part fills whole words of four bytes. */
 struct key {
@@ -178,6 +179,18 @@ static void put_hairpin_set(struct os_nft_batch *b, const struct os_nft_service_
     }
 }
 
+static void put_host_map(struct os_nft_batch *b, const char *table)
+{
+    struct nftnl_set *s = set_of(table, host_ports_map, MAP_HOST_PORTS);
+    nftnl_set_set_u32(s, NFTNL_SET_FLAGS, NFT_SET_MAP);
+    nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, TYPE_KEY);
+    nftnl_set_set_u32(s, NFTNL_SET_KEY_LEN, sizeof(struct key));
+    nftnl_set_set_u32(s, NFTNL_SET_DATA_TYPE, TYPE_ENDPOINT);
+    nftnl_set_set_u32(s, NFTNL_SET_DATA_LEN, sizeof(struct endpoint));
+    put_set(b, s);
+    nftnl_set_free(s);
+}
+
 static void put_direct_maps(struct os_nft_batch *b, const char *table)
 {
     for (uint32_t n = 1; n <= OS_NFT_DIRECT_MAX; n++) {
@@ -233,6 +246,60 @@ static void put_direct_rules(struct os_nft_batch *b, const char *table, const ch
     }
 }
 
+static void put_constant(struct nftnl_rule *rule, uint32_t reg, const void *data, uint32_t n)
+{
+    struct nftnl_expr *e = os_nft_expr(rule, "immediate");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, reg);
+    nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, data, n);
+}
+
+/* Is the destination an address of this node's own (op NFT_CMP_EQ), or not? Uses register 1. */
+static void match_local(struct nftnl_rule *rule, uint32_t op)
+{
+    const uint32_t local = RTN_LOCAL;
+    struct nftnl_expr *e = os_nft_expr(rule, "fib");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
+    os_nft_cmp(rule, op, &local, sizeof local);
+}
+
+static void put_host_lookup(struct os_nft_batch *b, const char *table, bool every_address)
+{
+    const uint32_t zero = 0;
+    struct nftnl_rule *rule = os_nft_rule(table, host_ports_map);
+    load_key(rule);
+    if (every_address) {
+        put_constant(rule, NFT_REG32_00, &zero, sizeof zero);
+    }
+    lookup_map(rule, host_ports_map, MAP_HOST_PORTS, NFT_REG32_00, NFT_REG_1);
+    put_nat(rule, NFT_REG32_00, NFT_REG32_01);
+    os_nft_rule_add(b, rule);
+}
+
+/* Both ways come by this chain; who finds nothing in it goes on where he was. */
+static void put_host_chain(struct os_nft_batch *b, const struct os_nft_service_table *t)
+{
+    const uint32_t loopback = htonl(0x7f000000), one = htonl(0x7f000001), eight = htonl(0xff000000);
+    uint32_t mask = htonl(t->services_prefix ? ~0u << (32 - t->services_prefix) : 0);
+    os_nft_chain_add(b, t->table, host_ports_map, NULL, 0, 0);
+    struct nftnl_rule *rule = os_nft_rule(t->table, host_ports_map);
+    match_local(rule, NFT_CMP_NEQ);
+    os_nft_verdict(rule, (uint32_t)NFT_RETURN);
+    os_nft_rule_add(b, rule);
+    rule = os_nft_rule(t->table, host_ports_map);
+    os_nft_match_address(rule, IP_DADDR, mask, NFT_CMP_EQ, htonl(t->services) & mask);
+    os_nft_verdict(rule, (uint32_t)NFT_RETURN);
+    os_nft_rule_add(b, rule);
+    put_host_lookup(b, t->table, false);
+    rule = os_nft_rule(t->table, host_ports_map);
+    os_nft_match_address(rule, IP_DADDR, eight, NFT_CMP_EQ, loopback);
+    os_nft_match_address(rule, IP_DADDR, ~0u, NFT_CMP_NEQ, one);
+    os_nft_verdict(rule, (uint32_t)NFT_RETURN);
+    os_nft_rule_add(b, rule);
+    put_host_lookup(b, t->table, true);
+}
+
 static void put_dispatch(struct os_nft_batch *b, const char *table, const char *chain)
 {
     struct nftnl_rule *rule = os_nft_rule(table, chain);
@@ -240,12 +307,13 @@ static void put_dispatch(struct os_nft_batch *b, const char *table, const char *
     lookup_map(rule, services_map, MAP_SERVICES, NFT_REG32_00, NFT_REG_VERDICT);
     os_nft_rule_add(b, rule);
     rule = os_nft_rule(table, chain);
-    const uint32_t local = RTN_LOCAL;
-    struct nftnl_expr *e = os_nft_expr(rule, "fib");
-    nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
-    nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_DADDR);
-    os_nft_cmp(rule, NFT_CMP_EQ, &local, sizeof local);
+    struct nftnl_expr *e = os_nft_expr(rule, "immediate");
+    nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+    nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, (uint32_t)NFT_JUMP);
+    nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, host_ports_map);
+    os_nft_rule_add(b, rule);
+    rule = os_nft_rule(table, chain);
+    match_local(rule, NFT_CMP_EQ);
     os_nft_meta(rule, NFT_META_L4PROTO, NFT_REG32_00);
     os_nft_load(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TH_DPORT, 2, NFT_REG32_01);
     lookup_map(rule, node_ports_map, MAP_NODE_PORTS, NFT_REG32_00, NFT_REG_VERDICT);
@@ -333,11 +401,13 @@ void os_nft_service_reset(struct os_nft_batch *b, const struct os_nft_service_ta
     put_verdict_map(b, t->table, node_ports_map, MAP_NODE_PORTS, TYPE_NODE_KEY,
                     sizeof(struct node_key));
     put_direct_maps(b, t->table);
+    put_host_map(b, t->table);
     put_hairpin_set(b, t);
     for (size_t i = 0; i < sizeof chains / sizeof *chains; i++) {
         os_nft_chain_add(b, t->table, chains[i].name, chains[i].type, chains[i].hook,
                          chains[i].priority);
     }
+    put_host_chain(b, t);
     put_dispatch(b, t->table, "from-outside");
     put_dispatch(b, t->table, "from-node");
     put_masquerades(b, t);
@@ -472,13 +542,6 @@ static void put_mark(struct os_nft_batch *b, const char *table, const char *chai
     os_nft_rule_add(b, rule);
 }
 
-static void put_constant(struct nftnl_rule *rule, uint32_t reg, const void *data, uint32_t n)
-{
-    struct nftnl_expr *e = os_nft_expr(rule, "immediate");
-    nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, reg);
-    nftnl_expr_set(e, NFTNL_EXPR_IMM_DATA, data, n);
-}
-
 /* The client goes to the endpoint and is remembered for some time more: if it is remembered there
  * already (draw_of 0), or else if the endpoint's number is drawn, of so many. */
 static void put_visit(struct os_nft_batch *b, const char *table, const char *chain,
@@ -583,11 +646,38 @@ static void put_direct(struct os_nft_batch *b, const char *table, const struct o
                  endpoints ? NLM_F_CREATE : 0);
 }
 
+/* ---- host ports ---- */
+
+/* Its element: add, to this endpoint, or (to NULL) delete. */
+static void put_host_port(struct os_nft_batch *b, const char *table, const struct os_nft_service *s,
+                          const struct os_nft_endpoint *to)
+{
+    const struct key key = {
+        .addr = htonl(s->key.addr), .protocol = s->key.protocol, .port = htons(s->key.port)};
+    struct nftnl_set *set = set_of(table, host_ports_map, 0);
+    nftnl_set_unset(set, NFTNL_SET_ID);
+    struct nftnl_set_elem *e = element(set, &key, sizeof key);
+    if (to) {
+        const struct endpoint raw = {.addr = htonl(to->addr), .port = htons(to->port)};
+        nftnl_set_elem_set(e, NFTNL_SET_ELEM_DATA, &raw, sizeof raw);
+        os_nft_service_note_element(e, s);
+    }
+    put_elements(b, set, to ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM, to ? NLM_F_CREATE : 0);
+}
+
 void os_nft_service_set(struct os_nft_batch *b, const char *table, struct os_nft_service *now,
                         const struct os_nft_service *was, const struct os_nft_endpoint *endpoints,
                         size_t count)
 {
     assert(count > 0 && count <= OS_NFT_ENDPOINTS_MAX);
+    assert(!now->key.host || (count == 1 && !now->affinity_s && !now->outside));
+    if (now->key.host) {
+        if (was) {
+            put_host_port(b, table, was, NULL);
+        }
+        put_host_port(b, table, now, endpoints);
+        return;
+    }
     bool direct = !now->affinity_s && !now->outside && count <= OS_NFT_DIRECT_MAX;
     now->direct = direct ? (uint8_t)count : 0;
     if (was && (direct || was->direct)) {
@@ -605,6 +695,10 @@ void os_nft_service_remove(struct os_nft_batch *b, const char *table,
                            const struct os_nft_service *was)
 {
     char chain[CHAIN_NAME];
+    if (was->key.host) {
+        put_host_port(b, table, was, NULL);
+        return;
+    }
     if (was->direct) {
         put_direct(b, table, was, NULL);
         return;

@@ -10,6 +10,11 @@
  * masqueraded, else it would answer itself directly; so is what comes from outside and leaves the
  * node again, and the node's own 127.0.0.1 on its way to a pod.
  *
+ * A host port leads from one address of the node, or from all, to one pod of the node: an element
+ * of a map of its own, asked before everything else that is the node's own. Of all addresses, those
+ * of the service range (the cluster's DNS) and of loopback other than 127.0.0.1 (resolvers) do not
+ * count.
+ *
  * With affinity, a set remembers which client went to which endpoint, and forgets it after a time
  * without new connections; an endpoint that is not in the chain any more does not count. The kernel
  * does all of that, and the memory outlives changes of the chain.
@@ -39,6 +44,7 @@ struct os_nft_service_key {
     uint32_t addr; /* host byte order, as everything here; 0: every address of the node */
     uint16_t port;
     uint8_t protocol; /* IPPROTO_TCP, IPPROTO_UDP */
+    bool host;        /* a host port, with one endpoint; addr 0: every address of the node */
 };
 
 struct os_nft_endpoint {

@@ -17,7 +17,7 @@
 #include "os/os_nft_priv.h"
 
 enum {
-    LAYOUT = 3,     /* counts changes of the table's own chains and sets, and of the notes */
+    LAYOUT = 4,     /* counts changes of the table's own chains and sets, and of the notes */
     NOTE_TYPE = 90, /* of user data; nft shows those it knows, which are small numbers */
     NOTE_MAX = 64,
     ATTEMPTS = 5, /* of a reading during which somebody else changes the tables */
@@ -28,7 +28,7 @@ struct note {
     uint32_t addr;
     uint16_t port;
     uint8_t protocol, affinity;
-    uint64_t direct;
+    uint32_t direct, host;
 };
 
 void os_nft_direct_name(uint32_t count, char name[OS_NFT_DIRECT_NAME])
@@ -44,7 +44,8 @@ static struct nftnl_udata_buf *note_of(const struct os_nft_service *s)
                               .port = s->key.port,
                               .protocol = s->key.protocol,
                               .affinity = s->affinity_s > 0,
-                              .direct = s->direct};
+                              .direct = s->direct,
+                              .host = s->key.host};
     struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(NOTE_MAX);
     bool ok = data && nftnl_udata_put(data, NOTE_TYPE, sizeof note, &note);
     assert(ok);
@@ -95,7 +96,7 @@ static void take_note(struct reading *r, const uint8_t *data, uint32_t n)
     }
     memcpy(&note, data + 2, sizeof note);
     const struct os_nft_service s = {
-        .key = {note.addr, note.port, note.protocol},
+        .key = {note.addr, note.port, note.protocol, note.host == 1},
         .hash = note.hash,
         .affinity_s = note.affinity != 0,
         .direct = note.direct <= OS_NFT_DIRECT_MAX ? (uint8_t)note.direct : 0};
@@ -138,6 +139,21 @@ static int on_elements(const struct nlmsghdr *h, void *data)
     return MNL_CB_OK;
 }
 
+static int dump_map(struct mnl_socket *sock, const char *table, const char *name, uint32_t seq,
+                    struct reading *r)
+{
+    char buf[1024];
+    struct nftnl_set *set = nftnl_set_alloc();
+    assert(set);
+    nftnl_set_set_str(set, NFTNL_SET_TABLE, table);
+    nftnl_set_set_str(set, NFTNL_SET_NAME, name);
+    struct nlmsghdr *h =
+        nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETSETELEM, NFPROTO_IPV4, NLM_F_DUMP, seq);
+    nftnl_set_elems_nlmsg_build_payload(h, set);
+    nftnl_set_free(set);
+    return os_mnl_talk(sock, h, on_elements, r);
+}
+
 static int dump_all(struct mnl_socket *sock, const char *table, struct reading *r)
 {
     char buf[1024];
@@ -151,16 +167,10 @@ static int dump_all(struct mnl_socket *sock, const char *table, struct reading *
     for (uint32_t n = 1; code == 0 && r->fits && n <= OS_NFT_DIRECT_MAX; n++) {
         char name[OS_NFT_DIRECT_NAME];
         os_nft_direct_name(n, name);
-        struct nftnl_set *set = nftnl_set_alloc();
-        assert(set);
-        nftnl_set_set_str(set, NFTNL_SET_TABLE, table);
-        nftnl_set_set_str(set, NFTNL_SET_NAME, name);
-        h = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETSETELEM, NFPROTO_IPV4, NLM_F_DUMP, 1 + n);
-        nftnl_set_elems_nlmsg_build_payload(h, set);
-        nftnl_set_free(set);
-        code = os_mnl_talk(sock, h, on_elements, r);
+        code = dump_map(sock, table, name, 1 + n, r);
     }
-    return code;
+    bool more = code == 0 && r->fits;
+    return more ? dump_map(sock, table, OS_NFT_HOST_PORTS, 2 + OS_NFT_DIRECT_MAX, r) : code;
 }
 
 int os_nft_service_read(const struct os_nft_service_table *t, struct os_nft_service **ret,

@@ -132,6 +132,9 @@ struct span pod_final_phase(const struct pod_view *v)
     if (v->acked_terminal) {
         return v->acked_phase;
     }
+    if (v->rejected.n > 0) {
+        return SPAN("Failed");
+    }
     for (size_t i = 0; i < v->init_count; i++) {
         const struct pod_container_view *c = &v->inits[i];
         if (!pod_instance_live(c->instance) && c->has_result && !pod_init_completed(c) &&

@@ -126,6 +126,8 @@ struct pod_view {
     bool inputs_ready;   /* every referenced object has been looked up */
     bool host_network;
     struct span refused; /* the spec asks for what we do not do: why; nothing is started */
+    struct span rejected, rejected_message; /* the node does not take it at all: the reason; it
+                                               fails, nothing is started */
     struct span volumes_reason,
         volumes_message; /* a referenced object is missing: nothing can be mounted */
     struct pod_prep volumes, sandbox;

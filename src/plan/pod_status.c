@@ -376,5 +376,10 @@ void pod_plan_status(struct arena *a, const struct pod_view *v, struct pod_statu
         ret->reason = SPAN("DeadlineExceeded");
         ret->message = SPAN("Pod was active on the node longer than the specified deadline");
     }
+    if (v->rejected.n > 0) { /* no container was ever thought of */
+        ret->reason = v->rejected;
+        ret->message = arena_printf(a, "Pod was rejected: %.*s", SPAN_ARG(v->rejected_message));
+        ret->init_count = ret->main_count = ret->extra_count = 0;
+    }
     conditions(a, v, ret);
 }

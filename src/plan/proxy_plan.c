@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/vec.h"
 #include "codec/json.h"
+#include "plan/host_port.h"
 
 typedef VEC(struct proxy_endpoint) endpoint_list;
 
@@ -124,7 +125,7 @@ static int by_port(const void *a, const void *b)
     int protocol = (x->protocol > y->protocol) - (x->protocol < y->protocol);
     int port = (x->port > y->port) - (x->port < y->port);
     int addr = (x->addr > y->addr) - (x->addr < y->addr);
-    return protocol ? protocol : port ? port : addr;
+    return protocol ? protocol : port ? port : addr ? addr : (int)x->host - (int)y->host;
 }
 
 bool proxy_port_same(const struct proxy_port *a, const struct proxy_port *b)
@@ -254,6 +255,44 @@ void proxy_plan(struct arena *a, const struct proxy_view *view, struct proxy_pla
         }
     }
     assert(ret->count <= x.room);
+    if (ret->count) {
+        qsort(ret->ports, ret->count, sizeof *ret->ports, by_port);
+    }
+}
+
+/* ---- host ports ---- */
+
+static bool has_ended(const yyjson_val *pod)
+{
+    struct span phase = json_get_str(json_get(pod, "status"), "phase");
+    return span_eq_cstr(phase, "Succeeded") || span_eq_cstr(phase, "Failed");
+}
+
+void proxy_plan_pod(struct arena *a, const yyjson_val *pod, struct proxy_plan *ret)
+{
+    *ret = (struct proxy_plan){0};
+    const yyjson_val *spec = json_get(pod, "spec");
+    const struct host_port *ports = NULL;
+    uint32_t pod_ip;
+    if (json_get_bool(spec, "hostNetwork", false) || has_ended(pod) ||
+        !parse_ip(json_get_str(json_get(pod, "status"), "podIP"), &pod_ip)) {
+        return;
+    }
+    size_t count = host_ports(a, spec, &ports);
+    ret->ports = ARENA_ARRAY(a, struct proxy_port, count + 1);
+    for (size_t i = 0; i < count; i++) {
+        struct proxy_port p = {.port = ports[i].port, .protocol = ports[i].protocol, .host = true};
+        if (!host_port_ipv4(&ports[i], &p.addr) || ports[i].protocol == HOST_PORT_SCTP ||
+            has_port(ret, &p)) {
+            continue;
+        }
+        struct proxy_endpoint *to = ARENA_NEW(a, struct proxy_endpoint);
+        *to = (struct proxy_endpoint){pod_ip, ports[i].container_port};
+        p.endpoints = to;
+        p.endpoint_count = 1;
+        ret->ports[ret->count++] = p;
+    }
+    assert(ret->count <= count);
     if (ret->count) {
         qsort(ret->ports, ret->count, sizeof *ret->ports, by_port);
     }

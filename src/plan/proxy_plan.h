@@ -1,12 +1,15 @@
 /* plan/proxy_plan.h: where the addresses of one Service lead, decided from it and its
- * EndpointSlices. PURE.
+ * EndpointSlices; and the host ports of one pod. PURE.
  *
  * A Service is reached by its cluster address, by its node ports on every address of the node, and
  * by its external addresses (spec.externalIPs, and what a load balancer wrote into the status).
  * Each port leads to the ready endpoints of the slice ports of the same name and protocol; when
  * none is ready, to those that still serve while they end; when there are none at all, nowhere: the
  * connection is refused. A traffic policy "Local" leaves only endpoints of this node. IPv4, TCP and
- * UDP. */
+ * UDP.
+ *
+ * A host port leads to the pod on this node as long as the pod has an address of its own and has
+ * not ended. */
 #ifndef PLAN_PROXY_PLAN_H
 #define PLAN_PROXY_PLAN_H
 
@@ -26,9 +29,10 @@ struct proxy_endpoint {
 };
 
 struct proxy_port {
-    uint32_t addr; /* host byte order; 0: every address of the node, the port being a node port */
+    uint32_t addr; /* host byte order; 0: every address of the node */
     uint16_t port;
     uint8_t protocol;
+    bool host;           /* a pod's host port: addr is one of the node's, or 0 */
     bool outside;        /* not by the cluster address: clients may be anywhere */
     uint32_t affinity_s; /* a client comes to the same endpoint for so long; 0: to any */
     const struct proxy_endpoint *endpoints; /* ascending, each once */
@@ -48,6 +52,8 @@ struct proxy_plan {
 };
 
 void proxy_plan(struct arena *a, const struct proxy_view *view, struct proxy_plan *ret);
+/* The host ports of a pod of this node; pod NULL, or in the node's own network: none. */
+void proxy_plan_pod(struct arena *a, const yyjson_val *pod, struct proxy_plan *ret);
 /* Same address, port and protocol. */
 bool proxy_port_same(const struct proxy_port *a, const struct proxy_port *b);
 /* A fingerprint of where the port leads and how: equal for equal endpoints, affinity and kind of

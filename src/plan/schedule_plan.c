@@ -46,6 +46,9 @@ static struct span refusal(struct arena *a, const struct schedule_view *v,
     if (!n->selector_fits) {
         return SPAN("node(s) didn't match Pod's node affinity/selector");
     }
+    if (n->ports_taken) {
+        return SPAN("node(s) didn't have free ports for the requested pod ports");
+    }
     if (!n->volumes_reachable) {
         return SPAN("node(s) had volume node affinity conflict");
     }

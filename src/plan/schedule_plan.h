@@ -16,6 +16,7 @@ struct schedule_node {
     struct span
         taint; /* "key: value" of the first taint that the pod does not tolerate; empty: none */
     bool selector_fits;     /* nodeSelector and required node affinity */
+    bool ports_taken;       /* another pod has one of its host ports */
     bool volumes_reachable; /* node affinity of the pod's bound volumes */
     int64_t preference;     /* weights of preferred node affinity; goes before emptiness */
     int64_t cpu_milli, memory_bytes, pods;                /* allocatable */

@@ -432,6 +432,25 @@ TEST(scheduler_says_why_and_binds_when_it_can)
     bed_done(&b);
 }
 
+TEST(scheduler_gives_a_host_port_to_one_pod_at_a_time)
+{
+    struct bed b;
+    bed_init(&b);
+    const char *why = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested "
+                      "pod ports.";
+    pod(&b, "a", ",\"ports\":[{\"containerPort\":1,\"hostPort\":80}]}]}");
+    pod(&b, "b", ",\"ports\":[{\"containerPort\":1,\"hostPort\":80}]}]}");
+    pod(&b, "c", ",\"ports\":[{\"containerPort\":1,\"hostPort\":80,\"protocol\":\"UDP\"}]}]}");
+    env_sim_run_for(b.env, 100);
+    CHECK(client_condition_true(get(&b, "Pod", "a"), "Ready"));
+    CHECK(client_condition_true(get(&b, "Pod", "c"), "Ready"));
+    CHECK_EQ(events(&b, "FailedScheduling", why), 1);
+    fake_client_delete(b.api, "", "Pod", "default", "a", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b.env, 100);
+    CHECK(client_condition_true(get(&b, "Pod", "b"), "Ready"));
+    bed_done(&b);
+}
+
 TEST(node_that_falls_silent_is_tainted_and_its_pods_stay_terminating)
 {
     struct bed b;

@@ -523,6 +523,37 @@ TEST(what_is_not_supported_is_refused_in_words)
     kk_stop(&k);
 }
 
+TEST(a_pod_whose_host_port_is_taken_fails_until_the_first_has_ended)
+{
+    struct kubelet_kit k;
+    const char *port = "\"ports\":[{\"containerPort\":80,\"hostPort\":8080}]";
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "first", "", port, ""));
+    kk_run(&k, 300);
+    kk_create(&k, "Pod", kk_pod_json(&k, "second", "", port, ""));
+    kk_run(&k, 300);
+    CHECK_SPAN(kk_pod(&k, "first", "status.phase"), "Running");
+    CHECK_SPAN(kk_pod(&k, "second", "status.phase"), "Failed");
+    CHECK_SPAN(kk_pod(&k, "second", "status.reason"), "NodePorts");
+    CHECK_SPAN(kk_pod(&k, "second", "status.message"),
+               "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for "
+               "the requested pod ports");
+    CHECK(kk_event(&k, "second", "NodePorts").n > 0);
+    CHECK_EQ(runtime_fake_running(k.runtime), 1);
+    kk_kill(&k);
+    kk_kubelet(&k);
+    kk_run(&k, 300);
+    CHECK_SPAN(kk_pod(&k, "first", "status.phase"), "Running");
+    kk_delete(&k, "Pod", "second", -1);
+    kk_delete(&k, "Pod", "first", -1);
+    kk_run(&k, 500);
+    CHECK(kk_get(&k, "Pod", "first") == NULL && kk_get(&k, "Pod", "second") == NULL);
+    kk_create(&k, "Pod", kk_pod_json(&k, "third", "", port, ""));
+    kk_run(&k, 300);
+    CHECK_SPAN(kk_pod(&k, "third", "status.phase"), "Running");
+    kk_stop(&k);
+}
+
 TEST(an_active_deadline_fails_the_pod)
 {
     struct kubelet_kit k;

@@ -226,8 +226,11 @@ TEST(what_the_agent_does_not_act_on_is_named)
     static const char *const cases[][2] = {
         {"{\"containers\":[{\"name\":\"c\"}]}", ""},
         {"{\"hostUsers\":false,\"containers\":[{}]}", "spec.hostUsers"},
-        {"{\"containers\":[{\"ports\":[{\"containerPort\":1,\"hostPort\":80}]}]}",
-         "ports.hostPort"},
+        {"{\"containers\":[{\"ports\":[{\"containerPort\":1,\"hostPort\":80}]}]}", ""},
+        {"{\"containers\":[{\"ports\":[{\"hostPort\":80,\"protocol\":\"SCTP\"}]}]}",
+         "ports.hostPort of SCTP or IPv6"},
+        {"{\"containers\":[{\"ports\":[{\"hostPort\":80,\"hostIP\":\"fd00::1\"}]}]}",
+         "ports.hostPort of SCTP or IPv6"},
         {"{\"hostNetwork\":true,\"containers\":[{\"ports\":[{\"hostPort\":80}]}]}", ""},
         {"{\"containers\":[{}],\"volumes\":[{\"emptyDir\":{\"sizeLimit\":\"1Gi\"}}]}",
          "emptyDir.sizeLimit on disk"},
@@ -242,7 +245,9 @@ TEST(what_the_agent_does_not_act_on_is_named)
     };
     struct arena *a = arena_new();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        CHECK_SPAN(kubelet_view_ignored(a, parse(a, cases[i][0])), cases[i][1]);
+        CHECK_SPAN(kubelet_view_ignored(a, parse(a, cases[i][0]), true), cases[i][1]);
     }
+    const char *port = "{\"containers\":[{\"ports\":[{\"containerPort\":1,\"hostPort\":80}]}]}";
+    CHECK_SPAN(kubelet_view_ignored(a, parse(a, port), false), "ports.hostPort");
     arena_free(a);
 }

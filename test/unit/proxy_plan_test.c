@@ -217,3 +217,39 @@ TEST(proxy_fingerprints_tell_what_differs)
         }
     }
 }
+
+TEST(proxy_host_ports_lead_to_a_pod_that_lives_and_has_an_address)
+{
+    static const char *const phases[] = {"Pending", "Running", "Succeeded", "Failed"};
+    static const char *const ips[] = {"", ",\"podIP\":\"10.42.0.9\"", ",\"podIP\":\"fd00::9\""};
+    for (int world = 0; world < 4 * 3 * 2; world++) {
+        struct arena *a = arena_new();
+        bool host_network = world >= 12;
+        struct span pod = arena_printf(
+            a,
+            "{\"spec\":{%s\"containers\":[{\"ports\":[{\"containerPort\":80,\"hostPort\":8080},{"
+            "\"containerPort\":81,\"hostPort\":8081,\"hostIP\":\"192.0.2.1\",\"protocol\":\"UDP\"},"
+            "{\"containerPort\":82,\"hostPort\":8080},"
+            "{\"containerPort\":9,\"hostPort\":9,\"protocol\":\"SCTP\"},"
+            "{\"containerPort\":9,\"hostPort\":9,\"hostIP\":\"fd00::1\"}]}]},"
+            "\"status\":{\"phase\":\"%s\"%s}}",
+            host_network ? "\"hostNetwork\":true," : "", phases[world % 4], ips[world / 4 % 3]);
+        struct proxy_plan plan;
+        proxy_plan_pod(a, parse(a, pod), &plan);
+        bool any = world % 4 < 2 && world / 4 == 1;
+        CHECK_EQ(plan.count, any ? 2 : 0);
+        for (size_t i = 0; i < plan.count; i++) {
+            const struct proxy_port *p = &plan.ports[i];
+            bool tcp = p->protocol == PROXY_TCP;
+            CHECK(p->host && !p->outside && p->affinity_s == 0);
+            CHECK_EQ(p->addr, tcp ? 0 : 0xc0000201);
+            CHECK_EQ(p->port, tcp ? 8080 : 8081);
+            CHECK_EQ(p->endpoint_count, 1);
+            CHECK_EQ(p->endpoints[0].addr, 0x0a2a0009);
+            CHECK_EQ(p->endpoints[0].port, tcp ? 80 : 81);
+        }
+        proxy_plan_pod(a, NULL, &plan);
+        CHECK_EQ(plan.count, 0);
+        arena_free(a);
+    }
+}

@@ -25,7 +25,7 @@ static struct schedule_node good(const char *name)
 TEST(schedule_every_refusal_alone_keeps_the_pod_out)
 {
     struct arena *a = arena_new();
-    for (int code = 0; code < 128; code++) {
+    for (int code = 0; code < 256; code++) {
         struct schedule_node n = good("a");
         n.unschedulable = code & 1;
         n.taint = code & 2 ? SPAN("k: v") : SPAN_NULL;
@@ -34,6 +34,7 @@ TEST(schedule_every_refusal_alone_keeps_the_pod_out)
         n.used_pods = code & 16 ? 110 : 0;
         n.used_cpu_milli = code & 32 ? 3950 : 0;
         n.used_memory_bytes = code & 64 ? 999 : 0;
+        n.ports_taken = code & 128;
         struct schedule_view v = {
             .cpu_milli = 100, .memory_bytes = 10, .nodes = &n, .node_count = 1};
         struct schedule_plan p = schedule_plan(a, &v);
@@ -55,6 +56,12 @@ TEST(schedule_message_counts_the_reasons_in_order)
         schedule_plan(a, &v).message,
         "0/4 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint {gpu: yes}, "
         "2 node(s) were unschedulable.");
+    n[0] = good("a");
+    n[0].ports_taken = true;
+    v.node_count = 1;
+    CHECK_SPAN(schedule_plan(a, &v).message, "0/1 nodes are available: 1 node(s) didn't have free "
+                                             "ports for the requested pod ports.");
+    v.node_count = 4;
     v.obstacle = SPAN("persistentvolumeclaim \"x\" not found");
     CHECK_SPAN(schedule_plan(a, &v).message,
                "0/4 nodes are available: persistentvolumeclaim \"x\" not found.");
