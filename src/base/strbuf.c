@@ -1,9 +1,9 @@
 #include "base/strbuf.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/format.h"
 #include "base/mem.h"
 
 void strbuf_done(struct strbuf *b)
@@ -61,14 +61,18 @@ void strbuf_puts(struct strbuf *b, const char *s)
     strbuf_put(b, span_cstr(s));
 }
 
+/* Most texts fit in what is left and are formatted once. */
 static void strbuf_vprintf(struct strbuf *b, const char *fmt, va_list ap)
 {
     va_list again;
     va_copy(again, ap);
-    int n = vsnprintf(NULL, 0, fmt, again);
+    size_t room = b->cap - b->n;
+    int n = format_text(room ? b->p + b->n : NULL, room, fmt, again);
     va_end(again);
     assert(n >= 0);
-    (void)vsnprintf(strbuf_room(b, (size_t)n), (size_t)n + 1, fmt, ap);
+    if ((size_t)n >= room) {
+        (void)format_text(strbuf_room(b, (size_t)n), (size_t)n + 1, fmt, ap);
+    }
     strbuf_added(b, (size_t)n);
 }
 

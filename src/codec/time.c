@@ -42,13 +42,18 @@ static int64_t floor_div(int64_t a, int64_t b)
 }
 
 /* printf takes ten times as long, and every object has a few times in it. */
-static char *put_digits(char *at, int value, int count)
+static char *put_two(char *at, int value)
 {
-    assert(value >= 0);
-    for (int i = count; i-- > 0; value /= 10) {
-        at[i] = (char)('0' + value % 10);
-    }
-    return at + count;
+    assert(value >= 0 && value < 100);
+    at[0] = (char)('0' + value / 10);
+    at[1] = (char)('0' + value % 10);
+    return at + 2;
+}
+
+static char *put_part(char *at, char before, int value)
+{
+    *at = before;
+    return put_two(at + 1, value);
 }
 
 static int format_seconds(char *buf, size_t cap, int64_t s)
@@ -59,22 +64,13 @@ static int format_seconds(char *buf, size_t cap, int64_t s)
     char *at = buf;
     assert(cap >= sizeof "-9223372036-01-01T00:00:00");
     if (c.year >= 0 && c.year <= 9999) {
-        at = put_digits(at, (int)c.year, 4);
+        at = put_two(put_two(at, (int)c.year / 100), (int)c.year % 100);
     } else {
         at += snprintf(at, cap, "%04lld", (long long)c.year);
     }
-    const struct {
-        char before;
-        int value;
-    } parts[] = {{'-', c.month},
-                 {'-', c.day},
-                 {'T', in_day / 3600},
-                 {':', in_day / 60 % 60},
-                 {':', in_day % 60}};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        *at++ = parts[i].before;
-        at = put_digits(at, parts[i].value, 2);
-    }
+    at = put_part(put_part(at, '-', c.month), '-', c.day);
+    at = put_part(at, 'T', in_day / 3600);
+    at = put_part(put_part(at, ':', in_day / 60 % 60), ':', in_day % 60);
     *at = '\0';
     assert((size_t)(at - buf) < cap);
     return (int)(at - buf);
@@ -91,8 +87,7 @@ struct span time_format_to(char buf[TIME_TEXT_BYTES], int64_t ms)
 
 struct span time_format(struct arena *a, int64_t ms)
 {
-    char buf[TIME_TEXT_BYTES];
-    return arena_dup(a, time_format_to(buf, ms));
+    return time_format_to(arena_alloc_raw(a, TIME_TEXT_BYTES), ms);
 }
 
 struct span time_format_micro(struct arena *a, int64_t us)
@@ -113,15 +108,17 @@ struct reader {
 static int digits(struct reader *r, size_t count)
 {
     int value = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (r->rest.n == 0 || r->rest.p[0] < '0' || r->rest.p[0] > '9') {
-            r->bad = true;
-            return 0;
-        }
-        value = value * 10 + (r->rest.p[0] - '0');
-        r->rest = span_from(r->rest, 1);
+    if (r->rest.n < count) {
+        r->bad = true;
+        return 0;
     }
-    return value;
+    for (size_t i = 0; i < count; i++) {
+        char c = r->rest.p[i];
+        r->bad |= c < '0' || c > '9';
+        value = value * 10 + (c - '0');
+    }
+    r->rest = span_from(r->rest, count);
+    return r->bad ? 0 : value;
 }
 
 static char byte(struct reader *r)
@@ -196,7 +193,7 @@ bool time_parse_us(struct span text, int64_t *ret_us)
     }
     int64_t s =
         days_of_civil(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset;
-    int64_t utc_year = civil_of_days(floor_div(s, DAY_S)).year;
+    int64_t utc_year = offset ? civil_of_days(floor_div(s, DAY_S)).year : year;
     if (utc_year < 0 || utc_year > 9999) {
         return false; /* an offset led out of the years that can be written */
     }

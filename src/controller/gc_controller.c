@@ -38,8 +38,8 @@ struct gc_controller {
     struct reconciler *reconciler;
     VEC(struct gc_kind *) kinds;
     struct all_kinds *all;
-    struct map gone; /* uid to struct gone, in the ring */
-    struct gone ring[GONE_MAX];
+    struct map gone;         /* uid to struct gone, in the ring */
+    VEC(struct gone *) ring; /* grows up to GONE_MAX */
     size_t ring_at;
 };
 
@@ -47,10 +47,13 @@ struct gc_controller {
 
 static void remember_gone(struct gc_controller *c, struct span uid)
 {
-    struct gone *g = &c->ring[c->ring_at];
-    if (uid.n == 0 || uid.n > sizeof g->uid || map_get(&c->gone, uid)) {
+    if (uid.n == 0 || uid.n > sizeof((struct gone *)0)->uid || map_get(&c->gone, uid)) {
         return;
     }
+    if (c->ring.n < GONE_MAX) {
+        VEC_PUSH(&c->ring, MEM_NEW(struct gone));
+    }
+    struct gone *g = c->ring.at[c->ring_at];
     if (g->n) {
         map_remove(&c->gone, span_of(g->uid, g->n));
     }
@@ -481,6 +484,10 @@ static void end(void *controller)
         free(c->kinds.at[i]);
     }
     VEC_DONE(&c->kinds);
+    for (size_t i = 0; i < c->ring.n; i++) {
+        free(c->ring.at[i]);
+    }
+    VEC_DONE(&c->ring);
     map_done(&c->gone);
     free(c);
 }

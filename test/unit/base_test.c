@@ -1,8 +1,11 @@
 /* base/: arena, span, strbuf, map, heap, err. */
 #include "kit/kit.h"
 
+#include <limits.h>
+
 #include "base/arena.h"
 #include "base/err.h"
+#include "base/format.h"
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/map.h"
@@ -144,6 +147,43 @@ TEST(err_carries_causes_and_context)
     CHECK_EQ(err_http_code(ERR_INVALID), 422);
     CHECK_SPAN(span_cstr(err_reason_text(ERR_EXPIRED)), "Expired");
     CHECK_SPAN(span_cstr(code_text(E_DIGEST)), "digest does not match");
+}
+
+static int __attribute__((format(printf, 3, 4))) ours(char *to, size_t room, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = format_text(to, room, fmt, ap);
+    va_end(ap);
+    return n;
+}
+
+#define CHECK_FORMAT(...)                                                                          \
+    for (size_t room = 0; room < 64; room++) {                                                     \
+        char a[64], b[64];                                                                         \
+        memset(a, '#', sizeof a);                                                                  \
+        memset(b, '#', sizeof b);                                                                  \
+        CHECK_EQ(ours(room ? a : NULL, room, __VA_ARGS__), snprintf(b, room, __VA_ARGS__));        \
+        CHECK(memcmp(a, b, sizeof a) == 0);                                                        \
+    }
+
+TEST(format_text_writes_what_snprintf_writes_into_any_room)
+{
+    CHECK_FORMAT("%s", "");
+    CHECK_FORMAT("plain, 100%% of it");
+    CHECK_FORMAT("%s=%.*s;%c", "key", 3, "value", 'x');
+    CHECK_FORMAT("%.*s|%.*s", 0, "", 9, "short");
+    CHECK_FORMAT("%d %u %d", INT32_MIN, UINT32_MAX, 0);
+    CHECK_FORMAT("%lld %llu", (long long)INT64_MIN, (unsigned long long)UINT64_MAX);
+    CHECK_FORMAT("%ld %lu %zu", LONG_MAX, ULONG_MAX, SIZE_MAX);
+    CHECK_FORMAT("%s then %04d and %x", "known", 7, 255U); /* the rest is vsnprintf's */
+    CHECK_FORMAT("%-8s|%5.2f|%8d", "left", 1.5, -3);
+    struct strbuf b cleanup_strbuf = STRBUF_INIT;
+    for (int i = 0; i < 1000; i++) {
+        strbuf_printf(&b, "%d,", i);
+    }
+    CHECK_EQ(b.n, 10 * 2 + 90 * 3 + 900 * 4);
+    CHECK(span_ends(strbuf_span(&b), SPAN("998,999,")));
 }
 
 TEST(strbuf_grows_and_consumes)
