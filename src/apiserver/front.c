@@ -189,7 +189,7 @@ static void front_resource(struct front *f)
              "application/vnd.kubernetes.protobuf");
         return;
     }
-    if (front_options(f) || front_body(f)) {
+    if (front_options(f) || front_body(f) || front_check_options(f)) {
         front_fail(f, &op->err);
         return;
     }

@@ -19,9 +19,15 @@ struct front {
     struct render_list list; /* of a list while it is sent */
     struct json_pretty pretty;
     bool is_pretty; /* the list */
-    int64_t start_ns;        /* when the request was complete, on the monotonic clock */
-    bool is_stream;          /* log, exec, attach, portforward, watch: not timed */
-    bool is_open;            /* counted in requests_open */
+    /* Options as they were asked for, for front_check_options; what it finds. */
+    struct {
+        struct span validation, dry_run, propagation;
+        bool orphan; /* orphanDependents was there */
+    } asked;
+    struct err faults;
+    int64_t start_ns; /* when the request was complete, on the monotonic clock */
+    bool is_stream;   /* log, exec, attach, portforward, watch: not timed */
+    bool is_open;     /* counted in requests_open */
 };
 
 /* Sends the error; the exchange is used up. */
@@ -33,6 +39,8 @@ int front_admit(struct front *f);
 bool front_is_root_socket(const struct http_exchange *x);
 /* Fills op.options from the query; -1 with op.err. */
 int front_options(struct front *f);
+/* front_rules.c: of the query and of a delete's body; -1 with op.err. */
+int front_check_options(struct front *f);
 /* Parses the body by its Content-Type into op.body; delete options into op.options. -1 with op.err.
  */
 int front_body(struct front *f);

@@ -12,61 +12,47 @@ static bool is_true(struct span v)
     return !span_eq(v, SPAN("0")) && !span_eq_nocase(v, SPAN("false"));
 }
 
-static int bad_number(struct front *f, const char *key, struct span value)
+static int set_number(struct front *f, struct span value, int64_t *ret)
 {
-    return api_op_err(&f->op, ERR_BAD_REQUEST, "%s: Invalid value: \"%.*s\": must be a number", key,
-                      SPAN_ARG(value));
+    return span_to_i64(value, ret)
+               ? 0
+               : api_op_err(&f->op, ERR_BAD_REQUEST,
+                            "strconv.ParseInt: parsing \"%.*s\": invalid syntax", SPAN_ARG(value));
 }
 
-static int set_number(struct front *f, const char *key, struct span value, int64_t *ret)
+/* What is none of these is refused by front_check_options. */
+static void set_propagation(struct front *f, struct span v)
 {
-    return span_to_i64(value, ret) ? 0 : bad_number(f, key, value);
-}
-
-static int set_propagation(struct api_op *op, struct span v)
-{
-    struct api_options *o = &op->options;
+    struct api_options *o = &f->op.options;
+    f->asked.propagation = v.n ? v : f->asked.propagation;
     if (span_eq(v, SPAN("Background"))) {
         o->propagation = CLIENT_PROPAGATION_BACKGROUND;
     } else if (span_eq(v, SPAN("Foreground"))) {
         o->propagation = CLIENT_PROPAGATION_FOREGROUND;
     } else if (span_eq(v, SPAN("Orphan"))) {
         o->propagation = CLIENT_PROPAGATION_ORPHAN;
-    } else if (v.n) {
-        return api_op_err(op, ERR_INVALID,
-                          "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: "
-                          "Unsupported value: \"%.*s\": supported values: \"Foreground\", "
-                          "\"Background\", \"Orphan\", \"nil\"",
-                          SPAN_ARG(v));
     }
-    return 0;
 }
 
-static int set_dry_run(struct api_op *op, struct span v)
+static void set_orphan(struct front *f, bool orphan)
 {
-    if (v.n && !span_eq(v, SPAN("All"))) {
-        return api_op_err(op, ERR_INVALID,
-                          "dryRun: Unsupported value: \"%.*s\": supported values: \"All\"",
-                          SPAN_ARG(v));
-    }
-    op->options.dry_run = v.n > 0;
-    return 0;
+    f->asked.orphan = true;
+    f->op.options.propagation = orphan ? CLIENT_PROPAGATION_ORPHAN : CLIENT_PROPAGATION_BACKGROUND;
 }
 
-static int set_validation(struct api_op *op, struct span v)
+static void set_dry_run(struct front *f, struct span v)
 {
-    struct api_options *o = &op->options;
-    if (span_eq(v, SPAN("Strict"))) {
-        o->strictness = SCHEMA_STRICT;
-    } else if (span_eq(v, SPAN("Ignore"))) {
-        o->strictness = SCHEMA_IGNORE;
-    } else if (v.n && !span_eq(v, SPAN("Warn"))) {
-        return api_op_err(op, ERR_INVALID,
-                          "fieldValidation: Unsupported value: \"%.*s\": supported values: "
-                          "\"\", \"Ignore\", \"Strict\", \"Warn\"",
-                          SPAN_ARG(v));
-    }
-    return 0;
+    bool was_good = !f->asked.dry_run.n || span_eq(f->asked.dry_run, SPAN("All"));
+    f->asked.dry_run = was_good && v.n ? v : f->asked.dry_run;
+    f->op.options.dry_run |= v.n > 0;
+}
+
+static void set_validation(struct front *f, struct span v)
+{
+    f->asked.validation = v;
+    f->op.options.strictness = span_eq(v, SPAN("Strict"))   ? SCHEMA_STRICT
+                               : span_eq(v, SPAN("Ignore")) ? SCHEMA_IGNORE
+                                                            : SCHEMA_WARN;
 }
 
 /* Strings and flags that are only copied. */
@@ -114,59 +100,21 @@ static int set_option(struct front *f, struct span key, struct span v)
     } else if (span_eq(key, SPAN("includeObject"))) {
         f->render.include_object = v;
     } else if (span_eq(key, SPAN("limit"))) {
-        return set_number(f, "limit", v, &o->limit);
+        return set_number(f, v, &o->limit);
     } else if (span_eq(key, SPAN("timeoutSeconds"))) {
-        return set_number(f, "timeoutSeconds", v, &o->timeout_s);
+        return set_number(f, v, &o->timeout_s);
     } else if (span_eq(key, SPAN("gracePeriodSeconds"))) {
-        return set_number(f, "gracePeriodSeconds", v, &o->grace_s);
+        return set_number(f, v, &o->grace_s);
     } else if (span_eq(key, SPAN("propagationPolicy"))) {
-        return set_propagation(op, v);
+        set_propagation(f, v);
     } else if (span_eq(key, SPAN("orphanDependents"))) {
-        o->propagation = is_true(v) ? CLIENT_PROPAGATION_ORPHAN : CLIENT_PROPAGATION_BACKGROUND;
+        set_orphan(f, is_true(v));
     } else if (span_eq(key, SPAN("dryRun"))) {
-        return set_dry_run(op, v);
+        set_dry_run(f, v);
     } else if (span_eq(key, SPAN("fieldValidation"))) {
-        return set_validation(op, v);
+        set_validation(f, v);
     }
-    return 0; /* timeout, pretty and what newer clients add: Kubernetes passes over them too */
-}
-
-/* Options of a write that Kubernetes refuses as an invalid object of their own. */
-static int bad_manager(struct front *f, const char *field, const char *type, struct span why)
-{
-    struct api_op *op = &f->op;
-    const char *options = op->verb == API_CREATE   ? "CreateOptions"
-                          : op->verb == API_UPDATE ? "UpdateOptions"
-                                                   : "PatchOptions";
-    (void)api_op_err(op, ERR_INVALID, "%s.meta.k8s.io \"\" is invalid: %s: %.*s", options, field,
-                     SPAN_ARG(why));
-    op->err.group = SPAN("meta.k8s.io");
-    op->err.kind = span_cstr(options);
-    op->err.name = SPAN_NULL;
-    err_add_cause(op->arena, &op->err, type, span_cstr(field), why);
-    return -1;
-}
-
-/* The name that the client gives itself, of any write. */
-static int check_manager_name(struct front *f)
-{
-    struct span name = f->op.options.field_manager;
-    if (name.n > LIMIT_FIELD_MANAGER_BYTES) {
-        return bad_manager(f, "fieldManager", "FieldValueTooLong",
-                           arena_printf(f->arena, "Too long: may not be more than %d bytes",
-                                        LIMIT_FIELD_MANAGER_BYTES));
-    }
-    for (size_t i = 0; i < name.n; i++) {
-        unsigned char c = (unsigned char)name.p[i];
-        if (c < ' ' || c == 0x7f) {
-            return bad_manager(f, "fieldManager", "FieldValueInvalid",
-                               arena_printf(f->arena,
-                                            "Invalid value: invalid character U+%04X (at "
-                                            "position %zu)",
-                                            c, i));
-        }
-    }
-    return 0;
+    return 0; /* timeout and what newer clients add: Kubernetes passes over them too */
 }
 
 int front_options(struct front *f)
@@ -181,7 +129,7 @@ int front_options(struct front *f)
             return -1;
         }
     }
-    return check_manager_name(f);
+    return 0;
 }
 
 /* ---- bodies ---- */
@@ -239,21 +187,6 @@ static int parse_object(struct front *f)
                        "application/json, application/yaml, application/vnd.kubernetes.protobuf");
 }
 
-/* The name and the force of a patch, as Kubernetes checks them. */
-static int check_manager(struct front *f, bool is_apply)
-{
-    struct api_options *o = &f->op.options;
-    if (is_apply && o->field_manager.n == 0) {
-        return bad_manager(f, "fieldManager", "FieldValueRequired",
-                           SPAN("Required value: is required for apply patch"));
-    }
-    if (!is_apply && o->has_force) {
-        return bad_manager(f, "force", "FieldValueForbidden",
-                           SPAN("Forbidden: may not be specified for non-apply patch"));
-    }
-    return 0;
-}
-
 static int parse_patch(struct front *f)
 {
     static const struct {
@@ -266,12 +199,12 @@ static int parse_patch(struct front *f)
     if (span_eq_nocase(type, SPAN("application/apply-patch+yaml"))) {
         f->op.patch_type = API_PATCH_APPLY;
         f->op.body = yaml_parse(f->arena, http_body(f->x), &f->op.err);
-        return !f->op.body ? -1 : check_manager(f, true);
+        return f->op.body ? 0 : -1;
     }
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
         if (span_eq_nocase(type, span_cstr(known[i].type))) {
             f->op.patch_type = known[i].patch;
-            return check_manager(f, false) || parse_json(f, http_body(f->x)) ? -1 : 0;
+            return parse_json(f, http_body(f->x));
         }
     }
     return unsupported(f, type,
@@ -301,14 +234,6 @@ static int check_delete_options(struct front *f)
         return -1;
     }
     op->body = json_freeze(f->arena, decoded);
-    if (json_get(op->body, "orphanDependents") && json_get(op->body, "propagationPolicy")) {
-        return api_op_err(
-            op, ERR_INVALID,
-            "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid "
-            "value: \"%.*s\": orphanDependents and deletionPropagation cannot be both "
-            "set",
-            SPAN_ARG(json_get_str(op->body, "propagationPolicy")));
-    }
     return 0;
 }
 
@@ -324,19 +249,15 @@ static int delete_options(struct front *f)
     o->grace_s = json_get_int(in, "gracePeriodSeconds", o->grace_s);
     o->precondition_uid = json_get_str(pre, "uid");
     o->precondition_rev = json_get_str(pre, "resourceVersion");
-    const yyjson_val *orphan = json_get(in, "orphanDependents");
-    if (orphan) {
-        o->propagation = json_get_bool(in, "orphanDependents", false)
-                             ? CLIENT_PROPAGATION_ORPHAN
-                             : CLIENT_PROPAGATION_BACKGROUND;
+    if (json_get(in, "orphanDependents")) {
+        set_orphan(f, json_get_bool(in, "orphanDependents", false));
     }
     JSON_EACH(it, json_get(in, "dryRun"))
     {
-        if (set_dry_run(op, json_str(it.val))) {
-            return -1;
-        }
+        set_dry_run(f, json_str(it.val));
     }
-    return set_propagation(op, json_get_str(in, "propagationPolicy"));
+    set_propagation(f, json_get_str(in, "propagationPolicy"));
+    return 0;
 }
 
 int front_body(struct front *f)

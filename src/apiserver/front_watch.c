@@ -164,27 +164,6 @@ static void on_timeout(struct env_timer *timer)
     end(w);
 }
 
-static int check_options(struct front *f)
-{
-    const struct api_options *o = &f->op.options;
-    if (o->has_send_initial && !span_eq(o->rev_match, SPAN("NotOlderThan"))) {
-        return api_op_err(&f->op, ERR_INVALID,
-                          "resourceVersionMatch: Forbidden: sendInitialEvents requires setting "
-                          "resourceVersionMatch to NotOlderThan");
-    }
-    if (!o->has_send_initial && o->rev_match.n) {
-        return api_op_err(&f->op, ERR_INVALID,
-                          "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for "
-                          "watch unless sendInitialEvents is provided");
-    }
-    if (o->send_initial && !o->bookmarks) {
-        return api_op_err(&f->op, ERR_INVALID,
-                          "allowWatchBookmarks: Forbidden: sendInitialEvents requires "
-                          "allowWatchBookmarks, because a bookmark ends the initial events");
-    }
-    return 0;
-}
-
 /* By name (front_watch's older form): what else is asked for must be about the same object. */
 static int filter_name(struct api_op *op, struct watch_filter *filter)
 {
@@ -216,15 +195,16 @@ static int find_start(struct watch_stream *w, const struct watch_filter *filter,
     int64_t rev = 0;
     if (o->rev.n && (!span_to_i64(o->rev, &rev) || rev < 0)) {
         return api_op_err(op, ERR_BAD_REQUEST,
-                          "resourceVersion: Invalid value: \"%.*s\": must be a number",
-                          SPAN_ARG(o->rev));
+                          "resourceVersion: Invalid value: \"%.*s\": strconv.ParseUint: parsing "
+                          "\"%.*s\": invalid syntax",
+                          SPAN_ARG(o->rev), SPAN_ARG(o->rev));
     }
     bool from_now = rev == 0 || o->send_initial;
     *ret_from = from_now ? watch_hub_rev(hub) : rev;
     bool initial = o->has_send_initial ? o->send_initial : rev == 0;
     if (initial) {
         (void)watch_hub_list(hub, filter, SPAN_NULL, collect, w);
-        w->owes_initial_end = o->has_send_initial;
+        w->owes_initial_end = o->has_send_initial && o->bookmarks;
         w->initial_rev = *ret_from;
     }
     return 0;
@@ -276,7 +256,7 @@ void front_watch(struct front *f)
     s->counters.watches_total++;
     front_running(f, 1);
     int64_t from = 0;
-    int rc = check_options(f) || selection_new(op) ? -1 : 0;
+    int rc = selection_new(op);
     if (rc == 0) {
         struct watch_filter filter = *selection_filter(op->selection);
         rc = filter_name(op, &filter) || find_start(w, &filter, &from) ? -1 : 0;

@@ -4,7 +4,7 @@
 
 struct span list_token_make(struct arena *a, const struct list_token *t)
 {
-    assert(t->rev > 0 && t->key.n);
+    assert(t->rev >= 0 && t->key.n);
     return arena_printf(a, "%llx.%llx.%llx.%llx.%.*s", (unsigned long long)t->rev,
                         (unsigned long long)t->snapshot, (unsigned long long)t->at,
                         (unsigned long long)t->query, SPAN_ARG(t->key));
@@ -43,7 +43,7 @@ bool list_token_parse(struct span text, struct list_token *ret)
     struct list_token t;
     uint64_t rev;
     if (!take_hex(&text, &rev) || !take_hex(&text, &t.snapshot) || !take_hex(&text, &t.at) ||
-        !take_hex(&text, &t.query) || rev == 0 || rev > INT64_MAX || !is_key(text)) {
+        !take_hex(&text, &t.query) || rev > INT64_MAX || !is_key(text)) {
         return false;
     }
     t.rev = (int64_t)rev;

@@ -2,7 +2,8 @@
  *
  * The rest of the list is kept for a while (snapshot.h): that is what the next page comes from.
  * When it is gone, after minutes or a restart of the server, the page comes from the list as it was
- * at this revision, behind this key, as long as the history reaches back. */
+ * at this revision, behind this key, as long as the history reaches back. A client that comes later
+ * still is told so, with a token to go on from the latest state if it wants that. */
 #ifndef APISERVER_LIST_TOKEN_H
 #define APISERVER_LIST_TOKEN_H
 
@@ -10,7 +11,7 @@
 #include "base/span.h"
 
 struct list_token {
-    int64_t rev;       /* of the list; above 0 */
+    int64_t rev;       /* of the list; 0: the latest, whatever that is */
     uint64_t snapshot; /* and the next item's place in it */
     uint64_t at;
     uint64_t query;  /* list_token_query: of use for the same question only */

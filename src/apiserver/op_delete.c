@@ -15,12 +15,22 @@
 #include "codec/time.h"
 #include "schema/kinds.h"
 
+/* Kubernetes names the kind here, and not the resource. */
+static int failed_precondition(struct api_op *op, struct span why)
+{
+    const struct schema_kind *k = op->kind;
+    (void)api_op_err(op, ERR_CONFLICT, "Operation cannot be fulfilled on %s%s%s \"%.*s\": %.*s",
+                     k->kind, *k->group ? "." : "", k->group, SPAN_ARG(op->name), SPAN_ARG(why));
+    op->err.kind = span_cstr(k->kind);
+    return -1;
+}
+
 static int check_preconditions(struct api_op *op, struct object *current)
 {
     const struct api_options *o = &op->options;
     struct span uid = object_uid(current);
     if (o->precondition_uid.n && !span_eq(o->precondition_uid, uid)) {
-        return api_op_conflict(
+        return failed_precondition(
             op, arena_printf(op->arena,
                              "the UID in the precondition (%.*s) does not match the UID in record "
                              "(%.*s). The object might have been deleted and then recreated",
@@ -29,7 +39,7 @@ static int check_preconditions(struct api_op *op, struct object *current)
     int64_t rev = 0;
     if (o->precondition_rev.n &&
         (!span_to_i64(o->precondition_rev, &rev) || rev != object_rev(current))) {
-        return api_op_conflict(
+        return failed_precondition(
             op,
             arena_printf(op->arena,
                          "the ResourceVersion in the precondition (%.*s) does not match the "

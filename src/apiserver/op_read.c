@@ -18,8 +18,9 @@ static int check_rev(struct api_op *op, struct span text, int64_t *ret)
     }
     if (!span_to_i64(text, ret) || *ret < 0) {
         return api_op_err(op, ERR_BAD_REQUEST,
-                          "resourceVersion: Invalid value: \"%.*s\": must be a number",
-                          SPAN_ARG(text));
+                          "invalid resource version: resourceVersion: Invalid value: \"%.*s\": "
+                          "strconv.ParseUint: parsing \"%.*s\": invalid syntax",
+                          SPAN_ARG(text), SPAN_ARG(text));
     }
     int64_t now = watch_hub_rev(op->server->hub);
     if (*ret > now) {
@@ -87,7 +88,9 @@ static void set_next(struct api_op *op, uint64_t snapshot, uint64_t at, size_t l
                                  .query = query_of(op),
                                  .key = object_store_key(op->items[op->item_count - 1])};
     op->next_continue = list_token_make(op->arena, &t);
-    op->remaining = (int64_t)left;
+    /* With a selector nobody has counted, in Kubernetes. */
+    bool selects = op->options.label_selector.n || op->options.field_selector.n;
+    op->remaining = selects ? -1 : (int64_t)left;
 }
 
 /* Keeps what is beyond the limit for the next pages. */
@@ -112,6 +115,34 @@ static bool list_past(struct api_op *op, struct span after)
                              collect, op);
 }
 
+/* The moment of the token is gone: the client may go on with what is there now, if it is told so.
+ */
+static int expired_page(struct api_op *op, const struct list_token *t)
+{
+    if (t->query != query_of(op)) {
+        return expired(op, "The provided continue parameter is too old to display a consistent "
+                           "list result. You can start a new list without the continue parameter.");
+    }
+    const struct list_token now = {.query = t->query, .key = t->key};
+    (void)expired(op, "The provided continue parameter is too old to display a consistent list "
+                      "result. You can start a new list without the continue parameter, or use the "
+                      "continue token in this response to retrieve the remainder of the results. "
+                      "Continuing with the provided token results in an inconsistent list - "
+                      "objects that were created, modified, or deleted between the time the first "
+                      "chunk was returned and now may show up in the list.");
+    op->err.go_on = list_token_make(op->arena, &now);
+    return -1;
+}
+
+/* What is there now, from behind the token's key. */
+static int list_rest(struct api_op *op, const struct list_token *t)
+{
+    op->rev = watch_hub_rev(op->server->hub);
+    (void)watch_hub_list(op->server->hub, selection_filter(op->selection), t->key, collect, op);
+    cut(op);
+    return 0;
+}
+
 static int list_continue(struct api_op *op)
 {
     const struct api_options *o = &op->options;
@@ -122,6 +153,10 @@ static int list_continue(struct api_op *op)
             op, ERR_BAD_REQUEST,
             "invalid continue token: continue key is not valid: it is not a token that "
             "this server made");
+    }
+    if (o->rev.n && !span_eq(o->rev, SPAN("0"))) {
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "specifying resource version is not allowed when using continue");
     }
     if (t.query == query_of(op) && snapshot_take(op->server->snapshots, t.snapshot, t.query, t.at,
                                                  o->limit > 0 ? (size_t)o->limit : 0, &op->items,
@@ -136,10 +171,11 @@ static int list_continue(struct api_op *op)
     if (selection_new(op)) {
         return -1;
     }
-    if (t.query != query_of(op) || !list_past(op, t.key)) {
-        return expired(op,
-                       "The provided continue parameter is too old to display a consistent list "
-                       "result. You must start a new list without the continue parameter.");
+    if (t.rev == 0 && t.query == query_of(op)) {
+        return list_rest(op, &t);
+    }
+    if (t.query != query_of(op) || t.rev == 0 || !list_past(op, t.key)) {
+        return expired_page(op, &t);
     }
     cut(op);
     return 0;
@@ -172,46 +208,8 @@ static int list_now(struct api_op *op)
     return 0;
 }
 
-static int list_check_options(struct api_op *op)
-{
-    const struct api_options *o = &op->options;
-    if (o->has_send_initial) {
-        return api_op_err(op, ERR_INVALID,
-                          "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list");
-    }
-    if (o->rev_match.n && o->continue_token.n) {
-        return api_op_err(op, ERR_INVALID,
-                          "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden when "
-                          "continue is provided");
-    }
-    if (o->continue_token.n && o->rev.n && !span_eq(o->rev, SPAN("0"))) {
-        return api_op_err(op, ERR_BAD_REQUEST,
-                          "specifying resource version is not allowed when using continue");
-    }
-    if (o->rev_match.n && !o->rev.n) {
-        return api_op_err(op, ERR_INVALID,
-                          "resourceVersionMatch: Forbidden: resourceVersionMatch "
-                          "is forbidden unless resourceVersion is provided");
-    }
-    if (o->rev_match.n && !span_eq(o->rev_match, SPAN("Exact")) &&
-        !span_eq(o->rev_match, SPAN("NotOlderThan"))) {
-        return api_op_err(op, ERR_INVALID,
-                          "resourceVersionMatch: Unsupported value: \"%.*s\": supported values: "
-                          "\"Exact\", \"NotOlderThan\"",
-                          SPAN_ARG(o->rev_match));
-    }
-    if (span_eq(o->rev_match, SPAN("Exact")) && span_eq(o->rev, SPAN("0"))) {
-        return api_op_err(op, ERR_INVALID,
-                          "resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is "
-                          "forbidden for resourceVersion \"0\"");
-    }
-    return 0;
-}
-
 void op_list(struct api_op *op)
 {
-    if (list_check_options(op) == 0) {
-        (void)(op->options.continue_token.n ? list_continue(op) : list_now(op));
-    }
+    (void)(op->options.continue_token.n ? list_continue(op) : list_now(op));
     api_op_finish(op);
 }

@@ -44,6 +44,7 @@ struct span status_json(struct arena *a, const struct err *e)
     assert(e->reason > ERR_NONE && e->reason < ERR_REASON_COUNT);
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *root = begin(doc, "Failure");
+    put_some(doc, json_mut_get(root, "metadata"), "continue", e->go_on);
     json_put_str(doc, root, "message", e->message);
     json_put_str(doc, root, "reason", span_cstr(err_reason_text(e->reason)));
     yyjson_mut_val *details = yyjson_mut_obj(doc);

@@ -84,6 +84,7 @@ struct err err_dup(struct arena *a, const struct err *err)
     copy.kind = arena_dup(a, err->kind);
     copy.name = arena_dup(a, err->name);
     copy.uid = arena_dup(a, err->uid);
+    copy.go_on = arena_dup(a, err->go_on);
     copy.causes = NULL;
     for (const struct err_cause *c = err->causes; c; c = c->next) {
         err_add_cause(a, &copy, arena_cstr(a, c->type), arena_dup(a, c->field),

@@ -80,6 +80,7 @@ struct err {
     /* Status.details; empty when not known. */
     struct span group, kind, name, uid;
     int32_t retry_after_s; /* 0: none */
+    struct span go_on;     /* a token for Status.metadata.continue, or empty */
 };
 
 int err_http_code(enum err_reason reason);

@@ -83,6 +83,10 @@ TEST(preconditions_protect_another_object_of_the_name)
     struct api_reply r =
         api_expect(&k, 409, "DELETE", CM "/m", "", "{\"preconditions\":{\"uid\":\"x\"}}");
     CHECK_SPAN(api_str(&r, "reason"), "Conflict");
+    CHECK(span_starts(api_str(&r, "message"),
+                      SPAN("Operation cannot be fulfilled on ConfigMap \"m\": the UID in the "
+                           "precondition (x) does not match the UID in record (")));
+    CHECK_SPAN(api_str(&r, "details.kind"), "ConfigMap");
     r = api_expect(&k, 409, "DELETE", CM "/m", "",
                    "{\"preconditions\":{\"resourceVersion\":\"1\"}}");
     char body[128];

@@ -120,6 +120,10 @@ TEST(pages_of_an_exact_revision_are_of_that_moment)
     struct api_reply r = api_get(&k, exact(rev, "&limit=2")); /* with a limit: exact */
     CHECK_ITEMS(r, "a=1 b=1");
     CHECK_EQ(json_int(api_at(r.json, "metadata.remainingItemCount"), 0), 2);
+    struct api_reply chosen = api_get(&k, exact(rev, "&limit=2&labelSelector=v"));
+    CHECK_ITEMS(chosen, "a=1 b=1");
+    CHECK(api_at(chosen.json, "metadata.remainingItemCount") ==
+          NULL); /* with a selector: unknown */
     r = next(&k, &r, "&limit=1");
     CHECK_ITEMS(r, "c=1");
     r = next(&k, &r, "");
@@ -157,9 +161,20 @@ TEST(what_is_compacted_is_gone_and_nothing_else)
     struct api_reply r =
         api_expect(&k, 410, "GET", exact(rev, "&resourceVersionMatch=Exact"), "", NULL);
     CHECK_SPAN(api_str(&r, "reason"), "Expired");
-    r = next(&k, &page, "");
+    r = next(&k, &page, "&limit=2");
     CHECK_EQ(r.status, 410);
     CHECK_SPAN(api_str(&r, "reason"), "Expired");
+    CHECK(span_starts(api_str(&r, "message"),
+                      SPAN("The provided continue parameter is too old to display a consistent "
+                           "list result. You can start a new list without the continue parameter, "
+                           "or use the continue token in this response")));
+    /* With that token the rest is what is there now, and its pages are of one moment again. */
+    r = next(&k, &r, "&limit=2");
+    CHECK_EQ(r.status, 200);
+    CHECK_ITEMS(r, "c=9 d=1");
+    r = next(&k, &r, "");
+    CHECK_ITEMS(r, "e=4");
+    CHECK_EQ(api_str(&r, "metadata.continue").n, 0);
     /* The newest three versions can still be asked for, one by one. */
     r = api_get(&k, CM);
     int64_t newest = 0;
