@@ -1,7 +1,7 @@
 #!/bin/bash
 # Server-side apply with stock kubectl: who owns which field, conflicts, force, dry runs, diff, and the way over from client-side apply. Pods are
 # not run here.
-versions=${KUBECTL_VERSION:-1.20 1.32}
+versions=${KUBECTL_VERSION:-1.20 1.32 1.36}
 . "$(dirname "$0")/lib.sh"
 E2E_IMAGES='' start_berth --container-runtime fake
 
@@ -25,6 +25,7 @@ fields() { k get sts web -o yaml "$@" | grep -c 'f:'; }
 owners() { k get sts web -o 'jsonpath={range .metadata.managedFields[*]}{.manager}/{.operation}/{.subresource} {end}'; }
 
 for v in $versions; do
+    if lacking "kubectl-$v"; then continue; fi
     kubectl=$cache/bin/kubectl-$v ns=apply-${v/./-}
     "$kubectl" config set-context --current --namespace=default >/dev/null
     check "$v a namespace" contains created k create namespace "$ns"

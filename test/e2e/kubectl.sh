@@ -1,7 +1,7 @@
 #!/bin/bash
-# Stock kubectl, command by command, against one server: what people type, what they see, what the exit code is. Runs with kubectl 1.20 and 1.32,
+# Stock kubectl, command by command, against one server: what people type, what they see, what the exit code is. Runs with kubectl 1.20, 1.32 and 1.36,
 # each in a namespace of its own; KUBECTL_VERSION chooses one of them.
-versions=${KUBECTL_VERSION:-1.20 1.32}
+versions=${KUBECTL_VERSION:-1.20 1.32 1.36}
 . "$(dirname "$0")/lib.sh"
 E2E_IMAGES='busybox web' start_berth
 
@@ -405,6 +405,7 @@ ending() {
 
 manifests
 for v in $versions; do
+    if lacking "kubectl-$v"; then continue; fi
     kubectl=$cache/bin/kubectl-$v ns=ns-${v/./-}
     "$kubectl" config set-context --current --namespace=default >/dev/null
     check "$v create a namespace" contains created k create namespace "$ns"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Every verb of stock kubectl that kubectl.sh does not show, with the flags people use: what is created by each generator, what is changed by each command,
 # each form of output, and what is refused. KUBECTL_VERSION chooses one version.
-versions=${KUBECTL_VERSION:-1.20 1.32}
+versions=${KUBECTL_VERSION:-1.20 1.32 1.36}
 E2E_TIMEOUT_S=${E2E_TIMEOUT_S:-420}
 . "$(dirname "$0")/lib.sh"
 E2E_IMAGES='busybox web' start_berth
@@ -295,6 +295,7 @@ deleting() {
 
 manifests
 for v in $versions; do
+    if lacking "kubectl-$v"; then continue; fi
     kubectl=$cache/bin/kubectl-$v ns=verbs-${v/./-}
     "$kubectl" config set-context --current --namespace=default >/dev/null
     check "$v create namespace" contains created k create namespace "$ns"

@@ -2,12 +2,13 @@
 # without a way out, mounts, processes), so that nothing of a test is seen by the machine or by another test, and everything ends with it.
 #
 #   start_berth [OPTION...]   a server on a data directory of its own, images imported; KUBECONFIG is set
-#   k ARGUMENTS               kubectl of the version under test (KUBECTL_VERSION: 1.20 or 1.32)
+#   k ARGUMENTS               kubectl of the version under test (KUBECTL_VERSION: 1.20, 1.32 or 1.36)
 #   check NAME COMMAND...     one test: the command succeeds; its output is shown when not
 #   within SECONDS COMMAND... repeats the command until it succeeds
 #   field RESOURCE/NAME PATH  one field, by JSONPath
 #   pod NAME YAML [LINE]      a busybox pod of one container, and forget NAME...; ready, phase and shows ask about it
 #   archive FILE REF LAYER    an image of that layer as an OCI archive
+#   lacking PROGRAM           a test is skipped because npm could not fetch the program
 #   finish                    stops the server and checks that nothing is left behind
 
 set -u
@@ -57,6 +58,12 @@ result() { # NAME CODE OUTPUT-FILE
         sed 's/^/#   /' "$3" | tail -n 25
         echo "not ok $number - $1"
     fi
+}
+
+# lacking PROGRAM: npm could not fetch it; the test that it stands for is skipped.
+lacking() {
+    [ ! -x "$cache/bin/$1" ] || return 1
+    number=$((number + 1)); echo "# npm could not fetch it: see $cache/npm/log"; echo "ok $number - $1 # SKIP"
 }
 
 check() {
