@@ -30,7 +30,8 @@ struct span path_text(struct arena *a, const struct path *p);
 struct check {
     struct arena *a;
     struct err *err;
-    bool too_many;  /* a list is over LIST_MAX: rules that compare elements must not run */
+    const yyjson_val *old; /* the object as it is stored; NULL on create */
+    bool too_many;         /* a list is over LIST_MAX: rules that compare elements must not run */
     bool is_status; /* of a status, Kubernetes demands nothing but what standard conditions need */
 };
 

@@ -271,7 +271,7 @@ int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjso
 {
     assert(a && kind && obj);
     struct err found = {0};
-    struct check c = {.a = a, .err = &found};
+    struct check c = {.a = a, .err = &found, .old = old};
     check_metadata(&c, kind, json_get(obj, "metadata"), json_get(old, "metadata"));
     if (kind->custom) {
         custom_check(&c, kind, obj);
@@ -279,7 +279,7 @@ int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjso
     }
     check_rows(&c, NULL, kind->type, obj, old);
     if (kind->hooks->validate && !c.too_many) {
-        kind->hooks->validate(a, obj, old, &found);
+        kind->hooks->validate(&c, obj);
     }
     return finish(a, kind, obj, &found, reterr);
 }
@@ -292,7 +292,7 @@ int schema_validate_metadata(struct arena *a, const struct schema_kind *kind, co
         return schema_validate(a, kind, obj, old, reterr);
     }
     struct err found = {0};
-    struct check c = {.a = a, .err = &found};
+    struct check c = {.a = a, .err = &found, .old = old};
     check_metadata(&c, kind, json_get(obj, "metadata"), json_get(old, "metadata"));
     return finish(a, kind, obj, &found, reterr);
 }
@@ -303,11 +303,11 @@ int schema_validate_sub(struct arena *a, const struct schema_kind *kind, const c
     assert(a && kind && obj && old);
     assert(kind->hooks->validate_sub);
     struct err found = {0};
-    struct check c = {.a = a, .err = &found};
+    struct check c = {.a = a, .err = &found, .old = old};
     check_metadata(&c, kind, json_get(obj, "metadata"), json_get(old, "metadata"));
     check_rows(&c, NULL, kind->type, obj, NULL);
     if (!c.too_many) {
-        kind->hooks->validate_sub(a, sub, obj, old, &found);
+        kind->hooks->validate_sub(&c, sub, obj);
     }
     return finish(a, kind, obj, &found, reterr);
 }
@@ -317,7 +317,7 @@ int schema_validate_status(struct arena *a, const struct schema_kind *kind, cons
 {
     assert(a && kind && obj);
     struct err found = {0};
-    struct check c = {.a = a, .err = &found};
+    struct check c = {.a = a, .err = &found, .old = old};
     if (kind->custom) {
         custom_check(&c, kind, obj);
         return finish(a, kind, obj, &found, reterr);
@@ -328,7 +328,7 @@ int schema_validate_status(struct arena *a, const struct schema_kind *kind, cons
         check_rows(&c, AT_FIELD(NULL, "status"), status->type, json_get(obj, "status"), NULL);
     }
     if (kind->hooks->validate_status && !c.too_many) {
-        kind->hooks->validate_status(a, obj, old, &found);
+        kind->hooks->validate_status(&c, obj);
     }
     return finish(a, kind, obj, &found, reterr);
 }

@@ -66,8 +66,7 @@ void check_containers(struct check *c, const struct path *p, const yyjson_val *s
 /* Counts the sources of a volume: members of an object other than its name and the given ones. */
 void check_one_source(struct check *c, const struct path *p, const yyjson_val *obj,
                       const char *const *sources, size_t n, const char *what);
-void pod_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
-             int64_t now_ms);
+void pod_row(struct row *r);
 
 /* kind_resize.c: a pod's containers may get other resources: which, and how. */
 void check_resize(struct check *c, const yyjson_val *obj, const yyjson_val *old);

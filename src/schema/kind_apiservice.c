@@ -22,20 +22,19 @@ static void defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
     json_put(doc, json_mut_obj(doc, obj, "status"), "conditions", list);
 }
 
-static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old, struct err *err)
+static void validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
     struct span name = json_str(json_path(obj, "metadata", "name", NULL));
     struct span version = json_get_str(spec, "version"), group = json_get_str(spec, "group");
-    struct span want = arena_printf(a, "%.*s.%.*s", SPAN_ARG(version), SPAN_ARG(group));
+    struct span want = arena_printf(c->a, "%.*s.%.*s", SPAN_ARG(version), SPAN_ARG(group));
     const struct path *p = AT_FIELD(NULL, "spec");
     if (version.n == 0) {
-        cause_required(&c, AT_FIELD(p, "version"), NULL);
+        cause_required(c, AT_FIELD(p, "version"), NULL);
     } else if (!span_eq(name, want)) {
         cause_invalid(
-            &c, AT_FIELD(AT_FIELD(NULL, "metadata"), "name"), shown_text(a, name),
-            arena_printf(a, "must be `spec.version+\".\"+spec.group`: %.*s", SPAN_ARG(want)).p);
+            c, AT_FIELD(AT_FIELD(NULL, "metadata"), "name"), shown_text(c->a, name),
+            arena_printf(c->a, "must be `spec.version+\".\"+spec.group`: %.*s", SPAN_ARG(want)).p);
     }
     static const char *const numbers[] = {"groupPriorityMinimum", "versionPriority"};
     static const int64_t most[] = {20000, 1000};
@@ -43,16 +42,15 @@ static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *o
         int64_t n = json_get_int(spec, numbers[i], 0);
         if (n <= 0 || n > most[i]) {
             cause_invalid(
-                &c, AT_FIELD(p, numbers[i]), arena_printf(a, "%lld", (long long)n),
-                arena_printf(a, "must be positive and less than %lld", (long long)most[i]).p);
+                c, AT_FIELD(p, numbers[i]), arena_printf(c->a, "%lld", (long long)n),
+                arena_printf(c->a, "must be positive and less than %lld", (long long)most[i]).p);
         }
     }
     if (json_get(spec, "service") && json_get_bool(spec, "insecureSkipTLSVerify", false) &&
         json_get_str(spec, "caBundle").n) {
-        cause_invalid(&c, AT_FIELD(p, "insecureSkipTLSVerify"), SPAN("true"),
+        cause_invalid(c, AT_FIELD(p, "insecureSkipTLSVerify"), SPAN("true"),
                       "may not be true if caBundle is present");
     }
-    (void)old;
 }
 
 static bool field(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)

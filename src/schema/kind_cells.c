@@ -191,7 +191,7 @@ void schema_row(struct arena *a, const struct schema_kind *kind, yyjson_mut_doc 
         cell_name(&r);
         cell_age(&r);
     } else if (kind->hooks->row) {
-        kind->hooks->row(a, doc, cells, obj, now_ms);
+        kind->hooks->row(&r);
     } else {
         for (size_t i = 0; i < kind->column_count; i++) {
             cell_by_row(&r, kind->columns[i].cell);

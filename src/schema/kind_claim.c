@@ -88,42 +88,36 @@ static void check_update(struct check *c, const yyjson_val *obj, const yyjson_va
     }
 }
 
-static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old, struct err *err)
+static void validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
-    check_claim_spec(&c, AT_FIELD(NULL, "spec"), json_get(obj, "spec"));
-    if (old) {
-        check_update(&c, obj, old);
+    check_claim_spec(c, AT_FIELD(NULL, "spec"), json_get(obj, "spec"));
+    if (c->old) {
+        check_update(c, obj, c->old);
     }
 }
 
-static void validate_status(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                            struct err *err)
+static void validate_status(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
-    check_quantities(&c, AT_FIELD(AT_FIELD(NULL, "status"), "capacity"),
+    check_quantities(c, AT_FIELD(AT_FIELD(NULL, "status"), "capacity"),
                      json_get(json_get(obj, "status"), "capacity"));
 }
 
-static void row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
-                int64_t now_ms)
+static void row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    const yyjson_val *spec = json_get(obj, "spec"), *status = json_get(obj, "status");
+    const yyjson_val *spec = json_get(r->obj, "spec"), *status = json_get(r->obj, "status");
     struct span volume = json_get_str(spec, "volumeName");
     struct span attributes = json_get_str(spec, "volumeAttributesClassName");
     struct span mode = json_get_str(spec, "volumeMode");
-    bool deleting = json_get_str(json_get(obj, "metadata"), "deletionTimestamp").n > 0;
-    cell_name(&r);
-    cell(&r, deleting ? SPAN("Terminating") : json_get_str(status, "phase"));
-    cell(&r, volume);
-    cell(&r, volume.n ? json_get_str(json_get(status, "capacity"), "storage") : SPAN(""));
-    cell(&r, volume.n ? short_access_modes(a, json_get(status, "accessModes")) : SPAN(""));
-    cell(&r, json_get_str(spec, "storageClassName"));
-    cell(&r, attributes.n ? attributes : SPAN("<unset>"));
-    cell_age(&r);
-    cell(&r, mode.n ? mode : SPAN("<unset>"));
+    bool deleting = json_get_str(json_get(r->obj, "metadata"), "deletionTimestamp").n > 0;
+    cell_name(r);
+    cell(r, deleting ? SPAN("Terminating") : json_get_str(status, "phase"));
+    cell(r, volume);
+    cell(r, volume.n ? json_get_str(json_get(status, "capacity"), "storage") : SPAN(""));
+    cell(r, volume.n ? short_access_modes(r->a, json_get(status, "accessModes")) : SPAN(""));
+    cell(r, json_get_str(spec, "storageClassName"));
+    cell(r, attributes.n ? attributes : SPAN("<unset>"));
+    cell_age(r);
+    cell(r, mode.n ? mode : SPAN("<unset>"));
 }
 
 const struct schema_hooks schema_hooks_claim = {.validate = validate,

@@ -50,29 +50,25 @@ static void check_immutable(struct check *c, const yyjson_val *obj, const yyjson
     }
 }
 
-static void map_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                         struct err *err)
+static void map_validate(struct check *c, const yyjson_val *obj)
 {
     static const char *const members[] = {"data", "binaryData"};
-    struct check c = {.a = a, .err = err};
     size_t total = 0;
     const yyjson_val *data = json_get(obj, "data");
-    check_keys(&c, AT_FIELD(NULL, "data"), data, NULL, &total, false);
-    check_keys(&c, AT_FIELD(NULL, "binaryData"), json_get(obj, "binaryData"), data, &total, true);
+    check_keys(c, AT_FIELD(NULL, "data"), data, NULL, &total, false);
+    check_keys(c, AT_FIELD(NULL, "binaryData"), json_get(obj, "binaryData"), data, &total, true);
     if (total > DATA_BYTES_MAX) {
-        cause_too_long(&c, NULL, DATA_BYTES_MAX);
+        cause_too_long(c, NULL, DATA_BYTES_MAX);
     }
-    check_immutable(&c, obj, old, members, 2);
+    check_immutable(c, obj, c->old, members, 2);
 }
 
-static void map_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                    const yyjson_val *obj, int64_t now_ms)
+static void map_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    cell_name(&r);
-    cell_int(&r,
-             (int64_t)(json_len(json_get(obj, "data")) + json_len(json_get(obj, "binaryData"))));
-    cell_age(&r);
+    cell_name(r);
+    cell_int(r, (int64_t)(json_len(json_get(r->obj, "data")) +
+                          json_len(json_get(r->obj, "binaryData"))));
+    cell_age(r);
 }
 
 const struct schema_hooks schema_hooks_configmap = {
@@ -128,8 +124,7 @@ static void secret_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
     json_put(doc, obj, "data", data);
 }
 
-static void secret_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                            struct err *err)
+static void secret_validate(struct check *c, const yyjson_val *obj)
 {
     static const char *const members[] = {"data"};
     static const char *const demands[][3] = {
@@ -137,38 +132,35 @@ static void secret_validate(struct arena *a, const yyjson_val *obj, const yyjson
         {"kubernetes.io/dockerconfigjson", ".dockerconfigjson", NULL},
         {"kubernetes.io/dockercfg", ".dockercfg", NULL},
         {"kubernetes.io/ssh-auth", "ssh-privatekey", NULL}};
-    struct check c = {.a = a, .err = err};
     size_t total = 0;
     const yyjson_val *data = json_get(obj, "data");
     const struct path *p = AT_FIELD(NULL, "data");
-    check_keys(&c, p, data, NULL, &total, true);
+    check_keys(c, p, data, NULL, &total, true);
     if (total > DATA_BYTES_MAX) {
-        cause_too_long(&c, p, DATA_BYTES_MAX);
+        cause_too_long(c, p, DATA_BYTES_MAX);
     }
     for (size_t i = 0; i < sizeof demands / sizeof *demands; i++) {
         for (size_t k = 1; k < 3 && demands[i][k]; k++) {
             if (span_eq_cstr(json_get_str(obj, "type"), demands[i][0]) &&
                 !json_get(data, demands[i][k])) {
-                cause_required(&c, AT_KEY(p, span_cstr(demands[i][k])), NULL);
+                cause_required(c, AT_KEY(p, span_cstr(demands[i][k])), NULL);
             }
         }
     }
     if (span_eq(json_get_str(obj, "type"), SPAN("kubernetes.io/basic-auth")) &&
         !json_get(data, "username") && !json_get(data, "password")) {
-        cause_required(&c, AT_KEY(p, SPAN("username")), NULL);
-        cause_required(&c, AT_KEY(p, SPAN("password")), NULL);
+        cause_required(c, AT_KEY(p, SPAN("username")), NULL);
+        cause_required(c, AT_KEY(p, SPAN("password")), NULL);
     }
-    check_immutable(&c, obj, old, members, 1);
+    check_immutable(c, obj, c->old, members, 1);
 }
 
-static void secret_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                       const yyjson_val *obj, int64_t now_ms)
+static void secret_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    cell_name(&r);
-    cell(&r, json_get_str(obj, "type"));
-    cell_int(&r, (int64_t)json_len(json_get(obj, "data")));
-    cell_age(&r);
+    cell_name(r);
+    cell(r, json_get_str(r->obj, "type"));
+    cell_int(r, (int64_t)json_len(json_get(r->obj, "data")));
+    cell_age(r);
 }
 
 static bool secret_field(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)

@@ -309,33 +309,32 @@ static void check_change(struct check *c, const struct path *p, const yyjson_val
     }
 }
 
-static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old, struct err *err)
+static void validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const struct path *p = AT_FIELD(NULL, "spec");
     const yyjson_val *spec = json_get(obj, "spec"),
                      *name = json_path(obj, "metadata", "name", NULL);
     struct span group = json_get_str(spec, "group");
     struct span plural = json_str(json_path(spec, "names", "plural", NULL));
-    struct span want = arena_printf(a, "%.*s.%.*s", SPAN_ARG(plural), SPAN_ARG(group));
+    struct span want = arena_printf(c->a, "%.*s.%.*s", SPAN_ARG(plural), SPAN_ARG(group));
     if (!span_eq(want, json_str(name))) {
-        cause_invalid(&c, AT_FIELD(AT_FIELD(NULL, "metadata"), "name"), shown(a, name),
+        cause_invalid(c, AT_FIELD(AT_FIELD(NULL, "metadata"), "name"), shown(c->a, name),
                       "must be spec.names.plural+\".\"+spec.group");
     }
-    check_group(&c, AT_FIELD(p, "group"), obj);
-    check_names(&c, AT_FIELD(p, "names"), json_get(spec, "names"));
-    check_versions(&c, AT_FIELD(p, "versions"), json_get(spec, "versions"));
+    check_group(c, AT_FIELD(p, "group"), obj);
+    check_names(c, AT_FIELD(p, "names"), json_get(spec, "names"));
+    check_versions(c, AT_FIELD(p, "versions"), json_get(spec, "versions"));
     if (json_get_bool(spec, "preserveUnknownFields", false)) {
-        cause_invalid(&c, AT_FIELD(p, "preserveUnknownFields"), SPAN("true"),
+        cause_invalid(c, AT_FIELD(p, "preserveUnknownFields"), SPAN("true"),
                       "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in "
                       "spec.versions[*].schema instead");
     }
     if (span_eq(json_str(json_path(spec, "conversion", "strategy", NULL)), SPAN("Webhook"))) {
-        cause_invalid(&c, AT_FIELD(AT_FIELD(p, "conversion"), "strategy"), SPAN("\"Webhook\""),
+        cause_invalid(c, AT_FIELD(AT_FIELD(p, "conversion"), "strategy"), SPAN("\"Webhook\""),
                       "conversion by webhooks is not implemented by this server yet: use None");
     }
-    if (old) {
-        check_change(&c, p, obj, old);
+    if (c->old) {
+        check_change(c, p, obj, c->old);
     }
 }
 

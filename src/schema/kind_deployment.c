@@ -40,16 +40,6 @@ static void check_common(struct check *c, const struct path *p, const yyjson_val
     }
 }
 
-static void check_counts(struct check *c, const struct path *p, const yyjson_val *status,
-                         const char *const *counts, size_t n)
-{
-    check_not_negative(c, AT_FIELD(p, "observedGeneration"),
-                       json_get(status, "observedGeneration"));
-    for (size_t i = 0; i < n; i++) {
-        check_not_negative(c, AT_FIELD(p, counts[i]), json_get(status, counts[i]));
-    }
-}
-
 /* ---- deployments ---- */
 
 static void deployment_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
@@ -90,53 +80,41 @@ static void check_strategy(struct check *c, const struct path *p, const yyjson_v
     }
 }
 
-static void deployment_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                                struct err *err)
+static void deployment_validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
     const struct path *p = AT_FIELD(NULL, "spec");
-    check_common(&c, p, spec, old, "ReplicaSet", "empty selector is invalid for deployment");
-    check_strategy(&c, AT_FIELD(p, "strategy"), json_get(spec, "strategy"));
+    check_common(c, p, spec, c->old, "ReplicaSet", "empty selector is invalid for deployment");
+    check_strategy(c, AT_FIELD(p, "strategy"), json_get(spec, "strategy"));
     const yyjson_val *deadline = json_get(spec, "progressDeadlineSeconds");
     if (deadline && json_int(deadline, 0) <= json_get_int(spec, "minReadySeconds", 0)) {
-        cause_invalid(&c, AT_FIELD(p, "progressDeadlineSeconds"), shown(a, deadline),
+        cause_invalid(c, AT_FIELD(p, "progressDeadlineSeconds"), shown(c->a, deadline),
                       "must be greater than minReadySeconds");
     }
 }
 
-static void deployment_validate_status(struct arena *a, const yyjson_val *obj,
-                                       const yyjson_val *old, struct err *err)
+static void deployment_validate_status(struct check *c, const yyjson_val *obj)
 {
-    static const char *const counts[] = {
-        "replicas",          "updatedReplicas",     "readyReplicas",
-        "availableReplicas", "unavailableReplicas", "terminatingReplicas"};
-    struct check c = {.a = a, .err = err};
-    const yyjson_val *status = json_get(obj, "status");
-    const struct path *p = AT_FIELD(NULL, "status");
-    check_counts(&c, p, status, counts, sizeof counts / sizeof *counts);
-    for (size_t i = 1; i < 4; i++) {
-        check_at_most(&c, p, status, counts[i], "replicas",
-                      "cannot be greater than status.replicas");
-    }
-    check_at_most(&c, p, status, "availableReplicas", "readyReplicas",
-                  "cannot be greater than readyReplicas");
-    check_collisions(&c, p, status, old);
+    static const char *const parts[] = {"updatedReplicas", "readyReplicas", "availableReplicas",
+                                        NULL};
+    static const char *const others[] = {"observedGeneration", "unavailableReplicas",
+                                         "terminatingReplicas", NULL};
+    check_counts(c, obj, others);
+    check_replicas(c, obj, parts, "cannot be greater than readyReplicas");
+    check_collisions(c, obj);
 }
 
-static void deployment_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                           const yyjson_val *obj, int64_t now_ms)
+static void deployment_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    const yyjson_val *spec = json_get(obj, "spec"), *status = json_get(obj, "status");
-    cell_name(&r);
-    cell(&r, arena_printf(a, "%lld/%lld", (long long)json_get_int(status, "readyReplicas", 0),
-                          (long long)json_get_int(spec, "replicas", 0)));
-    cell_int(&r, json_get_int(status, "updatedReplicas", 0));
-    cell_int(&r, json_get_int(status, "availableReplicas", 0));
-    cell_age(&r);
-    cell_containers(&r);
-    cell_selector(&r, json_get(spec, "selector"));
+    const yyjson_val *spec = json_get(r->obj, "spec"), *status = json_get(r->obj, "status");
+    cell_name(r);
+    cell(r, arena_printf(r->a, "%lld/%lld", (long long)json_get_int(status, "readyReplicas", 0),
+                         (long long)json_get_int(spec, "replicas", 0)));
+    cell_int(r, json_get_int(status, "updatedReplicas", 0));
+    cell_int(r, json_get_int(status, "availableReplicas", 0));
+    cell_age(r);
+    cell_containers(r);
+    cell_selector(r, json_get(spec, "selector"));
 }
 
 const struct schema_hooks schema_hooks_deployment = {.defaults = deployment_defaults,
@@ -152,45 +130,32 @@ static void replicaset_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
     template_defaults(doc, json_mut_get(obj, "spec"));
 }
 
-static void replicaset_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                                struct err *err)
+static void replicaset_validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     /* Kubernetes says "deployment" here as well. */
-    check_common(&c, AT_FIELD(NULL, "spec"), json_get(obj, "spec"), old, "ReplicaSet",
+    check_common(c, AT_FIELD(NULL, "spec"), json_get(obj, "spec"), c->old, "ReplicaSet",
                  "empty selector is invalid for deployment");
 }
 
-static void replicaset_validate_status(struct arena *a, const yyjson_val *obj,
-                                       const yyjson_val *old, struct err *err)
+static void replicaset_validate_status(struct check *c, const yyjson_val *obj)
 {
-    static const char *const counts[] = {"replicas", "fullyLabeledReplicas", "readyReplicas",
-                                         "availableReplicas", "terminatingReplicas"};
-    (void)old;
-    struct check c = {.a = a, .err = err};
-    const yyjson_val *status = json_get(obj, "status");
-    const struct path *p = AT_FIELD(NULL, "status");
-    check_counts(&c, p, status, counts, sizeof counts / sizeof *counts);
-    for (size_t i = 1; i < 4; i++) {
-        check_at_most(&c, p, status, counts[i], "replicas",
-                      "cannot be greater than status.replicas");
-    }
-    check_at_most(&c, p, status, "availableReplicas", "readyReplicas",
-                  "cannot be greater than readyReplicas");
+    static const char *const parts[] = {"fullyLabeledReplicas", "readyReplicas",
+                                        "availableReplicas", NULL};
+    static const char *const others[] = {"observedGeneration", "terminatingReplicas", NULL};
+    check_counts(c, obj, others);
+    check_replicas(c, obj, parts, "cannot be greater than readyReplicas");
 }
 
-static void replicaset_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                           const yyjson_val *obj, int64_t now_ms)
+static void replicaset_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    const yyjson_val *spec = json_get(obj, "spec"), *status = json_get(obj, "status");
-    cell_name(&r);
-    cell_int(&r, json_get_int(spec, "replicas", 0));
-    cell_int(&r, json_get_int(status, "replicas", 0));
-    cell_int(&r, json_get_int(status, "readyReplicas", 0));
-    cell_age(&r);
-    cell_containers(&r);
-    cell_selector(&r, json_get(spec, "selector"));
+    const yyjson_val *spec = json_get(r->obj, "spec"), *status = json_get(r->obj, "status");
+    cell_name(r);
+    cell_int(r, json_get_int(spec, "replicas", 0));
+    cell_int(r, json_get_int(status, "replicas", 0));
+    cell_int(r, json_get_int(status, "readyReplicas", 0));
+    cell_age(r);
+    cell_containers(r);
+    cell_selector(r, json_get(spec, "selector"));
 }
 
 static bool replicaset_field(struct arena *a, const yyjson_val *obj, struct span key,
@@ -237,56 +202,54 @@ static void check_daemon_surge(struct check *c, const struct path *p, const yyjs
     }
 }
 
-static void daemonset_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                               struct err *err)
+static void daemonset_validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
     const struct path *p = AT_FIELD(NULL, "spec");
-    check_common(&c, p, spec, old, "DaemonSet", "empty selector is invalid for daemonset");
+    check_common(c, p, spec, c->old, "DaemonSet", "empty selector is invalid for daemonset");
     const yyjson_val *strategy = json_get(spec, "updateStrategy");
     const struct path *at = AT_FIELD(p, "updateStrategy");
     struct span type = json_get_str(strategy, "type");
     if (span_eq(type, SPAN("RollingUpdate"))) {
-        check_daemon_surge(&c, AT_FIELD(at, "rollingUpdate"), json_get(strategy, "rollingUpdate"));
+        check_daemon_surge(c, AT_FIELD(at, "rollingUpdate"), json_get(strategy, "rollingUpdate"));
     } else if (!span_eq(type, SPAN("OnDelete"))) {
-        cause_not_supported(&c, at, shown(a, strategy), "RollingUpdate|OnDelete");
+        cause_not_supported(c, at, shown(c->a, strategy), "RollingUpdate|OnDelete");
     }
 }
 
-static void daemonset_validate_status(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                                      struct err *err)
+static void daemonset_validate_status(struct check *c, const yyjson_val *obj)
 {
-    static const char *const counts[] = {
-        "currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady",
-        "updatedNumberScheduled", "numberAvailable",    "numberUnavailable"};
-    struct check c = {.a = a, .err = err};
-    const yyjson_val *status = json_get(obj, "status");
-    const struct path *p = AT_FIELD(NULL, "status");
-    check_counts(&c, p, status, counts, sizeof counts / sizeof *counts);
-    check_collisions(&c, p, status, old);
+    static const char *const counts[] = {"observedGeneration",
+                                         "currentNumberScheduled",
+                                         "numberMisscheduled",
+                                         "desiredNumberScheduled",
+                                         "numberReady",
+                                         "updatedNumberScheduled",
+                                         "numberAvailable",
+                                         "numberUnavailable",
+                                         NULL};
+    check_counts(c, obj, counts);
+    check_collisions(c, obj);
 }
 
-static void daemonset_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                          const yyjson_val *obj, int64_t now_ms)
+static void daemonset_row(struct row *r)
 {
     static const char *const counts[] = {"desiredNumberScheduled", "currentNumberScheduled",
                                          "numberReady", "updatedNumberScheduled",
                                          "numberAvailable"};
-    struct row r = {a, doc, cells, obj, now_ms};
-    const yyjson_val *spec = json_get(obj, "spec"), *status = json_get(obj, "status");
-    cell_name(&r);
+    const yyjson_val *spec = json_get(r->obj, "spec"), *status = json_get(r->obj, "status");
+    cell_name(r);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        cell_int(&r, json_get_int(status, counts[i], 0));
+        cell_int(r, json_get_int(status, counts[i], 0));
     }
     struct selector nodes = {.n = 0};
     struct err ignored;
     const yyjson_val *labels = json_path(spec, "template", "spec", "nodeSelector", NULL);
-    bool asks = json_len(labels) && selector_from_map(a, labels, &nodes, &ignored) == 0;
-    cell_or_none(&r, asks ? selector_text(a, &nodes) : SPAN_NULL);
-    cell_age(&r);
-    cell_containers(&r);
-    cell_selector(&r, json_get(spec, "selector"));
+    bool asks = json_len(labels) && selector_from_map(r->a, labels, &nodes, &ignored) == 0;
+    cell_or_none(r, asks ? selector_text(r->a, &nodes) : SPAN_NULL);
+    cell_age(r);
+    cell_containers(r);
+    cell_selector(r, json_get(spec, "selector"));
 }
 
 const struct schema_hooks schema_hooks_daemonset = {.defaults = daemonset_defaults,

@@ -28,11 +28,8 @@ static struct span finish(struct arena *a, struct some *s, const char *none)
     return text;
 }
 
-static void endpoints_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                               struct err *err)
+static void endpoints_validate(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     size_t i = 0;
     JSON_EACH(it, json_get(obj, "subsets"))
     {
@@ -40,13 +37,13 @@ static void endpoints_validate(struct arena *a, const yyjson_val *obj, const yyj
         size_t n = json_len(json_get(it.val, "addresses")) +
                    json_len(json_get(it.val, "notReadyAddresses"));
         if (n == 0) {
-            cause_required(&c, p, "must specify `addresses` or `notReadyAddresses`");
+            cause_required(c, p, "must specify `addresses` or `notReadyAddresses`");
         }
         size_t k = 0;
         JSON_EACH(port, json_get(it.val, "ports"))
         {
             if (json_len(json_get(it.val, "ports")) > 1 && json_get_str(port.val, "name").n == 0) {
-                cause_required(&c, AT_FIELD(AT_INDEX(AT_FIELD(p, "ports"), k), "name"), NULL);
+                cause_required(c, AT_FIELD(AT_INDEX(AT_FIELD(p, "ports"), k), "name"), NULL);
             }
             k++;
         }
@@ -54,12 +51,10 @@ static void endpoints_validate(struct arena *a, const yyjson_val *obj, const yyj
     }
 }
 
-static void endpoints_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                          const yyjson_val *obj, int64_t now_ms)
+static void endpoints_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
     struct some s = {0};
-    JSON_EACH(subset, json_get(obj, "subsets"))
+    JSON_EACH(subset, json_get(r->obj, "subsets"))
     {
         const yyjson_val *addresses = json_get(subset.val, "addresses");
         JSON_EACH(port, json_get(subset.val, "ports"))
@@ -67,7 +62,7 @@ static void endpoints_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *
             JSON_EACH(it, addresses)
             {
                 struct span ip = json_get_str(it.val, "ip");
-                add(&s, arena_printf(a, "%.*s:%lld", SPAN_ARG(ip),
+                add(&s, arena_printf(r->a, "%.*s:%lld", SPAN_ARG(ip),
                                      (long long)json_get_int(port.val, "port", 0)));
             }
         }
@@ -78,9 +73,9 @@ static void endpoints_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *
             }
         }
     }
-    cell_name(&r);
-    cell(&r, finish(a, &s, "<none>"));
-    cell_age(&r);
+    cell_name(r);
+    cell(r, finish(r->a, &s, "<none>"));
+    cell_age(r);
 }
 
 const struct schema_hooks schema_hooks_endpoints = {
@@ -88,11 +83,8 @@ const struct schema_hooks schema_hooks_endpoints = {
 
 /* ---- slices ---- */
 
-static void slice_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                           struct err *err)
+static void slice_validate(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     bool names = span_eq(json_get_str(obj, "addressType"), SPAN("FQDN"));
     size_t i = 0;
     JSON_EACH(it, json_get(obj, "endpoints"))
@@ -101,40 +93,38 @@ static void slice_validate(struct arena *a, const yyjson_val *obj, const yyjson_
         size_t k = 0;
         JSON_EACH(address, json_get(it.val, "addresses"))
         {
-            format_check(&c, AT_INDEX(p, k), names ? "dns-subdomain" : "ip", address.val);
+            format_check(c, AT_INDEX(p, k), names ? "dns-subdomain" : "ip", address.val);
             k++;
         }
         const yyjson_val *host = json_get(it.val, "hostname");
         if (host) {
-            format_check(&c, AT_FIELD(AT_INDEX(AT_FIELD(NULL, "endpoints"), i), "hostname"),
+            format_check(c, AT_FIELD(AT_INDEX(AT_FIELD(NULL, "endpoints"), i), "hostname"),
                          "dns-label", host);
         }
         i++;
     }
 }
 
-static void slice_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                      const yyjson_val *obj, int64_t now_ms)
+static void slice_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
     struct some ports = {0}, addresses = {0};
-    JSON_EACH(it, json_get(obj, "ports"))
+    JSON_EACH(it, json_get(r->obj, "ports"))
     {
         const yyjson_val *port = json_get(it.val, "port");
-        add(&ports, port ? json_write(a, port) : SPAN("*"));
+        add(&ports, port ? json_write(r->a, port) : SPAN("*"));
     }
-    JSON_EACH(it, json_get(obj, "endpoints"))
+    JSON_EACH(it, json_get(r->obj, "endpoints"))
     {
         JSON_EACH(address, json_get(it.val, "addresses"))
         {
             add(&addresses, json_str(address.val));
         }
     }
-    cell_name(&r);
-    cell(&r, json_get_str(obj, "addressType"));
-    cell(&r, finish(a, &ports, "<unset>"));
-    cell(&r, finish(a, &addresses, "<unset>"));
-    cell_age(&r);
+    cell_name(r);
+    cell(r, json_get_str(r->obj, "addressType"));
+    cell(r, finish(r->a, &ports, "<unset>"));
+    cell(r, finish(r->a, &addresses, "<unset>"));
+    cell_age(r);
 }
 
 const struct schema_hooks schema_hooks_endpointslice = {

@@ -4,16 +4,14 @@
 
 /* ---- events ---- */
 
-static void event_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                           struct err *err)
+static void event_validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const yyjson_val *about = json_get(json_get(obj, "involvedObject"), "namespace");
     struct span ns = json_get_str(json_get(obj, "metadata"), "namespace");
     bool cluster_wide = json_str(about).n == 0 && span_eq(ns, SPAN("default"));
-    if (!old && !cluster_wide && !span_eq(json_str(about), ns)) {
-        cause_invalid(&c, AT_FIELD(AT_FIELD(NULL, "involvedObject"), "namespace"),
-                      shown_text(a, json_str(about)), "does not match event.namespace");
+    if (!c->old && !cluster_wide && !span_eq(json_str(about), ns)) {
+        cause_invalid(c, AT_FIELD(AT_FIELD(NULL, "involvedObject"), "namespace"),
+                      shown_text(c->a, json_str(about)), "does not match event.namespace");
     }
 }
 
@@ -38,15 +36,13 @@ static struct span source(struct arena *a, const yyjson_val *obj)
     return where.n ? arena_printf(a, "%.*s, %.*s", SPAN_ARG(who), SPAN_ARG(where)) : who;
 }
 
-static void event_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                      const yyjson_val *obj, int64_t now_ms)
+static void event_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    const yyjson_val *series = json_get(obj, "series");
-    struct span first = json_get_str(obj, "firstTimestamp"),
-                last = json_get_str(obj, "lastTimestamp");
-    int64_t count = json_get_int(obj, "count", 0);
-    first = first.n ? first : json_get_str(obj, "eventTime");
+    const yyjson_val *series = json_get(r->obj, "series");
+    struct span first = json_get_str(r->obj, "firstTimestamp"),
+                last = json_get_str(r->obj, "lastTimestamp");
+    int64_t count = json_get_int(r->obj, "count", 0);
+    first = first.n ? first : json_get_str(r->obj, "eventTime");
     last = last.n ? last : first;
     if (series) {
         last = json_get_str(series, "lastObservedTime");
@@ -54,16 +50,16 @@ static void event_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cell
     } else if (count == 0) {
         count = 1;
     }
-    cell(&r, time_age_since(a, last, now_ms));
-    cell(&r, json_get_str(obj, "type"));
-    cell(&r, json_get_str(obj, "reason"));
-    cell(&r, target(a, json_get(obj, "involvedObject")));
-    cell(&r, json_get_str(json_get(obj, "involvedObject"), "fieldPath"));
-    cell(&r, source(a, obj));
-    cell(&r, span_trim(json_get_str(obj, "message")));
-    cell(&r, time_age_since(a, first, now_ms));
-    cell_int(&r, count);
-    cell_name(&r);
+    cell(r, time_age_since(r->a, last, r->now_ms));
+    cell(r, json_get_str(r->obj, "type"));
+    cell(r, json_get_str(r->obj, "reason"));
+    cell(r, target(r->a, json_get(r->obj, "involvedObject")));
+    cell(r, json_get_str(json_get(r->obj, "involvedObject"), "fieldPath"));
+    cell(r, source(r->a, r->obj));
+    cell(r, span_trim(json_get_str(r->obj, "message")));
+    cell(r, time_age_since(r->a, first, r->now_ms));
+    cell_int(r, count);
+    cell_name(r);
 }
 
 bool kind_field_event(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)
@@ -105,13 +101,11 @@ static void namespace_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
     }
 }
 
-static void namespace_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                          const yyjson_val *obj, int64_t now_ms)
+static void namespace_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    cell_name(&r);
-    cell(&r, json_get_str(json_get(obj, "status"), "phase"));
-    cell_age(&r);
+    cell_name(r);
+    cell(r, json_get_str(json_get(r->obj, "status"), "phase"));
+    cell_age(r);
 }
 
 static bool namespace_field(struct arena *a, const yyjson_val *obj, struct span key,
@@ -126,13 +120,11 @@ const struct schema_hooks schema_hooks_namespace = {
 
 /* ---- service accounts ---- */
 
-static void account_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                        const yyjson_val *obj, int64_t now_ms)
+static void account_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    cell_name(&r);
-    cell_int(&r, (int64_t)json_len(json_get(obj, "secrets")));
-    cell_age(&r);
+    cell_name(r);
+    cell_int(r, (int64_t)json_len(json_get(r->obj, "secrets")));
+    cell_age(r);
 }
 
 const struct schema_hooks schema_hooks_serviceaccount = {.row = account_row,

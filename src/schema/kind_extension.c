@@ -21,28 +21,25 @@ static void hpa_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
     json_put(doc, spec, "metrics", metrics);
 }
 
-static void hpa_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                         struct err *err)
+static void hpa_validate(struct check *c, const yyjson_val *obj)
 {
     static const char *const sources[][2] = {{"Object", "object"},
                                              {"Pods", "pods"},
                                              {"Resource", "resource"},
                                              {"ContainerResource", "containerResource"},
                                              {"External", "external"}};
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec"), *least = json_get(spec, "minReplicas");
     const struct path *p = AT_FIELD(NULL, "spec");
     int64_t most = json_get_int(spec, "maxReplicas", 0);
     if (least && json_int(least, 0) < 1) {
-        cause_invalid(&c, AT_FIELD(p, "minReplicas"), shown(a, least),
+        cause_invalid(c, AT_FIELD(p, "minReplicas"), shown(c->a, least),
                       "must be greater than or equal to 1");
     }
     if (most < 1) {
-        cause_invalid(&c, AT_FIELD(p, "maxReplicas"), shown(a, json_get(spec, "maxReplicas")),
+        cause_invalid(c, AT_FIELD(p, "maxReplicas"), shown(c->a, json_get(spec, "maxReplicas")),
                       "must be greater than 0");
     } else if (most < json_int(least, 0)) {
-        cause_invalid(&c, AT_FIELD(p, "maxReplicas"), shown(a, json_get(spec, "maxReplicas")),
+        cause_invalid(c, AT_FIELD(p, "maxReplicas"), shown(c->a, json_get(spec, "maxReplicas")),
                       "must be greater than or equal to `minReplicas`");
     }
     size_t i = 0;
@@ -52,7 +49,7 @@ static void hpa_validate(struct arena *a, const yyjson_val *obj, const yyjson_va
         for (size_t k = 0; k < 5; k++) {
             if (span_eq_cstr(json_get_str(it.val, "type"), sources[k][0]) &&
                 !json_get(it.val, sources[k][1])) {
-                cause_required(&c, AT_FIELD(here, sources[k][1]),
+                cause_required(c, AT_FIELD(here, sources[k][1]),
                                "must populate information for the given metric source");
             }
         }
@@ -104,21 +101,18 @@ static void check_webhook(struct check *c, const struct path *p, const yyjson_va
     }
 }
 
-static void webhooks_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                              struct err *err)
+static void webhooks_validate(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const yyjson_val *hooks = json_get(obj, "webhooks");
     const struct path *p = AT_FIELD(NULL, "webhooks");
     size_t i = 0;
     JSON_EACH(it, hooks)
     {
         struct span name = json_get_str(it.val, "name");
-        check_webhook(&c, AT_INDEX(p, i), it.val);
+        check_webhook(c, AT_INDEX(p, i), it.val);
         for (size_t k = 0; k < i; k++) {
             if (span_eq(name, json_get_str(yyjson_arr_get((yyjson_val *)hooks, k), "name"))) {
-                cause_duplicate(&c, AT_FIELD(AT_INDEX(p, i), "name"), shown_text(a, name));
+                cause_duplicate(c, AT_FIELD(AT_INDEX(p, i), "name"), shown_text(c->a, name));
                 break;
             }
         }
@@ -146,11 +140,8 @@ const struct schema_hooks schema_hooks_csidriver = {.defaults = csidriver_defaul
 
 /* ---- requests for certificates ---- */
 
-static void csr_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                         struct err *err)
+static void csr_validate(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec"), *signer = json_get(spec, "signerName");
     const struct path *p = AT_FIELD(NULL, "spec");
     /* base64 of "-----BEGIN CERTIFICATE REQUEST-----", and of its older form with NEW. */
@@ -158,15 +149,15 @@ static void csr_validate(struct arena *a, const yyjson_val *obj, const yyjson_va
                                         "LS0tLS1CRUdJTiBORVcgQ0VSVElGSUNBVEUgUkVRVUVTVC0tLS0t"};
     struct span request = json_get_str(spec, "request");
     if (!span_starts(request, span_cstr(heads[0])) && !span_starts(request, span_cstr(heads[1]))) {
-        cause_invalid(&c, AT_FIELD(p, "request"), shown(a, json_get(spec, "request")),
+        cause_invalid(c, AT_FIELD(p, "request"), shown(c->a, json_get(spec, "request")),
                       "PEM block type must be CERTIFICATE REQUEST");
     }
     if (json_len(json_get(spec, "usages")) == 0) {
-        cause_required(&c, AT_FIELD(p, "usages"), NULL);
+        cause_required(c, AT_FIELD(p, "usages"), NULL);
     }
     struct span name = json_str(signer), domain = span_cut(&name, '/');
     if (json_str(signer).n && (name.n == 0 || dots(domain) == 0)) {
-        cause_invalid(&c, AT_FIELD(p, "signerName"), shown(a, signer),
+        cause_invalid(c, AT_FIELD(p, "signerName"), shown(c->a, signer),
                       "must be a fully qualified domain and path of the form "
                       "'example.com/signer-name'");
     }

@@ -153,16 +153,14 @@ static void check_job_update(struct check *c, const struct path *p, const yyjson
     }
 }
 
-static void job_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                         struct err *err)
+static void job_validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
     const struct path *p = AT_FIELD(NULL, "spec");
-    check_job_spec(&c, p, spec);
-    check_job_selector(&c, p, spec);
-    if (old) {
-        check_job_update(&c, p, obj, old);
+    check_job_spec(c, p, spec);
+    check_job_selector(c, p, spec);
+    if (c->old) {
+        check_job_update(c, p, obj, c->old);
     }
 }
 
@@ -190,26 +188,24 @@ static void cronjob_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
     pod_spec_defaults(doc, json_mut_get(json_mut_get(job, "template"), "spec"));
 }
 
-static void cronjob_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                             struct err *err)
+static void cronjob_validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec"), *schedule = json_get(spec, "schedule");
     const struct path *p = AT_FIELD(NULL, "spec");
     struct span name = json_get_str(json_get(obj, "metadata"), "name");
-    if (!old && name.n > CRON_JOB_NAME_BYTES) {
-        cause_invalid(&c, AT_FIELD(AT_FIELD(NULL, "metadata"), "name"), shown_text(a, name),
+    if (!c->old && name.n > CRON_JOB_NAME_BYTES) {
+        cause_invalid(c, AT_FIELD(AT_FIELD(NULL, "metadata"), "name"), shown_text(c->a, name),
                       "must be no more than 52 characters");
     }
-    struct span fault = json_str(schedule).n ? cron_fault(a, json_str(schedule)) : SPAN_NULL;
+    struct span fault = json_str(schedule).n ? cron_fault(c->a, json_str(schedule)) : SPAN_NULL;
     if (fault.n) {
-        cause_invalid(&c, AT_FIELD(p, "schedule"), shown(a, schedule), fault.p);
+        cause_invalid(c, AT_FIELD(p, "schedule"), shown(c->a, schedule), fault.p);
     }
     const yyjson_val *job = json_path(spec, "jobTemplate", "spec", NULL);
     const struct path *at = AT_FIELD(AT_FIELD(p, "jobTemplate"), "spec");
-    check_job_spec(&c, at, job);
+    check_job_spec(c, at, job);
     if (json_get_bool(job, "manualSelector", false)) {
-        cause_not_supported(&c, AT_FIELD(at, "manualSelector"), SPAN("true"), "nil|false");
+        cause_not_supported(c, AT_FIELD(at, "manualSelector"), SPAN("true"), "nil|false");
     }
 }
 

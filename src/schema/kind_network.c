@@ -82,16 +82,13 @@ static void check_policy_rules(struct check *c, const struct path *p, const yyjs
     }
 }
 
-static void netpol_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                            struct err *err)
+static void netpol_validate(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
     const struct path *p = AT_FIELD(NULL, "spec");
-    check_label_selector(&c, AT_FIELD(p, "podSelector"), json_get(spec, "podSelector"));
-    check_policy_rules(&c, AT_FIELD(p, "ingress"), json_get(spec, "ingress"), "from");
-    check_policy_rules(&c, AT_FIELD(p, "egress"), json_get(spec, "egress"), "to");
+    check_label_selector(c, AT_FIELD(p, "podSelector"), json_get(spec, "podSelector"));
+    check_policy_rules(c, AT_FIELD(p, "ingress"), json_get(spec, "ingress"), "from");
+    check_policy_rules(c, AT_FIELD(p, "egress"), json_get(spec, "egress"), "to");
 }
 
 const struct schema_hooks schema_hooks_netpol = {
@@ -145,20 +142,17 @@ static void check_ingress_path(struct check *c, const struct path *p, const yyjs
     check_backend(c, AT_FIELD(p, "backend"), json_get(v, "backend"));
 }
 
-static void ingress_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                             struct err *err)
+static void ingress_validate(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec"), *rules = json_get(spec, "rules");
     const struct path *p = AT_FIELD(NULL, "spec");
     const yyjson_val *backend = json_get(spec, "defaultBackend");
     if (!backend && json_len(rules) == 0) {
-        cause_invalid(&c, p, shown(a, rules),
+        cause_invalid(c, p, shown(c->a, rules),
                       "either `defaultBackend` or `rules` must be specified");
     }
     if (backend) {
-        check_backend(&c, AT_FIELD(p, "defaultBackend"), backend);
+        check_backend(c, AT_FIELD(p, "defaultBackend"), backend);
     }
     size_t i = 0;
     JSON_EACH(it, rules)
@@ -166,10 +160,10 @@ static void ingress_validate(struct arena *a, const yyjson_val *obj, const yyjso
         const struct path *here = AT_INDEX(AT_FIELD(p, "rules"), i++);
         const struct path *paths = AT_FIELD(AT_FIELD(here, "http"), "paths");
         size_t k = 0;
-        check_host(&c, AT_FIELD(here, "host"), json_get(it.val, "host"));
+        check_host(c, AT_FIELD(here, "host"), json_get(it.val, "host"));
         JSON_EACH(path, json_get(json_get(it.val, "http"), "paths"))
         {
-            check_ingress_path(&c, AT_INDEX(paths, k++), path.val);
+            check_ingress_path(c, AT_INDEX(paths, k++), path.val);
         }
     }
     i = 0;
@@ -179,7 +173,7 @@ static void ingress_validate(struct arena *a, const yyjson_val *obj, const yyjso
         size_t k = 0;
         JSON_EACH(host, json_get(it.val, "hosts"))
         {
-            check_host(&c, AT_INDEX(hosts, k++), host.val);
+            check_host(c, AT_INDEX(hosts, k++), host.val);
         }
     }
 }

@@ -57,22 +57,20 @@ static struct span address(const yyjson_val *obj, const char *type)
     return SPAN("");
 }
 
-static void node_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                     const yyjson_val *obj, int64_t now_ms)
+static void node_row(struct row *r)
 {
     static const char *const facts[] = {"osImage", "kernelVersion", "containerRuntimeVersion"};
-    struct row r = {a, doc, cells, obj, now_ms};
-    const yyjson_val *info = json_get(json_get(obj, "status"), "nodeInfo");
-    cell_name(&r);
-    cell(&r, status_text(a, obj));
-    cell_or_none(&r, roles(a, json_get(json_get(obj, "metadata"), "labels")));
-    cell_age(&r);
-    cell(&r, json_get_str(info, "kubeletVersion"));
-    cell_or_none(&r, address(obj, "InternalIP"));
-    cell_or_none(&r, address(obj, "ExternalIP"));
+    const yyjson_val *info = json_get(json_get(r->obj, "status"), "nodeInfo");
+    cell_name(r);
+    cell(r, status_text(r->a, r->obj));
+    cell_or_none(r, roles(r->a, json_get(json_get(r->obj, "metadata"), "labels")));
+    cell_age(r);
+    cell(r, json_get_str(info, "kubeletVersion"));
+    cell_or_none(r, address(r->obj, "InternalIP"));
+    cell_or_none(r, address(r->obj, "ExternalIP"));
     for (size_t i = 0; i < 3; i++) {
         struct span text = json_get_str(info, facts[i]);
-        cell(&r, text.n ? text : SPAN("<unknown>"));
+        cell(r, text.n ? text : SPAN("<unknown>"));
     }
 }
 
@@ -112,29 +110,24 @@ static void check_taints(struct check *c, const struct path *p, const yyjson_val
     }
 }
 
-static void node_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                          struct err *err)
+static void node_validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
-    check_taints(&c, AT_FIELD(AT_FIELD(NULL, "spec"), "taints"),
+    check_taints(c, AT_FIELD(AT_FIELD(NULL, "spec"), "taints"),
                  json_get(json_get(obj, "spec"), "taints"));
     const yyjson_val *now = json_get(json_get(obj, "spec"), "providerID");
-    const yyjson_val *was = json_get(json_get(old, "spec"), "providerID");
+    const yyjson_val *was = json_get(json_get(c->old, "spec"), "providerID");
     if (json_str(was).n && !semantic_equal(now, was)) {
-        cause_forbidden(&c, AT_FIELD(AT_FIELD(NULL, "spec"), "providerID"),
+        cause_forbidden(c, AT_FIELD(AT_FIELD(NULL, "spec"), "providerID"),
                         "node updates may not change providerID except from \"\" to valid");
     }
 }
 
-static void node_validate_status(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                                 struct err *err)
+static void node_validate_status(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const yyjson_val *status = json_get(obj, "status");
     const struct path *p = AT_FIELD(NULL, "status");
-    check_quantities(&c, AT_FIELD(p, "capacity"), json_get(status, "capacity"));
-    check_quantities(&c, AT_FIELD(p, "allocatable"), json_get(status, "allocatable"));
+    check_quantities(c, AT_FIELD(p, "capacity"), json_get(status, "capacity"));
+    check_quantities(c, AT_FIELD(p, "allocatable"), json_get(status, "allocatable"));
 }
 
 const struct schema_hooks schema_hooks_node = {.validate = node_validate,
@@ -144,28 +137,23 @@ const struct schema_hooks schema_hooks_node = {.validate = node_validate,
 
 /* ---- leases ---- */
 
-static void lease_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                           struct err *err)
+static void lease_validate(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
     const struct path *p = AT_FIELD(NULL, "spec");
     const yyjson_val *seconds = json_get(spec, "leaseDurationSeconds");
     if (seconds && json_int(seconds, 0) <= 0) {
-        cause_invalid(&c, AT_FIELD(p, "leaseDurationSeconds"), shown(a, seconds),
+        cause_invalid(c, AT_FIELD(p, "leaseDurationSeconds"), shown(c->a, seconds),
                       "must be greater than 0");
     }
-    check_not_negative(&c, AT_FIELD(p, "leaseTransitions"), json_get(spec, "leaseTransitions"));
+    check_not_negative(c, AT_FIELD(p, "leaseTransitions"), json_get(spec, "leaseTransitions"));
 }
 
-static void lease_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                      const yyjson_val *obj, int64_t now_ms)
+static void lease_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    cell_name(&r);
-    cell(&r, json_get_str(json_get(obj, "spec"), "holderIdentity"));
-    cell_age(&r);
+    cell_name(r);
+    cell(r, json_get_str(json_get(r->obj, "spec"), "holderIdentity"));
+    cell_age(r);
 }
 
 const struct schema_hooks schema_hooks_lease = {

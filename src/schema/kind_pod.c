@@ -239,13 +239,12 @@ static void check_update(struct check *c, const yyjson_val *now, const yyjson_va
     }
 }
 
-static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old, struct err *err)
+static void validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
-    check_pod_spec(&c, AT_FIELD(NULL, "spec"), spec, NULL);
-    if (old) {
-        check_update(&c, spec, json_get(old, "spec"));
+    check_pod_spec(c, AT_FIELD(NULL, "spec"), spec, NULL);
+    if (c->old) {
+        check_update(c, spec, json_get(c->old, "spec"));
     }
 }
 
@@ -280,19 +279,17 @@ static void check_extras_kept(struct check *c, const yyjson_val *now, const yyjs
     }
 }
 
-static void validate_sub(struct arena *a, const char *sub, const yyjson_val *obj,
-                         const yyjson_val *old, struct err *err)
+static void validate_sub(struct check *c, const char *sub, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
-    check_pod_spec(&c, AT_FIELD(NULL, "spec"), spec, NULL);
+    check_pod_spec(c, AT_FIELD(NULL, "spec"), spec, NULL);
     if (strcmp(sub, "resize") == 0) {
-        check_resize(&c, obj, old);
+        check_resize(c, obj, c->old);
         return;
     }
     assert(strcmp(sub, "ephemeralcontainers") == 0);
-    check_extras_kept(&c, json_get(spec, "ephemeralContainers"),
-                      json_path(old, "spec", "ephemeralContainers", NULL));
+    check_extras_kept(c, json_get(spec, "ephemeralContainers"),
+                      json_path(c->old, "spec", "ephemeralContainers", NULL));
 }
 
 static bool field(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)
@@ -322,19 +319,16 @@ const struct schema_hooks schema_hooks_pod = {.defaults = defaults,
 
 /* ---- binding a pod to a node ---- */
 
-static void binding_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                             struct err *err)
+static void binding_validate(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const yyjson_val *target = json_get(obj, "target");
     const struct path *p = AT_FIELD(NULL, "target");
     struct span kind = json_get_str(target, "kind");
     if (kind.n && !span_eq(kind, SPAN("Node"))) {
-        cause_not_supported(&c, AT_FIELD(p, "kind"), shown_text(a, kind), "Node|<empty>");
+        cause_not_supported(c, AT_FIELD(p, "kind"), shown_text(c->a, kind), "Node|<empty>");
     }
     if (json_get_str(target, "name").n == 0) {
-        cause_required(&c, AT_FIELD(p, "name"), NULL);
+        cause_required(c, AT_FIELD(p, "name"), NULL);
     }
 }
 

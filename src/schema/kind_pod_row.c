@@ -187,24 +187,22 @@ static struct span gates(struct arena *a, const yyjson_val *pod)
     return json_len(list) ? arena_printf(a, "%zu/%zu", met, json_len(list)) : SPAN("<none>");
 }
 
-void pod_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
-             int64_t now_ms)
+void pod_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    struct summary s = summarise(a, obj);
-    const yyjson_val *status = json_get(obj, "status");
-    cell_name(&r);
-    cell(&r, arena_printf(a, "%zu/%zu", s.ready, s.total));
-    cell(&r, s.reason);
+    struct summary s = summarise(r->a, r->obj);
+    const yyjson_val *status = json_get(r->obj, "status");
+    cell_name(r);
+    cell(r, arena_printf(r->a, "%zu/%zu", s.ready, s.total));
+    cell(r, s.reason);
     if (s.restarts && s.last_restart.n) {
-        struct span ago = time_age_since(a, s.last_restart, now_ms);
-        cell(&r, arena_printf(a, "%lld (%.*s ago)", (long long)s.restarts, SPAN_ARG(ago)));
+        struct span ago = time_age_since(r->a, s.last_restart, r->now_ms);
+        cell(r, arena_printf(r->a, "%lld (%.*s ago)", (long long)s.restarts, SPAN_ARG(ago)));
     } else {
-        cell(&r, arena_printf(a, "%lld", (long long)s.restarts));
+        cell(r, arena_printf(r->a, "%lld", (long long)s.restarts));
     }
-    cell_age(&r);
-    cell_or_none(&r, json_get_str(status, "podIP"));
-    cell_or_none(&r, json_get_str(json_get(obj, "spec"), "nodeName"));
-    cell_or_none(&r, json_get_str(status, "nominatedNodeName"));
-    cell(&r, gates(a, obj));
+    cell_age(r);
+    cell_or_none(r, json_get_str(status, "podIP"));
+    cell_or_none(r, json_get_str(json_get(r->obj, "spec"), "nodeName"));
+    cell_or_none(r, json_get_str(status, "nominatedNodeName"));
+    cell(r, gates(r->a, r->obj));
 }

@@ -2,40 +2,35 @@
 #include "codec/quantity.h"
 #include "schema/kind_workload.h"
 
-static void pdb_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                         struct err *err)
+static void pdb_validate(struct check *c, const yyjson_val *obj)
 {
     static const char *const members[] = {"minAvailable", "maxUnavailable"};
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
     const struct path *p = AT_FIELD(NULL, "spec");
     if (json_get(spec, members[0]) && json_get(spec, members[1])) {
-        cause_invalid(&c, p, shown(a, spec), "minAvailable and maxUnavailable cannot be both set");
+        cause_invalid(c, p, shown(c->a, spec),
+                      "minAvailable and maxUnavailable cannot be both set");
     }
     for (size_t i = 0; i < 2; i++) {
         const yyjson_val *v = json_get(spec, members[i]);
-        if (v && check_count_or_percent(&c, AT_FIELD(p, members[i]), v)) {
-            check_at_most_100_percent(&c, AT_FIELD(p, members[i]), v);
+        if (v && check_count_or_percent(c, AT_FIELD(p, members[i]), v)) {
+            check_at_most_100_percent(c, AT_FIELD(p, members[i]), v);
         }
     }
     if (json_get(spec, "selector")) {
-        check_label_selector(&c, AT_FIELD(p, "selector"), json_get(spec, "selector"));
+        check_label_selector(c, AT_FIELD(p, "selector"), json_get(spec, "selector"));
     }
 }
 
-static void pdb_validate_status(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                                struct err *err)
+static void pdb_validate_status(struct check *c, const yyjson_val *obj)
 {
     static const char *const counts[] = {"disruptionsAllowed", "currentHealthy", "desiredHealthy",
                                          "expectedPods"};
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const yyjson_val *status = json_get(obj, "status");
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         const yyjson_val *v = json_get(status, counts[i]);
         if (json_int(v, 0) < 0) {
-            cause_invalid(&c, AT_FIELD(AT_FIELD(NULL, "status"), counts[i]), shown(a, v),
+            cause_invalid(c, AT_FIELD(AT_FIELD(NULL, "status"), counts[i]), shown(c->a, v),
                           "must be greater than or equal to 0");
         }
     }
@@ -97,14 +92,11 @@ static void check_order(struct check *c, const struct path *p, const yyjson_val 
     }
 }
 
-static void limitrange_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                                struct err *err)
+static void limitrange_validate(struct check *c, const yyjson_val *obj)
 {
     static const char *const min[] = {"min", "min"}, *const max[] = {"max", "max"};
     static const char *const limit[] = {"default", "default"};
     static const char *const request[] = {"defaultRequest", "default request"};
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const struct path *p = AT_FIELD(AT_FIELD(NULL, "spec"), "limits");
     const yyjson_val *limits = json_path(obj, "spec", "limits", NULL);
     size_t i = 0;
@@ -114,16 +106,16 @@ static void limitrange_validate(struct arena *a, const yyjson_val *obj, const yy
         struct span type = json_get_str(it.val, "type");
         for (size_t k = 0; k < i; k++) {
             if (span_eq(type, json_get_str(yyjson_arr_get((yyjson_val *)limits, k), "type"))) {
-                cause_duplicate(&c, AT_FIELD(here, "type"), shown_text(a, type));
+                cause_duplicate(c, AT_FIELD(here, "type"), shown_text(c->a, type));
                 break;
             }
         }
-        check_order(&c, here, it.val, min, max);
-        check_order(&c, here, it.val, min, request);
-        check_order(&c, here, it.val, request, max);
-        check_order(&c, here, it.val, request, limit);
-        check_order(&c, here, it.val, min, limit);
-        check_order(&c, here, it.val, limit, max);
+        check_order(c, here, it.val, min, max);
+        check_order(c, here, it.val, min, request);
+        check_order(c, here, it.val, request, max);
+        check_order(c, here, it.val, request, limit);
+        check_order(c, here, it.val, min, limit);
+        check_order(c, here, it.val, limit, max);
         i++;
     }
 }
@@ -142,26 +134,21 @@ static void check_hard(struct check *c, const struct path *p, const yyjson_val *
     }
 }
 
-static void quota_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                           struct err *err)
+static void quota_validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const struct path *p = AT_FIELD(NULL, "spec");
     const yyjson_val *spec = json_get(obj, "spec"), *scopes = json_get(spec, "scopes");
-    check_hard(&c, AT_FIELD(p, "hard"), json_get(spec, "hard"));
-    if (old && !semantic_equal(scopes, json_path(old, "spec", "scopes", NULL))) {
-        cause_invalid(&c, AT_FIELD(p, "scopes"), shown(a, scopes), "field is immutable");
+    check_hard(c, AT_FIELD(p, "hard"), json_get(spec, "hard"));
+    if (c->old && !semantic_equal(scopes, json_path(c->old, "spec", "scopes", NULL))) {
+        cause_invalid(c, AT_FIELD(p, "scopes"), shown(c->a, scopes), "field is immutable");
     }
 }
 
-static void quota_validate_status(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                                  struct err *err)
+static void quota_validate_status(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const struct path *p = AT_FIELD(NULL, "status");
-    check_hard(&c, AT_FIELD(p, "hard"), json_path(obj, "status", "hard", NULL));
-    check_hard(&c, AT_FIELD(p, "used"), json_path(obj, "status", "used", NULL));
+    check_hard(c, AT_FIELD(p, "hard"), json_path(obj, "status", "hard", NULL));
+    check_hard(c, AT_FIELD(p, "used"), json_path(obj, "status", "used", NULL));
 }
 
 const struct schema_hooks schema_hooks_quota = {.validate = quota_validate,
@@ -172,25 +159,23 @@ const struct schema_hooks schema_hooks_quota = {.validate = quota_validate,
 
 enum { PRIORITY_MAX = 1000000000 }; /* above it are those that the system keeps for itself */
 
-static void priority_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                              struct err *err)
+static void priority_validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     struct span name = json_get_str(json_get(obj, "metadata"), "name");
     bool system = span_eq(name, SPAN("system-node-critical")) ||
                   span_eq(name, SPAN("system-cluster-critical"));
     int64_t value = json_get_int(obj, "value", 0);
     if (!system && span_starts(name, SPAN("system-"))) {
-        cause_forbidden(&c, AT_FIELD(AT_FIELD(NULL, "metadata"), "name"),
+        cause_forbidden(c, AT_FIELD(AT_FIELD(NULL, "metadata"), "name"),
                         "priority class names with 'system-' prefix are reserved for system use "
                         "only");
     }
     if (!system && value > PRIORITY_MAX) {
-        cause_forbidden(&c, AT_FIELD(NULL, "value"),
+        cause_forbidden(c, AT_FIELD(NULL, "value"),
                         "maximum allowed value of a user defined priority is 1000000000");
     }
-    if (old && value != json_get_int(old, "value", 0)) {
-        cause_forbidden(&c, AT_FIELD(NULL, "value"), "may not be changed in an update.");
+    if (c->old && value != json_get_int(c->old, "value", 0)) {
+        cause_forbidden(c, AT_FIELD(NULL, "value"), "may not be changed in an update.");
     }
 }
 

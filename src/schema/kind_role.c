@@ -27,28 +27,25 @@ static void check_rule(struct check *c, const struct path *p, const yyjson_val *
     }
 }
 
-static void role_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                          struct err *err)
+static void role_validate(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     bool namespaced = span_eq(json_get_str(obj, "kind"), SPAN("Role"));
     size_t i = 0;
     JSON_EACH(it, json_get(obj, "rules"))
     {
-        check_rule(&c, AT_INDEX(AT_FIELD(NULL, "rules"), i++), it.val, namespaced);
+        check_rule(c, AT_INDEX(AT_FIELD(NULL, "rules"), i++), it.val, namespaced);
     }
     const yyjson_val *collected = json_path(obj, "aggregationRule", "clusterRoleSelectors", NULL);
     const struct path *p = AT_FIELD(AT_FIELD(NULL, "aggregationRule"), "clusterRoleSelectors");
     if (json_get(obj, "aggregationRule") && json_len(collected) == 0) {
-        cause_required(&c, p,
+        cause_required(c, p,
                        "at least one clusterRoleSelector required if aggregationRule is "
                        "non-nil");
     }
     i = 0;
     JSON_EACH(it, collected)
     {
-        check_label_selector(&c, AT_INDEX(p, i++), it.val);
+        check_label_selector(c, AT_INDEX(p, i++), it.val);
     }
 }
 
@@ -93,30 +90,28 @@ static void check_subject(struct check *c, const struct path *p, const yyjson_va
     }
 }
 
-static void rolebinding_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                                 struct err *err)
+static void rolebinding_validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const struct path *p = AT_FIELD(NULL, "roleRef");
     const yyjson_val *ref = json_get(obj, "roleRef");
     struct span kind = json_get_str(ref, "kind"), group = json_get_str(ref, "apiGroup");
     bool namespaced = span_eq(json_get_str(obj, "kind"), SPAN("RoleBinding"));
     if (!span_eq(group, SPAN("rbac.authorization.k8s.io"))) {
-        cause_not_supported(&c, AT_FIELD(p, "apiGroup"), shown_text(a, group),
+        cause_not_supported(c, AT_FIELD(p, "apiGroup"), shown_text(c->a, group),
                             "rbac.authorization.k8s.io");
     }
     bool known = span_eq(kind, SPAN("ClusterRole")) || (namespaced && span_eq(kind, SPAN("Role")));
     if (kind.n && !known) {
-        cause_not_supported(&c, AT_FIELD(p, "kind"), shown_text(a, kind),
+        cause_not_supported(c, AT_FIELD(p, "kind"), shown_text(c->a, kind),
                             namespaced ? "ClusterRole|Role" : "ClusterRole");
     }
-    if (old && !semantic_equal(ref, json_get(old, "roleRef"))) {
-        cause_invalid(&c, p, shown(a, ref), "cannot change roleRef");
+    if (c->old && !semantic_equal(ref, json_get(c->old, "roleRef"))) {
+        cause_invalid(c, p, shown(c->a, ref), "cannot change roleRef");
     }
     size_t i = 0;
     JSON_EACH(it, json_get(obj, "subjects"))
     {
-        check_subject(&c, AT_INDEX(AT_FIELD(NULL, "subjects"), i++), it.val, namespaced);
+        check_subject(c, AT_INDEX(AT_FIELD(NULL, "subjects"), i++), it.val, namespaced);
     }
 }
 

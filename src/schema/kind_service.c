@@ -246,27 +246,26 @@ static void check_policies(struct check *c, const struct path *p, const yyjson_v
     }
 }
 
-static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old, struct err *err)
+static void validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
     const struct path *p = AT_FIELD(NULL, "spec");
     struct span type = json_get_str(spec, "type");
     bool external = span_eq(type, SPAN("ExternalName"));
     bool headless = span_eq(json_get_str(spec, "clusterIP"), SPAN("None"));
     if (json_len(json_get(spec, "ports")) == 0 && !headless && !external) {
-        cause_required(&c, AT_FIELD(p, "ports"), NULL);
+        cause_required(c, AT_FIELD(p, "ports"), NULL);
     }
-    check_ports(&c, AT_FIELD(p, "ports"), json_get(spec, "ports"), type, headless);
-    check_labels(&c, AT_FIELD(p, "selector"), json_get(spec, "selector"));
-    check_address(&c, p, spec, type);
-    check_external_ips(&c, AT_FIELD(p, "externalIPs"), json_get(spec, "externalIPs"));
-    check_policies(&c, p, spec, type);
+    check_ports(c, AT_FIELD(p, "ports"), json_get(spec, "ports"), type, headless);
+    check_labels(c, AT_FIELD(p, "selector"), json_get(spec, "selector"));
+    check_address(c, p, spec, type);
+    check_external_ips(c, AT_FIELD(p, "externalIPs"), json_get(spec, "externalIPs"));
+    check_policies(c, p, spec, type);
     if (external) {
-        check_external_name(&c, p, spec);
+        check_external_name(c, p, spec);
     }
-    if (old) {
-        check_update(&c, p, spec, json_get(old, "spec"));
+    if (c->old) {
+        check_update(c, p, spec, json_get(c->old, "spec"));
     }
 }
 
@@ -336,19 +335,17 @@ static struct span labels_text(struct arena *a, const yyjson_val *labels)
     return arena_dup(a, strbuf_span(&b));
 }
 
-static void row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
-                int64_t now_ms)
+static void row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    const yyjson_val *spec = json_get(obj, "spec");
+    const yyjson_val *spec = json_get(r->obj, "spec");
     struct span type = json_get_str(spec, "type");
-    cell_name(&r);
-    cell(&r, type);
-    cell_or_none(&r, json_get_str(spec, "clusterIP"));
-    cell_or_none(&r, external_text(a, obj, type));
-    cell_or_none(&r, ports_text(a, json_get(spec, "ports")));
-    cell_age(&r);
-    cell_or_none(&r, labels_text(a, json_get(spec, "selector")));
+    cell_name(r);
+    cell(r, type);
+    cell_or_none(r, json_get_str(spec, "clusterIP"));
+    cell_or_none(r, external_text(r->a, r->obj, type));
+    cell_or_none(r, ports_text(r->a, json_get(spec, "ports")));
+    cell_age(r);
+    cell_or_none(r, labels_text(r->a, json_get(spec, "selector")));
 }
 
 static bool field(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)

@@ -95,7 +95,7 @@ static const char update_text[] =
     "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
     "'minReadySeconds' are forbidden";
 
-static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old, struct err *err)
+static void validate(struct check *c, const yyjson_val *obj)
 {
     static const char *const mutable[] = {"replicas",
                                           "ordinals",
@@ -105,53 +105,39 @@ static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *o
                                           "persistentVolumeClaimRetentionPolicy",
                                           "minReadySeconds",
                                           NULL};
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
     const struct path *p = AT_FIELD(NULL, "spec");
     const yyjson_val *policy = json_get(spec, "podManagementPolicy");
     if (json_str(policy).n == 0) {
-        cause_required(&c, AT_FIELD(p, "podManagementPolicy"), NULL);
+        cause_required(c, AT_FIELD(p, "podManagementPolicy"), NULL);
     } else if (!span_eq(json_str(policy), SPAN("OrderedReady")) &&
                !span_eq(json_str(policy), SPAN("Parallel"))) {
-        cause_invalid(&c, AT_FIELD(p, "podManagementPolicy"), shown(a, policy),
+        cause_invalid(c, AT_FIELD(p, "podManagementPolicy"), shown(c->a, policy),
                       "must be 'OrderedReady' or 'Parallel'");
     }
-    check_strategy(&c, AT_FIELD(p, "updateStrategy"), json_get(spec, "updateStrategy"));
-    if (!old && json_get_str(spec, "serviceName").n) {
-        format_check(&c, AT_FIELD(p, "serviceName"), "dns-label", json_get(spec, "serviceName"));
+    check_strategy(c, AT_FIELD(p, "updateStrategy"), json_get(spec, "updateStrategy"));
+    if (!c->old && json_get_str(spec, "serviceName").n) {
+        format_check(c, AT_FIELD(p, "serviceName"), "dns-label", json_get(spec, "serviceName"));
     }
-    check_workload_selector(&c, p, spec, "empty selector is invalid for statefulset");
-    check_selector_usable(&c, AT_FIELD(p, "selector"), json_get(spec, "selector"));
-    check_workload_template(&c, p, spec, json_get(spec, "volumeClaimTemplates"),
+    check_workload_selector(c, p, spec, "empty selector is invalid for statefulset");
+    check_selector_usable(c, AT_FIELD(p, "selector"), json_get(spec, "selector"));
+    check_workload_template(c, p, spec, json_get(spec, "volumeClaimTemplates"),
                             "activeDeadlineSeconds in StatefulSet is not Supported");
-    check_claim_templates(&c, AT_FIELD(p, "volumeClaimTemplates"),
+    check_claim_templates(c, AT_FIELD(p, "volumeClaimTemplates"),
                           json_get(spec, "volumeClaimTemplates"));
-    if (old && !equal_except(spec, json_get(old, "spec"), mutable)) {
-        cause_forbidden(&c, p, update_text);
+    if (c->old && !equal_except(spec, json_get(c->old, "spec"), mutable)) {
+        cause_forbidden(c, p, update_text);
     }
 }
 
-static void validate_status(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                            struct err *err)
+static void validate_status(struct check *c, const yyjson_val *obj)
 {
-    static const char *const counts[] = {"readyReplicas", "currentReplicas", "updatedReplicas",
-                                         "availableReplicas"};
-    struct check c = {.a = a, .err = err};
-    const yyjson_val *status = json_get(obj, "status");
-    const struct path *p = AT_FIELD(NULL, "status");
-    check_not_negative(&c, AT_FIELD(p, "replicas"), json_get(status, "replicas"));
-    for (size_t i = 0; i < 4; i++) {
-        check_not_negative(&c, AT_FIELD(p, counts[i]), json_get(status, counts[i]));
-    }
-    check_not_negative(&c, AT_FIELD(p, "observedGeneration"),
-                       json_get(status, "observedGeneration"));
-    for (size_t i = 0; i < 4; i++) {
-        check_at_most(&c, p, status, counts[i], "replicas",
-                      "cannot be greater than status.replicas");
-    }
-    check_at_most(&c, p, status, "availableReplicas", "readyReplicas",
-                  "cannot be greater than status.readyReplicas");
-    check_collisions(&c, p, status, old);
+    static const char *const parts[] = {"readyReplicas", "currentReplicas", "updatedReplicas",
+                                        "availableReplicas", NULL};
+    static const char *const others[] = {"observedGeneration", NULL};
+    check_replicas(c, obj, parts, "cannot be greater than status.readyReplicas");
+    check_counts(c, obj, others);
+    check_collisions(c, obj);
 }
 
 /* The sentence of the condition that is not well, the more urgent one first. */
@@ -174,17 +160,15 @@ static struct span waiting_for(const yyjson_val *obj)
     return why;
 }
 
-static void row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
-                int64_t now_ms)
+static void row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    cell_name(&r);
-    cell(&r, arena_printf(a, "%lld/%lld",
-                          (long long)json_get_int(json_get(obj, "status"), "readyReplicas", 0),
-                          (long long)json_get_int(json_get(obj, "spec"), "replicas", 0)));
-    cell_age(&r);
-    cell_containers(&r);
-    cell(&r, waiting_for(obj));
+    cell_name(r);
+    cell(r, arena_printf(r->a, "%lld/%lld",
+                         (long long)json_get_int(json_get(r->obj, "status"), "readyReplicas", 0),
+                         (long long)json_get_int(json_get(r->obj, "spec"), "replicas", 0)));
+    cell_age(r);
+    cell_containers(r);
+    cell(r, waiting_for(r->obj));
 }
 
 const struct schema_hooks schema_hooks_statefulset = {.defaults = defaults,
@@ -195,13 +179,10 @@ const struct schema_hooks schema_hooks_statefulset = {.defaults = defaults,
 
 /* ---- revisions ---- */
 
-static void revision_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                              struct err *err)
+static void revision_validate(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     if (!json_get(obj, "data")) {
-        cause_required(&c, AT_FIELD(NULL, "data"), "data is mandatory");
+        cause_required(c, AT_FIELD(NULL, "data"), "data is mandatory");
     }
 }
 
@@ -228,14 +209,12 @@ static struct span controller_of(struct arena *a, const yyjson_val *obj)
     return SPAN("<none>");
 }
 
-static void revision_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                         const yyjson_val *obj, int64_t now_ms)
+static void revision_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    cell_name(&r);
-    cell(&r, controller_of(a, obj));
-    cell_int(&r, json_get_int(obj, "revision", 0));
-    cell_age(&r);
+    cell_name(r);
+    cell(r, controller_of(r->a, r->obj));
+    cell_int(r, json_get_int(r->obj, "revision", 0));
+    cell_age(r);
 }
 
 const struct schema_hooks schema_hooks_revision = {

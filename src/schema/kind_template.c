@@ -7,15 +7,12 @@ static void podtemplate_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
     pod_spec_defaults(doc, json_mut_get(json_mut_get(obj, "template"), "spec"));
 }
 
-static void podtemplate_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                                 struct err *err)
+static void podtemplate_validate(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const struct path *p = AT_FIELD(NULL, "template");
     const yyjson_val *template = json_get(obj, "template");
-    check_labels(&c, AT_FIELD(p, "labels"), json_get(json_get(template, "metadata"), "labels"));
-    check_template_spec(&c, AT_FIELD(p, "spec"), json_get(template, "spec"), NULL);
+    check_labels(c, AT_FIELD(p, "labels"), json_get(json_get(template, "metadata"), "labels"));
+    check_template_spec(c, AT_FIELD(p, "spec"), json_get(template, "spec"), NULL);
 }
 
 const struct schema_hooks schema_hooks_podtemplate = {.defaults = podtemplate_defaults,
@@ -43,46 +40,31 @@ static void rc_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
     }
 }
 
-static void rc_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                        struct err *err)
+static void rc_validate(struct check *c, const yyjson_val *obj)
 {
-    (void)old;
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec"), *map = json_get(spec, "selector");
     const struct path *p = AT_FIELD(NULL, "spec");
     const yyjson_val *labels = json_path(spec, "template", "metadata", "labels", NULL);
     struct selector s;
     if (json_len(map) == 0) {
-        cause_required(&c, AT_FIELD(p, "selector"), NULL);
+        cause_required(c, AT_FIELD(p, "selector"), NULL);
     } else if (!json_get(spec, "template")) {
-        cause_required(&c, AT_FIELD(p, "template"), NULL);
+        cause_required(c, AT_FIELD(p, "template"), NULL);
     } else {
-        if (selector_from_map(a, map, &s, NULL) == 0 && !selector_matches(&s, labels)) {
-            cause_invalid(&c, AT_FIELD(AT_FIELD(AT_FIELD(p, "template"), "metadata"), "labels"),
-                          shown(a, labels), "`selector` does not match template `labels`");
+        if (selector_from_map(c->a, map, &s, NULL) == 0 && !selector_matches(&s, labels)) {
+            cause_invalid(c, AT_FIELD(AT_FIELD(AT_FIELD(p, "template"), "metadata"), "labels"),
+                          shown(c->a, labels), "`selector` does not match template `labels`");
         }
-        check_workload_template(&c, p, spec, NULL,
+        check_workload_template(c, p, spec, NULL,
                                 "activeDeadlineSeconds in ReplicationController is not Supported");
     }
 }
 
-static void rc_validate_status(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                               struct err *err)
+static void rc_validate_status(struct check *c, const yyjson_val *obj)
 {
-    static const char *const counts[] = {"fullyLabeledReplicas", "readyReplicas",
-                                         "availableReplicas"};
-    (void)old;
-    struct check c = {.a = a, .err = err};
-    const yyjson_val *status = json_get(obj, "status");
-    const struct path *p = AT_FIELD(NULL, "status");
-    check_not_negative(&c, AT_FIELD(p, "replicas"), json_get(status, "replicas"));
-    for (size_t i = 0; i < 3; i++) {
-        check_not_negative(&c, AT_FIELD(p, counts[i]), json_get(status, counts[i]));
-        check_at_most(&c, p, status, counts[i], "replicas",
-                      "cannot be greater than status.replicas");
-    }
-    check_at_most(&c, p, status, "availableReplicas", "readyReplicas",
-                  "cannot be greater than readyReplicas");
+    static const char *const parts[] = {"fullyLabeledReplicas", "readyReplicas",
+                                        "availableReplicas", NULL};
+    check_replicas(c, obj, parts, "cannot be greater than readyReplicas");
 }
 
 static bool rc_field(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)

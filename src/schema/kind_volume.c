@@ -92,40 +92,37 @@ static void check_update(struct check *c, const struct path *p, const yyjson_val
     }
 }
 
-static void validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old, struct err *err)
+static void validate(struct check *c, const yyjson_val *obj)
 {
-    struct check c = {.a = a, .err = err};
     const yyjson_val *spec = json_get(obj, "spec");
     const struct path *p = AT_FIELD(NULL, "spec");
-    check_capacity(&c, AT_FIELD(p, "capacity"), json_get(spec, "capacity"));
-    check_one_source(&c, p, spec, sources, SOURCE_COUNT, "volume");
-    check_paths(&c, p, spec);
-    if (old) {
-        check_update(&c, p, spec, json_get(old, "spec"));
+    check_capacity(c, AT_FIELD(p, "capacity"), json_get(spec, "capacity"));
+    check_one_source(c, p, spec, sources, SOURCE_COUNT, "volume");
+    check_paths(c, p, spec);
+    if (c->old) {
+        check_update(c, p, spec, json_get(c->old, "spec"));
     }
 }
 
-static void row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
-                int64_t now_ms)
+static void row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    const yyjson_val *spec = json_get(obj, "spec"), *status = json_get(obj, "status");
+    const yyjson_val *spec = json_get(r->obj, "spec"), *status = json_get(r->obj, "status");
     const yyjson_val *claim = json_get(spec, "claimRef");
     struct span ns = json_get_str(claim, "namespace"), name = json_get_str(claim, "name");
     struct span attributes = json_get_str(spec, "volumeAttributesClassName");
     struct span mode = json_get_str(spec, "volumeMode");
-    bool deleting = json_get_str(json_get(obj, "metadata"), "deletionTimestamp").n > 0;
-    cell_name(&r);
-    cell(&r, json_get_str(json_get(spec, "capacity"), "storage"));
-    cell(&r, short_access_modes(a, json_get(spec, "accessModes")));
-    cell(&r, json_get_str(spec, "persistentVolumeReclaimPolicy"));
-    cell(&r, deleting ? SPAN("Terminating") : json_get_str(status, "phase"));
-    cell(&r, claim ? arena_printf(a, "%.*s/%.*s", SPAN_ARG(ns), SPAN_ARG(name)) : SPAN(""));
-    cell(&r, json_get_str(spec, "storageClassName"));
-    cell(&r, attributes.n ? attributes : SPAN("<unset>"));
-    cell(&r, json_get_str(status, "reason"));
-    cell_age(&r);
-    cell(&r, mode.n ? mode : SPAN("<unset>"));
+    bool deleting = json_get_str(json_get(r->obj, "metadata"), "deletionTimestamp").n > 0;
+    cell_name(r);
+    cell(r, json_get_str(json_get(spec, "capacity"), "storage"));
+    cell(r, short_access_modes(r->a, json_get(spec, "accessModes")));
+    cell(r, json_get_str(spec, "persistentVolumeReclaimPolicy"));
+    cell(r, deleting ? SPAN("Terminating") : json_get_str(status, "phase"));
+    cell(r, claim ? arena_printf(r->a, "%.*s/%.*s", SPAN_ARG(ns), SPAN_ARG(name)) : SPAN(""));
+    cell(r, json_get_str(spec, "storageClassName"));
+    cell(r, attributes.n ? attributes : SPAN("<unset>"));
+    cell(r, json_get_str(status, "reason"));
+    cell_age(r);
+    cell(r, mode.n ? mode : SPAN("<unset>"));
 }
 
 const struct schema_hooks schema_hooks_volume = {
@@ -133,19 +130,17 @@ const struct schema_hooks schema_hooks_volume = {
 
 /* ---- storage classes ---- */
 
-static void class_validate(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                           struct err *err)
+static void class_validate(struct check *c, const yyjson_val *obj)
 {
     static const char *const fixed[] = {"parameters", "provisioner", "reclaimPolicy"};
-    struct check c = {.a = a, .err = err};
     const yyjson_val *provisioner = json_get(obj, "provisioner");
     if (json_str(provisioner).n) {
-        format_check(&c, AT_FIELD(NULL, "provisioner"), "qualified", provisioner);
+        format_check(c, AT_FIELD(NULL, "provisioner"), "qualified", provisioner);
     }
-    for (size_t i = 0; old && i < sizeof fixed / sizeof *fixed; i++) {
-        if (!semantic_equal(json_get(obj, fixed[i]), json_get(old, fixed[i]))) {
-            cause_forbidden(&c, AT_FIELD(NULL, fixed[i]),
-                            arena_printf(a, "updates to %s are forbidden.", fixed[i]).p);
+    for (size_t i = 0; c->old && i < sizeof fixed / sizeof *fixed; i++) {
+        if (!semantic_equal(json_get(obj, fixed[i]), json_get(c->old, fixed[i]))) {
+            cause_forbidden(c, AT_FIELD(NULL, fixed[i]),
+                            arena_printf(c->a, "updates to %s are forbidden.", fixed[i]).p);
         }
     }
 }
@@ -159,20 +154,18 @@ static bool is_default_class(const yyjson_val *obj)
                    SPAN("true"));
 }
 
-static void class_row(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells,
-                      const yyjson_val *obj, int64_t now_ms)
+static void class_row(struct row *r)
 {
-    struct row r = {a, doc, cells, obj, now_ms};
-    struct span name = json_get_str(json_get(obj, "metadata"), "name");
-    struct span reclaim = json_get_str(obj, "reclaimPolicy");
-    struct span binding = json_get_str(obj, "volumeBindingMode");
-    cell(&r, is_default_class(obj) ? arena_printf(a, "%.*s (default)", SPAN_ARG(name)) : name);
-    cell(&r, json_get_str(obj, "provisioner"));
-    cell(&r, reclaim.n ? reclaim : SPAN("Delete"));
-    cell(&r, binding.n ? binding : SPAN("<unset>"));
-    yyjson_mut_arr_append(cells,
-                          yyjson_mut_bool(doc, json_get_bool(obj, "allowVolumeExpansion", false)));
-    cell_age(&r);
+    struct span name = json_get_str(json_get(r->obj, "metadata"), "name");
+    struct span reclaim = json_get_str(r->obj, "reclaimPolicy");
+    struct span binding = json_get_str(r->obj, "volumeBindingMode");
+    cell(r, is_default_class(r->obj) ? arena_printf(r->a, "%.*s (default)", SPAN_ARG(name)) : name);
+    cell(r, json_get_str(r->obj, "provisioner"));
+    cell(r, reclaim.n ? reclaim : SPAN("Delete"));
+    cell(r, binding.n ? binding : SPAN("<unset>"));
+    yyjson_mut_arr_append(
+        r->cells, yyjson_mut_bool(r->doc, json_get_bool(r->obj, "allowVolumeExpansion", false)));
+    cell_age(r);
 }
 
 const struct schema_hooks schema_hooks_storageclass = {

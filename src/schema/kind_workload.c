@@ -89,21 +89,47 @@ void check_at_most_100_percent(struct check *c, const struct path *p, const yyjs
     }
 }
 
-void check_at_most(struct check *c, const struct path *p, const yyjson_val *status,
-                   const char *counted, const char *of, const char *detail)
+static void check_at_most(struct check *c, const yyjson_val *status, const char *counted,
+                          const char *of, const char *detail)
 {
     int64_t n = json_get_int(status, counted, 0);
     if (n > json_get_int(status, of, 0)) {
-        cause_invalid(c, AT_FIELD(p, counted), arena_printf(c->a, "%lld", (long long)n), detail);
+        cause_invalid(c, AT_FIELD(AT_FIELD(NULL, "status"), counted),
+                      arena_printf(c->a, "%lld", (long long)n), detail);
     }
 }
 
-void check_collisions(struct check *c, const struct path *p, const yyjson_val *status,
-                      const yyjson_val *old)
+static void check_count(struct check *c, const yyjson_val *obj, const char *name)
 {
-    const yyjson_val *now = json_get(status, "collisionCount");
+    check_not_negative(c, AT_FIELD(AT_FIELD(NULL, "status"), name),
+                       json_get(json_get(obj, "status"), name));
+}
+
+void check_counts(struct check *c, const yyjson_val *obj, const char *const *names)
+{
+    for (; *names; names++) {
+        check_count(c, obj, *names);
+    }
+}
+
+void check_replicas(struct check *c, const yyjson_val *obj, const char *const *parts,
+                    const char *beyond_ready)
+{
+    const yyjson_val *status = json_get(obj, "status");
+    check_count(c, obj, "replicas");
+    check_counts(c, obj, parts);
+    for (; *parts; parts++) {
+        check_at_most(c, status, *parts, "replicas", "cannot be greater than status.replicas");
+    }
+    check_at_most(c, status, "availableReplicas", "readyReplicas", beyond_ready);
+}
+
+void check_collisions(struct check *c, const yyjson_val *obj)
+{
+    const struct path *p = AT_FIELD(NULL, "status");
+    const yyjson_val *now = json_path(obj, "status", "collisionCount", NULL);
     check_not_negative(c, AT_FIELD(p, "collisionCount"), now);
-    if (json_int(now, 0) < json_get_int(json_get(old, "status"), "collisionCount", 0)) {
+    if (json_int(now, 0) < json_get_int(json_get(c->old, "status"), "collisionCount", 0)) {
         cause_invalid(c, AT_FIELD(p, "collisionCount"), shown(c->a, now), "cannot be decremented");
     }
 }

@@ -18,12 +18,14 @@ bool check_count_or_percent(struct check *c, const struct path *p, const yyjson_
 /* Of a well formed one; absent counts as zero. */
 bool count_or_percent_is_zero(const yyjson_val *v);
 void check_at_most_100_percent(struct check *c, const struct path *p, const yyjson_val *v);
-/* status: member `counted` is at most the one called `of`, both 0 when absent. */
-void check_at_most(struct check *c, const struct path *p, const yyjson_val *status,
-                   const char *counted, const char *of, const char *detail);
+/* None of these members of the status is negative. names: NULL ends them. */
+void check_counts(struct check *c, const yyjson_val *obj, const char *const *names);
+/* replicas and its parts (availableReplicas among them; NULL ends them) are not negative, no part
+ * is more than the whole, and no more are available than ready: beyond_ready says so. */
+void check_replicas(struct check *c, const yyjson_val *obj, const char *const *parts,
+                    const char *beyond_ready);
 /* status.collisionCount only grows. */
-void check_collisions(struct check *c, const struct path *p, const yyjson_val *status,
-                      const yyjson_val *old);
+void check_collisions(struct check *c, const yyjson_val *obj);
 /* A LabelSelector as the last column of a table shows it. */
 void cell_selector(struct row *r, const yyjson_val *selector);
 /* The names, then the images, of the containers of spec.template. */

@@ -49,7 +49,9 @@ enum schema_flag {
 enum { SCHEMA_FIELDS_MAX = 64, SCHEMA_NO_FIELD = 0xff };
 
 struct schema_type;
+struct check;  /* schema/engine.h */
 struct custom; /* schema/custom.h */
+struct row;    /* schema/kind.h */
 
 struct schema_field {
     const char *name; /* JSON name */
@@ -118,24 +120,19 @@ struct schema_kind;
 
 /* Behaviour beyond rows. Every pointer may be NULL. `obj` is the whole object. */
 struct schema_hooks {
-    /* Conditional defaults, after the static ones. old is NULL on create. */
+    /* Conditional defaults, after the static ones. */
     void (*defaults)(yyjson_mut_doc *doc, yyjson_mut_val *obj);
     /* Of a kind whose defaults() touches the status: would it leave this one alone? */
     bool (*status_settled)(const yyjson_mut_val *status);
-    /* Cross-field rules; appends causes. old is NULL on create. Texts: exactly Kubernetes'. */
-    void (*validate)(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                     struct err *err);
+    /* Cross-field rules; appends causes. Texts: exactly Kubernetes'. */
+    void (*validate)(struct check *c, const yyjson_val *obj);
     bool validates_metadata; /* do these rules look at what may change in metadata? */
-    /* Of a sub-resource that changes its own part of the object alone; old is what there was. */
-    void (*validate_sub)(struct arena *a, const char *sub, const yyjson_val *obj,
-                         const yyjson_val *old, struct err *err);
+    /* Of a sub-resource that changes its own part of the object alone. */
+    void (*validate_sub)(struct check *c, const char *sub, const yyjson_val *obj);
     /* Rules of a write to /status. */
-    void (*validate_status)(struct arena *a, const yyjson_val *obj, const yyjson_val *old,
-                            struct err *err);
-    /* Cells of a table row, one per column: strings or integers added to `cells`. now_ms for ages.
-     */
-    void (*row)(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *cells, const yyjson_val *obj,
-                int64_t now_ms);
+    void (*validate_status)(struct check *c, const yyjson_val *obj);
+    /* Cells of a table row, one per column. */
+    void (*row)(struct row *r);
     /* Of a kind that is a view (schema_kind.view_of), a tree of the stored kind becomes one of this
      * kind, and back; only what differs is touched, kind and apiVersion apart. old: what is stored,
      * NULL on create; what this kind cannot say is kept from it. */

@@ -125,7 +125,7 @@ TEST(table_rows_have_the_cells_of_kubectl)
         const struct schema_kind *k = kind_of(obj);
         yyjson_mut_doc *doc = json_mut_new(a);
         yyjson_mut_val *cells = yyjson_mut_arr(doc);
-        k->hooks->row(a, doc, cells, obj, now_ms);
+        schema_row(a, k, doc, cells, obj, now_ms);
         expect(json_get(obj, "metadata"), json_write_mut(a, cells),
                json_write(a, json_get(it.val, "cells")));
         CHECK_EQ(yyjson_mut_arr_size(cells), k->column_count);
