@@ -334,8 +334,9 @@ static void condemned_pod(struct pass *s, int64_t ordinal, bool lowest_unwell)
         wait_for(s, STATEFULSET_WHY_POD_TERMINATING, ordinal);
     } else if (fixing) {
         s->plan->again = true;
-    } else if (!s->r->parallel && !available && !lowest_unwell && !dead) {
-        /* A dead pod never gets well: to wait for it would be to wait for ever. */
+    } else if (!s->r->parallel && !available && !lowest_unwell && !dead && p->was_ready) {
+        /* A dead pod never gets well, and one that was never Ready perhaps neither, since nobody
+         * makes the claims of a pod that has to go: to wait would be to wait for ever. */
         wait_for_pod(s, ordinal);
     } else {
         delete_pod(s, ordinal, STATEFULSET_WHY_SCALE_DOWN);

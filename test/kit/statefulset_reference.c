@@ -207,7 +207,7 @@ static bool ref_condemned(struct ref *s)
         } else if (fixing) {
             s->plan->again = true;
         } else if (!v->r.parallel && !ref_available(v, p) && p->ordinal != unwell &&
-                   !ref_ended(p)) {
+                   !ref_ended(p) && p->was_ready) {
             ref_wait(s, ref_unwell_why(p), p->ordinal);
         } else {
             ref_delete(s, p->ordinal, STATEFULSET_WHY_SCALE_DOWN);

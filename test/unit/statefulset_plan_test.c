@@ -429,6 +429,17 @@ TEST(plan_lowest_unhealthy_condemned_pod_may_go)
     CHECK_EQ(plan.waiting_ordinal, 2);
 }
 
+/* Two pods that wait for claims that are gone would wait for each other. */
+TEST(plan_condemned_pod_that_was_never_ready_may_go)
+{
+    struct world w = {.view = {.r = {.replicas = 0, .has_rolling = true}}};
+    w.state[0] = PENDING;
+    w.state[1] = PENDING;
+    plan_of(&w);
+    CHECK_EQ(deletes(&plan, STATEFULSET_WHY_SCALE_DOWN), 1);
+    CHECK_EQ(plan.actions[0].ordinal, 1);
+}
+
 TEST(plan_condemned_claims_are_owned_by_the_pod_before_it_goes)
 {
     struct world w = {
