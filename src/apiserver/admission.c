@@ -101,8 +101,17 @@ static bool is_global_default(void *data, struct object *o)
     return !*found;
 }
 
+/* As a refusal calls the pod: by the beginning of a name that is made up at each try, so that who
+ * tries again is refused in the same words. */
+static struct span called(const struct api_op *op, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *meta = json_mut_get(obj, "metadata");
+    return op->name_generated ? json_mut_str(json_mut_get(meta, "generateName")) : op->name;
+}
+
 /* The number that stands for the class: that of the named one, else of the one for all. */
-static int pod_priority(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *spec)
+static int pod_priority(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *spec,
+                        struct span pod)
 {
     struct span resource = SPAN("priorityclasses.scheduling.k8s.io");
     struct watch_hub *hub = op->server->hub;
@@ -114,7 +123,7 @@ static int pod_priority(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *
             return api_op_err(
                 op, ERR_FORBIDDEN,
                 "pods \"%.*s\" is forbidden: no PriorityClass with name %.*s was found",
-                SPAN_ARG(op->name), SPAN_ARG(name));
+                SPAN_ARG(pod), SPAN_ARG(name));
         }
     } else if (watch_hub_count(hub, resource) > PRIORITY_SYSTEM_CLASSES) {
         struct watch_filter all = {.resource = resource};
@@ -132,7 +141,7 @@ static int pod_priority(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *
             "pods \"%.*s\" is forbidden: the integer value of priority (%lld) must not "
             "be provided in pod spec; priority admission controller computed %lld from "
             "the given PriorityClass name",
-            SPAN_ARG(op->name), (long long)yyjson_mut_get_sint(given), (long long)value);
+            SPAN_ARG(pod), (long long)yyjson_mut_get_sint(given), (long long)value);
     }
     json_put_str(doc, spec, "priorityClassName", arena_dup(op->arena, object_name(found)));
     json_put_int(doc, spec, "priority", value);
@@ -140,6 +149,33 @@ static int pod_priority(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *
         struct span policy = json_get_str(root, "preemptionPolicy");
         json_put_str(doc, spec, "preemptionPolicy",
                      policy.n ? arena_dup(op->arena, policy) : SPAN("PreemptLowerPriority"));
+    }
+    return 0;
+}
+
+/* The account that the pod names must be there. "default" is not asked for: the namespace
+ * controller makes it in every namespace and makes it again when somebody deletes it, so a pod that
+ * comes before it need not fail (Kubernetes waits a second for that one). A pod without secrets for
+ * its images gets the account's. */
+static int pod_account(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *spec,
+                       struct span pod)
+{
+    struct span name = json_mut_str(json_mut_get(spec, "serviceAccountName"));
+    if (name.n == 0) {
+        name = SPAN("default");
+        json_put_str(doc, spec, "serviceAccountName", name);
+    }
+    json_put_str(doc, spec, "serviceAccount", name);
+    struct object *account = api_peek(op->server, op->arena, "serviceaccounts", op->ns, name);
+    if (!account && !span_eq_cstr(name, "default")) {
+        return api_op_err(op, ERR_FORBIDDEN,
+                          "pods \"%.*s\" is forbidden: error looking up service account "
+                          "%.*s/%.*s: serviceaccount \"%.*s\" not found",
+                          SPAN_ARG(pod), SPAN_ARG(op->ns), SPAN_ARG(name), SPAN_ARG(name));
+    }
+    const yyjson_val *secrets = account ? json_get(object_root(account), "imagePullSecrets") : NULL;
+    if (json_len(secrets) > 0 && yyjson_mut_arr_size(json_mut_get(spec, "imagePullSecrets")) == 0) {
+        json_put(doc, spec, "imagePullSecrets", json_mut_copy(doc, secrets));
     }
     return 0;
 }
@@ -155,16 +191,14 @@ static int pod_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
             &op->err);
     }
     yyjson_mut_val *status = json_mut_obj(doc, obj, "status");
-    if (!json_mut_str(json_mut_get(spec, "serviceAccountName")).n) {
-        json_put_str(doc, spec, "serviceAccountName", SPAN("default"));
+    if (pod_account(op, doc, spec, called(op, obj)) < 0) {
+        return -1;
     }
-    json_put_str(doc, spec, "serviceAccount",
-                 json_mut_str(json_mut_get(spec, "serviceAccountName")));
     add_toleration(doc, spec, "node.kubernetes.io/not-ready");
     add_toleration(doc, spec, "node.kubernetes.io/unreachable");
     json_put_str(doc, status, "phase", SPAN("Pending"));
     json_put_str(doc, status, "qosClass", span_cstr(qos_class(spec)));
-    return pod_priority(op, doc, spec);
+    return pod_priority(op, doc, spec, called(op, obj));
 }
 
 /* ---- volumes ---- */

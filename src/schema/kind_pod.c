@@ -32,8 +32,21 @@ static void container_defaults(yyjson_mut_doc *doc, yyjson_mut_val *containers)
     }
 }
 
+/* serviceAccount is the old name of serviceAccountName; both are shown. */
+static void account_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec)
+{
+    struct span name = json_mut_str(json_mut_get(spec, "serviceAccountName"));
+    struct span old = json_mut_str(json_mut_get(spec, "serviceAccount"));
+    if (name.n == 0 && old.n) {
+        json_put_str(doc, spec, "serviceAccountName", old);
+    } else if (name.n && !span_eq(name, old)) {
+        json_put_str(doc, spec, "serviceAccount", name);
+    }
+}
+
 void pod_spec_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec)
 {
+    account_defaults(doc, spec);
     static const char *const lists[] = {"initContainers", "containers", "ephemeralContainers"};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         container_defaults(doc, json_mut_get(spec, lists[i]));

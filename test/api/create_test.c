@@ -155,6 +155,50 @@ TEST(pods_get_their_defaults_at_admission)
     api_kit_stop(&k);
 }
 
+TEST(the_account_of_a_pod_must_exist_and_lends_it_its_image_secrets)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    const char *pods = "/api/v1/namespaces/default/pods";
+    struct api_reply r = api_expect(&k, 403, "POST", pods, "",
+                                    "{\"metadata\":{\"name\":\"p\"},\"spec\":{"
+                                    "\"serviceAccountName\":\"nobody\",\"containers\":[{\"name\":"
+                                    "\"c\",\"image\":\"i\"}]}}");
+    CHECK_SPAN(api_str(&r, "reason"), "Forbidden");
+    CHECK_SPAN(api_str(&r, "message"),
+               "pods \"p\" is forbidden: error looking up service account default/nobody: "
+               "serviceaccount \"nobody\" not found");
+    r = api_expect(
+        &k, 403, "POST", pods, "",
+        "{\"metadata\":{\"generateName\":\"p-\"},\"spec\":{\"serviceAccount\":\"nobody\","
+        "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}");
+    CHECK_SPAN(api_str(&r, "message"),
+               "pods \"p-\" is forbidden: error looking up service account default/nobody: "
+               "serviceaccount \"nobody\" not found");
+    api_expect(&k, 201, "POST", "/api/v1/namespaces/default/serviceaccounts", "",
+               "{\"metadata\":{\"name\":\"nobody\"},\"imagePullSecrets\":[{\"name\":\"a\"},{"
+               "\"name\":\"b\"}]}");
+    r = api_expect(&k, 201, "POST", pods, "",
+                   "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"serviceAccount\":\"nobody\","
+                   "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}");
+    CHECK_SPAN(api_str(&r, "spec.serviceAccountName"), "nobody");
+    CHECK_SPAN(api_str(&r, "spec.imagePullSecrets.1.name"), "b");
+    r = api_expect(&k, 201, "POST", pods, "",
+                   "{\"metadata\":{\"name\":\"q\"},\"spec\":{\"serviceAccountName\":\"nobody\","
+                   "\"imagePullSecrets\":[{\"name\":\"own\"}],"
+                   "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}");
+    CHECK_SPAN(api_str(&r, "spec.serviceAccount"), "nobody");
+    CHECK_EQ(json_len(api_at(r.json, "spec.imagePullSecrets")), 1);
+    /* The account default comes with its namespace, if a moment later. */
+    api_expect(&k, 201, "POST", "/api/v1/namespaces", "", "{\"metadata\":{\"name\":\"fresh\"}}");
+    api_expect(&k, 404, "GET", "/api/v1/namespaces/fresh/serviceaccounts/default", "", "");
+    r = api_expect(&k, 201, "POST", "/api/v1/namespaces/fresh/pods", "",
+                   "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\","
+                   "\"image\":\"i\"}]}}");
+    CHECK_SPAN(api_str(&r, "spec.serviceAccountName"), "default");
+    api_kit_stop(&k);
+}
+
 TEST(claims_get_the_default_class_and_a_finalizer)
 {
     struct api_kit k;
