@@ -50,8 +50,12 @@ static struct why why_missing(struct set_sync *x, int32_t ordinal)
                                          "not the set's",
                                          SPAN_ARG(pod))};
     }
-    if (state->refused.n && state->refused_ordinal == ordinal) {
-        struct span text = arena_printf(x->own.a, "%.*s cannot be made: %.*s", SPAN_ARG(pod),
+    struct span refused =
+        arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)state->refused_ordinal);
+    bool is_missing = statefulset_is_wanted(x->rules, state->refused_ordinal) &&
+                      !informer_get(x->c->pods.informer, x->own.ns, refused);
+    if (state->refused.n && is_missing) { /* of several that are made at once, the last */
+        struct span text = arena_printf(x->own.a, "%.*s cannot be made: %.*s", SPAN_ARG(refused),
                                         SPAN_ARG(state->refused));
         return (struct why){"CreationRefused", why_line(x->own.a, text, WHY_TEXT_MAX)};
     }

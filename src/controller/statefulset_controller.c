@@ -120,6 +120,26 @@ static void on_claim(void *data, struct object *old, struct object *now)
     mark_named_by(c, now ? now : old, wake);
 }
 
+static bool wake_refused(void *data, struct object *set)
+{
+    struct statefulset_controller *c = data;
+    const struct set_state *state = statefulset_state_find(c, object_uid(set));
+    if (state && state->refused.n) {
+        reconciler_add_object(c->sets.reconciler, set);
+    }
+    return true;
+}
+
+/* A new account may be what the server misses in the pods that it refuses. */
+static void on_account(void *data, struct object *old, struct object *now)
+{
+    struct statefulset_controller *c = data;
+    if (!old && now) {
+        informer_index_each(c->sets.informer, c->sets.by_ns, object_namespace(now), wake_refused,
+                            c);
+    }
+}
+
 /* ---- a sync ---- */
 
 static void run(struct sync *s)
@@ -158,10 +178,14 @@ static void *make(const struct controller_place *place)
     owned_kind_init(&c->revisions, place->informers, SCHEMA_KIND(ControllerRevision));
     owners_follow(&c->sets, &c->pods);
     owners_follow(&c->sets, &c->revisions);
-    static const struct informer_handler sets = {on_set}, pods = {on_pod}, claims = {on_claim};
+    static const struct informer_handler sets = {on_set}, pods = {on_pod}, claims = {on_claim},
+                                         accounts = {on_account};
     reconciler_follow(c->sets.reconciler, c->sets.informer, &sets, c);
     reconciler_follow(c->sets.reconciler, c->pods.informer, &pods, c);
     reconciler_follow(c->sets.reconciler, c->claims, &claims, c);
+    reconciler_follow(c->sets.reconciler,
+                      informer_set_get(place->informers, SCHEMA_KIND(ServiceAccount)), &accounts,
+                      c);
     return c;
 }
 

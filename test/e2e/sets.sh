@@ -50,6 +50,13 @@ check 'a class that does not exist' contains created k apply -f "$work/disk.yaml
 check 'is told' within 20 says disk Available 'disk-0 waits for claim data-disk-0: StorageClass "fast" does not exist'
 check 'by the claim as well' contains 'StorageClass "fast" does not exist' k get pvc data-disk-0 -o 'jsonpath={.status.conditions[0].message}'
 
+set_of robot "sleep 9999" | sed 's/    spec:/    spec:\n      serviceAccountName: robot/' >"$work/robot.yaml"
+check 'a set with an account that does not exist' contains created k apply -f "$work/robot.yaml"
+check 'says so' within 20 says robot Available 'robot-0 cannot be made: pods "robot-0" is forbidden: error looking up service account default/robot: serviceaccount "robot" not found'
+check 'and goes on with it' contains created k create serviceaccount robot
+check 'at once' within 20 equal RolloutComplete field robot Progressing reason
+k delete sts robot >/dev/null
+
 check 'a wrong annotation is a Warning' contains 'Warning: annotation berth.dev/start-parallelism: "x" is ignored' k annotate sts web berth.dev/start-parallelism=x
 check 'and an event' within 10 contains 'berth.dev/start-parallelism: "x" is ignored' k get events --field-selector reason=InvalidAnnotation
 check 'an ordinal is reserved' contains annotated k annotate sts web berth.dev/start-parallelism- berth.dev/reserve-ordinals=0
