@@ -41,12 +41,16 @@ static void fail(struct front *f, enum err_reason reason, const char *message)
 static bool list_next(void *data, struct strbuf *out)
 {
     struct front *f = data;
-    if (!f->is_pretty) {
-        return render_list_next(&f->list, out);
+    size_t before = out->n;
+    bool more;
+    if (f->is_pretty) {
+        struct strbuf part cleanup_strbuf = STRBUF_INIT;
+        more = render_list_next(&f->list, &part);
+        json_pretty_put(&f->pretty, strbuf_span(&part), out);
+    } else {
+        more = render_list_next(&f->list, out);
     }
-    struct strbuf part cleanup_strbuf = STRBUF_INIT;
-    bool more = render_list_next(&f->list, &part);
-    json_pretty_put(&f->pretty, strbuf_span(&part), out);
+    f->list_bytes += out->n - before;
     return more;
 }
 
@@ -54,6 +58,7 @@ static void list_done(void *data)
 {
     struct front *f = data;
     f->server->lists_open--;
+    front_size(f, f->list_bytes);
     render_list_end(&f->list);
 }
 
@@ -77,6 +82,7 @@ static void on_done(struct api_op *op)
         struct object *o cleanup_object = object_ref(op->object);
         int status = op->http_status;
         api_op_release(op);
+        front_size(f, object_json(o).n);
         reply_json(f->x, status, f->render.accept.content_type, object_json(o));
         return;
     }
@@ -92,6 +98,7 @@ static void on_done(struct api_op *op)
     const char *type = render_result(&out, &f->render, op);
     int status = op->http_status;
     api_op_release(op);
+    front_size(f, out.n);
     reply_json(f->x, status, type, strbuf_span(&out));
 }
 
@@ -226,14 +233,21 @@ static void front_health(struct front *f)
     }
 }
 
-static void front_version(struct front *f)
+void front_version_numbers(const struct apiserver *s, struct span *major, struct span *minor)
 {
-    const struct apiserver_options *o = &f->server->options;
-    struct span rest = o->git_version;
+    struct span rest = s->options.git_version;
     if (rest.n && rest.p[0] == 'v') {
         rest = span_from(rest, 1);
     }
-    struct span major = span_cut(&rest, '.'), minor = span_cut(&rest, '.');
+    *major = span_cut(&rest, '.');
+    *minor = span_cut(&rest, '.');
+}
+
+static void front_version(struct front *f)
+{
+    const struct apiserver_options *o = &f->server->options;
+    struct span major, minor;
+    front_version_numbers(f->server, &major, &minor);
     yyjson_mut_doc *doc = json_mut_new(f->arena);
     yyjson_mut_val *v = yyjson_mut_obj(doc);
     json_put_str(doc, v, "major", major);

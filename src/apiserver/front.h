@@ -25,9 +25,11 @@ struct front {
         bool orphan; /* orphanDependents was there */
     } asked;
     struct err faults;
-    int64_t start_ns; /* when the request was complete, on the monotonic clock */
-    bool is_stream;   /* log, exec, attach, portforward, watch: not timed */
-    bool is_open;     /* counted in requests_open */
+    struct metric_entry *metric; /* what front_count has counted it as */
+    size_t list_bytes;           /* sent of a list so far */
+    int64_t start_ns;            /* when the request was complete, on the monotonic clock */
+    bool is_stream;              /* log, exec, attach, portforward, watch: not timed */
+    bool is_open;                /* counted in requests_open */
 };
 
 /* Sends the error; the exchange is used up. */
@@ -53,9 +55,12 @@ void front_pod_stream(struct front *f); /* front_pod.c: log, exec, attach, portf
 void front_proxy(struct front *f);      /* front_proxy.c: pods, services, nodes */
 void front_discovery(struct front *f);  /* front_discovery.c */
 void front_openapi(struct front *f);    /* front_discovery.c */
-void front_metrics(struct front *f);    /* front_metrics.c */
+void front_version_numbers(const struct apiserver *s, struct span *major, struct span *minor);
+void front_metrics(struct front *f); /* front_metrics.c */
 /* Counts the request with its answer's code: once, before the answer. */
 void front_count(struct front *f, int code);
+/* The answer is so long, before compression; after front_count. */
+void front_size(struct front *f, size_t bytes);
 /* A watch begins (1) or ends (-1). */
 void front_running(struct front *f, int change);
 

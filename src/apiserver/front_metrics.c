@@ -40,8 +40,15 @@ static struct metric_request request_of(const struct front *f, int code)
 void front_count(struct front *f, int code)
 {
     struct metric_request r = request_of(f, code);
-    metrics_count(&f->server->metrics, &r,
-                  f->is_stream ? -1 : env_mono_ns(f->server->env) - f->start_ns);
+    f->metric = metrics_count(&f->server->metrics, &r,
+                              f->is_stream ? -1 : env_mono_ns(f->server->env) - f->start_ns);
+}
+
+void front_size(struct front *f, size_t bytes)
+{
+    if (f->route.type == ROUTE_RESOURCE && f->op.verb <= API_LIST && f->metric) {
+        metrics_size(f->metric, bytes);
+    }
 }
 
 void front_running(struct front *f, int change)
@@ -67,6 +74,10 @@ static void put_store(struct front *f, struct strbuf *out)
                (double)st.commit_us_total / 1e6);
     put_figure(out, "berth_store_commit_seconds_max", "The longest recent commit.", "gauge",
                (double)st.commit_us_max / 1e6);
+    strbuf_puts(out, "# HELP etcd_request_duration_seconds Time of the store's commits.\n"
+                     "# TYPE etcd_request_duration_seconds histogram\n");
+    histogram_put(&st.commit_us, &store_commit_bounds, "etcd_request_duration_seconds",
+                  SPAN("operation=\"commit\",type=\"\""), out);
 }
 
 static void put_objects(const struct apiserver *s, struct strbuf *out)
@@ -86,6 +97,19 @@ static void put_objects(const struct apiserver *s, struct strbuf *out)
     }
 }
 
+static void put_build(const struct apiserver *s, struct strbuf *out)
+{
+    struct span major, minor;
+    front_version_numbers(s, &major, &minor);
+    strbuf_printf(out,
+                  "# HELP kubernetes_build_info The version that this server speaks.\n"
+                  "# TYPE kubernetes_build_info gauge\n"
+                  "kubernetes_build_info{git_version=\"%.*s\",major=\"%.*s\",minor=\"%.*s\","
+                  "platform=\"%.*s\"} 1\n",
+                  SPAN_ARG(s->options.git_version), SPAN_ARG(major), SPAN_ARG(minor),
+                  SPAN_ARG(s->options.platform));
+}
+
 void front_metrics(struct front *f)
 {
     struct apiserver *s = f->server;
@@ -95,8 +119,9 @@ void front_metrics(struct front *f)
                   "# HELP apiserver_current_inflight_requests Requests that wait for their "
                   "answer.\n# TYPE apiserver_current_inflight_requests gauge\n"
                   "apiserver_current_inflight_requests{request_kind=\"mutating\"} %zu\n"
-                  "apiserver_current_inflight_requests{request_kind=\"readOnly\"} 0\n",
-                  s->requests_open);
+                  "apiserver_current_inflight_requests{request_kind=\"readOnly\"} %zu\n",
+                  s->requests_open, s->lists_open);
+    put_build(s, &out);
     put_figure(&out, "apiserver_request_terminations_total",
                "Requests that were answered with 429, because too many were open.", "counter",
                (double)s->refused);

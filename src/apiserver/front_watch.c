@@ -70,8 +70,10 @@ static void put_event(struct watch_stream *w, struct strbuf *out, enum watch_typ
                       struct object *o, int64_t rev)
 {
     struct arena *a cleanup_arena = arena_new();
+    size_t before = out->n;
     o = definitions_in_version(a, w->f->op.kind, o);
     render_event(out, &w->f->render, type, o, rev, false);
+    metrics_event(w->metric, out->n - before);
 }
 
 /* One event into out. False: nothing more for now; *ended: the stream is over. */
@@ -254,6 +256,7 @@ void front_watch(struct front *f)
     list_push_back(&s->watches, &w->link);
     s->counters.watches_open++;
     s->counters.watches_total++;
+    w->metric = metrics_events(&s->metrics, f->render.kind);
     front_running(f, 1);
     int64_t from = 0;
     int rc = selection_new(op);

@@ -16,6 +16,7 @@ struct watch_stream {
     int64_t initial_rev;
     bool owes_initial_end;
     struct env_timer timeout, bookmark;
+    struct metric_events *metric;
     struct list link;
 };
 

@@ -17,7 +17,8 @@ struct item {
     struct list link; /* in queue->ready; self-linked otherwise */
     struct workqueue *queue;
     struct env_timer timer;
-    int64_t due_ns; /* of the timer, when armed */
+    int64_t due_ns;   /* of the timer, when armed */
+    int64_t since_ns; /* queued, then worked on */
     uint32_t failures;
     bool queued, working, dirty;
     bool overtaken; /* runs, or will, before its back-off is over */
@@ -38,6 +39,12 @@ struct workqueue {
     const char *name; /* and its place among the announced ones */
     struct workqueue **head, *next;
 };
+
+const struct histogram_bounds workqueue_bounds = {.n = 12,
+                                                  .unit = 1e-9,
+                                                  .at = {10, 100, 1000, 10000, 100000, 1000000,
+                                                         10000000, 100000000, 1000000000,
+                                                         10000000000, 100000000000, 1000000000000}};
 
 static struct span item_key(const struct item *it)
 {
@@ -104,6 +111,15 @@ static void item_drop_if_idle(struct workqueue *q, struct item *it)
     }
 }
 
+/* What it has spent in the state that it leaves. */
+static void count_time(struct workqueue *q, struct item *it, struct histogram *h)
+{
+    int64_t now = env_mono_ns(q->env);
+    assert(now >= it->since_ns);
+    histogram_add(h, &workqueue_bounds, (uint64_t)(now - it->since_ns));
+    it->since_ns = now;
+}
+
 static void run_ready(struct env_task *task)
 {
     struct workqueue *q = CONTAINER_OF(task, struct workqueue, task);
@@ -116,6 +132,7 @@ static void run_ready(struct env_task *task)
         q->ready_count--;
         it->queued = false;
         it->working = true;
+        count_time(q, it, &q->stats.waits);
         q->active++;
         assert(q->active <= q->parallel);
         q->work(q->data, item_key(it));
@@ -135,6 +152,7 @@ static void enqueue(struct workqueue *q, struct item *it)
         assert(!it->dirty);
         it->overtaken |= waited && it->failures > 0;
         it->queued = true;
+        it->since_ns = env_mono_ns(q->env);
         q->stats.adds++;
         list_push_back(&q->ready, &it->link);
         q->ready_count++;
@@ -189,6 +207,7 @@ void workqueue_done(struct workqueue *q, struct span key, bool ok)
     assert(it && it->working && q->active > 0);
     it->working = false;
     q->active--;
+    count_time(q, it, &q->stats.works);
     it->failures = ok ? 0 : it->failures + !it->overtaken;
     it->overtaken = false;
     if (it->dirty && ok) {
@@ -215,6 +234,13 @@ void workqueue_stats(const struct workqueue *q, struct workqueue_stats *ret)
     *ret = q->stats;
     ret->depth = q->ready_count;
     ret->working = q->active;
+    int64_t now = env_mono_ns(q->env);
+    size_t pos = 0;
+    for (const struct item *it; (it = map_next(&q->items, &pos, NULL));) {
+        int64_t took = it->working ? now - it->since_ns : 0;
+        ret->working_ns += took;
+        ret->longest_ns = took > ret->longest_ns ? took : ret->longest_ns;
+    }
 }
 
 void workqueue_announce(struct workqueue *q, struct workqueue **head, const char *name)

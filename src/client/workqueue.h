@@ -5,6 +5,7 @@
 #ifndef CLIENT_WORKQUEUE_H
 #define CLIENT_WORKQUEUE_H
 
+#include "base/histogram.h"
 #include "env/env.h"
 
 struct workqueue;
@@ -25,7 +26,12 @@ void workqueue_done(struct workqueue *q, struct span key, bool ok);
 struct workqueue_stats {
     uint64_t adds, retries; /* keys that were queued; of these after a failure */
     size_t depth, working;
+    struct histogram waits, works;  /* ns from queued to worked on, and from there to done */
+    int64_t working_ns, longest_ns; /* so far, of what is worked on: together, and the longest */
 };
+/* Of waits and works: client-go's, told in seconds. */
+extern const struct histogram_bounds workqueue_bounds;
+/* Costs what is queued and worked on. */
 void workqueue_stats(const struct workqueue *q, struct workqueue_stats *ret);
 /* Makes the queue known by its name (static) in a list of queues, for figures; it leaves the list
  * when it is freed, which is before the list's head is. */

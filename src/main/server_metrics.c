@@ -37,6 +37,25 @@ static void put_connections(const struct http_server *http, struct strbuf *out)
         "counter", (double)st.rejected);
 }
 
+static void put_head(struct strbuf *out, const char *name, const char *help, const char *type)
+{
+    strbuf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void put_queue_times(const struct workqueue *first, bool waits, const char *name,
+                            const char *help, struct strbuf *out)
+{
+    put_head(out, name, help, "histogram");
+    for (const struct workqueue *q = first; q; q = workqueue_next(q)) {
+        struct workqueue_stats st;
+        struct strbuf label cleanup_strbuf = STRBUF_INIT;
+        workqueue_stats(q, &st);
+        strbuf_printf(&label, "name=\"%s\"", workqueue_name(q));
+        histogram_put(waits ? &st.waits : &st.works, &workqueue_bounds, name, strbuf_span(&label),
+                      out);
+    }
+}
+
 static void put_queues(const struct workqueue *first, struct strbuf *out)
 {
     static const struct {
@@ -45,19 +64,25 @@ static void put_queues(const struct workqueue *first, struct strbuf *out)
         {"workqueue_adds_total", "Keys that were queued.", "counter"},
         {"workqueue_depth", "Keys that wait.", "gauge"},
         {"workqueue_retries_total", "Keys that were queued again after a failure.", "counter"},
-        {"workqueue_unfinished_work", "Keys that are being worked on.", "gauge"},
+        {"workqueue_unfinished_work_seconds",
+         "Time spent so far on the keys that are being worked on, together.", "gauge"},
+        {"workqueue_longest_running_processor_seconds", "The longest of these times.", "gauge"},
     };
     for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
-        strbuf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", figures[i].name, figures[i].help,
-                      figures[i].name, figures[i].type);
+        put_head(out, figures[i].name, figures[i].help, figures[i].type);
         for (const struct workqueue *q = first; q; q = workqueue_next(q)) {
             struct workqueue_stats st;
             workqueue_stats(q, &st);
-            const uint64_t values[] = {st.adds, st.depth, st.retries, st.working};
-            strbuf_printf(out, "%s{name=\"%s\"} %llu\n", figures[i].name, workqueue_name(q),
-                          (unsigned long long)values[i]);
+            const double values[] = {(double)st.adds, (double)st.depth, (double)st.retries,
+                                     (double)st.working_ns / 1e9, (double)st.longest_ns / 1e9};
+            strbuf_printf(out, "%s{name=\"%s\"} %.15g\n", figures[i].name, workqueue_name(q),
+                          values[i]);
         }
     }
+    put_queue_times(first, true, "workqueue_queue_duration_seconds",
+                    "How long keys waited until they were worked on.", out);
+    put_queue_times(first, false, "workqueue_work_duration_seconds",
+                    "How long keys were worked on.", out);
 }
 
 void server_metrics(void *data, struct strbuf *out)

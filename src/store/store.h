@@ -22,6 +22,7 @@
 #ifndef STORE_STORE_H
 #define STORE_STORE_H
 
+#include "base/histogram.h"
 #include "codec/object.h"
 #include "env/env.h"
 
@@ -92,7 +93,10 @@ int64_t store_compact_rev(const struct store *s);
  * microseconds from handing a commit over until it was done. For metrics. */
 struct store_stats {
     uint64_t live_keys, live_bytes, commits, writes, commit_us_total, commit_us_max;
+    struct histogram commit_us;
 };
+/* Of commit_us, told in seconds. */
+extern const struct histogram_bounds store_commit_bounds;
 void store_stats(const struct store *s, struct store_stats *ret);
 /* Waits until everything submitted is durable or failed (its done callbacks run), then releases.
  * NULL is fine. */

@@ -20,6 +20,13 @@ struct store_key {
     char key[];
 };
 
+/* etcd's, of its commits. */
+const struct histogram_bounds store_commit_bounds = {.n = 14,
+                                                     .unit = 1e-6,
+                                                     .at = {1000, 2000, 4000, 8000, 16000, 32000,
+                                                            64000, 128000, 256000, 512000, 1024000,
+                                                            2048000, 4096000, 8192000}};
+
 /* ---- history ---- */
 
 static struct store_past *past_at(struct store_history *h, size_t i)
@@ -559,6 +566,7 @@ void store_commit_done(struct store *s, int code)
     s->in_flight = false;
     if (s->batch.rows.n) {
         uint64_t us = (uint64_t)(env_mono_ns(s->env) - s->commit_start_ns) / 1000;
+        histogram_add(&s->stats.commit_us, &store_commit_bounds, us);
         s->stats.commit_us_total += us;
         s->stats.commit_us_max = us > s->stats.commit_us_max ? us : s->stats.commit_us_max;
         if (code == 0) {

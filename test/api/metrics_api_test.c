@@ -113,3 +113,57 @@ TEST(too_many_lists_at_a_time_are_asked_to_come_back)
     CHECK_EQ(k.server->lists_open, 0);
     api_kit_stop(&k);
 }
+
+TEST(answers_and_events_are_measured)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_watch *w = api_watch_open(&k, CM "?watch=1", "");
+    (void)api_expect(&k, 201, "POST", CM, "", "{\"metadata\":{\"name\":\"a\"}}");
+    struct api_reply r = api_expect(&k, 200, "GET", CM "/a", "", NULL);
+    CHECK(api_watch_next(w));
+    (void)api_expect(&k, 200, "DELETE", CM "/a", "", NULL);
+    CHECK(api_watch_next(w));
+    struct span text = page(&k);
+    CHECK(has_line(
+        text, "apiserver_response_sizes_bucket{" LABELS("", "resource", "GET") ",le=\"1000\"} 1"));
+    char line[256];
+    (void)snprintf(line, sizeof line,
+                   "apiserver_response_sizes_sum{" LABELS("", "resource", "GET") "} %zu", r.body.n);
+    CHECK(has_line(text, line));
+    CHECK(has_line(text, "apiserver_watch_events_total{group=\"\",kind=\"ConfigMap\",resource="
+                         "\"configmaps\",version=\"v1\"} 2"));
+    CHECK(has_line(
+        text, "apiserver_request_sli_duration_seconds_count{" LABELS("", "resource", "GET") "} 1"));
+    CHECK(has_line(text, "# TYPE etcd_request_duration_seconds histogram"));
+    CHECK(memmem(text.p, text.n, "kubernetes_build_info{git_version=\"", 35) != NULL);
+    api_watch_close(w);
+    api_kit_stop(&k);
+}
+
+/* Every line is a comment or a sample, every sample's name has been announced with HELP and TYPE,
+ * once, and the samples of a name stand together. */
+TEST(the_page_is_as_prometheus_wants_it)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 201, "POST", CM, "", "{\"metadata\":{\"name\":\"a\"}}");
+    struct span text = page(&k), now = SPAN_NULL;
+    CHECK(text.n && text.p[text.n - 1] == '\n');
+    for (struct span rest = text; rest.n;) {
+        struct span line = span_cut(&rest, '\n');
+        if (span_starts(line, SPAN("# HELP "))) {
+            struct span name = span_from(line, 7);
+            now = span_cut(&name, ' ');
+            CHECK(name.n);
+            char type[128];
+            (void)snprintf(type, sizeof type, "# TYPE %.*s ", SPAN_ARG(now));
+            CHECK(span_starts(rest, span_cstr(type)));
+            (void)snprintf(type, sizeof type, "# HELP %.*s ", SPAN_ARG(now));
+            CHECK(memmem(rest.p, rest.n, type, strlen(type)) == NULL);
+        } else if (!span_starts(line, SPAN("# TYPE "))) {
+            CHECK(now.n && span_starts(line, now));
+        }
+    }
+    api_kit_stop(&k);
+}

@@ -183,3 +183,28 @@ TEST(workqueue_failures_before_the_back_off_is_over_do_not_double_it)
     CHECK_EQ(p.runs, 41);
     done(&p);
 }
+
+TEST(workqueue_tells_how_long_keys_waited_and_were_worked_on)
+{
+    struct probe p;
+    struct workqueue_stats st;
+    setup(&p, 1);
+    p.hold = true;
+    workqueue_add(p.q, SPAN("a"));
+    env_sim_run_for(p.env, 0); /* works on a */
+    workqueue_add(p.q, SPAN("b"));
+    env_sim_run_for(p.env, 50);
+    workqueue_stats(p.q, &st);
+    CHECK_EQ(st.working_ns, 50 * INT64_C(1000000));
+    CHECK_EQ(st.longest_ns, 50 * INT64_C(1000000));
+    CHECK_EQ(st.works.sum, 0);
+    workqueue_done(p.q, SPAN("a"), true);
+    env_sim_run_for(p.env, 0); /* b */
+    workqueue_done(p.q, SPAN("b"), true);
+    workqueue_stats(p.q, &st);
+    CHECK_EQ(st.working_ns, 0);
+    CHECK_EQ(st.works.sum, 50 * INT64_C(1000000));
+    CHECK_EQ(st.waits.sum, 50 * INT64_C(1000000));
+    CHECK_EQ(st.works.counts[7], 1); /* up to 100 ms */
+    done(&p);
+}
