@@ -31,6 +31,7 @@ struct definitions {
     struct apiserver *server;
     struct map entries; /* name -> struct entry */
     struct watcher *watcher;
+    struct definition_services *services;
     struct arena *served_arena; /* of what follows and of the discovery documents */
     struct openapi_kinds served;
     const struct schema_kind **kinds;
@@ -75,6 +76,7 @@ static void publish(struct definitions *d)
         address = span_from(address, 8);
     }
     s->discovery = discovery_new(d->served_arena, address, &d->served);
+    definition_services_review(d->services);
 }
 
 struct openapi_kinds definitions_served(const struct definitions *d)
@@ -476,6 +478,7 @@ struct definitions *definitions_new(struct apiserver *s)
     struct definitions *d = MEM_NEW(struct definitions);
     d->server = s;
     s->definitions = d;
+    d->services = definition_services_new(s);
     start(d);
     return d;
 }
@@ -488,6 +491,7 @@ void definitions_free(struct definitions *d)
     size_t it = 0;
     struct entry *e;
     watcher_free(d->watcher);
+    definition_services_free(d->services);
     while ((e = map_next(&d->entries, &it, NULL))) {
         watcher_free(e->objects);
         custom_unref(e->compiled);

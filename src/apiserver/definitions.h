@@ -38,6 +38,14 @@ struct openapi_kinds definitions_served(const struct definitions *d);
 struct object *definitions_in_version(struct arena *a, const struct schema_kind *kind,
                                       struct object *o);
 
+/* ---- definitions_services.c ---- */
+
+struct definition_services;
+struct definition_services *definition_services_new(struct apiserver *s);
+void definition_services_free(struct definition_services *ds); /* NULL is fine */
+/* What is served has changed (s->definitions is there). */
+void definition_services_review(struct definition_services *ds);
+
 /* ---- definitions_status.c: pure ---- */
 
 /* The status that a definition should have, with the definition around it; NULL when it has it

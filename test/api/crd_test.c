@@ -471,3 +471,60 @@ TEST(a_condition_of_a_status_may_lack_its_type)
     CHECK(memmem(r.body.p, r.body.n, "\"message\":\"mine\"", 16) != NULL);
     api_kit_stop(&k);
 }
+
+/* The APIServices of example.com: "v1 v1beta1". */
+static const char *services(struct api_kit *k)
+{
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    struct api_reply r = api_get(k, "/apis/apiregistration.k8s.io/v1/apiservices?labelSelector="
+                                    "kube-aggregator.kubernetes.io/automanaged%3Dtrue");
+    JSON_EACH(it, api_at(r.json, "items"))
+    {
+        CHECK_SPAN(json_str(api_at(it.val, "spec.group")), "example.com");
+        CHECK_SPAN(json_str(api_at(it.val, "status.conditions.0.reason")), "Local");
+        strbuf_printf(&out, "%s%.*s", out.n ? " " : "",
+                      SPAN_ARG(json_str(api_at(it.val, "spec.version"))));
+    }
+    return api_text(strbuf_span(&out));
+}
+
+static void expect_services(struct api_kit *k, const char *want)
+{
+    for (int i = 0; i < 300 && strcmp(services(k), want) != 0; i++) {
+        api_run_ms(k, 10);
+    }
+    CHECK_SPAN(span_cstr(services(k)), want);
+}
+
+TEST(versions_of_custom_groups_have_their_api_services)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    CHECK_SPAN(span_cstr(services(&k)), "");
+    define(&k);
+    expect_services(&k, "v1 v1beta1");
+    /* Deleted by somebody, it comes back. */
+    (void)api_expect(&k, 200, "DELETE",
+                     "/apis/apiregistration.k8s.io/v1/apiservices/v1.example.com", "", NULL);
+    expect_services(&k, "v1 v1beta1");
+    (void)api_expect(&k, 200, "PATCH", CRDS "/widgets.example.com",
+                     "Content-Type: application/json-patch+json\r\n",
+                     "[{\"op\":\"replace\",\"path\":\"/spec/versions/0/served\",\"value\":false}]");
+    expect_services(&k, "v1");
+    api_kit_restart(&k);
+    expect_services(&k, "v1");
+    (void)api_expect(&k, 200, "DELETE", CRDS "/widgets.example.com", "", NULL);
+    expect_services(&k, "");
+    /* What somebody else has made is nobody's business. */
+    (void)api_expect(&k, 201, "POST", "/apis/apiregistration.k8s.io/v1/apiservices", "",
+                     "{\"metadata\":{\"name\":\"v1.example.com\"},\"spec\":{\"group\":"
+                     "\"example.com\",\"version\":\"v1\",\"groupPriorityMinimum\":7,"
+                     "\"versionPriority\":7}}");
+    define(&k);
+    expect_services(&k, "v1beta1");
+    (void)api_expect(&k, 200, "DELETE", CRDS "/widgets.example.com", "", NULL);
+    expect_services(&k, "");
+    (void)api_expect(&k, 200, "GET", "/apis/apiregistration.k8s.io/v1/apiservices/v1.example.com",
+                     "", NULL);
+    api_kit_stop(&k);
+}
