@@ -400,7 +400,7 @@ static void image_changed(struct kubelet_pod *pod)
             c->v->image_prep.failures = 0;
         }
         if (pod_instance_live(c->v->instance)) {
-            c->v->unhealthy = true;
+            c->v->unhealthy = c->v->renewed = true;
             kubelet_event(pod, c, EVENT_NORMAL, "Killing",
                           "Container %.*s definition changed, will be restarted",
                           SPAN_ARG(c->v->name));

@@ -68,6 +68,7 @@ struct kubelet_container {
     struct kubelet_rotation *rotation;
     struct span told; /* owned: text of the last Failed/BackOff event, so that it is told once */
     bool resizing;    /* the runtime is at it */
+    bool resize_restart; /* it was ended to be started with other limits */
     struct span resize_error; /* owned: why the last try failed; empty: it did not */
     struct span resize_tried; /* owned: the resources of the last try */
     int64_t resize_retry_ns;

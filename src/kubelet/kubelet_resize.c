@@ -1,5 +1,5 @@
 /* kubelet/kubelet_resize.c: pods/resize on the node: a running container gets the limits that its
- * pod's spec has by now, without a restart.
+ * pod's spec has by now, without a restart unless its resizePolicy asks for one.
  *
  * What an instance has is kept as text in its view (and told in the status, from where an agent
  * that was started anew knows it). A tick compares it with the spec: what the node cannot give at
@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "codec/quantity.h"
 
 enum { RETRY_MS = 10 * 1000 };
 
@@ -168,6 +169,21 @@ const yyjson_val *kubelet_resize_start(struct kubelet_container *c, struct arena
     return spec;
 }
 
+static void tell_completed(struct kubelet_container *c)
+{
+    kubelet_event(c->pod, c, EVENT_NORMAL, "ResizeCompleted",
+                  "Pod resize completed: container %.*s has %.*s", SPAN_ARG(c->v->name),
+                  SPAN_ARG(c->v->resources));
+}
+
+void kubelet_resize_started(struct kubelet_container *c)
+{
+    if (c->resize_restart) {
+        tell_completed(c);
+    }
+    c->resize_restart = false;
+}
+
 void kubelet_resize_adopt(struct kubelet_container *c)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -202,9 +218,7 @@ static void on_resized(void *data, int code, struct span detail)
     if (code == 0) {
         kubelet_keep(&c->v->resources, c->resize_tried);
         kubelet_keep(&c->resize_error, SPAN_NULL);
-        kubelet_event(pod, c, EVENT_NORMAL, "ResizeCompleted",
-                      "Pod resize completed: container %.*s has %.*s", SPAN_ARG(c->v->name),
-                      SPAN_ARG(c->v->resources));
+        tell_completed(c);
     } else {
         struct span why = detail.n ? detail : span_cstr(code_text(code));
         if (!span_eq(why, c->resize_error)) {
@@ -239,6 +253,53 @@ static void resize(struct kubelet_container *c, struct span to)
                               on_resized, op);
 }
 
+static bool same_amount(const yyjson_val *a, const yyjson_val *b)
+{
+    struct quantity x, y;
+    if (!a || !b) {
+        return a == b;
+    }
+    return !quantity_parse(json_str(a), &x) && !quantity_parse(json_str(b), &y) &&
+           quantity_cmp(&x, &y) == 0;
+}
+
+static bool amount_differs(const yyjson_val *has, const yyjson_val *wants, const char *name)
+{
+    return !same_amount(json_path(has, "limits", name, NULL),
+                        json_path(wants, "limits", name, NULL)) ||
+           !same_amount(json_path(has, "requests", name, NULL),
+                        json_path(wants, "requests", name, NULL));
+}
+
+/* Does its resizePolicy ask for a restart with what differs? */
+static bool wants_restart(struct arena *a, const struct kubelet_container *c, struct span to)
+{
+    const yyjson_val *has = parsed(a, c->v->resources), *wants = parsed(a, to);
+    JSON_EACH(it, json_get(kubelet_container_spec(c), "resizePolicy"))
+    {
+        for (size_t n = 0; n < 2; n++) {
+            if (span_eq_cstr(json_get_str(it.val, "resourceName"), names[n]) &&
+                span_eq_cstr(json_get_str(it.val, "restartPolicy"), "RestartContainer") &&
+                amount_differs(has, wants, names[n])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* It ends as by a failed probe, and its next instance gets what the spec says. */
+static void restart(struct kubelet_container *c)
+{
+    if (c->v->unhealthy) {
+        return; /* it is on its way */
+    }
+    c->v->unhealthy = c->v->renewed = c->resize_restart = true;
+    kubelet_event(c->pod, c, EVENT_NORMAL, "Killing", "Container %.*s resize requires restart",
+                  SPAN_ARG(c->v->name));
+    kubelet_pod_poke(c->pod);
+}
+
 void kubelet_resize_run(struct kubelet_pod *pod, const struct pod_view *v)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -258,7 +319,12 @@ void kubelet_resize_run(struct kubelet_pod *pod, const struct pod_view *v)
     for (size_t i = 0; v->resizing && i < pod->container_count; i++) {
         struct kubelet_container *c = pod->containers[i];
         if (c->v->instance == POD_INSTANCE_RUNNING && differs(a, c)) {
-            resize(c, wanted(a, c));
+            struct span to = wanted(a, c);
+            if (wants_restart(a, c, to)) {
+                restart(c);
+            } else {
+                resize(c, to);
+            }
         }
     }
 }

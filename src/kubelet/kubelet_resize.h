@@ -7,6 +7,8 @@
 
 /* What an instance that starts now gets: the spec's resources unless the node has not got them. */
 const yyjson_val *kubelet_resize_start(struct kubelet_container *c, struct arena *a);
+/* An instance runs: tells the end of a resize that it was restarted for. */
+void kubelet_resize_started(struct kubelet_container *c);
 /* An instance was found running: it has what the status says, else what the spec says. */
 void kubelet_resize_adopt(struct kubelet_container *c);
 /* Completes the view: whether the spec asks for something else than the instances have. */

@@ -235,6 +235,7 @@ static void on_start(void *data, int code, const struct runtime_status *status, 
     kubelet_container_event(c, POD_EVENT_STARTED);
     c->v->started_ms = status && status->started_ms ? status->started_ms : env_now_ms(pod->k->env);
     kubelet_started(c);
+    kubelet_resize_started(c);
     const yyjson_val *hook = json_path(kubelet_container_spec(c), "lifecycle", "postStart", NULL);
     if (hook && !c->hook) {
         c->hook = kubelet_check_new(c, hook, 0, on_post_start, c);
@@ -292,7 +293,7 @@ void kubelet_step_start(struct kubelet_container *c, uint32_t attempt)
     }
     v->attempt = attempt;
     v->has_attempt = true;
-    v->stale = v->unhealthy = v->kill_sent = v->ready = v->started = false;
+    v->stale = v->unhealthy = v->renewed = v->kill_sent = v->ready = v->started = false;
     v->unhealthy_grace_ms = 0;
     kubelet_container_event(c, POD_EVENT_START);
     kubelet_keep(&c->spec_image, v->image);

@@ -49,7 +49,7 @@ static bool ran_long(const struct pod_container_view *c)
 
 int64_t pod_crash_backoff_ms(const struct pod_container_view *c)
 {
-    if (ran_long(c) || c->stale) {
+    if (ran_long(c) || c->stale || c->renewed) {
         return 0;
     }
     return pod_backoff_ms(POD_CRASH_FIRST_MS, POD_CRASH_MAX_MS, c->restarts_in_a_row);
@@ -59,6 +59,9 @@ uint32_t pod_restarts_after(const struct pod_container_view *c)
 {
     if (!c->has_attempt || c->stale) {
         return 0;
+    }
+    if (c->renewed) {
+        return c->restarts_in_a_row;
     }
     return ran_long(c) ? 1 : c->restarts_in_a_row + 1;
 }
@@ -110,7 +113,7 @@ size_t pod_init_current(const struct pod_view *v)
 bool pod_wants_restart(const struct pod_view *v, const struct pod_container_view *c, bool init)
 {
     assert(!pod_instance_live(c->instance));
-    if (!c->has_result || c->sidecar) {
+    if (!c->has_result || c->sidecar || c->renewed) {
         return true; /* never started, or kept running as long as the pod goes on */
     }
     if (init) {

@@ -95,7 +95,8 @@ struct pod_container_view {
     int64_t started_ms;         /* of a live instance */
     int64_t stop_ms;            /* STOPPING: when it was told */
     bool kill_sent;             /* STOPPING: SIGKILL went out */
-    bool unhealthy;             /* liveness or startup probe failed for good, or a hook did */
+    bool unhealthy; /* liveness or startup probe failed for good, or a hook did, or renewed */
+    bool renewed;   /* ended by us to be started from another spec: whatever the policy, at once */
     int64_t unhealthy_grace_ms; /* the failed probe's own grace; 0: the pod's */
     bool started, ready;        /* what the probes say of the running instance */
     struct span unready_cause;  /* of a running instance: "readiness probe `x` failed 4 times" */

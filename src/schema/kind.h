@@ -70,6 +70,9 @@ void pod_row(struct row *r);
 
 /* kind_resize.c: a pod's containers may get other resources: which, and how. */
 void check_resize(struct check *c, const yyjson_val *obj, const yyjson_val *old);
+/* A container's resizePolicy. */
+void check_resize_policy(struct check *c, const struct path *p, const yyjson_val *list,
+                         const yyjson_val *pod_spec);
 
 /* ---- claims, inside sets too ---- */
 

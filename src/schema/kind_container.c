@@ -300,6 +300,7 @@ static void check_container(struct check *c, const struct path *p, const yyjson_
     check_probe(c, AT_FIELD(p, "startupProbe"), json_get(v, "startupProbe"), true);
     check_lifecycle(c, AT_FIELD(p, "lifecycle"), json_get(v, "lifecycle"));
     check_resources(c, AT_FIELD(p, "resources"), json_get(v, "resources"));
+    check_resize_policy(c, AT_FIELD(p, "resizePolicy"), json_get(v, "resizePolicy"), pod->spec);
 }
 
 static bool has_name(const yyjson_val *list, struct span name)

@@ -44,40 +44,6 @@ static void check_list(struct check *c, const struct path *p, const yyjson_val *
     }
 }
 
-static bool changed(const yyjson_val *now, const yyjson_val *was, const char *name)
-{
-    static const char *const lists[] = {"limits", "requests"};
-    bool any = false;
-    for (size_t i = 0; i < 2; i++) {
-        const yyjson_val *a = json_path(now, lists[i], name, NULL);
-        const yyjson_val *b = json_path(was, lists[i], name, NULL);
-        any |= (a || b) && !same(a, b);
-    }
-    return any;
-}
-
-/* Whoever wants a restart with it does not get one here. */
-static void check_policy(struct check *c, const struct path *p, const yyjson_val *container,
-                         const yyjson_val *was)
-{
-    JSON_EACH(it, json_get(container, "resizePolicy"))
-    {
-        struct span name = json_get_str(it.val, "resourceName");
-        if (span_eq(json_get_str(it.val, "restartPolicy"), SPAN("RestartContainer")) &&
-            is_resizable(name) &&
-            changed(json_get(container, "resources"), was, arena_cstr(c->a, name))) {
-            cause_forbidden(
-                c, p,
-                arena_printf(c->a,
-                             "resizePolicy asks for a restart of the container when its "
-                             "%.*s changes, and this server resizes running containers "
-                             "only: replace the pod",
-                             SPAN_ARG(name))
-                    .p);
-        }
-    }
-}
-
 static void check_container(struct check *c, const struct path *p, const yyjson_val *now,
                             const yyjson_val *was, bool may_change)
 {
@@ -93,7 +59,6 @@ static void check_container(struct check *c, const struct path *p, const yyjson_
                "limits");
     check_list(c, AT_FIELD(at, "requests"), json_get(to, "requests"), json_get(from, "requests"),
                "requests");
-    check_policy(c, at, now, from);
 }
 
 /* As in the status of a pod. */
@@ -115,6 +80,24 @@ static struct span qos_class(const yyjson_val *spec)
         }
     }
     return !any ? SPAN("BestEffort") : all ? SPAN("Guaranteed") : SPAN("Burstable");
+}
+
+void check_resize_policy(struct check *c, const struct path *p, const yyjson_val *list,
+                         const yyjson_val *pod_spec)
+{
+    bool never = span_eq(json_get_str(pod_spec, "restartPolicy"), SPAN("Never"));
+    JSON_EACH(it, list)
+    {
+        struct span name = json_get_str(it.val, "resourceName");
+        struct span policy = json_get_str(it.val, "restartPolicy");
+        if (!is_resizable(name)) {
+            cause_not_supported(c, p, shown_text(c->a, name), "cpu|memory");
+        }
+        if (never && span_eq(policy, SPAN("RestartContainer"))) {
+            cause_invalid(c, p, shown_text(c->a, policy),
+                          "must be 'NotRequired' when `restartPolicy` is 'Never'");
+        }
+    }
 }
 
 void check_resize(struct check *c, const yyjson_val *obj, const yyjson_val *old)

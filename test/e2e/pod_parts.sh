@@ -182,5 +182,22 @@ Y
     forget full sneaky nonroot
 }
 
-for part in ${PARTS:-sidecars causes questions filters shared contents}; do $part; done
+resized() {
+    [ "$KUBECTL_VERSION" != 1.20 ] || return 0 # its patch knows no such subresource
+    pod grow 'command: [sleep, "600"], resources: {requests: {memory: 32Mi}, limits: {memory: 64Mi}}, resizePolicy: [{resourceName: memory, restartPolicy: RestartContainer}]' >/dev/null
+    check 'a pod to resize' within 10 ready grow
+    to() { k patch pod grow --subresource=resize -p "{\"spec\":{\"containers\":[{\"name\":\"main\",\"resources\":$1}]}}"; }
+    limit() { k exec grow -- sh -c 'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null; true'; }
+    check 'its limit' equal $((64 << 20)) limit
+    check 'more memory' contains patched to '{"requests":{"cpu":"10m"},"limits":{"memory":"96Mi"}}'
+    check 'is told as long as it lasts' within 20 equal 96Mi field pod/grow '.status.containerStatuses[0].resources.limits.memory'
+    check 'comes with a restart' within 10 equal 1 field pod/grow '.status.containerStatuses[0].restartCount'
+    check 'and is there' within 10 equal $((96 << 20)) limit
+    check 'more processor time' contains patched to '{"requests":{"cpu":"20m"}}'
+    check 'comes' within 20 equal 20m field pod/grow '.status.containerStatuses[0].allocatedResources.cpu'
+    check 'without a restart' equal 1 field pod/grow '.status.containerStatuses[0].restartCount'
+    forget grow
+}
+
+for part in ${PARTS:-sidecars causes questions filters shared contents resized}; do $part; done
 finish

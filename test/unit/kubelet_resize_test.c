@@ -121,3 +121,81 @@ TEST(an_agent_that_was_away_does_what_was_asked_for_meanwhile)
     CHECK_EQ(runtime_fake_starts(k.runtime), 1);
     kk_stop(&k);
 }
+
+#define POLICY                                                                                     \
+    FROM ",\"resizePolicy\":[{\"resourceName\":\"memory\",\"restartPolicy\":\"RestartContainer\"}" \
+         "]"
+
+/* Beside it a container that nobody resizes. */
+static void start_two(struct kubelet_kit *k, const char *policy)
+{
+    char text[1024];
+    kk_start(k);
+    (void)snprintf(
+        text, sizeof text,
+        "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\"},\"spec\":"
+        "{\"nodeName\":\"edge\",\"restartPolicy\":\"%s\",\"containers\":[{\"name\":\"c\","
+        "\"image\":\"redis:7\"," POLICY "},{\"name\":\"d\",\"image\":\"redis:7\"}]}}",
+        policy);
+    kk_create(k, "Pod", text);
+    kk_run(k, 1000);
+    CHECK_SPAN(kk_pod(k, "p", "status.phase"), "Running");
+    CHECK_EQ(runtime_fake_starts(k->runtime), 2);
+}
+
+#define BOTH(cpu, request, limit)                                                                  \
+    "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"redis:7\"," POLICY_ONLY                \
+    ",\"resources\":{"                                                                             \
+    "\"requests\":{\"cpu\":\"" cpu "\",\"memory\":\"" request                                      \
+    "\"},\"limits\":{\"memory\":\"" limit "\"}}},{\"name\":\"d\",\"image\":\"redis:7\"}]}}"
+#define POLICY_ONLY                                                                                \
+    "\"resizePolicy\":[{\"resourceName\":\"memory\",\"restartPolicy\":\"RestartContainer\"}]"
+
+TEST(a_container_whose_policy_asks_for_it_is_restarted_with_its_new_limits)
+{
+    static const char *const policies[] = {"Always", "OnFailure"}; /* it ends with code 0 */
+    for (size_t i = 0; i < 2; i++) {
+        struct kubelet_kit k;
+        start_two(&k, policies[i]);
+        kk_patch(&k, "Pod", "p/resize", BOTH("200m", "64Mi", "128Mi")); /* not its memory */
+        kk_run(&k, 1000);
+        CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.allocatedResources.cpu"), "200m");
+        CHECK_EQ(runtime_fake_starts(k.runtime), 2);
+        kk_patch(&k, "Pod", "p/resize", BOTH("0.2", "65536Ki", "128Mi")); /* the same amounts */
+        kk_run(&k, 1000);
+        CHECK_EQ(runtime_fake_starts(k.runtime), 2);
+        for (int round = 1; round <= 3; round++) { /* no back-off */
+            kk_patch(&k, "Pod", "p/resize",
+                     round % 2 ? BOTH("200m", "64Mi", "192Mi") : BOTH("200m", "64Mi", "256Mi"));
+            kk_run(&k, 2000);
+            CHECK_EQ(runtime_fake_starts(k.runtime), 2 + round);
+        }
+        CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+        CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.restartCount"), "3");
+        CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.1.restartCount"), "0");
+        CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.resources.limits.memory"), "192Mi");
+        CHECK_SPAN(kk_condition(&k, "p", "PodResizeInProgress"), "");
+        CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
+        CHECK_SPAN(kk_event(&k, "p", "Killing"), "Container c resize requires restart");
+        CHECK_EQ(kk_event_count(&k, "p", "ResizeCompleted"), 3);
+        kk_stop(&k);
+    }
+}
+
+TEST(a_restart_for_a_resize_waits_until_the_node_has_room)
+{
+    struct kubelet_kit k;
+    start_two(&k, "Always");
+    kk_patch(&k, "Pod", "p/resize", BOTH("9000", "64Mi", "192Mi"));
+    kk_run(&k, 5000);
+    CHECK_SPAN(kk_condition(&k, "p", "PodResizePending"), "True");
+    CHECK_EQ(runtime_fake_starts(k.runtime), 2);
+    kk_kill(&k);
+    kk_kubelet(&k);
+    kk_patch(&k, "Pod", "p/resize", BOTH("100m", "64Mi", "192Mi"));
+    kk_run(&k, 2000);
+    CHECK_SPAN(kk_condition(&k, "p", "PodResizePending"), "");
+    CHECK_EQ(runtime_fake_starts(k.runtime), 3);
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.resources.limits.memory"), "192Mi");
+    kk_stop(&k);
+}
