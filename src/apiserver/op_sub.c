@@ -241,6 +241,22 @@ static void set_scheduled(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val
     json_remove(cond, "message");
 }
 
+/* The first claim of the pod that is being deleted; NULL: none. Its keeper has looked for pods on
+ * nodes, perhaps: one that came to a node now would lose its disk. */
+static struct object *claim_on_its_way_out(struct api_op *op, const yyjson_val *pod)
+{
+    JSON_EACH(it, json_path(pod, "spec", "volumes", NULL))
+    {
+        struct span name = json_str(json_path(it.val, "persistentVolumeClaim", "claimName", NULL));
+        struct object *claim =
+            name.n ? api_peek(op->server, op->arena, "persistentvolumeclaims", op->ns, name) : NULL;
+        if (claim && object_is_deleting(claim)) {
+            return claim;
+        }
+    }
+    return NULL;
+}
+
 static int binding_mutate(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                           yyjson_mut_val **ret)
 {
@@ -267,6 +283,12 @@ static int binding_mutate(struct api_op *op, struct object *current, yyjson_mut_
                           "Operation cannot be fulfilled on pods/binding \"%.*s\": pod %.*s is "
                           "already assigned to node \"%.*s\"",
                           SPAN_ARG(op->name), SPAN_ARG(op->name), SPAN_ARG(on));
+    }
+    struct object *claim = claim_on_its_way_out(op, old);
+    if (claim) {
+        return api_op_conflict(op, arena_printf(op->arena,
+                                                "persistentvolumeclaim \"%.*s\" is being deleted",
+                                                SPAN_ARG(object_name(claim))));
     }
     yyjson_mut_val *obj = json_mut_copy(doc, old);
     json_put_str(doc, json_mut_obj(doc, obj, "spec"), "nodeName", node);

@@ -36,6 +36,30 @@ TEST(binding_places_a_pod_once)
     api_kit_stop(&k);
 }
 
+/* The keeper of claims looks for pods on nodes before it lets a claim go. */
+TEST(a_pod_does_not_come_to_a_node_with_a_claim_that_is_being_deleted)
+{
+    static const char claims[] = "/api/v1/namespaces/default/persistentvolumeclaims";
+    static const char binding[] = "{\"metadata\":{\"name\":\"p\"},\"target\":{\"name\":\"edge\"}}";
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 201, "POST", claims, "",
+                     "{\"metadata\":{\"name\":\"data\"},\"spec\":{\"accessModes\":["
+                     "\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}");
+    (void)api_expect(&k, 201, "POST", PODS, "",
+                     "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"containers\":[{\"name\":\"c\","
+                     "\"image\":\"i\"}],\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":{"
+                     "\"claimName\":\"data\"}}]}}");
+    (void)api_expect(&k, 200, "DELETE", "/api/v1/namespaces/default/persistentvolumeclaims/data",
+                     "", NULL);
+    struct api_reply r = api_expect(&k, 409, "POST", PODS "/p/binding", "", binding);
+    CHECK_SPAN(
+        api_str(&r, "message"),
+        "Operation cannot be fulfilled on pods \"p\": persistentvolumeclaim \"data\" is being "
+        "deleted");
+    api_kit_stop(&k);
+}
+
 TEST(an_unscheduled_pod_goes_at_once_and_a_running_one_waits_for_its_node)
 {
     struct api_kit k;
