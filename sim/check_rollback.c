@@ -120,12 +120,25 @@ void check_rollback_write(struct platform *w, const struct client_request *rq)
 
 /* ---- and soon ---- */
 
+/* A partition may leave nothing to do. */
+static bool is_complete(const struct platform *w, const struct sim_rules *r)
+{
+    for (int i = 0; i < ORDINALS; i++) {
+        const struct sim_seat *s = &w->seats[i];
+        if (rules_in_range(r, i) && i - r->start >= r->partition &&
+            (!s->well || strcmp(s->revision, r->update) != 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void check_rollback_late(struct platform *w)
 {
     const struct sim_rules *r = &w->rules.at[w->rules.n - 1];
     int64_t late_ms = sim_window_ms(w) + LATE_MS, wait_ms = r->deadline_ms + late_ms;
     if (!r->exists || r->deleting || !r->auto_rollback || r->paused || r->on_delete ||
-        !r->update[0] || strcmp(r->update, r->current) == 0 ||
+        !r->update[0] || strcmp(r->update, r->current) == 0 || is_complete(w, r) ||
         sim_now_ms(w) - w->rollout.mono_ms < wait_ms || sim_now_ms(w) - w->trouble_ms < wait_ms) {
         return;
     }
