@@ -87,8 +87,11 @@ static bool wants_fix(const struct statefulset_rules *r, const struct statefulse
     bool pending = p->phase == STATEFULSET_PENDING;
     bool may = t->well || r->parallel;
     bool claims = !owner_fits || (p->claims.missing && pending && !p->terminating);
+    /* Also of a pod on its way out, which would take claims along that still name it although it
+     * has to go no more, or the set keeps them now. */
     return !t->ended && !t->stuck &&
-           ((claims && (may || pending)) || (may && !p->identity_fits && !p->terminating));
+           ((claims && (may || pending || p->terminating)) ||
+            (may && !p->identity_fits && !p->terminating));
 }
 
 static uint32_t marks_of(const struct statefulset_index *ix, const struct statefulset_pod *p,

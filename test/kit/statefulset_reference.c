@@ -154,7 +154,7 @@ static bool ref_replica(struct ref *s, const struct statefulset_pod *p)
     if (ref_stuck(v, p)) {
         return false; /* it goes: nothing else is done to it */
     }
-    if (well || v->r.parallel || p->phase == STATEFULSET_PENDING) {
+    if (well || v->r.parallel || p->phase == STATEFULSET_PENDING || p->terminating) {
         ref_fix_claims(s, p, false);
     }
     if ((well || v->r.parallel) && !p->identity_fits && !p->terminating) {

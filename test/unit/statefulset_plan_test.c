@@ -457,6 +457,19 @@ TEST(plan_condemned_claims_are_owned_by_the_pod_before_it_goes)
     CHECK_EQ(plan.actions[0].kind, STATEFULSET_DELETE_POD);
 }
 
+/* Scaled down with whenScaled Delete, and up again before the pod had gone. */
+TEST(plan_pod_on_its_way_out_does_not_take_claims_along_that_are_wanted_again)
+{
+    struct world w = {.view = {.r = {.replicas = 1, .has_rolling = true}}};
+    w.state[0] = STOPPING;
+    world_fill(&w);
+    w.pods[0].claims.owner_fits = 1u << STATEFULSET_OWNER_POD;
+    plan_both(&w.view, &plan);
+    CHECK_EQ(plan.action_count, 1);
+    CHECK_EQ(plan.actions[0].kind, STATEFULSET_FIX_CLAIMS);
+    CHECK_EQ(plan.actions[0].owner, STATEFULSET_OWNER_NONE);
+}
+
 TEST(plan_claim_owner_follows_the_retention_table)
 {
     struct statefulset_rules v = {0};
