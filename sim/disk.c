@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "sim/chance.h"
 
 enum { FILES_MAX = 8, PATH_BYTES = 64, SECTOR_BYTES = 4096 };
 
@@ -44,15 +45,6 @@ struct open_file {
     struct disk_file *file;
     bool delete_on_close;
 };
-
-/* splitmix64 */
-static uint64_t roll(struct sim_disk *d, uint64_t n)
-{
-    uint64_t z = d->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (z ^ (z >> 31)) % n;
-}
 
 /* ---- content ---- */
 
@@ -110,17 +102,19 @@ static void lose_power(struct sim_disk *d, struct disk_file *f, struct sim_disk_
 {
     for (size_t i = 0; i < f->pending.n; i++) {
         const struct pending *p = &f->pending.at[i];
-        uint64_t fate = roll(d, 3);
-        size_t n = fate == 0 ? 0 : fate == 1 || !p->bytes ? p->n : (size_t)roll(d, p->n + 1);
+        uint64_t fate = chance_below(&d->random, 3);
+        size_t n = fate == 0                ? 0
+                   : fate == 1 || !p->bytes ? p->n
+                                            : (size_t)chance_below(&d->random, p->n + 1);
         loss->lost += fate == 0;
         loss->torn += fate == 2 && p->bytes;
         if (fate > 0) {
             land(f, p, n);
         }
-        if (fate == 2 && p->bytes && roll(d, 2)) {
+        if (fate == 2 && p->bytes && chance_below(&d->random, 2)) {
             GROW(&f->durable, p->at + p->n);
             for (size_t at = p->at + n; at < p->at + p->n; at++) {
-                f->durable.at[at] = (unsigned char)roll(d, 256);
+                f->durable.at[at] = (unsigned char)chance_below(&d->random, 256);
             }
         }
     }
@@ -279,7 +273,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int 
     *o = (struct open_file){.disk = d, .delete_on_close = flags & SQLITE_OPEN_DELETEONCLOSE};
     if (!path) {
         (void)snprintf(made_up, sizeof made_up, "temporary-%llx",
-                       (unsigned long long)roll(d, UINT64_MAX));
+                       (unsigned long long)chance_below(&d->random, UINT64_MAX));
         path = made_up;
     }
     o->file = find(d, path);
@@ -332,7 +326,7 @@ static int vfs_full_path(sqlite3_vfs *vfs, const char *path, int n, char *ret)
 static int vfs_random(sqlite3_vfs *vfs, int n, char *ret)
 {
     for (int i = 0; i < n; i++) {
-        ret[i] = (char)roll(vfs->pAppData, 256);
+        ret[i] = (char)chance_below(&((struct sim_disk *)vfs->pAppData)->random, 256);
     }
     return n;
 }

@@ -6,33 +6,23 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "sim/chance.h"
 #include "sim/env_sim_priv.h"
 
 enum { GRID_NS = 10000 };
 
 /* ---- chance ---- */
 
-/* splitmix64 */
-static uint64_t next_random(uint64_t *state)
-{
-    *state += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = *state;
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 uint64_t sim_choose(struct sim_world *world, uint64_t n)
 {
-    assert(n > 0);
-    return next_random(&world->random) % n;
+    return chance_below(&world->random, n);
 }
 
 static void op_random(struct env *env, void *buf, size_t n)
 {
     char *at = buf;
     while (n) {
-        uint64_t v = next_random(&sim_env_of(env)->random);
+        uint64_t v = chance_next(&sim_env_of(env)->random);
         size_t part = n < sizeof v ? n : sizeof v;
         memcpy(at, &v, part);
         at += part;
@@ -296,7 +286,7 @@ static struct env *env_in(struct sim_world *world)
     struct sim_env *e = MEM_NEW(struct sim_env);
     env_init(&e->env, &sim_ops);
     e->world = world;
-    e->random = next_random(&world->random);
+    e->random = chance_next(&world->random);
     struct list *const lists[] = {&e->jobs, &e->lanes, &e->wakeups, &e->streams, &e->connects};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         list_init(lists[i]);

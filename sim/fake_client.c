@@ -560,6 +560,11 @@ struct fake_client *fake_client_new(struct env *env)
     return f;
 }
 
+static void unref(void *object)
+{
+    object_unref(object);
+}
+
 void fake_client_free(struct fake_client *f)
 {
     if (!f) {
@@ -570,12 +575,7 @@ void fake_client_free(struct fake_client *f)
     {
         reply_free(CONTAINER_OF(it, struct reply, link));
     }
-    size_t pos = 0;
-    struct object *o;
-    while ((o = map_next(&f->objects, &pos, NULL))) {
-        object_unref(o);
-    }
-    map_done(&f->objects);
+    map_done_values(&f->objects, unref);
     free(f);
 }
 

@@ -62,8 +62,9 @@ static void pod_stopped(struct env_timer *timer)
     client_do(p->node->client, &rq, NULL, NULL);
 }
 
-static void pod_free(struct fake_pod *p)
+static void pod_free(void *pod)
 {
+    struct fake_pod *p = pod;
     env_timer_stop(p->node->client->env, &p->timer);
     object_unref(p->object);
     free(p);
@@ -124,11 +125,6 @@ void fake_node_free(struct fake_node *n)
         return;
     }
     client_watch_free(n->watch);
-    size_t pos = 0;
-    struct fake_pod *p;
-    while ((p = map_next(&n->pods, &pos, NULL))) {
-        pod_free(p);
-    }
-    map_done(&n->pods);
+    map_done_values(&n->pods, pod_free);
     free(n);
 }

@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "sim/chance.h"
 
 enum { DOWN_MS = 50, CUT_MS = 5000, RELIST_MS = 20 };
 
@@ -21,17 +22,9 @@ struct link {
     bool cut;
 };
 
-static uint64_t roll(struct link *l, uint64_t n)
-{
-    uint64_t z = l->random += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (z ^ (z >> 31)) % n;
-}
-
 static bool chance(struct link *l, uint32_t per_mille)
 {
-    return per_mille > 0 && roll(l, 1000) < per_mille;
+    return per_mille > 0 && chance_below(&l->random, 1000) < per_mille;
 }
 
 static void count(struct link *l, enum sim_deed deed, uint64_t n)
@@ -46,7 +39,7 @@ static int64_t delay(struct link *l)
         return 0;
     }
     count(l, SIM_DEED_LATE, 1);
-    return (int64_t)roll(l, (uint64_t)l->weather.late_ms + 1);
+    return (int64_t)chance_below(&l->random, (uint64_t)l->weather.late_ms + 1);
 }
 
 /* ---- requests ---- */
@@ -137,7 +130,7 @@ static void on_send(struct env_timer *timer)
         count(l, SIM_DEED_REFUSED, 1);
         bool may_conflict = c->rq.verb != CLIENT_GET && c->rq.verb != CLIENT_LIST &&
                             c->rq.verb != CLIENT_CREATE && c->rq.verb != CLIENT_DELETE;
-        refuse(c, reasons[roll(l, may_conflict ? 4 : 3)], delay(l));
+        refuse(c, reasons[chance_below(&l->random, may_conflict ? 4 : 3)], delay(l));
         return;
     }
     if (l->taps.on_request && !l->taps.on_request(l->taps.data, c->arena, &c->rq)) {
@@ -230,15 +223,16 @@ static void queue_clear(struct link_watch *w)
     w->queue.n = w->queue_at = 0;
 }
 
+static void known_free(void *value)
+{
+    struct known *k = value;
+    object_unref(k->object);
+    free(k);
+}
+
 static void watch_destroy(struct link_watch *w)
 {
-    size_t it = 0;
-    struct known *k;
-    while ((k = map_next(&w->known, &it, NULL))) {
-        object_unref(k->object);
-        free(k);
-    }
-    map_done(&w->known);
+    map_done_values(&w->known, known_free);
     queue_clear(w);
     VEC_DONE(&w->queue);
     arena_free(w->arena);
@@ -369,7 +363,7 @@ static void on_events(struct env_timer *timer)
     if (w->l->cut) {
         return; /* link_cut(false) goes on */
     }
-    size_t take = 1 + (size_t)roll(w->l, w->queue.n - w->queue_at + 4);
+    size_t take = 1 + (size_t)chance_below(&w->l->random, w->queue.n - w->queue_at + 4);
     while (take-- > 0 && w->queue_at < w->queue.n && left_ms(w) == 0) {
         struct queued q = w->queue.at[w->queue_at++];
         bool alive = tell_one(w, q);

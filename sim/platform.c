@@ -13,6 +13,7 @@
 #include "kubelet/kubelet_images.h"
 #include "runtime/runtime_fake.h"
 #include "schema/schema.h"
+#include "sim/chance.h"
 #include "sim/env_sim.h"
 #include "sim/platform_priv.h"
 #include "store/store.h"
@@ -21,18 +22,9 @@ enum { SETTLE_MS = 30 * 60 * 1000, START_LIMIT_MS = 5000, ANSWER_MS = 1000, SQLI
 
 /* ---- chance, words ---- */
 
-static uint64_t mixed(uint64_t z)
-{
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-/* splitmix64 */
 uint64_t sim_roll(struct platform *w, uint64_t n)
 {
-    w->random += UINT64_C(0x9e3779b97f4a7c15);
-    return mixed(w->random) % n;
+    return chance_below(&w->random, n);
 }
 
 void sim_say(struct platform *w, const char *fmt, ...)
@@ -601,7 +593,7 @@ struct platform *platform_new(const struct platform_options *o)
     struct platform *w = MEM_NEW(struct platform);
     w->seed = o->seed;
     /* Mixed: seeds one step of the generator apart would tell the same story, one roll later. */
-    w->random = o->chance ? o->chance : mixed(o->seed + 1);
+    w->random = o->chance ? o->chance : chance_mix(o->seed + 1);
     w->show = o->show;
     w->calm = o->calm;
     w->narrow = o->narrow;
@@ -609,8 +601,8 @@ struct platform *platform_new(const struct platform_options *o)
     w->world = env_sim_new(o->seed);
     w->rows = store_memory_disk_new();
     if (o->disk == PLATFORM_DISK_SQLITE ||
-        (o->disk == PLATFORM_DISK_BY_SEED && mixed(~o->seed) % SQLITE_SHARE == 0)) {
-        w->disk = sim_disk_new(mixed(o->seed), write_fails, w);
+        (o->disk == PLATFORM_DISK_BY_SEED && chance_mix(~o->seed) % SQLITE_SHARE == 0)) {
+        w->disk = sim_disk_new(chance_mix(o->seed), write_fails, w);
         if (w->plant->disk_lies) {
             sim_disk_lie(w->disk);
         }

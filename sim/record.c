@@ -233,18 +233,19 @@ struct record *record_new(const struct record_handler *handler)
     return r;
 }
 
+static void kept_free(void *value)
+{
+    struct kept *k = value;
+    object_unref(k->object);
+    free(k);
+}
+
 void record_free(struct record *r)
 {
     if (!r) {
         return;
     }
     record_connect(r, NULL);
-    size_t it = 0;
-    struct kept *k;
-    while ((k = map_next(&r->kept, &it, NULL))) {
-        object_unref(k->object);
-        free(k);
-    }
-    map_done(&r->kept);
+    map_done_values(&r->kept, kept_free);
     free(r);
 }

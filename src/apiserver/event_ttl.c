@@ -185,12 +185,7 @@ void event_ttl_free(struct event_ttl *t)
     }
     env_timer_stop(t->server->env, &t->timer);
     watcher_free(t->watcher);
-    size_t it = 0;
-    struct entry *e;
-    while ((e = map_next(&t->entries, &it, NULL))) {
-        free(e);
-    }
-    map_done(&t->entries);
+    map_done_values(&t->entries, free);
     heap_done(&t->by_end);
     free(t);
 }

@@ -108,6 +108,21 @@ static int start_logs(struct front *f, const yyjson_val *pod)
     return 0;
 }
 
+/* Only where its containers are, or will be, can a connection lead. what: "exec into ...". */
+static int check_reachable(struct api_op *op, const yyjson_val *pod, const char *what)
+{
+    struct span phase = json_str(json_path(pod, "status", "phase", NULL));
+    if (json_str(json_path(pod, "spec", "nodeName", NULL)).n == 0) {
+        return api_op_err(op, ERR_BAD_REQUEST, "pod %.*s does not have a host assigned",
+                          SPAN_ARG(op->name));
+    }
+    if (span_eq(phase, SPAN("Succeeded")) || span_eq(phase, SPAN("Failed"))) {
+        return api_op_err(op, ERR_BAD_REQUEST, "cannot %s a completed pod; current phase is %.*s",
+                          what, SPAN_ARG(phase));
+    }
+    return 0;
+}
+
 static int start_exec(struct front *f, const yyjson_val *pod, bool with_command)
 {
     struct node_exec_request q = {0};
@@ -117,18 +132,9 @@ static int start_exec(struct front *f, const yyjson_val *pod, bool with_command)
     }
     q.ns = op->ns;
     q.pod = op->name;
-    if (choose(f, pod, q.container, &q.container)) {
+    if (choose(f, pod, q.container, &q.container) ||
+        check_reachable(op, pod, "exec into a container in")) {
         return -1;
-    }
-    struct span phase = json_str(json_path(pod, "status", "phase", NULL));
-    if (json_str(json_path(pod, "spec", "nodeName", NULL)).n == 0) {
-        return api_op_err(op, ERR_BAD_REQUEST, "pod %.*s does not have a host assigned",
-                          SPAN_ARG(op->name));
-    }
-    if (span_eq(phase, SPAN("Succeeded")) || span_eq(phase, SPAN("Failed"))) {
-        return api_op_err(op, ERR_BAD_REQUEST,
-                          "cannot exec into a container in a completed pod; current phase is %.*s",
-                          SPAN_ARG(phase));
     }
     front_count(f, 101);
     remote_exec(f->server->remote, f->x, &q);
@@ -138,15 +144,8 @@ static int start_exec(struct front *f, const yyjson_val *pod, bool with_command)
 static int start_forward(struct front *f, const yyjson_val *pod)
 {
     struct api_op *op = &f->op;
-    struct span phase = json_str(json_path(pod, "status", "phase", NULL));
-    if (json_str(json_path(pod, "spec", "nodeName", NULL)).n == 0) {
-        return api_op_err(op, ERR_BAD_REQUEST, "pod %.*s does not have a host assigned",
-                          SPAN_ARG(op->name));
-    }
-    if (span_eq(phase, SPAN("Succeeded")) || span_eq(phase, SPAN("Failed"))) {
-        return api_op_err(op, ERR_BAD_REQUEST,
-                          "cannot forward a port of a completed pod; current phase is %.*s",
-                          SPAN_ARG(phase));
+    if (check_reachable(op, pod, "forward a port of")) {
+        return -1;
     }
     front_count(f, 101);
     remote_forward(f->server->remote, f->x, op->ns, op->name);

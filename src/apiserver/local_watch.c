@@ -40,15 +40,16 @@ struct local_watch {
     struct env_timer next_turn;
 };
 
+static void known_free(void *value)
+{
+    struct known *k = value;
+    object_unref(k->object);
+    free(k);
+}
+
 static void destroy(struct local_watch *w)
 {
-    size_t it = 0;
-    struct known *k;
-    while ((k = map_next(&w->known, &it, NULL))) {
-        object_unref(k->object);
-        free(k);
-    }
-    map_done(&w->known);
+    map_done_values(&w->known, known_free);
     for (; w->listed_at < w->listed.n; w->listed_at++) {
         object_unref(w->listed.at[w->listed_at]);
     }

@@ -41,16 +41,8 @@ struct metric_events {
 
 void metrics_done(struct metrics *m)
 {
-    size_t it = 0;
-    for (struct metric_entry *e; (e = map_next(&m->entries, &it, NULL));) {
-        free(e);
-    }
-    map_done(&m->entries);
-    it = 0;
-    for (struct metric_events *e; (e = map_next(&m->events, &it, NULL));) {
-        free(e);
-    }
-    map_done(&m->events);
+    map_done_values(&m->entries, free);
+    map_done_values(&m->events, free);
     strbuf_done(&m->key);
 }
 

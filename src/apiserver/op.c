@@ -4,6 +4,7 @@
 #include "apiserver/selection.h"
 #include "apiserver/server.h"
 #include "base/check.h"
+#include "base/mem.h"
 #include "schema/custom.h"
 #include "schema/kinds.h"
 
@@ -76,6 +77,16 @@ static void convert_result(struct api_op *op)
     for (size_t i = 0; i < op->item_count; i++) {
         convert(op, &op->items[i]);
     }
+}
+
+void api_op_collect(struct api_op *op, struct object *o)
+{
+    assert(op->item_count <= op->item_cap);
+    if (op->item_count == op->item_cap) {
+        op->item_cap = op->item_cap ? op->item_cap * 2 : 64;
+        op->items = mem_grow(op->items, op->item_cap, sizeof *op->items);
+    }
+    op->items[op->item_count++] = object_ref(o);
 }
 
 void api_op_finish(struct api_op *op)

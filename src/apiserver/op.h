@@ -130,6 +130,8 @@ void op_finalize(struct api_op *op);        /* namespaces/finalize */
 void op_extras(struct api_op *op);          /* pods/ephemeralcontainers */
 void op_resize(struct api_op *op);          /* pods/resize */
 
+/* One more object in the reply: referenced. */
+void api_op_collect(struct api_op *op, struct object *o);
 /* Calls done. With -1 op->err is set; the return value lets callers write `return
  * api_op_fail(op);`. */
 void api_op_finish(struct api_op *op);

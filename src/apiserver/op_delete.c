@@ -259,11 +259,7 @@ static void on_child(struct api_op *child)
 static bool collect(void *data, struct object *o)
 {
     struct api_op *op = data;
-    if (op->item_count == op->item_cap) {
-        op->item_cap = op->item_cap ? op->item_cap * 2 : 64;
-        op->items = mem_grow(op->items, op->item_cap, sizeof *op->items);
-    }
-    op->items[op->item_count++] = object_ref(o);
+    api_op_collect(op, o);
     return op->options.limit <= 0 || op->item_count < (size_t)op->options.limit;
 }
 

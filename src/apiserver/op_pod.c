@@ -50,12 +50,7 @@ static int extras_mutate(struct api_op *op, struct object *current, yyjson_mut_d
         return -1;
     }
     yyjson_mut_val *obj = stored_pod(current, doc, wanted);
-    yyjson_mut_val *list = json_mut_get(json_mut_get(wanted, "spec"), "ephemeralContainers");
-    if (yyjson_mut_arr_size(list)) {
-        json_put(doc, json_mut_obj(doc, obj, "spec"), "ephemeralContainers", list);
-    } else {
-        json_remove(json_mut_obj(doc, obj, "spec"), "ephemeralContainers");
-    }
+    op_sub_take_list(doc, obj, wanted, "ephemeralContainers");
     *ret = obj;
     return 0;
 }

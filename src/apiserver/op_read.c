@@ -55,12 +55,7 @@ void op_get(struct api_op *op)
 
 static bool collect(void *data, struct object *o)
 {
-    struct api_op *op = data;
-    if (op->item_count == op->item_cap) {
-        op->item_cap = op->item_cap ? op->item_cap * 2 : 64;
-        op->items = mem_grow(op->items, op->item_cap, sizeof *op->items);
-    }
-    op->items[op->item_count++] = object_ref(o);
+    api_op_collect(data, o);
     return true;
 }
 

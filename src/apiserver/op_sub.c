@@ -315,6 +315,18 @@ void op_binding(struct api_op *op)
     op_update(op);
 }
 
+void op_sub_take_list(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut_val *wanted,
+                      const char *name)
+{
+    yyjson_mut_val *list = json_mut_get(json_mut_get(wanted, "spec"), name);
+    yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
+    if (yyjson_mut_arr_size(list)) {
+        json_put(doc, spec, name, list);
+    } else {
+        json_remove(spec, name);
+    }
+}
+
 /* ---- namespaces/finalize ---- */
 
 static int finalize_mutate(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
@@ -330,12 +342,7 @@ static int finalize_mutate(struct api_op *op, struct object *current, yyjson_mut
     if (rev.n) {
         json_put_str(doc, json_mut_get(obj, "metadata"), "resourceVersion", rev);
     }
-    yyjson_mut_val *list = json_mut_get(json_mut_get(wanted, "spec"), "finalizers");
-    if (yyjson_mut_arr_size(list)) {
-        json_put(doc, json_mut_obj(doc, obj, "spec"), "finalizers", list);
-    } else {
-        json_remove(json_mut_obj(doc, obj, "spec"), "finalizers");
-    }
+    op_sub_take_list(doc, obj, wanted, "finalizers");
     *ret = obj;
     return 0;
 }

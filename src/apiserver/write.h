@@ -35,6 +35,9 @@ void write_warn(struct api_op *op);
 /* The bytes to store: custom kinds have one version for that. */
 struct span write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 
+/* op_sub.c: of what is wanted, obj takes this list of spec; an empty one is none. */
+void op_sub_take_list(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut_val *wanted,
+                      const char *name);
 /* op_update.c: what the client wants the object to be: the one it sends, or current patched. NULL
  * with op->err. */
 yyjson_mut_val *op_update_wanted(struct api_op *op, struct object *current, yyjson_mut_doc *doc);

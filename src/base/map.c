@@ -41,6 +41,16 @@ void map_done(struct map *m)
     *m = MAP_INIT;
 }
 
+void map_done_values(struct map *m, void (*free_value)(void *value))
+{
+    size_t it = 0;
+    void *value;
+    while ((value = map_next(m, &it, NULL))) {
+        free_value(value);
+    }
+    map_done(m);
+}
+
 /* The slot holding key, or the free slot where it would go. cap > n always holds. */
 static size_t slot_of(const struct map *m, struct span key, uint64_t hash)
 {

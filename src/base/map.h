@@ -27,6 +27,8 @@ struct map {
 #define MAP_INIT ((struct map){NULL, 0, 0})
 
 void map_done(struct map *m);
+/* The same, with what it holds. */
+void map_done_values(struct map *m, void (*free_value)(void *value));
 /* NULL when absent. */
 void *map_get(const struct map *m, struct span key);
 /* value is not NULL. Returns the value that stood there, or NULL; the key's bytes are then the new

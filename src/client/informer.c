@@ -403,6 +403,20 @@ struct informer *informer_new(struct client *c, const struct client_request *sel
     return i;
 }
 
+static void entry_drop(void *value)
+{
+    struct entry *e = value;
+    object_unref(e->object);
+    entry_free(e);
+}
+
+static void bucket_free(void *value)
+{
+    struct bucket *b = value;
+    VEC_DONE(&b->members);
+    free(b);
+}
+
 void informer_free(struct informer *i)
 {
     if (!i) {
@@ -425,21 +439,9 @@ void informer_free(struct informer *i)
     {
         free(CONTAINER_OF(it, struct wait, link));
     }
-    size_t pos = 0;
-    struct entry *e;
-    while ((e = map_next(&i->entries, &pos, NULL))) {
-        object_unref(e->object);
-        entry_free(e);
-    }
-    map_done(&i->entries);
+    map_done_values(&i->entries, entry_drop);
     for (int x = 0; x < i->index_count; x++) {
-        pos = 0;
-        struct bucket *b;
-        while ((b = map_next(&i->index[x].buckets, &pos, NULL))) {
-            VEC_DONE(&b->members);
-            free(b);
-        }
-        map_done(&i->index[x].buckets);
+        map_done_values(&i->index[x].buckets, bucket_free);
     }
     strbuf_done(&i->key);
     free(i);

@@ -441,12 +441,7 @@ static void end(void *controller)
     struct node_controller *c = controller;
     reconciler_free(c->reconciler);
     event_recorder_free(c->events);
-    size_t pos = 0;
-    struct seen *s;
-    while ((s = map_next(&c->seen, &pos, NULL))) {
-        free(s);
-    }
-    map_done(&c->seen);
+    map_done_values(&c->seen, free);
     free(c);
 }
 

@@ -590,14 +590,11 @@ static void *make(const struct controller_place *place)
     return c;
 }
 
-static void free_values(struct map *m)
+static void placed_free(void *value)
 {
-    size_t pos = 0;
-    void *v;
-    while ((v = map_next(m, &pos, NULL))) {
-        free(v);
-    }
-    map_done(m);
+    struct placed *p = value;
+    free(p->ports);
+    free(p);
 }
 
 static void end(void *controller)
@@ -605,14 +602,9 @@ static void end(void *controller)
     struct scheduler *c = controller;
     reconciler_free(c->reconciler);
     event_recorder_free(c->events);
-    size_t pos = 0;
-    struct placed *p;
-    while ((p = map_next(&c->placed, &pos, NULL))) {
-        free(p->ports);
-    }
-    free_values(&c->placed);
-    free_values(&c->usage);
-    free_values(&c->waiting);
+    map_done_values(&c->placed, placed_free);
+    map_done_values(&c->usage, free);
+    map_done_values(&c->waiting, free);
     free(c);
 }
 

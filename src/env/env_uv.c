@@ -199,16 +199,20 @@ static void op_lane_start(struct env_lane *lane, struct env_work *work)
     (void)pthread_mutex_unlock(&l->lock);
 }
 
+/* Of a list that other threads put into; NULL: it is empty. */
+static struct list *take_first(struct env_uv *u, struct list *list)
+{
+    (void)pthread_mutex_lock(&u->lock);
+    struct list *link = list_pop_front(list);
+    (void)pthread_mutex_unlock(&u->lock);
+    return link;
+}
+
 /* Runs what other threads left for the loop. */
 static void drain_finished(struct env_uv *u)
 {
-    for (;;) {
-        (void)pthread_mutex_lock(&u->lock);
-        struct list *link = list_pop_front(&u->finished);
-        (void)pthread_mutex_unlock(&u->lock);
-        if (!link) {
-            return;
-        }
+    struct list *link;
+    while ((link = take_first(u, &u->finished))) {
         struct env_work *work = CONTAINER_OF(link, struct env_work, link);
         work->done(work);
     }
@@ -269,13 +273,8 @@ static void op_wakeup_free(struct env_wakeup *wakeup)
 
 static void drain_woken(struct env_uv *u)
 {
-    for (;;) {
-        (void)pthread_mutex_lock(&u->lock);
-        struct list *link = list_pop_front(&u->woken);
-        (void)pthread_mutex_unlock(&u->lock);
-        if (!link) {
-            return;
-        }
+    struct list *link;
+    while ((link = take_first(u, &u->woken))) {
         struct wakeup_uv *w = CONTAINER_OF(link, struct wakeup_uv, link);
         w->fn(w->data);
     }

@@ -21,14 +21,6 @@
 
 enum { SMALL_MAX = 64 * 1024, DEVICES_MAX = 1024 };
 
-static int fail(struct arena *a, struct span *detail, int code, const char *what)
-{
-    if (code) {
-        *detail = arena_printf(a, "%s: %s", what, code_text(code));
-    }
-    return code;
-}
-
 static const char *file_of(const struct host *host, struct arena *a, struct span id,
                            const char *file)
 {
@@ -256,7 +248,7 @@ static int find_user(const struct runtime_container_spec *spec, int root, struct
     int code = read_in_root(a, root, "/etc/passwd", &passwd);
     code = code ? code : read_in_root(a, root, "/etc/group", &group);
     if (code) {
-        return fail(a, detail, code, "read the image's /etc/passwd and /etc/group");
+        return host_fail(a, detail, code, "read the image's /etc/passwd and /etc/group");
     }
     return oci_user_find(a, spec->user, passwd, group, spec->groups, spec->group_count, ret, detail)
                ? 0
@@ -341,27 +333,28 @@ static int make_root(const struct host *host, struct span id,
     size_t n;
     int code = host->layers_of(host->layers_data, spec->rootfs_image, a, &layers, &n);
     if (code || n == 0) {
-        return fail(a, detail, code ? code : -ENOENT,
-                    arena_printf(a, "layers of image %.*s", SPAN_ARG(spec->rootfs_image)).p);
+        return host_fail(a, detail, code ? code : -ENOENT,
+                         arena_printf(a, "layers of image %.*s", SPAN_ARG(spec->rootfs_image)).p);
     }
     const char *upper = file_of(host, a, id, "upper"), *work = file_of(host, a, id, "work"),
                *merged = file_of(host, a, id, "merged");
     if (mkdir(upper, 0755) != 0 || mkdir(work, 0700) != 0 || mkdir(merged, 0755) != 0) {
-        return fail(a, detail, -errno, "make the container's directories");
+        return host_fail(a, detail, -errno, "make the container's directories");
     }
     code = os_mount_overlay(merged, layers, n, upper, work);
     for (size_t i = 0; i < n && code == 0; i++) {
         if (access(arena_cstr(a, layers[i]), F_OK) != 0) { /* see image_remove() */
-            return fail(a, detail, -ENOENT,
-                        arena_printf(a, "layers of image %.*s", SPAN_ARG(spec->rootfs_image)).p);
+            return host_fail(
+                a, detail, -ENOENT,
+                arena_printf(a, "layers of image %.*s", SPAN_ARG(spec->rootfs_image)).p);
         }
     }
-    return fail(a, detail, code,
-                code == -ENODEV ? "mount the container's root (kernel option overlay)"
-                : code == -EINVAL
-                    ? "mount the container's root (the data directory's file system cannot "
-                      "hold an overlay's upper directory)"
-                    : "mount the container's root");
+    return host_fail(a, detail, code,
+                     code == -ENODEV ? "mount the container's root (kernel option overlay)"
+                     : code == -EINVAL
+                         ? "mount the container's root (the data directory's file system cannot "
+                           "hold an overlay's upper directory)"
+                         : "mount the container's root");
 }
 
 /* The process namespace of another container, by its first process. */
@@ -390,7 +383,7 @@ static int write_config(const struct host *host, struct span id,
     struct oci_input in = {.spec = spec, .root = span_cstr(file_of(host, a, id, "merged"))};
     cleanup_close int root = open(in.root.p, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root < 0) {
-        return fail(a, detail, -errno, in.root.p);
+        return host_fail(a, detail, -errno, in.root.p);
     }
     int code = find_user(spec, root, a, &in.user, detail);
     if (code) {
@@ -426,7 +419,7 @@ static int write_config(const struct host *host, struct span id,
         in.devices = devices;
     }
     code = os_fs_write(file_of(host, a, id, "config.json"), oci_config(a, &in), 0600);
-    return fail(a, detail, code, "write the container's config.json");
+    return host_fail(a, detail, code, "write the container's config.json");
 }
 
 static int write_state(const struct host *host, struct span id,
@@ -454,17 +447,17 @@ int disk_prepare(const struct host *host, struct span id, const struct runtime_c
     }
     const char *dir = file_of(host, a, id, NULL);
     if (mkdir(dir, 0700) != 0) {
-        return fail(a, ret_detail, -errno, dir);
+        return host_fail(a, ret_detail, -errno, dir);
     }
     /* First of all: from now on the image is in use. */
     int code = os_fs_write(file_of(host, a, id, "image"), spec->rootfs_image, 0600);
-    (void)fail(a, ret_detail, code, "note the container's image");
+    (void)host_fail(a, ret_detail, code, "note the container's image");
     code = code ? code : make_root(host, id, spec, a, ret_detail);
     code = code ? code : write_config(host, id, spec, host_network, a, ret_detail);
     if (code) {
         return code;
     }
-    return fail(a, ret_detail, write_state(host, id, spec, a), "write the container's state");
+    return host_fail(a, ret_detail, write_state(host, id, spec, a), "write the container's state");
 }
 
 int disk_start(const struct host *host, struct span id, pid_t pid, int64_t now_ms, struct arena *a,
@@ -479,7 +472,7 @@ int disk_start(const struct host *host, struct span id, pid_t pid, int64_t now_m
                                   arena_printf(a, "%d %llu %lld", (int)pid,
                                                (unsigned long long)*ret_ticks, (long long)now_ms),
                                   0600, false);
-    return code ? fail(a, ret_detail, code, "write the container's state") : 0;
+    return code ? host_fail(a, ret_detail, code, "write the container's state") : 0;
 }
 
 int disk_let_go(const struct host *host, struct span id, struct arena *a, struct span *ret_detail)
@@ -489,10 +482,10 @@ int disk_let_go(const struct host *host, struct span id, struct arena *a, struct
     const char *fifo = host_path(host, a, "crun", id, "exec.fifo");
     cleanup_close int fd = open(fifo, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
-        return fail(a, ret_detail, -errno, "start the container");
+        return host_fail(a, ret_detail, -errno, "start the container");
     }
     if (unlink(fifo) != 0 || write(fd, "", 1) != 1) {
-        return fail(a, ret_detail, -errno, "start the container");
+        return host_fail(a, ret_detail, -errno, "start the container");
     }
     return 0;
 }

@@ -15,7 +15,7 @@
 /* src/runtime/shim/shim.c, linked in by the Makefile. */
 extern const char _binary_shim_start[], _binary_shim_end[];
 
-static int fail(struct arena *a, struct span *detail, int code, const char *what)
+int host_fail(struct arena *a, struct span *detail, int code, const char *what)
 {
     if (code) {
         *detail = arena_printf(a, "%s: %s", what, code_text(code));
@@ -68,7 +68,7 @@ static int find_self(struct host *host, const struct runtime_crun_config *config
     char path[4096];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
     if (n <= 0) {
-        return fail(a, detail, -errno, "/proc/self/exe");
+        return host_fail(a, detail, -errno, "/proc/self/exe");
     }
     struct span self = span_of(path, (size_t)n);
     struct span deleted = SPAN(" (deleted)");
@@ -103,7 +103,7 @@ int host_init(struct host *host, const struct runtime_crun_config *config, bool 
         *ret_detail = SPAN("no control groups are mounted below /sys/fs/cgroup");
         code = need_programs ? -ENOTSUP : 0;
     } else {
-        (void)fail(a, ret_detail, code, "find the control groups");
+        (void)host_fail(a, ret_detail, code, "find the control groups");
     }
     if (code || !need_programs) {
         return code;
@@ -166,7 +166,7 @@ int host_prepare(struct host *host, struct arena *a, struct span *ret_detail)
         code = os_fs_mkdirs(host_path(host, a, dirs[i], SPAN_NULL, NULL), 0700);
     }
     if (code) {
-        return fail(a, ret_detail, code, host->run.p);
+        return host_fail(a, ret_detail, code, host->run.p);
     }
     if (host->shim) {
         install_shim(host, a);
@@ -200,7 +200,7 @@ int host_prepare(struct host *host, struct arena *a, struct span *ret_detail)
 static void keep_first(int *code, int one, struct arena *a, struct span *detail, const char *what)
 {
     if (one && *code == 0) {
-        *code = fail(a, detail, one, what);
+        *code = host_fail(a, detail, one, what);
     }
 }
 

@@ -31,6 +31,8 @@ int host_init(struct host *host, const struct runtime_crun_config *config, bool 
 void host_done(struct host *host);
 /* Makes the directories, drops what another boot and killed predecessors left half made. */
 int host_prepare(struct host *host, struct arena *a, struct span *ret_detail);
+/* Returns code; when it is not 0, the detail is "what: its text". */
+int host_fail(struct arena *a, struct span *detail, int code, const char *what);
 /* "DATA/run/DIR/NAME" or "DATA/run/DIR/NAME/FILE" (file NULL: without). NUL terminated. */
 const char *host_path(const struct host *host, struct arena *a, const char *dir, struct span name,
                       const char *file);

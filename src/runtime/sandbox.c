@@ -14,14 +14,6 @@
 
 enum { STATE_MAX = 64 * 1024, SHM_BYTES = 64 * 1024 * 1024, HOSTNAME_MAX = 63, UID_MAX = 64 };
 
-static int fail(struct arena *a, struct span *detail, int code, const char *what)
-{
-    if (code) {
-        *detail = arena_printf(a, "%s: %s", what, code_text(code));
-    }
-    return code;
-}
-
 static const char *file_of(const struct host *host, struct arena *a, struct span uid,
                            const char *file)
 {
@@ -75,8 +67,9 @@ static int make_namespaces(const struct host *host, const struct runtime_sandbox
         .sysctl_count = spec->sysctl_count,
     };
     int code = os_ns_pin(&pin);
-    return code ? fail(a, detail, code,
-                       arena_printf(a, "make the pod's namespaces: %.*s", SPAN_ARG(pin.failed)).p)
+    return code ? host_fail(
+                      a, detail, code,
+                      arena_printf(a, "make the pod's namespaces: %.*s", SPAN_ARG(pin.failed)).p)
                 : 0;
 }
 
@@ -89,7 +82,7 @@ static int make_network(const struct host *host, const struct runtime_sandbox_sp
     }
     cleanup_close int nsfd = os_ns_open(file_of(host, a, spec->uid, "net"));
     if (nsfd < 0) {
-        return fail(a, detail, nsfd, "open the pod's network namespace");
+        return host_fail(a, detail, nsfd, "open the pod's network namespace");
     }
     return host->network.attach(host->network.data, spec->uid, nsfd, a, ret_ip, detail);
 }
@@ -110,12 +103,12 @@ static int make_files(const struct host *host, const struct runtime_sandbox_spec
                 : os_fs_write(file_of(host, a, spec->uid, "hostname"),
                               arena_printf(a, "%.*s\n", SPAN_ARG(spec->hostname)), 0644);
     if (code) {
-        return fail(a, detail, code, "write the pod's hosts, resolv.conf and hostname");
+        return host_fail(a, detail, code, "write the pod's hosts, resolv.conf and hostname");
     }
     const char *shm = file_of(host, a, spec->uid, "shm");
     code = mkdir(shm, 0755) == 0 || errno == EEXIST ? 0 : -errno;
     code = code ? code : os_mount_tmpfs(shm, SHM_BYTES, 01777);
-    return fail(a, detail, code, "mount the pod's /dev/shm");
+    return host_fail(a, detail, code, "mount the pod's /dev/shm");
 }
 
 static int write_state(const struct host *host, const struct runtime_sandbox_spec *spec,
@@ -151,7 +144,7 @@ int sandbox_create(const struct host *host, const struct runtime_sandbox_spec *s
             code = -errno;
         }
         if (code) {
-            return fail(a, ret_detail, code, dir);
+            return host_fail(a, ret_detail, code, dir);
         }
     }
     struct span ip;
@@ -165,7 +158,7 @@ int sandbox_create(const struct host *host, const struct runtime_sandbox_spec *s
     }
     code = write_state(host, spec, a, ip);
     *ret_ip = ip;
-    return fail(a, ret_detail, code, "write the pod's state");
+    return host_fail(a, ret_detail, code, "write the pod's state");
 }
 
 /* ---- removing ---- */
@@ -194,7 +187,7 @@ int sandbox_remove(const struct host *host, struct span uid, struct arena *a,
     }
     int code = remove_containers(host, uid, a);
     if (code) {
-        return fail(a, ret_detail, code, "remove the pod's containers");
+        return host_fail(a, ret_detail, code, "remove the pod's containers");
     }
     const char *dir = file_of(host, a, uid, NULL);
     /* Without its state the sandbox counts as half made from here on, whatever happens. */
@@ -204,12 +197,12 @@ int sandbox_remove(const struct host *host, struct span uid, struct arena *a,
     code = os_cgroup_kill(&host->cgroup, group);
     code = code ? code : os_cgroup_remove(&host->cgroup, group);
     if (code) {
-        return fail(a, ret_detail, code, "end the pod's processes");
+        return host_fail(a, ret_detail, code, "end the pod's processes");
     }
     if (host->network.detach) {
         code = host->network.detach(host->network.data, uid, a);
         if (code) {
-            return fail(a, ret_detail, code, "disconnect the pod");
+            return host_fail(a, ret_detail, code, "disconnect the pod");
         }
     }
     static const char *const mounted[] = {"net", "ipc", "uts", "shm"};
@@ -217,5 +210,5 @@ int sandbox_remove(const struct host *host, struct span uid, struct arena *a,
         code = os_umount(file_of(host, a, uid, mounted[i]));
     }
     code = code ? code : os_fs_remove_tree_at(dir);
-    return fail(a, ret_detail, code, dir);
+    return host_fail(a, ret_detail, code, dir);
 }

@@ -112,25 +112,6 @@ static yyjson_mut_val *decode_metadata(struct arena *a, const yyjson_val *in, yy
     return out ? yyjson_mut_obj_remove_key(out, "metadata") : NULL;
 }
 
-static int report(struct pruner *x, enum schema_strictness strictness,
-                  struct schema_warnings *warnings, struct err *reterr)
-{
-    if (strictness == SCHEMA_WARN && warnings) {
-        for (size_t i = 0; i < x->n && warnings->n < sizeof warnings->text / sizeof *warnings->text;
-             i++) {
-            warnings->text[warnings->n++] = x->complaints[i];
-        }
-    }
-    if (strictness != SCHEMA_STRICT || x->n == 0) {
-        return 0;
-    }
-    struct span all = x->complaints[0];
-    for (size_t i = 1; i < x->n; i++) {
-        all = arena_printf(x->a, "%.*s, %.*s", SPAN_ARG(all), SPAN_ARG(x->complaints[i]));
-    }
-    return err_set(x->a, reterr, ERR_BAD_REQUEST, "strict decoding error: %.*s", SPAN_ARG(all));
-}
-
 yyjson_mut_val *custom_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
                               yyjson_mut_doc *doc, enum schema_strictness strictness,
                               struct schema_warnings *warnings, struct err *reterr)
@@ -146,7 +127,7 @@ yyjson_mut_val *custom_decode(struct arena *a, const struct schema_kind *kind, c
     }
     struct pruner x = {.a = a, .doc = doc};
     yyjson_mut_val *obj = prune_members(&x, NULL, kind->custom->root, in, true);
-    if (report(&x, strictness, warnings, reterr) < 0) {
+    if (decode_report(x.a, x.complaints, x.n, strictness, warnings, reterr) < 0) {
         return NULL;
     }
     yyjson_mut_obj_insert(obj, yyjson_mut_str(doc, "metadata"), meta, 0);

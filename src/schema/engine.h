@@ -35,6 +35,11 @@ struct check {
     bool is_status; /* of a status, Kubernetes demands nothing but what standard conditions need */
 };
 
+/* What a decoder has complained about becomes warnings, or the error. */
+int decode_report(struct arena *a, const struct span *complaints, size_t n,
+                  enum schema_strictness strictness, struct schema_warnings *warnings,
+                  struct err *reterr);
+
 /* Elements of a list of objects: far above any real use, low enough for rules that compare each
  * with each. */
 enum { CAUSES_MAX = 100, LIST_MAX = 8192 };

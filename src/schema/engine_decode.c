@@ -481,23 +481,24 @@ static bool right_kind(struct decoder *d, const struct schema_kind *kind, const 
     return false;
 }
 
-static int report(struct decoder *d, enum schema_strictness strictness,
-                  struct schema_warnings *warnings)
+int decode_report(struct arena *a, const struct span *complaints, size_t n,
+                  enum schema_strictness strictness, struct schema_warnings *warnings,
+                  struct err *reterr)
 {
     if (strictness == SCHEMA_WARN && warnings) {
-        for (size_t i = 0; i < d->n && warnings->n < sizeof warnings->text / sizeof *warnings->text;
+        for (size_t i = 0; i < n && warnings->n < sizeof warnings->text / sizeof *warnings->text;
              i++) {
-            warnings->text[warnings->n++] = d->complaints[i];
+            warnings->text[warnings->n++] = complaints[i];
         }
     }
-    if (strictness != SCHEMA_STRICT || d->n == 0) {
+    if (strictness != SCHEMA_STRICT || n == 0) {
         return 0;
     }
-    struct span all = d->complaints[0];
-    for (size_t i = 1; i < d->n; i++) {
-        all = arena_printf(d->a, "%.*s, %.*s", SPAN_ARG(all), SPAN_ARG(d->complaints[i]));
+    struct span all = complaints[0];
+    for (size_t i = 1; i < n; i++) {
+        all = arena_printf(a, "%.*s, %.*s", SPAN_ARG(all), SPAN_ARG(complaints[i]));
     }
-    return err_set(d->a, d->err, ERR_BAD_REQUEST, "strict decoding error: %.*s", SPAN_ARG(all));
+    return err_set(a, reterr, ERR_BAD_REQUEST, "strict decoding error: %.*s", SPAN_ARG(all));
 }
 
 static yyjson_mut_val *decode_whole(struct arena *a, const struct schema_kind *kind,
@@ -527,7 +528,7 @@ static yyjson_mut_val *decode_whole(struct arena *a, const struct schema_kind *k
     json_put_str(doc, obj, "kind", span_cstr(kind->kind));
     json_put_str(doc, obj, "apiVersion", span_cstr(kind->api_version));
     if (!decode_object(&d, kind->type, in, NULL, true, obj) ||
-        report(&d, strictness, warnings) < 0) {
+        decode_report(a, d.complaints, d.n, strictness, warnings, reterr) < 0) {
         return NULL;
     }
     yyjson_mut_val *meta = yyjson_mut_obj_remove_key(obj, "metadata");

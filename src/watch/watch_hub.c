@@ -117,6 +117,16 @@ struct watch_hub *watch_hub_new(struct env *env, struct store *store)
     return hub;
 }
 
+static void resource_free(void *value)
+{
+    struct resource *r = value;
+    assert(r->buckets.n == 0);
+    order_done(&r->order);
+    window_done(&r->window);
+    map_done(&r->buckets);
+    free(r);
+}
+
 void watch_hub_free(struct watch_hub *hub)
 {
     if (!hub) {
@@ -126,16 +136,7 @@ void watch_hub_free(struct watch_hub *hub)
     env_post_cancel(hub->env, &hub->tell);
     store_subscribe(hub->store, NULL, NULL);
     map_done(&hub->nodes);
-    size_t it = 0;
-    struct resource *r;
-    while ((r = map_next(&hub->resources, &it, NULL)) != NULL) {
-        assert(r->buckets.n == 0);
-        order_done(&r->order);
-        window_done(&r->window);
-        map_done(&r->buckets);
-        free(r);
-    }
-    map_done(&hub->resources);
+    map_done_values(&hub->resources, resource_free);
     free(hub->recent);
     free(hub);
 }
