@@ -88,7 +88,7 @@ test: ## installs what it needs, then every tier; the last line is the sum
 	test/kit/fetch .cache
 	KIT_SLOW=1 LINT_JOBS=1 KUBECTLS=$(KUBECTLS) test/kit/run-tests -j2 tools/lint tools/tidy $(wildcard test/unit/*.sh) $(QUICK) $(SAN) $(filter $(B)/test/node/%,$(TESTS)) \
 		$(E2E) "KUBECTL_VERSION=1.20 test/e2e/redis.sh" "KUBECTL_VERSION=1.20 test/e2e/postgres.sh" "KUBECTL_VERSION=1.20 test/e2e/tutorials.sh" \
-		"HELM=3 test/e2e/helm.sh"
+		"HELM=3 test/e2e/helm.sh" "METRICS=victoria test/e2e/prometheus.sh"
 t: $(B)/test/$(T) ## one test program: make t T=unit/arena_test [ARGS=name]
 	$(B)/test/$(T) $(ARGS)
 lint: ## clang-tidy and cppcheck; what they may not see is listed with its reason

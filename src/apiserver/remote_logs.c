@@ -282,7 +282,9 @@ int remote_logs_parse(struct env *env, struct http_exchange *x, struct node_log_
         take_number(x, "sinceSeconds", 1, &since_s, reterr) < 0) {
         return -1;
     }
-    if (http_query_get(x, "sinceTime", &since_time) && !time_parse(since_time, &ret->since_ms)) {
+    /* An empty one is none, as in Kubernetes. */
+    if (http_query_get(x, "sinceTime", &since_time) && since_time.n &&
+        !time_parse(since_time, &ret->since_ms)) {
         return err_set(a, reterr, ERR_BAD_REQUEST, "sinceTime: \"%.*s\" is no RFC 3339 time",
                        SPAN_ARG(since_time));
     }

@@ -118,6 +118,17 @@ TEST(the_first_container_is_the_default_one)
     api_kit_stop(&n.k);
 }
 
+/* Receptor sends it without a value until it has read a first line. */
+TEST(an_empty_since_time_is_none)
+{
+    struct fake_node n = {0};
+    start(&n, "{}", RUNNING);
+    struct api_reply r = api_expect(&n.k, 200, "GET", PODS "/p/log?sinceTime=", "", NULL);
+    CHECK_SPAN(r.body, "default/p/a");
+    (void)api_expect(&n.k, 400, "GET", PODS "/p/log?sinceTime=yesterday", "", NULL);
+    api_kit_stop(&n.k);
+}
+
 TEST(an_annotation_names_another_default)
 {
     struct fake_node n = {0};

@@ -1,10 +1,11 @@
 #!/bin/bash
 # Prometheus of Debian finds what it scrapes through Berth's API (client-go's informers: pods, services, endpoints, endpoint slices, nodes) and scrapes the
-# server itself; it follows a set that grows, shrinks and goes, and a server that is killed and comes back.
+# server itself; it follows a set that grows, shrinks and goes, and a server that is killed and comes back. METRICS=victoria: the same with VictoriaMetrics,
+# which asks with watches of its own writing.
 E2E_IMAGES='busybox'
 . "$(dirname "$0")/lib.sh"
 start_berth
-prometheus=$cache/bin/prometheus
+METRICS=${METRICS:-prometheus}
 
 cat >"$work/set.yaml" <<'Y'
 apiVersion: v1
@@ -70,8 +71,15 @@ Y
 
 k apply -f "$work/set.yaml" >/dev/null
 check 'two pods are ready' within 40 pods_ready app=ship 2
-"$prometheus" --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/prom" --web.listen-address=127.0.0.1:9090 \
-    --web.console.templates="$work" --web.console.libraries="$work" >"$work/prometheus.log" 2>&1 &
+scraper() {
+    case $METRICS in
+    prometheus) exec "$cache/bin/prometheus" --config.file="$work/prometheus.yml" --storage.tsdb.path="$work/prom" --web.listen-address=127.0.0.1:9090 \
+        --web.console.templates="$work" --web.console.libraries="$work" ;;
+    victoria) exec "$cache/bin/victoria-metrics" -promscrape.config="$work/prometheus.yml" -storageDataPath="$work/prom" -httpListenAddr=127.0.0.1:9090 \
+        -search.latencyOffset=1s -promscrape.kubernetesSDCheckInterval=1s -retentionPeriod=1d ;;
+    esac
+}
+scraper >"$work/prometheus.log" 2>&1 &
 prometheus_pid=$!
 
 ask() { curl -s --max-time 10 "http://127.0.0.1:9090/api/v1/$1" --get --data-urlencode "${2:-x=}"; }
