@@ -228,14 +228,23 @@ size_t meta_finalizer_count(const yyjson_mut_val *obj)
     return yyjson_mut_arr_size(finalizers_of(obj));
 }
 
-void meta_add_finalizer(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *name)
+bool meta_has_finalizer(const yyjson_mut_val *obj, const char *name)
 {
     yyjson_mut_val *list = finalizers_of(obj), *item;
     yyjson_mut_arr_iter it = yyjson_mut_arr_iter_with(list);
     while (list && (item = yyjson_mut_arr_iter_next(&it))) {
         if (span_eq_cstr(json_mut_str(item), name)) {
-            return;
+            return true;
         }
+    }
+    return false;
+}
+
+void meta_add_finalizer(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *name)
+{
+    yyjson_mut_val *list = finalizers_of(obj);
+    if (meta_has_finalizer(obj, name)) {
+        return;
     }
     if (!list) {
         list = yyjson_mut_arr(doc);

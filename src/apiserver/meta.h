@@ -24,6 +24,7 @@ bool meta_spec_changed(const struct schema_kind *kind, const yyjson_val *obj,
 bool meta_equal(const yyjson_val *obj, const yyjson_val *old);
 void meta_bump_generation(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old);
 
+bool meta_has_finalizer(const yyjson_mut_val *obj, const char *name);
 void meta_add_finalizer(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *name);
 void meta_remove_finalizer(yyjson_mut_val *obj, const char *name);
 size_t meta_finalizer_count(const yyjson_mut_val *obj);

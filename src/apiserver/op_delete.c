@@ -73,11 +73,17 @@ static int64_t grace_of(const struct api_op *op, const yyjson_val *obj)
 }
 
 /* The garbage collector's finalizers follow the propagation policy; without one they stay as they
- * are. */
+ * are, and a replication controller lets its pods stay. */
 static void set_propagation(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     switch (op->options.propagation) {
     case CLIENT_PROPAGATION_DEFAULT:
+        /* The way of its time, which its users rely on. */
+        if (op->kind == SCHEMA_KIND(ReplicationController) &&
+            !json_mut_get(json_mut_get(obj, "metadata"), "deletionTimestamp") &&
+            !meta_has_finalizer(obj, "foregroundDeletion")) {
+            meta_add_finalizer(doc, obj, "orphan");
+        }
         return;
     case CLIENT_PROPAGATION_FOREGROUND:
         meta_remove_finalizer(obj, "orphan");

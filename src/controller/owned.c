@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
-#include "schema/schema.h"
+#include "schema/kinds.h"
 
 /* ---- indexes ---- */
 
@@ -35,7 +35,8 @@ struct span owned_controller_name(const struct schema_kind *kind, struct object 
 {
     yyjson_val *owner = client_controller_of(o);
     struct span version = json_get_str(owner, "apiVersion");
-    struct span group = span_first(version, span_find(version, '/'));
+    size_t slash = span_find(version, '/');
+    struct span group = slash < version.n ? span_first(version, slash) : SPAN_NULL;
     bool fits =
         span_eq_cstr(json_get_str(owner, "kind"), kind->kind) && span_eq_cstr(group, kind->group);
     return fits ? json_get_str(owner, "name") : SPAN_NULL;
@@ -47,6 +48,15 @@ static void add_owner(struct owners *w, struct object *o)
     if (name.n) {
         reconciler_add(w->reconciler, object_namespace(o), name);
     }
+}
+
+/* Of a replication controller it is a map of labels. */
+static int selector_of(struct arena *a, const struct schema_kind *kind, const yyjson_val *spec,
+                       struct selector *ret, struct err *err)
+{
+    const yyjson_val *selector = json_get(spec, "selector");
+    return kind == SCHEMA_KIND(ReplicationController) ? selector_from_map(a, selector, ret, err)
+                                                      : selector_from_object(a, selector, ret, err);
 }
 
 struct orphan_search {
@@ -61,8 +71,8 @@ static bool add_if_selects(void *data, struct object *owner)
     struct selector selector;
     struct err err;
     yyjson_val *labels = json_path(object_root(x->orphan), "metadata", "labels", NULL);
-    if (selector_from_object(a, json_path(object_root(owner), "spec", "selector", NULL), &selector,
-                             &err) == 0 &&
+    if (selector_of(a, x->owners->kind, json_get(object_root(owner), "spec"), &selector, &err) ==
+            0 &&
         selector_matches(&selector, labels)) {
         if (x->owners->on_orphan) {
             x->owners->on_orphan(x->owners->data, owner);
@@ -126,7 +136,7 @@ bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owne
     x->uid = object_uid(o);
     assert(span_eq(x->name, s->name) && x->uid.n > 0); /* the view is keyed by it */
     struct err err;
-    if (selector_from_object(x->a, json_get(x->spec, "selector"), &x->selector, &err) < 0) {
+    if (selector_of(x->a, x->kind, x->spec, &x->selector, &err) < 0) {
         log_event(LOG_WARN, "owner_bad_selector", LOG_C("kind", x->kind->kind),
                   LOG_S("name", x->name), LOG_S("error", err.message));
         return false;

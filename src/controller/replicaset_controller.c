@@ -1,5 +1,5 @@
-/* controller/replicaset_controller.c: keeps the pods of ReplicaSets at their number: observes, lets
- * plan/replicaset_plan decide, acts. */
+/* controller/replicaset_controller.c: keeps the pods of ReplicaSets, and those of
+ * ReplicationControllers, at their number: observes, lets plan/replicaset_plan decide, acts. */
 #include "controller/controller.h"
 
 #include <stdlib.h>
@@ -12,7 +12,15 @@
 #include "plan/replicaset_plan.h"
 #include "schema/kinds.h"
 
+/* What differs between the two kinds that keep pods at a number. */
+struct row {
+    const struct schema_kind *kind;
+    const char *name;
+    bool terminating; /* its status counts the pods that end */
+};
+
 struct replicaset_controller {
+    const struct row *row;
     struct owners sets;
     struct owned_kind pods;
     int sets_by_controller;
@@ -159,7 +167,9 @@ static void write_status(struct owned_pods *act)
     owned_status_count(&st, "fullyLabeledReplicas", now->fully_labeled, false);
     owned_status_count(&st, "readyReplicas", now->ready, false);
     owned_status_count(&st, "availableReplicas", now->available, false);
-    owned_status_count(&st, "terminatingReplicas", now->terminating, false);
+    if (x->c->row->terminating) {
+        owned_status_count(&st, "terminatingReplicas", now->terminating, false);
+    }
     put_failure(x, &st);
     owned_status_write(&st, x->c->sets.informer);
 }
@@ -214,10 +224,11 @@ static void run(struct sync *s)
 
 /* ---- life ---- */
 
-static void *make(const struct controller_place *place)
+static void *make(const struct controller_place *place, const struct row *row)
 {
     struct replicaset_controller *c = MEM_NEW(struct replicaset_controller);
-    owners_init(&c->sets, place, SCHEMA_KIND(ReplicaSet), "replicaset-controller", run, c);
+    c->row = row;
+    owners_init(&c->sets, place, row->kind, row->name, run, c);
     c->sets_by_controller = informer_add_index(c->sets.informer, owned_by_controller);
     owned_kind_init(&c->pods, place->informers, SCHEMA_KIND(Pod));
     owners_follow(&c->sets, &c->pods);
@@ -231,4 +242,18 @@ static void end(void *controller)
     free(c);
 }
 
-const struct controller_type controller_replicaset = {make, end};
+static void *make_replicaset(const struct controller_place *place)
+{
+    static const struct row row = {SCHEMA_KIND(ReplicaSet), "replicaset-controller", true};
+    return make(place, &row);
+}
+
+static void *make_replication(const struct controller_place *place)
+{
+    static const struct row row = {SCHEMA_KIND(ReplicationController), "replication-controller",
+                                   false};
+    return make(place, &row);
+}
+
+const struct controller_type controller_replicaset = {make_replicaset, end};
+const struct controller_type controller_replication = {make_replication, end};

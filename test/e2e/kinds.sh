@@ -8,7 +8,7 @@ start_berth --container-runtime=fake
 cat >"$work/all.yaml" <<'YAML'
 {apiVersion: v1, kind: PodTemplate, metadata: {name: t}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}
 ---
-{apiVersion: v1, kind: ReplicationController, metadata: {name: rc}, spec: {replicas: 2, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}}}
+{apiVersion: v1, kind: ReplicationController, metadata: {name: rc}, spec: {replicas: 0, template: {metadata: {labels: {r: c}}, spec: {containers: [{name: c, image: i}]}}}}
 ---
 {apiVersion: v1, kind: LimitRange, metadata: {name: limits}, spec: {limits: [{type: Container, max: {memory: 1Gi}, min: {memory: 1Mi}}]}}
 ---
@@ -77,8 +77,8 @@ documents=$(grep -c '^{' "$work/all.yaml")
 sed -i 's/^{/# kubectl takes what begins with a brace for JSON\n{/' "$work/all.yaml"
 create_all() { k create -f "$work/all.yaml" >"$work/created" 2>"$work/warnings" || { cat "$work/warnings"; return 1; }; }
 check "each of $documents kinds is created" create_all
-warned() { n=$(grep -c '^Warning: Berth stores .* but does not' "$work/warnings"); cat "$work/warnings"; [ "$n" = $((documents - 3)) ]; }
-# kubectl shows the same words once: roles share theirs with cluster roles, and so do their bindings.
+warned() { n=$(grep -c '^Warning: Berth stores .* but does not' "$work/warnings"); cat "$work/warnings"; [ "$n" = $((documents - 4)) ]; }
+# Replication controllers are acted upon; and kubectl shows the same words once: roles share theirs with cluster roles, and so do their bindings.
 check "each comes with a warning in a sentence of its own" warned
 same() { # what was sent comes back: nothing of it is missing from what kubectl reads
     k get -f "$work/all.yaml" -o json >"$work/got.json" && k create --dry-run=client -f "$work/all.yaml" -o json >"$work/sent.json" 2>/dev/null &&
@@ -120,7 +120,7 @@ check "a storage driver's row" row csidriver csi.example.com "true false false v
 check "a certificate request's row" row csr csr "example.com/signer" "Pending"
 approve() { k certificate approve csr 2>&1 && k get csr csr | grep -q Approved; }
 check "a certificate request is approved" approve
-check "a replication controller's row" row rc rc "2 0 0" "a=b"
+check "a replication controller's row" row rc rc "0 0 0" "r=c"
 scaled() { k scale rc rc --replicas=3 && [ "$(k get rc rc -o 'jsonpath={.spec.replicas}')" = 3 ]; }
 check "a replication controller is scaled" scaled
 
@@ -148,7 +148,7 @@ all_described() {
     described job job "Parallelism: 2" "Completions: 3" "Image: i" && described cj cron "Schedule: */5 1-3 * JAN MON-FRI" "Concurrency Policy: Allow" &&
         described pdb pdb "Min available: 50%" "Selector: a=b" && described netpol net "CIDR: 10.0.0.0/8" "Except: 10.1.0.0/16" &&
         described quota quota "Name: quota" && described limits limits "memory" "1Gi" && described rolebinding rb "Kind: Role" "User jane" "ServiceAccount default default" &&
-        described clusterrole cr "[/metrics]" && described pc high "Value: 1000" && described rc rc "Replicas: 0 current / 3 desired" &&
+        described clusterrole cr "[/metrics]" && described pc high "Value: 1000" && described rc rc "current / 3 desired" &&
         described hpa hpa "Min replicas: 1" "resource cpu on pods (as a percentage of request): <unknown> / 80%" && described ing ing "a.example.com" "s:80" &&
         described ingressclass nginx "Controller: example.com/nginx" && described csinode edge "csi.example.com" && described storageclass local "Provisioner" && described node edge "Name: edge" &&
         described ns default "Status: Active" && described svc kubernetes "Type: ClusterIP"

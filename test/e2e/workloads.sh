@@ -25,6 +25,7 @@ Y
 cells() { "$@" | awk '{$1=$1; print}'; }                          # one blank between words
 rolled_out() { contains 'successfully rolled out' k rollout status "$1" --timeout=40s; }
 new_set() { k get rs -l app="$1" -o 'jsonpath={range .items[?(@.spec.replicas>0)]}{.metadata.name}{"\n"}{end}'; }
+count_of_names() { names "$1" | grep -c .; }
 images() { k get pods -l app="$1" -o 'jsonpath={range .items[*]}{.spec.containers[0].image}{"\n"}{end}' | sort | uniq -c | awk '{$1=$1; print}'; }
 names() { k get pods -l app="$1" -o name | sort; }
 count() { # N COMMAND...: that many lines
@@ -215,4 +216,45 @@ check '... made' within 20 equal 1 field ds/agent .status.numberReady
 k uncordon edge >/dev/null
 check 'delete the DaemonSet' k delete ds agent
 check '... and its pod and history' within 20 equal '' k get pods,controllerrevisions -o name
+
+# ---- ReplicationControllers ----
+cat >"$work/old.yaml" <<Y
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: old}
+spec:
+  replicas: 2
+  template:
+    metadata: {labels: {app: old}}
+    spec: $(pod_spec web:1)
+Y
+check 'a ReplicationController' lacks Warning k apply -f "$work/old.yaml"
+check 'its pods' within 20 equal 2 field rc/old .status.readyReplicas
+check 'its table' contains 'old 2 2 2' cells k get rc old
+check 'its wide table' contains 'main web:1 app=old' cells k get rc old -o wide
+check 'all shows it' contains replicationcontroller/old k get all -o name
+check 'describe' contains 'Pods Status:  2 Running / 0 Waiting / 0 Succeeded / 0 Failed' k describe rc old
+check 'its events' contains 'replication-controller' k describe rc old
+check 'scale it' k scale rc old --replicas=3 --current-replicas=2
+check '... three' within 20 equal 3 field rc/old .status.availableReplicas
+check '... one that is deleted comes back' k delete "$(names old | head -n 1)"
+check '... three again' within 20 equal 3 field rc/old .status.readyReplicas
+let_go=$(names old | head -n 1)
+check 'a pod of other labels is let go' k label "$let_go" app=free --overwrite
+check '... it has no owner' within 10 equal '' field "$let_go" .metadata.ownerReferences
+check '... and a successor' within 20 equal 3 count_of_names old
+check '... it is taken back' k label "$let_go" app=old --overwrite
+check '... and one is too many' within 20 equal 3 field rc/old .status.replicas
+check 'its selector is its own' k patch rc old -p '{"spec":{"selector":{"app":"old","tier":"x"},"template":{"metadata":{"labels":{"tier":"x"}}}}}'
+check '... and makes it start anew' within 20 equal 3 field rc/old .status.readyReplicas
+k delete pod -l 'app=old,!tier' >/dev/null
+check 'expose it' k expose rc old --port=80
+check 'drain knows it' contains evicting k drain edge --ignore-daemonsets --delete-emptydir-data --dry-run=server
+check 'a delete without a word lets its pods stay' k delete --raw /api/v1/namespaces/default/replicationcontrollers/old
+check '... it is gone' within 10 gone rc old
+check '... they are not' equal 3 count_of_names old
+check 'a new one' k create -f <(sed 's/replicas: 2/replicas: 3/; s/{app: old}/{app: old, tier: x}/' "$work/old.yaml")
+check '... adopts them' within 10 equal 3 field rc/old .status.readyReplicas
+check 'kubectl deletes it with its pods' k delete rc old
+check '... all' within 20 equal '' names old
 finish

@@ -44,8 +44,8 @@ static struct bed *bed_new(void)
     struct bed *b = calloc(1, sizeof *b);
     controller_kit_begin(&b->k, &controller_kit_node);
     fake_client_fault(b->k.api, fault, b);
-    controller_kit_run(
-        &b->k, CONTROLLERS(&controller_replicaset, &controller_deployment, &controller_daemonset));
+    controller_kit_run(&b->k, CONTROLLERS(&controller_replicaset, &controller_replication,
+                                          &controller_deployment, &controller_daemonset));
     return b;
 }
 
@@ -115,6 +115,36 @@ TEST(a_set_takes_orphans_in_and_lets_go_of_strangers)
     size_t owned = 0;
     CHECK_EQ(fake_client_each(b->k.api, "", "Pod", count_owned, &owned), 4);
     CHECK_EQ(owned, 2);
+    bed_free(b);
+}
+
+TEST(a_replication_controller_keeps_its_pods_by_a_map_of_labels)
+{
+    struct bed *b = bed_new();
+    fake_client_create(b->k.api, POD("lone", "\"app\":\"web\""));
+    fake_client_create(b->k.api, POD("other", "\"app\":\"x\""));
+    fake_client_create(
+        b->k.api,
+        "{\"kind\":\"ReplicationController\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":"
+        "\"old\"},\"spec\":{\"replicas\":3,\"selector\":{\"app\":\"web\"}," TEMPLATE("i:1") "}}");
+    env_sim_run_for(b->k.env, 5000);
+    size_t owned = 0;
+    CHECK_EQ(fake_client_each(b->k.api, "", "Pod", count_owned, &owned), 4);
+    CHECK_EQ(owned, 3);
+    yyjson_val *owner = client_controller_of(get(b, "Pod", "lone"));
+    CHECK_SPAN(json_get_str(owner, "apiVersion"), "v1");
+    CHECK_SPAN(json_get_str(owner, "kind"), "ReplicationController");
+    struct object *rc = fake_client_get(b->k.api, "", "ReplicationController", "default", "old");
+    yyjson_val *status = json_get(object_root(rc), "status");
+    CHECK_EQ(json_get_int(status, "replicas", 0), 3);
+    CHECK_EQ(json_get_int(status, "fullyLabeledReplicas", 0), 3);
+    CHECK_EQ(json_get_int(status, "observedGeneration", 0), 1);
+    /* One that goes is the turn of its controller, and no other field is written. */
+    fake_client_delete(b->k.api, "", "Pod", "default", "lone", 0, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b->k.env, 5000);
+    CHECK_EQ(fake_client_each(b->k.api, "", "Pod", NULL, NULL), 4);
+    rc = fake_client_get(b->k.api, "", "ReplicationController", "default", "old");
+    CHECK(json_path(object_root(rc), "status", "terminatingReplicas", NULL) == NULL);
     bed_free(b);
 }
 
