@@ -76,13 +76,6 @@ struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool h
     static const char *const of_pod[] = {"runtimeClassName", "overhead", "hostUsers"};
     static const char *const of_security[] = {"seLinuxOptions", "appArmorProfile", "procMount"};
     struct span list = SPAN_NULL;
-    bool size = false;
-    JSON_EACH(it, json_get(spec, "volumes"))
-    {
-        yyjson_val *dir = json_get(it.val, "emptyDir");
-        size |= json_get(dir, "sizeLimit") && !span_eq(json_get_str(dir, "medium"), SPAN("Memory"));
-    }
-    list = size ? add_name(a, list, "emptyDir.", "sizeLimit on disk") : list;
     for (size_t i = 0; i < sizeof of_pod / sizeof of_pod[0]; i++) {
         if (json_get(spec, of_pod[i])) {
             list = add_name(a, list, "spec.", of_pod[i]);

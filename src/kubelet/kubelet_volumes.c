@@ -329,7 +329,7 @@ struct job {
     bool teardown, remove;
     void (*done)(struct kubelet_op *op, int code, struct span detail);
     int code;
-    struct span detail;
+    struct span detail, warning;
 };
 
 static struct job *job_new(struct kubelet_pod *pod,
@@ -345,6 +345,10 @@ static struct job *job_new(struct kubelet_pod *pod,
 
 static void job_end(struct job *j)
 {
+    if (j->warning.n && j->op->pod) {
+        kubelet_event(j->op->pod, NULL, EVENT_WARNING, "VolumeSizeNotEnforced", "%.*s",
+                      SPAN_ARG(j->warning));
+    }
     j->done(j->op, j->code, j->detail);
     arena_free(j->arena);
     free(j);
@@ -358,8 +362,12 @@ static void job_run(struct env_work *work)
         return;
     }
     for (size_t i = 0; i < j->count && j->code == 0; i++) {
-        struct span why = SPAN_NULL;
-        j->code = volume_prepare(&j->volumes[i], j->arena, &why);
+        struct span why = SPAN_NULL, warning = SPAN_NULL;
+        j->code = volume_prepare(&j->volumes[i], j->arena, &warning, &why);
+        if (warning.n) {
+            j->warning = arena_printf(j->arena, "volume \"%.*s\" %.*s",
+                                      SPAN_ARG(j->volumes[i].name), SPAN_ARG(warning));
+        }
         if (j->code < 0) {
             j->detail =
                 arena_printf(j->arena, "MountVolume.SetUp failed for volume \"%.*s\" : %.*s",

@@ -229,6 +229,42 @@ int volume_local_attach(struct span path, struct arena *a, struct span *ret_deta
     return code < 0 ? volume_fail(a, ret_detail, code, "cannot mount", image) : 0;
 }
 
+/* So large a file that as many bytes are left for files: the journal and the inodes of a small file
+ * system take up to a quarter of it. */
+static uint64_t image_bytes(uint64_t size_bytes)
+{
+    enum { SMALL_BYTES = 512 << 20, LEAST_BYTES = 2 << 20, BLOCK_BYTES = 4096 };
+    uint64_t more = size_bytes < SMALL_BYTES ? size_bytes / 16 * 5 : size_bytes / 8;
+    return (size_bytes + more + LEAST_BYTES) / BLOCK_BYTES * BLOCK_BYTES;
+}
+
+int volume_local_limit(struct span path, uint64_t size_bytes, struct arena *a,
+                       struct span *ret_warning, struct span *ret_detail)
+{
+    struct stat st;
+    struct statvfs fs;
+    const char *image = arena_printf(a, "%.*s.img", SPAN_ARG(path)).p;
+    if (stat(image, &st) == 0) {
+        return volume_local_attach(path, a, ret_detail);
+    }
+    if (statvfs(path.p, &fs) == 0 && size_bytes >= (uint64_t)fs.f_blocks * fs.f_frsize) {
+        return 0; /* the disk itself is the limit */
+    }
+    bool mounted = os_is_mount_point(path.p); /* by a creation that was killed */
+    if (!mounted && (rmdir(path.p) < 0 || mkdir(path.p, 0755) < 0)) {
+        return errno == ENOTEMPTY || errno == EEXIST
+                   ? 0
+                   : volume_fail(a, ret_detail, -errno, "cannot make", path);
+    }
+    int code = create_enforced(path, (int64_t)image_bytes(size_bytes), a);
+    if (code < 0) {
+        *ret_warning = arena_printf(
+            a, "is not kept to its sizeLimit: cannot make a loop-mounted ext4 file system: %s",
+            code_text(code));
+    }
+    return 0;
+}
+
 int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
                         struct span *ret_detail)
 {
@@ -250,6 +286,11 @@ int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
 
 int volume_local_detach_all(struct span data_dir, struct arena *a, struct span *ret_detail)
 {
-    return volume_teardown(arena_printf(a, "%.*s/volumes", SPAN_ARG(data_dir)).p, false, a,
-                           ret_detail);
+    static const char *const dirs[] = {"volumes", "pods"};
+    int code = 0;
+    for (size_t i = 0; i < sizeof dirs / sizeof *dirs && code == 0; i++) {
+        const char *dir = arena_printf(a, "%.*s/%s", SPAN_ARG(data_dir), dirs[i]).p;
+        code = volume_teardown(dir, false, a, ret_detail);
+    }
+    return code;
 }

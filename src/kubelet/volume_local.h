@@ -26,7 +26,12 @@ int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
 /* Makes the directory usable after a reboot: mounts the image beside it when there is one. -ENOENT:
  * no such volume. */
 int volume_local_attach(struct span path, struct arena *a, struct span *ret_detail);
-/* Unmounts every volume of the data directory (`berth stop`); the data stays. */
+/* Gives the directory PATH, of a pod, so much room of its own and hardly more: a file system in
+ * PATH.img as above, which goes with both. What there is stays: an image is mounted again, files
+ * keep the directory as it is. Not empty *ret_warning: it stays a plain directory, and why. */
+int volume_local_limit(struct span path, uint64_t size_bytes, struct arena *a,
+                       struct span *ret_warning, struct span *ret_detail);
+/* Unmounts every volume of the data directory, those of pods too (`berth stop`); the data stays. */
 int volume_local_detach_all(struct span data_dir, struct arena *a, struct span *ret_detail);
 
 #endif

@@ -254,7 +254,8 @@ static int prepare_tmpfs(const struct volume_desc *v, struct arena *a, struct sp
     return 0;
 }
 
-int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *ret_detail)
+int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *ret_warning,
+                   struct span *ret_detail)
 {
     int code = 0;
     assert(v->path.n > 0 && v->path.p[0] == '/');
@@ -265,7 +266,12 @@ int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *re
         if (code < 0) {
             return volume_fail(a, ret_detail, code, "cannot make", v->path);
         }
-        if (v->kind == VOLUME_TMPFS && (code = prepare_tmpfs(v, a, ret_detail)) < 0) {
+        if (v->kind == VOLUME_TMPFS) {
+            code = prepare_tmpfs(v, a, ret_detail);
+        } else if (v->size_bytes) {
+            code = volume_local_limit(v->path, v->size_bytes, a, ret_warning, ret_detail);
+        }
+        if (code < 0) {
             return code;
         }
         (void)chmod(v->path.p, v->fs_group >= 0 ? 02777 : 0777);

@@ -15,7 +15,7 @@ struct volume_file {
 };
 
 enum volume_kind {
-    VOLUME_EMPTY, /* a directory of the pod */
+    VOLUME_EMPTY, /* a directory of the pod; with a limit, a file system of its own */
     VOLUME_TMPFS, /* the same in memory */
     VOLUME_FILES, /* config maps, secrets, downward API: replaced atomically */
     VOLUME_HOST,  /* a path of this machine, by its hostPath type */
@@ -26,7 +26,7 @@ struct volume_desc {
     enum volume_kind kind;
     struct span name, path; /* of the volume; on the host */
     struct span host_type;  /* VOLUME_HOST: DirectoryOrCreate, ... */
-    uint64_t size_bytes;    /* VOLUME_TMPFS; 0: no own limit */
+    uint64_t size_bytes;    /* VOLUME_EMPTY, VOLUME_TMPFS; 0: no own limit */
     int64_t fs_group;       /* -1: none */
     struct volume_file *files;
     size_t file_count;
@@ -36,8 +36,10 @@ struct volume_desc {
 int volume_fail(struct arena *a, struct span *ret_detail, int code, const char *what,
                 struct span path);
 /* [blocking] Idempotent: what is there stays. Returns 0 or a negative code with a sentence for
- * FailedMount. */
-int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *ret_detail);
+ * FailedMount; 0 with the end of a sentence in *ret_warning when something of it is not as asked.
+ */
+int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *ret_warning,
+                   struct span *ret_detail);
 /* [blocking] Unmounts everything below dir, innermost first, then removes it (when asked). */
 int volume_teardown(const char *dir, bool remove, struct arena *a, struct span *ret_detail);
 

@@ -199,5 +199,23 @@ resized() {
     forget grow
 }
 
-for part in ${PARTS:-sidecars causes questions filters shared contents resized}; do $part; done
+limited() { # a size limit of an emptyDir on disk
+    local mount='volumeMounts: [{name: e, mountPath: /e}]' volume='volumes: [{name: e, emptyDir: {sizeLimit: 8Mi}}]'
+    pod small "command: [sleep, \"600\"], $mount" "$volume" >/dev/null
+    check 'a pod with 8Mi of room' within 15 ready small
+    check 'which are there' k exec small -- sh -c 'head -c 8388608 /dev/zero >/e/f && sync'
+    check 'but not twice' fails 'No space left on device' k exec small -- dd if=/dev/zero of=/e/g bs=1M count=8
+    check 'and nothing is reported' lacks NotSupported k get events
+    kill -9 "$server_pid"; wait "$server_pid" 2>/dev/null
+    relaunch 'after a kill of the server'
+    check 'the files are there' within 10 equal 8388608 k exec small -- stat -c %s /e/f
+    local uid; uid=$(field pod/small .metadata.uid)
+    check 'it goes' contains deleted k delete pod small
+    no_mount() { ! grep -F "$uid" /proc/self/mountinfo && [ ! -e "$data/pods/$uid" ]; }
+    check 'with its disk' within 10 no_mount
+    pod small "command: [sleep, \"600\"], $mount" "$volume" >/dev/null
+    check 'one that is left for berth stop' within 15 ready small
+}
+
+for part in ${PARTS:-sidecars causes questions filters shared contents resized limited}; do $part; done
 finish

@@ -75,22 +75,92 @@ TEST(a_memory_volume_is_shared_sized_and_taken_away)
 {
     need_root();
     struct arena *a = arena_new();
-    struct span pod = arena_printf(a, "%s/pod", kit_tmpdir()), why = SPAN_NULL;
+    struct span pod = arena_printf(a, "%s/pod", kit_tmpdir()), why = SPAN_NULL, warning = SPAN_NULL;
     struct volume_desc v = {.kind = VOLUME_TMPFS,
                             .name = SPAN("m"),
                             .size_bytes = 1 << 20,
                             .fs_group = -1,
                             .path = arena_printf(a, "%.*s/volumes/m", SPAN_ARG(pod))};
-    int code = volume_prepare(&v, a, &why);
+    int code = volume_prepare(&v, a, &warning, &why);
     if (code == -EPERM) {
         SKIP("mounting is not allowed here");
     }
     CHECK_EQ(code, 0);
-    CHECK_EQ(volume_prepare(&v, a, &why), 0); /* not mounted twice */
+    CHECK_EQ(volume_prepare(&v, a, &warning, &why), 0); /* not mounted twice */
     struct statvfs fs;
     CHECK_EQ(statvfs(v.path.p, &fs), 0);
     CHECK_EQ(fs.f_blocks * fs.f_frsize, 1 << 20);
     CHECK_EQ(volume_teardown(pod.p, true, a, &why), 0);
     CHECK_EQ(access(pod.p, F_OK), -1);
+    arena_free(a);
+}
+
+TEST(a_limited_volume_of_a_pod_has_its_room_and_little_more_and_goes_with_the_pod)
+{
+    static const uint64_t sizes[] = {1 << 20, 10 << 20, 100 << 20, 700 << 20};
+    need_root();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct arena *a = arena_new();
+        struct span data = arena_printf(a, "%s/data-%zu", kit_tmpdir(), i), why = SPAN_NULL,
+                    warning = SPAN_NULL, text = SPAN_NULL;
+        struct span pod = arena_printf(a, "%.*s/pods/uid", SPAN_ARG(data));
+        const struct volume_desc v = {.kind = VOLUME_EMPTY,
+                                      .name = SPAN("e"),
+                                      .size_bytes = sizes[i],
+                                      .fs_group = 4321,
+                                      .path = arena_printf(a, "%.*s/volumes/e", SPAN_ARG(pod))};
+        CHECK_EQ(volume_prepare(&v, a, &warning, &why), 0);
+        if (warning.n) {
+            kit_note("%.*s", SPAN_ARG(warning));
+            SKIP("no loop devices here");
+        }
+        struct statvfs fs;
+        struct stat st;
+        CHECK_EQ(statvfs(v.path.p, &fs), 0);
+        uint64_t room = fs.f_bavail * fs.f_frsize;
+        CHECK(room >= sizes[i] && room <= sizes[i] + sizes[i] / 3 + (3 << 20));
+        CHECK_EQ(stat(v.path.p, &st), 0);
+        CHECK_EQ(st.st_mode & 07777, 02777);
+        CHECK_EQ(st.st_gid, 4321);
+        struct span file = arena_printf(a, "%.*s/f", SPAN_ARG(v.path));
+        int fd = open(file.p, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+        CHECK_EQ(write(fd, "kept", 4), 4);
+        CHECK_EQ(posix_fallocate(fd, 0, (off_t)(2 * sizes[i] + (4 << 20))), ENOSPC);
+        CHECK_EQ(ftruncate(fd, 4), 0);
+        (void)close(fd);
+        CHECK_EQ(volume_prepare(&v, a, &warning, &why), 0); /* as it is */
+        CHECK_EQ(volume_local_detach_all(data, a, &why), 0);
+        CHECK_EQ(access(file.p, F_OK), -1);
+        CHECK_EQ(volume_prepare(&v, a, &warning, &why), 0);
+        CHECK_EQ(kubelet_read_file(a, file.p, 10, &text), 0);
+        CHECK_SPAN(text, "kept");
+        CHECK_EQ(volume_teardown(pod.p, true, a, &why), 0);
+        CHECK_EQ(access(pod.p, F_OK), -1);
+        arena_free(a);
+    }
+}
+
+TEST(a_limited_volume_that_has_files_already_stays_a_directory)
+{
+    need_root();
+    struct arena *a = arena_new();
+    struct span pod = arena_printf(a, "%s/pod", kit_tmpdir()), why = SPAN_NULL, warning = SPAN_NULL;
+    struct volume_desc v = {.kind = VOLUME_EMPTY,
+                            .name = SPAN("e"),
+                            .fs_group = -1,
+                            .path = arena_printf(a, "%.*s/volumes/e", SPAN_ARG(pod))};
+    CHECK_EQ(volume_prepare(&v, a, &warning, &why), 0); /* by an agent that knew no limits */
+    struct span file = arena_printf(a, "%.*s/f", SPAN_ARG(v.path));
+    int fd = open(file.p, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    CHECK(fd >= 0);
+    (void)close(fd);
+    v.size_bytes = 1 << 20;
+    CHECK_EQ(volume_prepare(&v, a, &warning, &why), 0);
+    CHECK_EQ(access(file.p, F_OK), 0);
+    v.size_bytes = (uint64_t)1 << 60; /* no disk is so large: nothing to keep it to */
+    CHECK_EQ(volume_teardown(pod.p, true, a, &why), 0);
+    CHECK_EQ(volume_prepare(&v, a, &warning, &why), 0);
+    CHECK_EQ(warning.n, 0);
+    CHECK_EQ(volume_teardown(pod.p, true, a, &why), 0);
     arena_free(a);
 }

@@ -233,7 +233,7 @@ TEST(what_the_agent_does_not_act_on_is_named)
          "ports.hostPort of SCTP or IPv6"},
         {"{\"hostNetwork\":true,\"containers\":[{\"ports\":[{\"hostPort\":80}]}]}", ""},
         {"{\"containers\":[{}],\"volumes\":[{\"emptyDir\":{\"sizeLimit\":\"1Gi\"}}]}",
-         "emptyDir.sizeLimit on disk"},
+         ""},
         {"{\"containers\":[{}],\"volumes\":[{\"emptyDir\":{\"sizeLimit\":\"1Gi\",\"medium\":"
          "\"Memory\"}}]}",
          ""},
