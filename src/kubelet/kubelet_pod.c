@@ -309,7 +309,9 @@ static void on_tick(struct env_task *task)
     struct arena *a cleanup_arena = arena_new();
     struct pod_view view;
     struct pod_plan plan;
-    kubelet_admit(pod);
+    if (!kubelet_admit(pod)) {
+        return;
+    }
     kubelet_view_gather(pod, a, &view);
     if (view.ending_ms == 0 && pod_is_ending(&view)) {
         view.ending_ms = pod->view.ending_ms = view.now_ms;
@@ -426,6 +428,7 @@ void kubelet_pod_update(struct kubelet_pod *pod, struct object *object)
         image_changed(pod);
         kubelet_status_seen(pod);
     }
+    kubelet_admit_again(pod->k);
     kubelet_pod_poke(pod);
 }
 

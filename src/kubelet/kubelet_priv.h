@@ -40,6 +40,7 @@ struct kubelet {
     struct arena *arena;            /* as long as the kubelet */
     struct informer *pods, *services;
     bool closing /* in kubelet_free */, listed, pods_synced, services_synced, adopted, stopping;
+    bool ports_awaited; /* a pod waits for host ports */
     struct kubelet_found found;
     struct map by_uid, by_name; /* struct kubelet_pod; NAMESPACE/NAME: the newest of that name */
     struct map refs;            /* struct kubelet_ref by "resource/ns/name" */
@@ -103,6 +104,7 @@ struct kubelet_pod {
     int64_t later_ns;
     int64_t resize_rev;      /* version in which nothing was to be resized; 0: not looked yet */
     struct span resize_told; /* owned: text of the last event about a resize that waits */
+    int64_t ports_due_ns;    /* its host ports were taken: not rejected before; 0: they were not */
     bool volumes_stale;      /* a referenced object changed after they were written */
     bool volumes_writing;    /* a refresh is under way */
 };
@@ -180,8 +182,11 @@ struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool h
 
 /* ---- kubelet_admit.c ---- */
 
-/* Before a pod's first step: a pod whose host ports another one on this node has is rejected. */
-void kubelet_admit(struct kubelet_pod *pod);
+/* Before a pod's first step: a pod whose host ports another one on this node has is rejected.
+ * False: it is not decided yet, and the pod will be looked at again. */
+bool kubelet_admit(struct kubelet_pod *pod);
+/* A pod has changed or gone: host ports may be free that others wait for. */
+void kubelet_admit_again(struct kubelet *k);
 
 /* ---- kubelet_status.c ---- */
 

@@ -109,9 +109,11 @@ k apply -f "$work/set.yaml" >/dev/null
 uid() { field pod/web-0 .metadata.uid 2>/dev/null; }
 first=
 seen() { [ -n "$first" ] || first=$(uid); [ -n "$first" ] && [ -n "$(uid)" ] && [ "$(uid)" != "$first" ]; }
-again() { k get events --field-selector involvedObject.name=web-0,reason=NodePorts -o 'jsonpath={.items[*].involvedObject.uid}' | tr ' ' '\n' | sort -u | wc -l; }
-twice() { [ "$(again)" -ge 2 ]; }
-check 'its pod fails and is made anew' within 30 twice
+told() { contains 'pod default/guest has a host port that this one asks for' k get events --field-selector reason=HostPortTaken; }
+check 'its pod says who has it' within 20 told
+check 'its pod fails after a while and is made anew' within 40 seen
+failed_once() { contains 'Predicate NodePorts failed' k get events --field-selector involvedObject.name=web-0,reason=NodePorts; }
+check 'for that reason' within 5 failed_once
 k delete pod guest >/dev/null
 check 'until the port is free' within 40 pods_ready app=web 1
 check 'and answers there' within 5 equal web-0 fetch 127.0.0.1:8090

@@ -554,6 +554,39 @@ TEST(a_pod_whose_host_port_is_taken_fails_until_the_first_has_ended)
     kk_stop(&k);
 }
 
+TEST(a_pod_of_a_controller_waits_a_while_for_its_host_port)
+{
+    struct kubelet_kit k;
+    const char *port = "\"ports\":[{\"containerPort\":80,\"hostPort\":8080}]";
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "first", "", port, ""));
+    kk_run(&k, 300);
+    kk_create(&k, "Pod",
+              "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"set-0\","
+              "\"ownerReferences\":[{\"apiVersion\":\"apps/v1\",\"kind\":\"StatefulSet\",\"name\":"
+              "\"set\",\"uid\":\"u\",\"controller\":true}]},\"spec\":{\"nodeName\":\"edge\","
+              "\"containers\":[{\"name\":\"c\",\"image\":\"redis:7\",\"ports\":[{"
+              "\"containerPort\":80,\"hostPort\":8080}]}]}}");
+    kk_run(&k, 9000);
+    CHECK_SPAN(kk_pod(&k, "set-0", "status.phase"), "Pending");
+    kk_run(&k, 2000);
+    CHECK_SPAN(kk_pod(&k, "set-0", "status.reason"), "NodePorts");
+    kk_delete(&k, "Pod", "set-0", -1);
+    kk_run(&k, 300);
+    kk_create(&k, "Pod",
+              "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"set-0\","
+              "\"ownerReferences\":[{\"apiVersion\":\"apps/v1\",\"kind\":\"StatefulSet\",\"name\":"
+              "\"set\",\"uid\":\"u\",\"controller\":true}]},\"spec\":{\"nodeName\":\"edge\","
+              "\"containers\":[{\"name\":\"c\",\"image\":\"redis:7\",\"ports\":[{"
+              "\"containerPort\":80,\"hostPort\":8080}]}]}}");
+    kk_run(&k, 1000);
+    CHECK_EQ(runtime_fake_running(k.runtime), 1);
+    kk_delete(&k, "Pod", "first", -1);
+    kk_run(&k, 1000);
+    CHECK_SPAN(kk_pod(&k, "set-0", "status.phase"), "Running"); /* without a try in between */
+    kk_stop(&k);
+}
+
 TEST(an_active_deadline_fails_the_pod)
 {
     struct kubelet_kit k;
