@@ -5,8 +5,7 @@
 #include "runtime/runtime_fake.h"
 #include "sim/platform_priv.h"
 
-/* A pod that was adopted from a set without claims has none. */
-static bool mounts_claim(struct object *pod)
+bool sim_mounts_claim(struct object *pod)
 {
     JSON_EACH(it, json_path(object_root(pod), "spec", "volumes", NULL))
     {
@@ -47,7 +46,7 @@ static const char *seats_at_rest(struct platform *w, const struct sim_rules *r, 
                                                (long long)i));
         bool owned = claim && json_len(client_owners(claim)) > 0;
         bool going = claim && object_is_deleting(claim); /* with its pod, some day */
-        if (has_claims && mounts_claim(pod) && !going && !s->claim_taken &&
+        if (has_claims && sim_mounts_claim(pod) && !going && !s->claim_taken &&
             (!claim || owned != r->delete_when_deleted)) {
             return claim ? "a claim's owners are not as the policy says" : "a claim is missing";
         }

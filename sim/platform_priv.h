@@ -228,6 +228,8 @@ const char *check_status_is_true(struct platform *w, struct object *set);
 void check_rollback_change(struct platform *w, struct object *now);
 void check_rollback_write(struct platform *w, const struct client_request *rq);
 void check_rollback_late(struct platform *w);
+/* Not those that a set with claims has adopted from one without. */
+bool sim_mounts_claim(struct object *pod);
 /* NULL: at rest; else what is not. */
 const char *check_rest(struct platform *w);
 /* What a convergence that fails leaves for the reader. */

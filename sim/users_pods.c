@@ -250,7 +250,7 @@ void users_touch_node(struct platform *w)
 struct bad_pods {
     struct arena *a;
     VEC(struct span) names;
-    bool set_exists;
+    bool set_exists, makes_claims;
 };
 
 static bool is_bad(struct object *o, const char *at)
@@ -267,7 +267,10 @@ static void see_bad_pod(void *data, struct object *pod)
     struct span phase = json_str(json_path(object_root(pod), "status", "phase", NULL));
     bool is_in_the_way =
         client_controller_uid(pod).n == 0 && (b->set_exists || span_eq_cstr(phase, "Pending"));
-    if (is_bad(pod, NULL) || is_in_the_way) {
+    /* Nobody makes the claim that one waits for which a set without claims has adopted. */
+    bool waits_for_ever = b->set_exists && !b->makes_claims && span_eq_cstr(phase, "Pending") &&
+                          span_starts(object_name(pod), SPAN("redis-")) && sim_mounts_claim(pod);
+    if (is_bad(pod, NULL) || is_in_the_way || waits_for_ever) {
         VEC_PUSH(&b->names, arena_dup(b->a, object_name(pod)));
     }
 }
@@ -278,6 +281,7 @@ void sim_users_tidy_up(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
     struct bad_pods bad = {.a = a, .set_exists = w->rules.at[w->rules.n - 1].exists};
+    struct object *set;
     w->calm = true;
     record_pull(w->record);
     for (size_t i = 0; i < NODES; i++) {
@@ -286,8 +290,10 @@ void sim_users_tidy_up(struct platform *w)
         }
     }
     record_pull(w->record);
+    set = record_get(w->record, SPAN("statefulsets.apps/default/redis"));
+    bad.makes_claims =
+        set && json_len(json_path(object_root(set), "spec", "volumeClaimTemplates", NULL)) > 0;
     record_each(w->record, SPAN("pods"), see_bad_pod, &bad);
-    struct object *set = record_get(w->record, SPAN("statefulsets.apps/default/redis"));
     if (set && (bad.names.n > 0 || is_bad(set, "template"))) {
         (void)users_patch_set(
             w, SIM_DEED_ROLL_OUT,
