@@ -11,12 +11,14 @@ static yyjson_mut_val *applied(struct api_op *op, struct object *current, yyjson
     struct managed_write w = ownership_write(op);
     struct managed_applied result;
     const yyjson_val *live = current ? object_root(current) : NULL;
+    w.stored = live;
+    live = live && op->view ? schema_view(op->arena, op->view, live) : live;
     if (managed_apply(op->arena, doc, &w, op->options.force, live, op->body, &result, &op->err)) {
         return NULL;
     }
     /* For what the merge cannot see: keys that stand twice. */
-    if (!schema_decode(op->arena, op->kind, op->body, json_mut_new(op->arena),
-                       op->options.strictness, &op->warnings, &op->err)) {
+    if (!schema_decode(op->arena, w.kind, op->body, json_mut_new(op->arena), op->options.strictness,
+                       &op->warnings, &op->err)) {
         return NULL;
     }
     op->is_applied = true;
@@ -70,15 +72,6 @@ static int apply_attempt(struct api_op *op)
 void op_apply(struct api_op *op)
 {
     assert(op->patch_type == API_PATCH_APPLY && op->body);
-    if (op->view) {
-        (void)api_op_err(op, ERR_BAD_REQUEST,
-                         "server-side apply of %s %s is not implemented by this server: apply it "
-                         "as apiVersion %s",
-                         schema_api_version(op->view), op->view->kind,
-                         schema_api_version(op->kind));
-        api_op_finish(op);
-        return;
-    }
     op->attempt = apply_attempt;
     if (!op->sub) {
         write_warn(op);

@@ -135,7 +135,7 @@ static int scale_apply(struct api_op *op, struct object *current, yyjson_mut_doc
                        yyjson_mut_val **ret)
 {
     const yyjson_val *in = op->body;
-    struct span why = typed_check(op->arena, SCHEMA_KIND(Scale), in);
+    struct span why = typed_check(op->arena, SCHEMA_KIND(Scale), in, false);
     if (!span_eq(json_get_str(in, "kind"), SPAN("Scale")) ||
         !span_eq(json_get_str(in, "apiVersion"), SPAN("autoscaling/v1"))) {
         why = SPAN("it must be of apiVersion autoscaling/v1 and kind Scale");

@@ -9,7 +9,7 @@ struct managed_write ownership_write(struct api_op *op)
     if (manager.n == 0) {
         manager = managed_agent(op->arena, op->options.user_agent);
     }
-    return (struct managed_write){.kind = op->kind,
+    return (struct managed_write){.kind = op->view ? op->view : op->kind,
                                   .manager = manager,
                                   .subresource = op->sub ? span_cstr(op->sub->name) : SPAN(""),
                                   .now_ms = env_now_ms(op->server->env)};
@@ -32,13 +32,18 @@ void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
         return;
     }
     struct managed_write w = ownership_write(op);
+    if (op->view) {
+        const yyjson_val *next = schema_view(op->arena, op->view, json_freeze(op->arena, obj));
+        put_first(doc, obj, managed_update(op->arena, doc, &w, NULL, next, NULL));
+        return;
+    }
     put_first(doc, obj, managed_create(op->arena, doc, &w, obj));
 }
 
 const yyjson_val *ownership_given(struct api_op *op, const yyjson_mut_val *obj)
 {
     yyjson_mut_val *given = json_mut_get(json_mut_get(obj, "metadata"), "managedFields");
-    return yyjson_mut_arr_size(given) ? json_freeze(op->arena, given) : NULL;
+    return yyjson_mut_is_arr(given) ? json_freeze(op->arena, given) : NULL;
 }
 
 void ownership_keep(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old)
@@ -80,6 +85,12 @@ static bool same_owners(const yyjson_val *x, const yyjson_val *y)
     return true;
 }
 
+/* As the client sees it. */
+static const yyjson_val *in_view(struct api_op *op, const yyjson_val *obj)
+{
+    return op->view ? schema_view(op->arena, op->view, obj) : obj;
+}
+
 void ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
                       const yyjson_val *next, const yyjson_val *old, const yyjson_val *given,
                       bool *same)
@@ -92,7 +103,8 @@ void ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
     const yyjson_val *were = json_path(old, "metadata", "managedFields", NULL);
     if (!op->is_applied) {
         struct managed_write w = ownership_write(op);
-        managed = managed_update(op->arena, doc, &w, old, next, given);
+        w.stored = old;
+        managed = managed_update(op->arena, doc, &w, in_view(op, old), in_view(op, next), given);
     }
     put_first(doc, obj, managed);
     if (*same) {

@@ -46,7 +46,7 @@ struct span status_json(struct arena *a, const struct err *e)
     yyjson_mut_val *root = begin(doc, "Failure");
     put_some(doc, json_mut_get(root, "metadata"), "continue", e->go_on);
     json_put_str(doc, root, "message", e->message);
-    json_put_str(doc, root, "reason", span_cstr(err_reason_text(e->reason)));
+    put_some(doc, root, "reason", span_cstr(err_reason_text(e->reason)));
     yyjson_mut_val *details = yyjson_mut_obj(doc);
     put_some(doc, details, "name", e->name);
     put_some(doc, details, "group", e->group);

@@ -54,6 +54,7 @@ const char *code_text(int code);
     X(ERR_UNSUPPORTED_MEDIA_TYPE, 415, "UnsupportedMediaType")                                     \
     X(ERR_INVALID, 422, "Invalid")                                                                 \
     X(ERR_TOO_MANY_REQUESTS, 429, "TooManyRequests")                                               \
+    X(ERR_UNKNOWN, 500, "")                                                                        \
     X(ERR_INTERNAL, 500, "InternalError")                                                          \
     X(ERR_UNAVAILABLE, 503, "ServiceUnavailable")                                                  \
     X(ERR_TIMEOUT, 504, "Timeout")

@@ -96,22 +96,27 @@ const char *managed_skip(const struct managed_write *w)
     return span_eq(w->subresource, SPAN("status")) ? "spec" : "status";
 }
 
-void managed_lose(struct managed *m, const struct typed_diff *d, size_t self)
+int managed_lose(struct managed *m, size_t self)
 {
-    const struct fieldset *gone =
-        fieldset_union(m->a, fieldset_union(m->a, d->added, d->modified), d->removed);
     for (size_t i = 0; i < m->n; i++) {
         struct managed_entry *e = &m->at[i];
-        if (i == self || e->is_dropped ||
-            (e->fields_text.n && !e->is_parsed &&
-             !fieldset_text_touches(m->a, e->fields_text, gone))) {
+        if (i == self || e->is_dropped) {
+            continue;
+        }
+        const struct managed_side *side = managed_side(m, e);
+        if (!side) {
+            return -1;
+        }
+        if (e->fields_text.n && !e->is_parsed &&
+            !fieldset_text_touches(m->a, e->fields_text, side->gone)) {
             continue;
         }
         const struct fieldset *was = managed_set(m, e);
-        if (fieldset_intersection(m->a, was, gone)) {
-            managed_put(m, e, fieldset_difference(m->a, was, gone));
+        if (fieldset_intersection(m->a, was, side->gone)) {
+            managed_put(m, e, fieldset_difference(m->a, was, side->gone));
         }
     }
+    return 0;
 }
 
 /* ---- at most ten updaters ---- */
@@ -173,16 +178,38 @@ static size_t find_lasting(struct managed *m, const struct typed_diff *d,
     return SIZE_MAX;
 }
 
-void managed_track(struct managed *m, const yyjson_val *live, const yyjson_val *next)
+static bool has_others(const struct managed *m)
 {
-    struct typed_diff d = typed_compare(m->a, m->write->kind, live, next, managed_skip(m->write));
-    if (!d.added && !d.modified && !d.removed) {
-        return;
+    for (size_t i = 0; i < m->n; i++) {
+        if (!managed_is_own(m, &m->at[i])) {
+            return true;
+        }
     }
-    const struct fieldset *changed = fieldset_union(m->a, d.added, d.modified);
-    const struct fieldset *taken = managed_strip(m, changed);
-    size_t lasting = find_lasting(m, &d, changed, taken);
-    managed_lose(m, &d, lasting);
+    return false;
+}
+
+int managed_track(struct managed *m, const yyjson_val *live, const yyjson_val *next)
+{
+    const struct schema_kind *kind = m->write->kind;
+    bool others = has_others(m);
+    if (kind->custom &&
+        (managed_check(m, kind, next, true) || (live && managed_check(m, kind, live, true)))) {
+        return err_wrap(m->a, &m->err, "failed to convert new object %.*s to smd typed",
+                        SPAN_ARG(managed_title(m, next)));
+    }
+    if ((kind->custom || others) && managed_settle(m, live)) {
+        return -1;
+    }
+    struct typed_diff d = typed_compare(m->a, kind, live, next, managed_skip(m->write));
+    if (!d.added && !d.modified && !d.removed && !others) {
+        return 0;
+    }
+    managed_change(m, live, next, &d);
+    const struct fieldset *taken = managed_strip(m, m->own.taken);
+    size_t lasting = find_lasting(m, &d, m->own.taken, taken);
+    if (managed_lose(m, lasting)) {
+        return -1;
+    }
     if (lasting != SIZE_MAX) {
         managed_touch(m, &m->at[lasting]);
     } else if (taken) {
@@ -192,13 +219,15 @@ void managed_track(struct managed *m, const yyjson_val *live, const yyjson_val *
         managed_touch(m, own);
     }
     cap_updaters(m);
+    return 0;
 }
 
-/* [{}]: the client wants them gone. */
+/* [{}] or []: the client wants them gone. */
 static bool is_reset(const yyjson_val *given)
 {
-    return json_len(given) == 1 && json_len(json_iter_begin(given).val) == 0 &&
-           yyjson_is_obj(json_iter_begin(given).val);
+    return json_len(given) == 0 ||
+           (json_len(given) == 1 && json_len(json_iter_begin(given).val) == 0 &&
+            yyjson_is_obj(json_iter_begin(given).val));
 }
 
 static struct span updated(struct arena *a, const struct managed_write *w, const yyjson_val *live,
@@ -210,7 +239,7 @@ static struct span updated(struct arena *a, const struct managed_write *w, const
     if (has_given && is_reset(given)) {
         return SPAN_NULL;
     }
-    if (!has_given || json_len(given) == 0 || managed_decode_given(&m, given)) {
+    if (!has_given || managed_decode_given(&m, given)) {
         if (managed_decode(&m, were) && managed_decode(&m, NULL)) {
             return SPAN_NULL;
         }
@@ -218,8 +247,7 @@ static struct span updated(struct arena *a, const struct managed_write *w, const
     if (m.n == 0 && live) {
         return SPAN_NULL; /* not tracked before the first apply */
     }
-    managed_track(&m, live, next);
-    return managed_encode(&m);
+    return managed_track(&m, live, next) ? SPAN_NULL : managed_encode(&m);
 }
 
 yyjson_mut_val *managed_update(struct arena *a, yyjson_mut_doc *doc, const struct managed_write *w,

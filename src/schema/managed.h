@@ -19,6 +19,7 @@ struct managed_write {
     struct span manager;     /* of the request, or the client's name; empty is "unknown" */
     struct span subresource; /* "status", "scale"; empty: the object itself */
     int64_t now_ms;
+    const yyjson_val *stored; /* of a view: live as it is stored, NULL: nothing */
 };
 
 /* The name under which a client is known that gives none: its User-Agent up to the first slash,
@@ -26,8 +27,8 @@ struct managed_write {
 struct span managed_agent(struct arena *a, struct span user_agent);
 
 /* The list after a create (live NULL) or update from live to next. `given` is what the client sent
- * as managedFields (NULL: nothing): it replaces live's when it is valid and not empty; [{}] takes
- * all away. NULL: the object has none from now on. The result is one raw value. */
+ * as managedFields (NULL: nothing): it replaces live's when it is valid; [] and [{}] take all away.
+ * NULL: the object has none from now on. The result is one raw value. */
 yyjson_mut_val *managed_update(struct arena *a, yyjson_mut_doc *doc, const struct managed_write *w,
                                const yyjson_val *live, const yyjson_val *next,
                                const yyjson_val *given);

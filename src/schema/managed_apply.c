@@ -15,31 +15,111 @@ static yyjson_val *unconst(const yyjson_val *v)
 
 /* ---- removal ---- */
 
-/* What the manager applied last time and now does not, and nobody else holds, goes. All sets have
- * their object fields as members, so that an object of which nothing is left goes too. */
-static const yyjson_val *prune(struct managed *m, const yyjson_val *merged,
-                               const struct fieldset *last)
+static const struct fieldset *named_set(struct arena *a, struct typed_ref r, const yyjson_val *obj)
 {
-    struct arena *a = m->a;
-    struct typed_ref r = typed_root(m->write->kind);
-    if (fieldset_is_empty(last)) {
-        return merged;
+    return typed_named(a, r, typed_set(a, r, obj));
+}
+
+static const yyjson_val *removed(struct arena *a, struct typed_ref r, const yyjson_val *obj,
+                                 const struct fieldset *set)
+{
+    return json_freeze(a, typed_remove(a, json_mut_new(a), r, obj, set));
+}
+
+/* An object in the two states between which a removal is decided, in a version of the API. */
+struct pruning {
+    const struct schema_kind *kind;
+    const yyjson_val *merged, *left;
+};
+
+static int convert_pruning(struct managed *m, struct pruning *p, const struct schema_kind *kind)
+{
+    const char *what = "merged";
+    p->merged = managed_convert(m, p->kind, kind, p->merged);
+    if (p->merged) {
+        what = "pruned";
+        p->left = managed_convert(m, p->kind, kind, p->left);
     }
-    yyjson_mut_doc *doc = json_mut_new(a);
-    last = typed_named(a, r, last);
-    const struct fieldset *all = typed_named(a, r, typed_set(a, r, merged)), *held = NULL;
-    const yyjson_val *left = json_freeze(a, typed_remove(a, doc, r, merged, last));
+    p->kind = kind;
+    return p->merged && p->left ? 0
+                                : err_wrap(m->a, &m->err,
+                                           "failed add back owned items: failed to convert %s "
+                                           "object at version %s",
+                                           what, schema_api_version(kind));
+}
+
+/* Gives back what an entry of the version holds. */
+static int give_back(struct managed *m, struct pruning *p, const struct schema_kind *kind)
+{
+    struct typed_ref r = typed_root(kind);
+    const struct fieldset *held = NULL;
+    bool any = false;
     for (size_t i = 0; i < m->n; i++) {
-        if (!m->at[i].is_dropped) {
-            held = fieldset_union(a, held, managed_set(m, &m->at[i]));
+        struct managed_entry *e = &m->at[i];
+        if (!e->is_dropped && span_eq_cstr(e->version, schema_api_version(kind))) {
+            held = fieldset_union(m->a, held, managed_set(m, e));
+            any = true;
         }
     }
+    if (!any) {
+        return 0;
+    }
+    if (convert_pruning(m, p, kind)) {
+        return -1;
+    }
     const struct fieldset *kept =
-        fieldset_union(a, typed_named(a, r, typed_set(a, r, left)), typed_named(a, r, held));
-    left = json_freeze(a, typed_remove(a, doc, r, merged, fieldset_difference(a, all, kept)));
+        fieldset_union(m->a, named_set(m->a, r, p->left), typed_named(m->a, r, held));
+    p->left =
+        removed(m->a, r, p->merged, fieldset_difference(m->a, named_set(m->a, r, p->merged), kept));
+    return 0;
+}
+
+static int give_back_all(struct managed *m, struct pruning *p)
+{
+    const struct schema_kind *first = p->kind;
+    if (give_back(m, p, first)) {
+        return -1;
+    }
+    for (size_t i = 0; i < m->n; i++) {
+        const struct schema_kind *kind = managed_kind(m, m->at[i].version);
+        bool seen = !kind || kind == first;
+        for (size_t k = 0; k < i && !seen; k++) {
+            seen = span_eq(m->at[k].version, m->at[i].version);
+        }
+        if (!seen && give_back(m, p, kind)) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* What the manager applied last time and now does not, and nobody else holds, goes. All sets have
+ * their object fields as members, so that an object of which nothing is left goes too. version: of
+ * what was applied. NULL: m->err. */
+static const yyjson_val *prune(struct managed *m, const yyjson_val *merged,
+                               const struct fieldset *last, struct span version)
+{
+    struct arena *a = m->a;
+    const struct schema_kind *own = m->write->kind;
+    const struct schema_kind *kind = version.n ? managed_kind(m, version) : NULL;
+    if (fieldset_is_empty(last) || !kind) {
+        return merged;
+    }
+    const yyjson_val *all = managed_convert(m, own, kind, merged);
+    if (!all) {
+        (void)err_wrap(a, &m->err, "failed to convert merged object to last applied version");
+        return NULL;
+    }
+    struct typed_ref r = typed_root(kind);
+    last = typed_named(a, r, last);
+    struct pruning p = {kind, all, removed(a, r, all, last)};
+    if (give_back_all(m, &p) || convert_pruning(m, &p, kind)) {
+        return NULL;
+    }
     const struct fieldset *gone =
-        fieldset_difference(a, all, typed_named(a, r, typed_set(a, r, left)));
-    return json_freeze(a, typed_remove(a, doc, r, merged, fieldset_intersection(a, gone, last)));
+        fieldset_difference(a, named_set(a, r, all), named_set(a, r, p.left));
+    gone = fieldset_intersection(a, gone, last);
+    return managed_convert(m, kind, own, removed(a, r, all, gone));
 }
 
 /* ---- conflicts ---- */
@@ -86,23 +166,28 @@ static void count_path(void *data, struct span path)
     c->count++;
 }
 
-static struct conflicts find_conflicts(struct managed *m, const struct typed_diff *d, size_t self)
+/* -1: m->err. */
+static int find_conflicts(struct managed *m, size_t self, struct conflicts *ret)
 {
     struct conflicts c = {.a = m->a, .at = ARENA_ARRAY(m->a, struct conflict, m->n + 1)};
-    const struct fieldset *taken = fieldset_union(m->a, d->added, d->modified);
     for (size_t i = 0; i < m->n; i++) {
         struct managed_entry *e = &m->at[i];
         if (i == self || e->is_dropped) {
             continue;
         }
-        const struct fieldset *both = fieldset_intersection(m->a, managed_set(m, e), taken);
+        const struct managed_side *side = managed_side(m, e);
+        if (!side) {
+            return -1;
+        }
+        const struct fieldset *both = fieldset_intersection(m->a, managed_set(m, e), side->taken);
         if (both) {
             c.at[c.n++] = (struct conflict){e, identity(m->a, e), both};
             fieldset_paths(m->a, both, count_path, &c);
         }
     }
     qsort(c.at, c.n, sizeof *c.at, cmp_conflict);
-    return c;
+    *ret = c;
+    return 0;
 }
 
 static struct span manager_text(struct arena *a, const struct managed_entry *e)
@@ -176,13 +261,14 @@ static const struct fieldset *own_by_annotation(struct managed *m, const yyjson_
     const struct schema_kind *kind = m->write->kind;
     const yyjson_val *config = yyjson_doc_get_root(doc);
     if (!span_eq_cstr(json_get_str(config, "apiVersion"), schema_api_version(kind)) ||
-        typed_check(a, kind, config).n) {
+        typed_check(a, kind, config, false).n) {
         return NULL;
     }
     struct typed_diff d = typed_compare(a, kind, config, live, NULL);
-    const struct fieldset *set = typed_set(a, typed_root(kind), config);
-    return fieldset_difference(
-        a, set, fieldset_union(a, fieldset_union(a, d.added, d.modified), d.removed));
+    const struct fieldset *set = typed_set(a, typed_root(kind), config), *other = d.modified;
+    other = fieldset_union(a, other, typed_restated(a, kind, live, config));
+    return fieldset_difference(a, set,
+                               fieldset_union(a, fieldset_union(a, d.added, other), d.removed));
 }
 
 static bool all_ours(struct managed *m, struct conflicts *c, const yyjson_val *live)
@@ -274,42 +360,48 @@ static void renew_annotation(struct managed *m, yyjson_mut_doc *doc, yyjson_mut_
 
 /* ---- apply ---- */
 
-static int check_config(struct managed *m, const yyjson_val *config, struct err *reterr)
+static int check_head(struct managed *m, const yyjson_val *config)
 {
     const struct schema_kind *kind = m->write->kind;
     const char *version = schema_api_version(kind);
     struct span given = json_get_str(config, "apiVersion"), name = json_get_str(config, "kind");
-    const yyjson_val *meta = json_get(config, "metadata");
     struct span group = span_first(given, span_find(given, '/'));
     const char *slash = group.n == given.n ? "/" : "";
     if (!yyjson_is_obj(unconst(config))) {
-        return err_set(m->a, reterr, ERR_BAD_REQUEST,
+        return err_set(m->a, &m->err, ERR_BAD_REQUEST,
                        "the applied configuration must be one object of kind %s", kind->kind);
     }
     if (!span_eq_cstr(name, kind->kind) || !span_eq_cstr(given, version)) {
-        return err_set(m->a, reterr, ERR_BAD_REQUEST, "invalid object type: %s%.*s, Kind=%.*s",
+        return err_set(m->a, &m->err, ERR_BAD_REQUEST, "invalid object type: %s%.*s, Kind=%.*s",
                        slash, SPAN_ARG(given), SPAN_ARG(name));
-    }
-    const yyjson_val *managed = json_get(meta, "managedFields");
-    if (managed && !yyjson_is_null(unconst(managed))) {
-        return err_set(m->a, reterr, ERR_BAD_REQUEST, "metadata.managedFields must be nil");
-    }
-    struct span why = typed_check(m->a, kind, config);
-    if (why.n) {
-        struct span ns = json_get_str(meta, "namespace");
-        return err_set(m->a, reterr, ERR_BAD_REQUEST,
-                       "failed to create typed patch object (%.*s/%.*s; %s%s, Kind=%s): %.*s",
-                       SPAN_ARG(ns), SPAN_ARG(json_get_str(meta, "name")), slash, version,
-                       kind->kind, SPAN_ARG(why));
     }
     return 0;
 }
 
-static int read_entries(struct managed *m, const yyjson_val *live, struct err *reterr)
+static int check_config(struct managed *m, const yyjson_val *config, const yyjson_val *live)
+{
+    const struct schema_kind *kind = m->write->kind;
+    const yyjson_val *managed = json_path(config, "metadata", "managedFields", NULL);
+    if (managed && !yyjson_is_null(unconst(managed))) {
+        return err_set(m->a, &m->err, ERR_BAD_REQUEST, "metadata.managedFields must be nil");
+    }
+    struct span why = typed_check(m->a, kind, config, false);
+    if (why.n) {
+        return err_set(m->a, &m->err, ERR_UNKNOWN, "failed to create typed patch object %.*s: %.*s",
+                       SPAN_ARG(managed_title(m, config)), SPAN_ARG(why));
+    }
+    if (live && kind->custom && managed_check(m, kind, live, true)) {
+        return err_wrap(m->a, &m->err, "failed to create typed live object %.*s",
+                        SPAN_ARG(managed_title(m, live)));
+    }
+    return 0;
+}
+
+static int read_entries(struct managed *m, const yyjson_val *live)
 {
     const yyjson_val *were = json_path(live, "metadata", "managedFields", NULL);
     if (managed_decode(m, were)) {
-        return err_set(m->a, reterr, ERR_INTERNAL,
+        return err_set(m->a, &m->err, ERR_UNKNOWN,
                        "failed to decode managed fields: more than %d managers, or malformed",
                        LIMIT_MANAGED_ENTRIES);
     }
@@ -318,8 +410,11 @@ static int read_entries(struct managed *m, const yyjson_val *live, struct err *r
         struct managed_write before = *write;
         before.manager = SPAN("before-first-apply");
         m->write = &before;
-        managed_track(m, NULL, live);
+        int rc = managed_track(m, NULL, live);
         m->write = write;
+        if (rc) {
+            return err_wrap(m->a, &m->err, "failed to create manager for existing fields");
+        }
     }
     return 0;
 }
@@ -335,35 +430,67 @@ static const yyjson_val *without_managed(struct arena *a, const yyjson_val *live
     return json_freeze(a, obj);
 }
 
+/* What the manager applies now stands in its entry; what it applied before is returned. */
+static const struct fieldset *replace_set(struct managed *m, struct managed_entry *own,
+                                          const struct fieldset *set, struct span *ret_version)
+{
+    const struct fieldset *last = own->is_dropped ? NULL : managed_set(m, own);
+    *ret_version = own->version;
+    managed_put(m, own, set);
+    own->version = span_cstr(schema_api_version(m->write->kind));
+    return last;
+}
+
+static int apply(struct managed *m, bool force, const yyjson_val *was, const yyjson_val *config,
+                 bool is_new, const yyjson_val **ret_next)
+{
+    struct arena *a = m->a;
+    const struct schema_kind *kind = m->write->kind;
+    struct typed_ref r = typed_root(kind);
+    struct span skip = span_cstr(managed_skip(m->write)), version;
+    const yyjson_val *merged = json_freeze(a, typed_merge(a, json_mut_new(a), r, was, config));
+    struct managed_entry *own = managed_own(m, true);
+    size_t self = (size_t)(own - m->at);
+    const struct fieldset *set = fieldset_without(a, typed_set(a, r, config), skip);
+    const struct fieldset *last = replace_set(m, own, set, &version);
+    const yyjson_val *next = prune(m, merged, last, version);
+    if (!next) {
+        return err_wrap(a, &m->err, "failed to prune fields");
+    }
+    struct typed_diff d = typed_compare(a, kind, was, next, managed_skip(m->write));
+    const struct fieldset *restated = typed_restated(a, kind, was, config);
+    d.modified = fieldset_union(a, d.modified, fieldset_without(a, restated, skip));
+    managed_change(m, was, next, &d);
+    struct conflicts c;
+    if (find_conflicts(m, self, &c)) {
+        return -1;
+    }
+    if (c.n && !force && !all_ours(m, &c, was)) {
+        return refuse(&c, &m->err);
+    }
+    if (managed_lose(m, self)) {
+        return -1;
+    }
+    managed_put(m, own, managed_strip(m, set));
+    if (is_new || restated || !typed_same(r, was, next)) {
+        managed_touch(m, own);
+    }
+    *ret_next = next;
+    return 0;
+}
+
 int managed_apply(struct arena *a, yyjson_mut_doc *doc, const struct managed_write *w, bool force,
                   const yyjson_val *live, const yyjson_val *config, struct managed_applied *ret,
                   struct err *reterr)
 {
     assert(w->kind && w->manager.n && reterr);
     struct managed m = {.a = a, .write = w};
-    if (check_config(&m, config, reterr) || read_entries(&m, live, reterr)) {
+    const yyjson_val *next = NULL;
+    if (check_head(&m, config) || read_entries(&m, live) || check_config(&m, config, live) ||
+        managed_settle(&m, live) ||
+        apply(&m, force, without_managed(a, live), config, live == NULL, &next)) {
+        *reterr = m.err;
         return -1;
-    }
-    struct typed_ref r = typed_root(w->kind);
-    const yyjson_val *was = without_managed(a, live);
-    const yyjson_val *merged = json_freeze(a, typed_merge(a, json_mut_new(a), r, was, config));
-    struct managed_entry *own = managed_own(&m, true);
-    size_t self = (size_t)(own - m.at);
-    const struct fieldset *last = own->is_dropped ? NULL : managed_set(&m, own);
-    const struct fieldset *set =
-        fieldset_without(a, typed_set(a, r, config), span_cstr(managed_skip(w)));
-    managed_put(&m, own, set);
-    own->version = span_cstr(schema_api_version(w->kind));
-    const yyjson_val *next = prune(&m, merged, last);
-    struct typed_diff d = typed_compare(a, w->kind, was, next, managed_skip(w));
-    struct conflicts c = find_conflicts(&m, &d, self);
-    if (c.n && !force && !all_ours(&m, &c, was)) {
-        return refuse(&c, reterr);
-    }
-    managed_lose(&m, &d, self);
-    managed_put(&m, own, managed_strip(&m, set));
-    if (!live || !typed_same(r, was, next)) {
-        managed_touch(&m, own);
     }
     ret->object = json_mut_copy(doc, next);
     struct span list = managed_encode(&m);

@@ -20,8 +20,8 @@ struct walk {
 struct given {
     uint64_t prefix; /* of the name: orders most */
     struct span name;
-    const struct schema_field *field;
-    yyjson_mut_val *value; /* NULL: Go's zero */
+    const struct schema_field *field; /* of a map: NULL */
+    yyjson_mut_val *value;            /* NULL: Go's zero */
 };
 
 static bool put_below(struct walk *w, struct typed_ref r, const yyjson_val *old,
@@ -117,15 +117,16 @@ static void put_member_key(struct walk *w, struct span name, bool is_first)
     fieldset_text_put(&w->text, SPAN("\":"));
 }
 
-/* The members that are in the set, from behind the opening brace on; is_first: nothing stands there
- * yet. True when anything does afterwards. */
-static bool put_members(struct walk *w, const struct given *at, size_t n, bool is_map,
-                        bool has_zeros, bool is_first)
+/* The members that are in the set, from behind the opening brace on; map: whose they are, NULL: an
+ * object's; is_first: nothing stands there yet. True when anything does afterwards. */
+static bool put_members(struct walk *w, const struct given *at, size_t n,
+                        const struct typed_ref *map, bool has_zeros, bool is_first)
 {
+    struct typed_ref element = map ? typed_element(*map) : (struct typed_ref){0};
     for (size_t i = 0; i < n && !w->has_given_up; i++) {
         const struct schema_field *f = at[i].field;
-        struct typed_ref m = {f, f ? f->type : NULL, is_map};
-        const yyjson_val *old = has_zeros && !is_map ? typed_zero(f) : NULL;
+        struct typed_ref m = map ? element : (struct typed_ref){f, f ? f->type : NULL, false};
+        const yyjson_val *old = has_zeros ? typed_zero(f) : NULL;
         yyjson_mut_val empty = {.tag = YYJSON_TYPE_OBJ}, *value = at[i].value;
         if (!value && yyjson_is_obj((yyjson_val *)(uintptr_t)typed_zero(f))) {
             value = &empty; /* Go's zeros have zeros in them */
@@ -156,9 +157,8 @@ static struct given *members_of(struct walk *w, struct typed_ref r, bool is_map,
     yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(obj);
     for (yyjson_mut_val *key; (key = yyjson_mut_obj_iter_next(&it)) != NULL;) {
         struct span name = json_mut_str(key);
-        const struct schema_field *f = is_map   ? r.field
-                                       : r.type ? schema_field_find(r.type, name)
-                                                : NULL;
+        const struct schema_field *f = is_map || !r.type ? NULL : schema_field_find(r.type, name);
+        f = is_map || f ? f : typed_member(r, name).field;
         at[n++] = (struct given){prefix_of(name), name, f, yyjson_mut_obj_iter_get_val(key)};
     }
     for (uint16_t i = 0; with_zeros && i < r.type->field_count; i++) {
@@ -188,7 +188,7 @@ static bool put_object(struct walk *w, struct typed_ref r, bool is_map, const yy
         return give_up(w);
     }
     fieldset_text_put(&w->text, old ? SPAN("{") : SPAN("{\".\":{}"));
-    if (!put_members(w, at, n, is_map, was_there, old != NULL)) {
+    if (!put_members(w, at, n, is_map ? &r : NULL, was_there, old != NULL)) {
         w->text.n = from;
         return false;
     }
@@ -276,7 +276,7 @@ static bool put_list(struct walk *w, struct typed_ref r, const yyjson_val *old,
 static bool put_below(struct walk *w, struct typed_ref r, const yyjson_val *old,
                       yyjson_mut_val *next)
 {
-    enum typed_class class = typed_class(r);
+    enum typed_class class = typed_class_of(r, yyjson_mut_is_obj(next) || yyjson_mut_is_null(next));
     bool has_zeros = class == TYPED_OBJECT && !old && yyjson_mut_is_obj(next);
     if (class == TYPED_LEAF || (size_of(next) == 0 && !has_zeros)) {
         return put_leaf(w, old, next);
@@ -319,7 +319,7 @@ static bool put_meta(struct walk *w, struct typed_ref r, yyjson_mut_val *meta)
         return give_up(w);
     }
     fieldset_text_put(&w->text, SPAN("{"));
-    bool any = put_members(w, at, n, false, false, true);
+    bool any = put_members(w, at, n, NULL, false, true);
     fieldset_text_put(&w->text, SPAN("}"));
     return any;
 }

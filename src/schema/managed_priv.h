@@ -18,11 +18,22 @@ struct managed_entry {
     bool is_parsed, is_dropped;
 };
 
+/* What a write changed, in one version of the API. */
+struct managed_side {
+    const struct schema_kind *kind;
+    struct typed_diff d;
+    const struct fieldset *taken, *gone; /* added or modified; or removed */
+    struct managed_side *next;
+};
+
 struct managed {
     struct arena *a;
     const struct managed_write *write;
     struct managed_entry *at;
     size_t n, cap;
+    struct managed_side own;      /* by managed_change(): in the version written, then others */
+    const yyjson_val *old, *next; /* in the version written */
+    struct err err;
 };
 
 /* ---- managed_entry.c ---- */
@@ -56,9 +67,32 @@ bool managed_is_unowned(struct span name, bool in_meta);
 const struct fieldset *managed_strip(struct managed *m, const struct fieldset *set);
 /* What the comparison of a write passes over: the other side of the status subresource. */
 const char *managed_skip(const struct managed_write *w);
-/* Every entry but `self` (an index; SIZE_MAX: none) loses what the difference names. */
-void managed_lose(struct managed *m, const struct typed_diff *d, size_t self);
+/* Every entry but `self` (an index; SIZE_MAX: none) loses what managed_change() found. -1: m->err.
+ */
+int managed_lose(struct managed *m, size_t self);
 /* An update by w's manager from live to next (managed_update() without its beginning and end). */
-void managed_track(struct managed *m, const yyjson_val *live, const yyjson_val *next);
+int managed_track(struct managed *m, const yyjson_val *live, const yyjson_val *next);
+
+/* ---- managed_version.c ---- */
+
+/* The kind written in the version of an entry; NULL: there is none any more. */
+const struct schema_kind *managed_kind(const struct managed *m, struct span version);
+bool managed_is_own(const struct managed *m, const struct managed_entry *e);
+/* obj in another version of its kind. NULL: m->err says why it cannot be. */
+const yyjson_val *managed_convert(struct managed *m, const struct schema_kind *from,
+                                  const struct schema_kind *to, const yyjson_val *obj);
+/* How messages call obj: `(ns/name; apps/v1, Kind=Deployment)`. */
+struct span managed_title(struct managed *m, const yyjson_val *obj);
+/* Can obj be walked by kind's tables? -1: m->err. */
+int managed_check(struct managed *m, const struct schema_kind *kind, const yyjson_val *obj,
+                  bool with_repeats);
+/* Remembers what a write changes. */
+void managed_change(struct managed *m, const yyjson_val *old, const yyjson_val *next,
+                    const struct typed_diff *d);
+/* That change in the version of an entry; NULL: m->err. */
+const struct managed_side *managed_side(struct managed *m, const struct managed_entry *e);
+/* Before a write to live: entries of versions that are gone are dropped, those of custom kinds
+ * follow their schema as it is now. -1: m->err. */
+int managed_settle(struct managed *m, const yyjson_val *live);
 
 #endif

@@ -43,7 +43,8 @@ enum schema_flag {
     SCHEMA_STRUCT_ATOMIC = 1 << 5,
     SCHEMA_ENUM_CLOSED = 1 << 6, /* values outside `values` are NotSupported */
     SCHEMA_POINTER = 1 << 7,     /* Go pointer: unset and zero differ */
-    SCHEMA_OPTIONAL = 1 << 8     /* always written, yet clients may leave it out (OpenAPI) */
+    SCHEMA_OPTIONAL = 1 << 8,    /* always written, yet clients may leave it out (OpenAPI) */
+    SCHEMA_LOOSE = 1 << 9 /* of a custom kind: to server-side apply an object here is a map */
 };
 
 enum { SCHEMA_FIELDS_MAX = 64, SCHEMA_NO_FIELD = 0xff };
@@ -58,16 +59,17 @@ struct schema_field {
     uint8_t name_n;   /* its length; 0 in the tables of custom kinds, whose names may be long */
     uint8_t shape;    /* enum schema_shape */
     uint8_t list_kind;
+    uint8_t elem_shape; /* of a list's or map's element; SCHEMA_LIST: strings */
     uint16_t flags;
     uint32_t pb; /* protobuf field number, 0: none; of a field that JSON inlines but protobuf
                   * nests in a message: number of that message << 8 | number in it, and so on */
-    const struct schema_type *type; /* of the object, or of the list's or map's element */
-    uint8_t elem_shape;             /* of a list's or map's element; SCHEMA_LIST: strings */
-    const char *default_json;       /* static default as JSON text, NULL: none */
-    const char *merge_key;          /* strategic merge key of a list, NULL: none */
-    const char *map_keys;           /* comma separated list-map keys for server-side apply */
-    const char *values;             /* enumeration, '|' separated, NULL: none */
-    int64_t min, max;               /* bounds of numbers; INT64_MIN / INT64_MAX: none */
+    const struct schema_type *type;     /* of the object, or of the list's or map's element */
+    const struct schema_field *element; /* custom kinds: of a list or map; else NULL */
+    const char *default_json;           /* static default as JSON text, NULL: none */
+    const char *merge_key;              /* strategic merge key of a list, NULL: none */
+    const char *map_keys;               /* comma separated list-map keys for server-side apply */
+    const char *values;                 /* enumeration, '|' separated, NULL: none */
+    int64_t min, max;                   /* bounds of numbers; INT64_MIN / INT64_MAX: none */
     const char
         *format; /* named check: "dns-label", "dns-subdomain", "label-map", "port", ... or NULL */
     const char *doc; /* one sentence in our own words */

@@ -7,6 +7,9 @@
 #include "base/limits.h"
 #include "codec/json.h"
 
+const struct schema_field typed_anything = {
+    .name = "", .shape = SCHEMA_ANY, .flags = SCHEMA_POINTER | SCHEMA_OMITEMPTY | SCHEMA_LOOSE};
+
 /* The one field that is granular although its type is atomic. */
 static bool is_granular_field(const struct schema_field *f)
 {
@@ -19,6 +22,9 @@ enum typed_class typed_class(struct typed_ref r)
         return r.type ? TYPED_OBJECT : TYPED_LEAF;
     }
     uint8_t shape = r.elem ? r.field->elem_shape : r.field->shape;
+    if (r.field->flags & SCHEMA_LOOSE) {
+        return TYPED_LOOSE;
+    }
     bool atomic = !r.elem && (r.field->flags & SCHEMA_STRUCT_ATOMIC);
     if (shape == SCHEMA_OBJECT && r.type) {
         atomic |= r.type->atomic && !is_granular_field(r.field);
@@ -34,19 +40,37 @@ enum typed_class typed_class(struct typed_ref r)
     return associative ? TYPED_LIST : TYPED_LEAF;
 }
 
+enum typed_class typed_class_of(struct typed_ref r, bool is_object)
+{
+    enum typed_class class = typed_class(r);
+    if (class != TYPED_LOOSE) {
+        return class;
+    }
+    return !is_object ? TYPED_LEAF : r.type ? TYPED_OBJECT : TYPED_MAP;
+}
+
 struct typed_ref typed_member(struct typed_ref r, struct span name)
 {
-    if (typed_class(r) == TYPED_MAP) {
+    enum typed_class class = typed_class(r);
+    if (class == TYPED_MAP) {
         return typed_element(r);
     }
     const struct schema_field *f = r.type ? schema_field_find(r.type, name) : NULL;
+    if (!f && (class == TYPED_LOOSE || (r.type && r.type->open))) {
+        f = &typed_anything;
+    }
     return (struct typed_ref){f, f ? f->type : NULL, false};
 }
 
 struct typed_ref typed_element(struct typed_ref r)
 {
     assert(r.field);
-    return (struct typed_ref){r.field, r.field->type, true};
+    const struct schema_field *one = r.field->element;
+    if (r.field == &typed_anything) {
+        return r;
+    }
+    return one ? (struct typed_ref){one, one->type, false}
+               : (struct typed_ref){r.field, r.field->type, true};
 }
 
 /* ---- names of list elements ---- */
@@ -89,7 +113,7 @@ static const char *keyed_elem(struct arena *a, struct typed_ref list, const yyjs
     while (keys.n && n < LIMIT_FIELDSET_KEYS) {
         struct span key = span_cut(&keys, ',');
         const yyjson_val *v = yyjson_obj_getn((yyjson_val *)(uintptr_t)item, key.p, key.n);
-        if (!v || yyjson_is_null((yyjson_val *)(uintptr_t)v)) {
+        if (!v) {
             v = key_default(a, list.type ? schema_field_find(list.type, key) : NULL, zero);
         }
         if (!v) {
@@ -134,6 +158,12 @@ const char *typed_elem(struct arena *a, struct typed_ref list, const yyjson_val 
 
 /* ---- sets ---- */
 
+static bool is_map(const yyjson_val *v)
+{
+    yyjson_val *x = (yyjson_val *)(uintptr_t)v;
+    return yyjson_is_null(x) || yyjson_is_obj(x);
+}
+
 static bool is_empty_map(const yyjson_val *v)
 {
     yyjson_val *x = (yyjson_val *)(uintptr_t)v;
@@ -144,17 +174,33 @@ static bool is_empty_map(const yyjson_val *v)
 static const struct fieldset *set_below(struct arena *a, struct typed_ref r, const yyjson_val *v,
                                         bool *ret_self);
 
+struct named {
+    struct fieldset_elem e;
+    const yyjson_val *v;
+};
+
+static int cmp_named(const void *x, const void *y)
+{
+    return fieldset_elem_cmp(&((const struct named *)x)->e, &((const struct named *)y)->e);
+}
+
+/* Of elements of one name, only the name is in the set. */
 static const struct fieldset *set_of_list(struct arena *a, struct typed_ref r, const yyjson_val *v)
 {
     struct fieldset *out = ARENA_NEW(a, struct fieldset);
+    struct named *at = arena_alloc_raw(a, (json_len(v) + 1) * sizeof *at);
+    size_t n = 0;
     JSON_EACH(it, v)
     {
-        struct fieldset_elem e;
-        bool self;
-        if (!typed_elem(a, r, it.val, true, &e)) {
-            const struct fieldset *below = set_below(a, typed_element(r), it.val, &self);
-            fieldset_add(a, out, e, true, below);
-        }
+        at[n].v = it.val;
+        n += typed_elem(a, r, it.val, true, &at[n].e) == NULL;
+    }
+    qsort(at, n, sizeof *at, cmp_named);
+    for (size_t i = 0; i < n; i++) {
+        bool self, alone = (i == 0 || cmp_named(&at[i - 1], &at[i])) &&
+                           (i + 1 == n || cmp_named(&at[i], &at[i + 1]));
+        fieldset_add(a, out, at[i].e, true,
+                     alone ? set_below(a, typed_element(r), at[i].v, &self) : NULL);
     }
     return fieldset_seal(a, out);
 }
@@ -162,7 +208,7 @@ static const struct fieldset *set_of_list(struct arena *a, struct typed_ref r, c
 static const struct fieldset *set_below(struct arena *a, struct typed_ref r, const yyjson_val *v,
                                         bool *ret_self)
 {
-    enum typed_class class = typed_class(r);
+    enum typed_class class = typed_class_of(r, is_map(v));
     *ret_self = class == TYPED_LEAF;
     if (class == TYPED_LEAF || !yyjson_is_ctn((yyjson_val *)(uintptr_t)v)) {
         return NULL;
@@ -177,7 +223,7 @@ static const struct fieldset *set_below(struct arena *a, struct typed_ref r, con
         struct typed_ref m = typed_member(r, name);
         bool self;
         const struct fieldset *below = set_below(a, m, it.val, &self);
-        bool named = class == TYPED_MAP || !m.field;
+        bool named = class == TYPED_MAP || !typed_is_named(m);
         fieldset_add(a, out, fieldset_field(name), self || named || is_empty_map(it.val), below);
     }
     return fieldset_seal(a, out);
@@ -200,9 +246,9 @@ const struct fieldset *typed_named(struct arena *a, struct typed_ref r, const st
         const struct fieldset_node *n = &set->at[i];
         struct typed_ref m = {0};
         bool named = false;
-        if (n->elem.what == FIELDSET_FIELD && (class == TYPED_OBJECT || class == TYPED_MAP)) {
+        if (n->elem.what == FIELDSET_FIELD && class != TYPED_LEAF && class != TYPED_LIST) {
             m = typed_member(r, n->elem.name);
-            named = class == TYPED_OBJECT && m.field;
+            named = class != TYPED_MAP && typed_is_named(m);
         } else if (n->elem.what == FIELDSET_KEY && class == TYPED_LIST) {
             m = typed_element(r);
         }

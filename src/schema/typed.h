@@ -27,9 +27,18 @@ enum typed_class {
     TYPED_LEAF,   /* plain values, and atomic lists, maps and objects */
     TYPED_OBJECT, /* granular */
     TYPED_MAP,
-    TYPED_LIST /* associative: a set, or by keys */
+    TYPED_LIST, /* associative: a set, or by keys */
+    TYPED_LOOSE /* as its value is: an object is granular, all else a leaf */
 };
 enum typed_class typed_class(struct typed_ref r);
+/* The same of a value, which is an object (or null, which is an empty one) or not: never LOOSE. */
+enum typed_class typed_class_of(struct typed_ref r, bool is_object);
+/* Stands for every value that the schema of a custom kind allows without saying more. */
+extern const struct schema_field typed_anything;
+static inline bool typed_is_named(struct typed_ref member)
+{
+    return member.field && member.field != &typed_anything;
+}
 /* The member of an object or map. */
 struct typed_ref typed_member(struct typed_ref r, struct span name);
 struct typed_ref typed_element(struct typed_ref r);
@@ -49,10 +58,15 @@ struct typed_diff {
  * not looked at. old NULL: an object of which nothing is set. */
 struct typed_diff typed_compare(struct arena *a, const struct schema_kind *kind,
                                 const yyjson_val *old, const yyjson_val *next, const char *skip);
-/* Are two values the same to Go, which writes zeros where nothing is set? The order of lists
- * counts.
- */
-bool typed_same(struct typed_ref r, const yyjson_val *x, const yyjson_val *y);
+/* Has an apply changed nothing? What old lacks, Go has as a zero; what next lacks has been removed.
+ * The order of lists counts. */
+bool typed_same(struct typed_ref r, const yyjson_val *old, const yyjson_val *next);
+/* Is given what is stored, with all that Go writes, and no more? */
+bool typed_is_written(struct typed_ref r, const yyjson_val *stored, const yyjson_val *given);
+/* The values of a configuration that are one (atomic) and differ from those of live as Go writes
+ * them: with zeros where nothing is set. Applying such a value changes it, every time. */
+const struct fieldset *typed_restated(struct arena *a, const struct schema_kind *kind,
+                                      const yyjson_val *live, const yyjson_val *config);
 /* The leaves of a configuration: what its applier owns. */
 const struct fieldset *typed_set(struct arena *a, struct typed_ref r, const yyjson_val *v);
 /* set with every object field that has members below it as a member itself. */
@@ -64,7 +78,9 @@ yyjson_mut_val *typed_merge(struct arena *a, yyjson_mut_doc *doc, struct typed_r
 yyjson_mut_val *typed_remove(struct arena *a, yyjson_mut_doc *doc, struct typed_ref r,
                              const yyjson_val *v, const struct fieldset *set);
 /* Is config of the kind's type, every field known, every element of an associative list named, and
- * named once? Returns an empty span, or the first mistakes in Kubernetes' words. */
-struct span typed_check(struct arena *a, const struct schema_kind *kind, const yyjson_val *config);
+ * named once (unless with_repeats)? Returns an empty span, or the first mistakes in Kubernetes'
+ * words. */
+struct span typed_check(struct arena *a, const struct schema_kind *kind, const yyjson_val *config,
+                        bool with_repeats);
 
 #endif

@@ -21,6 +21,11 @@ static yyjson_val *unconst(const yyjson_val *v)
     return (yyjson_val *)(uintptr_t)v;
 }
 
+static bool is_map(const yyjson_val *v)
+{
+    return yyjson_is_null(unconst(v)) || yyjson_is_obj(unconst(v));
+}
+
 static const yyjson_val empty_object = {.tag = YYJSON_TYPE_OBJ};
 
 const yyjson_val *typed_zero(const struct schema_field *f)
@@ -38,7 +43,7 @@ const yyjson_val *typed_zero(const struct schema_field *f)
     if (f->shape == SCHEMA_OBJECT) {
         return &empty_object;
     }
-    if (f->shape == SCHEMA_TIME || f->shape == SCHEMA_MICROTIME) {
+    if (f->shape == SCHEMA_TIME || f->shape == SCHEMA_MICROTIME || f->shape == SCHEMA_ANY) {
         return &none; /* structs in Go, which omitempty does not omit, as is the next */
     }
     if (f->shape == SCHEMA_INT_OR_STRING) {
@@ -184,29 +189,38 @@ static void compare_members(struct arena *a, struct typed_ref r, const yyjson_va
 
 /* ---- equality ---- */
 
-static bool same_members(struct typed_ref r, const yyjson_val *x, const yyjson_val *y)
+static bool same_leaf(struct typed_ref r, const yyjson_val *old, const yyjson_val *next)
 {
-    JSON_EACH(it, x)
+    return json_equal(old, next) || typed_is_written(r, old, next) ||
+           typed_is_written(r, next, old);
+}
+
+static bool same_members(struct typed_ref r, const yyjson_val *old, const yyjson_val *next)
+{
+    size_t found = 0;
+    JSON_EACH(it, next)
     {
         struct span name = json_str(it.key);
-        const yyjson_val *other = yyjson_obj_getn(unconst(y), name.p, name.n);
+        const yyjson_val *other = yyjson_obj_getn(unconst(old), name.p, name.n);
         struct typed_ref m = typed_member(r, name);
+        found += other != NULL;
         if (!other && m.field && !m.elem) {
             other = typed_zero(m.field);
         }
-        if (!other || !typed_same(m, it.val, other)) {
+        if (!other || !typed_same(m, other, it.val)) {
             return false;
         }
     }
-    return true;
+    return found == json_len(old);
 }
 
-bool typed_same(struct typed_ref r, const yyjson_val *x, const yyjson_val *y)
+bool typed_same(struct typed_ref r, const yyjson_val *old, const yyjson_val *next)
 {
-    if (yyjson_is_arr(unconst(x)) && yyjson_is_arr(unconst(y)) && json_len(x) == json_len(y)) {
+    if (yyjson_is_arr(unconst(old)) && yyjson_is_arr(unconst(next)) &&
+        json_len(old) == json_len(next)) {
         struct typed_ref of = r.field && !r.elem ? typed_element(r) : (struct typed_ref){0};
-        yyjson_arr_iter other = yyjson_arr_iter_with(unconst(y));
-        JSON_EACH(it, x)
+        yyjson_arr_iter other = yyjson_arr_iter_with(unconst(next));
+        JSON_EACH(it, old)
         {
             if (!typed_same(of, it.val, yyjson_arr_iter_next(&other))) {
                 return false;
@@ -214,10 +228,11 @@ bool typed_same(struct typed_ref r, const yyjson_val *x, const yyjson_val *y)
         }
         return true;
     }
-    if (yyjson_is_obj(unconst(x)) && yyjson_is_obj(unconst(y)) && typed_class(r) != TYPED_LEAF) {
-        return same_members(r, x, y) && same_members(r, y, x);
+    if (yyjson_is_obj(unconst(old)) && yyjson_is_obj(unconst(next)) &&
+        typed_class(r) != TYPED_LEAF) {
+        return same_members(r, old, next);
     }
-    return json_equal(x, y);
+    return same_leaf(r, old, next);
 }
 
 /* ---- lists ---- */
@@ -308,14 +323,15 @@ static void compare_list(struct arena *a, struct typed_ref r, const yyjson_val *
     }
 }
 
-static void compare_leaf(const yyjson_val *old, const yyjson_val *next, struct change *c)
+static void compare_leaf(struct typed_ref r, const yyjson_val *old, const yyjson_val *next,
+                         struct change *c)
 {
     if (!old) {
         c->self[ADDED] = true;
     } else if (!next) {
         c->self[REMOVED] = true;
     } else {
-        c->self[MODIFIED] = !json_equal(old, next);
+        c->self[MODIFIED] = !same_leaf(r, old, next);
     }
 }
 
@@ -326,10 +342,18 @@ static void compare(struct arena *a, struct typed_ref r, const yyjson_val *old,
         return;
     }
     enum typed_class class = typed_class(r);
+    if (class == TYPED_LOOSE) {
+        if (old && next && is_map(old) != is_map(next)) { /* comes or goes with all in it */
+            compare_members(a, r, is_map(old) ? old : NULL, is_map(next) ? next : NULL, c);
+            c->self[MODIFIED] = true;
+            return;
+        }
+        class = typed_class_of(r, is_map(old ? old : next));
+    }
     bool has_zeros =
         class == TYPED_OBJECT && !(old && next) && yyjson_is_obj(unconst(old ? old : next));
     if (class == TYPED_LEAF || (json_len(old) == 0 && json_len(next) == 0 && !has_zeros)) {
-        compare_leaf(old, next, c);
+        compare_leaf(r, old, next, c);
         return;
     }
     if (class == TYPED_LIST) {

@@ -11,6 +11,11 @@ static yyjson_val *unconst(const yyjson_val *v)
     return (yyjson_val *)(uintptr_t)v;
 }
 
+static bool is_map(const yyjson_val *v)
+{
+    return yyjson_is_null(unconst(v)) || yyjson_is_obj(unconst(v));
+}
+
 static const yyjson_val *member(const yyjson_val *obj, struct span name)
 {
     return yyjson_obj_getn(unconst(obj), name.p, name.n);
@@ -168,7 +173,7 @@ static yyjson_mut_val *merge_members(struct arena *a, yyjson_mut_doc *doc, struc
 yyjson_mut_val *typed_merge(struct arena *a, yyjson_mut_doc *doc, struct typed_ref r,
                             const yyjson_val *live, const yyjson_val *config)
 {
-    enum typed_class class = typed_class(r);
+    enum typed_class class = typed_class_of(r, is_map(live) && is_map(config));
     bool both_empty = json_len(live) == 0 && json_len(config) == 0;
     if (!live || !config || class == TYPED_LEAF || both_empty) {
         return json_mut_copy(doc, config ? config : live);
@@ -199,6 +204,20 @@ static yyjson_mut_val *remove_from_list(struct arena *a, yyjson_mut_doc *doc, st
     return yyjson_mut_arr_size(out) ? out : yyjson_mut_null(doc);
 }
 
+/* Would Go write anything in v that is not in it and not in set? */
+static bool has_zeros_left(struct typed_ref r, const yyjson_val *v, const struct fieldset *set)
+{
+    for (uint16_t i = 0; r.type && i < r.type->field_count; i++) {
+        const struct schema_field *f = &r.type->fields[i];
+        struct fieldset_elem e = fieldset_field(span_cstr(f->name));
+        const struct fieldset_node *n = fieldset_find(set, &e);
+        if (typed_zero(f) && !json_get(v, f->name) && !(n && n->member)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static yyjson_mut_val *remove_from_object(struct arena *a, yyjson_mut_doc *doc, struct typed_ref r,
                                           const yyjson_val *v, const struct fieldset *set)
 {
@@ -214,13 +233,13 @@ static yyjson_mut_val *remove_from_object(struct arena *a, yyjson_mut_doc *doc, 
             put(doc, out, name, typed_remove(a, doc, typed_member(r, name), it.val, n->below));
         }
     }
-    return yyjson_mut_obj_size(out) ? out : yyjson_mut_null(doc);
+    return yyjson_mut_obj_size(out) || has_zeros_left(r, v, set) ? out : yyjson_mut_null(doc);
 }
 
 yyjson_mut_val *typed_remove(struct arena *a, yyjson_mut_doc *doc, struct typed_ref r,
                              const yyjson_val *v, const struct fieldset *set)
 {
-    enum typed_class class = typed_class(r);
+    enum typed_class class = typed_class_of(r, is_map(v));
     if (fieldset_is_empty(set) || !yyjson_is_ctn(unconst(v))) {
         return json_mut_copy(doc, v);
     }
@@ -230,6 +249,7 @@ yyjson_mut_val *typed_remove(struct arena *a, yyjson_mut_doc *doc, struct typed_
     case TYPED_OBJECT:
     case TYPED_MAP:
         return remove_from_object(a, doc, r, v, set);
+    case TYPED_LOOSE:
     case TYPED_LEAF:
         break;
     }
@@ -250,6 +270,7 @@ struct mistakes {
     struct arena *a;
     struct span text[MISTAKES_MAX];
     size_t n;
+    bool with_repeats; /* elements of one name are none */
 };
 
 static struct span place_text(struct arena *a, const struct place *p)
@@ -336,63 +357,74 @@ static void check_object(struct mistakes *m, const struct place *p, struct typed
         }
         if (!f) {
             mistake(m, &at, SPAN("field not declared in schema"));
-        } else {
-            check_value(m, &at, (struct typed_ref){f, f->type, false}, it.val);
+            return; /* what follows it is not looked at */
         }
+        check_value(m, &at, (struct typed_ref){f, f->type, false}, it.val);
     }
 }
 
-static int cmp_elem(const void *x, const void *y)
+/* Marks what has the name of an element before it. */
+static void mark_repeats(struct item **sorted, size_t n)
 {
-    return fieldset_elem_cmp(x, y);
+    qsort(sorted, n, sizeof *sorted, cmp_item);
+    for (size_t i = 1; i < n; i++) {
+        sorted[i]->is_one_of_many = fieldset_elem_cmp(&sorted[i - 1]->e, &sorted[i]->e) == 0;
+    }
 }
 
-static void check_names(struct mistakes *m, const struct place *p, struct typed_ref r,
+/* Up to the first element without a name. */
+static void check_items(struct mistakes *m, const struct place *p, struct typed_ref r,
                         const yyjson_val *v)
 {
-    struct fieldset_elem *e = ARENA_ARRAY(m->a, struct fieldset_elem, json_len(v) + 1);
-    size_t n = 0, place = 0;
+    struct item *items = ARENA_ARRAY(m->a, struct item, json_len(v) + 1);
+    struct item **sorted = ARENA_ARRAY(m->a, struct item *, json_len(v) + 1);
+    const char *why = NULL;
+    size_t n = 0;
     JSON_EACH(it, v)
     {
-        const char *why = typed_elem(m->a, r, it.val, false, &e[n]);
+        items[n] = (struct item){.v = it.val, .place = n};
+        sorted[n] = &items[n];
+        why = typed_elem(m->a, r, it.val, false, &items[n].e);
         if (why) {
-            mistake(m, p, arena_printf(m->a, "element %zu: %s", place, why));
-        } else {
-            n++;
+            break;
         }
-        place++;
+        n++;
     }
-    qsort(e, n, sizeof *e, cmp_elem);
-    for (size_t i = 1; i < n; i++) {
-        if (cmp_elem(&e[i - 1], &e[i]) == 0 && (i == 1 || cmp_elem(&e[i - 2], &e[i]) != 0)) {
+    mark_repeats(sorted, n);
+    for (size_t i = 0; i < n; i++) {
+        struct place at = {p, items[i].e};
+        if (items[i].is_one_of_many && !m->with_repeats) {
             mistake(m, p,
                     arena_printf(m->a, "duplicate entries for key %.*s",
-                                 SPAN_ARG(fieldset_elem_text(m->a, &e[i]))));
+                                 SPAN_ARG(fieldset_elem_text(m->a, &at.e))));
         }
+        check_value(m, &at, typed_element(r), items[i].v);
+    }
+    if (why) {
+        mistake(m, p, arena_printf(m->a, "element %zu: %s", n, why));
     }
 }
 
 static void check_list(struct mistakes *m, const struct place *p, struct typed_ref r,
                        const yyjson_val *v)
 {
-    bool associative = typed_class(r) == TYPED_LIST;
-    if (associative) {
-        check_names(m, p, r, v);
+    if (typed_class(r) == TYPED_LIST) {
+        check_items(m, p, r, v);
+        return;
     }
     int64_t i = 0;
     JSON_EACH(it, v)
     {
         struct place at = {p, {.what = FIELDSET_INDEX, .index = i++}};
-        if (!associative || !typed_elem(m->a, r, it.val, false, &at.e)) {
-            check_value(m, &at, typed_element(r), it.val);
-        }
+        check_value(m, &at, typed_element(r), it.val);
     }
 }
 
 static void check_value(struct mistakes *m, const struct place *p, struct typed_ref r,
                         const yyjson_val *v)
 {
-    if (m->n == MISTAKES_MAX || yyjson_is_null(unconst(v))) {
+    bool is_known = yyjson_is_null(unconst(v)) || yyjson_is_raw(unconst(v)); /* managedFields */
+    if (m->n == MISTAKES_MAX || is_known) {
         return;
     }
     uint8_t shape = !r.field ? (uint8_t)SCHEMA_OBJECT
@@ -403,7 +435,8 @@ static void check_value(struct mistakes *m, const struct place *p, struct typed_
     if (m->n != before) {
         return;
     }
-    if (shape == SCHEMA_OBJECT && r.type) {
+    bool has_members = shape == SCHEMA_OBJECT || (shape == SCHEMA_ANY && is_map(v));
+    if (has_members && r.type) {
         check_object(m, p, r, v);
     } else if (shape == SCHEMA_MAP) {
         JSON_EACH(it, v)
@@ -416,9 +449,10 @@ static void check_value(struct mistakes *m, const struct place *p, struct typed_
     }
 }
 
-struct span typed_check(struct arena *a, const struct schema_kind *kind, const yyjson_val *config)
+struct span typed_check(struct arena *a, const struct schema_kind *kind, const yyjson_val *config,
+                        bool with_repeats)
 {
-    struct mistakes m = {.a = a};
+    struct mistakes m = {.a = a, .with_repeats = with_repeats};
     check_value(&m, NULL, typed_root(kind), config);
     if (m.n == 0) {
         return SPAN_NULL;

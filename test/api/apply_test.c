@@ -180,9 +180,12 @@ TEST(a_client_may_replace_or_clear_the_entries)
         &k, 200, "PATCH", CM "/m", MERGE,
         "{\"metadata\":{\"managedFields\":[{\"manager\":\"x\",\"operation\":\"Fly\"}]}}");
     CHECK_EQ(entries(r.json), 1); /* malformed: as before */
-    r = api_expect(&k, 200, "PATCH", CM "/m", MERGE, "{\"metadata\":{\"managedFields\":[]}}");
+    r = api_expect(&k, 200, "PATCH", CM "/m", MERGE, "{\"metadata\":{\"managedFields\":null}}");
     CHECK_EQ(entries(r.json), 1);
     r = api_expect(&k, 200, "PATCH", CM "/m", MERGE, "{\"metadata\":{\"managedFields\":[{}]}}");
+    CHECK_EQ(entries(r.json), 0);
+    (void)api_expect(&k, 201, "POST", CM, "", "{\"metadata\":{\"name\":\"n\"},\"data\":{}}");
+    r = api_expect(&k, 200, "PATCH", CM "/n", MERGE, "{\"metadata\":{\"managedFields\":[]}}");
     CHECK_EQ(entries(r.json), 0);
     r = api_expect(&k, 200, "PATCH", CM "/m?fieldManager=me", APPLY,
                    "{apiVersion: v1, kind: ConfigMap, metadata: {name: m}, data: {b: \"1\"}}");
@@ -226,10 +229,10 @@ TEST(bad_configurations_are_refused_with_the_reason)
         {CM "/m?fieldManager=x", "{apiVersion: v1, kind: ConfigMap, metadata: {managedFields: []}}",
          400, "metadata.managedFields must be nil"},
         {CM "/m?fieldManager=x", "{apiVersion: v1, kind: ConfigMap, metadata: {name: m}, foo: 1}",
-         400, ".foo: field not declared in schema"},
+         500, ".foo: field not declared in schema"},
         {CM "/m?fieldManager=x", "{apiVersion: v1, kind: ConfigMap, metadata: {name: o}}", 400,
          "does not match the name on the URL"},
-        {CM "/m?fieldManager=x", "{apiVersion: v1, kind: ConfigMap, data: {a: 1}}", 400,
+        {CM "/m?fieldManager=x", "{apiVersion: v1, kind: ConfigMap, data: {a: 1}}", 500,
          ".data.a: expected string, got 1"},
         {CM "/m?fieldManager=x", "a: [", 400, "line"},
         {CM "/m?fieldManager=x&fieldValidation=Strict",
@@ -238,7 +241,7 @@ TEST(bad_configurations_are_refused_with_the_reason)
         {STS "/s?fieldManager=x",
          "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: s}, spec: {template: {spec: "
          "{containers: [{name: a}, {name: a}]}}}}",
-         400, ".spec.template.spec.containers: duplicate entries for key [name=\"a\"]"},
+         500, ".spec.template.spec.containers: duplicate entries for key [name=\"a\"]"},
         {STS "/s?fieldManager=x",
          "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: s}, spec: {template: {spec: "
          "{containers: [{image: a}]}}}}",
@@ -254,5 +257,70 @@ TEST(bad_configurations_are_refused_with_the_reason)
         }
     }
     (void)api_expect(&k, 422, "PATCH", CM "/m?force=true", MERGE, "{}");
+    api_kit_stop(&k);
+}
+
+#define HPA(version) "/apis/autoscaling/" version "/namespaces/default/horizontalpodautoscalers/h"
+
+TEST(each_version_of_an_autoscaler_can_be_applied_and_has_its_own_fields)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    const char *one =
+        "{apiVersion: autoscaling/v1, kind: HorizontalPodAutoscaler, metadata: {name: "
+        "h}, spec: {maxReplicas: 5, targetCPUUtilizationPercentage: 50, "
+        "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: d}}}";
+    struct api_reply r = api_expect(&k, 201, "PATCH", HPA("v1") "?fieldManager=a", APPLY, one);
+    CHECK_SPAN(fields(r.json, "a", "Apply", ""),
+               "{\"f:spec\":{\"f:maxReplicas\":{},\"f:scaleTargetRef\":{},"
+               "\"f:targetCPUUtilizationPercentage\":{}}}");
+    const char *two =
+        "{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: "
+        "h}, spec: {maxReplicas: 5, metrics: [{type: Resource, resource: {name: cpu, "
+        "target: {type: Utilization, averageUtilization: 60}}}], "
+        "scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: d}}}";
+    r = api_expect(&k, 409, "PATCH", HPA("v2") "?fieldManager=b", APPLY, two);
+    const yyjson_val *causes = api_at(r.json, "details.causes");
+    CHECK_EQ(json_len(causes), 1);
+    CHECK_SPAN(json_get_str(json_iter_begin(causes).val, "field"),
+               ".spec.targetCPUUtilizationPercentage");
+    r = api_expect(&k, 200, "PATCH", HPA("v2") "?fieldManager=b&force=true", APPLY, two);
+    CHECK_SPAN(fields(r.json, "a", "Apply", ""),
+               "{\"f:spec\":{\"f:maxReplicas\":{},\"f:scaleTargetRef\":{}}}");
+    CHECK_SPAN(fields(r.json, "b", "Apply", ""),
+               "{\"f:spec\":{\"f:maxReplicas\":{},\"f:metrics\":{},\"f:scaleTargetRef\":{"
+               "\"f:apiVersion\":{},\"f:kind\":{},\"f:name\":{}}}}");
+    r = api_expect(&k, 200, "PATCH", HPA("v1") "?fieldManager=u", MERGE,
+                   "{\"spec\":{\"targetCPUUtilizationPercentage\":70}}");
+    CHECK_SPAN(fields(r.json, "u", "Update", ""),
+               "{\"f:spec\":{\"f:targetCPUUtilizationPercentage\":{}}}");
+    CHECK_SPAN(fields(r.json, "b", "Apply", ""),
+               "{\"f:spec\":{\"f:maxReplicas\":{},\"f:scaleTargetRef\":{"
+               "\"f:apiVersion\":{},\"f:kind\":{},\"f:name\":{}}}}");
+    api_kit_stop(&k);
+}
+
+TEST(an_event_of_the_newer_group_can_be_applied)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r = api_expect(
+        &k, 201, "PATCH", "/apis/events.k8s.io/v1/namespaces/default/events/e?fieldManager=a",
+        APPLY,
+        "{apiVersion: events.k8s.io/v1, kind: Event, metadata: {name: e}, note: some, type: "
+        "Normal, "
+        "reason: r, action: a, reportingController: c, reportingInstance: i, "
+        "eventTime: \"2020-01-01T00:00:00.000000Z\", regarding: {kind: Pod, name: p, namespace: "
+        "default}}");
+    CHECK_SPAN(fields(r.json, "a", "Apply", ""),
+               "{\"f:action\":{},\"f:eventTime\":{},\"f:note\":{},\"f:reason\":{},"
+               "\"f:regarding\":{},\"f:reportingController\":{},\"f:reportingInstance\":{},"
+               "\"f:type\":{}}");
+    r = api_expect(&k, 200, "PATCH", "/api/v1/namespaces/default/events/e?fieldManager=u", MERGE,
+                   "{\"message\":\"other\"}");
+    CHECK_SPAN(fields(r.json, "u", "Update", ""), "{\"f:message\":{}}");
+    CHECK_SPAN(fields(r.json, "a", "Apply", ""),
+               "{\"f:action\":{},\"f:eventTime\":{},\"f:reason\":{},\"f:regarding\":{},"
+               "\"f:reportingController\":{},\"f:reportingInstance\":{},\"f:type\":{}}");
     api_kit_stop(&k);
 }

@@ -263,6 +263,35 @@ TEST(server_side_apply_merges_by_the_list_types_of_the_schema)
     api_kit_stop(&k);
 }
 
+TEST(both_versions_of_a_custom_kind_can_be_applied)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    define(&k);
+    (void)api_expect(&k, 201, "PATCH", WIDGETS "/w?fieldManager=one", APPLY,
+                     "{apiVersion: example.com/v1, kind: Widget, metadata: {name: w}, spec: {size: "
+                     "2, parts: [{name: a, weight: 3}], free: {x: {y: 1}}}}");
+    struct api_reply r = api_expect(&k, 409, "PATCH", OLD "/w?fieldManager=two", APPLY,
+                                    "{apiVersion: example.com/v1beta1, kind: Widget, metadata: "
+                                    "{name: w}, spec: {size: 4, parts:"
+                                    " [{name: a, weight: 5}], free: {x: {y: 2, z: 1}}}}");
+    CHECK_EQ(json_len(api_at(r.json, "details.causes")), 3);
+    CHECK_SPAN(api_str(&r, "details.causes.0.field"), ".spec.size");
+    CHECK_SPAN(api_str(&r, "details.causes.1.field"), ".spec.free.x.y");
+    CHECK_SPAN(api_str(&r, "details.causes.2.field"), ".spec.parts[name=\"a\"].weight");
+    r = api_expect(&k, 200, "PATCH", OLD "/w?fieldManager=two", APPLY,
+                   "{apiVersion: example.com/v1beta1, kind: Widget, metadata: {name: w}, spec: "
+                   "{size: 2, free: {x: {z: 1}}}}");
+    CHECK_SPAN(api_str(&r, "apiVersion"), "example.com/v1beta1");
+    CHECK_SPAN(api_str(&r, "metadata.managedFields.1.apiVersion"), "example.com/v1beta1");
+    /* What was applied in one version is let go in the other. */
+    r = api_expect(&k, 200, "PATCH", WIDGETS "/w?fieldManager=two", APPLY,
+                   "{apiVersion: example.com/v1, kind: Widget, metadata: {name: w}, spec: {size: "
+                   "2}}");
+    CHECK(api_at(r.json, "spec.free.x.y") && !api_at(r.json, "spec.free.x.z"));
+    api_kit_stop(&k);
+}
+
 TEST(deleting_a_definition_deletes_its_objects_and_ends_watches)
 {
     struct api_kit k;

@@ -38,7 +38,19 @@ import (
 type conv struct{}
 
 func (conv) Convert(in, out, context interface{}) error { return fmt.Errorf("no") }
-func (conv) ConvertToVersion(in runtime.Object, _ runtime.GroupVersioner) (runtime.Object, error) {
+
+// As of a custom kind with the conversion None.
+func (conv) ConvertToVersion(in runtime.Object, to runtime.GroupVersioner) (runtime.Object, error) {
+	u, ok := in.(*unstructured.Unstructured)
+	gv, versioned := to.(rtschema.GroupVersion)
+	if ok && versioned && gv.Group == "example.com" {
+		u = u.DeepCopy()
+		u.SetAPIVersion(gv.String())
+		return u, nil
+	}
+	if gvk := in.GetObjectKind().GroupVersionKind(); versioned && gv != gvk.GroupVersion() {
+		return nil, runtime.NewNotRegisteredErrForKind("types of client-go", gv.WithKind(gvk.Kind))
+	}
 	return in, nil
 }
 func (conv) ConvertFieldLabel(_ rtschema.GroupVersionKind, _, _ string) (string, string, error) {
@@ -82,6 +94,8 @@ type gen struct {
 	s     *schema.Schema
 	allow map[string][]schema.StructField
 	empty float64 // zero values and empty containers
+	wrong float64 // values of another type, and elements of one name
+	crd   bool
 }
 
 func (g *gen) fields(path string, m *schema.Map) []schema.StructField {
@@ -202,8 +216,23 @@ func (g *gen) loose(depth int) interface{} {
 	return words[rng.Intn(3)]
 }
 
+var mistaken = []interface{}{nil, true, int64(7), 1.5, "w", M{}, M{"a": int64(1), "b": []interface{}{"x", nil, false}}, []interface{}{}, []interface{}{int64(1), M{"a": "q\"<"}}}
+
 func (g *gen) value(t schema.TypeRef, path string, depth int) interface{} {
 	a := g.resolve(t)
+	if path != "" && path != ".metadata" && g.wrong > 0 && chance(g.wrong) {
+		return clone(mistaken[rng.Intn(len(mistaken))])
+	}
+	if g.crd && path != "" && !strings.HasPrefix(path, ".metadata") && g.empty > 0 && chance(g.empty/3) {
+		switch {
+		case chance(0.3):
+			return nil
+		case a.Map != nil:
+			return M{}
+		case a.List != nil:
+			return []interface{}{}
+		}
+	}
 	if strings.HasSuffix(path, ".ios") {
 		return []interface{}{int64(1), "x", "y"}[rng.Intn(3)]
 	}
@@ -282,7 +311,7 @@ func (g *gen) list(l *schema.List, path string, depth, n int, have []interface{}
 				}
 			}
 			k := g.keyOf(l, v)
-			if seen[k] {
+			if seen[k] && !(g.wrong > 0 && chance(0.3)) {
 				continue
 			}
 			seen[k] = true
@@ -353,7 +382,10 @@ func (g *gen) mutate(v interface{}, t schema.TypeRef, path string, depth int, p 
 						keep[k] = x
 					}
 				}
-				n := g.mutate(m, a.List.ElementType, path+"[]", depth-1, p).(M)
+				n, ok := g.mutate(m, a.List.ElementType, path+"[]", depth-1, p).(M)
+				if !ok {
+					continue
+				}
 				for _, k := range a.List.Keys {
 					delete(n, k)
 				}
@@ -427,14 +459,12 @@ func minimal(v reflect.Value) interface{} {
 				}
 				continue
 			}
-			if f.IsZero() || ((f.Kind() == reflect.Slice || f.Kind() == reflect.Map) && f.Len() == 0) {
+			_, plain := f.Interface().(json.Marshaler)
+			isStruct := f.Kind() == reflect.Struct && !plain // is written, if only as {}
+			if !isStruct && (f.IsZero() || ((f.Kind() == reflect.Slice || f.Kind() == reflect.Map) && f.Len() == 0)) {
 				continue
 			}
-			x := minimal(f)
-			if sub, ok := x.(M); ok && len(sub) == 0 && f.Kind() == reflect.Struct {
-				continue
-			}
-			m[tag[0]] = x
+			m[tag[0]] = minimal(f)
 		}
 		return m
 	case reflect.Slice:
@@ -465,25 +495,34 @@ type subject struct {
 	Api  string `json:"apiVersion"`
 	Kind string `json:"kind"`
 	crd  bool
-	Doc  json.RawMessage `json:"schema,omitempty"` // of a custom kind
+	Docs M `json:"schemas,omitempty"` // of a custom kind, by version
 	gvk  rtschema.GroupVersionKind
 	tc   managedfields.TypeConverter
 	s    *schema.Schema
 	root string
+	more []string // versions beside the first
 }
 
-func (s *subject) manager(sub string) *managedfields.FieldManager {
-	v := fieldpath.APIVersion(s.gvk.GroupVersion().String())
+func (s *subject) manager(sub, version string) *managedfields.FieldManager {
+	gvk := s.gvk
+	if version != "" {
+		gvk.Version = version
+	}
 	other := "status"
 	if sub == "status" {
 		other = "spec"
 	}
-	reset := fieldpath.NewExcludeFilterSetMap(map[fieldpath.APIVersion]*fieldpath.Set{v: fieldpath.NewSet(fieldpath.MakePathOrDie(other))})
+	ignored := map[fieldpath.APIVersion]*fieldpath.Set{}
+	for _, v := range append([]string{s.gvk.Version}, s.more...) {
+		gv := rtschema.GroupVersion{Group: s.gvk.Group, Version: v}
+		ignored[fieldpath.APIVersion(gv.String())] = fieldpath.NewSet(fieldpath.MakePathOrDie(other))
+	}
+	reset := fieldpath.NewExcludeFilterSetMap(ignored)
 	f := managedfields.NewDefaultFieldManager
 	if s.crd {
 		f = managedfields.NewDefaultCRDFieldManager
 	}
-	m, err := f(s.tc, conv{}, conv{}, create{s.crd}, s.gvk, s.gvk.GroupVersion(), sub, reset)
+	m, err := f(s.tc, conv{}, conv{}, create{s.crd}, gvk, s.gvk.GroupVersion(), sub, reset)
 	must(err)
 	return m
 }
@@ -524,9 +563,10 @@ type step struct {
 	Op      string      `json:"op"`
 	Manager string      `json:"m"`
 	Sub     string      `json:"s,omitempty"`
+	Version string      `json:"v,omitempty"` // of a custom kind, where it is not the first
 	Force   bool        `json:"force,omitempty"`
 	Object  interface{} `json:"o"`
-	Given   interface{} `json:"given,omitempty"` // managedFields in the object; absent: as in live
+	Given   interface{} `json:"given,omitempty"` // managedFields in the object; absent: as in live; "none": null
 	Result  interface{} `json:"r,omitempty"`
 	Managed interface{} `json:"mf,omitempty"`
 	Err     string      `json:"e,omitempty"`
@@ -552,10 +592,19 @@ func setEntries(o runtime.Object, l []metav1.ManagedFieldsEntry) {
 	a.SetManagedFields(l)
 }
 
-func (s *subject) run(seed int64, steps int, empty float64) *sequence {
+func (s *subject) run(seed int64, steps int, empty, wrong float64, crowd bool) *sequence {
 	rng = rand.New(rand.NewSource(seed))
-	g := &gen{s: s.s, allow: map[string][]schema.StructField{}, empty: empty}
-	root := schema.TypeRef{NamedType: &s.root}
+	g := &gen{s: s.s, allow: map[string][]schema.StructField{}, empty: empty, crd: s.crd}
+	if chance(0.3) {
+		g.wrong = wrong
+	}
+	if crowd {
+		steps *= 4
+	}
+	gens := map[string]*gen{"": g}
+	for _, v := range s.more {
+		gens[v] = &gen{s: s.s, allow: map[string][]schema.StructField{}, empty: empty, wrong: g.wrong, crd: s.crd}
+	}
 	seq := &sequence{subject: s, Seed: seed}
 	var live runtime.Object
 	last := map[string]M{}
@@ -586,8 +635,21 @@ func (s *subject) run(seed int64, steps int, empty float64) *sequence {
 		if live != nil && chance(0.15) {
 			st.Sub = "status"
 		}
+		if crowd && st.Op == "update" {
+			st.Manager = fmt.Sprintf("u%d", rng.Intn(20))
+		}
 		st.Force = st.Op == "apply" && chance(0.45)
-		fm := s.manager(st.Sub)
+		if len(s.more) > 0 && chance(0.4) {
+			st.Version = s.more[rng.Intn(len(s.more))]
+		}
+		g := gens[st.Version]
+		rootName, api := s.root, s.Api
+		if st.Version != "" {
+			rootName = "com.example." + st.Version + ".W"
+			api = "example.com/" + st.Version
+		}
+		root := schema.TypeRef{NamedType: &rootName}
+		fm := s.manager(st.Sub, st.Version)
 		was := live
 		if was == nil {
 			was = newObj(s.gvk, s.crd)
@@ -595,7 +657,7 @@ func (s *subject) run(seed int64, steps int, empty float64) *sequence {
 		var out runtime.Object
 		var err error
 		if st.Op == "apply" {
-			id := st.Manager + "/" + st.Sub
+			id := st.Manager + "/" + st.Sub + "/" + st.Version
 			var cfg M
 			if old := last[id]; old != nil && chance(0.7) {
 				cfg = g.mutate(clone(old), root, "", 7, 0.5).(M)
@@ -603,7 +665,8 @@ func (s *subject) run(seed int64, steps int, empty float64) *sequence {
 				cfg = g.value(root, "", 7).(M)
 			}
 			meta0(cfg)
-			if s.fromJSON(cfg) == nil {
+			cfg["apiVersion"] = api
+			if g.wrong == 0 && s.fromJSON(cfg) == nil {
 				return nil
 			}
 			st.Object = clone(cfg)
@@ -623,6 +686,7 @@ func (s *subject) run(seed int64, steps int, empty float64) *sequence {
 				obj = g.mutate(obj, root, "", 7, 0.4).(M)
 			}
 			meta0(obj)
+			obj["apiVersion"] = api
 			if live != nil {
 				obj["metadata"].(M)["uid"] = "u"
 			}
@@ -638,23 +702,48 @@ func (s *subject) run(seed int64, steps int, empty float64) *sequence {
 				an["kubectl.kubernetes.io/last-applied-configuration"] = string(b) + "\n"
 			}
 			o := s.fromJSON(obj)
+			if o == nil && g.wrong > 0 {
+				continue // the server would not have read it
+			}
 			if o == nil {
 				return nil
 			}
 			st.Object = s.toJSON(o)
 			switch n := rng.Intn(20); {
 			case live == nil || n < 2: // the client sends none
-				st.Given = []interface{}{}
-				if live == nil {
-					st.Given = nil
+				if live != nil {
+					st.Given = "none"
 				}
 			case n == 2:
 				st.Given = []interface{}{M{}}
 				setEntries(o, []metav1.ManagedFieldsEntry{{}})
+			case n < 6 && len(entries(live)) > 0:
+				l := append([]metav1.ManagedFieldsEntry{}, entries(live)...)
+				e := &l[rng.Intn(len(l))]
+				switch rng.Intn(6) {
+				case 0:
+					e.Operation = "Sit"
+				case 1:
+					e.APIVersion = ""
+				case 2:
+					e.APIVersion = s.gvk.Group + "/v9"
+				case 3:
+					e.FieldsType = ""
+				case 4:
+					e.Manager = "other"
+				default:
+					l = l[1:]
+				}
+				var given []interface{}
+				b, err := json.Marshal(l)
+				must(err)
+				must(json.Unmarshal(b, &given))
+				st.Given = given
+				setEntries(o, l)
 			default:
 				setEntries(o, entries(live))
 			}
-			out, err = fm.Update(was.DeepCopyObject(), o, st.Manager)
+			out = fm.UpdateNoErrors(was.DeepCopyObject(), o, st.Manager)
 		}
 		if err != nil {
 			st.Err = err.Error()
@@ -671,6 +760,9 @@ func (s *subject) run(seed int64, steps int, empty float64) *sequence {
 			seq.Steps = append(seq.Steps, st)
 			continue
 		}
+		if u, ok := out.(*unstructured.Unstructured); ok && s.fromJSON(u.Object) == nil {
+			continue // nor would it have read this
+		}
 		// the side that this resource does not write stays as it was
 		j := s.toJSON(out)
 		mf := entries(out)
@@ -685,14 +777,15 @@ func (s *subject) run(seed int64, steps int, empty float64) *sequence {
 				j[side] = x
 			}
 		}
-		now := metav1.NewTime(time.Unix(base+int64(n), 0).UTC())
+		now := metav1.NewTime(time.Unix(base+int64(len(seq.Steps)+1), 0).UTC())
 		for i := range mf {
-			if mf[i].Time != nil && mf[i].Time.Unix() > base+1000 {
+			if mf[i].Time != nil && mf[i].Time.Unix() > base+1000000 {
 				mf[i].Time = &now
 			}
 		}
 		delete(j["metadata"].(M), "managedFields")
 		j["metadata"].(M)["uid"] = "u"
+		j["apiVersion"] = s.Api
 		live = s.fromJSON(j)
 		if live == nil {
 			return nil
@@ -750,7 +843,7 @@ func randomSchema(depth int, key bool) M {
 		}
 		return M{"type": "object", "properties": p}
 	}
-	kind := rng.Intn(14)
+	kind := rng.Intn(17)
 	if depth <= 0 {
 		kind = rng.Intn(3)
 	}
@@ -785,6 +878,20 @@ func randomSchema(depth int, key bool) M {
 		o := object(rng.Intn(2))
 		o["x-kubernetes-preserve-unknown-fields"] = true
 		return o
+	case 10:
+		o := object(rng.Intn(3))
+		o["x-kubernetes-embedded-resource"] = true
+		if len(o["properties"].(M)) == 0 || chance(0.5) {
+			o["x-kubernetes-preserve-unknown-fields"] = true
+		}
+		return o
+	case 11:
+		o := object(rng.Intn(2))
+		delete(o, "type")
+		o["x-kubernetes-preserve-unknown-fields"] = true
+		return o
+	case 12:
+		return M{"type": "string", "format": []interface{}{"date-time", "byte", "email"}[rng.Intn(3)]}
 	}
 	o := object(rng.Intn(3))
 	keys := []interface{}{"k1"}
@@ -816,7 +923,74 @@ func randomSchema(depth int, key bool) M {
 	return M{"type": "array", "items": o, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": keys}
 }
 
-func custom(seed int64) *subject {
+// What the API server adds to the schema of a resource within a value.
+func embed(doc interface{}) interface{} {
+	m, ok := doc.(M)
+	if !ok {
+		return doc
+	}
+	for k, v := range m {
+		m[k] = embed(v)
+	}
+	if m["x-kubernetes-embedded-resource"] == true {
+		props, _ := m["properties"].(M)
+		if props == nil {
+			props = M{}
+			m["properties"] = props
+		}
+		props["apiVersion"], props["kind"] = M{"type": "string"}, M{"type": "string"}
+		props["metadata"] = M{"$ref": metaRef}
+	}
+	return m
+}
+
+const metaRef = "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+
+// Another version of a schema: lists, maps and objects become atomic or granular, members go.
+func vary(doc interface{}, root bool) interface{} {
+	m, ok := doc.(M)
+	if !ok {
+		return doc
+	}
+	out := M{}
+	keys := []string{}
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	for _, k := range keys {
+		out[k] = vary(m[k], false)
+	}
+	switch m["type"] {
+	case "object":
+		if !root && chance(0.2) {
+			out["x-kubernetes-map-type"] = []string{"atomic", "granular"}[rng.Intn(2)]
+		}
+		if props, ok := out["properties"].(M); ok && chance(0.1) {
+			for _, p := range []string{"p0", "f1"} {
+				if _, has := props[p]; has && len(props) > 1 {
+					delete(props, p)
+				}
+			}
+		}
+	case "array":
+		if chance(0.2) {
+			out["x-kubernetes-list-type"] = "atomic"
+			delete(out, "x-kubernetes-list-map-keys")
+		}
+	}
+	return out
+}
+
+func decoded(v interface{}) M {
+	raw, err := json.Marshal(v)
+	must(err)
+	m := M{}
+	must(json.Unmarshal(raw, &m))
+	return m
+}
+
+func custom(seed int64, versions int) *subject {
 	rng = rand.New(rand.NewSource(seed))
 	part := func() M {
 		p := M{}
@@ -825,24 +999,37 @@ func custom(seed int64) *subject {
 		}
 		return M{"type": "object", "properties": p}
 	}
-	doc := M{"type": "object", "properties": M{"spec": part(), "status": part()}}
-	raw, err := json.Marshal(doc)
-	must(err)
-	full := M{}
-	must(json.Unmarshal(raw, &full))
-	props := full["properties"].(M)
+	doc := decoded(M{"type": "object", "properties": M{"spec": part(), "status": part()}})
+	if chance(0.1) {
+		doc["x-kubernetes-preserve-unknown-fields"] = true
+	}
 	str := M{"type": "string"}
-	props["apiVersion"], props["kind"] = str, str
-	props["metadata"] = M{"$ref": "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"}
-	full["x-kubernetes-group-version-kind"] = []interface{}{M{"group": "example.com", "version": "v1", "kind": "W"}}
 	strs := M{"type": "object", "additionalProperties": str}
 	models := M{
-		"com.example.v1.W": full,
 		"io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": M{"type": "object", "properties": M{
 			"name": str, "namespace": str, "uid": str, "labels": strs, "annotations": strs,
-			"finalizers":    M{"type": "array", "items": str, "x-kubernetes-list-type": "set"},
-			"managedFields": M{"type": "array", "items": M{"type": "object"}, "x-kubernetes-list-type": "atomic"},
+			"finalizers": M{"type": "array", "items": str, "x-kubernetes-list-type": "set"},
+			"ownerReferences": M{"type": "array", "items": M{"type": "object", "x-kubernetes-map-type": "atomic", "properties": M{
+				"apiVersion": str, "kind": str, "name": str, "uid": str}}, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": []interface{}{"uid"}},
+			"managedFields": M{"type": "array", "items": M{"type": "object", "properties": M{
+				"manager": str, "operation": str, "apiVersion": str, "time": str, "fieldsType": str, "subresource": str, "fieldsV1": M{"type": "object"}}}, "x-kubernetes-list-type": "atomic"},
 		}},
+	}
+	s := &subject{Api: "example.com/v1", Kind: "W", crd: true, Docs: M{}, root: "com.example.v1.W",
+		gvk: rtschema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "W"}}
+	for i := 1; i <= versions; i++ {
+		v := fmt.Sprintf("v%d", i)
+		if i > 1 {
+			doc = vary(doc, true).(M)
+			s.more = append(s.more, v)
+		}
+		s.Docs[v] = doc
+		full := embed(decoded(doc)).(M)
+		props := full["properties"].(M)
+		props["apiVersion"], props["kind"] = str, str
+		props["metadata"] = M{"$ref": metaRef}
+		full["x-kubernetes-group-version-kind"] = []interface{}{M{"group": "example.com", "version": v, "kind": "W"}}
+		models["com.example."+v+".W"] = full
 	}
 	specs := map[string]*spec.Schema{}
 	for k, v := range models {
@@ -852,12 +1039,12 @@ func custom(seed int64) *subject {
 		must(json.Unmarshal(b, sc))
 		specs[k] = sc
 	}
-	tc, err := managedfields.NewTypeConverter(specs, false)
+	var err error
+	s.tc, err = managedfields.NewTypeConverter(specs, false)
 	must(err)
-	s, err := schemaconv.ToSchemaFromOpenAPI(specs, false)
+	s.s, err = schemaconv.ToSchemaFromOpenAPI(specs, false)
 	must(err)
-	return &subject{Api: "example.com/v1", Kind: "W", crd: true, Doc: raw, tc: tc, s: s, root: "com.example.v1.W",
-		gvk: rtschema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "W"}}
+	return s
 }
 
 func main() {
@@ -865,7 +1052,9 @@ func main() {
 	seed := flag.Int64("seed", 1, "")
 	steps := flag.Int("steps", 6, "")
 	kinds := flag.String("kinds", "v1/Pod,v1/Service,apps/v1/StatefulSet,apps/v1/Deployment,v1/ConfigMap,v1/Node,custom", "")
-	empty := flag.Float64("empty", 0, "")
+	empty := flag.Float64("empty", 0, "share of zero and empty values")
+	wrong := flag.Float64("wrong", 0, "share of wrong values, in some sequences")
+	crowd := flag.Bool("crowd", false, "long sequences with many updaters")
 	flag.Parse()
 	tc := applyconfigurations.NewTypeConverter(scheme.Scheme)
 	enc := json.NewEncoder(os.Stdout)
@@ -876,7 +1065,9 @@ func main() {
 			sd := *seed + int64(i)
 			var s *subject
 			if k == "custom" {
-				s = custom(sd)
+				s = custom(sd, 1)
+			} else if k == "versions" {
+				s = custom(sd, 2)
 			} else {
 				at := strings.LastIndex(k, "/")
 				gv, err := rtschema.ParseGroupVersion(k[:at])
@@ -897,7 +1088,7 @@ func main() {
 					panic("no type for " + k)
 				}
 			}
-			seq := s.run(sd, *steps, *empty)
+			seq := s.run(sd, *steps, *empty, *wrong, *crowd)
 			if seq == nil {
 				bad++
 				continue
