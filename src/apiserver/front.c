@@ -216,23 +216,6 @@ static void front_resource(struct front *f)
     }
 }
 
-static void front_health(struct front *f)
-{
-    bool ready = f->server->is_ready || span_eq(f->route.word, SPAN("livez"));
-    struct span value = SPAN_NULL;
-    if (ready && http_query_get(f->x, "verbose", &value)) {
-        struct span word = f->route.word;
-        http_reply(f->x, 200, "text/plain; charset=utf-8",
-                   arena_printf(f->arena, "[+]ping ok\n[+]bootstrap ok\n%.*s check passed\n",
-                                SPAN_ARG(word)));
-    } else if (ready) {
-        http_reply(f->x, 200, "text/plain; charset=utf-8", SPAN("ok"));
-    } else {
-        http_reply(f->x, 503, "text/plain; charset=utf-8",
-                   SPAN("[-]bootstrap failed: the first objects are still being created\n"));
-    }
-}
-
 void front_version_numbers(const struct apiserver *s, struct span *major, struct span *minor)
 {
     struct span rest = s->options.git_version;

@@ -56,6 +56,7 @@ void front_proxy(struct front *f);      /* front_proxy.c: pods, services, nodes 
 void front_discovery(struct front *f);  /* front_discovery.c */
 void front_openapi(struct front *f);    /* front_discovery.c */
 void front_version_numbers(const struct apiserver *s, struct span *major, struct span *minor);
+void front_health(struct front *f);  /* front_health.c */
 void front_metrics(struct front *f); /* front_metrics.c */
 /* Counts the request with its answer's code: once, before the answer. */
 void front_count(struct front *f, int code);

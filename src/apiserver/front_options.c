@@ -140,12 +140,12 @@ static struct span media_type(struct front *f)
     return span_trim(span_cut(&rest, ';'));
 }
 
-static int unsupported(struct front *f, struct span type, const char *accepted)
+static int unsupported(struct front *f, const char *accepted)
 {
     return api_op_err(&f->op, ERR_UNSUPPORTED_MEDIA_TYPE,
-                      "the body of the request was in an unknown format (%.*s) - accepted media "
-                      "types include: %s",
-                      SPAN_ARG(type), accepted);
+                      "the body of the request was in an unknown format - accepted media types "
+                      "include: %s",
+                      accepted);
 }
 
 static int parse_json(struct front *f, struct span text)
@@ -183,7 +183,7 @@ static int parse_object(struct front *f)
     if (span_eq_nocase(type, SPAN("application/vnd.kubernetes.protobuf"))) {
         return parse_protobuf(f, body);
     }
-    return unsupported(f, type,
+    return unsupported(f,
                        "application/json, application/yaml, application/vnd.kubernetes.protobuf");
 }
 
@@ -207,9 +207,8 @@ static int parse_patch(struct front *f)
             return parse_json(f, http_body(f->x));
         }
     }
-    return unsupported(f, type,
-                       "application/json-patch+json, application/merge-patch+json, "
-                       "application/strategic-merge-patch+json, application/apply-patch+yaml");
+    return unsupported(f, "application/json-patch+json, application/merge-patch+json, "
+                          "application/strategic-merge-patch+json, application/apply-patch+yaml");
 }
 
 /* The options must be readable: one that is passed over might have saved the object. */

@@ -29,7 +29,8 @@ int api_op_err(struct api_op *op, enum err_reason reason, const char *fmt, ...)
     struct span message = arena_vprintf(op->arena, fmt, ap);
     va_end(ap);
     verr(op, reason, message);
-    if (reason == ERR_BAD_REQUEST || reason == ERR_INTERNAL) {
+    if (reason == ERR_BAD_REQUEST || reason == ERR_INTERNAL || reason == ERR_METHOD_NOT_ALLOWED ||
+        reason == ERR_UNSUPPORTED_MEDIA_TYPE) {
         op->err.group = op->err.kind = op->err.name = SPAN_NULL;
     }
     return -1;

@@ -325,6 +325,10 @@ void op_eviction(struct api_op *op)
         api_op_finish(op);
         return;
     }
+    if (write_decode_body(op, SCHEMA_KIND(Eviction))) {
+        api_op_finish(op);
+        return;
+    }
     op->attempt = evict_attempt;
     write_start(op);
 }

@@ -5,6 +5,7 @@
 #include "apiserver/server.h"
 #include "apiserver/write.h"
 #include "base/check.h"
+#include "codec/names.h"
 #include "codec/selector.h"
 #include "codec/time.h"
 #include "schema/custom.h"
@@ -102,6 +103,12 @@ static const yyjson_val *scale_wanted(struct api_op *op, struct object *current,
 {
     const struct schema_kind *kind = SCHEMA_KIND(Scale);
     const yyjson_val *in = op->body;
+    if (op->verb == API_UPDATE && !json_str(json_path(in, "metadata", "name", NULL)).n) {
+        (void)api_op_err(op, ERR_BAD_REQUEST,
+                         "the name of the object (based on URL) was undeterminable: name must be "
+                         "provided");
+        return NULL;
+    }
     if (op->verb == API_PATCH) {
         const yyjson_val *was = json_freeze(op->arena, scale_tree(op, doc, object_root(current)));
         yyjson_mut_val *out = op->patch_type == API_PATCH_JSON
@@ -257,6 +264,15 @@ static struct object *claim_on_its_way_out(struct api_op *op, const yyjson_val *
     return NULL;
 }
 
+static int binding_conflict(struct api_op *op, struct span why)
+{
+    (void)api_op_err(op, ERR_CONFLICT,
+                     "Operation cannot be fulfilled on pods/binding \"%.*s\": pod %.*s %.*s",
+                     SPAN_ARG(op->name), SPAN_ARG(op->name), SPAN_ARG(why));
+    op->err.kind = SPAN("pods/binding");
+    return -1;
+}
+
 static int binding_mutate(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                           yyjson_mut_val **ret)
 {
@@ -264,25 +280,33 @@ static int binding_mutate(struct api_op *op, struct object *current, yyjson_mut_
     struct span node = json_str(json_path(op->body, "target", "name", NULL));
     struct span on = json_str(json_path(old, "spec", "nodeName", NULL));
     struct span uid = json_str(json_path(op->body, "metadata", "uid", NULL));
+    struct span kind = json_str(json_path(op->body, "target", "kind", NULL));
+    struct err bad = {0};
+    if (kind.n && !span_eq(kind, SPAN("Node"))) {
+        err_add_cause(op->arena, &bad, "FieldValueNotSupported", SPAN("target.kind"),
+                      arena_printf(op->arena,
+                                   "Unsupported value: \"%.*s\": supported values: \"Node\", "
+                                   "\"<empty>\"",
+                                   SPAN_ARG(kind)));
+    }
     if (node.n == 0) {
-        return api_op_err(op, ERR_INVALID,
-                          "Binding \"%.*s\" is invalid: target.name: Required value",
-                          SPAN_ARG(op->name));
+        err_add_cause(op->arena, &bad, "FieldValueRequired", SPAN("target.name"),
+                      SPAN("Required value"));
+    }
+    if (bad.causes) {
+        (void)schema_invalid_finish(op->arena, SCHEMA_KIND(Binding), op->name, &bad);
+        op->err = bad;
+        return -1;
     }
     if (uid.n && !span_eq(uid, object_uid(current))) {
         return api_op_conflict(op, SPAN("the pod is another one than the binding's uid says"));
     }
     if (json_path(old, "metadata", "deletionTimestamp", NULL)) {
-        return api_op_conflict(op, arena_printf(op->arena,
-                                                "pod %.*s is being deleted, cannot be assigned to "
-                                                "a host",
-                                                SPAN_ARG(op->name)));
+        return binding_conflict(op, SPAN("is being deleted, cannot be assigned to a host"));
     }
     if (on.n) {
-        return api_op_err(op, ERR_CONFLICT,
-                          "Operation cannot be fulfilled on pods/binding \"%.*s\": pod %.*s is "
-                          "already assigned to node \"%.*s\"",
-                          SPAN_ARG(op->name), SPAN_ARG(op->name), SPAN_ARG(on));
+        return binding_conflict(
+            op, arena_printf(op->arena, "is already assigned to node \"%.*s\"", SPAN_ARG(on)));
     }
     struct object *claim = claim_on_its_way_out(op, old);
     if (claim) {
@@ -307,11 +331,21 @@ static int binding_mutate(struct api_op *op, struct object *current, yyjson_mut_
 
 void op_binding(struct api_op *op)
 {
+    struct span name = json_str(json_path(op->body, "metadata", "name", NULL));
+    op->http_status = 201;
+    if (name.n && !span_eq(name, op->name)) {
+        (void)api_op_err(op, ERR_BAD_REQUEST, "name in URL does not match name in Binding object");
+        api_op_finish(op);
+        return;
+    }
+    if (write_decode_body(op, SCHEMA_KIND(Binding))) {
+        api_op_finish(op);
+        return;
+    }
     op->mutate = binding_mutate;
     op->server_change = true;
     op->is_untracked = true;
     op->present = op_present_success;
-    op->http_status = 201;
     op_update(op);
 }
 
@@ -329,6 +363,33 @@ void op_sub_take_list(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut_val *
 
 /* ---- namespaces/finalize ---- */
 
+static int check_finalizers(struct api_op *op, yyjson_mut_val *list)
+{
+    struct err bad = {0};
+    size_t i, n;
+    yyjson_mut_val *one;
+    yyjson_mut_arr_foreach(list, i, n, one)
+    {
+        struct span s = json_mut_str(one);
+        struct span field = arena_printf(op->arena, "spec.finalizers[%zu]", i);
+        struct span shown = arena_printf(op->arena, "\"%.*s\"", SPAN_ARG(s));
+        struct names_fault fault = names_qualified(s);
+        for (size_t k = 0; k < fault.n; k++) {
+            schema_invalid(op->arena, &bad, field, shown, fault.text[k]);
+        }
+        if (!fault.n && span_find(s, '/') == s.n && !span_eq(s, SPAN("kubernetes")) &&
+            !span_eq(s, SPAN("orphan")) && !span_eq(s, SPAN("foregroundDeletion"))) {
+            schema_invalid(op->arena, &bad, field, shown,
+                           "name is neither a standard finalizer name nor is it fully qualified");
+        }
+    }
+    if (bad.causes) {
+        (void)schema_invalid_finish(op->arena, op->kind, op->name, &bad);
+        op->err = bad;
+    }
+    return bad.causes ? -1 : 0;
+}
+
 static int finalize_mutate(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                            yyjson_mut_val **ret)
 {
@@ -341,6 +402,9 @@ static int finalize_mutate(struct api_op *op, struct object *current, yyjson_mut
         json_mut_str(json_mut_get(json_mut_get(wanted, "metadata"), "resourceVersion"));
     if (rev.n) {
         json_put_str(doc, json_mut_get(obj, "metadata"), "resourceVersion", rev);
+    }
+    if (check_finalizers(op, json_mut_get(json_mut_get(wanted, "spec"), "finalizers"))) {
+        return -1;
     }
     op_sub_take_list(doc, obj, wanted, "finalizers");
     *ret = obj;

@@ -198,6 +198,7 @@ static struct route parse_whole(struct arena *a, const struct definitions *custo
         if (span_eq_cstr(r.word, words[i].word) &&
             (s.n == 1 || (s.n == 2 && words[i].type == ROUTE_HEALTH))) {
             r.type = words[i].type;
+            r.name = s.n == 2 ? s.at[1] : SPAN_NULL; /* the check */
         }
     }
     return r;

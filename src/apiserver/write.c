@@ -228,6 +228,33 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut
     return obj ? write_ordered(op, doc, obj) : NULL;
 }
 
+int write_decode_body(struct api_op *op, const struct schema_kind *kind)
+{
+    struct span name = json_get_str(op->body, "kind");
+    struct span version = json_get_str(op->body, "apiVersion"), tail = version;
+    if (!op->body) {
+        return 0;
+    }
+    while (span_find(tail, '/') < tail.n) {
+        tail = span_from(tail, span_find(tail, '/') + 1);
+    }
+    if (name.n && !span_eq_cstr(name, kind->kind)) {
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "%.*s in version \"%.*s\" cannot be handled as a %s: no kind \"%.*s\" is "
+                          "registered for version \"%.*s\"",
+                          SPAN_ARG(name), SPAN_ARG(tail), kind->kind, SPAN_ARG(name),
+                          SPAN_ARG(version));
+    }
+    yyjson_mut_val *out = schema_decode(op->arena, kind, op->body, json_mut_new(op->arena),
+                                        op->options.strictness, &op->warnings, &op->err);
+    if (!out) {
+        return err_wrap(op->arena, &op->err, "%s in version \"%.*s\" cannot be handled as a %s",
+                        kind->kind, SPAN_ARG(tail.n ? tail : span_cstr(kind->version)), kind->kind);
+    }
+    op->body = json_freeze(op->arena, out);
+    return 0;
+}
+
 void write_defaults(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     /* What is not from write_decode() has had none. */

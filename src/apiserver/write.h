@@ -25,6 +25,8 @@ int op_create_attempt(struct api_op *op);
 /* The client's object in op->body as our tree, kind and apiVersion checked and set. NULL with
  * op->err. */
 yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut_doc *doc);
+/* op->body, of a sub-resource, is to be of this kind: decoded in its place; -1 with op->err. */
+int write_decode_body(struct api_op *op, const struct schema_kind *kind);
 /* The defaults of that tree, or of what op->mutate made, once metadata and status are set. */
 void write_defaults(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 /* The start of obj in the order that object.h demands. Returns the object to go on with. */

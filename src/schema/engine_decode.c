@@ -368,7 +368,7 @@ static yyjson_mut_val *decode_map(struct decoder *d, const struct slot *s, const
         }
         yyjson_mut_val *before = few ? json_mut_get_span(object, key) : map_get(&seen, key);
         if (before) {
-            complain(d, "duplicate", here);
+            complain(d, "duplicate", AT_SPAN(p, key)); /* "data.a", and not "data[a]" */
             overwrite(before, one);
             continue;
         }

@@ -1,4 +1,5 @@
 /* The verbs over HTTP: what is stored, what is answered, what is refused. */
+#include "apiserver/server.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "test/kit/api_kit.h"
@@ -56,7 +57,7 @@ TEST(bootstrap_makes_what_a_fresh_cluster_has)
     CHECK_SPAN(api_str(&r, "spec.clusterIP"), "10.43.0.1");
     (void)api_expect(&k, 200, "GET", "/readyz", "", NULL);
     CHECK_SPAN(api_expect(&k, 200, "GET", "/readyz?verbose", "", NULL).body,
-               "[+]ping ok\n[+]bootstrap ok\nreadyz check passed\n");
+               "[+]ping ok\n[+]log ok\n[+]etcd ok\n[+]bootstrap ok\nreadyz check passed\n");
     api_kit_stop(&k);
 }
 
@@ -202,5 +203,137 @@ TEST(the_form_of_an_answer_is_the_one_that_a_client_likes_best)
         }
     }
     (void)api_expect(&k, 406, "GET", CM "?watch=1", "Accept: application/yaml\r\n", NULL);
+    api_kit_stop(&k);
+}
+
+static void expect_text(struct api_kit *k, int status, const char *path, const char *want)
+{
+    CHECK_SPAN(api_expect(k, status, "GET", path, "", NULL).body, want);
+}
+
+TEST(health_is_told_check_by_check)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    expect_text(&k, 200, "/healthz", "ok");
+    expect_text(&k, 200, "/livez?verbose=0",
+                "[+]ping ok\n[+]log ok\n[+]etcd ok\nlivez check passed\n");
+    expect_text(&k, 200, "/healthz?verbose&exclude=etcd&exclude=nothing",
+                "[+]ping ok\n[+]log ok\n[+]etcd excluded: ok\n[+]bootstrap ok\nwarn: some health "
+                "checks cannot be excluded: no matches for \"nothing\"\nhealthz check passed\n");
+    expect_text(&k, 200, "/readyz/bootstrap", "ok");
+    expect_text(&k, 200, "/healthz/etcd?verbose", "ok");
+    expect_text(&k, 404, "/livez/bootstrap", "404 page not found\n");
+    expect_text(&k, 404, "/readyz/nothing", "404 page not found\n");
+    api_kit_stop(&k);
+}
+
+/* As a server tells it whose first objects are not there yet. */
+TEST(a_check_that_fails_is_named)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    k.server->is_ready = false;
+    expect_text(&k, 200, "/livez", "ok");
+    expect_text(&k, 500, "/readyz",
+                "[+]ping ok\n[+]log ok\n[+]etcd ok\n[-]bootstrap failed: the first objects are "
+                "still being created\nreadyz check failed\n");
+    expect_text(&k, 200, "/readyz?exclude=bootstrap", "ok");
+    (void)api_expect(&k, 500, "GET", "/readyz/bootstrap", "", NULL);
+    api_kit_stop(&k);
+}
+
+TEST(methods_and_bodies_that_are_not_taken_have_no_details)
+{
+    static const struct {
+        int status;
+        const char *method, *path, *headers, *message;
+    } cases[] = {
+        {405, "DELETE", "/api/v1/namespaces", "",
+         "the server does not allow this method on the requested resource"},
+        {405, "POST", "/api/v1/namespaces/default/status", "",
+         "the server does not allow this method on the requested resource"},
+        {415, "POST", "/api/v1/namespaces", "Content-Type: text/plain\r\n",
+         "the body of the request was in an unknown format - accepted media types include: "
+         "application/json, application/yaml, application/vnd.kubernetes.protobuf"},
+        {415, "PATCH", "/api/v1/namespaces/default", "Content-Type: application/json\r\n",
+         "the body of the request was in an unknown format - accepted media types include: "
+         "application/json-patch+json, application/merge-patch+json, "
+         "application/strategic-merge-patch+json, application/apply-patch+yaml"},
+    };
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct api_reply r =
+            api_expect(&k, cases[i].status, cases[i].method, cases[i].path, cases[i].headers, "{}");
+        CHECK_SPAN(api_str(&r, "message"), cases[i].message);
+        CHECK_EQ(json_len(api_at(r.json, "details")), 0);
+    }
+    api_kit_stop(&k);
+}
+
+TEST(bodies_of_subresources_are_looked_at_as_closely_as_others)
+{
+    static const struct {
+        int status;
+        const char *method, *path, *body, *message;
+    } cases[] = {
+        {400, "POST", "pods/p/eviction", "{\"kind\":\"Evict\",\"apiVersion\":\"policy/v1\"}",
+         "Evict in version \"v1\" cannot be handled as a Eviction: no kind \"Evict\" is registered "
+         "for version \"policy/v1\""},
+        {400, "POST", "pods/p/eviction?fieldValidation=Strict", "{\"deleteOption\":{}}",
+         "Eviction in version \"v1\" cannot be handled as a Eviction: strict decoding error: "
+         "unknown field \"deleteOption\""},
+        {400, "POST", "pods/p/eviction", "{\"deleteOptions\":{\"gracePeriodSeconds\":\"1\"}}",
+         NULL},
+        {422, "POST", "pods/p/binding", "{\"target\":{\"kind\":\"Pod\"}}",
+         "Binding \"p\" is invalid: [target.kind: Unsupported value: \"Pod\": supported values: "
+         "\"Node\", \"<empty>\", target.name: Required value]"},
+        {400, "POST", "pods/p/binding",
+         "{\"metadata\":{\"name\":\"q\"},\"target\":{\"name\":\"n\"}}",
+         "name in URL does not match name in Binding object"},
+        {409, "POST", "pods/p/binding", "{\"target\":{\"name\":\"n\"}}",
+         "Operation cannot be fulfilled on pods/binding \"p\": pod p is already assigned to node "
+         "\"m\""},
+        {400, "PUT", "replicationcontrollers/r/scale", "{\"spec\":{\"replicas\":1}}",
+         "the name of the object (based on URL) was undeterminable: name must be provided"},
+        {422, "PUT", "finalize",
+         "{\"metadata\":{\"name\":\"default\"},\"spec\":{\"finalizers\":[\"kubernetes\",\"a/b\","
+         "\"z\"]}}",
+         "Namespace \"default\" is invalid: spec.finalizers[2]: Invalid value: \"z\": name is "
+         "neither a standard finalizer name nor is it fully qualified"},
+    };
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces/default/pods", "",
+                     "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"nodeName\":\"m\",\"containers\":[{"
+                     "\"name\":\"c\",\"image\":\"i\"}]}}");
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces/default/replicationcontrollers", "",
+                     "{\"metadata\":{\"name\":\"r\"},\"spec\":{\"selector\":{\"a\":\"b\"},"
+                     "\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{"
+                     "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}}}");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "/api/v1/namespaces/default/%s", cases[i].path);
+        struct api_reply r =
+            api_expect(&k, cases[i].status, cases[i].method, path, "", cases[i].body);
+        if (cases[i].message) {
+            CHECK_SPAN(api_str(&r, "message"), cases[i].message);
+        }
+    }
+    (void)api_expect(&k, 200, "GET", "/api/v1/namespaces/default/pods/p", "", NULL);
+    api_kit_stop(&k);
+}
+
+TEST(a_duplicate_key_of_a_map_is_named_like_a_field)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r =
+        api_expect(&k, 400, "POST", "/api/v1/namespaces/default/configmaps?fieldValidation=Strict",
+                   "", "{\"metadata\":{\"name\":\"a\"},\"data\":{\"k\":\"1\",\"k\":\"2\"}}");
+    CHECK_SPAN(api_str(&r, "message"),
+               "ConfigMap in version \"v1\" cannot be handled as a ConfigMap: strict decoding "
+               "error: duplicate field \"data.k\"");
     api_kit_stop(&k);
 }
