@@ -16,8 +16,8 @@ static int set_number(struct front *f, struct span value, int64_t *ret)
 {
     return span_to_i64(value, ret)
                ? 0
-               : api_op_err(&f->op, ERR_BAD_REQUEST,
-                            "strconv.ParseInt: parsing \"%.*s\": invalid syntax", SPAN_ARG(value));
+               : api_op_err(&f->op, ERR_BAD_REQUEST, "strconv.ParseInt: parsing \"%.*s\": %s",
+                            SPAN_ARG(value), api_number_fault(value));
 }
 
 /* What is none of these is refused by front_check_options. */

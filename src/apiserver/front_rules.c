@@ -176,6 +176,35 @@ static void check_list(struct front *f)
     }
 }
 
+/* Forms of an answer that do not go with what is asked for: -1 with op.err. */
+static int check_form(struct front *f)
+{
+    const struct api_accept *a = &f->render.accept;
+    struct span include = f->render.include_object;
+    bool lists = f->op.verb == API_LIST;
+    struct span group = *f->op.kind->group ? span_cstr(f->op.kind->group) : SPAN("core");
+    if (a->form == FORM_TABLE && include.n && !span_eq(include, SPAN("None")) &&
+        !span_eq(include, SPAN("Metadata")) && !span_eq(include, SPAN("Object"))) {
+        return api_op_err(&f->op, ERR_BAD_REQUEST,
+                          "Unable to convert to Table as requested: includeObject: Invalid value: "
+                          "%.*s: must be 'Metadata', 'Object', 'None', or empty",
+                          SPAN_ARG(go_quoted(f, include)));
+    }
+    if (a->form != FORM_PARTIAL || a->is_list == lists || (!lists && f->op.verb != API_GET)) {
+        return 0;
+    }
+    (void)(lists ? api_op_err(&f->op, ERR_NOT_ACCEPTABLE,
+                              "you requested PartialObjectMetadata, but the requested object is a "
+                              "list (*%.*s.%s)",
+                              SPAN_ARG(span_first(group, span_find(group, '.'))),
+                              f->op.kind->list_kind)
+                 : api_op_err(&f->op, ERR_NOT_ACCEPTABLE,
+                              "you requested PartialObjectMetadataList, but the requested object "
+                              "is not a list type"));
+    f->op.err.group = f->op.err.kind = f->op.err.name = SPAN_NULL;
+    return -1;
+}
+
 /* ---- all of them ---- */
 
 /* The options as an object that is invalid; -1. */
@@ -201,6 +230,9 @@ static int finish(struct front *f, const char *kind)
 int front_check_options(struct front *f)
 {
     const char *kind = "ListOptions";
+    if (check_form(f)) {
+        return -1;
+    }
     switch (f->op.verb) {
     case API_GET:
         return 0;

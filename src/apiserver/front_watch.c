@@ -198,8 +198,11 @@ static int find_start(struct watch_stream *w, const struct watch_filter *filter,
     if (o->rev.n && (!span_to_i64(o->rev, &rev) || rev < 0)) {
         return api_op_err(op, ERR_BAD_REQUEST,
                           "resourceVersion: Invalid value: \"%.*s\": strconv.ParseUint: parsing "
-                          "\"%.*s\": invalid syntax",
-                          SPAN_ARG(o->rev), SPAN_ARG(o->rev));
+                          "\"%.*s\": %s",
+                          SPAN_ARG(o->rev), SPAN_ARG(o->rev), api_number_fault(o->rev));
+    }
+    if (o->send_initial && api_op_revision(op, o->rev, &rev)) {
+        return -1; /* they would be older than what the client has seen */
     }
     bool from_now = rev == 0 || o->send_initial;
     *ret_from = from_now ? watch_hub_rev(hub) : rev;

@@ -66,7 +66,7 @@ static bool pick(const struct media *m, enum api_forms forms, struct api_accept 
                                protobuf ? PROTOBUF
                                : yaml   ? API_YAML
                                         : "application/json",
-                               protobuf};
+                               protobuf, false};
     if (!is_json(m->type) && !protobuf && !yaml) {
         return false;
     }
@@ -99,13 +99,13 @@ static bool pick(const struct media *m, enum api_forms forms, struct api_accept 
         return !protobuf;
     }
     ret->form = FORM_PARTIAL;
-    return span_eq(m->as, SPAN("PartialObjectMetadata")) ||
-           span_eq(m->as, SPAN("PartialObjectMetadataList"));
+    ret->is_list = span_eq(m->as, SPAN("PartialObjectMetadataList"));
+    return ret->is_list || span_eq(m->as, SPAN("PartialObjectMetadata"));
 }
 
 bool api_negotiate(struct span accept, enum api_forms forms, struct api_accept *ret)
 {
-    *ret = (struct api_accept){FORM_JSON, "v1", "application/json", false};
+    *ret = (struct api_accept){FORM_JSON, "v1", "application/json", false, false};
     struct span rest = span_trim(accept);
     struct api_accept one;
     int best = rest.n == 0 ? 1000 : 0;

@@ -22,6 +22,7 @@ struct api_accept {
     const char *version;      /* of the form: "v1", "v1beta1", "v2", "v2beta1" */
     const char *content_type; /* exact, parameters included for discovery */
     bool protobuf;
+    bool is_list; /* of FORM_PARTIAL: PartialObjectMetadataList */
 };
 
 #define API_YAML "application/yaml"

@@ -138,6 +138,11 @@ void api_op_finish(struct api_op *op);
 /* Sets op->err with the resource's details and the message; returns -1. */
 int api_op_err(struct api_op *op, enum err_reason reason, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* A resourceVersion from a client: empty and "0" give 0. -1 with op->err: it is no number, or a
+ * revision that this store has not handed out. */
+int api_op_revision(struct api_op *op, struct span text, int64_t *ret);
+/* As Go's strconv says why a text is no number. */
+const char *api_number_fault(struct span text);
 int api_op_not_found(struct api_op *op);
 /* `Operation cannot be fulfilled on RESOURCE "NAME": WHY` */
 int api_op_conflict(struct api_op *op, struct span why);

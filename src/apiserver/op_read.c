@@ -8,9 +8,18 @@
 #include "base/mem.h"
 #include "watch/watch.h"
 
-/* A resourceVersion from a client: empty and "0" give 0. Revisions beyond ours were never handed
- * out by this store, so the client is told to come again, as Kubernetes does. */
-static int check_rev(struct api_op *op, struct span text, int64_t *ret)
+const char *api_number_fault(struct span text)
+{
+    size_t digits = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        digits += text.p[i] >= '0' && text.p[i] <= '9';
+    }
+    return digits && digits == text.n ? "value out of range" : "invalid syntax";
+}
+
+/* Revisions beyond ours were never handed out by this store, so the client is told to come again,
+ * as Kubernetes does. */
+int api_op_revision(struct api_op *op, struct span text, int64_t *ret)
 {
     *ret = 0;
     if (text.n == 0) {
@@ -19,8 +28,8 @@ static int check_rev(struct api_op *op, struct span text, int64_t *ret)
     if (!span_to_i64(text, ret) || *ret < 0) {
         return api_op_err(op, ERR_BAD_REQUEST,
                           "invalid resource version: resourceVersion: Invalid value: \"%.*s\": "
-                          "strconv.ParseUint: parsing \"%.*s\": invalid syntax",
-                          SPAN_ARG(text), SPAN_ARG(text));
+                          "strconv.ParseUint: parsing \"%.*s\": %s",
+                          SPAN_ARG(text), SPAN_ARG(text), api_number_fault(text));
     }
     int64_t now = watch_hub_rev(op->server->hub);
     if (*ret > now) {
@@ -39,7 +48,7 @@ static int check_rev(struct api_op *op, struct span text, int64_t *ret)
 void op_get(struct api_op *op)
 {
     int64_t rev;
-    if (check_rev(op, op->options.rev, &rev) == 0) {
+    if (api_op_revision(op, op->options.rev, &rev) == 0) {
         struct object *o = watch_hub_get(op->server->hub, op->key);
         if (o) {
             op->object = object_ref(o);
@@ -186,7 +195,7 @@ static int list_now(struct api_op *op)
 {
     const struct api_options *o = &op->options;
     int64_t rev;
-    if (check_rev(op, o->rev, &rev) || selection_new(op)) {
+    if (api_op_revision(op, o->rev, &rev) || selection_new(op)) {
         return -1;
     }
     op->rev = watch_hub_rev(op->server->hub);

@@ -5,8 +5,8 @@
 #include "base/check.h"
 #include "base/limits.h"
 
-static const char length63[] = "must be no more than 63 characters";
-static const char length253[] = "must be no more than 253 characters";
+static const char length63[] = "must be no more than 63 bytes";
+static const char length253[] = "must be no more than 253 bytes";
 static const char label_text[] =
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and "
     "must "
@@ -143,7 +143,7 @@ struct names_fault names_qualified(struct span s)
         if (prefix.n == 0) {
             complain(&f, "prefix part must be non-empty");
         } else if (prefix.n > LIMIT_DNS_SUBDOMAIN_BYTES) {
-            complain(&f, "prefix part must be no more than 253 characters");
+            complain(&f, "prefix part must be no more than 253 bytes");
         } else if (!is_subdomain(prefix)) {
             complain(&f, "prefix part " SUBDOMAIN_TEXT);
         }
@@ -151,7 +151,7 @@ struct names_fault names_qualified(struct span s)
     if (name.n == 0) {
         complain(&f, "name part must be non-empty");
     } else if (name.n > LIMIT_LABEL_VALUE_BYTES) {
-        complain(&f, "name part must be no more than 63 characters");
+        complain(&f, "name part must be no more than 63 bytes");
     }
     if (!is_word(name)) {
         complain(&f, "name part " QUALIFIED_TEXT);
@@ -217,7 +217,7 @@ struct names_fault names_port(struct span s)
         twice = twice || (i > 0 && s.p[i] == '-' && s.p[i - 1] == '-');
     }
     if (s.n > 15) {
-        complain(&f, "must be no more than 15 characters");
+        complain(&f, "must be no more than 15 bytes");
     }
     if (!syntax) {
         complain(&f, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");

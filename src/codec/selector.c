@@ -68,14 +68,34 @@ static bool is_op(const struct reader *r, const char *op)
     return r->token == TOKEN_OP && span_eq_cstr(r->text, op);
 }
 
+/* Texts as those of k8s.io/apimachinery's labels.Parse; `expected` with its comma and colon. */
 static int fail_found(struct reader *r, const char *expected)
 {
-    return err_set(r->a, r->err, ERR_BAD_REQUEST,
-                   "unable to parse requirement: found '%.*s', expected: %s", SPAN_ARG(r->text),
-                   expected);
+    return err_set(r->a, r->err, ERR_BAD_REQUEST, "found '%.*s'%s", SPAN_ARG(r->text), expected);
 }
 
-static int add_value(struct reader *r, struct span value)
+static int fail_requirement(struct reader *r, const char *expected)
+{
+    return err_set(r->a, r->err, ERR_BAD_REQUEST, "unable to parse requirement: found '%.*s'%s",
+                   SPAN_ARG(r->text), expected);
+}
+
+static int fail_operator(struct reader *r)
+{
+    return fail_requirement(r, ", expected: in, notin, =, ==, !=, gt, lt");
+}
+
+static struct span joined(struct arena *a, const struct names_fault *fault)
+{
+    struct span all = span_cstr(fault->text[0]);
+    for (size_t i = 1; i < fault->n; i++) {
+        all = arena_printf(a, "%.*s; %s", SPAN_ARG(all), fault->text[i]);
+    }
+    return all;
+}
+
+/* The index'th value of the key. */
+static int add_value(struct reader *r, struct span key, size_t index, struct span value)
 {
     if (r->term_count + r->value_count >= LIMIT_SELECTOR_TERMS) {
         return err_set(r->a, r->err, ERR_BAD_REQUEST, "a selector may have at most %d terms",
@@ -84,30 +104,35 @@ static int add_value(struct reader *r, struct span value)
     struct names_fault fault = names_label_value(value);
     if (fault.n > 0) {
         return err_set(r->a, r->err, ERR_BAD_REQUEST,
-                       "unable to parse requirement: values[0]: Invalid value: \"%.*s\": %s",
-                       SPAN_ARG(span_first(value, 128)), fault.text[0]);
+                       "unable to parse requirement: values[%zu][%.*s]: Invalid value: \"%.*s\": "
+                       "%.*s",
+                       index, SPAN_ARG(span_first(key, 128)), SPAN_ARG(span_first(value, 128)),
+                       SPAN_ARG(joined(r->a, &fault)));
     }
     r->values[r->value_count++] = value;
     return 0;
 }
 
 /* "(" value {"," value} ")"; values may be empty. */
-static int parse_set(struct reader *r)
+static int parse_set(struct reader *r, struct span key)
 {
     if (r->token != TOKEN_OPEN) {
-        return fail_found(r, "'('");
+        return fail_requirement(r, " expected: '('");
     }
     advance(r);
-    for (;;) {
+    for (size_t i = 0;; i++) {
         struct span value = SPAN_NULL;
-        if (r->token == TOKEN_WORD) {
+        bool named = r->token == TOKEN_WORD;
+        if (named) {
             value = r->text;
             advance(r);
         }
         if (r->token != TOKEN_COMMA && r->token != TOKEN_CLOSE) {
-            return fail_found(r, "',' or ')'");
+            return fail_requirement(r, named    ? ", expected: ',' or ')'"
+                                       : i == 0 ? ", expected: ',', ')' or identifier"
+                                                : ", expected: ',', or identifier");
         }
-        if (add_value(r, value) < 0) {
+        if (add_value(r, key, i, value) < 0) {
             return -1;
         }
         bool end = r->token == TOKEN_CLOSE;
@@ -125,13 +150,15 @@ static int parse_comparison(struct reader *r, struct selector_term *term)
                : is_op(r, "<") ? SELECTOR_LESS
                                : SELECTOR_EQUALS;
     if (is_op(r, "!")) {
-        return fail_found(r, "'=', '!=', '==', '<', '>', 'in', 'notin'");
+        return fail_operator(r);
     }
     advance(r);
     struct span value = SPAN_NULL;
     if (r->token == TOKEN_WORD) {
         value = r->text;
         advance(r);
+    } else if (r->token != TOKEN_END && r->token != TOKEN_COMMA) {
+        return fail_requirement(r, ", expected: identifier");
     }
     int64_t number;
     if ((term->op == SELECTOR_GREATER || term->op == SELECTOR_LESS) &&
@@ -141,7 +168,7 @@ static int parse_comparison(struct reader *r, struct selector_term *term)
                        "'Lt' operators, the value must be an integer",
                        SPAN_ARG(value));
     }
-    return add_value(r, value);
+    return add_value(r, term->key, 0, value);
 }
 
 static int check_key(struct reader *r, struct span key, enum err_reason reason)
@@ -149,8 +176,8 @@ static int check_key(struct reader *r, struct span key, enum err_reason reason)
     struct names_fault fault = names_qualified(key);
     if (fault.n > 0) {
         return err_set(r->a, r->err, reason,
-                       "unable to parse requirement: key: Invalid value: \"%.*s\": %s",
-                       SPAN_ARG(span_first(key, 128)), fault.text[0]);
+                       "unable to parse requirement: <nil>: Invalid value: \"%.*s\": %.*s",
+                       SPAN_ARG(span_first(key, 128)), SPAN_ARG(joined(r->a, &fault)));
     }
     return 0;
 }
@@ -163,7 +190,7 @@ static int parse_term(struct reader *r)
         advance(r);
     }
     if (r->token != TOKEN_WORD) {
-        return fail_found(r, "identifier");
+        return fail_requirement(r, ", expected: identifier");
     }
     term->key = r->text;
     term->values = &r->values[r->value_count];
@@ -180,9 +207,9 @@ static int parse_term(struct reader *r)
     } else if (span_eq_cstr(r->text, "in") || span_eq_cstr(r->text, "notin")) {
         term->op = r->text.n == 2 ? SELECTOR_IN : SELECTOR_NOT_IN;
         advance(r);
-        rc = parse_set(r);
+        rc = parse_set(r, term->key);
     } else {
-        rc = fail_found(r, "'=', '!=', '==', '<', '>', 'in', 'notin'");
+        rc = fail_operator(r);
     }
     term->n = r->value_count - before;
     r->term_count++;
@@ -216,6 +243,9 @@ int selector_parse(struct arena *a, struct span text, struct selector *ret, stru
             return err_set(a, reterr, ERR_BAD_REQUEST, "a selector may have at most %d terms",
                            LIMIT_SELECTOR_TERMS);
         }
+        if (r.token != TOKEN_WORD && !is_op(&r, "!")) {
+            return fail_found(&r, ", expected: !, identifier, or 'end of string'");
+        }
         if (parse_term(&r) < 0) {
             return -1;
         }
@@ -223,11 +253,11 @@ int selector_parse(struct arena *a, struct span text, struct selector *ret, stru
             break;
         }
         if (r.token != TOKEN_COMMA) {
-            return fail_found(&r, "',' or 'end of string'");
+            return fail_found(&r, ", expected: ',' or 'end of string'");
         }
         advance(&r);
-        if (r.token == TOKEN_END) {
-            return fail_found(&r, "identifier after ','");
+        if (r.token != TOKEN_WORD && !is_op(&r, "!")) {
+            return fail_found(&r, ", expected: identifier after ','");
         }
     }
     *ret = reader_result(&r);
@@ -253,7 +283,7 @@ static int add_labels(struct reader *r, yyjson_val *labels)
                                        .values = &r->values[r->value_count],
                                        .n = 1};
         if (check_key(r, term->key, ERR_INVALID) < 0 ||
-            add_value(r, str_of(yyjson_obj_iter_get_val(key))) < 0) {
+            add_value(r, term->key, 0, str_of(yyjson_obj_iter_get_val(key))) < 0) {
             return -1;
         }
     }
@@ -294,7 +324,7 @@ static int add_expression(struct reader *r, yyjson_val *expr)
     yyjson_val *v;
     yyjson_arr_foreach(values, i, max, v)
     {
-        if (add_value(r, str_of(v)) < 0) {
+        if (add_value(r, term->key, i, str_of(v)) < 0) {
             return -1;
         }
     }

@@ -85,6 +85,9 @@ TEST(options_that_are_no_numbers_are_bad_requests)
         {"GET", CM "?resourceVersion=x",
          "invalid resource version: resourceVersion: Invalid value: \"x\": strconv.ParseUint: "
          "parsing \"x\": invalid syntax"},
+        {"GET", CM "/a?resourceVersion=99999999999999999999",
+         "invalid resource version: resourceVersion: Invalid value: \"99999999999999999999\": "
+         "strconv.ParseUint: parsing \"99999999999999999999\": value out of range"},
         {"GET", CM "?watch=1&resourceVersion=x",
          "resourceVersion: Invalid value: \"x\": strconv.ParseUint: parsing \"x\": invalid "
          "syntax"},
@@ -125,5 +128,51 @@ TEST(initial_events_without_bookmarks_have_no_mark_at_their_end)
     CHECK_SPAN(json_get_str(api_watch_next(w), "type"), "ADDED");
     CHECK(api_watch_quiet(w, 50));
     api_watch_close(w);
+    api_kit_stop(&k);
+}
+
+TEST(initial_events_are_not_older_than_what_the_client_has_seen)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r = api_expect(
+        &k, 504, "GET",
+        CM "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=9999",
+        "", NULL);
+    CHECK_SPAN(api_str(&r, "reason"), "Timeout");
+    CHECK_SPAN(api_str(&r, "details.causes.0.reason"), "ResourceVersionTooLarge");
+    api_kit_stop(&k);
+}
+
+TEST(forms_that_do_not_go_with_the_request_are_refused)
+{
+    static const struct {
+        int status;
+        const char *path, *as, *message;
+    } cases[] = {
+        {400, CM "?includeObject=All", "Table",
+         "Unable to convert to Table as requested: includeObject: Invalid value: \"All\": must be "
+         "'Metadata', 'Object', 'None', or empty"},
+        {406, CM, "PartialObjectMetadata",
+         "you requested PartialObjectMetadata, but the requested object is a list "
+         "(*core.ConfigMapList)"},
+        {406, "/apis/rbac.authorization.k8s.io/v1/clusterroles", "PartialObjectMetadata",
+         "you requested PartialObjectMetadata, but the requested object is a list "
+         "(*rbac.ClusterRoleList)"},
+        {406, CM "/a", "PartialObjectMetadataList",
+         "you requested PartialObjectMetadataList, but the requested object is not a list type"},
+        {200, CM "?includeObject=None", "Table", ""},
+        {200, CM "?includeObject=All", "PartialObjectMetadataList", ""},
+        {404, CM "/a", "PartialObjectMetadata", "configmaps \"a\" not found"},
+    };
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char accept[128];
+        (void)snprintf(accept, sizeof accept,
+                       "Accept: application/json;as=%s;g=meta.k8s.io;v=v1\r\n", cases[i].as);
+        struct api_reply r = api_expect(&k, cases[i].status, "GET", cases[i].path, accept, NULL);
+        CHECK_SPAN(api_str(&r, "message"), cases[i].message);
+    }
     api_kit_stop(&k);
 }

@@ -120,7 +120,7 @@ TEST(a_list_has_its_items_and_its_token)
     struct api_reply pb = ask(200, MAPS "?limit=2", PB);
     CHECK_EQ(items_in(raw_of(pb.body, "ConfigMapList"), &token), 2);
     CHECK(token.n > 0);
-    pb = ask(200, MAPS, PB ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1");
+    pb = ask(200, MAPS, PB ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
     CHECK(items_in(raw_of(pb.body, "PartialObjectMetadataList"), &token) >= 3);
     CHECK(memmem(pb.body.p, pb.body.n, "\n\001a\022\0011", 6) == NULL); /* no data */
     pb = ask(200, MAPS "/m1", PB ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1");

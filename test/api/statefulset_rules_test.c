@@ -118,7 +118,7 @@ TEST(spec_1_6_the_name_of_a_set_is_a_label)
     check_message("length", &r,
                   "StatefulSet.apps \"" NAME_64
                   "\" is invalid: metadata.name: Invalid value: \"" NAME_64
-                  "\": must be no more than 63 characters");
+                  "\": must be no more than 63 bytes");
     (void)api_expect(&k, 404, "PUT", SETS "/web", "", SET); /* 1.4: no creation by update */
     api_kit_stop(&k);
 }

@@ -171,3 +171,39 @@ TEST(field_selectors_parse_with_escapes)
         CHECK_EQ(err.reason, ERR_BAD_REQUEST);
     }
 }
+
+TEST(what_is_wrong_with_a_label_selector_is_said_as_kubernetes_says_it)
+{
+#define REQUIREMENT "unable to parse requirement: "
+    static const struct {
+        const char *text, *message;
+    } cases[] = {
+        {"=b", "found '=', expected: !, identifier, or 'end of string'"},
+        {"()", "found '(', expected: !, identifier, or 'end of string'"},
+        {"a=b=c", "found '=', expected: ',' or 'end of string'"},
+        {"a=b,", "found '', expected: identifier after ','"},
+        {"a,=b", "found '=', expected: identifier after ','"},
+        {"a b", REQUIREMENT "found 'b', expected: in, notin, =, ==, !=, gt, lt"},
+        {"a!", REQUIREMENT "found '!', expected: in, notin, =, ==, !=, gt, lt"},
+        {"!", REQUIREMENT "found '', expected: identifier"},
+        {"a in b", REQUIREMENT "found 'b' expected: '('"},
+        {"a in (b", REQUIREMENT "found '', expected: ',' or ')'"},
+        {"a in (", REQUIREMENT "found '', expected: ',', ')' or identifier"},
+        {"a in (b,=", REQUIREMENT "found '=', expected: ',', or identifier"},
+        {"a=(", REQUIREMENT "found '(', expected: identifier"},
+    };
+    struct arena *a cleanup_arena = arena_new();
+    struct selector s;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err e = {0};
+        CHECK_EQ(selector_parse(a, span_cstr(cases[i].text), &s, &e), -1);
+        CHECK_SPAN(e.message, cases[i].message);
+    }
+    struct err e = {0};
+    CHECK_EQ(selector_parse(a, SPAN("x in (ok,-)"), &s, &e), -1);
+    CHECK(span_starts(e.message,
+                      SPAN(REQUIREMENT "values[1][x]: Invalid value: \"-\": a valid label")));
+    CHECK_EQ(selector_parse(a, SPAN("a/b/c"), &s, &e), -1);
+    CHECK(span_starts(e.message,
+                      SPAN(REQUIREMENT "<nil>: Invalid value: \"a/b/c\": a qualified name")));
+}
