@@ -36,18 +36,37 @@ static const yyjson_val *container_status(const yyjson_val *pod, struct span nam
     return NULL;
 }
 
-/* The one that was asked for, else the one that the pod names as its default, else the first. -1
- * with op.err. */
+/* "a b" */
+static struct span names_of(struct front *f, const yyjson_val *containers)
+{
+    struct span out = SPAN_NULL;
+    JSON_EACH(it, containers)
+    {
+        out = arena_printf(f->arena, "%.*s%s%.*s", SPAN_ARG(out), out.n ? " " : "",
+                           SPAN_ARG(json_get_str(it.val, "name")));
+    }
+    return out;
+}
+
+/* The one that was asked for, else the only one: which of several a client takes by default is its
+ * own matter. -1 with op.err. */
 static int choose(struct front *f, const yyjson_val *pod, struct span asked, struct span *ret)
 {
+    const yyjson_val *mains = json_path(pod, "spec", "containers", NULL);
+    const yyjson_val *inits = json_path(pod, "spec", "initContainers", NULL);
     struct span name = asked;
+    if (name.n == 0 && json_len(mains) > 1) {
+        struct span also = json_len(inits)
+                               ? arena_printf(f->arena, " or one of the init containers: [%.*s]",
+                                              SPAN_ARG(names_of(f, inits)))
+                               : SPAN_NULL;
+        return api_op_err(&f->op, ERR_BAD_REQUEST,
+                          "a container name must be specified for pod %.*s, choose one of: "
+                          "[%.*s]%.*s",
+                          SPAN_ARG(f->op.name), SPAN_ARG(names_of(f, mains)), SPAN_ARG(also));
+    }
     if (name.n == 0) {
-        name = json_str(json_path(pod, "metadata", "annotations",
-                                  "kubectl.kubernetes.io/default-container", NULL));
-        if (!has_container(pod, name)) {
-            name = json_get_str(yyjson_arr_get_first(json_path(pod, "spec", "containers", NULL)),
-                                "name");
-        }
+        name = json_get_str(yyjson_arr_get_first((yyjson_val *)(uintptr_t)mains), "name");
     }
     if (!has_container(pod, name)) {
         return api_op_err(&f->op, ERR_BAD_REQUEST, "container %.*s is not valid for pod %.*s",
@@ -86,12 +105,11 @@ static int check_logs(struct front *f, const yyjson_val *pod, const struct node_
 
 static int start_logs(struct front *f, const yyjson_val *pod)
 {
-    struct node_log_request q = {0};
+    struct node_log_request q = {.pod = f->op.name};
     if (remote_logs_parse(f->server->env, f->x, &q, &f->op.err)) {
         return -1;
     }
     q.ns = f->op.ns;
-    q.pod = f->op.name;
     if (choose(f, pod, q.container, &q.container)) {
         return -1;
     }

@@ -92,28 +92,63 @@ static void put_self(const struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_va
     json_put(doc, status, "userInfo", user);
 }
 
+/* As an object that is invalid. */
+static int invalid(struct api_op *op, const char *field, const char *type, struct span message)
+{
+    struct err bad = {0};
+    err_add_cause(op->arena, &bad, type, span_cstr(field), message);
+    (void)schema_invalid_finish(op->arena, op->kind, SPAN_NULL, &bad);
+    op->err = bad;
+    return -1;
+}
+
+static int check_access(struct api_op *op, const yyjson_val *spec)
+{
+    const yyjson_val *resource = json_get(spec, "resourceAttributes");
+    const yyjson_val *other = json_get(spec, "nonResourceAttributes");
+    bool local = strcmp(op->kind->kind, "LocalSubjectAccessReview") == 0;
+    if (resource && other) {
+        return invalid(op, "spec.nonResourceAttributes", "FieldValueInvalid",
+                       arena_printf(op->arena,
+                                    "Invalid value: %.*s: cannot be specified in combination with "
+                                    "resourceAttributes",
+                                    SPAN_ARG(json_write(op->arena, other))));
+    }
+    if (!resource && !other) {
+        return invalid(op, "spec.resourceAttributes", "FieldValueInvalid",
+                       SPAN("Invalid value: null: exactly one of nonResourceAttributes or "
+                            "resourceAttributes must be specified"));
+    }
+    if (!op_is_self_review(op->kind) && json_get_str(spec, "user").n == 0 &&
+        json_len(json_get(spec, "groups")) == 0) {
+        return invalid(op, "spec.user", "FieldValueInvalid",
+                       SPAN("Invalid value: \"\": at least one of user or group must be "
+                            "specified"));
+    }
+    struct span ns = json_get_str(resource, "namespace");
+    if (local && resource && !span_eq(ns, op->ns)) {
+        return invalid(op, "spec.resourceAttributes.namespace", "FieldValueInvalid",
+                       arena_printf(op->arena,
+                                    "Invalid value: \"%.*s\": must match metadata.namespace",
+                                    SPAN_ARG(ns)));
+    }
+    return 0;
+}
+
 static int check_question(struct api_op *op, const yyjson_val *obj)
 {
     const yyjson_val *spec = json_get(obj, "spec");
-    bool resource = json_get(spec, "resourceAttributes");
-    bool other = json_get(spec, "nonResourceAttributes");
-    const char *fault = NULL;
-    if (strstr(op->kind->kind, "AccessReview") && resource == other) {
-        fault = "spec: Invalid value: exactly one of nonResourceAttributes or resourceAttributes "
-                "must be specified";
-    } else if (span_ends(span_cstr(op->kind->kind), SPAN("SubjectAccessReview")) &&
-               !op_is_self_review(op->kind) && json_get_str(spec, "user").n == 0 &&
-               json_len(json_get(spec, "groups")) == 0) {
-        fault = "spec.user: Invalid value: \"\": at least one of user or group must be specified";
-    } else if (op->kind == SCHEMA_KIND(TokenReview) && json_get_str(spec, "token").n == 0) {
-        fault = "spec.token: Required value";
-    } else if (op->kind == SCHEMA_KIND(SelfSubjectRulesReview) &&
-               json_get_str(spec, "namespace").n == 0) {
-        fault = "spec.namespace: Required value";
+    if (strstr(op->kind->kind, "AccessReview")) {
+        return check_access(op, spec);
     }
-    return fault ? api_op_err(op, ERR_INVALID, "%s.%s \"\" is invalid: %s", op->kind->kind,
-                              op->kind->group, fault)
-                 : 0;
+    if (op->kind == SCHEMA_KIND(TokenReview) && json_get_str(spec, "token").n == 0) {
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "token is required for TokenReview in authentication");
+    }
+    if (op->kind == SCHEMA_KIND(SelfSubjectRulesReview) && json_get_str(spec, "namespace").n == 0) {
+        return api_op_err(op, ERR_BAD_REQUEST, "no namespace on request");
+    }
+    return 0;
 }
 
 static void put_answer(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *status,

@@ -28,7 +28,7 @@ void remote_exec(struct remote_hub *h, struct http_exchange *x,
                  const struct node_exec_request *request);
 
 /* The same for GET pods/log: container, follow, previous, tailLines, sinceSeconds, sinceTime,
- * timestamps, limitBytes. */
+ * timestamps, limitBytes. ret->pod is set; it is named in errors. */
 int remote_logs_parse(struct env *env, struct http_exchange *x, struct node_log_request *ret,
                       struct err *reterr);
 void remote_logs(struct remote_hub *h, struct http_exchange *x,

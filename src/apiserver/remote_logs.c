@@ -227,20 +227,20 @@ void remote_logs_end_all(struct remote_hub *h)
 
 /* ---- query ---- */
 
-static int bad_value(struct arena *a, struct err *reterr, const char *field, struct span value,
-                     const char *why)
+static int bad_value(struct arena *a, struct err *reterr, struct span pod, const char *field,
+                     const char *type, struct span message)
 {
-    struct span message = arena_printf(a, "Invalid value: %.*s: %s", SPAN_ARG(value), why);
-    err_set(a, reterr, ERR_INVALID, "PodLogOptions \"\" is invalid: %s: %.*s", field,
-            SPAN_ARG(message));
+    err_set(a, reterr, ERR_INVALID, "PodLogOptions \"%.*s\" is invalid: %s: %.*s", SPAN_ARG(pod),
+            field, SPAN_ARG(message));
     reterr->kind = SPAN("PodLogOptions");
-    err_add_cause(a, reterr, "FieldValueInvalid", span_cstr(field), message);
+    reterr->name = pod;
+    err_add_cause(a, reterr, type, span_cstr(field), message);
     return -1;
 }
 
 /* Absent leaves *ret alone. */
-static int take_number(struct http_exchange *x, const char *name, int64_t min, int64_t *ret,
-                       struct err *reterr)
+static int take_number(struct http_exchange *x, struct span pod, const char *name, int64_t min,
+                       int64_t *ret, struct err *reterr)
 {
     struct arena *a = http_arena(x);
     struct span v;
@@ -249,12 +249,13 @@ static int take_number(struct http_exchange *x, const char *name, int64_t min, i
         return 0;
     }
     if (!span_to_i64(v, &n)) {
-        return err_set(a, reterr, ERR_BAD_REQUEST, "%s: \"%.*s\" is not a number", name,
-                       SPAN_ARG(v));
+        return err_set(a, reterr, ERR_BAD_REQUEST,
+                       "strconv.ParseInt: parsing \"%.*s\": invalid syntax", SPAN_ARG(v));
     }
     if (n < min) {
-        return bad_value(a, reterr, name, v,
-                         min ? "must be greater than 0" : "must be greater than or equal to 0");
+        return bad_value(a, reterr, pod, name, "FieldValueInvalid",
+                         arena_printf(a, "Invalid value: %lld: must be greater than %s",
+                                      (long long)n, min ? "0" : "or equal to 0"));
     }
     *ret = n;
     return 0;
@@ -272,25 +273,29 @@ int remote_logs_parse(struct env *env, struct http_exchange *x, struct node_log_
     struct arena *a = http_arena(x);
     struct span since_time = SPAN_NULL;
     int64_t since_s = 0;
-    *ret = (struct node_log_request){.tail_lines = -1, .limit_bytes = -1};
+    struct span pod = ret->pod;
+    *ret = (struct node_log_request){.pod = pod, .tail_lines = -1, .limit_bytes = -1};
     (void)http_query_get(x, "container", &ret->container);
     ret->follow = take_flag(x, "follow");
     ret->previous = take_flag(x, "previous");
     ret->timestamps = take_flag(x, "timestamps");
-    if (take_number(x, "tailLines", 0, &ret->tail_lines, reterr) < 0 ||
-        take_number(x, "limitBytes", 1, &ret->limit_bytes, reterr) < 0 ||
-        take_number(x, "sinceSeconds", 1, &since_s, reterr) < 0) {
+    if (take_number(x, pod, "tailLines", 0, &ret->tail_lines, reterr) < 0 ||
+        take_number(x, pod, "limitBytes", 1, &ret->limit_bytes, reterr) < 0 ||
+        take_number(x, pod, "sinceSeconds", 1, &since_s, reterr) < 0) {
         return -1;
     }
     /* An empty one is none, as in Kubernetes. */
     if (http_query_get(x, "sinceTime", &since_time) && since_time.n &&
         !time_parse(since_time, &ret->since_ms)) {
-        return err_set(a, reterr, ERR_BAD_REQUEST, "sinceTime: \"%.*s\" is no RFC 3339 time",
-                       SPAN_ARG(since_time));
+        return err_set(a, reterr, ERR_BAD_REQUEST,
+                       "parsing time \"%.*s\" as \"2006-01-02T15:04:05Z07:00\": cannot parse "
+                       "\"%.*s\" as RFC 3339",
+                       SPAN_ARG(since_time), SPAN_ARG(since_time));
     }
     if (since_s && since_time.n) {
-        return bad_value(a, reterr, "sinceSeconds", since_time,
-                         "at most one of `sinceTime` or `sinceSeconds` may be specified");
+        return bad_value(a, reterr, pod, "", "FieldValueForbidden",
+                         SPAN("Forbidden: at most one of `sinceTime` or `sinceSeconds` may be "
+                              "specified"));
     }
     if (since_s) {
         int64_t now_ms = env_now_ms(env);

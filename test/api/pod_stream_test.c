@@ -107,37 +107,66 @@ static void start(struct fake_node *n, const char *annotations, const char *stat
     "\"2026-01-01T00:00:00Z\"}}},{\"name\":\"b\",\"ready\":false,\"restartCount\":0,\"image\":"    \
     "\"x\",\"imageID\":\"\",\"state\":{\"waiting\":{\"reason\":\"ImagePullBackOff\"}}}]}}"
 
-TEST(the_first_container_is_the_default_one)
-{
-    struct fake_node n = {0};
-    start(&n, "{}", RUNNING);
-    struct api_reply r = api_expect(&n.k, 200, "GET", PODS "/p/log", "", NULL);
-    CHECK_SPAN(r.body, "default/p/a");
-    r = api_expect(&n.k, 200, "GET", PODS "/p/log?container=a", "", NULL);
-    CHECK_SPAN(r.body, "default/p/a");
-    api_kit_stop(&n.k);
-}
-
 /* Receptor sends it without a value until it has read a first line. */
 TEST(an_empty_since_time_is_none)
 {
     struct fake_node n = {0};
     start(&n, "{}", RUNNING);
-    struct api_reply r = api_expect(&n.k, 200, "GET", PODS "/p/log?sinceTime=", "", NULL);
+    struct api_reply r =
+        api_expect(&n.k, 200, "GET", PODS "/p/log?container=a&sinceTime=", "", NULL);
     CHECK_SPAN(r.body, "default/p/a");
-    (void)api_expect(&n.k, 400, "GET", PODS "/p/log?sinceTime=yesterday", "", NULL);
+    (void)api_expect(&n.k, 400, "GET", PODS "/p/log?container=a&sinceTime=yesterday", "", NULL);
     api_kit_stop(&n.k);
 }
 
-TEST(an_annotation_names_another_default)
+TEST(of_several_containers_one_must_be_named)
 {
     struct fake_node n = {0};
     start(&n, "{\"kubectl.kubernetes.io/default-container\":\"b\"}", RUNNING);
-    struct api_reply r = api_expect(&n.k, 400, "GET", PODS "/p/log", "", NULL);
+    static const char *const paths[] = {"/p/log", "/p/exec?command=ls&stdout=1",
+                                        "/p/attach?stdout=1"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, PODS "%s", paths[i]);
+        struct api_reply r = api_expect(&n.k, 400, "GET", path, "", NULL);
+        CHECK_SPAN(api_str(&r, "message"),
+                   "a container name must be specified for pod p, choose one of: [a b] or one of "
+                   "the init containers: [i]");
+    }
+    CHECK_EQ(n.asked, 0);
+    struct api_reply r = api_expect(&n.k, 200, "GET", PODS "/p/log?container=a", "", NULL);
+    CHECK_SPAN(r.body, "default/p/a");
+    r = api_expect(&n.k, 400, "GET", PODS "/p/log?container=b", "", NULL);
     CHECK_SPAN(
         api_str(&r, "message"),
         "container \"b\" in pod \"p\" is waiting to start: trying and failing to pull image");
-    CHECK_EQ(n.asked, 0);
+    api_kit_stop(&n.k);
+}
+
+TEST(options_of_logs_are_refused_in_kubernetes_words)
+{
+    static const struct {
+        int status;
+        const char *query, *message;
+    } cases[] = {
+        {422, "tailLines=-1",
+         "PodLogOptions \"p\" is invalid: tailLines: Invalid value: -1: must be greater than or "
+         "equal to 0"},
+        {422, "limitBytes=0",
+         "PodLogOptions \"p\" is invalid: limitBytes: Invalid value: 0: must be greater than 0"},
+        {422, "sinceSeconds=1&sinceTime=2020-01-01T00:00:00Z",
+         "PodLogOptions \"p\" is invalid: : Forbidden: at most one of `sinceTime` or "
+         "`sinceSeconds` may be specified"},
+        {400, "tailLines=x", "strconv.ParseInt: parsing \"x\": invalid syntax"},
+    };
+    struct fake_node n = {0};
+    start(&n, "{}", RUNNING);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, PODS "/p/log?container=a&%s", cases[i].query);
+        struct api_reply r = api_expect(&n.k, cases[i].status, "GET", path, "", NULL);
+        CHECK_SPAN(api_str(&r, "message"), cases[i].message);
+    }
     api_kit_stop(&n.k);
 }
 
@@ -160,7 +189,7 @@ TEST(what_cannot_work_is_refused_before_the_node_is_asked)
     (void)api_expect(&n.k, 405, "PUT", PODS "/p/portforward", "", NULL);
     (void)api_expect(&n.k, 200, "PATCH", PODS "/p/status", MERGE,
                      "{\"status\":{\"phase\":\"Succeeded\"}}");
-    r = api_expect(&n.k, 400, "POST", PODS "/p/exec?command=ls&stdout=true", "", NULL);
+    r = api_expect(&n.k, 400, "POST", PODS "/p/exec?command=ls&stdout=true&container=a", "", NULL);
     CHECK_SPAN(api_str(&r, "message"),
                "cannot exec into a container in a completed pod; current phase is Succeeded");
     CHECK_EQ(n.asked, 0);
@@ -171,9 +200,9 @@ TEST(a_pod_without_a_node_has_an_empty_log_and_no_exec)
 {
     struct fake_node n = {0};
     start(&n, "{}", NULL);
-    struct api_reply r = api_expect(&n.k, 200, "GET", PODS "/p/log", "", NULL);
+    struct api_reply r = api_expect(&n.k, 200, "GET", PODS "/p/log?container=a", "", NULL);
     CHECK_EQ(r.body.n, 0);
-    r = api_expect(&n.k, 400, "POST", PODS "/p/exec?command=ls&stdout=true", "", NULL);
+    r = api_expect(&n.k, 400, "POST", PODS "/p/exec?command=ls&stdout=true&container=a", "", NULL);
     CHECK_SPAN(api_str(&r, "message"), "pod p does not have a host assigned");
     api_kit_stop(&n.k);
 }
@@ -249,19 +278,19 @@ TEST(logs_are_messages_over_websocket)
     struct fake_node n = {0};
     struct talk t;
     start(&n, "{}", RUNNING);
-    talk_begin(&t, &n, "", "binary.k8s.io");
+    talk_begin(&t, &n, "?container=a", "binary.k8s.io");
     talk_until(&t, SPAN("\x82\x0b"
                         "default/p/a\x88\x02\x03\xe8"));
     CHECK(span_starts(strbuf_span(&t.got), SPAN("HTTP/1.1 101 ")));
     CHECK(memmem(t.got.p, t.got.n, "Sec-WebSocket-Protocol: binary.k8s.io\r\n", 39) != NULL);
     talk_done(&t);
-    talk_begin(&t, &n, "?follow=true", "binary.k8s.io"); /* quiet; the client leaves */
+    talk_begin(&t, &n, "?container=a&follow=true", "binary.k8s.io"); /* quiet; the client leaves */
     talk_until(&t, SPAN("\r\n\r\n"));
     env_stream_write(t.stream, SPAN("\x89\x81\1\2\3\4\x78\x88\x82\1\2\3\4\2\xea"));
     talk_until(&t, SPAN("\x8a\x01y\x88\x02\x03\xe8"));
     CHECK_EQ(n.aborted, 1);
     talk_done(&t);
-    talk_begin(&t, &n, "", "v4.channel.k8s.io");
+    talk_begin(&t, &n, "?container=a", "v4.channel.k8s.io");
     talk_until(&t, SPAN("server has binary.k8s.io for logs"));
     talk_done(&t);
     api_kit_stop(&n.k);

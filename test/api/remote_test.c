@@ -293,7 +293,7 @@ static void on_request(void *data, struct http_exchange *x)
             remote_exec(w->hub, x, &q);
         }
     } else if (span_ends(path, SPAN("/log"))) {
-        struct node_log_request q;
+        struct node_log_request q = {0};
         if (remote_logs_parse(w->env, x, &q, &err) < 0) {
             status_reply(x, &err);
         } else {

@@ -337,3 +337,44 @@ TEST(a_duplicate_key_of_a_map_is_named_like_a_field)
                "error: duplicate field \"data.k\"");
     api_kit_stop(&k);
 }
+
+TEST(questions_that_cannot_be_answered_are_refused_in_kubernetes_words)
+{
+#define AUTHZ "/apis/authorization.k8s.io/v1/"
+#define REVIEW "SubjectAccessReview.authorization.k8s.io \"\" is invalid: "
+    static const struct {
+        int status;
+        const char *path, *body, *message, *field;
+    } cases[] = {
+        {422, AUTHZ "subjectaccessreviews", "{\"spec\":{\"user\":\"u\"}}",
+         REVIEW "spec.resourceAttributes: Invalid value: null: exactly one of "
+                "nonResourceAttributes or resourceAttributes must be specified",
+         "spec.resourceAttributes"},
+        {422, AUTHZ "subjectaccessreviews",
+         "{\"spec\":{\"user\":\"u\",\"resourceAttributes\":{},\"nonResourceAttributes\":{\"path\":"
+         "\"/x\"}}}",
+         REVIEW "spec.nonResourceAttributes: Invalid value: {\"path\":\"/x\"}: cannot be "
+                "specified in combination with resourceAttributes",
+         "spec.nonResourceAttributes"},
+        {422, AUTHZ "subjectaccessreviews", "{\"spec\":{\"resourceAttributes\":{}}}",
+         REVIEW "spec.user: Invalid value: \"\": at least one of user or group must be specified",
+         "spec.user"},
+        {422, AUTHZ "namespaces/default/localsubjectaccessreviews",
+         "{\"spec\":{\"user\":\"u\",\"resourceAttributes\":{\"namespace\":\"x\"}}}",
+         "Local" REVIEW "spec.resourceAttributes.namespace: Invalid value: \"x\": must match "
+         "metadata.namespace",
+         "spec.resourceAttributes.namespace"},
+        {400, "/apis/authentication.k8s.io/v1/tokenreviews", "{}",
+         "token is required for TokenReview in authentication", ""},
+        {400, AUTHZ "selfsubjectrulesreviews", "{}", "no namespace on request", ""},
+    };
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct api_reply r =
+            api_expect(&k, cases[i].status, "POST", cases[i].path, "", cases[i].body);
+        CHECK_SPAN(api_str(&r, "message"), cases[i].message);
+        CHECK_SPAN(api_str(&r, "details.causes.0.field"), cases[i].field);
+    }
+    api_kit_stop(&k);
+}
