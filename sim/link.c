@@ -215,10 +215,19 @@ struct link_watch {
     bool is_synced, is_freed, in_callback;
 };
 
+/* What is on its way is warm: each role looks at it, and the server has just done so. */
+static void queued_done(struct queued *q)
+{
+    if (q->object) {
+        object_cool(q->object);
+        object_unref(TAKE_PTR(q->object));
+    }
+}
+
 static void queue_clear(struct link_watch *w)
 {
     for (size_t i = w->queue_at; i < w->queue.n; i++) {
-        object_unref(w->queue.at[i].object);
+        queued_done(&w->queue.at[i]);
     }
     w->queue.n = w->queue_at = 0;
 }
@@ -367,7 +376,7 @@ static void on_events(struct env_timer *timer)
     while (take-- > 0 && w->queue_at < w->queue.n && left_ms(w) == 0) {
         struct queued q = w->queue.at[w->queue_at++];
         bool alive = tell_one(w, q);
-        object_unref(q.object);
+        queued_done(&q);
         if (!alive) {
             watch_destroy(w);
             return;
@@ -396,7 +405,10 @@ static void on_relist(struct env_timer *timer)
 static void enqueue(struct link_watch *w, enum client_event_type type, struct object *o)
 {
     int64_t due_ns = env_mono_ns(w->l->base.env) + w->l->weather.events_ms * 1000000;
-    VEC_PUSH(&w->queue, ((struct queued){type, o ? object_ref(o) : NULL, due_ns}));
+    if (o) {
+        object_warm(object_ref(o));
+    }
+    VEC_PUSH(&w->queue, ((struct queued){type, o, due_ns}));
     if (!env_timer_armed(&w->deliver) && !w->l->cut) {
         env_timer_start(w->l->base.env, &w->deliver, left_ms(w) + delay(w->l), on_events);
     }

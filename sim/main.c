@@ -2,6 +2,7 @@
  * of the whole platform on virtual time, on all processors. A failing one ends with the line that
  * shows it step by step. Each process does a share and ends: what killed roles leave behind goes
  * with it, and an assertion that fails ends one history and not all. */
+#include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 #include "env/env_uv.h"
 #include "sim/platform.h"
 
-enum { JOBS_MAX = 64, SHARE = 100, BROKEN_MAX = 200 };
+enum { JOBS_MAX = 64, SHARE = 100, BROKEN_MAX = 200, KEEP_BYTES = 64 << 20 };
 
 struct settings {
     uint64_t seed, count, steps, jobs;
@@ -132,6 +133,10 @@ static void history(const struct settings *s, uint64_t seed, struct shared *all,
 /* Up to SHARE histories. */
 static void work(const struct settings *s, struct shared *all, size_t job)
 {
+    /* What a killed server gave back the next one takes: the kernel need not have it meanwhile. */
+    (void)mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
+    (void)mallopt(M_MMAP_THRESHOLD, KEEP_BYTES / 4);
+    (void)mallopt(M_TOP_PAD, KEEP_BYTES / 64);
     for (int i = 0; i < SHARE; i++) {
         uint64_t at = atomic_fetch_add(&all->next, 1);
         if (at >= s->count) {

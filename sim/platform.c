@@ -329,7 +329,8 @@ void sim_start_node(struct platform *w, struct sim_node *n)
                                       .runtime_version = SPAN("fake://1"),
                                       .runtime = n->runtime,
                                       .images = NULL,
-                                      .no_files = true};
+                                      .no_files = true,
+                                      .made_up = true};
     assert(!n->env);
     n->env = env_sim_join(w->world);
     n->link = make_link(w, n->env, false);

@@ -112,6 +112,7 @@ static void on_timer(struct env_timer *timer)
 
 static int64_t last_ms(struct object *o)
 {
+    struct object_glance glance = object_glance_begin(o);
     const yyjson_val *root = object_root(o);
     const struct span times[] = {json_get_str(root, "lastTimestamp"),
                                  json_get_str(root, "eventTime"),
@@ -122,7 +123,7 @@ static int64_t last_ms(struct object *o)
         int64_t ms = time_or(times[i], 0);
         last = ms > last ? ms : last;
     }
-    object_forget_root(o);
+    object_glance_end(&glance);
     return last;
 }
 

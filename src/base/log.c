@@ -46,7 +46,15 @@ static void put_quoted(struct strbuf *b, struct span s)
     strbuf_putc(b, '"');
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (c == '"' || c == '\\') {
+        size_t plain = 0;
+        while (i + plain < s.n && s.p[i + plain] > 0x1f && s.p[i + plain] != '"' &&
+               s.p[i + plain] != '\\') {
+            plain++;
+        }
+        if (plain > 0) {
+            strbuf_put(b, span_of(s.p + i, plain));
+            i += plain - 1;
+        } else if (c == '"' || c == '\\') {
             strbuf_printf(b, "\\%c", c);
         } else if (c == '\n') {
             strbuf_puts(b, "\\n");
@@ -70,13 +78,29 @@ static bool is_plain(struct span s)
     return s.n > 0;
 }
 
+static void put_digits(struct strbuf *b, unsigned value, int count, char after)
+{
+    char text[8];
+    assert(count < (int)sizeof text);
+    text[count] = after;
+    for (int i = count; i-- > 0; value /= 10) {
+        text[i] = (char)('0' + value % 10);
+    }
+    strbuf_put(b, span_of(text, (size_t)count + 1));
+}
+
 static void put_time(struct strbuf *b, int64_t ms)
 {
     time_t t = (time_t)(ms / 1000);
     struct tm tm;
     (void)gmtime_r(&t, &tm);
-    strbuf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-                  tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(ms % 1000));
+    put_digits(b, (unsigned)(tm.tm_year + 1900), 4, '-');
+    put_digits(b, (unsigned)(tm.tm_mon + 1), 2, '-');
+    put_digits(b, (unsigned)tm.tm_mday, 2, 'T');
+    put_digits(b, (unsigned)tm.tm_hour, 2, ':');
+    put_digits(b, (unsigned)tm.tm_min, 2, ':');
+    put_digits(b, (unsigned)tm.tm_sec, 2, '.');
+    put_digits(b, (unsigned)(ms % 1000), 3, 'Z');
 }
 
 static const char *const level_names[] = {"error", "warn", "info", "debug"};

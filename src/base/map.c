@@ -18,6 +18,22 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
+/* The fewer than eight bytes from `at` on, as a little-endian number. (A memcpy of as many as there
+ * are would be a call.) */
+static uint64_t last_word(struct span key, size_t at)
+{
+    uint64_t w = 0;
+    if (key.n >= sizeof w) {
+        size_t left = key.n - at;
+        memcpy(&w, key.p + key.n - sizeof w, sizeof w);
+        return left ? w >> 8 * (sizeof w - left) : 0;
+    }
+    for (size_t i = key.n; i > at; i--) {
+        w = w << 8 | (unsigned char)key.p[i - 1];
+    }
+    return w;
+}
+
 uint64_t map_hash(struct span key)
 {
     uint64_t h = seed_value ^ (key.n * 0xff51afd7ed558ccdu);
@@ -27,11 +43,7 @@ uint64_t map_hash(struct span key)
         memcpy(&w, key.p + i, 8);
         h = mix(h ^ w, 0xa0761d6478bd642fu);
     }
-    uint64_t w = 0;
-    if (i < key.n) {
-        memcpy(&w, key.p + i, key.n - i);
-    }
-    h = mix(h ^ w, 0xe7037ed1a0b428dbu);
+    h = mix(h ^ last_word(key, i), 0xe7037ed1a0b428dbu);
     return mix(h, seed_value);
 }
 

@@ -5,6 +5,9 @@
 int span_cmp(struct span a, struct span b)
 {
     size_t n = a.n < b.n ? a.n : b.n;
+    if (n && a.p[0] != b.p[0]) { /* mostly */
+        return (unsigned char)a.p[0] < (unsigned char)b.p[0] ? -1 : 1;
+    }
     int c = n ? memcmp(a.p, b.p, n) : 0;
     if (c) {
         return c;

@@ -1,6 +1,5 @@
 #include "codec/json.h"
 
-#include <stdarg.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -347,19 +346,6 @@ yyjson_val *json_get_span(const yyjson_val *v, struct span key)
         k = unsafe_yyjson_get_next(k + 1);
     }
     return NULL;
-}
-
-yyjson_val *json_path(const yyjson_val *v, ...)
-{
-    va_list ap;
-    va_start(ap, v);
-    yyjson_val *at = unconst(v);
-    const char *key;
-    while (at && (key = va_arg(ap, const char *)) != NULL) {
-        at = json_get(at, key);
-    }
-    va_end(ap);
-    return at;
 }
 
 int64_t json_int(const yyjson_val *v, int64_t otherwise)

@@ -56,8 +56,16 @@ static inline yyjson_val *json_get(const yyjson_val *v, const char *key)
 {
     return json_get_span(v, span_of(key, strlen(key)));
 }
-/* json_path(v, "metadata", "name", NULL). */
-yyjson_val *json_path(const yyjson_val *v, ...) __attribute__((sentinel));
+/* json_path(v, "metadata", "name", NULL): up to five keys. A macro for the same reason. */
+#define json_path(...)                                                                             \
+    JSON_PATH_OF(__VA_ARGS__, JSON_PATH5, JSON_PATH4, JSON_PATH3, JSON_PATH2, JSON_PATH1, 0)       \
+    (__VA_ARGS__)
+#define JSON_PATH_OF(v, a, b, c, d, e, end, chosen, ...) chosen
+#define JSON_PATH1(v, a, end) json_get(v, a)
+#define JSON_PATH2(v, a, b, end) json_get(json_get(v, a), b)
+#define JSON_PATH3(v, a, b, c, end) json_get(JSON_PATH2(v, a, b, end), c)
+#define JSON_PATH4(v, a, b, c, d, end) json_get(JSON_PATH3(v, a, b, c, end), d)
+#define JSON_PATH5(v, a, b, c, d, e, end) json_get(JSON_PATH4(v, a, b, c, d, end), e)
 /* String value; empty span when absent or of another type. */
 static inline struct span json_str(const yyjson_val *v)
 {

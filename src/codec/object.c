@@ -10,6 +10,8 @@
 #include "codec/json.h"
 #include "codec/object_tree.h"
 
+enum { UID_BYTES = 36 };
+
 /* One allocation: this head, the key, then the JSON with the revision spliced in. */
 struct object {
     uint32_t refs;
@@ -17,14 +19,17 @@ struct object {
     uint32_t json_n;
     uint32_t splice_at; /* the spliced part within the JSON */
     uint8_t splice_n;
-    bool glanced;       /* within a glance: the document will not be kept */
-    bool wanted;        /* somebody keeps values of the document */
-    uint8_t warm;       /* how many said object_warm() */
-    bool has_sketch;    /* labels is set */
+    bool glanced;    /* within a glance: the document will not be kept */
+    bool wanted;     /* somebody keeps values of the document */
+    uint8_t warm;    /* how many said object_warm() */
+    bool has_sketch; /* labels, deleting and uid are set */
+    bool deleting;
+    bool has_uid;       /* one of the usual form */
     uint32_t managed_n; /* bytes of managedFields behind the splice; NOT_SOUGHT */
     int64_t rev;
     yyjson_doc *doc;
     uint64_t labels; /* object_labels_sketch */
+    char uid[UID_BYTES];
 #ifdef BERTH_VERIFY
     uint64_t born_hash;
 #endif
@@ -222,9 +227,17 @@ uint64_t object_labels_sketch(const struct object *o)
     return o->has_sketch ? o->labels : UINT64_MAX;
 }
 
-static void sketch_labels(struct object *o)
+/* What is asked of nearly every version, also long after its document was dropped. */
+static void sketch(struct object *o)
 {
-    JSON_EACH(label, json_path(yyjson_doc_get_root(o->doc), "metadata", "labels", NULL))
+    const yyjson_val *meta = json_get(yyjson_doc_get_root(o->doc), "metadata");
+    struct span uid = json_get_str(meta, "uid");
+    o->deleting = json_get(meta, "deletionTimestamp") != NULL;
+    o->has_uid = uid.n == UID_BYTES;
+    if (o->has_uid) {
+        memcpy(o->uid, uid.p, UID_BYTES);
+    }
+    JSON_EACH(label, json_get(meta, "labels"))
     {
         struct span value = json_str(label.val);
         o->labels |= object_label_bits(json_str(label.key), &value);
@@ -242,7 +255,7 @@ yyjson_val *object_root(struct object *o)
         o->doc = json_pack(o->doc); /* of a warm version: nobody has had a value to keep */
     }
     if (!o->has_sketch) {
-        sketch_labels(o);
+        sketch(o);
     }
     o->wanted = o->wanted || !o->glanced;
     return yyjson_doc_get_root(o->doc);
@@ -375,12 +388,18 @@ struct span object_namespace(struct object *o)
 
 struct span object_uid(struct object *o)
 {
+    if (o->has_uid) {
+        return span_of(o->uid, UID_BYTES);
+    }
     return json_str(json_path(object_root(o), "metadata", "uid", NULL));
 }
 
 bool object_is_deleting(struct object *o)
 {
-    return json_path(object_root(o), "metadata", "deletionTimestamp", NULL) != NULL;
+    if (!o->has_sketch) {
+        (void)object_root(o);
+    }
+    return o->deleting;
 }
 
 struct span object_key(struct arena *a, struct span resource, struct span ns, struct span name)

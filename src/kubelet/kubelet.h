@@ -50,6 +50,8 @@ struct kubelet_options {
     bool no_host_ports; /* nobody leads ports of the node to pods: said by an event of the pod */
     bool no_files; /* with the fake runtime: no directory, no log, no mount is made, probes by the
                       runtime only */
+    bool made_up;  /* the node's size and names are constants instead of this machine's, so that a
+                      simulated history is the same on every machine */
 };
 
 /* Starts at once (registers the node, lists the runtime, watches pods). The options' spans are

@@ -29,6 +29,12 @@ static void act(struct kubelet_node *n);
 
 static void measure(struct kubelet_node *n)
 {
+    if (n->k->options.made_up) {
+        n->cpu_milli = 4000;
+        n->memory_bytes = INT64_C(16) << 30;
+        n->storage_bytes = INT64_C(256) << 30;
+        return;
+    }
     struct arena *a cleanup_arena = arena_new();
     struct span info = SPAN_NULL;
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -58,9 +64,12 @@ int64_t kubelet_node_capacity(const struct kubelet *k, const char *resource)
                                                         : 0;
 }
 
-static struct span file_line(struct arena *a, const char *path)
+static struct span id_line(const struct kubelet_node *n, struct arena *a, const char *path)
 {
     struct span text = SPAN_NULL;
+    if (n->k->options.made_up) {
+        return SPAN("00000000-0000-4000-8000-000000000000");
+    }
     if (kubelet_read_file(a, path, 4096, &text) < 0) {
         return SPAN_NULL;
     }
@@ -139,11 +148,11 @@ static void put_info(struct kubelet_node *n, struct arena *a, yyjson_mut_doc *do
 {
     const struct kubelet_options *o = &n->k->options;
     yyjson_mut_val *v = json_mut_obj(doc, status, "nodeInfo");
-    json_put_str(doc, v, "machineID", file_line(a, "/etc/machine-id"));
-    json_put_str(doc, v, "systemUUID", file_line(a, "/sys/class/dmi/id/product_uuid"));
-    json_put_str(doc, v, "bootID", file_line(a, "/proc/sys/kernel/random/boot_id"));
+    json_put_str(doc, v, "machineID", id_line(n, a, "/etc/machine-id"));
+    json_put_str(doc, v, "systemUUID", id_line(n, a, "/sys/class/dmi/id/product_uuid"));
+    json_put_str(doc, v, "bootID", id_line(n, a, "/proc/sys/kernel/random/boot_id"));
     json_put_str(doc, v, "kernelVersion", arena_dup(a, span_cstr(u->release)));
-    json_put_str(doc, v, "osImage", os_image(a));
+    json_put_str(doc, v, "osImage", o->made_up ? SPAN("Linux") : os_image(a));
     json_put_str(doc, v, "containerRuntimeVersion", o->runtime_version);
     json_put_str(doc, v, "kubeletVersion", o->version);
     json_put_str(doc, v, "kubeProxyVersion", o->version);

@@ -121,8 +121,8 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
     pod->status_due_ns = 0;
     yyjson_mut_val *root = yyjson_mut_obj(doc);
     json_put_str(doc, json_mut_obj(doc, root, "metadata"), "uid", pod->uid);
-    json_put(doc, root, "status", value);
     assert(text.n > 0);
+    json_put(doc, root, "status", json_new_raw(doc, text)); /* not written twice */
     kubelet_keep(&pod->sent, text);
     pod->status_busy = true;
     client_do(k->client,

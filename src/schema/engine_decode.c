@@ -204,7 +204,13 @@ static yyjson_mut_val *decode_time(struct decoder *d, const struct slot *s, cons
                                       SPAN_ARG(quoted), layout, SPAN_ARG(quoted))
                              .p);
     }
-    if (s->shape == SCHEMA_MICROTIME) {
+    bool micro = s->shape == SCHEMA_MICROTIME;
+    size_t canonical =
+        micro ? sizeof "2006-01-02T15:04:05.000000Z" - 1 : sizeof "2006-01-02T15:04:05Z" - 1;
+    if (text.n == canonical && text.p[text.n - 1] == 'Z') {
+        return share(d, v); /* mostly: no other form has this length */
+    }
+    if (micro) {
         return new_str(d, time_format_micro(d->a, us));
     }
     return new_str(d, time_format(d->a, us >= 0 ? us / 1000 : (us - 999) / 1000));
