@@ -67,8 +67,8 @@ struct kubelet_container {
     struct kubelet_probe *probes[3];
     struct kubelet_check *hook;
     struct kubelet_rotation *rotation;
-    struct span told; /* owned: text of the last Failed/BackOff event, so that it is told once */
-    bool resizing;    /* the runtime is at it */
+    struct span told;    /* owned: text of the last Failed/BackOff event, so that it is told once */
+    bool resizing;       /* the runtime is at it */
     bool resize_restart; /* it was ended to be started with other limits */
     struct span resize_error; /* owned: why the last try failed; empty: it did not */
     struct span resize_tried; /* owned: the resources of the last try */
@@ -177,8 +177,9 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
 /* What of this spec keeps us from running it; empty: nothing. */
 struct span kubelet_view_refusal(struct arena *a, const yyjson_val *spec);
 /* "a, b": fields that are set and that we do not act on; empty: none. The pod runs; an event says
- * so. host_ports_served: the node's network leads host ports to pods. */
-struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool host_ports_served);
+ * so. host_ports_served: the node's network leads host ports to pods, but for kept_port. */
+struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool host_ports_served,
+                                 uint16_t kept_port);
 
 /* ---- kubelet_admit.c ---- */
 

@@ -127,8 +127,8 @@ static void create_sandbox(struct kubelet_pod *pod)
         }
     }
     s->annotations = own;
-    struct span ignored =
-        kubelet_view_ignored(a, json_get(root, "spec"), !k->options.no_host_ports);
+    struct span ignored = kubelet_view_ignored(a, json_get(root, "spec"), !k->options.no_host_ports,
+                                               k->options.kept_port);
     if (ignored.n > 0) {
         kubelet_event(pod, NULL, EVENT_WARNING, "NotSupported", "Berth does not act on: %.*s",
                       SPAN_ARG(ignored));

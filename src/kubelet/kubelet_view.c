@@ -55,7 +55,8 @@ static struct span add_name(struct arena *a, struct span list, const char *where
 }
 
 /* Which host ports lead nowhere; NULL: none. */
-static const char *unserved_ports(struct arena *a, const yyjson_val *spec, bool served)
+static const char *unserved_ports(struct arena *a, const yyjson_val *spec, bool served,
+                                  uint16_t kept)
 {
     const struct host_port *ports = NULL;
     size_t n = json_get_bool(spec, "hostNetwork", false) ? 0 : host_ports(a, spec, &ports);
@@ -67,11 +68,15 @@ static const char *unserved_ports(struct arena *a, const yyjson_val *spec, bool 
         if (ports[i].protocol == HOST_PORT_SCTP || !host_port_ipv4(&ports[i], &addr)) {
             return "hostPort of SCTP or IPv6";
         }
+        if (ports[i].protocol == HOST_PORT_TCP && ports[i].port == kept) {
+            return "hostPort that is the API server's own";
+        }
     }
     return NULL;
 }
 
-struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool host_ports_served)
+struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool host_ports_served,
+                                 uint16_t kept_port)
 {
     static const char *const of_pod[] = {"runtimeClassName", "overhead", "hostUsers"};
     static const char *const of_security[] = {"seLinuxOptions", "appArmorProfile", "procMount"};
@@ -103,7 +108,7 @@ struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool h
     for (size_t i = 0; i < 3; i++) {
         list = security[i] ? add_name(a, list, "securityContext.", of_security[i]) : list;
     }
-    const char *ports = unserved_ports(a, spec, host_ports_served);
+    const char *ports = unserved_ports(a, spec, host_ports_served, kept_port);
     list = ports ? add_name(a, list, "ports.", ports) : list;
     list = limit ? add_name(a, list, "resources.limits ", "other than cpu and memory") : list;
     return propagation ? add_name(a, list, "volumeMounts.", "mountPropagation") : list;

@@ -205,6 +205,7 @@ static void start_kubelet(struct server *s)
         .images = s->kubelet_images,
         .no_files = s->fake,
         .no_host_ports = !s->fake && !s->proxy,
+        .kept_port = s->fake ? 0 : s->options.https_listen_port,
         .max_pods = s->fake ? FAKE_PODS : 0,
     };
     s->kubelet = kubelet_new(s->env, s->client, &options);
@@ -231,6 +232,7 @@ static void start_proxy(struct server *s)
 {
     struct os_nft_service_table table;
     if (net_pod_service_table(s->net, &table)) {
+        table.kept_port = s->options.https_listen_port;
         s->proxy = proxy_new(s->env, s->client, &table, s->options.node_name);
     }
 }

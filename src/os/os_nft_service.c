@@ -277,6 +277,19 @@ static void put_host_lookup(struct os_nft_batch *b, const char *table, bool ever
     os_nft_rule_add(b, rule);
 }
 
+static void put_kept_port(struct os_nft_batch *b, const struct os_nft_service_table *t)
+{
+    const uint8_t tcp = IPPROTO_TCP;
+    const uint16_t port = htons(t->kept_port);
+    struct nftnl_rule *rule = os_nft_rule(t->table, host_ports_map);
+    os_nft_meta(rule, NFT_META_L4PROTO, NFT_REG_1);
+    os_nft_cmp(rule, NFT_CMP_EQ, &tcp, sizeof tcp);
+    os_nft_load(rule, NFT_PAYLOAD_TRANSPORT_HEADER, TH_DPORT, 2, NFT_REG_1);
+    os_nft_cmp(rule, NFT_CMP_EQ, &port, sizeof port);
+    os_nft_verdict(rule, (uint32_t)NFT_RETURN);
+    os_nft_rule_add(b, rule);
+}
+
 /* Both ways come by this chain; who finds nothing in it goes on where he was. */
 static void put_host_chain(struct os_nft_batch *b, const struct os_nft_service_table *t)
 {
@@ -287,6 +300,7 @@ static void put_host_chain(struct os_nft_batch *b, const struct os_nft_service_t
     match_local(rule, NFT_CMP_NEQ);
     os_nft_verdict(rule, (uint32_t)NFT_RETURN);
     os_nft_rule_add(b, rule);
+    put_kept_port(b, t);
     rule = os_nft_rule(t->table, host_ports_map);
     os_nft_match_address(rule, IP_DADDR, mask, NFT_CMP_EQ, htonl(t->services) & mask);
     os_nft_verdict(rule, (uint32_t)NFT_RETURN);

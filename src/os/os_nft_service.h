@@ -13,7 +13,7 @@
  * A host port leads from one address of the node, or from all, to one pod of the node: an element
  * of a map of its own, asked before everything else that is the node's own. Of all addresses, those
  * of the service range (the cluster's DNS) and of loopback other than 127.0.0.1 (resolvers) do not
- * count.
+ * count; one port may be kept for the node itself.
  *
  * With affinity, a set remembers which client went to which endpoint, and forgets it after a time
  * without new connections; an endpoint that is not in the chain any more does not count. The kernel
@@ -38,6 +38,7 @@ struct os_nft_service_table {
     uint32_t pods, services; /* ranges, host byte order */
     unsigned pods_prefix,
         services_prefix; /* pods_prefix >= OS_NFT_PODS_PREFIX_MIN: each address has an element */
+    uint16_t kept_port;  /* of TCP: no host port takes it; 0: none */
 };
 
 struct os_nft_service_key {

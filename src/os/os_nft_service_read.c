@@ -70,7 +70,8 @@ void os_nft_service_note_element(struct nftnl_set_elem *e, const struct os_nft_s
 
 uint64_t os_nft_service_layout(const struct os_nft_service_table *t)
 {
-    const uint64_t parts[] = {LAYOUT, t->pods, t->pods_prefix, t->services, t->services_prefix};
+    const uint64_t parts[] = {LAYOUT,      t->pods, t->pods_prefix, t->services, t->services_prefix,
+                              t->kept_port};
     uint64_t h = 14695981039346656037u;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         h = (h ^ parts[i]) * 1099511628211u;

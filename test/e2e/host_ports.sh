@@ -134,5 +134,8 @@ check 'its port counts' within 10 waits
 web strange '{containerPort: 8080, hostPort: 9000, protocol: SCTP}' >/dev/null
 not_carried() { contains 'hostPort of SCTP or IPv6' k get events --field-selector involvedObject.name=strange,reason=NotSupported; }
 check 'SCTP is reported' within 10 not_carried
+web thief '{containerPort: 8080, hostPort: 6443}' >/dev/null
+kept() { contains "hostPort that is the API server's own" k get events --field-selector involvedObject.name=thief,reason=NotSupported; }
+check 'nobody takes the port of the API, and is told so' within 10 kept
 kill "$client"; wait "$client" 2>/dev/null
 finish

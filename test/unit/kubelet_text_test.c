@@ -227,13 +227,15 @@ TEST(what_the_agent_does_not_act_on_is_named)
         {"{\"containers\":[{\"name\":\"c\"}]}", ""},
         {"{\"hostUsers\":false,\"containers\":[{}]}", "spec.hostUsers"},
         {"{\"containers\":[{\"ports\":[{\"containerPort\":1,\"hostPort\":80}]}]}", ""},
+        {"{\"containers\":[{\"ports\":[{\"hostPort\":6443}]}]}",
+         "ports.hostPort that is the API server's own"},
+        {"{\"containers\":[{\"ports\":[{\"hostPort\":6443,\"protocol\":\"UDP\"}]}]}", ""},
         {"{\"containers\":[{\"ports\":[{\"hostPort\":80,\"protocol\":\"SCTP\"}]}]}",
          "ports.hostPort of SCTP or IPv6"},
         {"{\"containers\":[{\"ports\":[{\"hostPort\":80,\"hostIP\":\"fd00::1\"}]}]}",
          "ports.hostPort of SCTP or IPv6"},
         {"{\"hostNetwork\":true,\"containers\":[{\"ports\":[{\"hostPort\":80}]}]}", ""},
-        {"{\"containers\":[{}],\"volumes\":[{\"emptyDir\":{\"sizeLimit\":\"1Gi\"}}]}",
-         ""},
+        {"{\"containers\":[{}],\"volumes\":[{\"emptyDir\":{\"sizeLimit\":\"1Gi\"}}]}", ""},
         {"{\"containers\":[{}],\"volumes\":[{\"emptyDir\":{\"sizeLimit\":\"1Gi\",\"medium\":"
          "\"Memory\"}}]}",
          ""},
@@ -245,9 +247,9 @@ TEST(what_the_agent_does_not_act_on_is_named)
     };
     struct arena *a = arena_new();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        CHECK_SPAN(kubelet_view_ignored(a, parse(a, cases[i][0]), true), cases[i][1]);
+        CHECK_SPAN(kubelet_view_ignored(a, parse(a, cases[i][0]), true, 6443), cases[i][1]);
     }
     const char *port = "{\"containers\":[{\"ports\":[{\"containerPort\":1,\"hostPort\":80}]}]}";
-    CHECK_SPAN(kubelet_view_ignored(a, parse(a, port), false), "ports.hostPort");
+    CHECK_SPAN(kubelet_view_ignored(a, parse(a, port), false, 0), "ports.hostPort");
     arena_free(a);
 }
