@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "kit/kit.h"
+#include "net/proxy_table.h"
 #include "os/os_fs.h"
 #include "os/os_mount.h"
 #include "os/os_netlink.h"
@@ -236,4 +237,76 @@ TEST(an_overlay_of_many_layers_with_awkward_names_mounts)
     CHECK_EQ(os_fs_remove_tree_at(t), -EXDEV);
     CHECK_EQ(os_umount_beneath(a, span_cstr(t)), 0);
     CHECK_EQ(os_fs_remove_tree_at(t), 0);
+}
+
+static int send_port(int fd, uint16_t port)
+{
+    struct sockaddr_in in = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(0x0a2a0001)};
+    (void)recv(fd, (char[8]){0}, 8, MSG_DONTWAIT); /* an earlier refusal */
+    return sendto(fd, "hello", 5, 0, (struct sockaddr *)&in, sizeof in) == 5 ? 0 : -errno;
+}
+
+TEST(host_ports_pass_from_pod_to_pod_and_are_found_again)
+{
+    own_world();
+    cleanup_arena struct arena *a = arena_new();
+    struct net_pod *net = make_net(a, "10.42.0.0/24");
+    struct span detail = SPAN_NULL, ip;
+    int ns[2] = {pin(a, "ns1"), pin(a, "ns2")};
+    struct udp pod[2] = {{0}}, client = {0};
+    struct proxy_endpoint to[2] = {{0x0a2a0002, 7000}, {0x0a2a0003, 7000}};
+    struct proxy_port port[2];
+    struct proxy_plan plan[2], nothing = {0};
+    char buf[16];
+    for (int i = 0; i < 2; i++) {
+        struct span uid = arena_printf(a, "uid-%d", i);
+        CHECK_EQ(net_pod_attach(net, uid, ns[i], a, &ip, &detail), 0);
+        CHECK_EQ(os_ns_run_in_net(ns[i], open_udp, &pod[i]), 0);
+        port[i] = (struct proxy_port){.port = 9000,
+                                      .protocol = PROXY_UDP,
+                                      .host = true,
+                                      .endpoints = &to[i],
+                                      .endpoint_count = 1};
+        plan[i] = (struct proxy_plan){&port[i], 1};
+    }
+    CHECK_EQ(open_udp(&client), 0);
+    CHECK_EQ(send_port(client.fd, 9000), 0); /* refused, and tracked as the node's own */
+
+    struct os_nft_service_table table;
+    CHECK(net_pod_service_table(net, &table));
+    table.kept_port = 6443;
+    struct proxy_table *t = proxy_table_new(&table);
+    CHECK_EQ(proxy_table_read(t), 0);
+    proxy_table_claim(t, &plan[0], &plan[0]);
+    CHECK(proxy_table_put(t));
+    CHECK_EQ(proxy_table_commit(t), 0);
+    CHECK_EQ(proxy_table_stale_code(t), 1); /* the client is free to go there */
+    CHECK_EQ(send_port(client.fd, 9000), 0);
+    CHECK_EQ(recv(pod[0].fd, buf, sizeof buf, 0), 5);
+    proxy_table_claim(t, &plan[1], &plan[1]); /* comes second */
+    CHECK(!proxy_table_put(t));
+
+    t = proxy_table_new(&table); /* a server that starts */
+    CHECK_EQ(proxy_table_read(t), 0);
+    proxy_table_claim(t, &plan[0], &plan[0]);
+    proxy_table_claim(t, &plan[1], &plan[1]);
+    CHECK(!proxy_table_put(t));
+    CHECK(proxy_table_release(t, &plan[0], &plan[0], &nothing)); /* somebody waits */
+    proxy_table_claim(t, &plan[1], &plan[1]);
+    CHECK(proxy_table_put(t));
+    CHECK_EQ(proxy_table_commit(t), 0);
+    CHECK_EQ(send_port(client.fd, 9000), 0);
+    CHECK_EQ(recv(pod[1].fd, buf, sizeof buf, 0), 5);
+
+    CHECK(!proxy_table_release(t, &plan[1], &plan[1], &nothing));
+    CHECK(proxy_table_put(t));
+    CHECK_EQ(proxy_table_commit(t), 0);
+    t = proxy_table_new(&table);
+    CHECK_EQ(proxy_table_read(t), 0);
+    CHECK(!proxy_table_put(t)); /* nothing is left to take away */
+    CHECK_EQ(net_pod_remove(net, a), 0);
+    net_pod_free(net);
+    CHECK_EQ(os_umount_beneath(a, span_cstr(kit_tmpdir())), 0);
+    close(ns[0]), close(ns[1]), close(pod[0].fd), close(pod[1].fd), close(client.fd);
 }
