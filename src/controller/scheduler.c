@@ -98,14 +98,16 @@ static void unplace(struct scheduler *c, struct span uid)
 
 static void take_ports(struct placed *p, struct object *pod)
 {
+    const yyjson_val *spec = json_get(object_root(pod), "spec");
+    if (!host_port_wanted(spec)) {
+        return;
+    }
     struct arena *a cleanup_arena = arena_new();
     const struct host_port *ports = NULL;
-    p->port_count = host_ports(a, json_get(object_root(pod), "spec"), &ports);
-    if (p->port_count) {
-        p->ports = mem_new(p->port_count * sizeof *ports);
-        memcpy(p->ports, ports, p->port_count * sizeof *ports);
-        list_push_back(&p->on->with_ports, &p->link);
-    }
+    p->port_count = host_ports(a, spec, &ports);
+    p->ports = mem_new(p->port_count * sizeof *ports);
+    memcpy(p->ports, ports, p->port_count * sizeof *ports);
+    list_push_back(&p->on->with_ports, &p->link);
 }
 
 static void place(struct scheduler *c, struct object *pod, struct span node)
