@@ -11,7 +11,6 @@
 #include "schema/custom.h"
 #include "schema/kinds.h"
 #include "schema/patch.h"
-#include "schema/typed.h"
 
 /* ---- scale ---- */
 
@@ -97,29 +96,67 @@ static void scale_present(struct api_op *op)
     op->object = NULL;
 }
 
-/* The Scale that the client wants, checked. */
-static const yyjson_val *scale_wanted(struct api_op *op, struct object *current,
-                                      yyjson_mut_doc *doc)
+static yyjson_mut_val *put_owners(yyjson_mut_doc *doc, yyjson_mut_val *scale, yyjson_mut_val *list)
+{
+    json_put(doc, json_mut_get(scale, "metadata"), "managedFields", list);
+    return scale;
+}
+
+/* The Scale of what is stored, with the owners of its replicas. */
+static const yyjson_val *scale_live(struct api_op *op, struct object *current)
+{
+    const yyjson_val *root = object_root(current);
+    yyjson_mut_doc *doc = json_mut_new(op->arena);
+    yyjson_mut_val *list = managed_to_scale(op->arena, doc, op->kind,
+                                            json_path(root, "metadata", "managedFields", NULL));
+    yyjson_mut_val *scale = scale_tree(op, doc, root);
+    return json_freeze(op->arena, list ? put_owners(doc, scale, list) : scale);
+}
+
+static yyjson_mut_val *scale_patched(struct api_op *op, const yyjson_val *was, yyjson_mut_doc *doc)
+{
+    assert(op->patch_type != API_PATCH_APPLY);
+    switch (op->patch_type) {
+    case API_PATCH_JSON:
+        return patch_json(op->arena, doc, was, op->body, &op->err);
+    case API_PATCH_MERGE:
+        return patch_merge(op->arena, doc, was, op->body, &op->err);
+    case API_PATCH_STRATEGIC:
+        return patch_strategic(op->arena, doc, SCHEMA_KIND(Scale)->type, was, op->body, &op->err);
+    case API_PATCH_APPLY:
+        break;
+    }
+    return NULL;
+}
+
+static struct managed_write scale_write(struct api_op *op)
+{
+    struct managed_write w = ownership_write(op);
+    w.kind = SCHEMA_KIND(Scale);
+    return w;
+}
+
+static yyjson_mut_val *scale_applied(struct api_op *op, const yyjson_val *live, yyjson_mut_doc *doc,
+                                     yyjson_mut_val **ret_owners)
+{
+    struct managed_write w = scale_write(op);
+    struct managed_applied result;
+    if (managed_apply(op->arena, doc, &w, op->options.force, live, op->body, &result, &op->err)) {
+        return NULL;
+    }
+    *ret_owners = result.managed;
+    return result.object;
+}
+
+/* The Scale that the client wants, checked; in what it wants without owners. */
+static const yyjson_val *scale_checked(struct api_op *op, const yyjson_val *in, yyjson_mut_doc *doc)
 {
     const struct schema_kind *kind = SCHEMA_KIND(Scale);
-    const yyjson_val *in = op->body;
     if (op->verb == API_UPDATE && !json_str(json_path(in, "metadata", "name", NULL)).n) {
         (void)api_op_err(op, ERR_BAD_REQUEST,
                          "the name of the object (based on URL) was undeterminable: name must be "
                          "provided");
         return NULL;
-    }
-    if (op->verb == API_PATCH) {
-        const yyjson_val *was = json_freeze(op->arena, scale_tree(op, doc, object_root(current)));
-        yyjson_mut_val *out = op->patch_type == API_PATCH_JSON
-                                  ? patch_json(op->arena, doc, was, in, &op->err)
-                              : op->patch_type == API_PATCH_MERGE
-                                  ? patch_merge(op->arena, doc, was, in, &op->err)
-                                  : patch_strategic(op->arena, doc, kind->type, was, in, &op->err);
-        if (!out) {
-            return NULL;
-        }
-        in = json_freeze(op->arena, out);
     }
     yyjson_mut_val *decoded =
         schema_decode(op->arena, kind, in, doc, op->options.strictness, &op->warnings, &op->err);
@@ -127,6 +164,7 @@ static const yyjson_val *scale_wanted(struct api_op *op, struct object *current,
         return NULL;
     }
     yyjson_mut_val *meta = json_mut_obj(doc, decoded, "metadata");
+    json_remove(meta, "managedFields");
     if (!json_mut_get(meta, "name")) {
         json_put_str(doc, meta, "name", op->name);
     }
@@ -137,51 +175,52 @@ static const yyjson_val *scale_wanted(struct api_op *op, struct object *current,
     return schema_validate(op->arena, kind, scale, NULL, &op->err) ? NULL : scale;
 }
 
-/* An applied Scale is the application of spec.replicas to what it scales. */
-static int scale_apply(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
-                       yyjson_mut_val **ret)
+/* No replicas are none: Go does not write the zero. */
+static const yyjson_val *without_zero(struct api_op *op, const yyjson_val *scale)
 {
-    const yyjson_val *in = op->body;
-    struct span why = typed_check(op->arena, SCHEMA_KIND(Scale), in, false);
-    if (!span_eq(json_get_str(in, "kind"), SPAN("Scale")) ||
-        !span_eq(json_get_str(in, "apiVersion"), SPAN("autoscaling/v1"))) {
-        why = SPAN("it must be of apiVersion autoscaling/v1 and kind Scale");
+    yyjson_mut_doc *doc = json_mut_new(op->arena);
+    yyjson_mut_val *out = json_mut_copy(doc, scale), *spec = json_mut_get(out, "spec");
+    if (yyjson_mut_get_sint(json_mut_get(spec, "replicas")) == 0) {
+        json_remove(spec, "replicas");
     }
-    if (why.n) {
-        return api_op_err(op, ERR_BAD_REQUEST, "failed to create typed patch object: %.*s",
-                          SPAN_ARG(why));
-    }
-    yyjson_mut_val *config = yyjson_mut_obj(doc);
-    json_put_str(doc, config, "apiVersion", span_cstr(schema_api_version(op->kind)));
-    json_put_str(doc, config, "kind", span_cstr(op->kind->kind));
-    const yyjson_val *replicas = json_path(in, "spec", "replicas", NULL);
-    if (replicas) {
-        put_at_path(doc, config, path_of(op->kind, CUSTOM_SPEC_REPLICAS),
-                    json_mut_copy(doc, replicas));
-    }
-    struct managed_write w = ownership_write(op);
-    struct managed_applied result;
-    if (managed_apply(op->arena, doc, &w, op->options.force, object_root(current),
-                      json_freeze(op->arena, config), &result, &op->err)) {
-        return -1;
-    }
-    op->is_applied = true;
-    op->managed = result.managed;
-    *ret = write_decode(op, json_freeze(op->arena, result.object), doc);
-    return *ret ? 0 : -1;
+    return json_freeze(op->arena, out);
 }
 
+/* The Scale that the client wants, checked. *ret_owners: its owners, NULL: none. */
+static const yyjson_val *scale_wanted(struct api_op *op, const yyjson_val *live,
+                                      yyjson_mut_doc *doc, yyjson_mut_val **ret_owners)
+{
+    bool is_apply = op->verb == API_PATCH && op->patch_type == API_PATCH_APPLY;
+    const yyjson_val *in = op->body;
+    if (op->verb == API_PATCH) {
+        yyjson_mut_val *was = json_mut_copy(doc, live);
+        json_remove(json_mut_get(was, "metadata"), "managedFields");
+        yyjson_mut_val *out = is_apply ? scale_applied(op, live, doc, ret_owners)
+                                       : scale_patched(op, json_freeze(op->arena, was), doc);
+        if (!out) {
+            return NULL;
+        }
+        in = json_freeze(op->arena, out);
+    }
+    const yyjson_val *scale = scale_checked(op, in, doc);
+    if (scale && !is_apply) {
+        struct managed_write w = scale_write(op);
+        *ret_owners = managed_update(op->arena, doc, &w, live, without_zero(op, scale), NULL);
+    }
+    return scale;
+}
+
+/* The object with the replicas of the Scale, and with its owners. */
 static int scale_mutate(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                         yyjson_mut_val **ret)
 {
-    if (op->verb == API_PATCH && op->patch_type == API_PATCH_APPLY) {
-        return scale_apply(op, current, doc, ret);
-    }
-    const yyjson_val *scale = scale_wanted(op, current, doc);
+    yyjson_mut_val *owners = NULL;
+    const yyjson_val *root = object_root(current);
+    const yyjson_val *scale = scale_wanted(op, scale_live(op, current), doc, &owners);
     if (!scale) {
         return -1;
     }
-    yyjson_mut_val *obj = json_mut_copy(doc, object_root(current));
+    yyjson_mut_val *obj = json_mut_copy(doc, root);
     yyjson_mut_val *meta = json_mut_get(obj, "metadata");
     static const char *const checked[] = {"name", "namespace", "uid", "resourceVersion"};
     for (size_t i = 0; i < sizeof checked / sizeof *checked; i++) {
@@ -192,6 +231,10 @@ static int scale_mutate(struct api_op *op, struct object *current, yyjson_mut_do
     }
     put_at_path(doc, obj, path_of(op->kind, CUSTOM_SPEC_REPLICAS),
                 yyjson_mut_sint(doc, json_int(json_path(scale, "spec", "replicas", NULL), 0)));
+    op->is_applied = true; /* its owners are known */
+    op->managed = managed_from_scale(op->arena, doc, op->kind,
+                                     json_path(root, "metadata", "managedFields", NULL),
+                                     owners ? json_freeze(op->arena, owners) : NULL);
     *ret = obj;
     return 0;
 }

@@ -50,4 +50,12 @@ int managed_apply(struct arena *a, yyjson_mut_doc *doc, const struct managed_wri
                   const yyjson_val *live, const yyjson_val *config, struct managed_applied *ret,
                   struct err *reterr);
 
+/* managedFields of the Scale of an object with this list, and those of the object after a write to
+ * it that left scale_list. NULL: none. The lists are as stored, the results raw values. */
+yyjson_mut_val *managed_to_scale(struct arena *a, yyjson_mut_doc *doc,
+                                 const struct schema_kind *kind, const yyjson_val *list);
+yyjson_mut_val *managed_from_scale(struct arena *a, yyjson_mut_doc *doc,
+                                   const struct schema_kind *kind, const yyjson_val *list,
+                                   const yyjson_val *scale_list);
+
 #endif

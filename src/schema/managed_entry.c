@@ -190,7 +190,8 @@ static int cmp_entry(const void *x, const void *y)
 {
     const struct managed_entry *a = *(struct managed_entry *const *)x,
                                *b = *(struct managed_entry *const *)y;
-    return a->is_apply != b->is_apply ? (a->is_apply ? -1 : 1) : managed_cmp_age(a, b);
+    int rc = a->is_apply != b->is_apply ? (a->is_apply ? -1 : 1) : managed_cmp_age(a, b);
+    return rc ? rc : (a > b) - (a < b);
 }
 
 /* ---- writing ---- */

@@ -306,8 +306,6 @@ static void check_plain(struct mistakes *m, const struct place *p, uint8_t shape
     switch ((enum schema_shape)shape) {
     case SCHEMA_STRING:
     case SCHEMA_BYTES:
-    case SCHEMA_TIME:
-    case SCHEMA_MICROTIME:
     case SCHEMA_DURATION:
         ok = yyjson_is_str(x);
         want = "string";
@@ -323,6 +321,8 @@ static void check_plain(struct mistakes *m, const struct place *p, uint8_t shape
         want = "boolean";
         break;
     case SCHEMA_QUANTITY:
+    case SCHEMA_TIME:
+    case SCHEMA_MICROTIME:
     case SCHEMA_INT_OR_STRING:
         ok = !yyjson_is_ctn(x);
         want = "any scalar";

@@ -104,6 +104,14 @@ TEST(the_status_and_the_scale_have_owners_of_their_own)
                                        "subresource \"scale\" using apps/v1: .spec.replicas");
     r = api_expect(&k, 409, "PATCH", STS "/s/scale?fieldManager=other", APPLY,
                    "{apiVersion: autoscaling/v1, kind: Scale, spec: {replicas: 4}}");
+    CHECK_SPAN(
+        api_str(&r, "message"),
+        "Apply failed with 1 conflict: conflict with \"hpa\" with subresource \"scale\" using "
+        "autoscaling/v1: .spec.replicas");
+    r = api_expect(&k, 500, "PATCH", STS "/s/scale?fieldManager=other", APPLY,
+                   "{apiVersion: autoscaling/v1, kind: Scale, spec: {size: 4}}");
+    CHECK_SPAN(api_str(&r, "message"), "failed to create typed patch object (/; autoscaling/v1, "
+                                       "Kind=Scale): .spec.size: field not declared in schema");
     r = api_expect(&k, 200, "PATCH", STS "/s/scale?fieldManager=other&force=true", APPLY,
                    "{apiVersion: autoscaling/v1, kind: Scale, spec: {replicas: 4}}");
     CHECK_EQ(json_int(api_at(r.json, "spec.replicas"), 0), 4);

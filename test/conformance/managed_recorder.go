@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	autoscaling "k8s.io/api/autoscaling/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -656,7 +657,10 @@ func (s *subject) run(seed int64, steps int, empty, wrong float64, crowd bool) *
 		}
 		var out runtime.Object
 		var err error
-		if st.Op == "apply" {
+		if live != nil && scaled[s.Kind] && chance(0.25) {
+			st.Sub = "scale"
+			out, err = s.scale(&st, live)
+		} else if st.Op == "apply" {
 			id := st.Manager + "/" + st.Sub + "/" + st.Version
 			var cfg M
 			if old := last[id]; old != nil && chance(0.7) {
@@ -803,6 +807,60 @@ func (s *subject) run(seed int64, steps int, empty, wrong float64, crowd bool) *
 	return seq
 }
 
+var scaled = map[string]bool{"StatefulSet": true, "Deployment": true, "ReplicaSet": true, "ReplicationController": true}
+
+const replicasOnly = `{"f:spec":{"f:replicas":{}}}`
+
+// A write to the scale of live, as the API server's handlers of scales do it.
+func (s *subject) scale(st *step, live runtime.Object) (runtime.Object, error) {
+	gv := s.gvk.GroupVersion()
+	h := managedfields.NewScaleHandler(entries(live), gv, managedfields.ResourcePathMappings{gv.String(): fieldpath.MakePathOrDie("spec", "replicas")})
+	owners, err := h.ToSubresource()
+	must(err)
+	j := s.toJSON(live)
+	spec, _ := j["spec"].(M)
+	if spec == nil {
+		spec = M{}
+		j["spec"] = spec
+	}
+	n, _ := spec["replicas"].(int64)
+	gvk := autoscaling.SchemeGroupVersion.WithKind("Scale")
+	was := &autoscaling.Scale{Spec: autoscaling.ScaleSpec{Replicas: int32(n)}}
+	was.SetGroupVersionKind(gvk)
+	was.Name, was.UID, was.ManagedFields = "x", "u", owners
+	tc, err := managedfields.NewTypeConverter(specsOf(M{metaName: metaModel, "io.k8s.api.autoscaling.v1.Scale": scaleModel}), false)
+	must(err)
+	fm, err := managedfields.NewDefaultFieldManager(tc, conv{}, conv{}, create{}, gvk, gvk.GroupVersion(), "scale", nil)
+	must(err)
+	var out runtime.Object
+	if st.Op == "apply" {
+		cfg := M{"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": M{"name": "x"}, "spec": M{"replicas": int64(rng.Intn(3))}}
+		if chance(0.2) {
+			delete(cfg["spec"].(M), "replicas")
+		}
+		st.Object = clone(cfg)
+		if out, err = fm.Apply(was.DeepCopyObject(), &unstructured.Unstructured{Object: cfg}, st.Manager, st.Force); err != nil {
+			return nil, err
+		}
+	} else {
+		next := was.DeepCopy()
+		next.Spec.Replicas = int32(rng.Intn(3))
+		st.Object = plain(minimal(reflect.ValueOf(next)))
+		delete(st.Object.(M)["metadata"].(M), "managedFields")
+		out = fm.UpdateNoErrors(was.DeepCopyObject(), next, st.Manager)
+	}
+	b, err := json.Marshal(out)
+	must(err)
+	got := &autoscaling.Scale{}
+	must(json.Unmarshal(b, got))
+	l, err := h.ToParent(got.ManagedFields)
+	must(err)
+	spec["replicas"] = int64(got.Spec.Replicas)
+	o := s.fromJSON(j)
+	setEntries(o, l)
+	return o, nil
+}
+
 func sorted(l []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 	sort.SliceStable(l, func(i, j int) bool {
 		p, q := l[i], l[j]
@@ -825,7 +883,10 @@ func sorted(l []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
 		if p.APIVersion != q.APIVersion {
 			return p.APIVersion < q.APIVersion
 		}
-		return p.Subresource < q.Subresource
+		if p.Subresource != q.Subresource {
+			return p.Subresource < q.Subresource
+		}
+		return string(p.FieldsV1.Raw) != replicasOnly && string(q.FieldsV1.Raw) == replicasOnly // any in Kubernetes
 	})
 	return l
 }
@@ -982,6 +1043,38 @@ func vary(doc interface{}, root bool) interface{} {
 	return out
 }
 
+const metaName = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+
+var (
+	str       = M{"type": "string"}
+	strs      = M{"type": "object", "additionalProperties": str}
+	metaModel = M{"type": "object", "properties": M{
+		"name": str, "namespace": str, "uid": str, "labels": strs, "annotations": strs,
+		"resourceVersion": str, "creationTimestamp": M{"type": "string", "format": "date-time"},
+		"finalizers": M{"type": "array", "items": str, "x-kubernetes-list-type": "set"},
+		"ownerReferences": M{"type": "array", "items": M{"type": "object", "x-kubernetes-map-type": "atomic", "properties": M{
+			"apiVersion": str, "kind": str, "name": str, "uid": str}}, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": []interface{}{"uid"}},
+		"managedFields": M{"type": "array", "items": M{"type": "object", "properties": M{
+			"manager": str, "operation": str, "apiVersion": str, "time": str, "fieldsType": str, "subresource": str, "fieldsV1": M{"type": "object"}}}, "x-kubernetes-list-type": "atomic"},
+	}}
+	number     = M{"type": "integer"}
+	scaleModel = M{"type": "object", "x-kubernetes-group-version-kind": []interface{}{M{"group": "autoscaling", "version": "v1", "kind": "Scale"}}, "properties": M{
+		"apiVersion": str, "kind": str, "metadata": M{"$ref": metaRef}, "spec": M{"type": "object", "properties": M{"replicas": number}},
+		"status": M{"type": "object", "properties": M{"replicas": number, "selector": str}}}}
+)
+
+func specsOf(models M) map[string]*spec.Schema {
+	specs := map[string]*spec.Schema{}
+	for k, v := range models {
+		b, err := json.Marshal(v)
+		must(err)
+		sc := &spec.Schema{}
+		must(json.Unmarshal(b, sc))
+		specs[k] = sc
+	}
+	return specs
+}
+
 func decoded(v interface{}) M {
 	raw, err := json.Marshal(v)
 	must(err)
@@ -1003,18 +1096,7 @@ func custom(seed int64, versions int) *subject {
 	if chance(0.1) {
 		doc["x-kubernetes-preserve-unknown-fields"] = true
 	}
-	str := M{"type": "string"}
-	strs := M{"type": "object", "additionalProperties": str}
-	models := M{
-		"io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": M{"type": "object", "properties": M{
-			"name": str, "namespace": str, "uid": str, "labels": strs, "annotations": strs,
-			"finalizers": M{"type": "array", "items": str, "x-kubernetes-list-type": "set"},
-			"ownerReferences": M{"type": "array", "items": M{"type": "object", "x-kubernetes-map-type": "atomic", "properties": M{
-				"apiVersion": str, "kind": str, "name": str, "uid": str}}, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": []interface{}{"uid"}},
-			"managedFields": M{"type": "array", "items": M{"type": "object", "properties": M{
-				"manager": str, "operation": str, "apiVersion": str, "time": str, "fieldsType": str, "subresource": str, "fieldsV1": M{"type": "object"}}}, "x-kubernetes-list-type": "atomic"},
-		}},
-	}
+	models := M{metaName: metaModel}
 	s := &subject{Api: "example.com/v1", Kind: "W", crd: true, Docs: M{}, root: "com.example.v1.W",
 		gvk: rtschema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "W"}}
 	for i := 1; i <= versions; i++ {
@@ -1031,14 +1113,7 @@ func custom(seed int64, versions int) *subject {
 		full["x-kubernetes-group-version-kind"] = []interface{}{M{"group": "example.com", "version": v, "kind": "W"}}
 		models["com.example."+v+".W"] = full
 	}
-	specs := map[string]*spec.Schema{}
-	for k, v := range models {
-		b, err := json.Marshal(v)
-		must(err)
-		sc := &spec.Schema{}
-		must(json.Unmarshal(b, sc))
-		specs[k] = sc
-	}
+	specs := specsOf(models)
 	var err error
 	s.tc, err = managedfields.NewTypeConverter(specs, false)
 	must(err)

@@ -207,6 +207,57 @@ static const yyjson_val *in_version(struct replay *r, const struct schema_kind *
     return out ? json_freeze(r->a, out) : NULL;
 }
 
+/* The scale of live, with its owners. */
+static const yyjson_val *scale_of(struct arena *a, const yyjson_val *live,
+                                  const struct schema_kind *kind)
+{
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *scale = yyjson_mut_obj(doc), *meta = yyjson_mut_obj(doc);
+    const yyjson_val *n = json_path(live, "spec", "replicas", NULL);
+    json_put(doc, scale, "metadata", meta);
+    json_put_str(doc, meta, "name", SPAN("x"));
+    yyjson_mut_val *spec = json_mut_obj(doc, scale, "spec");
+    if (json_int(n, 0)) {
+        json_put(doc, spec, "replicas", json_mut_copy(doc, n));
+    }
+    yyjson_mut_val *owners =
+        managed_to_scale(a, doc, kind, json_path(live, "metadata", "managedFields", NULL));
+    if (owners) {
+        json_put(doc, meta, "managedFields", owners);
+    }
+    return json_freeze(a, scale);
+}
+
+/* A write to the scale; what it makes of the object and of its owners. */
+static int play_scale(struct replay *r, struct managed_write w, const yyjson_val *s,
+                      const yyjson_val **ret_object, const yyjson_val **ret_managed,
+                      struct err *err)
+{
+    struct arena *a = r->a;
+    yyjson_mut_doc *doc = json_mut_new(a);
+    const struct schema_kind *kind = w.kind;
+    const yyjson_val *was = scale_of(a, r->live, kind), *next = json_get(s, "o");
+    yyjson_mut_val *owners = NULL;
+    w.kind = SCHEMA_KIND(Scale);
+    if (span_eq(json_get_str(s, "op"), SPAN("apply"))) {
+        struct managed_applied out = {0};
+        if (managed_apply(a, doc, &w, json_get_bool(s, "force", false), was, next, &out, err)) {
+            return -1;
+        }
+        owners = out.managed;
+        next = json_freeze(a, out.object);
+    } else {
+        owners = managed_update(a, doc, &w, was, next, NULL);
+    }
+    yyjson_mut_val *obj = json_mut_copy(doc, r->live), *spec = json_mut_obj(doc, obj, "spec");
+    json_put_int(doc, spec, "replicas", json_int(json_path(next, "spec", "replicas", NULL), 0));
+    owners = managed_from_scale(a, doc, kind, json_path(r->live, "metadata", "managedFields", NULL),
+                                owners ? json_freeze(a, owners) : NULL);
+    *ret_object = json_freeze(a, obj);
+    *ret_managed = owners ? json_whole(a, json_freeze(a, owners)) : NULL;
+    return 0;
+}
+
 static void play(struct replay *r, size_t n, const yyjson_val *s)
 {
     struct arena *a = r->a;
@@ -221,7 +272,10 @@ static void play(struct replay *r, size_t n, const yyjson_val *s)
     yyjson_mut_doc *doc = json_mut_new(a);
     struct err err = {0};
     int rc = 0;
-    if (span_eq(json_get_str(s, "op"), SPAN("apply"))) {
+    bool is_scale = span_eq(w.subresource, SPAN("scale"));
+    if (is_scale) {
+        rc = play_scale(r, w, s, &object, &managed, &err);
+    } else if (span_eq(json_get_str(s, "op"), SPAN("apply"))) {
         struct managed_applied out = {0};
         rc = managed_apply(a, doc, &w, json_get_bool(s, "force", false), r->live, obj, &out, &err);
         object = rc ? NULL : json_freeze(a, out.object);
@@ -240,7 +294,7 @@ static void play(struct replay *r, size_t n, const yyjson_val *s)
     if (rc || r->differs) {
         return;
     }
-    object = shown(r, with_side(r, object, w.subresource.n ? "spec" : "status"));
+    object = shown(r, with_side(r, object, w.subresource.n && !is_scale ? "spec" : "status"));
     const yyjson_val *right = json_get(s, "r"), *owners = json_get(s, "mf");
     if (!json_equal(object, shown(r, right))) {
         differ(r, n, s, "object", json_write(a, object), json_write(a, right));
