@@ -7,11 +7,6 @@
 #include "schema/protobuf.h"
 
 /* As Kubernetes reads a flag: whatever does not say no is a yes. */
-static bool is_true(struct span v)
-{
-    return !span_eq(v, SPAN("0")) && !span_eq_nocase(v, SPAN("false"));
-}
-
 static int set_number(struct front *f, struct span value, int64_t *ret)
 {
     return span_to_i64(value, ret)
@@ -72,7 +67,7 @@ static bool set_plain(struct api_options *o, struct span key, struct span v)
             if (known[i].text) {
                 *known[i].text = v;
             } else {
-                *known[i].flag = is_true(v);
+                *known[i].flag = http_query_true(v);
             }
             return true;
         }
@@ -89,14 +84,14 @@ static int set_option(struct front *f, struct span key, struct span v)
     }
     if (span_eq(key, SPAN("watch"))) {
         if (op->verb == API_LIST) { /* of one object by name it is passed over */
-            op->verb = is_true(v) ? API_WATCH : op->verb;
+            op->verb = http_query_true(v) ? API_WATCH : op->verb;
         }
     } else if (span_eq(key, SPAN("sendInitialEvents"))) {
         o->has_send_initial = true;
-        o->send_initial = is_true(v);
+        o->send_initial = http_query_true(v);
     } else if (span_eq(key, SPAN("force"))) {
         o->has_force = true;
-        o->force = is_true(v);
+        o->force = http_query_true(v);
     } else if (span_eq(key, SPAN("includeObject"))) {
         f->render.include_object = v;
     } else if (span_eq(key, SPAN("limit"))) {
@@ -108,7 +103,7 @@ static int set_option(struct front *f, struct span key, struct span v)
     } else if (span_eq(key, SPAN("propagationPolicy"))) {
         set_propagation(f, v);
     } else if (span_eq(key, SPAN("orphanDependents"))) {
-        set_orphan(f, is_true(v));
+        set_orphan(f, http_query_true(v));
     } else if (span_eq(key, SPAN("dryRun"))) {
         set_dry_run(f, v);
     } else if (span_eq(key, SPAN("fieldValidation"))) {

@@ -48,27 +48,63 @@ static void flush(struct remote *r)
     }
 }
 
-void remote_drop(struct remote *r)
+static void close_client(struct remote *r)
+{
+    flush(r);
+    if (r->stream) {
+        env_stream_close_flush(TAKE_PTR(r->stream));
+    }
+}
+
+static void end_now(struct remote *r)
 {
     if (r->state == REMOTE_DEAD) {
         return;
     }
     enter(r);
-    flush(r);
+    close_client(r);
     r->state = REMOTE_DEAD;
     if (r->session) {
         struct node_session *s = TAKE_PTR(r->session);
         r->hub->node->ops->abort(s);
-    }
-    if (r->stream) {
-        env_stream_close_flush(TAKE_PTR(r->stream));
     }
     leave(r);
 }
 
 static void on_timer(struct env_timer *timer)
 {
-    remote_drop(CONTAINER_OF(timer, struct remote, timer));
+    end_now(CONTAINER_OF(timer, struct remote, timer));
+}
+
+/* A command that reads, and not from a terminal, gets what its client sent before it went, and the
+ * end of it: clients write a file into a pod and hang up. */
+static void let_finish(struct remote *r)
+{
+    const struct node_api_ops *ops = r->hub->node->ops;
+    assert(r->session && r->request.with_stdin);
+    enter(r);
+    r->state = REMOTE_LEFT;
+    close_client(r);
+    env_timer_start(r->hub->env, &r->timer, LIMIT_REMOTE_LEFT_MS, on_timer);
+    if (!r->stdin_ended) {
+        r->stdin_ended = true;
+        ops->close_stdin(r->session);
+    }
+    if (r->node_paused && r->session) {
+        r->node_paused = false;
+        ops->pause(r->session, false);
+    }
+    leave(r);
+}
+
+void remote_drop(struct remote *r)
+{
+    bool reads = r->request.command_count && r->request.with_stdin && !r->request.tty;
+    if (r->state == REMOTE_RUNNING && r->session && reads) {
+        let_finish(r);
+    } else if (r->state != REMOTE_LEFT) {
+        end_now(r);
+    }
 }
 
 /* ---- from the node ---- */
@@ -81,6 +117,9 @@ static size_t queued(const struct remote *r)
 static void on_output(void *data, int fd, struct span bytes)
 {
     struct remote *r = data;
+    if (r->state == REMOTE_LEFT) {
+        return;
+    }
     assert(r->state == REMOTE_RUNNING);
     bool wanted = fd == 2 ? r->request.with_stderr && !r->request.tty : r->request.with_stdout;
     if (!wanted || bytes.n == 0) {
@@ -155,8 +194,12 @@ static void finish(struct remote *r, int exit_code, const struct err *err)
 static void on_session_end(void *data, int exit_code, const struct err *err)
 {
     struct remote *r = data;
-    assert(r->state == REMOTE_RUNNING);
     r->session = NULL;
+    if (r->state == REMOTE_LEFT) {
+        end_now(r);
+        return;
+    }
+    assert(r->state == REMOTE_RUNNING);
     finish(r, exit_code, err);
 }
 
@@ -263,7 +306,7 @@ static void on_read(void *data, struct span bytes)
     struct remote *r = data;
     enter(r);
     r->proto->input(r, bytes);
-    if (r->state != REMOTE_DEAD) {
+    if (r->stream) {
         flush(r);
         if (env_stream_queued(r->stream) > REMOTE_STUCK_BYTES) {
             remote_drop(r);
@@ -333,6 +376,6 @@ void remote_sessions_end_all(struct remote_hub *h)
 {
     LIST_EACH(link, &h->sessions)
     {
-        remote_drop(CONTAINER_OF(link, struct remote, link));
+        end_now(CONTAINER_OF(link, struct remote, link));
     }
 }

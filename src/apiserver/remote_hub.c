@@ -41,11 +41,6 @@ size_t remote_hub_open(const struct remote_hub *h)
 
 /* ---- exec and attach ---- */
 
-static bool is_true(struct span v)
-{
-    return !span_eq_cstr(v, "false") && !span_eq_cstr(v, "0") && v.n > 0;
-}
-
 int remote_exec_parse(struct http_exchange *x, bool with_command, struct node_exec_request *ret,
                       struct err *reterr)
 {
@@ -63,13 +58,13 @@ int remote_exec_parse(struct http_exchange *x, bool with_command, struct node_ex
         } else if (span_eq_cstr(key, "container")) {
             ret->container = value;
         } else if (span_eq_cstr(key, "tty")) {
-            ret->tty = is_true(value);
+            ret->tty = http_query_true(value);
         } else if (span_eq_cstr(key, "stdin")) {
-            ret->with_stdin = is_true(value);
+            ret->with_stdin = http_query_true(value);
         } else if (span_eq_cstr(key, "stdout")) {
-            ret->with_stdout = is_true(value);
+            ret->with_stdout = http_query_true(value);
         } else if (span_eq_cstr(key, "stderr")) {
-            ret->with_stderr = is_true(value);
+            ret->with_stderr = http_query_true(value);
         }
     }
     ret->command = command;

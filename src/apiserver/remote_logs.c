@@ -264,7 +264,7 @@ static int take_number(struct http_exchange *x, struct span pod, const char *nam
 static bool take_flag(struct http_exchange *x, const char *name)
 {
     struct span v;
-    return http_query_get(x, name, &v) && v.n && !span_eq_cstr(v, "false") && !span_eq_cstr(v, "0");
+    return http_query_get(x, name, &v) && http_query_true(v);
 }
 
 int remote_logs_parse(struct env *env, struct http_exchange *x, struct node_log_request *ret,

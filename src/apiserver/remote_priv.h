@@ -2,7 +2,8 @@
  *
  *   SETUP --all streams open--> RUNNING --on_end--> LINGER --client hangs up or time--> DEAD
  *
- * The client may go at any time: the node's session is aborted, the state is DEAD. */
+ * The client may go at any time: the node's session is aborted, the state is DEAD. Only a command
+ * that reads its input is LEFT to come to its end, for a while. */
 #ifndef APISERVER_REMOTE_PRIV_H
 #define APISERVER_REMOTE_PRIV_H
 
@@ -37,7 +38,7 @@ enum { REMOTE_KEEP_ALIVE_MS = 10 * 1000 };
 enum { REMOTE_ASK_MIN_MS = 1, REMOTE_ASK_MAX_MS = 200 };
 /* Answers to pings of a client that does not read may grow to this; then it is dropped. */
 enum { REMOTE_STUCK_BYTES = 16 * LIMIT_REMOTE_QUEUE_BYTES };
-enum remote_state { REMOTE_SETUP, REMOTE_RUNNING, REMOTE_LINGER, REMOTE_DEAD };
+enum remote_state { REMOTE_SETUP, REMOTE_RUNNING, REMOTE_LINGER, REMOTE_LEFT, REMOTE_DEAD };
 
 struct remote;
 
@@ -68,7 +69,7 @@ struct remote {
     void *proto_data;
     struct arena *arena;
     struct node_exec_request request;
-    struct env_stream *stream; /* NULL when DEAD */
+    struct env_stream *stream; /* NULL when LEFT or DEAD */
     struct node_session *session;
     enum remote_state state;
     int depth;           /* our frames on the stack; the last one frees a DEAD one */

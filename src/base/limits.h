@@ -79,6 +79,8 @@ enum {
        dropped. */
     LIMIT_REMOTE_SETUP_MS = 30 * 1000,
     LIMIT_REMOTE_LINGER_MS = 10 * 1000,
+    /* What a command whose client has gone may take to work off the input that it was sent. */
+    LIMIT_REMOTE_LEFT_MS = 30 * 1000,
     /* Ports of one WebSocket of channels: each takes two of the 256 channels and a socket of the
        node. */
     LIMIT_FORWARD_PORTS = 64,

@@ -114,6 +114,8 @@ struct env_stream *http_upgrade(struct http_exchange *x);
 bool http_unescape(struct arena *a, struct span in, bool in_query, struct span *ret);
 /* Decoded value of the first query parameter of that name; false when absent or malformed. */
 bool http_query_get(struct http_exchange *x, const char *name, struct span *ret);
+/* A parameter's value as Kubernetes reads a yes or no: all but "0" and "false", in any case. */
+bool http_query_true(struct span value);
 /* Iterates: size_t at = 0; while (http_query_next(x, &at, &key, &value)) ... (decoded) */
 bool http_query_next(struct http_exchange *x, size_t *at, struct span *ret_key,
                      struct span *ret_value);

@@ -53,6 +53,11 @@ bool http_query_next(struct http_exchange *x, size_t *at, struct span *ret_key,
     return false;
 }
 
+bool http_query_true(struct span value)
+{
+    return !span_eq(value, SPAN("0")) && !span_eq_nocase(value, SPAN("false"));
+}
+
 bool http_query_get(struct http_exchange *x, const char *name, struct span *ret)
 {
     struct span want = span_cstr(name), rest = http_query(x);

@@ -42,7 +42,7 @@ struct world {
     uint16_t port;
     const char *dir;
     int sessions, ended, aborts, pauses;
-    size_t queued_max, out_max;
+    size_t queued_max, out_max, sunk;
     int exit_code;
     struct strbuf out;
     struct env_stream *stream;
@@ -104,6 +104,7 @@ static void take_stdin(struct node_session *s)
     if (s->in.n == 0 && s->in_ended) {
         char text[40];
         int len = snprintf(text, sizeof text, "%zu\n", s->taken);
+        s->w->sunk = s->taken;
         s->h->on_output(s->data, 1, span_of(text, (size_t)len));
         end_session(s, 0, NULL);
     } else {
@@ -503,6 +504,15 @@ static void script_attach(struct world *w, const char *k)
     shell(w, k, "$K exec p -- hang & sleep 0.5; kill -9 $!; sleep 0.3");
     CHECK_EQ(w->aborts, 1);
     CHECK_EQ(remote_hub_open(w->hub), 0);
+    /* But what it sent is read to its end. */
+    shell(w, k,
+          "(head -c 300000 /dev/zero; sleep 3) | $K exec -i p -- sink & sleep 1; kill -9 $!; "
+          "sleep 0.3");
+    CHECK_EQ(w->sunk, 300000);
+    CHECK_EQ(w->aborts, 1);
+    CHECK_EQ(remote_hub_open(w->hub), 0);
+    shell(w, k, "sleep 2 | $K exec -i p -- hang & sleep 0.5; kill -9 $!; sleep 0.3");
+    CHECK_EQ(remote_hub_open(w->hub), 1); /* the server's end is its end, too */
 }
 TEST_T(attach_terminals_and_killed_clients, 60)
 {

@@ -185,8 +185,8 @@ def _():
 
 @step("exec over a WebSocket: output, input, exit code")
 def _():
-    said = stream(core.connect_get_namespaced_pod_exec, "py-0", NS, command=["sh", "-c", "echo out; echo err >&2"], stdout=True, stderr=True)
-    equal(sorted(said.split()), ["err", "out"])
+    said = stream(core.connect_get_namespaced_pod_exec, "py-0", NS, command=["sh", "-c", "echo out; echo err >&2"], stdout=True, stderr=True, tty=False)
+    equal(sorted(said.split("\n")), ["", "err", "out"])
     talk = stream(core.connect_get_namespaced_pod_exec, "py-0", NS, command=["sh"], stdin=True, stdout=True, stderr=True, _preload_content=False)
     talk.write_stdin("echo $((6*7))\n")
     equal(talk.readline_stdout(timeout=20), "42")
@@ -194,6 +194,12 @@ def _():
     talk.run_forever(timeout=20)
     equal(talk.returncode, 3)
     talk.close()
+    # A client that hangs up: what it wrote is read to its end, as Ansible's k8s_cp counts on.
+    talk = stream(core.connect_get_namespaced_pod_exec, "py-0", NS, command=["sh", "-c", "cat >/tmp/left; echo end >>/tmp/left"], stdin=True, stdout=True, tty=False, _preload_content=False)
+    talk.write_stdin("x" * 100000)
+    talk.close()
+    size = ["sh", "-c", "wc -c </tmp/left"]
+    within(20, lambda: stream(core.connect_get_namespaced_pod_exec, "py-0", NS, command=size, stdout=True).strip() == "100004")
 
 
 @step("port-forward over a WebSocket")

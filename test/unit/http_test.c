@@ -616,6 +616,14 @@ static void script_close(struct world *w)
     close(idle);
     close(stream);
 }
+TEST(all_but_0_and_false_is_true)
+{
+    CHECK(http_query_true(SPAN("true")) && http_query_true(SPAN("1")));
+    CHECK(http_query_true(SPAN("")) && http_query_true(SPAN("no")));
+    CHECK(!http_query_true(SPAN("false")) && !http_query_true(SPAN("0")));
+    CHECK(!http_query_true(SPAN("False")) && !http_query_true(SPAN("FALSE"))); /* Python's */
+}
+
 TEST(close_ends_idle_connections_and_streams)
 {
     struct world w;
