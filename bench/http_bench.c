@@ -18,6 +18,7 @@
 #include "env/env.h"
 #include "env/env_uv.h"
 #include "http/http.h"
+#include "test/kit/https_kit.h"
 
 static struct {
     struct env *env;
@@ -40,22 +41,12 @@ static const struct http_handler handler = {on_request};
 
 static void make_tls(struct arena *a)
 {
-    static const struct span ip = SPAN("127.0.0.1"), org = SPAN("system:masters");
-    const struct tls_leaf server = {.common_name = SPAN("berth"),
-                                    .ips = &ip,
-                                    .ip_count = 1,
-                                    .is_server = true,
-                                    .valid_days = 1};
-    const struct tls_leaf client = {
-        .common_name = SPAN("admin"), .orgs = &org, .org_count = 1, .valid_days = 1};
-    struct tls_pair ca, s, c;
+    struct https_pki p;
     struct span detail;
-    int64_t now_ms = env_now_ms(g.env);
-    int bad = tls_make_ca(a, SPAN("ca"), now_ms, &ca) | tls_make_leaf(a, &ca, &server, now_ms, &s) |
-              tls_make_leaf(a, &ca, &client, now_ms, &c);
-    assert(!bad);
-    bad = tls_server_new(s.cert_pem, s.key_pem, ca.cert_pem, a, &g.tls, &detail) |
-          tls_client_new(ca.cert_pem, c.cert_pem, c.key_pem, a, &g.client, &detail);
+    https_pki_make(&p, a, env_now_ms(g.env));
+    int bad =
+        tls_server_new(p.server.cert_pem, p.server.key_pem, p.ca.cert_pem, a, &g.tls, &detail) |
+        tls_client_new(p.ca.cert_pem, p.client.cert_pem, p.client.key_pem, a, &g.client, &detail);
     assert(!bad);
 }
 

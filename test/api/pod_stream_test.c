@@ -231,17 +231,6 @@ static void talk_end(void *data, int code)
     t->flag = true;
 }
 
-static void talk_connected(void *data, int code, struct env_stream *stream)
-{
-    static const struct env_stream_handler handler = {talk_read, talk_end, NULL};
-    struct talk *t = data;
-    CHECK_EQ(code, 0);
-    t->stream = stream;
-    t->flag = true;
-    env_stream_set(stream, &handler, t);
-    env_stream_read(stream, true);
-}
-
 /* Until the reply has this. */
 static void talk_until(struct talk *t, struct span text)
 {
@@ -253,16 +242,11 @@ static void talk_until(struct talk *t, struct span text)
 
 static void talk_begin(struct talk *t, struct fake_node *n, const char *query, const char *protocol)
 {
-    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    static const struct env_stream_handler handler = {talk_read, talk_end, NULL};
+    char path[256];
     *t = (struct talk){.n = n};
-    CHECK_EQ(env_connect_unix(n->k.env, n->k.socket, talk_connected, t), 0);
-    api_run_until(&n->k, &t->flag);
-    strbuf_printf(&out,
-                  "GET " PODS "/p/log%s HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                  "Sec-WebSocket-Protocol: %s\r\n\r\n",
-                  query, protocol);
-    env_stream_write(t->stream, strbuf_span(&out));
+    (void)snprintf(path, sizeof path, PODS "/p/log%s", query);
+    t->stream = api_dial_ws(&n->k, path, protocol, &handler, t);
 }
 
 static void talk_done(struct talk *t)

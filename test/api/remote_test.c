@@ -13,6 +13,7 @@
 #include "codec/websocket.h"
 #include "env/env_uv.h"
 #include "http/http.h"
+#include "kit/https_kit.h"
 #include "kit/kit.h"
 
 /* ---- a made-up node. The command's first word says what it does: see tick() ---- */
@@ -35,7 +36,7 @@ struct world {
     struct env *env;
     struct arena *a;
     struct tls_server *tls;
-    struct tls_pair ca, client;
+    struct https_pki pki;
     struct http_server *http;
     struct remote_hub *hub;
     struct node_api node;
@@ -324,25 +325,13 @@ static const struct http_handler handler = {on_request};
 
 static void world_init(struct world *w)
 {
-    static const struct span ip = SPAN("127.0.0.1"), org = SPAN("system:masters");
-    const struct tls_leaf server = {.common_name = SPAN("berth"),
-                                    .ips = &ip,
-                                    .ip_count = 1,
-                                    .is_server = true,
-                                    .valid_days = 1};
-    const struct tls_leaf client = {
-        .common_name = SPAN("admin"), .orgs = &org, .org_count = 1, .valid_days = 1};
-    struct tls_pair pair;
     struct span detail;
-    int64_t now_ms;
     *w = (struct world){.env = env_uv_new(), .a = arena_new(), .node = {&node_ops}};
     signal(SIGPIPE, SIG_IGN);
     w->dir = kit_tmpdir();
-    now_ms = env_now_ms(w->env);
-    CHECK_EQ(tls_make_ca(w->a, SPAN("ca"), now_ms, &w->ca), 0);
-    CHECK_EQ(tls_make_leaf(w->a, &w->ca, &server, now_ms, &pair), 0);
-    CHECK_EQ(tls_make_leaf(w->a, &w->ca, &client, now_ms, &w->client), 0);
-    CHECK_EQ(tls_server_new(pair.cert_pem, pair.key_pem, w->ca.cert_pem, w->a, &w->tls, &detail),
+    https_pki_make(&w->pki, w->a, env_now_ms(w->env));
+    CHECK_EQ(tls_server_new(w->pki.server.cert_pem, w->pki.server.key_pem, w->pki.ca.cert_pem, w->a,
+                            &w->tls, &detail),
              0);
     w->hub = remote_hub_new(w->env, &w->node);
     w->http = http_server_new(w->env, &handler, w);
@@ -385,8 +374,9 @@ static void write_kubeconfig(struct world *w)
             "certificate-authority-data: %.*s}}]\n"
             "users: [{name: b, user: {client-certificate-data: %.*s, client-key-data: %.*s}}]\n"
             "contexts: [{name: b, context: {cluster: b, user: b}}]\n",
-            w->port, SPAN_ARG(base64(w->a, w->ca.cert_pem)),
-            SPAN_ARG(base64(w->a, w->client.cert_pem)), SPAN_ARG(base64(w->a, w->client.key_pem)));
+            w->port, SPAN_ARG(base64(w->a, w->pki.ca.cert_pem)),
+            SPAN_ARG(base64(w->a, w->pki.client.cert_pem)),
+            SPAN_ARG(base64(w->a, w->pki.client.key_pem)));
     fclose(f);
 }
 

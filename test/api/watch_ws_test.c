@@ -60,17 +60,6 @@ static void on_end(void *data, int code)
     t->ended = t->flag = true;
 }
 
-static void on_connected(void *data, int code, struct env_stream *stream)
-{
-    static const struct env_stream_handler handler = {on_read, on_end, NULL};
-    struct talk *t = data;
-    CHECK_EQ(code, 0);
-    t->stream = stream;
-    t->flag = true;
-    env_stream_set(stream, &handler, t);
-    env_stream_read(stream, true);
-}
-
 static void wait(struct talk *t)
 {
     t->flag = false;
@@ -86,16 +75,11 @@ static void wait_messages(struct talk *t, int n)
 
 static void dial(struct talk *t, struct api_kit *k, const char *query)
 {
-    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    static const struct env_stream_handler handler = {on_read, on_end, NULL};
+    char path[256];
     *t = (struct talk){.k = k};
-    CHECK_EQ(env_connect_unix(k->env, k->socket, on_connected, t), 0);
-    wait(t);
-    strbuf_printf(&out,
-                  "GET " CM "?watch=1%s HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                  "Sec-WebSocket-Protocol: base64.binary.k8s.io, v4\r\n\r\n",
-                  query);
-    env_stream_write(t->stream, strbuf_span(&out));
+    (void)snprintf(path, sizeof path, CM "?watch=1%s", query);
+    t->stream = api_dial_ws(k, path, "base64.binary.k8s.io, v4", &handler, t);
     while (!t->upgraded) {
         wait(t);
     }

@@ -447,3 +447,33 @@ void api_watch_close(struct api_watch *w)
     strbuf_done(&w->lines);
     free(w);
 }
+
+struct dialled {
+    struct env_stream *stream;
+    bool done;
+};
+
+static void on_dialled(void *data, int code, struct env_stream *stream)
+{
+    struct dialled *d = data;
+    CHECK_EQ(code, 0);
+    *d = (struct dialled){stream, true};
+}
+
+struct env_stream *api_dial_ws(struct api_kit *k, const char *path, const char *protocols,
+                               const struct env_stream_handler *handler, void *data)
+{
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    struct dialled d = {0};
+    CHECK_EQ(env_connect_unix(k->env, k->socket, on_dialled, &d), 0);
+    api_run_until(k, &d.done);
+    env_stream_set(d.stream, handler, data);
+    env_stream_read(d.stream, true);
+    strbuf_printf(&out,
+                  "GET %s HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                  "Sec-WebSocket-Protocol: %s\r\n\r\n",
+                  path, protocols);
+    env_stream_write(d.stream, strbuf_span(&out));
+    return d.stream;
+}

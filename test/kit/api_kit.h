@@ -70,4 +70,9 @@ void api_watch_close(struct api_watch *w);
 void api_run_until(struct api_kit *k, const bool *flag);
 void api_run_ms(struct api_kit *k, int64_t ms);
 
+/* A connection that asks to speak one of these protocols over WebSocket on this path; what comes,
+ * the head of the reply first, goes to the handler. */
+struct env_stream *api_dial_ws(struct api_kit *k, const char *path, const char *protocols,
+                               const struct env_stream_handler *handler, void *data);
+
 #endif

@@ -25,6 +25,22 @@ struct https_conn {
     bool busy, dead, freed, inside;
 };
 
+void https_pki_make(struct https_pki *p, struct arena *a, int64_t now_ms)
+{
+    static const struct span ip = SPAN("127.0.0.1"), org = SPAN("system:masters");
+    const struct tls_leaf server = {.common_name = SPAN("berth"),
+                                    .ips = &ip,
+                                    .ip_count = 1,
+                                    .is_server = true,
+                                    .valid_days = 1};
+    const struct tls_leaf client = {
+        .common_name = SPAN("admin"), .orgs = &org, .org_count = 1, .valid_days = 1};
+    int bad = tls_make_ca(a, SPAN("ca"), now_ms, &p->ca) |
+              tls_make_leaf(a, &p->ca, &server, now_ms, &p->server) |
+              tls_make_leaf(a, &p->ca, &client, now_ms, &p->client);
+    assert(!bad);
+}
+
 static struct span pem(struct arena *a, const char *data_dir, const char *name)
 {
     struct span text;

@@ -21,6 +21,12 @@ struct https_kit {
 void https_kit_init(struct https_kit *k, struct env *env, struct arena *a, const char *data_dir,
                     uint16_t port);
 
+/* Certificates for 127.0.0.1: a CA, a server's, and an administrator's, all for a day. */
+struct https_pki {
+    struct tls_pair ca, server, client;
+};
+void https_pki_make(struct https_pki *p, struct arena *a, int64_t now_ms);
+
 struct https_conn;
 struct https_handler {
     void (*on_ready)(void *data); /* connected; requests may follow */

@@ -16,6 +16,10 @@ struct plant {
 /* A patch that begins a roll-out. */
 #define PLANT_ROUND2 "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"round\":\"2\"}}}}}"
 
+/* Members of a plant: a set is shown with this text replaced by that. */
+#define PLANT_SHOWN(text, other)                                                                   \
+    .hooks.on_event = plant_shown, .kind = SCHEMA_KIND(StatefulSet), .from = (text), .to = (other)
+
 struct platform *plant_start(struct plant *p);
 /* Nothing is broken so far. */
 void plant_fine(struct platform *w);

@@ -469,6 +469,17 @@ size_t ref_holes(const struct ref_view *v, int32_t holes[STATEFULSET_HOLES_MAX])
     return n;
 }
 
+void ref_show_holes(struct ref_view *v, struct statefulset_hole holes[STATEFULSET_HOLES_MAX],
+                    uint8_t owner_fits)
+{
+    int32_t at[STATEFULSET_HOLES_MAX];
+    v->holes = holes;
+    v->hole_count = ref_holes(v, at);
+    for (size_t i = 0; i < v->hole_count; i++) {
+        holes[i] = (struct statefulset_hole){at[i], {.owner_fits = owner_fits}};
+    }
+}
+
 void plan_indexed(struct statefulset_index *ix, const struct ref_view *v,
                   struct statefulset_plan *plan)
 {

@@ -14,7 +14,11 @@ struct ref_view {
     size_t hole_count;
 };
 
+/* Ordinals that want a pod and have none. */
 size_t ref_holes(const struct ref_view *v, int32_t holes[STATEFULSET_HOLES_MAX]);
+/* The view shows them, kept in `holes`; their claims have these owner_fits. */
+void ref_show_holes(struct ref_view *v, struct statefulset_hole holes[STATEFULSET_HOLES_MAX],
+                    uint8_t owner_fits);
 /* Plans with an index that shows the view, and as the reference does; they must agree. */
 void plan_indexed(struct statefulset_index *ix, const struct ref_view *v,
                   struct statefulset_plan *plan);

@@ -12,9 +12,6 @@ const char *__asan_default_options(void)
     return "detect_leaks=0";
 }
 
-#define SHOWN(text, other)                                                                         \
-    .hooks.on_event = plant_shown, .kind = SCHEMA_KIND(StatefulSet), .from = (text), .to = (other)
-
 static void note(struct platform *w, const char *notes)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -34,8 +31,8 @@ static void create(struct platform *w, int replicas, const char *policy, const c
 
 TEST(planted_window_that_is_too_wide_breaks_start_parallelism)
 {
-    struct plant p = {
-        SHOWN("\"berth.dev/start-parallelism\":\"2\"", "\"berth.dev/start-parallelism\":\"4\"")};
+    struct plant p = {PLANT_SHOWN("\"berth.dev/start-parallelism\":\"2\"",
+                                  "\"berth.dev/start-parallelism\":\"4\"")};
     struct platform *w = plant_start(&p);
     create(w, 0, "OrderedReady", "\"berth.dev/start-parallelism\":\"2\"");
     sim_kit_patch(w, "{\"spec\":{\"replicas\":4}}");
@@ -45,8 +42,8 @@ TEST(planted_window_that_is_too_wide_breaks_start_parallelism)
 
 TEST(planted_window_of_a_set_that_has_none_breaks_order_up)
 {
-    struct plant p = {
-        SHOWN("\"berth.dev/start-parallelism\":\"0\"", "\"berth.dev/start-parallelism\":\"2\"")};
+    struct plant p = {PLANT_SHOWN("\"berth.dev/start-parallelism\":\"0\"",
+                                  "\"berth.dev/start-parallelism\":\"2\"")};
     struct platform *w = plant_start(&p);
     create(w, 0, "OrderedReady", "\"berth.dev/start-parallelism\":\"0\"");
     sim_kit_patch(w, "{\"spec\":{\"replicas\":4}}");
@@ -66,8 +63,8 @@ static void promote(struct platform *w, const char *pod)
 
 TEST(planted_primary_that_does_not_go_last_breaks_update_order)
 {
-    struct plant p = {SHOWN("\"berth.dev/update-order\":\"last:role=primary\"",
-                            "\"berth.dev/update-order\":\"last:role=nobody\"")};
+    struct plant p = {PLANT_SHOWN("\"berth.dev/update-order\":\"last:role=primary\"",
+                                  "\"berth.dev/update-order\":\"last:role=nobody\"")};
     struct platform *w = plant_start(&p);
     create(w, 3, "OrderedReady", "\"berth.dev/update-order\":\"last:role=primary\"");
     promote(w, "redis-2");
@@ -90,8 +87,8 @@ TEST(primary_goes_last)
 
 TEST(planted_update_from_the_lowest_breaks_order_update)
 {
-    struct plant p = {SHOWN("\"berth.dev/update-order\":\"role=primary\"",
-                            "\"berth.dev/update-order\":\"last:role=primary\"")};
+    struct plant p = {PLANT_SHOWN("\"berth.dev/update-order\":\"role=primary\"",
+                                  "\"berth.dev/update-order\":\"last:role=primary\"")};
     struct platform *w = plant_start(&p);
     create(w, 3, "OrderedReady", "\"berth.dev/update-order\":\"role=primary\"");
     promote(w, "redis-2");
@@ -104,8 +101,8 @@ TEST(planted_update_from_the_lowest_breaks_order_update)
 
 TEST(planted_rolling_update_of_a_recreated_set_breaks_recreate)
 {
-    struct plant p = {SHOWN("\"updateStrategy\":{\"type\":\"Recreate\"}",
-                            "\"updateStrategy\":{\"type\":\"RollingUpdate\"}")};
+    struct plant p = {PLANT_SHOWN("\"updateStrategy\":{\"type\":\"Recreate\"}",
+                                  "\"updateStrategy\":{\"type\":\"RollingUpdate\"}")};
     struct platform *w = plant_start(&p);
     sim_kit_create(w, 3, "OrderedReady", ",\"updateStrategy\":{\"type\":\"Recreate\"}");
     platform_run_for(w, 15000);
@@ -127,9 +124,9 @@ static void roll_and_lose_one(struct platform *w)
 /* Keeps an update from happening, and lies about what the strategy is for a pod that comes back. */
 TEST(planted_pod_that_comes_back_new_below_the_partition_breaks_partition)
 {
-    struct plant p = {SHOWN("\"updateStrategy\":{\"type\":\"RollingUpdate\","
-                            "\"rollingUpdate\":{\"partition\":2}}",
-                            "\"updateStrategy\":{\"type\":\"OnDelete\"}")};
+    struct plant p = {PLANT_SHOWN("\"updateStrategy\":{\"type\":\"RollingUpdate\","
+                                  "\"rollingUpdate\":{\"partition\":2}}",
+                                  "\"updateStrategy\":{\"type\":\"OnDelete\"}")};
     struct platform *w = plant_start(&p);
     sim_kit_create(w, 2, "OrderedReady", SIM_KIT_STRATEGY(2, ""));
     platform_run_for(w, 10000);
@@ -140,9 +137,9 @@ TEST(planted_pod_that_comes_back_new_below_the_partition_breaks_partition)
 
 TEST(planted_pod_that_comes_back_new_during_a_pause_breaks_paused)
 {
-    struct plant p = {SHOWN("\"updateStrategy\":{\"type\":\"RollingUpdate\","
-                            "\"rollingUpdate\":{\"partition\":0}}",
-                            "\"updateStrategy\":{\"type\":\"OnDelete\"}")};
+    struct plant p = {PLANT_SHOWN("\"updateStrategy\":{\"type\":\"RollingUpdate\","
+                                  "\"rollingUpdate\":{\"partition\":0}}",
+                                  "\"updateStrategy\":{\"type\":\"OnDelete\"}")};
     struct platform *w = plant_start(&p);
     create(w, 2, "OrderedReady", "\"berth.dev/paused\":\"true\"");
     roll_and_lose_one(w);
@@ -177,15 +174,15 @@ TEST(set_that_misses_its_deadline_goes_back)
 
 TEST(planted_deadline_that_is_too_short_breaks_rollback)
 {
-    struct plant p = {
-        SHOWN("\"berth.dev/progress-deadline\":\"1m\"", "\"berth.dev/progress-deadline\":\"9s\"")};
+    struct plant p = {PLANT_SHOWN("\"berth.dev/progress-deadline\":\"1m\"",
+                                  "\"berth.dev/progress-deadline\":\"9s\"")};
     miss_the_deadline(&p, "rollback");
 }
 
 TEST(planted_rollback_that_nobody_asked_for_breaks_rollback)
 {
     struct plant p = {
-        SHOWN("\"berth.dev/auto-rollback\":\"no\"", "\"berth.dev/auto-rollback\":\"true\"")};
+        PLANT_SHOWN("\"berth.dev/auto-rollback\":\"no\"", "\"berth.dev/auto-rollback\":\"true\"")};
     struct platform *w = plant_start(&p);
     create(w, 2, "OrderedReady", DEADLINE);
     note(w, "\"berth.dev/auto-rollback\":\"no\"");
@@ -225,8 +222,8 @@ TEST(planted_rollback_that_changes_more_breaks_rollback)
 
 TEST(planted_set_that_does_not_go_back_breaks_rollback)
 {
-    struct plant p = {
-        SHOWN("\"berth.dev/auto-rollback\":\"true\"", "\"berth.dev/auto-rollback\":\"false\"")};
+    struct plant p = {PLANT_SHOWN("\"berth.dev/auto-rollback\":\"true\"",
+                                  "\"berth.dev/auto-rollback\":\"false\"")};
     miss_the_deadline(&p, "rollback");
 }
 

@@ -67,10 +67,7 @@ TEST(planted_pod_with_another_ordinals_claim_breaks_claim)
 
 TEST(planted_owner_that_no_policy_names_breaks_claim_kept)
 {
-    struct plant p = {.hooks.on_event = plant_shown,
-                      .kind = SCHEMA_KIND(StatefulSet),
-                      .from = "\"whenDeleted\":\"Retain\"",
-                      .to = "\"whenDeleted\":\"Delete\""};
+    struct plant p = {PLANT_SHOWN("\"whenDeleted\":\"Retain\"", "\"whenDeleted\":\"Delete\"")};
     struct platform *w = plant_start(&p);
     sim_kit_create(w, 1, "OrderedReady", SIM_KIT_CLAIMS);
     platform_run_for(w, 5000);
@@ -153,10 +150,8 @@ TEST(planted_pod_that_looks_ready_early_breaks_order_up)
 
 TEST(planted_update_under_on_delete_breaks_order_update)
 {
-    struct plant p = {.hooks.on_event = plant_shown,
-                      .kind = SCHEMA_KIND(StatefulSet),
-                      .from = "\"updateStrategy\":{\"type\":\"OnDelete\"}",
-                      .to = "\"updateStrategy\":{\"type\":\"RollingUpdate\"}"};
+    struct plant p = {PLANT_SHOWN("\"updateStrategy\":{\"type\":\"OnDelete\"}",
+                                  "\"updateStrategy\":{\"type\":\"RollingUpdate\"}")};
     struct platform *w = plant_start(&p);
     sim_kit_create(w, 3, "OrderedReady", ",\"updateStrategy\":{\"type\":\"OnDelete\"}");
     platform_run_for(w, 10000);
@@ -168,10 +163,8 @@ TEST(planted_update_under_on_delete_breaks_order_update)
 
 TEST(planted_scale_down_all_at_once_breaks_order_down)
 {
-    struct plant p = {.hooks.on_event = plant_shown,
-                      .kind = SCHEMA_KIND(StatefulSet),
-                      .from = "\"podManagementPolicy\":\"OrderedReady\"",
-                      .to = "\"podManagementPolicy\":\"Parallel\"",
+    struct plant p = {PLANT_SHOWN("\"podManagementPolicy\":\"OrderedReady\"",
+                                  "\"podManagementPolicy\":\"Parallel\""),
                       .off = true};
     struct platform *w = plant_start(&p);
     sim_kit_create(w, 3, "OrderedReady", "");
@@ -185,10 +178,7 @@ TEST(planted_scale_down_all_at_once_breaks_order_down)
 
 TEST(planted_update_below_the_partition_breaks_partition)
 {
-    struct plant p = {.hooks.on_event = plant_shown,
-                      .kind = SCHEMA_KIND(StatefulSet),
-                      .from = "\"partition\":2",
-                      .to = "\"partition\":0"};
+    struct plant p = {PLANT_SHOWN("\"partition\":2", "\"partition\":0")};
     struct platform *w = plant_start(&p);
     sim_kit_create(w, 3, "OrderedReady", SIM_KIT_STRATEGY(2, ""));
     platform_run_for(w, 10000);
@@ -200,10 +190,7 @@ TEST(planted_update_below_the_partition_breaks_partition)
 
 TEST(planted_update_of_too_many_breaks_unavailable)
 {
-    struct plant p = {.hooks.on_event = plant_shown,
-                      .kind = SCHEMA_KIND(StatefulSet),
-                      .from = "\"maxUnavailable\":1",
-                      .to = "\"maxUnavailable\":3"};
+    struct plant p = {PLANT_SHOWN("\"maxUnavailable\":1", "\"maxUnavailable\":3")};
     struct platform *w = plant_start(&p);
     sim_kit_create(w, 3, "Parallel", SIM_KIT_STRATEGY(0, ",\"maxUnavailable\":1"));
     platform_run_for(w, 10000);
@@ -215,10 +202,8 @@ TEST(planted_update_of_too_many_breaks_unavailable)
 
 TEST(planted_pause_that_is_not_seen_breaks_paused)
 {
-    struct plant p = {.hooks.on_event = plant_shown,
-                      .kind = SCHEMA_KIND(StatefulSet),
-                      .from = "\"berth.dev/paused\":\"true\"",
-                      .to = "\"berth.dev/paused\":\"false\""};
+    struct plant p = {
+        PLANT_SHOWN("\"berth.dev/paused\":\"true\"", "\"berth.dev/paused\":\"false\"")};
     struct platform *w = plant_start(&p);
     sim_kit_create(w, 2, "OrderedReady", "");
     sim_kit_patch(w, "{\"metadata\":{\"annotations\":{\"berth.dev/paused\":\"true\"}}}");
@@ -231,10 +216,8 @@ TEST(planted_pause_that_is_not_seen_breaks_paused)
 
 TEST(planted_pod_of_a_reserved_ordinal_breaks_range)
 {
-    struct plant p = {.hooks.on_event = plant_shown,
-                      .kind = SCHEMA_KIND(StatefulSet),
-                      .from = "\"berth.dev/reserve-ordinals\":\"0\"",
-                      .to = "\"berth.dev/reserve-ordinals\":\"4\""};
+    struct plant p = {PLANT_SHOWN("\"berth.dev/reserve-ordinals\":\"0\"",
+                                  "\"berth.dev/reserve-ordinals\":\"4\"")};
     struct platform *w = plant_start(&p);
     sim_kit_create(w, 0, "OrderedReady", "");
     sim_kit_patch(w, "{\"metadata\":{\"annotations\":{\"berth.dev/reserve-ordinals\":\"0\"}}}");
@@ -347,10 +330,7 @@ TEST(planted_replicaset_that_is_not_scaled_breaks_convergence)
 
 TEST(planted_pod_that_nobody_asked_for_breaks_range)
 {
-    struct plant p = {.hooks.on_event = plant_shown,
-                      .kind = SCHEMA_KIND(StatefulSet),
-                      .from = "\"spec\":{\"replicas\":1",
-                      .to = "\"spec\":{\"replicas\":3"};
+    struct plant p = {PLANT_SHOWN("\"spec\":{\"replicas\":1", "\"spec\":{\"replicas\":3")};
     struct platform *w = plant_start(&p);
     sim_kit_create(w, 1, "OrderedReady", "");
     platform_run_for(w, 10000);

@@ -230,6 +230,24 @@ static void check_status(const struct pod_view *v, const struct pod_plan *p)
     }
 }
 
+/* A pod of a small world: one of three policies, one of four lives, one of five sandboxes. */
+static struct pod_view pod_world(int policy, int life, int sandbox, bool broken, int n)
+{
+    return (struct pod_view){.now_ms = 100000,
+                             .uid = SPAN("u"),
+                             .name = SPAN("p"),
+                             .ns = SPAN("n"),
+                             .policy = (enum pod_policy)policy,
+                             .exists = life != 2,
+                             .deleting = life == 1 || life == 2,
+                             .stop_only = life == 3,
+                             .grace_ms = n % 2 ? 500 : 30000,
+                             .inputs_ready = true,
+                             .volumes.state = POD_PREP_DONE,
+                             .sandbox.state = (enum pod_prep_state)sandbox,
+                             .sandbox_broken = broken && sandbox == POD_PREP_DONE};
+}
+
 TEST_T(every_small_world_keeps_the_promises, 120)
 {
     struct arena *a = arena_new();
@@ -248,26 +266,13 @@ TEST_T(every_small_world_keeps_the_promises, 120)
                 container_world((n * 13 + w) % CONTAINER_WORLDS, "j")};
             init[0].sidecar = kind >= 2;
             init[0].started = init[0].ready = n % 3 > 0;
-            struct pod_view v = {
-                .now_ms = 100000,
-                .uid = SPAN("u"),
-                .name = SPAN("p"),
-                .ns = SPAN("n"),
-                .policy = (enum pod_policy)policy,
-                .exists = life != 2,
-                .deleting = life == 1 || life == 2,
-                .stop_only = life == 3,
-                .grace_ms = n % 2 ? 500 : 30000,
-                .inputs_ready = true,
-                .volumes.state = (enum pod_prep_state)volumes,
-                .sandbox.state = (enum pod_prep_state)sandbox,
-                .sandbox_broken = broken && sandbox == POD_PREP_DONE,
-                .ending_ms = life ? 99000 : 0,
-                .inits = init,
-                .init_count = kind == 3 ? 2 : kind > 0,
-                .mains = main,
-                .main_count = 2,
-            };
+            struct pod_view v = pod_world(policy, life, sandbox, broken, n);
+            v.volumes.state = (enum pod_prep_state)volumes;
+            v.ending_ms = life ? 99000 : 0;
+            v.inits = init;
+            v.init_count = kind == 3 ? 2 : kind > 0;
+            v.mains = main;
+            v.main_count = 2;
             struct pod_plan plan;
             pod_plan(a, &v, &plan);
             (void)check_plan(&v, &plan);
@@ -313,25 +318,12 @@ TEST_T(an_ephemeral_container_starts_once_counts_for_nothing_and_ends_with_the_p
             struct pod_container_view main = container_world(w / 120, "a");
             struct pod_container_view extra = container_world(n, "x");
             struct pod_container_view init = container_world((n * 11 + w) % CONTAINER_WORLDS, "i");
-            struct pod_view v = {.now_ms = 100000,
-                                 .uid = SPAN("u"),
-                                 .name = SPAN("p"),
-                                 .ns = SPAN("n"),
-                                 .policy = (enum pod_policy)policy,
-                                 .exists = life != 2,
-                                 .deleting = life == 1 || life == 2,
-                                 .stop_only = life == 3,
-                                 .grace_ms = n % 2 ? 500 : 30000,
-                                 .inputs_ready = true,
-                                 .volumes.state = POD_PREP_DONE,
-                                 .sandbox.state = (enum pod_prep_state)sandbox,
-                                 .sandbox_broken = broken && sandbox == POD_PREP_DONE,
-                                 .inits = &init,
-                                 .init_count = (size_t)n % 2,
-                                 .mains = &main,
-                                 .main_count = 1,
-                                 .extras = &extra,
-                                 .extra_count = 1};
+            struct pod_view v = pod_world(policy, life, sandbox, broken, n);
+            v.inits = &init;
+            v.init_count = (size_t)n % 2;
+            v.mains = &main;
+            v.main_count = v.extra_count = 1;
+            v.extras = &extra;
             struct pod_plan plan, without;
             pod_plan(a, &v, &plan);
             (void)check_plan(&v, &plan);

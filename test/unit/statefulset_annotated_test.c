@@ -21,7 +21,6 @@ static void show(struct world *w)
 {
     struct ref_view *v = &w->view;
     v->pods = w->pods;
-    v->holes = w->holes;
     v->pod_count = 0;
     for (int32_t i = 0; i < N; i++) {
         enum state state = w->state[i];
@@ -42,11 +41,7 @@ static void show(struct world *w)
                                          .claims.owner_fits = ALL_FIT};
         }
     }
-    int32_t holes[STATEFULSET_HOLES_MAX];
-    v->hole_count = ref_holes(v, holes);
-    for (size_t i = 0; i < v->hole_count; i++) {
-        w->holes[i] = (struct statefulset_hole){holes[i], {.owner_fits = ALL_FIT}};
-    }
+    ref_show_holes(v, w->holes, ALL_FIT);
 }
 
 static bool left_out(const struct world *w, int i)

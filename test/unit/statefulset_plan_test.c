@@ -53,18 +53,13 @@ static void world_fill(struct world *w)
 {
     struct ref_view *v = &w->view;
     v->pods = w->pods;
-    v->holes = w->holes;
     v->pod_count = 0;
     for (int i = 0; i < N; i++) {
         if (w->state[i] != ABSENT) {
             w->pods[v->pod_count++] = pod_of(i, w->state[i], w->updated[i]);
         }
     }
-    int32_t holes[STATEFULSET_HOLES_MAX];
-    v->hole_count = ref_holes(v, holes);
-    for (size_t i = 0; i < v->hole_count; i++) {
-        w->holes[i] = (struct statefulset_hole){holes[i], {.owner_fits = ALL_FIT}};
-    }
+    ref_show_holes(v, w->holes, ALL_FIT);
 }
 
 static bool well(const struct world *w, int i)
