@@ -32,7 +32,7 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
 void apiserver_free(struct apiserver *s);
 /* For http_server_new(env, apiserver_http(), server). */
 const struct http_handler *apiserver_http(void);
-bool apiserver_is_ready(const struct apiserver *s);
+bool apiserver_is_ready(const struct apiserver *s); /* as /readyz says; for tests, sim */
 /* fn(data) once ready (in a later turn). */
 void apiserver_on_ready(struct apiserver *s, void (*fn)(void *data), void *data);
 /* Free with client_free before the server. */

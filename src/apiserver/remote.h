@@ -17,7 +17,7 @@ struct remote_hub;
 struct remote_hub *remote_hub_new(struct env *env, struct node_api *node);
 /* Aborts what is still open. NULL is fine. */
 void remote_hub_free(struct remote_hub *h);
-size_t remote_hub_open(const struct remote_hub *h);
+size_t remote_hub_open(const struct remote_hub *h); /* sessions; for tests */
 
 /* Fills command, container, tty and with_* from the query (not ns and pod); memory is the
  * exchange's arena. with_command false: attach, which has none. Returns 0, or -1 with *reterr. */

@@ -168,7 +168,8 @@ static int check_kind(struct api_op *op, const struct schema_kind *shown, const 
     return 0;
 }
 
-yyjson_mut_val *write_ordered(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+/* The start of obj in the order that object.h demands. Returns the object to go on with. */
+static yyjson_mut_val *write_ordered(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     static const char *const first[] = {"kind", "apiVersion", "metadata"};
     yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(obj);

@@ -29,8 +29,6 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut
 int write_decode_body(struct api_op *op, const struct schema_kind *kind);
 /* The defaults of that tree, or of what op->mutate made, once metadata and status are set. */
 void write_defaults(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
-/* The start of obj in the order that object.h demands. Returns the object to go on with. */
-yyjson_mut_val *write_ordered(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 
 /* Warnings that go with every write of the kind. */
 void write_warn(struct api_op *op);

@@ -37,7 +37,7 @@ void object_body_parts(const struct object *o, struct span ret_parts[2]);
  * them), are not taken apart: they are one raw value (json_whole() parses it), because they have as
  * many members as the rest and hardly anybody reads them. Copies and writers pass raw values on. */
 yyjson_val *object_root(struct object *o);
-bool object_has_root(const struct object *o); /* whether the document is there already */
+bool object_has_root(const struct object *o); /* whether the document is there; for tests */
 /* The text of the member of object_root() where the iterator stands, within object_json(). Empty
  * when the document, moved to where it is kept, no longer knows. */
 struct json_iter;

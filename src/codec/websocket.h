@@ -60,7 +60,7 @@ void ws_decoder_done(struct ws_decoder *d);
 
 /* Appends a whole unmasked message (a server's) made of two parts. */
 void ws_put(struct strbuf *out, enum ws_op op, struct span first, struct span second);
-/* Appends one frame, masked unless mask is NULL. */
+/* Appends one frame, masked unless mask is NULL. (A client's half: for tests.) */
 void ws_put_frame(struct strbuf *out, enum ws_op op, bool fin, const uint8_t mask[4],
                   struct span bytes);
 void ws_put_close(struct strbuf *out, uint16_t code, struct span reason);

@@ -29,9 +29,9 @@ struct controllers *controllers_new(struct env *env, struct client *client,
 /* NULL is fine. Writes on their way are forgotten; what they did is seen again at the next start.
  */
 void controllers_free(struct controllers *c);
-/* The shared views, for others in the same process. */
+/* The shared views (for tests). */
 struct informer_set *controllers_informers(struct controllers *c);
-/* True when every view has its first list and the controllers are at work. */
+/* True when every view has its first list and the controllers are at work (for tests). */
 bool controllers_running(const struct controllers *c);
 
 #endif

@@ -156,6 +156,7 @@ void env_listener_close(struct env_listener *l);
 typedef void env_connect_fn(void *data, int code, struct env_stream *stream);
 int env_connect_tcp(struct env *env, const char *addr, uint16_t port, env_connect_fn *on_done,
                     void *data);
+/* For clients in tests and benches: the server only listens there. */
 int env_connect_unix(struct env *env, const char *path, env_connect_fn *on_done, void *data);
 /* Wraps a pipe, pty or socket descriptor, which the stream then owns. Not for sim. */
 int env_stream_open_fd(struct env *env, int fd, struct env_stream **ret);

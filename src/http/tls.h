@@ -25,7 +25,8 @@ void tls_server_free(struct tls_server *s);
  * and no on_ready follows that. */
 struct env_stream *tls_accept(struct tls_server *s, struct env_stream *inner,
                               env_connect_fn *on_ready, void *data);
-/* Client side; ca_pem verifies the server, cert/key (may be empty) authenticate us. */
+/* Client side, for tests and benches: the program is only a server. ca_pem verifies the server,
+ * cert/key (may be empty) authenticate us. */
 struct tls_client;
 int tls_client_new(struct span ca_pem, struct span cert_pem, struct span key_pem, struct arena *a,
                    struct tls_client **ret, struct span *ret_detail);

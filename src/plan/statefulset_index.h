@@ -58,7 +58,7 @@ void statefulset_index_advance(struct statefulset_index *ix, int64_t now_ms);
 const struct statefulset_pod *statefulset_index_get(const struct statefulset_index *ix,
                                                     int32_t ordinal);
 /* The pods, in no particular order. */
-size_t statefulset_index_count(const struct statefulset_index *ix);
+size_t statefulset_index_count(const struct statefulset_index *ix); /* of pods; for tests */
 
 /* The first ordinal after the range: reserved ones make it longer. */
 int64_t statefulset_end(const struct statefulset_rules *rules);

@@ -30,7 +30,6 @@ struct custom_definition {
  * ERR_INVALID when it cannot be served. */
 struct custom_definition *custom_compile(const yyjson_val *definition, struct err *reterr,
                                          struct arena *a);
-struct custom_definition *custom_ref(struct custom_definition *d);
 void custom_unref(struct custom_definition *d); /* NULL is fine */
 /* Holds the definition of a kind (NULL and built-in kinds are fine) until the arena is cleared. */
 void custom_hold(struct arena *a, const struct schema_kind *kind);

@@ -297,7 +297,7 @@ struct custom_definition *custom_compile(const yyjson_val *definition, struct er
     return d;
 }
 
-struct custom_definition *custom_ref(struct custom_definition *d)
+static struct custom_definition *custom_ref(struct custom_definition *d)
 {
     assert(d && d->refs > 0);
     d->refs++;

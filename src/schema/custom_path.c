@@ -166,7 +166,8 @@ static const yyjson_val *get(const struct custom_step *at, size_t n, const yyjso
     return NULL;
 }
 
-const yyjson_val *custom_path_get(const struct custom_path *path, const yyjson_val *obj)
+/* The first value there; NULL when there is none. */
+static const yyjson_val *custom_path_get(const struct custom_path *path, const yyjson_val *obj)
 {
     assert(path);
     return get(path->at, path->n, obj);

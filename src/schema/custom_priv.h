@@ -102,8 +102,6 @@ void custom_check(struct check *c, const struct schema_kind *kind, const yyjson_
 
 /* NULL, or what is wrong with the path. */
 const char *custom_path_parse(struct arena *a, struct span text, struct custom_path *ret);
-/* The first value there; NULL when there is none. */
-const yyjson_val *custom_path_get(const struct custom_path *path, const yyjson_val *obj);
 void custom_row(struct arena *a, const struct schema_kind *kind, yyjson_mut_doc *doc,
                 yyjson_mut_val *cells, const yyjson_val *obj, int64_t now_ms);
 

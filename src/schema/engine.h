@@ -88,10 +88,6 @@ static inline yyjson_mut_val *field_key(yyjson_mut_doc *doc, const struct schema
     return key;
 }
 
-/* Rows of a type over an object: required, bounds, enumerations, formats, and immutability when old
- * is given. */
-void check_rows(struct check *c, const struct path *p, const struct schema_type *type,
-                const yyjson_val *obj, const yyjson_val *old);
 /* metadata of an object of this kind; old NULL on create. */
 void check_metadata(struct check *c, const struct schema_kind *kind, const yyjson_val *meta,
                     const yyjson_val *old);
@@ -103,8 +99,6 @@ yyjson_mut_val *default_instead(yyjson_mut_doc *doc, const struct schema_field *
                                 yyjson_mut_val *v);
 void default_missing(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj,
                      uint64_t seen);
-/* Is it what Go's zero value would be: absent, null, "", 0, false, [] or {}? */
-bool is_zero(const yyjson_val *v);
 /* Equal, with absent, null and empty taken as the same at the top and inside. */
 bool semantic_equal(const yyjson_val *a, const yyjson_val *b);
 

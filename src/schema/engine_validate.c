@@ -4,7 +4,8 @@
 #include "schema/custom_priv.h"
 #include "schema/engine.h"
 
-bool is_zero(const yyjson_val *v)
+/* Is it what Go's zero value would be: absent, null, "", 0, false, [] or {}? */
+static bool is_zero(const yyjson_val *v)
 {
     yyjson_val *x = (yyjson_val *)v;
     return !x || yyjson_is_null(x) || (yyjson_is_str(x) && yyjson_get_len(x) == 0) ||
@@ -154,6 +155,9 @@ static void check_bounds(struct check *c, const struct path *p, const struct sch
     cause_invalid(c, p, shown(c->a, v), detail.p);
 }
 
+static void check_rows(struct check *c, const struct path *p, const struct schema_type *type,
+                       const yyjson_val *obj, const yyjson_val *old);
+
 static void check_inside(struct check *c, const struct path *p, const struct schema_field *f,
                          const yyjson_val *v, const yyjson_val *old)
 {
@@ -228,8 +232,10 @@ static void collect(const struct schema_type *type, const yyjson_val *obj,
     }
 }
 
-void check_rows(struct check *c, const struct path *p, const struct schema_type *type,
-                const yyjson_val *obj, const yyjson_val *old)
+/* Rows of a type over an object: required, bounds, enumerations, formats, and immutability when old
+ * is given. */
+static void check_rows(struct check *c, const struct path *p, const struct schema_type *type,
+                       const yyjson_val *obj, const yyjson_val *old)
 {
     assert(c && type);
     assert(type->field_count <= SCHEMA_FIELDS_MAX);

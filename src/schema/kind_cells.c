@@ -144,7 +144,8 @@ static size_t form_of(struct span form)
     return i;
 }
 
-const yyjson_val *cell_at(const yyjson_val *obj, struct span path)
+/* The value at a dotted path, or NULL. */
+static const yyjson_val *cell_at(const yyjson_val *obj, struct span path)
 {
     const yyjson_val *v = obj;
     while (path.n && v) {
@@ -163,7 +164,8 @@ bool cell_known(const char *text)
     return path.n > 0 && form_of(form) < FORMS;
 }
 
-void cell_by_row(struct row *r, const char *text)
+/* Adds the cell of one column. */
+static void cell_by_row(struct row *r, const char *text)
 {
     assert(cell_known(text));
     struct span form = span_cstr(text), path = span_cut(&form, ':');

@@ -10,14 +10,10 @@
 
 #include "schema/kind.h"
 
-/* Adds the cell of one column. */
-void cell_by_row(struct row *r, const char *cell);
 /* Is this text a cell that can be made? (For the walk over the tables.) */
 bool cell_known(const char *cell);
 /* The function called `name`, or NULL. */
 typedef void cell_fn(struct row *r);
 cell_fn *cell_fn_find(const char *name);
-/* The value at a dotted path, or NULL. */
-const yyjson_val *cell_at(const yyjson_val *obj, struct span path);
 
 #endif

@@ -45,7 +45,8 @@ struct patch_ident patch_ident_of(struct patch_ctx *c, const yyjson_val *v, cons
     return (struct patch_ident){yyjson_is_null(p) ? '0' : 0, SPAN_NULL};
 }
 
-struct patch_ident patch_ident_of_mut(struct patch_ctx *c, yyjson_mut_val *v, const char *key)
+static struct patch_ident patch_ident_of_mut(struct patch_ctx *c, yyjson_mut_val *v,
+                                             const char *key)
 {
     yyjson_mut_val *p = key ? yyjson_mut_obj_get(v, key) : v;
     if (yyjson_mut_is_str(p)) {

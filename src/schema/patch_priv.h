@@ -84,7 +84,6 @@ struct patch_items {
 bool patch_ident_eq(const struct patch_ident *x, const struct patch_ident *y);
 /* key: the merge key, or NULL for lists of scalars. */
 struct patch_ident patch_ident_of(struct patch_ctx *c, const yyjson_val *v, const char *key);
-struct patch_ident patch_ident_of_mut(struct patch_ctx *c, yyjson_mut_val *v, const char *key);
 struct patch_items patch_items_of(struct patch_ctx *c, yyjson_mut_val *list, const char *key,
                                   size_t room);
 /* Index in the list or -1. */

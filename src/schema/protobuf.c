@@ -75,6 +75,9 @@ static int decode_strings(struct protobuf *d, struct span message, yyjson_mut_va
     return r.bad ? protobuf_bad(d, "a list in a map ends early") : 0;
 }
 
+static int protobuf_fields(struct protobuf *d, const struct schema_type *type, uint32_t outer,
+                           struct span message, yyjson_mut_val *obj, int depth);
+
 /* One element of a list, a map's value, or a single value. NULL in *ret: nothing to write (an empty
  * time). */
 static int decode_one(struct protobuf *d, enum schema_shape shape, const struct schema_type *type,
@@ -189,8 +192,10 @@ static int decode_field(struct protobuf *d, const struct schema_field *row,
     return 0;
 }
 
-int protobuf_fields(struct protobuf *d, const struct schema_type *type, uint32_t outer,
-                    struct span message, yyjson_mut_val *obj, int depth)
+/* Reads a message's fields into obj. outer: 0, or the path (as in schema_field.pb) of the message
+ * that JSON inlines into obj. */
+static int protobuf_fields(struct protobuf *d, const struct schema_type *type, uint32_t outer,
+                           struct span message, yyjson_mut_val *obj, int depth)
 {
     assert(type && yyjson_mut_is_obj(obj));
     struct pb_reader r = pb_read(message);

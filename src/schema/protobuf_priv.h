@@ -14,10 +14,6 @@ struct protobuf {
 
 /* Sets ERR_BAD_REQUEST; returns -1. */
 int protobuf_bad(struct protobuf *d, const char *what);
-/* Reads a message's fields into obj. outer: 0, or the path (as in schema_field.pb) of the message
- * that JSON inlines into obj. */
-int protobuf_fields(struct protobuf *d, const struct schema_type *type, uint32_t outer,
-                    struct span message, yyjson_mut_val *obj, int depth);
 /* One value of a shape that has no rows. *ret is NULL when there is nothing to write. */
 int protobuf_value(struct protobuf *d, enum schema_shape shape, const struct pb_field *f,
                    yyjson_mut_val **ret);
