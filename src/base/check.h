@@ -9,6 +9,8 @@
 #define BASE_CHECK_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 _Noreturn void check_failed(const char *what, const char *file, int line, const char *func);
 bool check_never(const char *what, const char *file, int line, const char *func);
@@ -22,14 +24,24 @@ bool check_never(const char *what, const char *file, int line, const char *func)
     } while (0)
 
 #ifdef BERTH_VERIFY
+enum { VERIFYING = 1 };
 #define verify(cond) assert(cond)
 #define never(cond) ((cond) ? (check_failed(#cond, __FILE__, __LINE__, __func__), true) : false)
 #else
+enum { VERIFYING = 0 };
 #define verify(cond)                                                                               \
     do {                                                                                           \
         (void)sizeof(cond);                                                                        \
     } while (0)
 #define never(cond) ((cond) ? check_never(#cond, __FILE__, __LINE__, __func__) : false)
 #endif
+
+/* For a check of a whole object at each of its changes: true each time while it is small, and of a
+ * large one so seldom that to look at all n parts costs the same at each change. tick: any number
+ * that goes up by one with a change. */
+static inline bool verify_due(uint64_t tick, size_t n)
+{
+    return VERIFYING && tick % (1 + n / 16) == 0;
+}
 
 #endif

@@ -85,7 +85,7 @@ void store_await(struct store *s, struct store_write *write);
  * NULL when absent. For read-modify-write inside the server only; clients are served from the watch
  * cache (committed state). */
 struct object *store_peek(struct store *s, struct span key);
-/* Highest revision handed out; durable; compacted. */
+/* Highest revision handed out (for tests); durable; compacted. */
 int64_t store_latest_rev(const struct store *s);
 int64_t store_durable_rev(const struct store *s);
 int64_t store_compact_rev(const struct store *s);

@@ -32,12 +32,15 @@ const struct histogram_bounds store_commit_bounds = {.n = 14,
 static struct store_past *past_at(struct store_history *h, size_t i)
 {
     assert(i < h->n);
+    assert(h->ring && h->head < h->cap);
     return &h->ring[(h->head + i) & (h->cap - 1)];
 }
 
 static void past_push(struct store_history *h, struct store_past past)
 {
-    assert(past.at > past.prev);
+    assert(past.at > past.prev && past.prev >= 0);
+    assert(past.prev > 0 || past.is_tombstone); /* else there is nothing to keep */
+    assert(h->n == 0 || past_at(h, h->n - 1)->at < past.at);
     if (h->n == h->cap) {
         size_t cap = h->cap ? h->cap * 2 : 256;
         struct store_past *ring = mem_new_array(cap, sizeof *ring);
@@ -66,25 +69,30 @@ static void past_drop_newest(struct store_history *h, size_t n)
 {
     assert(n <= h->n);
     for (; n > 0; n--) {
+        assert(h->bytes >= past_at(h, h->n - 1)->bytes);
         h->bytes -= past_at(h, h->n - 1)->bytes;
         h->n--;
     }
+    assert(h->n > 0 || h->bytes == 0);
 }
 
 static void past_drop_oldest(struct store_history *h, size_t n)
 {
     assert(n <= h->n);
     for (size_t i = 0; i < n; i++) {
+        assert(h->bytes >= past_at(h, i)->bytes);
         h->bytes -= past_at(h, i)->bytes;
     }
     h->head = h->cap ? (h->head + n) & (h->cap - 1) : 0;
     h->n -= n;
+    assert(h->n > 0 || h->bytes == 0);
 }
 
 /* ---- keys ---- */
 
 static struct store_key *entry_get(struct store *s, struct span key)
 {
+    assert(key.n > 0);
     struct store_key *e = map_get(&s->keys, key);
     if (!e) {
         e = mem_new(sizeof *e + key.n);
@@ -92,6 +100,7 @@ static struct store_key *entry_get(struct store *s, struct span key)
         memcpy(e->key, key.p, key.n);
         (void)map_put(&s->keys, span_of(e->key, key.n), e);
     }
+    assert(span_eq(span_of(e->key, e->key_n), key));
     return e;
 }
 
@@ -99,7 +108,8 @@ static void entry_settle(struct store *s, struct store_key *e)
 {
     if (e->pending == 0 && !e->latest) {
         assert(!e->durable);
-        (void)map_remove(&s->keys, span_of(e->key, e->key_n));
+        struct store_key *known = map_remove(&s->keys, span_of(e->key, e->key_n));
+        assert(known == e);
         free(e);
     }
 }
@@ -107,8 +117,48 @@ static void entry_settle(struct store *s, struct store_key *e)
 static void set_object(struct object **slot, struct object *o)
 {
     struct object *old = *slot;
+    assert(!old || !o || span_eq(object_store_key(old), object_store_key(o)));
     *slot = o ? object_ref(o) : NULL;
     object_unref(old);
+}
+
+/* ---- the whole ---- */
+
+static void verify_history(const struct store *s)
+{
+    struct store_history *h = (struct store_history *)&s->history;
+    uint64_t bytes = 0;
+    int64_t last = s->compact_rev;
+    for (size_t i = 0; i < h->n; i++) {
+        const struct store_past *past = past_at(h, i);
+        assert(past->at > last && past->prev < past->at);
+        last = past->at;
+        bytes += past->bytes;
+    }
+    assert(bytes == h->bytes && last <= s->latest_rev);
+}
+
+/* Between commits: what is counted is there, and only keys with writes under way differ from what
+ * is durable. */
+static void store_verify(const struct store *s)
+{
+    if (!verify_due((uint64_t)s->latest_rev, s->keys.n + s->history.n)) {
+        return;
+    }
+    assert(s->compact_rev <= s->durable_rev && s->durable_rev <= s->latest_rev);
+    assert(s->in_flight || list_is_empty(&s->flight));
+    verify_history(s);
+    uint64_t keys = 0, bytes = 0;
+    size_t it = 0;
+    for (const struct store_key *e; (e = map_next(&s->keys, &it, NULL)) != NULL;) {
+        assert(e->latest || e->durable || e->pending > 0);
+        assert(e->pending > 0 || e->latest == e->durable);
+        assert(!e->latest || object_rev(e->latest) <= s->latest_rev);
+        assert(!e->durable || object_rev(e->durable) <= s->durable_rev);
+        keys += e->durable != NULL;
+        bytes += e->durable ? object_json(e->durable).n : 0;
+    }
+    assert(keys == s->stats.live_keys && bytes == s->stats.live_bytes);
 }
 
 /* ---- life ---- */
@@ -118,6 +168,8 @@ static void on_refusals(struct env_task *task);
 
 void store_init(struct store *s, const struct store_ops *ops, struct env *env)
 {
+    assert(ops->commit && ops->wait && ops->free);
+    assert(s->latest_rev == 0 && s->keys.n == 0);
     assert(ops && env);
     s->ops = ops;
     s->env = env;
@@ -133,6 +185,7 @@ void store_init(struct store *s, const struct store_ops *ops, struct env *env)
  * everybody who is told, parses each once. */
 static void warm(struct store_write *w)
 {
+    assert(w->object && !w->is_warm);
     w->is_warm = true;
     object_warm(w->object);
     if (w->previous) {
@@ -179,6 +232,7 @@ static void drop_loaded(struct store *s)
 
 void store_done(struct store *s)
 {
+    assert(list_is_empty(&s->gathering) && list_is_empty(&s->flight));
     env_turn_end_remove(s->env, &s->hook);
     env_post_cancel(s->env, &s->refusals);
     drop_loaded(s);
@@ -248,6 +302,7 @@ void store_replay(struct store *s, struct object *object, bool is_delete)
 {
     int64_t rev = object_rev(object);
     assert(rev > 0 && s->stats.commits == 0);
+    assert(s->loaded.n == 0 || object_rev(s->loaded.at[s->loaded.n - 1].object) < rev);
     struct store_key *e = entry_get(s, object_store_key(object));
     struct object *previous = e->latest ? object_ref(e->latest) : NULL;
     if (previous || is_delete) {
@@ -258,6 +313,7 @@ void store_replay(struct store *s, struct object *object, bool is_delete)
                                       .bytes = past_bytes(previous, is_delete ? object : NULL)});
     }
     if (previous) {
+        assert(s->stats.live_keys > 0 && s->stats.live_bytes >= object_json(previous).n);
         s->stats.live_bytes -= object_json(previous).n;
         s->stats.live_keys--;
     }
@@ -279,11 +335,13 @@ void store_replay_end(struct store *s, int64_t compact_rev)
     if (compact_rev > s->latest_rev) {
         s->latest_rev = s->durable_rev = compact_rev;
     }
+    assert(s->history.n == 0 || past_at(&s->history, 0)->at > compact_rev);
+    store_verify(s);
 }
 
 void store_load(struct store *s, store_event_fn *fn, void *data)
 {
-    assert(s->stats.commits == 0);
+    assert(s->stats.commits == 0 && !s->event);
     for (size_t i = 0; fn && i < s->loaded.n; i++) {
         const struct store_loaded *l = &s->loaded.at[i];
         fn(data, &(struct store_event){l->is_delete, l->object, l->previous});
@@ -293,6 +351,7 @@ void store_load(struct store *s, store_event_fn *fn, void *data)
 
 void store_subscribe(struct store *s, store_event_fn *fn, void *data)
 {
+    assert(!fn || !s->event);
     s->event = fn;
     s->event_data = data;
 }
@@ -301,6 +360,7 @@ void store_subscribe(struct store *s, store_event_fn *fn, void *data)
 
 static int decide(const struct store_key *e, const struct store_write *w)
 {
+    assert(e->pending > 0);
     if (w->body.n > LIMIT_OBJECT_BYTES) {
         return E_LIMIT;
     }
@@ -318,7 +378,7 @@ static int decide(const struct store_key *e, const struct store_write *w)
 
 void store_submit(struct store *s, struct store_write *w)
 {
-    assert(w->done && w->expect_rev >= STORE_ANY);
+    assert(w->done && w->expect_rev >= STORE_ANY && w->key.n > 0);
     assert(!(w->is_delete && w->expect_rev == STORE_ABSENT));
     struct store_key *e = entry_get(s, w->key);
     e->pending++;
@@ -329,6 +389,7 @@ void store_submit(struct store *s, struct store_write *w)
     if (w->code == 0) {
         w->object = object_new(w->key, ++s->latest_rev, w->body);
         w->previous = TAKE_PTR(e->latest);
+        assert(!w->previous || object_rev(w->previous) < object_rev(w->object));
         e->latest = w->is_delete ? NULL : object_ref(w->object);
         warm(w);
         if (w->tree) {
@@ -373,6 +434,7 @@ static void add_row(struct store *s, const struct store_write *w)
                             .key = object_store_key(w->object)};
     object_body_parts(w->object, row.body);
     assert(row.rev > s->durable_rev && row.rev <= s->latest_rev);
+    assert(w->entry && w->entry->pending > 0);
     assert(s->batch.rows.n == 0 || s->batch.rows.at[s->batch.rows.n - 1].rev < row.rev);
     VEC_PUSH(&s->batch.rows, row);
     if (w->previous) {
@@ -403,6 +465,7 @@ static void choose_evictions(struct store *s)
         assert(past->at > b->compact_rev);
         b->compact_rev = past->at;
     }
+    assert(b->compact_rev <= s->latest_rev && b->evict.n <= 2 * s->history.n);
 }
 
 void store_start_commit(struct store *s)
@@ -427,6 +490,7 @@ void store_start_commit(struct store *s)
         env_post(s->env, &s->refusals, on_refusals);
         return;
     }
+    assert(s->batch_past <= s->history.n && s->batch_past <= s->batch.rows.n);
     choose_evictions(s);
     s->batch.number = ++s->stats.commits;
     s->commit_start_ns = env_mono_ns(s->env);
@@ -444,6 +508,7 @@ static void on_turn_end(struct env_hook *hook)
 static void on_refusals(struct env_task *task)
 {
     struct store *s = CONTAINER_OF(task, struct store, refusals);
+    assert(s->in_flight && s->batch.rows.n == 0);
     store_commit_done(s, 0);
 }
 
@@ -466,6 +531,7 @@ static void finish(struct store *s, struct store_write *w)
     }
     w->entry = NULL;
     w->code = w->code == AWAITS ? 0 : w->code;
+    assert(w->code <= 0 && list_is_empty(&w->link));
     w->done(w, w->code, object); /* w may be gone now */
     object_unref(object);
 }
@@ -487,6 +553,8 @@ static void settle_success(struct store *s, struct list *writes)
             continue;
         }
         struct store_key *e = w->entry;
+        assert(e && e->pending > 0 &&
+               !!w->previous == !!e->durable); /* in the order of decisions */
         s->stats.live_keys += (uint64_t)!w->is_delete - (uint64_t)(w->previous != NULL);
         s->stats.live_bytes += w->is_delete ? 0 : object_json(w->object).n;
         s->stats.live_bytes -= w->previous ? object_json(w->previous).n : 0;
@@ -507,6 +575,7 @@ static void settle_success(struct store *s, struct list *writes)
 
 static void fail_write(struct store *s, struct store_write *w, int code)
 {
+    assert(code < 0);
     w->code = code;
     cool(w);
     if (w->object) {
@@ -530,6 +599,7 @@ static void settle_failure(struct store *s, struct list *writes, int code)
     {
         struct store_write *w = CONTAINER_OF(link, struct store_write, link);
         if (w->code == 0) {
+            assert(w->entry->pending > 0);
             w->entry->failed_in = s->batch.number;
             set_object(&w->entry->latest, w->entry->durable);
             fail_write(s, w, code);
@@ -576,6 +646,8 @@ void store_commit_done(struct store *s, int code)
         }
     }
     struct list *link;
+    assert(list_is_empty(&s->flight));
+    store_verify(s);
     while ((link = list_pop_front(&writes)) != NULL) {
         finish(s, CONTAINER_OF(link, struct store_write, link));
     }

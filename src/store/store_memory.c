@@ -44,6 +44,7 @@ void store_memory_disk_free(struct store_memory_disk *disk)
 
 static void disk_evict(struct store_memory_disk *d, int64_t rev)
 {
+    assert(rev > 0 && d->dead < d->rows.n);
     size_t lo = 0, hi = d->rows.n;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
@@ -76,6 +77,7 @@ static void disk_squeeze(struct store_memory_disk *d)
 
 static void apply(struct store_memory *m)
 {
+    assert(!m->is_applied && m->s.in_flight);
     m->is_applied = true;
     struct store_memory_disk *d = m->disk;
     if (!d || m->code < 0) {
@@ -91,12 +93,14 @@ static void apply(struct store_memory *m)
         disk_evict(d, b->evict.at[i]);
     }
     disk_squeeze(d);
+    assert(b->compact_rev >= d->compact_rev && d->dead <= d->rows.n);
     d->compact_rev = b->compact_rev;
 }
 
 static void on_acknowledge(struct env_timer *timer)
 {
     struct store_memory *m = CONTAINER_OF(timer, struct store_memory, timer);
+    assert(m->is_applied);
     store_commit_done(&m->s, m->code);
 }
 
@@ -115,6 +119,7 @@ static void on_apply(struct env_timer *timer)
 static void memory_commit(struct store *s)
 {
     struct store_memory *m = CONTAINER_OF(s, struct store_memory, s);
+    assert(s->in_flight && s->batch.rows.n > 0 && !env_timer_armed(&m->timer));
     m->is_applied = false;
     m->code = m->options.fail ? m->options.fail(m->options.data, s->batch.number) : 0;
     assert(m->code <= 0);

@@ -148,6 +148,7 @@ static int run(sqlite3_stmt *st)
 
 static int insert_row(struct store_sqlite *q, const struct store_row *row)
 {
+    assert(row->rev > 0 && row->key.n > 0 && row->key.n <= INT32_MAX);
     int64_t flags = row->is_delete ? FLAG_DELETE : 0;
     strbuf_clear(&q->body);
     strbuf_put(&q->body, row->body[0]);
@@ -163,6 +164,7 @@ static int insert_row(struct store_sqlite *q, const struct store_row *row)
 
 static int write_meta(struct store_sqlite *q, const struct meta *m)
 {
+    assert(m->rows >= 0 && m->compact_rev >= 0);
     sqlite3_bind_int64(q->set_meta, 1, m->compact_rev);
     sqlite3_bind_int64(q->set_meta, 2, m->rows);
     sqlite3_bind_int64(q->set_meta, 3, (int64_t)m->digest);
@@ -173,6 +175,7 @@ static int write_meta(struct store_sqlite *q, const struct meta *m)
 static int write_batch(struct store_sqlite *q, const struct store_batch *b)
 {
     struct meta meta = q->meta;
+    assert(b->rows.n > 0 && b->compact_rev >= meta.compact_rev);
     int rc = run(q->begin);
     for (size_t i = 0; rc == SQLITE_OK && i < b->rows.n; i++) {
         meta.rows++;
@@ -186,6 +189,7 @@ static int write_batch(struct store_sqlite *q, const struct store_batch *b)
         rc = run(q->evict);
     }
     meta.compact_rev = b->compact_rev;
+    assert(meta.rows >= 0);
     if (rc == SQLITE_OK) {
         rc = write_meta(q, &meta);
     }
@@ -203,6 +207,7 @@ static void run_commit(struct env_work *work)
     struct store_sqlite *q = CONTAINER_OF(work, struct store_sqlite, commit_work);
     int rc = write_batch(q, &q->s.batch);
     q->code = code_of(q->db, rc);
+    assert((q->code == 0) == (rc == SQLITE_OK));
     if (rc != SQLITE_OK && !sqlite3_get_autocommit(q->db)) {
         (void)run(q->rollback);
     }
@@ -229,11 +234,13 @@ static void run_checkpoint(struct env_work *work)
 static void done_checkpoint(struct env_work *work)
 {
     struct store_sqlite *q = CONTAINER_OF(work, struct store_sqlite, checkpoint_work);
+    assert(q->is_checkpointing);
     q->is_checkpointing = false;
 }
 
 static void maybe_checkpoint(struct store_sqlite *q, int wal_pages)
 {
+    assert(wal_pages >= 0);
     size_t bytes = (size_t)wal_pages * PAGE_BYTES;
     bool is_idle = list_is_empty(&q->s.gathering);
     if (!q->is_ending && !q->is_checkpointing &&
@@ -257,6 +264,7 @@ static void done_commit(struct env_work *work)
 static void sqlite_commit(struct store *s)
 {
     struct store_sqlite *q = CONTAINER_OF(s, struct store_sqlite, s);
+    assert(s->in_flight && !q->is_crashed);
     if (!q->lane) {
         q->lane = env_lane_new(s->env, "store");
     }
@@ -305,6 +313,7 @@ static int exec(struct store_sqlite *q, const char *sql)
 /* The first row's integers; *ret is false when there is no row, or another type in it. */
 static int query_ints(struct store_sqlite *q, const char *sql, int64_t *values, int n, bool *ret)
 {
+    assert(n > 0);
     sqlite3_stmt *st = NULL;
     int rc = sqlite3_prepare_v2(q->db, sql, -1, &st, NULL);
     if (rc == SQLITE_OK) {
@@ -438,6 +447,7 @@ static int load_rows(struct store_sqlite *q, const char *path, struct arena *a,
     if (rc != SQLITE_DONE) {
         return explain(a, ret_detail, path, q->db, code_of(q->db, rc));
     }
+    assert(seen.rows >= 0 && q->s.latest_rev >= last);
     store_replay_end(&q->s, q->meta.compact_rev);
     return 0;
 }

@@ -10,6 +10,7 @@
 
 struct resource *hub_resource(struct watch_hub *hub, struct span name)
 {
+    assert(name.n > 0);
     struct resource *r = map_get(&hub->resources, name);
     if (!r) {
         r = mem_new(sizeof *r + name.n);
@@ -25,6 +26,7 @@ struct resource *hub_resource(struct watch_hub *hub, struct span name)
 
 static void recent_push(struct watch_hub *hub, struct resource *r)
 {
+    assert(r->window.end > r->window.first && hub->recent_n <= hub->recent_cap);
     if (hub->recent_n == hub->recent_cap) {
         size_t cap = hub->recent_cap ? hub->recent_cap * 2 : 64;
         struct resource **ring = mem_new_array(cap, sizeof *ring);
@@ -48,6 +50,7 @@ static void trim(struct watch_hub *hub)
         if (window_at(w, w->first)->rev > compact_rev && hub->recent_n <= LIMIT_WINDOW_EVENTS) {
             break;
         }
+        assert(window_at(w, w->first)->rev <= hub->rev || hub->is_loading);
         window_drop_oldest(w);
         hub->recent_head = (hub->recent_head + 1) & (hub->recent_cap - 1);
         hub->recent_n--;
@@ -67,6 +70,7 @@ static void update_cache(struct watch_hub *hub, struct resource *r, const struct
     }
     if (node) {
         struct object *old = node->object;
+        assert(object_rev(old) < object_rev(e->object));
         node->object = object_ref(e->object);
         (void)map_put(&hub->nodes, key, node); /* the key's bytes are the new version's now */
         object_unref(old);
@@ -85,6 +89,8 @@ static void on_event(void *data, const struct store_event *e)
     bool is_key = object_key_split(key, &resource, &ns, &name);
     int64_t rev = object_rev(e->object);
     assert(is_key && (hub->is_loading || rev > hub->rev));
+    assert(!e->previous ||
+           (object_rev(e->previous) < rev && span_eq(object_store_key(e->previous), key)));
     struct resource *r = hub_resource(hub, resource);
     update_cache(hub, r, e);
     if (rev <= hub->start_floor) {
@@ -97,6 +103,55 @@ static void on_event(void *data, const struct store_event *e)
         watchers_wake(hub, r, key);
     }
     trim(hub);
+}
+
+/* ---- the whole ---- */
+
+static void verify_window(const struct watch_hub *hub, const struct window *w)
+{
+    int64_t last = w->floor;
+    for (uint64_t seq = w->first; seq < w->end; seq++) {
+        const struct past_event *e = window_at(w, seq);
+        assert(e->rev > last && e->rev == object_rev(e->object));
+        last = e->rev;
+    }
+    assert(last <= hub->rev);
+}
+
+static void verify_order(struct watch_hub *hub, const struct resource *r)
+{
+    size_t n = 0;
+    const struct order_node *before = NULL;
+    for (const struct order_node *node = r->order.head[0]; node; node = node->next[0], n++) {
+        struct span key = object_store_key(node->object);
+        assert(!before || span_cmp(object_store_key(before->object), key) < 0);
+        assert(map_get(&hub->nodes, key) == node);
+        before = node;
+    }
+    assert(n == r->order.n);
+}
+
+void watch_hub_verify(struct watch_hub *hub)
+{
+    if (!verify_due((uint64_t)hub->rev, hub->nodes.n + hub->recent_n)) {
+        return;
+    }
+    size_t objects = 0, events = 0, watchers = 0, it = 0;
+    for (const struct resource *r; (r = map_next(&hub->resources, &it, NULL)) != NULL;) {
+        verify_order(hub, r);
+        verify_window(hub, &r->window);
+        objects += r->order.n;
+        events += (size_t)(r->window.end - r->window.first);
+        size_t at = 0;
+        for (const struct bucket *b; (b = map_next(&r->buckets, &at, NULL)) != NULL;) {
+            assert(b->watchers > 0);
+            watchers += b->watchers;
+        }
+    }
+    assert(objects == hub->nodes.n && events == hub->recent_n && watchers == hub->watchers);
+    struct store_stats stats;
+    store_stats(hub->store, &stats);
+    assert(stats.live_keys == objects && store_durable_rev(hub->store) == hub->rev);
 }
 
 /* ---- life ---- */
@@ -113,6 +168,7 @@ struct watch_hub *watch_hub_new(struct env *env, struct store *store)
     hub->is_loading = true;
     store_load(store, on_event, hub);
     hub->is_loading = false;
+    watch_hub_verify(hub);
     store_subscribe(store, on_event, hub);
     return hub;
 }
@@ -150,6 +206,7 @@ int64_t watch_hub_rev(const struct watch_hub *hub)
 
 struct object *watch_hub_get(struct watch_hub *hub, struct span key)
 {
+    assert(key.n > 0);
     const struct order_node *node = map_get(&hub->nodes, key);
     return node ? node->object : NULL;
 }
@@ -171,6 +228,7 @@ static bool is_single(const struct resource *r, const struct watch_filter *f)
 size_t watch_hub_list(struct watch_hub *hub, const struct watch_filter *f, struct span after,
                       bool (*fn)(void *data, struct object *o), void *data)
 {
+    assert(f->resource.n > 0 && fn);
     const struct resource *r = map_get(&hub->resources, f->resource);
     if (!r) {
         return 0;

@@ -10,6 +10,7 @@ static unsigned height_of(struct span key)
 {
     uint64_t hash = map_hash(key) * 0x9e3779b97f4a7c15u | (uint64_t)1 << 63;
     unsigned height = 1 + (unsigned)__builtin_ctzll(hash) / 2;
+    assert(height >= 1 && height <= 32);
     return height < ORDER_LEVELS ? height : ORDER_LEVELS;
 }
 
@@ -32,6 +33,7 @@ static void find_slots(struct order *o, struct span key, struct order_node **slo
 
 struct order_node *order_insert(struct order *o, struct object *object)
 {
+    assert(object);
     struct order_node **slots[ORDER_LEVELS];
     struct span key = object_store_key(object);
     find_slots(o, key, slots);
@@ -54,6 +56,7 @@ void order_remove(struct order *o, struct order_node *node)
     find_slots(o, key_of(node), slots);
     assert(*slots[0] == node && o->n > 0);
     for (unsigned i = 0; i < node->levels; i++) {
+        assert(*slots[i] == node);
         *slots[i] = node->next[i];
     }
     o->n--;

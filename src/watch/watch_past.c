@@ -28,6 +28,7 @@ static int by_key(const void *a, const void *b)
 static void undo_init(struct undo *u, const struct window *w, int64_t rev, struct span start,
                       struct span after)
 {
+    assert(rev >= w->floor);
     *u = (struct undo){.keys = MAP_INIT};
     for (uint64_t seq = window_seek(w, rev); seq < w->end; seq++) {
         struct past_event *e = window_at(w, seq);
@@ -72,6 +73,7 @@ static void walk(const struct resource *r, const struct watch_filter *f, const s
         bool is_then =
             then && (!now || span_cmp(object_store_key(then), object_store_key(now)) < 0);
         struct object *o = is_then ? then : now;
+        assert(o && span_cmp(object_store_key(o), after) > 0);
         i += is_then;
         node = is_then ? node : node->next[0];
         if (is_match(f, o) && !fn(data, o)) {

@@ -106,8 +106,9 @@ static inline bool filter_matches(const struct watch_filter *f, struct object *o
 }
 
 struct resource *hub_resource(struct watch_hub *hub, struct span name);
+/* Looks at the whole, in builds that verify: after the store has told all of a commit. */
+void watch_hub_verify(struct watch_hub *hub);
 /* Wakes the sleepers that the newest event of r concerns. */
 void watchers_wake(struct watch_hub *hub, struct resource *r, struct span key);
-void watchers_tell(struct env_task *task);
 
 #endif

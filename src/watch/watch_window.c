@@ -7,7 +7,7 @@
 
 struct past_event *window_at(const struct window *w, uint64_t seq)
 {
-    assert(seq >= w->first && seq < w->end);
+    assert(seq >= w->first && seq < w->end && w->end - w->first <= w->cap);
     return &w->ring[seq & (w->cap - 1)];
 }
 
@@ -56,12 +56,13 @@ uint64_t window_seek(const struct window *w, int64_t rev)
             hi = mid;
         }
     }
+    assert(lo == w->end || window_at(w, lo)->rev > rev);
     return lo;
 }
 
 struct object *past_event_gone(struct past_event *e)
 {
-    assert(e->previous);
+    assert(e->previous && !e->is_delete);
     if (!e->gone) {
         struct span parts[2];
         cleanup_strbuf struct strbuf body = STRBUF_INIT;
@@ -70,6 +71,7 @@ struct object *past_event_gone(struct past_event *e)
         strbuf_put(&body, parts[1]);
         e->gone = object_new(object_store_key(e->previous), e->rev, strbuf_span(&body));
     }
+    assert(object_rev(e->gone) == e->rev);
     return e->gone;
 }
 

@@ -34,6 +34,7 @@ struct watcher {
 
 static struct bucket *bucket_join(struct resource *r, struct span ns, struct span name)
 {
+    assert(name.n == 0 || name.p);
     size_t n = ns.n + 1 + name.n;
     struct bucket *b = mem_new(sizeof *b + n);
     memcpy(b->key, ns.p ? ns.p : "", ns.n);
@@ -49,6 +50,7 @@ static struct bucket *bucket_join(struct resource *r, struct span ns, struct spa
         (void)map_put(&r->buckets, span_of(b->key, n), b);
     }
     b->watchers++;
+    assert(b->key_n == n && map_get(&r->buckets, span_of(b->key, n)) == b);
     return b;
 }
 
@@ -57,7 +59,8 @@ static void bucket_leave(struct resource *r, struct bucket *b)
     assert(b->watchers > 0);
     if (--b->watchers == 0) {
         assert(list_is_empty(&b->sleepers));
-        (void)map_remove(&r->buckets, span_of(b->key, b->key_n));
+        struct bucket *known = map_remove(&r->buckets, span_of(b->key, b->key_n));
+        assert(known == b);
         free(b);
     }
 }
@@ -88,6 +91,8 @@ static bool classify(const struct watcher *w, const struct past_event *e, enum w
 
 /* ---- waking ---- */
 
+static void watchers_tell(struct env_task *task);
+
 static void wake_bucket(struct watch_hub *hub, struct resource *r, struct span key)
 {
     struct bucket *b = map_get(&r->buckets, key);
@@ -95,11 +100,12 @@ static void wake_bucket(struct watch_hub *hub, struct resource *r, struct span k
         return;
     }
     const struct past_event *e = window_at(&r->window, r->window.end - 1);
+    assert(b->watchers > 0 && e->rev == hub->rev);
     LIST_EACH(link, &b->sleepers)
     {
         struct watcher *w = CONTAINER_OF(link, struct watcher, link);
         enum watch_type type;
-        assert(w->state == ASLEEP);
+        assert(w->state == ASLEEP && w->bucket == b && w->hub == hub);
         if (classify(w, e, &type)) {
             list_remove(link);
             list_push_back(&hub->woken, link);
@@ -114,6 +120,7 @@ static void wake_bucket(struct watch_hub *hub, struct resource *r, struct span k
  */
 void watchers_wake(struct watch_hub *hub, struct resource *r, struct span key)
 {
+    assert(key.n > r->name_n && key.p[r->name_n] == '/');
     if (r->buckets.n == 0) {
         return;
     }
@@ -131,10 +138,11 @@ void watchers_wake(struct watch_hub *hub, struct resource *r, struct span key)
     }
 }
 
-void watchers_tell(struct env_task *task)
+static void watchers_tell(struct env_task *task)
 {
     struct watch_hub *hub = CONTAINER_OF(task, struct watch_hub, tell);
     struct list *link;
+    watch_hub_verify(hub);
     while ((link = list_pop_front(&hub->woken)) != NULL) {
         struct watcher *w = CONTAINER_OF(link, struct watcher, link);
         assert(w->state == WOKEN);
@@ -149,6 +157,7 @@ struct watcher *watcher_new(struct watch_hub *hub, const struct watch_filter *fi
                             void (*on_more)(void *), void *data)
 {
     assert(filter->resource.n && on_more && from >= 0);
+    assert(!hub->is_loading);
     struct resource *r = hub_resource(hub, filter->resource);
     if (from < r->window.floor) {
         return NULL;
@@ -168,11 +177,14 @@ struct watcher *watcher_new(struct watch_hub *hub, const struct watch_filter *fi
     w->data = data;
     list_init(&w->link);
     hub->watchers++;
+    assert(w->state == READING && span_eq(w->filter.ns, filter->ns) &&
+           span_eq(w->filter.name, filter->name));
     return w;
 }
 
 static void fill(const struct past_event *e, enum watch_type type, struct watch_event *ret)
 {
+    assert(type == WATCH_DELETED || !e->is_delete);
     *ret = (struct watch_event){
         .type = type, .object = e->object, .previous = e->previous, .rev = e->rev};
 }
@@ -180,6 +192,7 @@ static void fill(const struct past_event *e, enum watch_type type, struct watch_
 int watcher_next(struct watcher *w, struct watch_event *ret)
 {
     struct window *window = &w->resource->window;
+    assert(w->pos <= window->end && w->seen <= w->hub->rev);
     if (w->state == ASLEEP) {
         return 0;
     }
@@ -200,6 +213,7 @@ int watcher_next(struct watcher *w, struct watch_event *ret)
         w->seen = e->rev > w->seen ? e->rev : w->seen;
         if (in_place(w, e->object) && classify(w, e, &type)) {
             fill(e, type, ret);
+            assert(ret->rev > w->from && ret->rev <= w->hub->rev);
             if (type == WATCH_DELETED && !e->is_delete) {
                 ret->object = past_event_gone(e);
             }
