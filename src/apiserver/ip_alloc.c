@@ -38,6 +38,7 @@ bool ip_alloc_init(struct ip_alloc *ips, struct span cidr)
     ips->first = ip & ~(ips->count - 1);
     ips->bits = mem_new_array((ips->count + 63) / 64, sizeof *ips->bits);
     ips->cursor = 1;
+    assert((ips->first & (ips->count - 1)) == 0);
     return true;
 }
 
@@ -54,6 +55,7 @@ bool ip_alloc_contains(const struct ip_alloc *ips, uint32_t ip)
 
 static bool is_taken(const struct ip_alloc *ips, uint32_t at)
 {
+    assert(at < ips->count);
     return ips->bits[at / 64] >> (at % 64) & 1;
 }
 

@@ -15,6 +15,7 @@ bool api_sub_is(const struct api_op *op, const char *name)
 
 static void verr(struct api_op *op, enum err_reason reason, struct span message)
 {
+    assert(reason != ERR_NONE && message.n > 0);
     op->err = (struct err){.reason = reason,
                            .message = message,
                            .group = span_cstr(op->kind->group),
@@ -59,6 +60,7 @@ void api_op_warn(struct api_op *op, struct span text)
 struct object *api_peek(struct apiserver *s, struct arena *a, const char *resource, struct span ns,
                         struct span name)
 {
+    assert(name.n > 0);
     return store_peek(s->store, object_key(a, span_cstr(resource), ns, name));
 }
 
@@ -92,7 +94,9 @@ void api_op_collect(struct api_op *op, struct object *o)
 
 void api_op_finish(struct api_op *op)
 {
-    assert(op->done && op->http_status);
+    assert(op->done && op->http_status && !op->is_finished);
+    assert(op->pending == 0);
+    op->is_finished = true;
     if (op->err.reason != ERR_NONE) {
         service_claims_release(&op->server->services, &op->claimed);
     } else {

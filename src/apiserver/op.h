@@ -94,6 +94,7 @@ struct api_op {
     struct service_claims released; /* given back when the write succeeds */
     struct api_op *parent;          /* of the deletes of a collection */
     size_t pending;
+    bool is_finished; /* done() has been called */
     bool name_generated;
     bool is_applied;         /* server-side apply has decided who owns what: */
     yyjson_mut_val *managed; /* NULL: nobody */
@@ -132,10 +133,10 @@ void op_resize(struct api_op *op);          /* pods/resize */
 
 /* One more object in the reply: referenced. */
 void api_op_collect(struct api_op *op, struct object *o);
-/* Calls done. With -1 op->err is set; the return value lets callers write `return
- * api_op_fail(op);`. */
+/* Calls done, once. */
 void api_op_finish(struct api_op *op);
-/* Sets op->err with the resource's details and the message; returns -1. */
+/* Sets op->err with the resource's details and the message; returns -1, so that callers write
+ * `return api_op_err(...);`. */
 int api_op_err(struct api_op *op, enum err_reason reason, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* A resourceVersion from a client: empty and "0" give 0. -1 with op->err: it is no number, or a

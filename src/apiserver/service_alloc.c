@@ -27,11 +27,12 @@ uint32_t port_alloc_next(struct port_alloc *ports)
         uint32_t at =
             i < CHOSEN ? NODE_PORT_SPARED + (ports->cursor + i) % CHOSEN : (uint32_t)(i - CHOSEN);
         if (port_alloc_claim(ports, NODE_PORT_FIRST + at)) {
+            assert(at < NODE_PORT_COUNT);
             ports->cursor = i < CHOSEN ? (ports->cursor + i + 1) % CHOSEN : ports->cursor;
             return NODE_PORT_FIRST + at;
         }
     }
-    return 0;
+    return 0; /* all are taken */
 }
 
 /* Of a port outside the range: nothing. */

@@ -29,10 +29,23 @@ static void submit_failed(struct api_op *op, int code)
     }
 }
 
+/* What the attempt rested on is no more, or the store could not. */
+static void start_again(struct api_op *op, int code, bool may_help)
+{
+    assert(code < 0 && op->attempts < WRITE_ATTEMPTS);
+    if (may_help && ++op->attempts < WRITE_ATTEMPTS && !op->server->is_freed) {
+        write_start(op);
+    } else {
+        submit_failed(op, code);
+        api_op_finish(op);
+    }
+}
+
 static void on_written(struct store_write *write, int code, struct object *object)
 {
     struct api_op *op = CONTAINER_OF(write, struct api_op, write);
     struct apiserver *s = op->server; /* op is gone after finish */
+    assert(s->writes_open > 0 && op->err.reason == ERR_NONE && !op->object);
     bool again = code == E_CONFLICT || code == -EEXIST || code == -ENOENT;
     if (code == 0) {
         op->object = object_ref(object);
@@ -42,17 +55,15 @@ static void on_written(struct store_write *write, int code, struct object *objec
         }
         service_claims_release(&s->services, &op->released);
         api_op_finish(op);
-    } else if (again && ++op->attempts < WRITE_ATTEMPTS && !s->is_freed) {
-        write_start(op);
     } else {
-        submit_failed(op, code);
-        api_op_finish(op);
+        start_again(op, code, again);
     }
     apiserver_write_done(s);
 }
 
 static void submit(struct api_op *op)
 {
+    assert(op->write.done && op->key.n > 0 && !op->is_finished);
     op->server->writes_open++;
     store_submit(op->server->store, &op->write);
 }
@@ -69,12 +80,7 @@ static void on_settled(struct store_write *write, int code, struct object *objec
         op->tree = NULL;
         op->rev = 0;
         op->err = (struct err){0};
-        if (++op->attempts < WRITE_ATTEMPTS && !s->is_freed) {
-            write_start(op);
-        } else {
-            submit_failed(op, code);
-            api_op_finish(op);
-        }
+        start_again(op, code, true);
     }
     apiserver_write_done(s);
 }
@@ -96,7 +102,7 @@ static void finish_settled(struct api_op *op)
 
 void write_start(struct api_op *op)
 {
-    assert(op->attempt);
+    assert(op->attempt && !op->is_finished && op->attempts < WRITE_ATTEMPTS);
     if (op->attempts == 0) {
         op->first_warnings = (uint8_t)op->warnings.n;
     }
@@ -113,6 +119,7 @@ void write_start(struct api_op *op)
 int write_submit(struct api_op *op, int64_t expect_rev, struct span body,
                  const yyjson_mut_val *tree)
 {
+    assert(expect_rev >= STORE_ANY && body.n > 0);
     if (body.n > LIMIT_OBJECT_BYTES) {
         submit_failed(op, E_LIMIT);
         return -1;
@@ -125,6 +132,7 @@ int write_submit(struct api_op *op, int64_t expect_rev, struct span body,
 
 int write_submit_delete(struct api_op *op, struct object *current)
 {
+    assert(span_eq(object_store_key(current), op->key));
     struct span part[2];
     object_body_parts(current, part);
     char *body = arena_alloc_raw(op->arena, part[0].n + part[1].n);

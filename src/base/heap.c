@@ -18,8 +18,22 @@ static bool before(const struct heap_node *a, const struct heap_node *b)
 
 static void place(struct heap *h, size_t i, struct heap_node *node)
 {
+    assert(i < h->cap);
     h->nodes[i] = node;
     node->at = i + 1;
+}
+
+/* Each node knows its place, and none is before the one above it. */
+static void heap_verify(const struct heap *h)
+{
+    if (!verify_due(h->seq, h->n)) {
+        return;
+    }
+    assert(h->n <= h->cap);
+    for (size_t i = 0; i < h->n; i++) {
+        assert(h->nodes[i]->at == i + 1);
+        assert(i == 0 || !before(h->nodes[i], h->nodes[(i - 1) / 2]));
+    }
 }
 
 static void sift_up(struct heap *h, size_t i)
@@ -63,6 +77,7 @@ void heap_insert(struct heap *h, struct heap_node *node, int64_t key)
     node->seq = h->seq++;
     h->nodes[h->n] = node;
     sift_up(h, h->n++);
+    heap_verify(h);
 }
 
 void heap_remove(struct heap *h, struct heap_node *node)
@@ -79,6 +94,7 @@ void heap_remove(struct heap *h, struct heap_node *node)
         sift_up(h, i);
         sift_down(h, last->at - 1);
     }
+    heap_verify(h);
 }
 
 struct heap_node *heap_min(const struct heap *h)

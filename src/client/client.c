@@ -20,6 +20,7 @@ void client_cancel(struct client *c, void *data)
 struct client_watch *client_watch_new(struct client *c, const struct client_request *selection,
                                       const struct client_watch_handler *handler, void *data)
 {
+    assert(c && c->ops);
     assert(selection->kind && handler->on_event);
     struct client_watch *w = c->ops->watch_new(c, selection, handler, data);
     assert(w && w->client == c);
@@ -28,6 +29,7 @@ struct client_watch *client_watch_new(struct client *c, const struct client_requ
 
 void client_watch_free(struct client_watch *w)
 {
+    assert(!w || w->client);
     if (w) {
         w->client->ops->watch_free(w);
     }

@@ -7,6 +7,7 @@
 struct client_body client_body_new(struct arena *a, const struct schema_kind *kind,
                                    struct span name)
 {
+    assert(a && kind);
     struct client_body b = {.arena = a, .doc = json_mut_new(a)};
     b.root = yyjson_mut_obj(b.doc);
     yyjson_mut_doc_set_root(b.doc, b.root);
@@ -21,6 +22,7 @@ struct client_body client_body_new(struct arena *a, const struct schema_kind *ki
 
 struct client_body client_patch_any(struct arena *a, struct object *of)
 {
+    assert(a && object_uid(of).n > 0);
     struct client_body b = {.arena = a, .doc = json_mut_new(a)};
     b.root = yyjson_mut_obj(b.doc);
     yyjson_mut_doc_set_root(b.doc, b.root);
@@ -31,6 +33,7 @@ struct client_body client_patch_any(struct arena *a, struct object *of)
 
 struct client_body client_patch_new(struct arena *a, struct object *at)
 {
+    assert(object_rev(at) > 0);
     struct client_body b = client_patch_any(a, at);
     json_put_str(b.doc, b.meta, "resourceVersion",
                  arena_printf(a, "%lld", (long long)object_rev(at)));
@@ -39,6 +42,7 @@ struct client_body client_patch_new(struct arena *a, struct object *at)
 
 struct span client_body_text(const struct client_body *b)
 {
+    assert(b->arena && b->root);
     return json_write_mut(b->arena, b->root);
 }
 
@@ -57,6 +61,7 @@ void client_body_owners(struct client_body *b, yyjson_mut_val *list)
 yyjson_mut_val *client_owner_new(yyjson_mut_doc *doc, const struct schema_kind *kind,
                                  struct span name, struct span uid, bool controller)
 {
+    assert(name.n > 0 && uid.n > 0);
     yyjson_mut_val *ref = yyjson_mut_obj(doc);
     json_put_str(doc, ref, "apiVersion", span_cstr(schema_api_version(kind)));
     json_put_str(doc, ref, "kind", span_cstr(kind->kind));

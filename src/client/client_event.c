@@ -55,6 +55,7 @@ struct event_recorder {
 
 struct event_recorder *event_recorder_new(struct client *c, const char *component, struct span host)
 {
+    assert(c && component);
     struct event_recorder *r = MEM_NEW(struct event_recorder);
     r->client = c;
     r->kind = schema_kind_find("", "Event");
@@ -72,7 +73,8 @@ static void series_free(struct series *s)
     if (s->sending) {
         client_cancel(s->recorder->client, s);
     }
-    map_remove(&s->recorder->series, span_of(s->key, s->key_n));
+    struct series *known = map_remove(&s->recorder->series, span_of(s->key, s->key_n));
+    assert(known == s);
     list_remove(&s->link);
     free(s->text);
     free(s);
@@ -80,7 +82,8 @@ static void series_free(struct series *s)
 
 static void budget_free(struct event_recorder *r, struct budget *b)
 {
-    map_remove(&r->budgets, span_of(b->key, b->key_n));
+    struct budget *known = map_remove(&r->budgets, span_of(b->key, b->key_n));
+    assert(known == b);
     list_remove(&b->link);
     free(b);
 }
@@ -98,6 +101,7 @@ void event_recorder_free(struct event_recorder *r)
     {
         budget_free(r, CONTAINER_OF(it, struct budget, link));
     }
+    assert(r->series.n == 0 && r->budgets.n == 0);
     map_done(&r->series);
     map_done(&r->budgets);
     free(r->component);
@@ -127,6 +131,7 @@ static bool budget_take(struct event_recorder *r, struct span uid, int64_t now_m
         b->spent = b->spent > refill ? b->spent - refill : 0;
         b->refilled_ms += refill * EVENT_REFILL_MS;
     }
+    assert(b->spent >= 0 && b->spent <= EVENT_BURST && r->budgets.n <= SERIES_MAX);
     if (b->spent >= EVENT_BURST) {
         return false;
     }
@@ -141,6 +146,7 @@ static void send_count(struct series *s);
 static void on_reply(void *data, const struct client_reply *reply)
 {
     struct series *s = data;
+    assert(s->sending);
     s->sending = false;
     if (reply->err.reason != ERR_NONE) {
         /* Gone, refused or unreachable: forget the series, so that the next occurrence starts a new
@@ -216,6 +222,7 @@ static void send_first(struct series *s, const struct event_about *about, enum e
     struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = r->kind,
                                 .ns = s->ns, .body = client_body_text(&b)};
     rq.field_manager = span_cstr(r->component);
+    assert(!s->sending && s->count == 1);
     s->sending = true;
     client_do(r->client, &rq, on_reply, s);
 }
@@ -247,6 +254,7 @@ static struct series *series_new(struct event_recorder *r, struct span key,
     s->text = text.p;
     s->ns = span_of(text.p, ns.n);
     s->name = span_of(text.p + ns.n, text.n - ns.n);
+    assert(r->series.n < SERIES_MAX && s->name.n > 0);
     map_put(&r->series, span_of(s->key, s->key_n), s);
     return s;
 }
@@ -254,6 +262,7 @@ static struct series *series_new(struct event_recorder *r, struct span key,
 static void record(struct event_recorder *r, const struct event_about *about, enum event_type type,
                    const char *reason, struct span message)
 {
+    assert(about->kind && reason);
     int64_t now_ms = env_now_ms(r->client->env);
     if (!budget_take(r, about->uid, now_ms)) {
         return;
@@ -268,6 +277,7 @@ static void record(struct event_recorder *r, const struct event_about *about, en
         s = NULL;
     }
     if (s) {
+        assert(s->count > 0 && s->recorder == r);
         s->count++;
         s->last_ms = now_ms;
         if (s->sending) {

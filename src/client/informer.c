@@ -173,7 +173,8 @@ static void bucket_add(struct informer *inf, uint32_t index, struct span key, st
         e->place_cap += 4;
         e->places = mem_grow(e->places, e->place_cap, sizeof *e->places);
     }
-    assert(b->members.n < UINT32_MAX);
+    assert(b->members.n < UINT32_MAX && span_eq(span_of(b->key, b->key_n), key));
+    assert(e->object && index < INDEX_MAX);
     e->places[e->place_count] = (struct place){b, (uint32_t)b->members.n, index};
     VEC_PUSH(&b->members, ((struct member){e, e->place_count}));
     e->place_count++;
@@ -182,8 +183,10 @@ static void bucket_add(struct informer *inf, uint32_t index, struct span key, st
 /* Both lists are closed up by their last element, which is told its new position. */
 static void bucket_remove(struct informer *inf, struct entry *e, uint32_t place)
 {
+    assert(place < e->place_count);
     struct place gone = e->places[place];
     struct bucket *b = gone.bucket;
+    assert(gone.at < b->members.n && gone.index < INDEX_MAX);
     assert(b->members.at[gone.at].entry == e && b->members.at[gone.at].place == place);
     struct member last = b->members.at[--b->members.n];
     if (gone.at < b->members.n) {
@@ -196,7 +199,9 @@ static void bucket_remove(struct informer *inf, struct entry *e, uint32_t place)
         moved.bucket->members.at[moved.at].place = place;
     }
     if (b->members.n == 0) {
-        map_remove(&inf->index[gone.index].buckets, span_of(b->key, b->key_n));
+        struct bucket *known =
+            map_remove(&inf->index[gone.index].buckets, span_of(b->key, b->key_n));
+        assert(known == b);
         VEC_DONE(&b->members);
         free(b);
     }
@@ -231,6 +236,7 @@ static void unindex(struct informer *inf, struct entry *e, uint32_t index)
 
 static void reindex(struct informer *inf, struct entry *e, uint32_t index)
 {
+    assert(e->object && inf->index[index].key_fn);
     struct key_list keys;
     key_list_of(&inf->index[index], e->object, &keys);
     /* To compare many keys with many buckets costs more than to take it out and put it in. */
@@ -245,6 +251,7 @@ static void reindex(struct informer *inf, struct entry *e, uint32_t index)
 
 static void entry_free(struct entry *e)
 {
+    assert(e->place_count <= e->place_cap);
     free(e->places);
     free(e);
 }
@@ -262,6 +269,8 @@ static struct span key_of(struct informer *i, struct span ns, struct span name)
 
 static void tell(struct informer *i, struct object *old, struct object *now)
 {
+    assert(old || now);
+    assert(!old || !now || span_eq(object_name(old), object_name(now)));
     LIST_EACH(it, &i->handlers)
     {
         struct handler *h = CONTAINER_OF(it, struct handler, link);
@@ -298,6 +307,7 @@ static void check_waits(struct informer *i)
 void informer_wait(struct informer *i, int64_t rev, struct span ns, struct span name,
                    struct span uid, void (*fn)(void *data), void *data)
 {
+    assert(fn && rev >= 0);
     struct wait *w = mem_new(sizeof *w + ns.n + name.n + uid.n + 1);
     w->rev = rev;
     w->fn = fn;
@@ -318,6 +328,32 @@ void informer_wait(struct informer *i, int64_t rev, struct span ns, struct span 
     list_push_back(&i->waits, &w->link);
 }
 
+/* Each entry and its buckets know each other, and no bucket has anything else. */
+static void informer_verify(const struct informer *i)
+{
+    if (!verify_due((uint64_t)i->rev, i->entries.n)) {
+        return;
+    }
+    size_t places = 0, members = 0, it = 0;
+    for (const struct entry *e; (e = map_next(&i->entries, &it, NULL)); places += e->place_count) {
+        assert(e->object && e->key[object_namespace(e->object).n] == '/');
+        for (uint32_t k = 0; k < e->place_count; k++) {
+            const struct place *p = &e->places[k];
+            assert(p->index < (uint32_t)i->index_count && p->at < p->bucket->members.n);
+            assert(p->bucket->members.at[p->at].entry == e);
+            assert(p->bucket->members.at[p->at].place == k);
+        }
+    }
+    for (int x = 0; x < i->index_count; x++) {
+        it = 0;
+        for (const struct bucket *b; (b = map_next(&i->index[x].buckets, &it, NULL));) {
+            assert(b->members.n > 0);
+            members += b->members.n;
+        }
+    }
+    assert(places == members);
+}
+
 static void on_event(void *data, enum client_event_type type, struct object *object)
 {
     struct informer *i = data;
@@ -328,6 +364,7 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
     struct entry *e = map_get(&i->entries, key);
     struct object *old = e ? e->object : NULL;
     assert(object && (!e || e->object));
+    informer_verify(i);
     if (type == CLIENT_DELETED) {
         if (!e) {
             check_waits(i);
@@ -337,7 +374,7 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
             bucket_remove(i, e, e->place_count - 1);
         }
         struct entry *known = map_remove(&i->entries, key);
-        assert(known == e);
+        assert(known == e && e->place_count == 0);
         entry_free(e);
         /* The deletion's state is told as `old`: it carries the newest status and the revision of
          * the delete. */
@@ -370,6 +407,7 @@ static void run_synced(struct env_task *task)
     struct synced_fn *s = CONTAINER_OF(task, struct synced_fn, task);
     void (*fn)(void *) = s->fn;
     void *data = s->data;
+    assert(s->informer->synced && fn);
     list_remove(&s->link);
     free(s);
     fn(data);
@@ -393,6 +431,7 @@ static void on_synced(void *data)
 
 struct informer *informer_new(struct client *c, const struct client_request *selection)
 {
+    assert(c && selection->kind);
     struct informer *i = MEM_NEW(struct informer);
     i->client = c;
     list_init(&i->handlers);
@@ -450,6 +489,7 @@ void informer_free(struct informer *i)
 static void tell_existing(struct env_task *task)
 {
     struct handler *h = CONTAINER_OF(task, struct handler, task);
+    assert(h->fresh);
     h->fresh = false;
     size_t pos = 0;
     struct entry *e;
@@ -476,6 +516,7 @@ void informer_add_handler(struct informer *i, const struct informer_handler *han
 
 void informer_remove_handler(struct informer *i, void *data)
 {
+    assert(data);
     LIST_EACH(it, &i->handlers)
     {
         struct handler *h = CONTAINER_OF(it, struct handler, link);
@@ -516,6 +557,7 @@ size_t informer_count(const struct informer *i)
 
 void informer_on_synced(struct informer *i, void (*fn)(void *data), void *data)
 {
+    assert(fn);
     struct synced_fn *s = MEM_NEW(struct synced_fn);
     s->informer = i;
     s->fn = fn;
@@ -534,6 +576,7 @@ struct object *informer_get(struct informer *i, struct span ns, struct span name
 
 void informer_each(struct informer *i, bool (*fn)(void *data, struct object *o), void *data)
 {
+    assert(fn);
     size_t pos = 0;
     struct entry *e;
     while ((e = map_next(&i->entries, &pos, NULL)) && fn(data, e->object)) {
@@ -542,6 +585,7 @@ void informer_each(struct informer *i, bool (*fn)(void *data, struct object *o),
 
 int informer_add_index(struct informer *i, informer_key_fn *key_fn)
 {
+    assert(key_fn);
     for (int x = 0; x < i->index_count; x++) {
         if (i->index[x].key_fn == key_fn) {
             return x;

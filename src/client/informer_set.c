@@ -24,6 +24,7 @@ struct informer_set {
 
 struct informer_set *informer_set_new(struct client *c)
 {
+    assert(c);
     struct informer_set *s = MEM_NEW(struct informer_set);
     s->client = c;
     return s;
@@ -75,6 +76,7 @@ static void tell_synced(struct env_task *task)
 {
     struct informer_set *s = CONTAINER_OF(task, struct informer_set, task);
     void (*fn)(void *) = s->fn;
+    assert(informer_set_synced(s));
     s->fn = NULL;
     if (fn) {
         fn(s->data);

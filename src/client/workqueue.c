@@ -99,14 +99,32 @@ static struct item *item_get(struct workqueue *q, struct span key)
         }
         map_put(&q->items, item_key(it), it);
     }
+    assert(it->queue == q && span_eq(item_key(it), key));
     return it;
+}
+
+/* What is counted is there, and each item is in one state at a time. */
+static void workqueue_verify(const struct workqueue *q)
+{
+    if (!verify_due(q->stats.adds, q->items.n)) {
+        return;
+    }
+    size_t ready = 0, active = 0, it_pos = 0;
+    for (const struct item *it; (it = map_next(&q->items, &it_pos, NULL));) {
+        assert(it->queue == q && !(it->queued && it->working) && (!it->dirty || it->working));
+        assert(it->queued == !list_is_empty(&it->link));
+        ready += it->queued;
+        active += it->working;
+    }
+    assert(ready == q->ready_count && active == q->active && active <= q->parallel);
 }
 
 static void item_drop_if_idle(struct workqueue *q, struct item *it)
 {
     if (!it->queued && !it->working && !env_timer_armed(&it->timer) && it->failures == 0) {
-        assert(!it->dirty);
-        map_remove(&q->items, item_key(it));
+        assert(!it->dirty && list_is_empty(&it->link));
+        struct item *known = map_remove(&q->items, item_key(it));
+        assert(known == it);
         free(it);
     }
 }
@@ -123,6 +141,7 @@ static void count_time(struct workqueue *q, struct item *it, struct histogram *h
 static void run_ready(struct env_task *task)
 {
     struct workqueue *q = CONTAINER_OF(task, struct workqueue, task);
+    workqueue_verify(q);
     /* Only what is queued now: keys that re-add themselves go behind the other tasks of the turn.
      */
     size_t budget = q->ready_count;
@@ -144,6 +163,7 @@ static void run_ready(struct env_task *task)
 
 static void enqueue(struct workqueue *q, struct item *it)
 {
+    assert(!(it->queued && it->working));
     bool waited = env_timer_armed(&it->timer);
     env_timer_stop(q->env, &it->timer);
     if (it->working) {
@@ -185,6 +205,7 @@ void workqueue_add_after(struct workqueue *q, struct span key, int64_t delay_ms)
     if (env_timer_armed(&it->timer) && it->due_ns <= due_ns) {
         return;
     }
+    assert(!it->queued);
     it->due_ns = due_ns;
     env_timer_start(q->env, &it->timer, delay_ms, timer_due);
 }
@@ -204,7 +225,8 @@ static int64_t backoff_ms(struct workqueue *q, uint32_t failures)
 void workqueue_done(struct workqueue *q, struct span key, bool ok)
 {
     struct item *it = map_get(&q->items, key);
-    assert(it && it->working && q->active > 0);
+    assert(it && it->working && q->active > 0 && !it->queued);
+    workqueue_verify(q);
     it->working = false;
     q->active--;
     count_time(q, it, &q->stats.works);

@@ -89,6 +89,7 @@ static void op_free(struct op *op)
 
 static void running_free(struct running *r)
 {
+    assert(!r->in_run);
     env_timer_stop(r->sync.client->env, &r->patience);
     LIST_EACH(it, &r->ops)
     {
@@ -128,6 +129,7 @@ static void finish_if_idle(struct running *r)
 static void on_patience(struct env_timer *timer)
 {
     struct running *r = CONTAINER_OF(timer, struct running, patience);
+    assert(!r->in_run && !list_is_empty(&r->ops)); /* else it would have ended */
     log_event(LOG_WARN, "sync_view_late", LOG_C("controller", r->sync.reconciler->name),
               LOG_S("key", r->key));
     LIST_EACH(it, &r->ops)
@@ -186,6 +188,7 @@ void sync_do(struct sync *s, const struct client_request *request, struct inform
 {
     struct running *r = running_of(s);
     assert(s->arena && request->kind); /* the sync has not ended */
+    assert(!seen_in || request->verb != CLIENT_LIST);
     struct op *op = MEM_NEW(struct op);
     list_init(&op->link);
     op->running = r;
@@ -214,6 +217,7 @@ void sync_again(struct sync *s)
 void sync_after(struct sync *s, int64_t delay_ms)
 {
     struct running *r = running_of(s);
+    assert(s->arena);
     delay_ms = delay_ms < 1 ? 1 : delay_ms;
     if (r->after_ms < 0 || delay_ms < r->after_ms) {
         r->after_ms = delay_ms;
@@ -251,6 +255,7 @@ static void work(void *data, struct span key)
     r->sync.name = span_from(r->key, slash + 1);
     r->in_run = true;
     rec->run(&r->sync);
+    assert(r->in_run);
     r->in_run = false;
     finish_if_idle(r);
 }

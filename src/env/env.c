@@ -13,7 +13,7 @@ void env_init(struct env *env, const struct env_ops *ops)
 
 void env_done(struct env *env)
 {
-    assert(list_is_empty(&env->hooks));
+    assert(list_is_empty(&env->hooks) && !env->in_timers);
     heap_done(&env->timers);
 }
 
@@ -72,6 +72,7 @@ void env_timer_start(struct env *env, struct env_timer *timer, int64_t delay_ms,
         delay_ns = INT64_MAX / 2;
     }
     heap_insert(&env->timers, &timer->node, env_mono_ns(env) + delay_ns);
+    assert(env_timer_armed(timer));
     tell_change(env, before);
 }
 
@@ -84,6 +85,7 @@ void env_timer_stop(struct env *env, struct env_timer *timer)
 
 void env_run_due(struct env *env, int64_t now_ns)
 {
+    assert(!env->in_timers);
     uint64_t seq_end = env->timers.seq; /* a timer armed in a callback waits for the next turn */
     env->in_timers = true;
     for (;;) {
@@ -93,6 +95,7 @@ void env_run_due(struct env *env, int64_t now_ns)
         }
         heap_remove(&env->timers, node);
         struct env_timer *timer = CONTAINER_OF(node, struct env_timer, node);
+        assert(timer->fn && !env_timer_armed(timer));
         timer->fn(timer);
     }
     env->in_timers = false;

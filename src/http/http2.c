@@ -64,6 +64,7 @@ struct http2_stream *http2_stream_new(struct http2 *h, int32_t id)
 {
     struct list *link = list_pop_front(&h->spare);
     struct http2_stream *s;
+    assert(id > 0 && !link == (h->spare_count == 0));
     if (link) {
         s = link_stream(link);
         h->spare_count--;
@@ -169,6 +170,7 @@ static void pump(struct http2 *h)
 static void abort_one(struct http2_stream *s)
 {
     struct http_stream_handler handler = s->x.stream;
+    assert(s->abort_due && !s->is_aborting && handler.on_abort);
     nghttp2_session *session = s->h->session;
     if (nghttp2_session_get_stream_user_data(session, s->id) == s) {
         (void)nghttp2_session_set_stream_user_data(session, s->id, NULL);
@@ -219,10 +221,33 @@ static void tell_drained(struct http2 *h)
     }
 }
 
+/* Between callbacks: a stream is the connection's, and what is spare has nothing of a request. */
+static void http2_verify(struct http2 *h)
+{
+    size_t spare = 0;
+    LIST_EACH(link, &h->streams)
+    {
+        const struct http2_stream *s = link_stream(link);
+        assert(s->h == h && s->x.conn == h->conn && s->id > 0 && s->out_at <= s->out.n);
+        assert(!s->is_aborting && (!s->abort_due || h->any_abort) &&
+               (!s->drain_due || h->any_drain));
+    }
+    LIST_EACH(link, &h->spare)
+    {
+        const struct http2_stream *s = link_stream(link);
+        assert(s->out.n == 0 && s->held == 0 && s->x.head.n == 0);
+        spare++;
+    }
+    assert(spare == h->spare_count && spare <= SPARE_STREAMS);
+}
+
 static void on_task(struct env_task *task)
 {
     struct http2 *h = CONTAINER_OF(task, struct http2, task);
     struct http_conn *c = h->conn;
+    if (VERIFYING) {
+        http2_verify(h);
+    }
     conn_enter(c);
     abort_due(h);
     pump(h);
@@ -279,6 +304,7 @@ static ssize_t on_source(nghttp2_session *session, int32_t id, uint8_t *buf, siz
 {
     struct http2_stream *s = source->ptr;
     (void)session, (void)id, (void)data;
+    assert(s->out_at <= s->out.n && s->id == id);
     size_t left = s->out.n - s->out_at, n = left < room ? left : room;
     memcpy(buf, s->out.p + s->out_at, n);
     s->out_at += n;
@@ -330,6 +356,7 @@ static void submit(struct http2_stream *s, int status, const char *content_type,
 void http2_reply(struct http_exchange *x, int status, const char *content_type, struct span body)
 {
     struct http2_stream *s = of(x);
+    assert(status >= 200 && status < 600 && (s->state == S_READ || s->state == S_WAIT));
     bool bodyless = status == 204 || status == 304;
     bool has_body = !bodyless && !x->is_head && body.n;
     s->state = S_SENT;
@@ -352,6 +379,7 @@ static void h2_abort_later(struct http_exchange *x)
 static void h2_begin(struct http_exchange *x, int status, const char *content_type)
 {
     struct http2_stream *s = of(x);
+    assert(s->state == S_WAIT && status >= 200);
     s->state = S_STREAM;
     submit(s, status, content_type, NULL, !x->is_head);
     if (x->conn->server->is_closing && !x->is_pulled) {
@@ -395,6 +423,7 @@ static void h2_end(struct http_exchange *x)
 static void h2_abort(struct http_exchange *x)
 {
     struct http2_stream *s = of(x);
+    assert(!s->is_cut);
     s->is_cut = !x->is_head;
     h2_end(x);
 }

@@ -83,12 +83,30 @@ void kubelet_stop_pods(struct kubelet *k, void (*done)(void *data), void *data)
 
 /* ---- pods come and go ---- */
 
+/* Every pod is found by its uid, and is in the chain of its name, the newest first. */
+static void verify_pods(const struct kubelet *k)
+{
+    if (!verify_due(k->by_uid.n, k->by_uid.n)) {
+        return;
+    }
+    size_t n = 0, it = 0;
+    struct span name;
+    for (const struct kubelet_pod *pod; (pod = map_next(&k->by_name, &it, &name)) != NULL;) {
+        for (; pod; pod = pod->same_name, n++) {
+            assert(pod->k == k && span_eq(pod->full_name, name));
+            assert(map_get(&k->by_uid, pod->uid) == pod);
+        }
+    }
+    assert(n == k->by_uid.n);
+}
+
 static void enter(struct kubelet *k, struct kubelet_pod *pod)
 {
-    assert(!kubelet_pod_find(k, pod->uid));
+    assert(pod->k == k && pod->uid.n > 0 && !kubelet_pod_find(k, pod->uid));
     map_put(&k->by_uid, pod->uid, pod);
     pod->full_name = arena_printf(pod->arena, "%.*s/%.*s", SPAN_ARG(pod->ns), SPAN_ARG(pod->name));
     pod->same_name = map_put(&k->by_name, pod->full_name, pod);
+    verify_pods(k);
 }
 
 void kubelet_pod_leave(struct kubelet *k, struct kubelet_pod *pod)

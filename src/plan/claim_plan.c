@@ -53,6 +53,7 @@ static size_t best_volume(const struct claim_view *v)
 
 static enum claim_step plan_new_volume(const struct claim_view *v)
 {
+    assert(!v->named && !v->bound && !v->deleting);
     switch (v->class) {
     case CLAIM_CLASS_DEFAULTABLE:
         return CLAIM_ASSIGN_DEFAULT;
@@ -93,6 +94,7 @@ struct claim_plan claim_plan(const struct claim_view *view)
         return plan_named(view);
     }
     size_t at = best_volume(view);
+    assert(at <= view->volume_count);
     if (at < view->volume_count) {
         return (struct claim_plan){.step = CLAIM_BIND, .at = at};
     }
@@ -112,6 +114,7 @@ struct volume_plan volume_plan(const struct volume_view *v)
             .step = VOLUME_SET_PHASE,
             .phase = v->claim_names_it || v->ref_has_uid ? VOLUME_BOUND : VOLUME_AVAILABLE};
     }
+    assert(v->ref_has_uid);
     if (!v->gone_certain) {
         return (struct volume_plan){.step = VOLUME_ASK_CLAIM};
     }

@@ -19,6 +19,7 @@ static enum gc_action plan_owned(const struct gc_view *v)
     if (count(v, GC_OWNER_UNSEEN) > 0) {
         return GC_ASK_OWNERS;
     }
+    assert(v->owner_count > 0 && !v->deleting);
     assert(solid + waiting + absent == v->owner_count);
     if (solid > 0) {
         return waiting + absent > 0 ? GC_DROP_OWNERS : GC_NOTHING;

@@ -20,11 +20,13 @@ struct ordinal_node {
 
 static int64_t span_at(int height)
 {
+    assert(height >= 0 && height <= HEIGHT_MAX);
     return INT64_C(1) << (BITS * height); /* ordinals below one child */
 }
 
 static unsigned digit(int64_t ordinal, int height)
 {
+    assert(ordinal >= 0 && height >= 0 && height <= HEIGHT_MAX);
     return (unsigned)((uint64_t)ordinal >> (BITS * height)) % WIDTH;
 }
 
@@ -59,7 +61,7 @@ static void child_add(struct ordinal_node *n, unsigned d, void *child)
 static void child_remove(struct ordinal_node *n, unsigned d)
 {
     unsigned have = (unsigned)__builtin_popcountll(n->has[0]), at = rank_of(n, d);
-    assert(have > 0);
+    assert(have > 0 && at < have && (n->has[0] >> d & 1));
     memmove(&n->child[at], &n->child[at + 1], (have - at - 1) * sizeof *n->child);
     n->has[0] &= ~(UINT64_C(1) << d);
 }
@@ -177,11 +179,12 @@ void ordinal_tree_add(struct ordinal_tree *t, struct ordinal_entry *e)
         grow(t);
     }
     change(t->root, t->height, e, 0, e->marks);
+    assert(ordinal_tree_get(t, e->ordinal) == e);
 }
 
 void ordinal_tree_remove(struct ordinal_tree *t, struct ordinal_entry *e)
 {
-    assert(ordinal_tree_get(t, e->ordinal) == e);
+    assert(ordinal_tree_get(t, e->ordinal) == e && (e->marks & 1));
     uint32_t was = e->marks;
     e->marks = 0;
     change(t->root, t->height, e, was, 0);
@@ -193,7 +196,7 @@ void ordinal_tree_remove(struct ordinal_tree *t, struct ordinal_entry *e)
 
 void ordinal_tree_mark(struct ordinal_tree *t, struct ordinal_entry *e, uint32_t marks)
 {
-    assert((marks & 1) && marks >> ORDINAL_MARKS_MAX == 0);
+    assert((marks & 1) && marks >> ORDINAL_MARKS_MAX == 0 && (e->marks & 1));
     uint32_t was = e->marks;
     if (was != marks) {
         e->marks = marks;
@@ -217,6 +220,7 @@ struct ordinal_entry *ordinal_tree_get(const struct ordinal_tree *t, int32_t ord
         }
         at = child_at(n, d);
     }
+    assert(((struct ordinal_entry *)at)->ordinal == ordinal);
     return at;
 }
 
@@ -228,6 +232,7 @@ int32_t ordinal_tree_count(const struct ordinal_tree *t, int mark)
 
 int32_t ordinal_tree_count_from(const struct ordinal_tree *t, int mark, int64_t from)
 {
+    assert(mark >= 0 && mark < ORDINAL_MARKS_MAX);
     if (from <= 0 || !fits(t, from)) {
         return from <= 0 ? ordinal_tree_count(t, mark) : 0;
     }
@@ -295,20 +300,26 @@ int64_t ordinal_tree_first(const struct ordinal_tree *t, int mark, int64_t from)
 {
     assert(mark >= 0 && mark < ORDINAL_MARKS_MAX);
     from = from < 0 ? 0 : from;
-    return fits(t, from) ? first_below(t->root, t->height, mark, 0, from) : -1;
+    int64_t found = fits(t, from) ? first_below(t->root, t->height, mark, 0, from) : -1;
+    assert(found == -1 || found >= from);
+    return found;
 }
 
 int64_t ordinal_tree_last(const struct ordinal_tree *t, int mark, int64_t to)
 {
     assert(mark >= 0 && mark < ORDINAL_MARKS_MAX);
-    return to >= 0 && t->root ? last_below(t->root, t->height, mark, 0, to) : -1;
+    int64_t found = to >= 0 && t->root ? last_below(t->root, t->height, mark, 0, to) : -1;
+    assert(found <= to || found == -1);
+    return found;
 }
 
 int64_t ordinal_tree_first_gap(const struct ordinal_tree *t, int64_t from)
 {
     assert(from >= 0);
     int64_t found = fits(t, from) ? first_below(t->root, t->height, -1, 0, from) : from;
-    return found >= 0 ? found : span_at(t->height + 1);
+    found = found >= 0 ? found : span_at(t->height + 1);
+    assert(found >= from);
+    return found;
 }
 
 int64_t ordinal_tree_last_gap(const struct ordinal_tree *t, int64_t to)

@@ -18,6 +18,7 @@ bool pod_rank_available(const struct pod_rank *p, int32_t min_ready_s, int64_t n
     if (p->ready_since_ms == 0) {
         return false;
     }
+    assert(p->ready_since_ms > 0);
     int64_t at = p->ready_since_ms + (int64_t)min_ready_s * 1000;
     if (at > now_ms && at_ms && (*at_ms == 0 || at < *at_ms)) {
         *at_ms = at;
@@ -68,6 +69,7 @@ int32_t plan_amount_of(struct plan_amount amount, int32_t total, bool round_up)
     if (amount.percent) {
         value = (value * total + (round_up ? 99 : 0)) / 100;
     }
+    assert(value >= 0);
     return value > INT32_MAX ? INT32_MAX : (int32_t)value;
 }
 

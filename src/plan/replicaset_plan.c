@@ -31,6 +31,7 @@ static void choose_deletes(struct arena *a, const struct replicaset_view *v, int
     ret->delete_count = (size_t)(ret->again ? REPLICASET_BURST_MAX : excess);
     ret->deletes = ARENA_ARRAY(a, size_t, ret->delete_count);
     for (size_t i = 0; i < ret->delete_count; i++) {
+        assert(i == 0 || pod_rank_cmp(active[i - 1].rank, active[i].rank) <= 0);
         ret->deletes[i] = active[i].at;
     }
 }
@@ -49,12 +50,14 @@ static void count(const struct replicaset_view *v, struct replicaset_plan *ret)
         st->ready += p->ready;
         st->available += pod_rank_available(p, v->min_ready_s, v->now_ms, &ret->requeue_at_ms);
     }
+    assert(st->available <= st->ready && st->ready <= st->replicas);
+    assert(st->fully_labeled <= st->replicas && (size_t)st->replicas <= v->pod_count);
 }
 
 void replicaset_plan(struct arena *a, const struct replicaset_view *view,
                      struct replicaset_plan *ret)
 {
-    assert(view->replicas >= 0);
+    assert(view->replicas >= 0 && (view->pods || view->pod_count == 0));
     *ret = (struct replicaset_plan){.create = 0};
     count(view, ret);
     int32_t missing = view->replicas - ret->status.replicas;
@@ -68,4 +71,5 @@ void replicaset_plan(struct arena *a, const struct replicaset_view *view,
         choose_deletes(a, view, -missing, ret);
     }
     assert((ret->create > 0) != (ret->delete_count > 0));
+    assert(ret->create <= REPLICASET_BURST_MAX && ret->delete_count <= REPLICASET_BURST_MAX);
 }

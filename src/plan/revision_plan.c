@@ -31,6 +31,7 @@ static void add_sorted(yyjson_mut_doc *doc, yyjson_mut_val *to, const yyjson_val
     {
         pairs[i++] = (struct pair){it.key, it.val};
     }
+    assert(i == n);
     qsort(pairs, n, sizeof *pairs, by_key);
     for (i = 0; i < n; i++) {
         json_put_span(doc, to, json_str(pairs[i].key), sorted_copy(doc, pairs[i].val, depth));
@@ -76,6 +77,7 @@ static uint32_t fnv1(uint32_t hash, struct span bytes)
 
 struct span revision_hash(struct arena *a, struct span data_text, int64_t collisions)
 {
+    assert(collisions >= 0);
     static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
     uint32_t hash = fnv1(2166136261u, data_text);
     hash = fnv1(hash, arena_printf(a, "%lld", (long long)collisions));
@@ -89,6 +91,7 @@ struct span revision_hash(struct arena *a, struct span data_text, int64_t collis
 
 struct span revision_name(struct arena *a, struct span set_name, struct span hash)
 {
+    assert(set_name.n > 0 && hash.n > 0);
     struct span set = span_first(set_name, SET_NAME_BYTES_MAX);
     return arena_printf(a, "%.*s-%.*s", SPAN_ARG(set), SPAN_ARG(hash));
 }
@@ -116,6 +119,7 @@ struct revision_choice revision_choose(const struct revision_entry *sorted, size
                                        const yyjson_val *wanted_data)
 {
     int64_t next = n ? sorted[n - 1].revision + 1 : 1;
+    assert(n < 2 || sorted[n - 2].revision <= sorted[n - 1].revision);
     for (size_t i = n; i-- > 0;) { /* the newest equal one */
         if (json_equal(sorted[i].data, wanted_data)) {
             enum revision_step step = i == n - 1 ? REVISION_KEEP : REVISION_BUMP;
@@ -149,5 +153,7 @@ size_t revision_excess(const struct revision_entry *sorted, size_t n, int64_t li
     for (size_t i = 0; i < n; i++) {
         dead += !sorted[i].live;
     }
-    return limit < 0 || dead <= (uint64_t)limit ? 0 : dead - (size_t)limit;
+    size_t excess = limit < 0 || dead <= (uint64_t)limit ? 0 : dead - (size_t)limit;
+    assert(excess <= n);
+    return excess;
 }

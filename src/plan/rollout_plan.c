@@ -128,4 +128,7 @@ void rollout_plan(struct arena *a, const struct rollout_view *view,
     assert(view->behind >= 0 && view->surplus >= 0);
     ret[ROLLOUT_AVAILABLE] = available(a, view);
     ret[ROLLOUT_PROGRESSING] = progressing(a, view);
+    for (int i = 0; i < ROLLOUT_CONDITIONS; i++) {
+        assert(ret[i].type && ret[i].status && ret[i].reason && ret[i].message.n > 0);
+    }
 }

@@ -37,6 +37,7 @@ static void tally_add(struct tally *t, struct span text)
 static struct span refusal(struct arena *a, const struct schedule_view *v,
                            const struct schedule_node *n)
 {
+    assert(v->cpu_milli >= 0 && v->memory_bytes >= 0);
     if (n->unschedulable) {
         return SPAN("node(s) were unschedulable");
     }

@@ -21,6 +21,8 @@ static struct entry *entry_of(struct ordinal_entry *e)
 
 int64_t statefulset_end(const struct statefulset_rules *r)
 {
+    assert(r->replicas >= 0 && r->start >= 0);
+    assert(r->reserved_count <= STATEFULSET_RESERVED_MAX);
     int64_t end = (int64_t)r->start + r->replicas;
     for (size_t i = 0; i < r->reserved_count; i++) {
         end += r->reserved[i] >= r->start && r->reserved[i] < end;
@@ -70,6 +72,7 @@ static struct traits traits_of(const struct statefulset_index *ix, const struct 
     t.available = t.ready && (r->min_ready_s == 0 ||
                               (p->ready_since_ms > 0 && ix->now_ms >= available_at_ms(r, p)));
     t.well = t.available && !p->terminating;
+    assert(!t.available || t.ready);
     t.going = t.ended || p->terminating;
     bool rolling =
         !r->on_delete && !r->recreate && wanted && p->ordinal >= (int64_t)r->start + r->partition;
@@ -122,6 +125,8 @@ static uint32_t marks_of(const struct statefulset_index *ix, const struct statef
     for (int m = 0; m < MARKS; m++) {
         marks |= is[m] ? UINT32_C(1) << m : 0;
     }
+    assert(is[MARK_LIVE] != is[MARK_STOPPING] && (!is[MARK_AVAILABLE] || is[MARK_READY]));
+    assert(is[MARK_OLD_WELL] + is[MARK_OLD_LAST] + is[MARK_OLD_BROKEN] + is[MARK_STUCK] <= 1);
     return marks;
 }
 
@@ -165,11 +170,34 @@ static void insert(struct statefulset_index *ix, struct entry *e)
     set_due(ix, e);
 }
 
+/* Every pod is in the tree that it belongs to, with the marks that it would be given now, and on
+ * the clock exactly when only time keeps it from being available. */
+static void index_verify(const struct statefulset_index *ix)
+{
+    const struct ordinal_tree *trees[] = {&ix->surplus, &ix->wanted};
+    size_t due = 0;
+    if (!verify_due((uint64_t)ix->due.seq + (uint64_t)ix->now_ms, statefulset_index_count(ix))) {
+        return;
+    }
+    for (int wanted = 0; wanted < 2; wanted++) {
+        int64_t at = -1;
+        while ((at = ordinal_tree_first(trees[wanted], MARK_POD, at + 1)) >= 0) {
+            struct entry *e = entry_of(ordinal_tree_get(trees[wanted], (int32_t)at));
+            assert(e->pod.ordinal == at && e->at.ordinal == at);
+            assert(statefulset_is_wanted(&ix->rules, at) == (wanted == 1));
+            assert(e->at.marks == marks_of(ix, &e->pod, wanted));
+            due += heap_has(&e->due);
+        }
+    }
+    assert(due == ix->due.n);
+}
+
 void statefulset_index_put(struct statefulset_index *ix, const struct statefulset_pod *pod)
 {
     assert(pod->ordinal >= 0);
     bool wanted;
     struct entry *e = find(ix, pod->ordinal, &wanted);
+    assert(!e || (e->pod.ordinal == pod->ordinal && (e->at.marks & 1u << MARK_POD)));
     bool was_ready = e && e->pod.incarnation == pod->incarnation && e->pod.was_ready;
     bool fresh = !e;
     if (fresh) {
@@ -257,6 +285,7 @@ void statefulset_index_advance(struct statefulset_index *ix, int64_t now_ms)
         set_due(ix, e);
         assert(!heap_has(&e->due));
     }
+    index_verify(ix);
 }
 
 const struct statefulset_pod *statefulset_index_get(const struct statefulset_index *ix,

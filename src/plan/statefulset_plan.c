@@ -32,6 +32,7 @@ static int64_t first_gap(const struct pass *s, int64_t from)
     while (at < s->end && statefulset_is_reserved(s->r, at)) {
         at = ordinal_tree_first_gap(&s->ix->wanted, at + 1);
     }
+    assert(at >= from || at >= s->end);
     return at < s->end ? at : s->end;
 }
 
@@ -69,6 +70,7 @@ static int64_t higher(int64_t a, int64_t b)
 static bool add(struct pass *s, struct statefulset_action action)
 {
     struct statefulset_plan *plan = s->plan;
+    assert(plan->action_count <= STATEFULSET_ACTIONS_MAX && action.ordinal >= 0);
     if (plan->action_count == STATEFULSET_ACTIONS_MAX) {
         plan->again = true;
         return false;
@@ -79,6 +81,7 @@ static bool add(struct pass *s, struct statefulset_action action)
 
 static bool delete_pod(struct pass *s, int64_t ordinal, enum statefulset_why why)
 {
+    assert(ordinal >= 0 && why != STATEFULSET_WHY_NONE);
     assert(!statefulset_index_get(s->ix, (int32_t)ordinal)->terminating);
     return add(s, (struct statefulset_action){
                       .kind = STATEFULSET_DELETE_POD, .why = why, .ordinal = (int32_t)ordinal});
@@ -86,6 +89,7 @@ static bool delete_pod(struct pass *s, int64_t ordinal, enum statefulset_why why
 
 static void wait_for(struct pass *s, enum statefulset_why why, int64_t ordinal)
 {
+    assert(why != STATEFULSET_WHY_NONE && ordinal >= 0);
     if (s->plan->waiting == STATEFULSET_WHY_NONE) {
         s->plan->waiting = why;
         s->plan->waiting_ordinal = (int32_t)ordinal;
@@ -225,6 +229,7 @@ static bool new_pod_is_update(const struct pass *s, int64_t ordinal)
 static void fill_hole(struct pass *s, const struct statefulset_hole *hole)
 {
     assert(statefulset_is_wanted(s->r, hole->ordinal));
+    assert(!statefulset_index_get(s->ix, hole->ordinal));
     if (s->r->delete_when_scaled && hole->claims.stale) {
         wait_for(s, STATEFULSET_WHY_CLAIM_STALE, hole->ordinal);
         return;
@@ -245,6 +250,7 @@ static void fill_hole(struct pass *s, const struct statefulset_hole *hole)
 static void tend(struct pass *s, int64_t ordinal)
 {
     const struct statefulset_pod *p = statefulset_index_get(s->ix, (int32_t)ordinal);
+    assert(p && p->ordinal == ordinal);
     if (has_mark(s, ordinal, MARK_DEAD)) {
         delete_pod(s, ordinal, STATEFULSET_WHY_TERMINAL);
         return;
@@ -262,6 +268,7 @@ static void tend(struct pass *s, int64_t ordinal)
 /* At most as many as a pass can fill. */
 static int32_t window_of(const struct statefulset_rules *r)
 {
+    assert(!r->parallel);
     int32_t window = r->window > 1 ? r->window : 1;
     return window < STATEFULSET_HOLES_MAX ? window : STATEFULSET_HOLES_MAX;
 }
@@ -327,6 +334,7 @@ static void condemned_pod(struct pass *s, int64_t ordinal, bool lowest_unwell)
 {
     const struct statefulset_pod *p = statefulset_index_get(s->ix, (int32_t)ordinal);
     const struct ordinal_entry *e = ordinal_tree_get(&s->ix->surplus, p->ordinal);
+    assert(e && !statefulset_is_wanted(s->r, ordinal));
     bool available = e->marks >> MARK_AVAILABLE & 1, dead = e->marks >> MARK_DEAD & 1;
     /* The claims' owners first: a pod gone before its claims name it would leave them behind. */
     bool fixing = fix_claims(s, p, true);
@@ -400,6 +408,7 @@ static void update_one_by_one(struct pass *s)
 /* Deletes pods with the mark, highest first, at most `budget`; returns what is left of it. */
 static int64_t update_some(struct pass *s, int mark, int64_t budget)
 {
+    assert(mark == MARK_OLD_BROKEN || mark == MARK_OLD_WELL || mark == MARK_OLD_LAST);
     int64_t at = last_of(s, mark, s->end);
     for (; budget > 0 && at >= s->updated_from; at = last_of(s, mark, at - 1)) {
         if (!delete_pod(s, at, STATEFULSET_WHY_UPDATE)) {
@@ -412,6 +421,7 @@ static int64_t update_some(struct pass *s, int mark, int64_t budget)
 
 static void update_within_budget(struct pass *s)
 {
+    assert(s->r->max_unavailable > 0 && s->plan->status.well <= s->r->replicas);
     int64_t unavailable = s->r->replicas - (int64_t)s->plan->status.well;
     int64_t budget = s->r->max_unavailable - unavailable;
     if (s->r->parallel) {
@@ -456,6 +466,7 @@ static struct pass pass_of(const struct statefulset_index *ix)
 {
     struct pass s = {.ix = ix, .r = &ix->rules, .first = ix->rules.start};
     s.end = statefulset_end(s.r);
+    assert(s.end >= s.first + s.r->replicas);
     s.updated_from = s.first + s.r->partition;
     return s;
 }
@@ -474,6 +485,7 @@ static bool makes_progress(const struct statefulset_plan *plan)
 void statefulset_plan(const struct statefulset_view *view, struct statefulset_plan *ret)
 {
     struct pass s = pass_of(view->index);
+    assert(view->hole_count <= STATEFULSET_HOLES_MAX);
     s.v = view;
     s.plan = ret;
     ret->action_count = 0;
@@ -487,6 +499,8 @@ void statefulset_plan(const struct statefulset_view *view, struct statefulset_pl
     find_blocking(&s);
     finish_status(&s);
     ret->again = ret->again && makes_progress(ret);
+    assert(ret->action_count <= STATEFULSET_ACTIONS_MAX);
+    assert(ret->status.available <= ret->status.ready && ret->status.well <= ret->status.available);
 }
 
 size_t statefulset_holes(const struct statefulset_index *index, int32_t ret[STATEFULSET_HOLES_MAX])
@@ -497,10 +511,13 @@ size_t statefulset_holes(const struct statefulset_index *index, int32_t ret[STAT
     for (int64_t at = first_gap(&s, s.first); at < s.end && n < max; at = first_gap(&s, at + 1)) {
         ret[n++] = (int32_t)at;
     }
+    assert(n <= STATEFULSET_HOLES_MAX);
     return n;
 }
+
 int32_t statefulset_max_unavailable(int64_t value, bool percent, int32_t replicas)
 {
+    assert(replicas >= 0);
     if (percent) {
         value = value * replicas / 100;
     }
@@ -518,6 +535,7 @@ int32_t statefulset_ordinal(struct span pod_name, struct span set_name)
         return -1; /* a sign; or "web-03", which is not the name of ordinal 3 */
     }
     uint64_t ordinal = 0;
+    assert(digits.n > 0);
     return span_to_u64(digits, &ordinal) && ordinal <= INT32_MAX ? (int32_t)ordinal : -1;
 }
 

@@ -48,6 +48,7 @@ static bool has(const struct zone *z, const struct zone_record *r)
 
 static void put(struct zone *z, struct zone_record r)
 {
+    assert(r.name.n > 0);
     if (!has(z, &r)) {
         VEC_PUSH(&z->out, r);
     }
@@ -73,6 +74,7 @@ static void put_srv(struct zone *z, const yyjson_val *port, int64_t number, stru
     if (number <= 0 || number > 65535) {
         return;
     }
+    assert(target.n > 0 && z->base.n > 0);
     struct zone_record r = {.type = DNS_SRV, .port = (uint16_t)number, .target = target};
     if (name.n) {
         r.name =
@@ -135,6 +137,7 @@ static void plan_headless(struct zone *z, const struct zone_view *view)
 
 void zone_plan(struct arena *a, const struct zone_view *view, struct zone_plan *ret)
 {
+    assert(view->domain.n > 0 && (view->slices || view->slice_count == 0));
     struct zone z = {.a = a};
     *ret = (struct zone_plan){0};
     if (!view->service) {

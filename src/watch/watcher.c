@@ -192,7 +192,7 @@ static void fill(const struct past_event *e, enum watch_type type, struct watch_
 int watcher_next(struct watcher *w, struct watch_event *ret)
 {
     struct window *window = &w->resource->window;
-    assert(w->pos <= window->end && w->seen <= w->hub->rev);
+    assert(w->pos <= window->end && (w->seen <= w->hub->rev || w->seen == w->from));
     if (w->state == ASLEEP) {
         return 0;
     }
