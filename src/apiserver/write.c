@@ -125,7 +125,10 @@ int write_submit(struct api_op *op, int64_t expect_rev, struct span body,
         return -1;
     }
     op->write = (struct store_write){
-        .key = op->key, .expect_rev = expect_rev, .body = body, .tree = tree, .done = on_written};
+        .key = op->key, .expect_rev = expect_rev, .body = body, .done = on_written};
+    if (op->kind != SCHEMA_KIND(Event)) { /* what hardly anybody looks at */
+        op->write.tree = tree;
+    }
     submit(op);
     return 0;
 }

@@ -43,6 +43,24 @@ static inline bool span_eq_cstr(struct span a, const char *s)
     return span_eq(a, span_cstr(s));
 }
 
+/* memcpy for what is mostly short: a call takes longer than copying two words that may overlap. */
+static inline void span_copy_short(char *to, const char *from, size_t n)
+{
+    uint64_t first, last;
+    if (n > 2 * sizeof first) {
+        memcpy(to, from, n);
+    } else if (n >= sizeof first) {
+        memcpy(&first, from, sizeof first);
+        memcpy(&last, from + n - sizeof last, sizeof last);
+        memcpy(to, &first, sizeof first);
+        memcpy(to + n - sizeof last, &last, sizeof last);
+    } else {
+        for (size_t i = 0; i < n; i++) {
+            to[i] = from[i];
+        }
+    }
+}
+
 static inline bool span_is_empty(struct span s)
 {
     return s.n == 0;

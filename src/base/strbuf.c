@@ -53,7 +53,8 @@ void strbuf_put(struct strbuf *b, struct span s)
 
 void strbuf_putc(struct strbuf *b, char c)
 {
-    strbuf_put(b, span_of(&c, 1));
+    *strbuf_room(b, 1) = c;
+    strbuf_added(b, 1);
 }
 
 void strbuf_puts(struct strbuf *b, const char *s)

@@ -133,9 +133,10 @@ yyjson_doc *json_pack(yyjson_doc *doc)
     for (size_t i = 0; i < values; i++) {
         yyjson_val *v = to->root + i;
         if (yyjson_is_str(v)) {
-            memcpy(at, v->uni.str, yyjson_get_len(v) + 1); /* each ends with a zero */
+            size_t n = yyjson_get_len(v) + 1; /* each ends with a zero */
+            span_copy_short(at, v->uni.str, n);
             v->uni.str = at;
-            at += yyjson_get_len(v) + 1;
+            at += n;
         }
     }
     yyjson_doc_free(doc);

@@ -70,7 +70,7 @@ static void measure(const yyjson_mut_val *v, struct size *s)
 
 static void put_text(struct build *b, uint64_t tag, struct span text)
 {
-    memcpy(b->text, text.p, text.n);
+    span_copy_short(b->text, text.p, text.n);
     b->text[text.n] = '\0';
     b->at->tag = tag;
     b->at->uni.str = b->text;

@@ -93,9 +93,9 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
         view->object_deleted || k->stopping) {
         return;
     }
-    yyjson_mut_doc *doc = json_mut_new(a);
-    yyjson_mut_val *value = pod_status_json(a, doc, status);
-    struct span text = json_write_mut(a, value);
+    struct strbuf json cleanup_strbuf = STRBUF_INIT;
+    pod_status_json(a, status, &json);
+    struct span text = strbuf_span(&json);
     pod->status_dirty = false;
     if (span_eq(text, pod->sent)) {
         pod->status_due_ns = 0;
@@ -119,10 +119,11 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
         return;
     }
     pod->status_due_ns = 0;
+    yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
     json_put_str(doc, json_mut_obj(doc, root, "metadata"), "uid", pod->uid);
     assert(text.n > 0);
-    json_put(doc, root, "status", json_new_raw(doc, text)); /* not written twice */
+    json_put(doc, root, "status", json_new_raw(doc, text));
     kubelet_keep(&pod->sent, text);
     pod->status_busy = true;
     client_do(k->client,

@@ -1,59 +1,70 @@
 /* plan/pod_status_json.c: renders a pod status; empty members are left out as Go's omitempty does.
- */
+ * As text at once: a pod is looked at several times for each status that is written. */
 #include "plan/pod_status_json.h"
 
 #include "base/check.h"
+#include "codec/json_text.h"
 #include "codec/time.h"
 
-static void put(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span value)
+enum { USUAL_BYTES = 2000 };
+
+static void put(struct strbuf *b, struct span key, struct span value)
 {
     if (value.n > 0) {
-        json_put_str(doc, obj, key, value);
+        json_text_str(b, key, value);
     }
 }
 
-static void put_time(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
-                     int64_t ms)
+static void put_time(struct strbuf *b, struct span key, int64_t ms)
 {
+    char text[TIME_TEXT_BYTES];
     if (ms != 0) {
-        json_put_str(doc, obj, key, time_format(a, ms));
+        json_text_str(b, key, time_format_to(text, ms));
     }
 }
 
-static yyjson_mut_val *state_json(struct arena *a, yyjson_mut_doc *doc, const struct pod_state *s)
+static void open(struct strbuf *b, struct span key, char bracket)
 {
-    yyjson_mut_val *v = yyjson_mut_obj(doc);
-    yyjson_mut_val *in = NULL;
+    json_text_key(b, key);
+    strbuf_putc(b, bracket);
+}
+
+static void put_state(struct strbuf *b, struct span key, const struct pod_state *s)
+{
+    open(b, key, '{');
     switch (s->kind) {
     case POD_STATE_NONE:
         break;
     case POD_STATE_WAITING:
-        in = json_mut_obj(doc, v, "waiting");
-        put(doc, in, "reason", s->reason);
-        put(doc, in, "message", s->message);
+        open(b, SPAN("waiting"), '{');
+        put(b, SPAN("reason"), s->reason);
+        put(b, SPAN("message"), s->message);
+        strbuf_putc(b, '}');
         break;
     case POD_STATE_RUNNING:
-        put_time(a, doc, json_mut_obj(doc, v, "running"), "startedAt", s->started_ms);
+        open(b, SPAN("running"), '{');
+        put_time(b, SPAN("startedAt"), s->started_ms);
+        strbuf_putc(b, '}');
         break;
     case POD_STATE_TERMINATED:
-        in = json_mut_obj(doc, v, "terminated");
-        json_put_int(doc, in, "exitCode", s->exit_code);
+        open(b, SPAN("terminated"), '{');
+        json_text_int(b, SPAN("exitCode"), s->exit_code);
         if (s->signal) {
-            json_put_int(doc, in, "signal", s->signal);
+            json_text_int(b, SPAN("signal"), s->signal);
         }
-        put(doc, in, "reason", s->reason);
-        put(doc, in, "message", s->message);
-        put_time(a, doc, in, "startedAt", s->started_ms);
-        put_time(a, doc, in, "finishedAt", s->finished_ms);
-        put(doc, in, "containerID", s->container_id);
+        put(b, SPAN("reason"), s->reason);
+        put(b, SPAN("message"), s->message);
+        put_time(b, SPAN("startedAt"), s->started_ms);
+        put_time(b, SPAN("finishedAt"), s->finished_ms);
+        put(b, SPAN("containerID"), s->container_id);
+        strbuf_putc(b, '}');
         break;
     }
-    return v;
+    strbuf_putc(b, '}');
 }
 
 /* What the container has, and what of the node's is set aside for it. */
-static void put_resources(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *v,
-                          struct span resources)
+static void put_resources(struct arena *a, struct strbuf *b, struct span resources)
 {
     yyjson_doc *has = NULL;
     if (resources.n == 0 || json_parse(a, resources, &has, NULL) != 0) {
@@ -61,82 +72,86 @@ static void put_resources(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *
     }
     const yyjson_val *root = yyjson_doc_get_root(has), *requests = json_get(root, "requests");
     if (requests) {
-        json_put(doc, v, "allocatedResources", json_mut_copy(doc, requests));
+        json_text_key(b, SPAN("allocatedResources"));
+        strbuf_put(b, json_write(a, requests));
     }
-    json_put(doc, v, "resources", json_mut_copy(doc, root));
+    json_text_key(b, SPAN("resources"));
+    strbuf_put(b, json_write(a, root));
 }
 
-static yyjson_mut_val *containers_json(struct arena *a, yyjson_mut_doc *doc,
-                                       const struct pod_container_status *c, size_t n, bool extra)
+static void put_containers(struct arena *a, struct strbuf *b, struct span key,
+                           const struct pod_container_status *c, size_t n, bool extra)
 {
-    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    open(b, key, '[');
     for (size_t i = 0; i < n; i++) {
-        yyjson_mut_val *v = yyjson_mut_obj(doc);
-        json_put_str(doc, v, "name", c[i].name);
-        json_put(doc, v, "state", state_json(a, doc, &c[i].state));
-        json_put(doc, v, "lastState", state_json(a, doc, &c[i].last));
-        json_put_bool(doc, v, "ready", c[i].ready);
-        json_put_int(doc, v, "restartCount", c[i].restart_count);
-        json_put_str(doc, v, "image", c[i].image);
-        json_put_str(doc, v, "imageID", c[i].image_id);
-        put(doc, v, "containerID", c[i].container_id);
-        put_resources(a, doc, v, c[i].resources);
+        json_text_next(b);
+        strbuf_putc(b, '{');
+        json_text_str(b, SPAN("name"), c[i].name);
+        put_state(b, SPAN("state"), &c[i].state);
+        put_state(b, SPAN("lastState"), &c[i].last);
+        json_text_bool(b, SPAN("ready"), c[i].ready);
+        json_text_int(b, SPAN("restartCount"), c[i].restart_count);
+        json_text_str(b, SPAN("image"), c[i].image);
+        json_text_str(b, SPAN("imageID"), c[i].image_id);
+        put(b, SPAN("containerID"), c[i].container_id);
+        put_resources(a, b, c[i].resources);
         if (!extra) { /* nobody waits for it to have started */
-            json_put_bool(doc, v, "started", c[i].started);
+            json_text_bool(b, SPAN("started"), c[i].started);
         }
-        yyjson_mut_arr_append(list, v);
+        strbuf_putc(b, '}');
     }
-    return list;
+    strbuf_putc(b, ']');
 }
 
-static yyjson_mut_val *ips_json(yyjson_mut_doc *doc, struct span ip)
+static void put_ips(struct strbuf *b, struct span one, struct span list, struct span ip)
 {
-    yyjson_mut_val *list = yyjson_mut_arr(doc);
-    yyjson_mut_val *v = yyjson_mut_obj(doc);
-    json_put_str(doc, v, "ip", ip);
-    yyjson_mut_arr_append(list, v);
-    return list;
+    if (ip.n > 0) {
+        json_text_str(b, one, ip);
+        open(b, list, '[');
+        strbuf_putc(b, '{');
+        json_text_str(b, SPAN("ip"), ip);
+        strbuf_put(b, SPAN("}]"));
+    }
 }
 
-yyjson_mut_val *pod_status_json(struct arena *a, yyjson_mut_doc *doc, const struct pod_status *s)
+static void put_conditions(struct strbuf *b, const struct pod_status *s)
 {
-    assert(s->phase.n > 0);
-    yyjson_mut_val *v = yyjson_mut_obj(doc);
-    json_put_str(doc, v, "phase", s->phase);
-    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    open(b, SPAN("conditions"), '[');
     for (size_t i = 0; i < s->condition_count; i++) {
         const struct pod_condition *c = &s->conditions[i];
-        yyjson_mut_val *cond = yyjson_mut_obj(doc);
-        json_put_str(doc, cond, "type", c->type);
-        json_put_str(doc, cond, "status", c->status);
-        put_time(a, doc, cond, "lastTransitionTime", c->transition_ms);
-        put(doc, cond, "reason", c->reason);
-        put(doc, cond, "message", c->message);
-        yyjson_mut_arr_append(list, cond);
+        json_text_next(b);
+        strbuf_putc(b, '{');
+        json_text_str(b, SPAN("type"), c->type);
+        json_text_str(b, SPAN("status"), c->status);
+        put_time(b, SPAN("lastTransitionTime"), c->transition_ms);
+        put(b, SPAN("reason"), c->reason);
+        put(b, SPAN("message"), c->message);
+        strbuf_putc(b, '}');
     }
-    json_put(doc, v, "conditions", list);
-    put(doc, v, "message", s->message);
-    put(doc, v, "reason", s->reason);
-    if (s->host_ip.n > 0) {
-        json_put_str(doc, v, "hostIP", s->host_ip);
-        json_put(doc, v, "hostIPs", ips_json(doc, s->host_ip));
-    }
-    if (s->pod_ip.n > 0) {
-        json_put_str(doc, v, "podIP", s->pod_ip);
-        json_put(doc, v, "podIPs", ips_json(doc, s->pod_ip));
-    }
-    put_time(a, doc, v, "startTime", s->start_ms);
+    strbuf_putc(b, ']');
+}
+
+void pod_status_json(struct arena *a, const struct pod_status *s, struct strbuf *to)
+{
+    assert(s->phase.n > 0 && to->n == 0);
+    (void)strbuf_room(to, USUAL_BYTES);
+    strbuf_putc(to, '{');
+    json_text_str(to, SPAN("phase"), s->phase);
+    put_conditions(to, s);
+    put(to, SPAN("message"), s->message);
+    put(to, SPAN("reason"), s->reason);
+    put_ips(to, SPAN("hostIP"), SPAN("hostIPs"), s->host_ip);
+    put_ips(to, SPAN("podIP"), SPAN("podIPs"), s->pod_ip);
+    put_time(to, SPAN("startTime"), s->start_ms);
     if (s->init_count > 0) {
-        json_put(doc, v, "initContainerStatuses",
-                 containers_json(a, doc, s->inits, s->init_count, false));
+        put_containers(a, to, SPAN("initContainerStatuses"), s->inits, s->init_count, false);
     }
-    json_put(doc, v, "containerStatuses", containers_json(a, doc, s->mains, s->main_count, false));
+    put_containers(a, to, SPAN("containerStatuses"), s->mains, s->main_count, false);
     if (s->extra_count > 0) {
-        json_put(doc, v, "ephemeralContainerStatuses",
-                 containers_json(a, doc, s->extras, s->extra_count, true));
+        put_containers(a, to, SPAN("ephemeralContainerStatuses"), s->extras, s->extra_count, true);
     }
-    put(doc, v, "qosClass", s->qos_class);
-    return v;
+    put(to, SPAN("qosClass"), s->qos_class);
+    strbuf_putc(to, '}');
 }
 
 struct span pod_qos_class(const yyjson_val *spec)

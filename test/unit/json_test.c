@@ -5,6 +5,7 @@
 #include "base/strbuf.h"
 #include "codec/json.h"
 #include "codec/json_pretty.h"
+#include "codec/json_text.h"
 #include "codec/object.h"
 
 TEST(json_parse_names_line_and_column)
@@ -401,4 +402,31 @@ TEST(json_pretty_is_what_other_writers_lay_out_whatever_the_parts)
         }
         free(want);
     }
+}
+
+TEST(json_text_is_what_the_tree_writer_writes)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct strbuf b cleanup_strbuf = STRBUF_INIT;
+    const struct span text = SPAN("a \"quote\", a \\, a \n, a \x01 and \xc3\xa9");
+    strbuf_putc(&b, '{');
+    json_text_str(&b, SPAN("text"), text);
+    json_text_int(&b, SPAN("least"), INT64_MIN);
+    json_text_key(&b, SPAN("list"));
+    strbuf_putc(&b, '[');
+    for (int i = 0; i < 2; i++) {
+        json_text_next(&b);
+        strbuf_putc(&b, '{');
+        json_text_bool(&b, SPAN("yes"), i == 1);
+        strbuf_putc(&b, '}');
+    }
+    strbuf_puts(&b, "]}");
+    yyjson_doc *doc = NULL;
+    CHECK_EQ(json_parse(a, strbuf_span(&b), &doc, NULL), 0);
+    const yyjson_val *root = yyjson_doc_get_root(doc);
+    CHECK(span_eq(json_get_str(root, "text"), text));
+    CHECK_EQ(json_get_int(root, "least", 0), INT64_MIN);
+    CHECK_EQ(json_len(json_get(root, "list")), 2);
+    CHECK(json_get_bool(yyjson_arr_get_last(json_get(root, "list")), "yes", false));
+    CHECK(span_ends(strbuf_span(&b), SPAN("\"list\":[{\"yes\":false},{\"yes\":true}]}")));
 }

@@ -1,0 +1,68 @@
+#include "codec/json_text.h"
+
+#include "base/check.h"
+
+enum { ESCAPE_BYTES = sizeof "\\u0000" - 1 };
+
+void json_text_next(struct strbuf *b)
+{
+    char last = b->n > 0 ? b->p[b->n - 1] : '{';
+    if (last != '{' && last != '[' && last != ':') {
+        strbuf_putc(b, ',');
+    }
+}
+
+void json_text_key(struct strbuf *b, struct span key)
+{
+    json_text_next(b);
+    char *at = strbuf_room(b, key.n + 3);
+    at[0] = '"';
+    memcpy(at + 1, key.p, key.n);
+    at[key.n + 1] = '"';
+    at[key.n + 2] = ':';
+    strbuf_added(b, key.n + 3);
+}
+
+static char *put_escaped(char *at, unsigned char c)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (c == '"' || c == '\\') {
+        *at++ = '\\';
+        *at++ = (char)c;
+        return at;
+    }
+    memcpy(at, "\\u00", 4);
+    at[4] = digits[c >> 4];
+    at[5] = digits[c & 15];
+    return at + ESCAPE_BYTES;
+}
+
+void json_text_str(struct strbuf *b, struct span key, struct span value)
+{
+    json_text_key(b, key);
+    char *from = strbuf_room(b, value.n * ESCAPE_BYTES + 2), *at = from;
+    *at++ = '"';
+    for (size_t i = 0; i < value.n; i++) {
+        unsigned char c = (unsigned char)value.p[i];
+        if (c < 0x20 || c == '"' || c == '\\') {
+            at = put_escaped(at, c);
+        } else {
+            *at++ = (char)c;
+        }
+    }
+    *at++ = '"';
+    assert((size_t)(at - from) <= value.n * ESCAPE_BYTES + 2);
+    strbuf_added(b, (size_t)(at - from));
+}
+
+void json_text_int(struct strbuf *b, struct span key, int64_t value)
+{
+    json_text_key(b, key);
+    strbuf_printf(b, "%lld", (long long)value);
+}
+
+void json_text_bool(struct strbuf *b, struct span key, bool value)
+{
+    json_text_key(b, key);
+    strbuf_put(b, value ? SPAN("true") : SPAN("false"));
+}
