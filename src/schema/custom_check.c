@@ -284,6 +284,45 @@ static void check_array(struct check *c, const struct path *p, const struct cust
 
 /* ---- objects ---- */
 
+static bool is_filled(struct check *c, const struct path *p, const yyjson_val *v)
+{
+    if (!v) {
+        cause_required(c, p, "must not be empty");
+    } else if (json_str(v).n == 0) {
+        cause_invalid(c, p, shown(c->a, v), "must not be empty");
+    }
+    return json_str(v).n > 0;
+}
+
+/* A resource within a value. That its head is of the right types has been seen when it was read. */
+static void check_embedded(struct check *c, const struct path *p, const yyjson_val *v)
+{
+    const yyjson_val *version = json_get(v, "apiVersion"), *kind = json_get(v, "kind");
+    struct span s = json_str(version), name = json_str(kind);
+    size_t slash = span_find(s, '/');
+    if (is_filled(c, AT_FIELD(p, "apiVersion"), version) && slash < s.n &&
+        span_find(span_from(s, slash + 1), '/') < s.n - slash - 1) {
+        cause_invalid(c, AT_FIELD(p, "apiVersion"), shown(c->a, version),
+                      arena_printf(c->a, "unexpected GroupVersion string: %.*s", SPAN_ARG(s)).p);
+    }
+    if (is_filled(c, AT_FIELD(p, "kind"), kind)) {
+        char *lower = arena_alloc_raw(c->a, name.n);
+        for (size_t i = 0; i < name.n; i++) {
+            bool upper = name.p[i] >= 'A' && name.p[i] <= 'Z';
+            lower[i] = (char)(upper ? name.p[i] + 'a' - 'A' : name.p[i]);
+        }
+        struct names_fault fault = names_dns_label_1035(span_of(lower, name.n));
+        if (fault.n) {
+            const char *why =
+                arena_printf(c->a, "may have mixed case, but should otherwise match: %s",
+                             fault.text[0])
+                    .p;
+            cause_invalid(c, AT_FIELD(p, "kind"), shown(c->a, kind), why);
+        }
+    }
+    check_embedded_metadata(c, AT_FIELD(p, "metadata"), json_get(v, "metadata"));
+}
+
 static void check_object(struct check *c, const struct path *p, const struct custom_node *n,
                          const yyjson_val *v)
 {
@@ -303,12 +342,7 @@ static void check_object(struct check *c, const struct path *p, const struct cus
         invalid(c, p, v, "should have at least %lld properties", (long long)min);
     }
     if (n->embedded) {
-        static const char *const needed[] = {"apiVersion", "kind"};
-        for (size_t i = 0; i < 2; i++) {
-            if (json_get_str(v, needed[i]).n == 0) {
-                cause_required(c, AT_FIELD(p, needed[i]), "must not be empty");
-            }
-        }
+        check_embedded(c, p, v);
     }
     JSON_EACH(it, v)
     {

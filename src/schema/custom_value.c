@@ -10,6 +10,7 @@ struct pruner {
     yyjson_mut_doc *doc;
     struct span complaints[32];
     size_t n;
+    struct err err; /* a resource within a value has a head of another type */
 };
 
 bool custom_is_head(struct span name)
@@ -40,6 +41,60 @@ static const struct custom_node *member(const struct custom_node *n, struct span
     return one ? one : head ? NULL : n->additional;
 }
 
+/* Metadata is of the same type in every kind, so a kind that has nothing else decodes it. */
+static yyjson_mut_val *decode_metadata(struct arena *a, const yyjson_val *in, yyjson_mut_doc *doc,
+                                       enum schema_strictness strictness,
+                                       struct schema_warnings *warnings, struct err *reterr)
+{
+    yyjson_mut_val *part = yyjson_mut_obj(doc);
+    const yyjson_val *meta = json_get(in, "metadata");
+    if (meta) {
+        json_put(doc, part, "metadata", json_mut_copy(doc, meta));
+    }
+    yyjson_mut_val *out = schema_decode(a, SCHEMA_KIND(PartialObjectMetadata), json_freeze(a, part),
+                                        doc, strictness, warnings, reterr);
+    return out ? yyjson_mut_obj_remove_key(out, "metadata") : NULL;
+}
+
+static yyjson_mut_val *refuse(struct pruner *x, const struct path *p, const yyjson_val *v,
+                              struct span why)
+{
+    if (x->err.reason == ERR_NONE) {
+        (void)err_set(x->a, &x->err, ERR_BAD_REQUEST, "%.*s: Invalid value: %.*s: %.*s",
+                      SPAN_ARG(path_text(x->a, p)), SPAN_ARG(shown(x->a, v)), SPAN_ARG(why));
+    }
+    return yyjson_mut_null(x->doc);
+}
+
+/* One of the complaints about metadata (unknown field "metadata.x") of a resource at p. */
+static void complain_of_metadata(struct pruner *x, const struct path *p, struct span text)
+{
+    size_t at = span_find(text, '"');
+    struct span what = span_first(text, at), rest = span_from(text, at + 1);
+    if (x->n < sizeof x->complaints / sizeof *x->complaints) {
+        x->complaints[x->n++] = arena_printf(x->a, "%.*s\"%.*s.%.*s", SPAN_ARG(what),
+                                             SPAN_ARG(path_text(x->a, p)), SPAN_ARG(rest));
+    }
+}
+
+/* A member of the head of a resource within a value, which stands at p. */
+static yyjson_mut_val *prune_head(struct pruner *x, const struct path *p, struct span name,
+                                  const yyjson_val *resource, const yyjson_val *v)
+{
+    const struct path *here = AT_SPAN(p, name);
+    if (!span_eq(name, SPAN("metadata"))) {
+        return yyjson_is_str((yyjson_val *)v) ? json_mut_copy(x->doc, v)
+                                              : refuse(x, here, v, SPAN("must be a string"));
+    }
+    struct schema_warnings found = {0};
+    struct err err = {0};
+    yyjson_mut_val *meta = decode_metadata(x->a, resource, x->doc, SCHEMA_WARN, &found, &err);
+    for (size_t i = 0; meta && i < found.n; i++) {
+        complain_of_metadata(x, p, found.text[i]);
+    }
+    return meta ? meta : refuse(x, here, v, err.message);
+}
+
 /* Large objects are looked up by hash; the last of members of one name counts. */
 static yyjson_mut_val *prune_members(struct pruner *x, const struct path *p,
                                      const struct custom_node *n, const yyjson_val *v, bool root)
@@ -63,7 +118,9 @@ static yyjson_mut_val *prune_members(struct pruner *x, const struct path *p,
         if (null && one && !one->nullable && one->type != CUSTOM_ANY) {
             continue; /* as if it were not there */
         }
-        yyjson_mut_val *made = prune(x, here, one, it.val);
+        bool head = n && n->embedded && custom_is_head(name);
+        yyjson_mut_val *made =
+            head ? prune_head(x, p, name, v, it.val) : prune(x, here, one, it.val);
         yyjson_mut_val *before = map_get(&seen, name);
         if (before) {
             complain(x, "duplicate", here);
@@ -97,21 +154,6 @@ static yyjson_mut_val *prune(struct pruner *x, const struct path *p, const struc
     return out;
 }
 
-/* Metadata is of the same type in every kind, so a kind that has nothing else decodes it. */
-static yyjson_mut_val *decode_metadata(struct arena *a, const yyjson_val *in, yyjson_mut_doc *doc,
-                                       enum schema_strictness strictness,
-                                       struct schema_warnings *warnings, struct err *reterr)
-{
-    yyjson_mut_val *part = yyjson_mut_obj(doc);
-    const yyjson_val *meta = json_get(in, "metadata");
-    if (meta) {
-        json_put(doc, part, "metadata", json_mut_copy(doc, meta));
-    }
-    yyjson_mut_val *out = schema_decode(a, SCHEMA_KIND(PartialObjectMetadata), json_freeze(a, part),
-                                        doc, strictness, warnings, reterr);
-    return out ? yyjson_mut_obj_remove_key(out, "metadata") : NULL;
-}
-
 yyjson_mut_val *custom_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
                               yyjson_mut_doc *doc, enum schema_strictness strictness,
                               struct schema_warnings *warnings, struct err *reterr)
@@ -127,6 +169,12 @@ yyjson_mut_val *custom_decode(struct arena *a, const struct schema_kind *kind, c
     }
     struct pruner x = {.a = a, .doc = doc};
     yyjson_mut_val *obj = prune_members(&x, NULL, kind->custom->root, in, true);
+    if (x.err.reason != ERR_NONE) {
+        if (reterr) {
+            *reterr = x.err;
+        }
+        return NULL;
+    }
     if (decode_report(x.a, x.complaints, x.n, strictness, warnings, reterr) < 0) {
         return NULL;
     }

@@ -91,6 +91,8 @@ static inline yyjson_mut_val *field_key(yyjson_mut_doc *doc, const struct schema
 /* metadata of an object of this kind; old NULL on create. */
 void check_metadata(struct check *c, const struct schema_kind *kind, const yyjson_val *meta,
                     const yyjson_val *old);
+/* metadata of a resource within a value of a custom kind. */
+void check_embedded_metadata(struct check *c, const struct path *p, const yyjson_val *meta);
 /* Static defaults and zero values of an object, by its type. */
 void default_rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj);
 /* The two halves of it, for who knows the members anyway: what a member's value becomes, and the

@@ -118,6 +118,29 @@ static void check_unchanged(struct check *c, const struct path *p, const yyjson_
     }
 }
 
+static void check_common(struct check *c, const struct path *p, const yyjson_val *meta)
+{
+    check_not_negative(c, AT_FIELD(p, "generation"), json_get(meta, "generation"));
+    check_labels(c, AT_FIELD(p, "labels"), json_get(meta, "labels"));
+    check_annotations(c, AT_FIELD(p, "annotations"), json_get(meta, "annotations"));
+    check_owners(c, AT_FIELD(p, "ownerReferences"), json_get(meta, "ownerReferences"));
+    check_finalizers(c, AT_FIELD(p, "finalizers"), json_get(meta, "finalizers"));
+}
+
+void check_embedded_metadata(struct check *c, const struct path *p, const yyjson_val *meta)
+{
+    static const char *const formats[][2] = {
+        {"generateName", "path-segment"}, {"name", "path-segment"}, {"namespace", "dns-label"}};
+    assert(c && p);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        const yyjson_val *v = json_get(meta, formats[i][0]);
+        if (json_str(v).n) {
+            format_check(c, AT_FIELD(p, formats[i][0]), formats[i][1], v);
+        }
+    }
+    check_common(c, p, meta);
+}
+
 void check_metadata(struct check *c, const struct schema_kind *kind, const yyjson_val *meta,
                     const yyjson_val *old)
 {
@@ -128,9 +151,5 @@ void check_metadata(struct check *c, const struct schema_kind *kind, const yyjso
     } else if (schema_field_find(kind->type, SPAN("metadata"))) {
         check_name(c, p, kind, meta);
     }
-    check_not_negative(c, AT_FIELD(p, "generation"), json_get(meta, "generation"));
-    check_labels(c, AT_FIELD(p, "labels"), json_get(meta, "labels"));
-    check_annotations(c, AT_FIELD(p, "annotations"), json_get(meta, "annotations"));
-    check_owners(c, AT_FIELD(p, "ownerReferences"), json_get(meta, "ownerReferences"));
-    check_finalizers(c, AT_FIELD(p, "finalizers"), json_get(meta, "finalizers"));
+    check_common(c, p, meta);
 }

@@ -23,6 +23,8 @@ static const char schema[] =
     "\"color\":{\"type\":\"string\",\"enum\":[\"red\",\"blue\"],\"default\":\"red\"},"
     "\"name\":{\"type\":\"string\",\"pattern\":\"^[a-z]\\\\w{1,7}$\",\"maxLength\":6},"
     "\"port\":{\"x-kubernetes-int-or-string\":true},"
+    "\"thing\":{\"type\":\"object\",\"x-kubernetes-embedded-resource\":true,\"properties\":{"
+    "\"spec\":{\"type\":\"object\",\"x-kubernetes-preserve-unknown-fields\":true}}},"
     "\"free\":{\"type\":\"object\",\"x-kubernetes-preserve-unknown-fields\":true},"
     "\"replicas\":{\"type\":\"integer\"},"
     "\"parts\":{\"type\":\"array\",\"x-kubernetes-list-type\":\"map\","
@@ -260,6 +262,52 @@ TEST(server_side_apply_merges_by_the_list_types_of_the_schema)
                    "{\"apiVersion\":\"example.com/v1\",\"kind\":\"Widget\",\"metadata\":{"
                    "\"name\":\"w\"},\"spec\":{\"size\":2,\"free\":{\"x\":1}}}");
     CHECK_EQ(json_len(api_at(r.json, "spec.parts")), 1);
+    api_kit_stop(&k);
+}
+
+TEST(a_resource_within_a_value_is_read_and_checked_like_one)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    define(&k);
+    struct api_reply r = make(
+        &k, "{\"size\":1,\"thing\":{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":"
+            "\"p\",\"odd\":1,\"creationTimestamp\":null},\"spec\":{\"x\":1},\"odd\":1}}");
+    CHECK_EQ(r.status, 201);
+    CHECK_SPAN(json_write(scratch(), api_at(r.json, "spec.thing.metadata")), "{\"name\":\"p\"}");
+    CHECK(api_at(r.json, "spec.thing.spec.x") && !api_at(r.json, "spec.thing.odd"));
+    static const struct {
+        int status;
+        const char *thing, *text;
+    } cases[] = {
+        {422, "{}", "spec.thing.apiVersion: Required value: must not be empty"},
+        {422, "{\"apiVersion\":\"a/b/c\",\"kind\":\"K\"}",
+         "spec.thing.apiVersion: Invalid value: \"a/b/c\": unexpected GroupVersion string: a/b/c"},
+        {422, "{\"apiVersion\":\"v1\",\"kind\":\"\"}",
+         "spec.thing.kind: Invalid value: \"\": must not be empty"},
+        {422, "{\"apiVersion\":\"v1\",\"kind\":\"a_b\"}",
+         "spec.thing.kind: Invalid value: \"a_b\": may have mixed case, but should otherwise "
+         "match: a "
+         "DNS-1035 label must consist of"},
+        {422, "{\"apiVersion\":\"v1\",\"kind\":\"K\",\"metadata\":{\"labels\":{\"a\":\"b c\"}}}",
+         "spec.thing.metadata.labels: Invalid value: \"b c\""},
+        {400, "{\"apiVersion\":1,\"kind\":\"K\"}",
+         "spec.thing.apiVersion: Invalid value: 1: must be a string"},
+        {400, "{\"apiVersion\":\"v1\",\"kind\":\"K\",\"metadata\":{\"name\":1}}",
+         "spec.thing.metadata: Invalid value: "},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        r = make(&k, arena_printf(scratch(), "{\"size\":1,\"thing\":%s}", cases[i].thing).p);
+        const char *message = api_text(api_str(&r, "message"));
+        if (r.status != cases[i].status || !strstr(message, cases[i].text)) {
+            kit_fail(__FILE__, __LINE__, "case %zu: %d %s", i, r.status, message);
+        }
+    }
+    r = api_expect(&k, 400, "PUT", WIDGETS "/w?fieldValidation=Strict", "",
+                   "{\"apiVersion\":\"example.com/v1\",\"kind\":\"Widget\",\"metadata\":{\"name\":"
+                   "\"w\"},\"spec\":{\"size\":1,\"thing\":{\"apiVersion\":\"v1\",\"kind\":\"K\","
+                   "\"metadata\":{\"odd\":1}}}}");
+    CHECK(strstr(api_text(api_str(&r, "message")), "unknown field \"spec.thing.metadata.odd\""));
     api_kit_stop(&k);
 }
 
