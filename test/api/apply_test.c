@@ -241,7 +241,7 @@ TEST(bad_configurations_are_refused_with_the_reason)
         {CM "/m?fieldManager=x", "{apiVersion: v1, kind: ConfigMap, metadata: {name: o}}", 400,
          "does not match the name on the URL"},
         {CM "/m?fieldManager=x", "{apiVersion: v1, kind: ConfigMap, data: {a: 1}}", 500,
-         ".data.a: expected string, got 1"},
+         ".data.a: expected string, got &value.valueUnstructured{Value:1}"},
         {CM "/m?fieldManager=x", "a: [", 400, "line"},
         {CM "/m?fieldManager=x&fieldValidation=Strict",
          "{apiVersion: v1, kind: ConfigMap, metadata: {name: m}, data: {a: b}, data: {a: c}}", 400,
