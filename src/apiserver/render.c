@@ -3,6 +3,7 @@
 #include "apiserver/render_pb.h"
 
 #include "base/check.h"
+#include "schema/protobuf.h"
 
 static void put_json(struct strbuf *out, struct arena *a, const yyjson_val *v)
 {
@@ -205,30 +206,39 @@ const char *render_list_begin(struct render_list *l, const struct api_render *r,
     return r->accept.content_type;
 }
 
-/* Items first, then the bytes. */
+/* Lengths first, then the bytes. */
 static bool next_protobuf(struct render_list *l, struct strbuf *out)
 {
-    enum { ITEMS = 64, PART_BYTES = 64 * 1024 };
+    enum { MADE = 64, LOOKED_AT = 16384, PART_BYTES = 16 * 1024 };
     struct api_op *op = l->op;
+    size_t made = 0, before = out->n;
+    for (size_t i = 0; i < LOOKED_AT && made < MADE && l->measured < op->item_count; i++) {
+        struct object *o = op->items[l->measured++];
+        strbuf_clear(&l->scratch);
+        l->items_n += render_protobuf_list_measure(&l->scratch, l->render, o);
+        made += l->scratch.n > 0;
+    }
+    if (l->measured < op->item_count) {
+        return true;
+    }
     if (!l->is_begun) {
         l->is_begun = true;
-        l->mark = render_protobuf_list_begin(&l->whole, l->render, op);
+        render_protobuf_list_begin(out, l->render, op, l->items_n);
     }
-    for (size_t i = 0; i < ITEMS && l->at < op->item_count; i++) {
-        render_protobuf_list_item(&l->whole, l->render, op->items[l->at]);
+    while (l->at < op->item_count && out->n - before < PART_BYTES) {
+        size_t was = out->n;
+        render_protobuf_list_item(out, l->render, op->items[l->at]);
+        assert(l->items_n >= out->n - was);
+        l->items_n -= out->n - was;
         object_unref(TAKE_PTR(op->items[l->at]));
         l->at++;
     }
     if (l->at < op->item_count) {
         return true;
     }
-    if (l->sent == 0) {
-        render_protobuf_list_end(&l->whole, l->mark);
-    }
-    struct span part = span_first(span_from(strbuf_span(&l->whole), l->sent), PART_BYTES);
-    strbuf_put(out, part);
-    l->sent += part.n;
-    return l->sent < l->whole.n;
+    assert(l->items_n == 0);
+    protobuf_end(out);
+    return false;
 }
 
 bool render_list_next(struct render_list *l, struct strbuf *out)
@@ -264,7 +274,7 @@ bool render_list_next(struct render_list *l, struct strbuf *out)
 void render_list_end(struct render_list *l)
 {
     arena_free(TAKE_PTR(l->row));
-    strbuf_done(&l->whole);
+    strbuf_done(&l->scratch);
     api_op_release(l->op);
 }
 

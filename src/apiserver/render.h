@@ -20,16 +20,16 @@ struct api_render {
 /* The result of a finished operation (err.reason is ERR_NONE) that is no list. Returns its
  * content type. */
 const char *render_result(struct strbuf *out, const struct api_render *r, const struct api_op *op);
-/* A list in parts, so that it is never in memory whole; in protobuf it must be, for its length
- * stands in front, but it is made in parts nevertheless. */
+/* A list in parts, so that it is never in memory whole. In protobuf its length stands in front: the
+ * items are made twice, or once when it is remembered how long they are. */
 struct render_list {
     const struct api_render *render;
     struct api_op *op; /* its items are released as they are rendered */
     struct arena *row; /* scratch of one item */
     struct span start; /* what plain items start with: not said again */
     size_t at;         /* the next item */
-    struct strbuf whole;
-    size_t mark, sent; /* of the open envelope; bytes of it */
+    struct strbuf scratch;
+    size_t measured, items_n; /* items; their bytes */
     bool is_begun;
 };
 /* Whether the operation's result is one that may be rendered so. Returns its content type, or

@@ -16,17 +16,21 @@ static const struct schema_type *type_of(const struct api_render *r)
     return is_partial(r) ? SCHEMA_KIND(PartialObjectMetadata)->type : r->kind->type;
 }
 
-static size_t open_envelope(struct strbuf *out, const struct api_render *r, bool list)
+static struct span version_of(const struct api_render *r)
+{
+    if (!is_partial(r)) {
+        return span_cstr(schema_api_version(r->kind));
+    }
+    return strcmp(r->accept.version, "v1") == 0 ? SPAN("meta.k8s.io/v1")
+                                                : SPAN("meta.k8s.io/v1beta1");
+}
+
+static struct span kind_name(const struct api_render *r, bool list)
 {
     if (is_partial(r)) {
-        return protobuf_open(
-            out,
-            span_eq_cstr(SPAN("v1"), r->accept.version) ? SPAN("meta.k8s.io/v1")
-                                                        : SPAN("meta.k8s.io/v1beta1"),
-            list ? SPAN("PartialObjectMetadataList") : SPAN("PartialObjectMetadata"));
+        return list ? SPAN("PartialObjectMetadataList") : SPAN("PartialObjectMetadata");
     }
-    return protobuf_open(out, span_cstr(schema_api_version(r->kind)),
-                         span_cstr(list ? r->kind->list_kind : r->kind->kind));
+    return span_cstr(list ? r->kind->list_kind : r->kind->kind);
 }
 
 /* The message of a stored object, as the client is to see it. */
@@ -42,16 +46,14 @@ static void put_message(struct strbuf *out, const struct api_render *r, const yy
 
 static void put_object(struct strbuf *out, const struct api_render *r, const yyjson_val *obj)
 {
-    size_t mark = open_envelope(out, r, false);
+    size_t mark = protobuf_open(out, version_of(r), kind_name(r, false));
     put_message(out, r, obj);
     protobuf_close(out, mark);
 }
 
-size_t render_protobuf_list_begin(struct strbuf *out, const struct api_render *r,
-                                  const struct api_op *op)
+/* The list's own metadata. */
+static void put_list_metadata(struct strbuf *out, const struct api_op *op)
 {
-    assert(r->accept.protobuf && r->accept.form != FORM_TABLE);
-    size_t mark = open_envelope(out, r, true);
     size_t meta = pb_open(out, 1);
     pb_put_bytes(out, 2, arena_printf(op->arena, "%lld", (long long)op->rev));
     if (op->next_continue.n) {
@@ -61,7 +63,16 @@ size_t render_protobuf_list_begin(struct strbuf *out, const struct api_render *r
         }
     }
     pb_close(out, meta);
-    return mark;
+}
+
+void render_protobuf_list_begin(struct strbuf *out, const struct api_render *r,
+                                const struct api_op *op, size_t items_n)
+{
+    assert(r->accept.protobuf && r->accept.form != FORM_TABLE);
+    struct strbuf meta cleanup_strbuf = STRBUF_INIT;
+    put_list_metadata(&meta, op);
+    protobuf_begin(out, version_of(r), kind_name(r, true), meta.n + items_n);
+    strbuf_put(out, strbuf_span(&meta));
 }
 
 void render_protobuf_list_item(struct strbuf *out, const struct api_render *r, struct object *o)
@@ -73,9 +84,21 @@ void render_protobuf_list_item(struct strbuf *out, const struct api_render *r, s
     object_glance_end(&glance);
 }
 
-void render_protobuf_list_end(struct strbuf *out, size_t mark)
+size_t render_protobuf_list_measure(struct strbuf *scratch, const struct api_render *r,
+                                    struct object *o)
 {
-    protobuf_close(out, mark);
+    bool is_itself = !is_partial(r) && !r->view; /* other forms have other lengths */
+    size_t n = is_itself ? object_list_bytes(o) : 0;
+    if (!n) {
+        strbuf_clear(scratch);
+        render_protobuf_list_item(scratch, r, o);
+        n = scratch->n;
+        assert(n && n < UINT32_MAX);
+        if (is_itself) {
+            object_set_list_bytes(o, (uint32_t)n);
+        }
+    }
+    return n;
 }
 
 bool render_protobuf(struct strbuf *out, const struct api_render *r, const struct api_op *op)

@@ -24,8 +24,9 @@ struct object {
     uint8_t warm;    /* how many said object_warm() */
     bool has_sketch; /* labels, deleting and uid are set */
     bool deleting;
-    bool has_uid;       /* one of the usual form */
-    uint32_t managed_n; /* bytes of managedFields behind the splice; NOT_SOUGHT */
+    bool has_uid;        /* one of the usual form */
+    uint32_t managed_n;  /* bytes of managedFields behind the splice; NOT_SOUGHT */
+    uint32_t list_bytes; /* object_list_bytes */
     int64_t rev;
     yyjson_doc *doc;
     uint64_t labels; /* object_labels_sketch */
@@ -220,6 +221,17 @@ uint64_t object_label_bits(struct span key, const struct span *value)
         bits |= UINT64_C(1) << (v >> 58) | UINT64_C(1) << (v >> 52 & 63);
     }
     return bits;
+}
+
+uint32_t object_list_bytes(const struct object *o)
+{
+    return o->list_bytes;
+}
+
+void object_set_list_bytes(struct object *o, uint32_t bytes)
+{
+    assert(bytes && (!o->list_bytes || o->list_bytes == bytes)); /* a version never changes */
+    o->list_bytes = bytes;
 }
 
 uint64_t object_labels_sketch(const struct object *o)

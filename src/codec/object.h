@@ -82,6 +82,11 @@ bool object_is_deleting(struct object *o);
 uint64_t object_labels_sketch(const struct object *o);
 uint64_t object_label_bits(struct span key, const struct span *value);
 
+/* A figure about the version that somebody finds hard to come by and keeps here: the bytes that it
+ * takes in a list in protobuf. 0: not known. */
+uint32_t object_list_bytes(const struct object *o);
+void object_set_list_bytes(struct object *o, uint32_t bytes);
+
 /* Store keys: "pods/default/redis-0", "statefulsets.apps/default/redis", "nodes//edge" (cluster
  * scope: empty namespace). resource is the plural, with ".GROUP" unless the group is core. */
 struct arena;

@@ -63,6 +63,13 @@ void pb_close(struct strbuf *b, size_t mark)
     strbuf_added(b, n);
 }
 
+void pb_put_length(struct strbuf *b, uint32_t number, size_t n)
+{
+    assert(number > 0 && number <= FIELD_NUMBER_MAX);
+    pb_put_raw(b, (uint64_t)number << 3 | PB_BYTES);
+    pb_put_raw(b, n);
+}
+
 bool pb_next_raw(struct pb_reader *r, uint64_t *ret)
 {
     assert(r && ret);

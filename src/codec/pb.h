@@ -17,6 +17,8 @@ void pb_put_fixed64(struct strbuf *b, uint32_t number, uint64_t v);
 /* A nested message: what is appended between the two calls becomes its content. */
 size_t pb_open(struct strbuf *b, uint32_t number);
 void pb_close(struct strbuf *b, size_t mark);
+/* The same when its length is known: so many bytes of content follow. */
+void pb_put_length(struct strbuf *b, uint32_t number, size_t n);
 
 /* ---- reading ---- */
 

@@ -24,6 +24,9 @@ void protobuf_put(struct strbuf *out, const struct schema_type *type, const yyjs
 /* The envelope in two halves: what is appended between them is the object's message. */
 size_t protobuf_open(struct strbuf *out, struct span api_version, struct span kind);
 void protobuf_close(struct strbuf *out, size_t mark);
+/* The same when the message's length is known and the rest is to follow later. */
+void protobuf_begin(struct strbuf *out, struct span api_version, struct span kind, size_t n);
+void protobuf_end(struct strbuf *out);
 /* Envelope and message of an object that names its kind. False: a kind without rows; nothing is
  * appended. */
 bool protobuf_put_object(struct strbuf *out, const yyjson_val *obj);

@@ -224,20 +224,38 @@ void protobuf_put(struct strbuf *out, const struct schema_type *type, const yyjs
 
 /* ---- the envelope ---- */
 
-size_t protobuf_open(struct strbuf *out, struct span api_version, struct span kind)
+static void put_type(struct strbuf *out, struct span api_version, struct span kind)
 {
-    assert(out);
     strbuf_put(out, protobuf_magic);
     size_t mark = pb_open(out, 1);
     pb_put_bytes(out, 1, api_version);
     pb_put_bytes(out, 2, kind);
     pb_close(out, mark);
+}
+
+size_t protobuf_open(struct strbuf *out, struct span api_version, struct span kind)
+{
+    assert(out);
+    put_type(out, api_version, kind);
     return pb_open(out, 2);
 }
 
 void protobuf_close(struct strbuf *out, size_t mark)
 {
     pb_close(out, mark);
+    protobuf_end(out);
+}
+
+void protobuf_begin(struct strbuf *out, struct span api_version, struct span kind, size_t n)
+{
+    assert(out);
+    put_type(out, api_version, kind);
+    pb_put_length(out, 2, n);
+}
+
+void protobuf_end(struct strbuf *out)
+{
+    assert(out);
     pb_put_bytes(out, 3, SPAN(""));
     pb_put_bytes(out, 4, SPAN(""));
 }

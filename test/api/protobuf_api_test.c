@@ -209,3 +209,28 @@ TEST(a_watch_is_frames_of_events)
     CHECK_SPAN(json_get_str(mark, "kind"), "ConfigMap");
     api_kit_stop(&k);
 }
+
+/* The first time the items are measured; a client that comes later gets the same bytes. */
+TEST(a_list_is_the_same_whether_its_length_was_known_or_not)
+{
+    begin();
+    for (int i = 0; i < 100; i++) {
+        char body[64];
+        (void)snprintf(body, sizeof body, "{\"metadata\":{\"name\":\"long-%d\"}}", i);
+        (void)api_expect(&k, 201, "POST", MAPS, "", body);
+    }
+    struct api_reply first = ask(200, MAPS, PB), second = ask(200, MAPS, PB);
+    CHECK(span_eq(first.body, second.body));
+    (void)api_expect(&k, 200, "PATCH", MAPS "/long-7",
+                     "Content-Type: application/merge-patch+json\r\n", "{\"data\":{\"k\":\"v\"}}");
+    struct api_reply third = ask(200, MAPS, PB);
+    struct span token = SPAN_NULL;
+    CHECK_EQ(items_in(raw_of(third.body, "ConfigMapList"), &token),
+             items_in(raw_of(first.body, "ConfigMapList"), &token));
+    CHECK(third.body.n > first.body.n);
+    /* Shown as another kind they have other lengths. */
+    struct api_reply partial =
+        ask(200, MAPS, PB ";as=PartialObjectMetadataList;g=meta.k8s.io;v=v1");
+    (void)raw_of(partial.body, "PartialObjectMetadataList");
+    api_kit_stop(&k);
+}
