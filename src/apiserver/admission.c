@@ -3,6 +3,7 @@
 #include "apiserver/meta.h"
 #include "apiserver/server.h"
 #include "base/check.h"
+#include "codec/quantity.h"
 #include "codec/time.h"
 #include "schema/kinds.h"
 #include "schema/statefulset_notes.h"
@@ -242,6 +243,37 @@ static int claim_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *
     return 0;
 }
 
+static bool may_grow(struct api_op *op, struct span class)
+{
+    struct object *o =
+        class.n ? api_peek(op->server, op->arena, "storageclasses.storage.k8s.io", SPAN_NULL, class)
+                : NULL;
+    return o && json_get_bool(object_root(o), "allowVolumeExpansion", false);
+}
+
+/* More room for a bound claim: no volume grows here, whatever its class allows. */
+static int claim_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                        const yyjson_val *old)
+{
+    yyjson_mut_val *spec = json_mut_get(obj, "spec");
+    yyjson_mut_val *now =
+        json_mut_get(json_mut_get(json_mut_get(spec, "resources"), "requests"), "storage");
+    const yyjson_val *was = json_path(old, "spec", "resources", "requests", "storage", NULL);
+    struct quantity wanted, before;
+    (void)doc;
+    if (!span_eq(json_str(json_path(old, "status", "phase", NULL)), SPAN("Bound")) ||
+        quantity_parse(json_mut_str(now), &wanted) || quantity_parse(json_str(was), &before) ||
+        quantity_cmp(&wanted, &before) <= 0) {
+        return 0;
+    }
+    return api_op_err(op, ERR_FORBIDDEN, "%s \"%.*s\" is forbidden: %s", op->kind->resource,
+                      SPAN_ARG(op->name),
+                      may_grow(op, json_mut_str(json_mut_get(spec, "storageClassName")))
+                          ? "this server does not resize volumes"
+                          : "only dynamically provisioned pvc can be resized and the storageclass "
+                            "that provisions the pvc must support resize");
+}
+
 static int volume_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     (void)op;
@@ -324,7 +356,7 @@ static const struct admission {
 } admissions[] = {
     {SCHEMA_KIND(Pod), pod_create, NULL},
     {SCHEMA_KIND(Service), admission_service_create, admission_service_update},
-    {SCHEMA_KIND(PersistentVolumeClaim), claim_create, NULL},
+    {SCHEMA_KIND(PersistentVolumeClaim), claim_create, claim_update},
     {SCHEMA_KIND(StatefulSet), set_create, set_update},
     {SCHEMA_KIND(PersistentVolume), volume_create, NULL},
     {SCHEMA_KIND(Namespace), namespace_create, namespace_update},

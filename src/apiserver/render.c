@@ -103,7 +103,7 @@ static void put_table_head(struct strbuf *out, struct arena *a, const struct api
 
 static struct span rev_metadata(struct arena *a, int64_t rev)
 {
-    return arena_printf(a, "{\"resourceVersion\":\"%lld\"}", (long long)rev);
+    return rev ? arena_printf(a, "{\"resourceVersion\":\"%lld\"}", (long long)rev) : SPAN("{}");
 }
 
 /* ---- one object ---- */

@@ -83,8 +83,35 @@ const struct schema_hooks schema_hooks_endpoints = {
 
 /* ---- slices ---- */
 
+/* Ports have names of their own; one may have none. */
+static void check_slice_ports(struct check *c, const yyjson_val *ports)
+{
+    size_t i = 0;
+    JSON_EACH(it, ports)
+    {
+        const struct path *p = AT_FIELD(AT_INDEX(AT_FIELD(NULL, "ports"), i), "name");
+        struct span name = json_get_str(it.val, "name");
+        size_t k = 0;
+        if (name.n) {
+            format_check(c, p, "dns-label", json_get(it.val, "name"));
+        }
+        JSON_EACH(before, ports)
+        {
+            if (k++ == i) {
+                break;
+            }
+            if (span_eq(json_get_str(before.val, "name"), name)) {
+                cause_duplicate(c, p, shown_text(c->a, name));
+                break;
+            }
+        }
+        i++;
+    }
+}
+
 static void slice_validate(struct check *c, const yyjson_val *obj)
 {
+    check_slice_ports(c, json_get(obj, "ports"));
     bool names = span_eq(json_get_str(obj, "addressType"), SPAN("FQDN"));
     size_t i = 0;
     JSON_EACH(it, json_get(obj, "endpoints"))

@@ -110,6 +110,21 @@ static void check_taints(struct check *c, const struct path *p, const yyjson_val
     }
 }
 
+/* Addresses of pods: given once. */
+static void check_ranges(struct check *c, const yyjson_val *now, const yyjson_val *was)
+{
+    static const char *const members[] = {"podCIDR", "podCIDRs"};
+    for (size_t i = 0; i < 2; i++) {
+        const yyjson_val *before = json_get(was, members[i]);
+        bool given = json_str(before).n || json_len(before);
+        if (given && !semantic_equal(json_get(now, members[i]), before)) {
+            cause_forbidden(c, AT_FIELD(AT_FIELD(NULL, "spec"), "podCIDRs"),
+                            "node updates may not change podCIDR except from \"\" to valid");
+            return;
+        }
+    }
+}
+
 static void node_validate(struct check *c, const yyjson_val *obj)
 {
     check_taints(c, AT_FIELD(AT_FIELD(NULL, "spec"), "taints"),
@@ -120,6 +135,7 @@ static void node_validate(struct check *c, const yyjson_val *obj)
         cause_forbidden(c, AT_FIELD(AT_FIELD(NULL, "spec"), "providerID"),
                         "node updates may not change providerID except from \"\" to valid");
     }
+    check_ranges(c, json_get(obj, "spec"), json_get(c->old, "spec"));
 }
 
 static void node_validate_status(struct check *c, const yyjson_val *obj)

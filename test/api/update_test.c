@@ -170,3 +170,73 @@ TEST(service_keeps_its_address_over_an_update_without_it)
     CHECK_EQ(json_int(api_at(b.json, "spec.ports.0.port"), 0), 81);
     api_kit_stop(&k);
 }
+
+TEST(what_is_given_once_stays)
+{
+    static const struct {
+        int status;
+        const char *path, *body, *patch, *message;
+    } cases[] = {
+        {422, "/api/v1/nodes",
+         "{\"metadata\":{\"name\":\"i\"},\"spec\":{\"podCIDR\":\"10.0.0.0/24\",\"podCIDRs\":["
+         "\"10.0.0.0/24\"]}}",
+         "{\"spec\":{\"podCIDRs\":[\"10.1.0.0/24\"]}}",
+         "Node \"i\" is invalid: spec.podCIDRs: Forbidden: node updates may not change podCIDR "
+         "except from \"\" to valid"},
+        {422, "/apis/storage.k8s.io/v1/csidrivers",
+         "{\"metadata\":{\"name\":\"i\"},\"spec\":{\"attachRequired\":true}}",
+         "{\"spec\":{\"attachRequired\":false}}",
+         "CSIDriver.storage.k8s.io \"i\" is invalid: spec.attachRequired: Invalid value: false: "
+         "field is immutable"},
+        {422, "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
+         "{\"metadata\":{\"name\":\"i\"},\"addressType\":\"IPv4\",\"endpoints\":[]}",
+         "{\"ports\":[{\"name\":\"a\",\"port\":1},{\"name\":\"a\",\"port\":2}]}",
+         "EndpointSlice.discovery.k8s.io \"i\" is invalid: ports[1].name: Duplicate value: \"a\""},
+    };
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[128];
+        (void)snprintf(path, sizeof path, "%s/i", cases[i].path);
+        (void)api_expect(&k, 201, "POST", cases[i].path, "", cases[i].body);
+        struct api_reply r =
+            api_expect(&k, cases[i].status, "PATCH", path,
+                       "Content-Type: application/merge-patch+json\r\n", cases[i].patch);
+        CHECK_SPAN(api_str(&r, "message"), cases[i].message);
+    }
+    struct api_reply r =
+        api_expect(&k, 422, "POST", cases[2].path, "",
+                   "{\"metadata\":{\"name\":\"j\"},\"addressType\":\"X\",\"endpoints\":[]}");
+    CHECK_SPAN(api_str(&r, "message"),
+               "EndpointSlice.discovery.k8s.io \"j\" is invalid: addressType: Unsupported value: "
+               "\"X\": supported values: \"FQDN\", \"IPv4\", \"IPv6\"");
+    api_kit_stop(&k);
+}
+
+TEST(a_bound_claim_is_not_given_more_room_than_its_volume_has)
+{
+#define CLAIM "/api/v1/namespaces/default/persistentvolumeclaims"
+#define PATCH_TYPE "Content-Type: application/merge-patch+json\r\n"
+    static const char more[] = "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"2Gi\"}}}}";
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 201, "POST", CLAIM, "",
+                     "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"storageClassName\":\"local\","
+                     "\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{"
+                     "\"storage\":\"1Gi\"}}}}");
+    (void)api_expect(&k, 422, "PATCH", CLAIM "/c", PATCH_TYPE, more); /* not bound */
+    (void)api_expect(&k, 200, "PATCH", CLAIM "/c/status", PATCH_TYPE,
+                     "{\"status\":{\"phase\":\"Bound\",\"capacity\":{\"storage\":\"1Gi\"}}}");
+    struct api_reply r = api_expect(&k, 403, "PATCH", CLAIM "/c", PATCH_TYPE, more);
+    CHECK_SPAN(api_str(&r, "message"),
+               "persistentvolumeclaims \"c\" is forbidden: only dynamically provisioned pvc can be "
+               "resized and the storageclass that provisions the pvc must support resize");
+    (void)api_expect(&k, 200, "PATCH", "/apis/storage.k8s.io/v1/storageclasses/local", PATCH_TYPE,
+                     "{\"allowVolumeExpansion\":true}");
+    r = api_expect(&k, 403, "PATCH", CLAIM "/c", PATCH_TYPE, more);
+    CHECK_SPAN(api_str(&r, "message"), "persistentvolumeclaims \"c\" is forbidden: this server "
+                                       "does not resize volumes");
+    (void)api_expect(&k, 200, "PATCH", CLAIM "/c", PATCH_TYPE,
+                     "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}");
+    api_kit_stop(&k);
+}
