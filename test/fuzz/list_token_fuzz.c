@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     if (!list_token_parse(span_of((const char *)bytes, n), &t)) {
         return 0;
     }
-    assert(t.rev > 0 && t.key.n > 0 && t.key.n < n);
+    assert(t.rev >= 0 && t.key.n > 0 && t.key.n < n);
     bool ok = list_token_parse(list_token_make(a, &t), &again);
     assert(ok && again.rev == t.rev && again.snapshot == t.snapshot && again.at == t.at);
     assert(again.query == t.query && span_eq(again.key, t.key));
