@@ -262,7 +262,7 @@ running() {
     check "$v port-forward of a deployment" forwarded
     proxied() {
         timeout 60 "$kubectl" proxy --port=18082 >"$work/proxy" 2>&1 & local pid=$!
-        within 20 curl -s -f -m 5 "http://127.0.0.1:18082/api/v1/namespaces/$ns/pods/ran" | grep -q '"name":"ran"'
+        within 20 curl -s -f -m 5 "http://127.0.0.1:18082/api/v1/namespaces/$ns/pods/ran" | grep -q '"name": *"ran"'
         local got=$?; kill $pid; wait $pid 2>/dev/null; return $got
     }
     check "$v proxy" proxied
