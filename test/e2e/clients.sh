@@ -1,6 +1,6 @@
 #!/bin/bash
-# Clients that others wrote, against one server: Debian's python3-kubernetes (typed and dynamic) and @kubernetes/client-node from npm. What they do is
-# in test/clients; each step is a test here. PARTS chooses one of them.
+# Clients that others wrote, against one server: Debian's python3-kubernetes (typed and dynamic) and @kubernetes/client-node from npm; and what Argo CD, Flux,
+# k9s and Headlamp ask. What they do is in test/clients; each step is a test here. PARTS chooses one of them.
 E2E_TIMEOUT_S=${E2E_TIMEOUT_S:-420}
 . "$(dirname "$0")/lib.sh"
 E2E_IMAGES='busybox web' start_berth
@@ -23,6 +23,7 @@ steps() {
 }
 
 python() { steps python /usr/bin/python3 "$top/test/clients/python_client.py"; }
+gitops() { steps gitops /usr/bin/python3 "$top/test/clients/gitops_client.py"; }
 node() { # its packages are looked for beside the program
     if [ ! -e "$cache/npm/installed.json" ]; then # the last that fetch-npm writes
         number=$((number + 1)); echo "# npm could not install it: see $cache/npm/log"; echo "ok $number - node client # SKIP"
@@ -33,5 +34,5 @@ node() { # its packages are looked for beside the program
     rm -f "$cache/npm/client.$$.mjs"
 }
 
-for part in ${PARTS:-python node}; do $part; done
+for part in ${PARTS:-python gitops node}; do $part; done
 finish
