@@ -8,7 +8,7 @@
 #ifndef APISERVER_REMOTE_H
 #define APISERVER_REMOTE_H
 
-#include "apiserver/node_api.h"
+#include "client/node_api.h"
 #include "env/env.h"
 #include "http/http.h"
 

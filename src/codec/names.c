@@ -90,40 +90,34 @@ static bool is_word(struct span s)
     return s.n > 0;
 }
 
-struct names_fault names_dns_label(struct span s)
+/* Too long, and of another form, are two faults. */
+static struct names_fault fault_of(bool is_long, const char *long_text, bool is_form,
+                                   const char *form_text)
 {
     struct names_fault f = {0};
-    if (s.n > LIMIT_DNS_LABEL_BYTES) {
-        complain(&f, length63);
+    if (is_long) {
+        complain(&f, long_text);
     }
-    if (!is_label(s)) {
-        complain(&f, label_text);
+    if (!is_form) {
+        complain(&f, form_text);
     }
     return f;
+}
+
+struct names_fault names_dns_label(struct span s)
+{
+    return fault_of(s.n > LIMIT_DNS_LABEL_BYTES, length63, is_label(s), label_text);
 }
 
 struct names_fault names_dns_label_1035(struct span s)
 {
-    struct names_fault f = {0};
-    if (s.n > LIMIT_DNS_LABEL_BYTES) {
-        complain(&f, length63);
-    }
-    if (!is_label(s) || !is_lower(s.p[0])) {
-        complain(&f, label_1035_text);
-    }
-    return f;
+    return fault_of(s.n > LIMIT_DNS_LABEL_BYTES, length63, is_label(s) && is_lower(s.p[0]),
+                    label_1035_text);
 }
 
 struct names_fault names_dns_subdomain(struct span s)
 {
-    struct names_fault f = {0};
-    if (s.n > LIMIT_DNS_SUBDOMAIN_BYTES) {
-        complain(&f, length253);
-    }
-    if (!is_subdomain(s)) {
-        complain(&f, SUBDOMAIN_TEXT);
-    }
-    return f;
+    return fault_of(s.n > LIMIT_DNS_SUBDOMAIN_BYTES, length253, is_subdomain(s), SUBDOMAIN_TEXT);
 }
 
 struct names_fault names_qualified(struct span s)
@@ -161,14 +155,7 @@ struct names_fault names_qualified(struct span s)
 
 struct names_fault names_label_value(struct span s)
 {
-    struct names_fault f = {0};
-    if (s.n > LIMIT_LABEL_VALUE_BYTES) {
-        complain(&f, length63);
-    }
-    if (s.n && !is_word(s)) {
-        complain(&f, value_text);
-    }
-    return f;
+    return fault_of(s.n > LIMIT_LABEL_VALUE_BYTES, length63, s.n == 0 || is_word(s), value_text);
 }
 
 struct names_fault names_config_key(struct span s)

@@ -15,11 +15,11 @@
 
 enum { READ_BYTES = 64 * 1024, LINE_MAX_BYTES = 1024 * 1024 };
 
-struct kubelet_session {
+struct node_session {
     struct list link;
     struct kubelet *k;
     struct env *env;
-    struct kubelet_session_handler handler;
+    struct node_session_handler handler;
     void *data;
     struct arena *arena;
     struct env_task task;
@@ -41,7 +41,7 @@ struct kubelet_session {
     struct strbuf in;
 };
 
-static void session_free(struct kubelet_session *s)
+static void session_free(struct node_session *s)
 {
     if (s->watch) {
         env_dir_watch_free(s->watch);
@@ -56,7 +56,7 @@ static void session_free(struct kubelet_session *s)
 }
 
 /* Off the list, no callback from here on; freed unless the runtime still holds it. */
-static void release(struct kubelet_session *s)
+static void release(struct node_session *s)
 {
     if (!s->released) {
         s->released = true;
@@ -71,7 +71,7 @@ static void release(struct kubelet_session *s)
     }
 }
 
-static void end(struct kubelet_session *s, int exit_code, const struct err *err)
+static void end(struct node_session *s, int exit_code, const struct err *err)
 {
     void (*fn)(void *, int, const struct err *) = s->handler.on_end;
     void *data = s->data;
@@ -84,10 +84,10 @@ static void end(struct kubelet_session *s, int exit_code, const struct err *err)
     }
 }
 
-static struct kubelet_session *
-session_new(struct kubelet *k, const struct kubelet_session_handler *handler, void *data)
+static struct node_session *session_new(struct kubelet *k,
+                                        const struct node_session_handler *handler, void *data)
 {
-    struct kubelet_session *s = MEM_NEW(struct kubelet_session);
+    struct node_session *s = MEM_NEW(struct node_session);
     s->k = k;
     s->env = k->env;
     s->handler = *handler;
@@ -100,11 +100,11 @@ session_new(struct kubelet *k, const struct kubelet_session_handler *handler, vo
 
 static void tell_error(struct env_task *task)
 {
-    struct kubelet_session *s = CONTAINER_OF(task, struct kubelet_session, task);
+    struct node_session *s = CONTAINER_OF(task, struct node_session, task);
     end(s, -1, &s->err);
 }
 
-static struct kubelet_session *refuse(struct kubelet_session *s)
+static struct node_session *refuse(struct node_session *s)
 {
     assert(s->err.reason != ERR_NONE);
     env_post(s->env, &s->task, tell_error);
@@ -126,7 +126,7 @@ static struct kubelet_pod *find_pod(struct kubelet *k, struct span ns, struct sp
     return best;
 }
 
-static struct kubelet_container *find_container(struct kubelet_session *s, struct span ns,
+static struct kubelet_container *find_container(struct node_session *s, struct span ns,
                                                 struct span name, struct span container)
 {
     struct kubelet_pod *pod = find_pod(s->k, ns, name);
@@ -163,7 +163,7 @@ static struct kubelet_container *find_container(struct kubelet_session *s, struc
 
 static void log_pump(struct env_task *task);
 
-static void log_more(struct kubelet_session *s)
+static void log_more(struct node_session *s)
 {
     if (!s->paused && !s->released) {
         env_post(s->env, &s->task, log_pump);
@@ -177,7 +177,7 @@ static void on_log_write(void *data, const char *name)
 }
 
 /* After a rotation the path is another file. True: it was opened. */
-static bool log_reopened(struct kubelet_session *s)
+static bool log_reopened(struct node_session *s)
 {
     struct stat here, there;
     if (s->fd >= 0 && (fstat(s->fd, &here) < 0 || stat(s->path.p, &there) < 0 ||
@@ -199,7 +199,7 @@ static bool log_reopened(struct kubelet_session *s)
 /* One bite of the file a turn: reads stay short, and a pause takes effect between them. */
 static void log_pump(struct env_task *task)
 {
-    struct kubelet_session *s = CONTAINER_OF(task, struct kubelet_session, task);
+    struct node_session *s = CONTAINER_OF(task, struct node_session, task);
     ssize_t n = 0;
     if (s->paused) {
         return;
@@ -240,7 +240,7 @@ static void log_pump(struct env_task *task)
     }
 }
 
-static int log_open(struct kubelet_session *s, const struct kubelet_log_request *r)
+static int log_open(struct node_session *s, const struct node_log_request *r)
 {
     s->fd = open(s->path.p, O_RDONLY | O_CLOEXEC);
     if (s->fd < 0) {
@@ -253,10 +253,10 @@ static int log_open(struct kubelet_session *s, const struct kubelet_log_request 
     return 0;
 }
 
-struct kubelet_session *kubelet_logs(struct kubelet *k, const struct kubelet_log_request *r,
-                                     const struct kubelet_session_handler *handler, void *data)
+struct node_session *kubelet_logs(struct kubelet *k, const struct node_log_request *r,
+                                  const struct node_session_handler *handler, void *data)
 {
-    struct kubelet_session *s = session_new(k, handler, data);
+    struct node_session *s = session_new(k, handler, data);
     struct kubelet_container *c = find_container(s, r->ns, r->pod, r->container);
     if (!c) {
         return refuse(s);
@@ -308,7 +308,7 @@ void kubelet_sessions_exited(struct kubelet *k, const struct kubelet_container *
 {
     LIST_EACH(l, &k->sessions)
     {
-        struct kubelet_session *s = CONTAINER_OF(l, struct kubelet_session, link);
+        struct node_session *s = CONTAINER_OF(l, struct node_session, link);
         if (s->is_log && s->c == c) {
             s->ended = true;
             s->c = NULL;
@@ -321,7 +321,7 @@ void kubelet_sessions_exited(struct kubelet *k, const struct kubelet_container *
 
 static void exec_output(void *data, int fd, struct span bytes)
 {
-    struct kubelet_session *s = data;
+    struct node_session *s = data;
     if (!s->released) {
         s->handler.on_output(s->data, fd, bytes);
     }
@@ -329,7 +329,7 @@ static void exec_output(void *data, int fd, struct span bytes)
 
 static void exec_end(void *data, int exit_code, struct span detail)
 {
-    struct kubelet_session *s = data;
+    struct node_session *s = data;
     s->runtime = NULL;
     s->waits = false;
     if (s->released) {
@@ -345,12 +345,12 @@ static void exec_end(void *data, int exit_code, struct span detail)
     end(s, exit_code, NULL);
 }
 
-struct kubelet_session *kubelet_exec(struct kubelet *k, const struct kubelet_exec_request *r,
-                                     const struct kubelet_session_handler *handler, void *data)
+struct node_session *kubelet_exec(struct kubelet *k, const struct node_exec_request *r,
+                                  const struct node_session_handler *handler, void *data)
 {
     static const struct runtime_session_handler runtime_handler = {.on_output = exec_output,
                                                                    .on_end = exec_end};
-    struct kubelet_session *s = session_new(k, handler, data);
+    struct node_session *s = session_new(k, handler, data);
     struct kubelet_container *c = find_container(s, r->ns, r->pod, r->container);
     if (!c) {
         return refuse(s);
@@ -383,13 +383,13 @@ struct kubelet_session *kubelet_exec(struct kubelet *k, const struct kubelet_exe
 
 static void dial_output(void *data, struct span bytes)
 {
-    struct kubelet_session *s = data;
+    struct node_session *s = data;
     s->handler.on_output(s->data, 1, bytes);
 }
 
 static void dial_end(void *data, int code)
 {
-    struct kubelet_session *s = data;
+    struct node_session *s = data;
     s->dial = NULL;
     if (code == 0) {
         end(s, 0, NULL);
@@ -404,17 +404,17 @@ static void dial_end(void *data, int code)
 
 static void dial_drain(void *data)
 {
-    struct kubelet_session *s = data;
+    struct node_session *s = data;
     if (s->handler.on_drain) {
         s->handler.on_drain(s->data);
     }
 }
 
-struct kubelet_session *kubelet_dial(struct kubelet *k, const struct kubelet_dial_request *r,
-                                     const struct kubelet_session_handler *handler, void *data)
+struct node_session *kubelet_dial(struct kubelet *k, const struct node_dial_request *r,
+                                  const struct node_session_handler *handler, void *data)
 {
     static const struct kubelet_dial_handler dial_handler = {dial_output, dial_end, dial_drain};
-    struct kubelet_session *s = session_new(k, handler, data);
+    struct node_session *s = session_new(k, handler, data);
     struct kubelet_pod *pod = find_pod(k, r->ns, r->pod);
     const char *net = NULL;
     if (!pod) {
@@ -439,7 +439,7 @@ struct kubelet_session *kubelet_dial(struct kubelet *k, const struct kubelet_dia
 
 /* ---- the caller's side ---- */
 
-void kubelet_session_write(struct kubelet_session *s, struct span bytes)
+void kubelet_session_write(struct node_session *s, struct span bytes)
 {
     if (s->runtime) {
         s->k->runtime->ops->session_write(s->runtime, bytes);
@@ -448,14 +448,14 @@ void kubelet_session_write(struct kubelet_session *s, struct span bytes)
     }
 }
 
-size_t kubelet_session_queued(const struct kubelet_session *s)
+size_t kubelet_session_queued(const struct node_session *s)
 {
     return s->runtime ? s->k->runtime->ops->session_queued(s->runtime)
            : s->dial  ? kubelet_dial_queued(s->dial)
                       : 0;
 }
 
-void kubelet_session_close_stdin(struct kubelet_session *s)
+void kubelet_session_close_stdin(struct node_session *s)
 {
     if (s->runtime) {
         s->k->runtime->ops->session_close_stdin(s->runtime);
@@ -464,14 +464,14 @@ void kubelet_session_close_stdin(struct kubelet_session *s)
     }
 }
 
-void kubelet_session_resize(struct kubelet_session *s, uint16_t width, uint16_t height)
+void kubelet_session_resize(struct node_session *s, uint16_t width, uint16_t height)
 {
     if (s->runtime) {
         s->k->runtime->ops->session_resize(s->runtime, width, height);
     }
 }
 
-void kubelet_session_pause(struct kubelet_session *s, bool paused)
+void kubelet_session_pause(struct node_session *s, bool paused)
 {
     s->paused = paused;
     if (s->runtime) {
@@ -483,7 +483,7 @@ void kubelet_session_pause(struct kubelet_session *s, bool paused)
     }
 }
 
-void kubelet_session_abort(struct kubelet_session *s)
+void kubelet_session_abort(struct node_session *s)
 {
     release(s);
 }
@@ -492,7 +492,7 @@ void kubelet_sessions_done(struct kubelet *k)
 {
     LIST_EACH(l, &k->sessions)
     {
-        struct kubelet_session *s = CONTAINER_OF(l, struct kubelet_session, link);
+        struct node_session *s = CONTAINER_OF(l, struct node_session, link);
         s->runtime = NULL; /* the runtime is gone already */
         s->waits = false;
         kubelet_dial_free(TAKE_PTR(s->dial));

@@ -3,7 +3,7 @@
 #ifndef MAIN_NODE_JOIN_H
 #define MAIN_NODE_JOIN_H
 
-#include "apiserver/node_api.h"
+#include "client/node_api.h"
 
 struct kubelet;
 

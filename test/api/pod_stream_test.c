@@ -2,7 +2,7 @@
  * is made up: its log is the name of the container. */
 #include <stdlib.h>
 
-#include "apiserver/node_api.h"
+#include "client/node_api.h"
 #include "base/mem.h"
 #include "test/kit/api_kit.h"
 

@@ -194,7 +194,7 @@ static void on_end(void *data, int exit_code, const struct err *err)
     s->ended = true;
 }
 
-static const struct kubelet_session_handler handler = {.on_output = on_output, .on_end = on_end};
+static const struct node_session_handler handler = {.on_output = on_output, .on_end = on_end};
 
 #define OBEDIENT "trap 'exit 0' TERM; echo hello $HOSTNAME; sleep 1000 & wait"
 
@@ -215,7 +215,7 @@ TEST_T(a_real_pod_runs_answers_is_adopted_and_goes, 60)
     create(&w, "q", OBEDIENT, "", "");
     kit_note("create to Running: %lld ms", WAIT(is_ready(&w, "q")));
 
-    struct kubelet_log_request log = {
+    struct node_log_request log = {
         .ns = SPAN("default"), .pod = SPAN("p"), .tail_lines = -1, .limit_bytes = -1};
     struct seen logs = {0}, exec = {0}, after = {0};
     (void)kubelet_logs(w.kubelet, &log, &handler, &logs);
@@ -223,7 +223,7 @@ TEST_T(a_real_pod_runs_answers_is_adopted_and_goes, 60)
     CHECK_SPAN(strbuf_span(&logs.out), "hello p\n");
     struct span command[] = {SPAN("/bin/sh"), SPAN("-c"),
                              SPAN("cat /cfg/key; echo; hostname; exit 3")};
-    struct kubelet_exec_request request = {.ns = SPAN("default"),
+    struct node_exec_request request = {.ns = SPAN("default"),
                                            .pod = SPAN("p"),
                                            .command = command,
                                            .command_count = 3,

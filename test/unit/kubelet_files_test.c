@@ -214,7 +214,7 @@ static void on_end(void *data, int exit_code, const struct err *err)
     }
 }
 
-static const struct kubelet_session_handler handler = {.on_output = on_output, .on_end = on_end};
+static const struct node_session_handler handler = {.on_output = on_output, .on_end = on_end};
 
 static void append(const char *path, const char *text)
 {
@@ -240,7 +240,7 @@ TEST(logs_are_tailed_and_followed_across_a_rotation_until_the_container_ends)
     const char *log =
         arena_printf(w.a, "%s/data/logs/default_p_%.*s/c/0.log", w.dir, SPAN_ARG(uid)).p;
     append(log, T "one\n" T "two\n" T "three\n");
-    struct kubelet_log_request r = {
+    struct node_log_request r = {
         .ns = SPAN("default"), .pod = SPAN("p"), .tail_lines = 2, .limit_bytes = -1};
     struct seen tail = {0}, follow = {0}, wrong = {0}, previous = {0};
     (void)kubelet_logs(w.kubelet, &r, &handler, &tail);
@@ -293,11 +293,11 @@ TEST(exec_gives_the_exit_code_and_refuses_what_does_not_run)
                      "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}");
     api_run_ms(&w.api, 150);
     struct span command[] = {SPAN("true")};
-    struct kubelet_exec_request r = {.ns = SPAN("default"),
-                                     .pod = SPAN("p"),
-                                     .command = command,
-                                     .command_count = 1,
-                                     .with_stdout = true};
+    struct node_exec_request r = {.ns = SPAN("default"),
+                                  .pod = SPAN("p"),
+                                  .command = command,
+                                  .command_count = 1,
+                                  .with_stdout = true};
     struct seen ok = {0}, bad = {0};
     (void)kubelet_exec(w.kubelet, &r, &handler, &ok);
     CHECK(!ok.ended);
@@ -307,9 +307,9 @@ TEST(exec_gives_the_exit_code_and_refuses_what_does_not_run)
     (void)kubelet_exec(w.kubelet, &r, &handler, &bad);
     api_run_until(&w.api, &bad.ended);
     CHECK_SPAN(strbuf_span(&bad.out), "container other is not valid for pod p");
-    struct kubelet_session *s = kubelet_exec(
-        w.kubelet, &(struct kubelet_exec_request){.ns = SPAN("default"), .pod = SPAN("p")},
-        &handler, &bad);
+    struct node_session *s = kubelet_exec(
+        w.kubelet, &(struct node_exec_request){.ns = SPAN("default"), .pod = SPAN("p")}, &handler,
+        &bad);
     kubelet_session_abort(s);
     strbuf_done(&bad.out);
     stop(&w);

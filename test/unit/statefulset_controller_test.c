@@ -60,6 +60,16 @@ static void bed_free(struct bed *b)
     free(b);
 }
 
+/* With a set whose three pods are Ready; its log is empty. */
+static struct bed *bed_running(void)
+{
+    struct bed *b = bed_new(0);
+    fake_client_create(b->k.api, REDIS);
+    env_sim_run_for(b->k.env, 1000);
+    b->log[0] = '\0';
+    return b;
+}
+
 static void check_log(struct bed *b, const char *want)
 {
     CHECK_SPAN(span_cstr(b->log), want);
@@ -165,10 +175,7 @@ TEST(set_pod_has_the_identity_of_the_specification)
 
 TEST(set_scales_up_and_down_in_order_and_keeps_its_claims)
 {
-    struct bed *b = bed_new(0);
-    fake_client_create(b->k.api, REDIS);
-    env_sim_run_for(b->k.env, 1000);
-    b->log[0] = '\0';
+    struct bed *b = bed_running();
     patch_set(b, "{\"spec\":{\"replicas\":5}}");
     env_sim_run_for(b->k.env, 1000);
     check_log(b, "+redis-3 !redis-3 +redis-4 !redis-4 ");
@@ -184,10 +191,7 @@ TEST(set_scales_up_and_down_in_order_and_keeps_its_claims)
 
 TEST(set_rolls_in_reverse_and_completes)
 {
-    struct bed *b = bed_new(0);
-    fake_client_create(b->k.api, REDIS);
-    env_sim_run_for(b->k.env, 1000);
-    b->log[0] = '\0';
+    struct bed *b = bed_running();
     patch_set(b, "{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"redis\",\"image\":"
                  "\"redis:8\"}]}}}}");
     env_sim_run_for(b->k.env, 1000);
@@ -208,10 +212,7 @@ TEST(set_rolls_in_reverse_and_completes)
 
 TEST(set_partition_holds_the_lower_pods_back_and_restores_them_as_they_were)
 {
-    struct bed *b = bed_new(0);
-    fake_client_create(b->k.api, REDIS);
-    env_sim_run_for(b->k.env, 1000);
-    b->log[0] = '\0';
+    struct bed *b = bed_running();
     patch_set(b,
               "{\"spec\":{\"updateStrategy\":{\"rollingUpdate\":{\"partition\":2}},\"template\":{"
               "\"spec\":{\"containers\":[{\"name\":\"redis\",\"image\":\"redis:8\"}]}}}}");
@@ -244,10 +245,7 @@ TEST(set_with_a_late_view_makes_nothing_twice)
 
 TEST(set_deleted_pod_comes_back_with_its_claim)
 {
-    struct bed *b = bed_new(0);
-    fake_client_create(b->k.api, REDIS);
-    env_sim_run_for(b->k.env, 1000);
-    b->log[0] = '\0';
+    struct bed *b = bed_running();
     struct span before = object_uid(pod(b, "redis-1"));
     char uid[64];
     snprintf(uid, sizeof uid, "%.*s", SPAN_ARG(before));
@@ -261,10 +259,7 @@ TEST(set_deleted_pod_comes_back_with_its_claim)
 
 TEST(set_failed_pod_is_replaced)
 {
-    struct bed *b = bed_new(0);
-    fake_client_create(b->k.api, REDIS);
-    env_sim_run_for(b->k.env, 1000);
-    b->log[0] = '\0';
+    struct bed *b = bed_running();
     fake_client_patch(b->k.api, "", "Pod", "default", "redis-0", "status",
                       "{\"status\":{\"phase\":\"Failed\",\"conditions\":null}}");
     env_sim_run_for(b->k.env, 1000);
@@ -274,10 +269,7 @@ TEST(set_failed_pod_is_replaced)
 
 TEST(set_adopts_orphans_and_releases_what_no_longer_matches)
 {
-    struct bed *b = bed_new(0);
-    fake_client_create(b->k.api, REDIS);
-    env_sim_run_for(b->k.env, 1000);
-    b->log[0] = '\0';
+    struct bed *b = bed_running();
     fake_client_patch(b->k.api, "", "Pod", "default", "redis-1", "",
                       "{\"metadata\":{\"ownerReferences\":null}}");
     CHECK(!client_controller_of(pod(b, "redis-1")));
@@ -313,10 +305,7 @@ TEST(set_being_deleted_adopts_nothing_even_on_a_late_view)
 
 TEST(set_being_deleted_makes_and_removes_nothing)
 {
-    struct bed *b = bed_new(0);
-    fake_client_create(b->k.api, REDIS);
-    env_sim_run_for(b->k.env, 1000);
-    b->log[0] = '\0';
+    struct bed *b = bed_running();
     fake_client_delete(b->k.api, "apps", "StatefulSet", "default", "redis", -1,
                        CLIENT_PROPAGATION_FOREGROUND);
     fake_client_delete(b->k.api, "", "Pod", "default", "redis-1", -1, CLIENT_PROPAGATION_DEFAULT);
@@ -327,10 +316,7 @@ TEST(set_being_deleted_makes_and_removes_nothing)
 
 TEST(set_terminating_claim_holds_the_pod_back_and_says_so)
 {
-    struct bed *b = bed_new(0);
-    fake_client_create(b->k.api, REDIS);
-    env_sim_run_for(b->k.env, 1000);
-    b->log[0] = '\0';
+    struct bed *b = bed_running();
     fake_client_delete(b->k.api, "", "PersistentVolumeClaim", "default", "data-redis-2", -1,
                        CLIENT_PROPAGATION_DEFAULT);
     fake_client_delete(b->k.api, "", "Pod", "default", "redis-2", -1, CLIENT_PROPAGATION_DEFAULT);
@@ -566,10 +552,7 @@ static void annotate(struct bed *b, const char *key, const char *value)
 
 TEST(set_recreates_all_pods_at_once)
 {
-    struct bed *b = bed_new(0);
-    fake_client_create(b->k.api, REDIS);
-    env_sim_run_for(b->k.env, 1000);
-    b->log[0] = '\0';
+    struct bed *b = bed_running();
     patch_set(b, "{\"spec\":{\"updateStrategy\":{\"type\":\"Recreate\",\"rollingUpdate\":null}}}");
     env_sim_run_for(b->k.env, 1000);
     check_log(b, "");
@@ -605,10 +588,7 @@ TEST(set_paused_updates_nothing_and_goes_on_afterwards)
 
 TEST(set_leaves_reserved_ordinals_out)
 {
-    struct bed *b = bed_new(0);
-    fake_client_create(b->k.api, REDIS);
-    env_sim_run_for(b->k.env, 1000);
-    b->log[0] = '\0';
+    struct bed *b = bed_running();
     annotate(b, "reserve-ordinals", "1");
     check_log(b, "+redis-3 !redis-3 ~redis-1 -redis-1 ");
     CHECK_EQ(json_get_int(set_status(b), "readyReplicas", -1), 3);
@@ -749,10 +729,7 @@ TEST(spec_2_12_foreign_owners_of_a_claim_are_respected_and_weak_ones_of_ours_mad
 
 TEST(spec_2_14_a_pod_that_stays_terminating_is_not_replaced)
 {
-    struct bed *b = bed_new(0);
-    fake_client_create(b->k.api, REDIS);
-    env_sim_run_for(b->k.env, 1000);
-    b->log[0] = '\0';
+    struct bed *b = bed_running();
     /* Its node is lost: nobody confirms the stop. */
     struct fake_node_options lost = {.start_ms = 10, .stop_ms = 3600000, .bind = true};
     fake_node_set(b->k.node, &lost);

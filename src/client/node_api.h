@@ -1,9 +1,9 @@
-/* apiserver/node_api.h: what the API server asks of a node: logs, exec, attach, and
- * connections to a pod's ports. In one process
- * main/ joins it to the kubelet; with agents on other machines it will be a connection. Calls never
- * call back inside themselves. */
-#ifndef APISERVER_NODE_API_H
-#define APISERVER_NODE_API_H
+/* client/node_api.h: what is asked of the node that a pod is on: logs, exec, attach, and
+ * connections to a pod's ports. The API server asks, the agent answers; in one process main/ joins
+ * them, with agents on other machines it will be a connection. Calls never call back inside
+ * themselves. */
+#ifndef CLIENT_NODE_API_H
+#define CLIENT_NODE_API_H
 
 #include "base/err.h"
 #include "base/span.h"
