@@ -44,9 +44,11 @@ static void forget(struct event_ttl *t, struct span key)
 {
     struct entry *e = map_remove(&t->entries, key);
     if (e) {
+        assert(heap_has(&e->node));
         heap_remove(&t->by_end, &e->node);
         free(e);
     }
+    assert(t->entries.n == t->by_end.n);
 }
 
 static void remember(struct event_ttl *t, struct span key, int64_t end_ms)
@@ -57,6 +59,7 @@ static void remember(struct event_ttl *t, struct span key, int64_t end_ms)
     memcpy(e->key, key.p, key.n);
     (void)map_put(&t->entries, span_of(e->key, e->key_n), e);
     heap_insert(&t->by_end, &e->node, end_ms);
+    assert(t->entries.n == t->by_end.n && end_ms > 0);
 }
 
 /* ---- ending ---- */
@@ -68,6 +71,7 @@ struct ending {
 
 static void on_ended(struct api_op *op)
 {
+    assert(op->verb == API_DELETE && op->is_finished);
     struct ending *d = CONTAINER_OF(op, struct ending, op);
     api_op_release(op);
     arena_free(d->arena); /* d lives in it */
@@ -186,6 +190,7 @@ void event_ttl_free(struct event_ttl *t)
     }
     env_timer_stop(t->server->env, &t->timer);
     watcher_free(t->watcher);
+    assert(t->entries.n == t->by_end.n);
     map_done_values(&t->entries, free);
     heap_done(&t->by_end);
     free(t);

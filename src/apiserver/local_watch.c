@@ -49,6 +49,7 @@ static void known_free(void *value)
 
 static void destroy(struct local_watch *w)
 {
+    assert(w->is_freed && !w->in_callback && w->listed_at <= w->listed.n);
     map_done_values(&w->known, known_free);
     for (; w->listed_at < w->listed.n; w->listed_at++) {
         object_unref(w->listed.at[w->listed_at]);
@@ -62,6 +63,7 @@ static void destroy(struct local_watch *w)
 /* False: the callback freed us; nothing of w may be touched. */
 static bool tell(struct local_watch *w, enum client_event_type type, struct object *object)
 {
+    assert(!w->in_callback && !w->is_freed && object);
     w->in_callback = true;
     w->handler.on_event(w->data, type, object);
     w->in_callback = false;
@@ -81,6 +83,7 @@ static bool tell_synced(struct local_watch *w)
     if (!w->handler.on_synced) {
         return true;
     }
+    assert(!w->in_callback && !w->is_listing);
     w->in_callback = true;
     w->handler.on_synced(w->data);
     w->in_callback = false;
@@ -102,6 +105,7 @@ static int remember(struct local_watch *w, struct object *o)
         (void)map_put(&w->known, object_store_key(o), k);
         return CLIENT_ADDED;
     }
+    assert(k->round <= w->round && span_eq(object_store_key(k->object), object_store_key(o)));
     k->round = w->round;
     if (object_rev(k->object) >= object_rev(o)) {
         return -1;

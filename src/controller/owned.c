@@ -44,6 +44,7 @@ struct span owned_controller_name(const struct schema_kind *kind, struct object 
 
 static void add_owner(struct owners *w, struct object *o)
 {
+    assert(w->reconciler && w->kind);
     struct span name = owned_controller_name(w->kind, o);
     if (name.n) {
         reconciler_add(w->reconciler, object_namespace(o), name);
@@ -96,6 +97,7 @@ static bool is_known_orphan(struct object *old, struct object *now)
 void owned_changed(struct owners *w, struct object *old, struct object *now)
 {
     assert(old || now);
+    assert(!old || !now || span_eq(object_name(old), object_name(now)));
     if (old) {
         add_owner(w, old);
     }
@@ -238,6 +240,7 @@ void owned_release(struct owned_sync *x, const struct owned_kind *k, struct obje
 void owned_adopt(struct owned_sync *x, const struct owned_kind *k, struct object **orphans,
                  size_t n)
 {
+    assert(n > 0 && !object_is_deleting(x->owner));
     struct adoption *ad = ARENA_NEW(x->a, struct adoption);
     *ad = (struct adoption){x, k, hold(x->a, orphans, n)};
     struct client_request rq = client_request_for(CLIENT_GET, x->kind, x->owner);

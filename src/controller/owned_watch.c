@@ -40,6 +40,7 @@ void owners_done(struct owners *w)
 void owned_kind_init(struct owned_kind *k, struct informer_set *informers,
                      const struct schema_kind *kind)
 {
+    assert(informers && kind);
     k->kind = kind;
     k->informer = informer_set_get(informers, kind);
     k->by_controller = informer_add_index(k->informer, owned_by_controller);

@@ -80,6 +80,29 @@ static struct usage *usage_of(struct scheduler *c, struct span node)
     return u;
 }
 
+/* What each node is said to have is what the pods there have. */
+static void verify_usage(const struct scheduler *c)
+{
+    if (!verify_due(c->placed.n, c->placed.n + c->usage.n)) {
+        return;
+    }
+    int64_t pods = 0, cpu_milli = 0, memory_bytes = 0;
+    size_t it = 0;
+    for (const struct usage *u; (u = map_next(&c->usage, &it, NULL));) {
+        pods += u->pods;
+        cpu_milli += u->cpu_milli;
+        memory_bytes += u->memory_bytes;
+    }
+    it = 0;
+    for (const struct placed *p; (p = map_next(&c->placed, &it, NULL));) {
+        pods--;
+        cpu_milli -= p->cpu_milli;
+        memory_bytes -= p->memory_bytes;
+        assert(map_get(&c->usage, span_of(p->on->name, p->on->name_n)) == p->on);
+    }
+    assert(pods == 0 && cpu_milli == 0 && memory_bytes == 0);
+}
+
 static void unplace(struct scheduler *c, struct span uid)
 {
     struct placed *p = map_remove(&c->placed, uid);
@@ -104,6 +127,7 @@ static void take_ports(struct placed *p, struct object *pod)
     }
     struct arena *a cleanup_arena = arena_new();
     const struct host_port *ports = NULL;
+    assert(!p->ports && p->port_count == 0);
     p->port_count = host_ports(a, spec, &ports);
     p->ports = mem_new(p->port_count * sizeof *ports);
     memcpy(p->ports, ports, p->port_count * sizeof *ports);
@@ -126,6 +150,7 @@ static void place(struct scheduler *c, struct object *pod, struct span node)
     take_ports(p, pod);
     assert(p->on->pods > 0 && !map_get(&c->placed, uid));
     map_put(&c->placed, span_of(p->uid, p->uid_n), p);
+    verify_usage(c);
 }
 
 /* ---- pods that wait ---- */

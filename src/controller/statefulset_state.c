@@ -37,6 +37,7 @@ struct set_state *statefulset_state_get(struct statefulset_controller *c, struct
         state->look_at_all = state->orphans = true;
         map_put(&c->states, state->uid, state);
     }
+    assert(span_eq(state->uid, uid));
     return state;
 }
 
@@ -53,6 +54,7 @@ static int by_value(const void *a, const void *b)
 
 static void drop_doubles(struct set_state *state)
 {
+    assert(state->dirty.n > 0);
     int32_t *at = state->dirty.at;
     size_t n = 1;
     qsort(at, state->dirty.n, sizeof *at, by_value);
@@ -61,6 +63,7 @@ static void drop_doubles(struct set_state *state)
             at[n++] = at[i];
         }
     }
+    assert(n <= state->dirty.n);
     state->dirty.n = n;
 }
 
