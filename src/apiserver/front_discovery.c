@@ -101,6 +101,17 @@ static void set_caching(struct front *f, struct span hash)
     }
 }
 
+/* A hash of what was here before: kept for ever under that name, today's would never be asked for
+ * again. */
+static void redirect(struct front *f, struct span etag)
+{
+    struct span hash = span_first(span_from(etag, 1), etag.n - 2); /* without its quotes */
+    http_add_header(
+        f->x, "Location",
+        arena_printf(f->arena, "%.*s?hash=%.*s", SPAN_ARG(http_path(f->x)), SPAN_ARG(hash)));
+    http_reply(f->x, 301, "text/plain", SPAN_NULL);
+}
+
 void front_openapi(struct front *f)
 {
     struct discovery *d = f->server->discovery;
@@ -121,8 +132,13 @@ void front_openapi(struct front *f)
         break;
     }
     assert(f->route.type == ROUTE_OPENAPI_V3_GROUP);
+    struct discovery_doc doc = discovery_openapi_v3_group(d, f->route.group, f->route.version);
     (void)http_query_get(f->x, "hash", &hash);
+    if (hash.n && doc.body.n &&
+        !span_eq(arena_printf(f->arena, "\"%.*s\"", SPAN_ARG(hash)), doc.etag)) {
+        redirect(f, doc.etag);
+        return;
+    }
     set_caching(f, hash);
-    reply(f, discovery_openapi_v3_group(d, f->route.group, f->route.version), "application/json",
-          true);
+    reply(f, doc, "application/json", true);
 }

@@ -310,3 +310,17 @@ TEST(answers_are_laid_out_for_people_and_compact_for_programs)
     }
     api_kit_stop(&k);
 }
+
+TEST(a_definition_by_an_old_hash_is_found_under_the_new_one)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r = api_expect(&k, 301, "GET", "/openapi/v3/apis/apps/v1?hash=OLD", "", NULL);
+    struct span now = api_header(&r, "location");
+    CHECK(span_starts(now, SPAN("/openapi/v3/apis/apps/v1?hash=")));
+    CHECK_EQ(api_header(&r, "cache-control").n, 0);
+    r = api_expect(&k, 200, "GET", api_text(now), "", NULL);
+    CHECK_SPAN(api_header(&r, "cache-control"), "public, immutable");
+    (void)api_expect(&k, 404, "GET", "/openapi/v3/apis/none/v1?hash=OLD", "", NULL);
+    api_kit_stop(&k);
+}
