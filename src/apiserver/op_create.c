@@ -74,9 +74,10 @@ int op_create_attempt(struct api_op *op)
     if (!keeps_status(op->kind)) {
         json_remove(obj, "status");
     }
+    const yyjson_val *given = ownership_given(op, obj);
     meta_create(doc, obj, op->kind, a, op->server->env);
     write_defaults(op, doc, obj);
-    ownership_create(op, doc, obj);
+    ownership_create(op, doc, obj, given);
     if (admission_create(op, doc, obj)) {
         return -1;
     }

@@ -25,16 +25,23 @@ static void put_first(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut_val *
     }
 }
 
-void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+/* As the client sees it. */
+static const yyjson_val *in_view(struct api_op *op, const yyjson_val *obj)
+{
+    return op->view ? schema_view(op->arena, op->view, obj) : obj;
+}
+
+void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                      const yyjson_val *given)
 {
     if (op->is_applied) {
         put_first(doc, obj, op->managed);
         return;
     }
     struct managed_write w = ownership_write(op);
-    if (op->view) {
-        const yyjson_val *next = schema_view(op->arena, op->view, json_freeze(op->arena, obj));
-        put_first(doc, obj, managed_update(op->arena, doc, &w, NULL, next, NULL));
+    if (op->view || given) {
+        const yyjson_val *next = in_view(op, json_freeze(op->arena, obj));
+        put_first(doc, obj, managed_update(op->arena, doc, &w, NULL, next, given));
         return;
     }
     put_first(doc, obj, managed_create(op->arena, doc, &w, obj));
@@ -83,12 +90,6 @@ static bool same_owners(const yyjson_val *x, const yyjson_val *y)
         json_iter_next(&other);
     }
     return true;
-}
-
-/* As the client sees it. */
-static const yyjson_val *in_view(struct api_op *op, const yyjson_val *obj)
-{
-    return op->view ? schema_view(op->arena, op->view, obj) : obj;
 }
 
 void ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,

@@ -10,9 +10,11 @@
 
 /* The write as managed_update() wants it. */
 struct managed_write ownership_write(struct api_op *op);
-/* Makes the creator the owner of what it gave: before admission adds its own. */
-void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
-/* The managedFields that the client sent in an update; NULL: none. */
+/* Makes the creator the owner of what it gave: before admission adds its own. given: managedFields
+ * that it sent. */
+void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                      const yyjson_val *given);
+/* The managedFields that the client sent; NULL: none. */
 const yyjson_val *ownership_given(struct api_op *op, const yyjson_mut_val *obj);
 /* Puts what follows from the change from old to next (which obj holds) into obj. *same, if true,
  * becomes false when the owners are others than before, times aside. */

@@ -236,7 +236,7 @@ static struct span updated(struct arena *a, const struct managed_write *w, const
     const yyjson_val *were = json_path(live, "metadata", "managedFields", NULL);
     struct managed m = {.a = a, .write = w};
     bool has_given = w->subresource.n == 0 && given && !json_equal(given, json_whole(a, were));
-    if (has_given && is_reset(given)) {
+    if (has_given && is_reset(given) && live) {
         return SPAN_NULL;
     }
     if (!has_given || managed_decode_given(&m, given)) {

@@ -202,6 +202,24 @@ TEST(a_client_may_replace_or_clear_the_entries)
     api_kit_stop(&k);
 }
 
+TEST(what_entries_of_a_new_object_hold_beyond_it_stays_theirs)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r = api_expect(
+        &k, 201, "POST", CM "?fieldManager=me", "",
+        "{\"metadata\":{\"name\":\"m\",\"managedFields\":[{\"manager\":\"two\",\"operation\":"
+        "\"Apply\",\"apiVersion\":\"v1\",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":{\"f:data\":{"
+        "\"f:a\":{},\"f:z\":{}}}}]},\"data\":{\"a\":\"1\"}}");
+    CHECK_EQ(entries(r.json), 2);
+    CHECK_SPAN(fields(r.json, "two", "Apply", ""), "{\"f:data\":{\"f:z\":{}}}");
+    CHECK_SPAN(fields(r.json, "me", "Update", ""), "{\"f:data\":{\".\":{},\"f:a\":{}}}");
+    r = api_expect(&k, 201, "POST", CM "?fieldManager=me", "",
+                   "{\"metadata\":{\"name\":\"n\",\"managedFields\":[{}]},\"data\":{\"a\":\"1\"}}");
+    CHECK_SPAN(fields(r.json, "me", "Update", ""), "{\"f:data\":{\".\":{},\"f:a\":{}}}");
+    api_kit_stop(&k);
+}
+
 TEST(the_eleventh_updater_joins_the_ancient_changes)
 {
     struct api_kit k;

@@ -714,6 +714,20 @@ func (s *subject) run(seed int64, steps int, empty, wrong float64, crowd bool) *
 			}
 			st.Object = s.toJSON(o)
 			switch n := rng.Intn(20); {
+			case live == nil && n > 16:
+				e := metav1.ManagedFieldsEntry{Manager: "other", Operation: "Apply", APIVersion: s.Api, FieldsType: "FieldsV1",
+					FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:labels":{"f:a":{},"f:z":{}}}}`)}}
+				l := []metav1.ManagedFieldsEntry{e, e}[:1+rng.Intn(2)]
+				if len(l) == 2 {
+					l[1] = metav1.ManagedFieldsEntry{}
+					l = l[rng.Intn(2):]
+				}
+				b, err := json.Marshal(l)
+				must(err)
+				given := []interface{}{}
+				must(json.Unmarshal(b, &given))
+				st.Given = given
+				setEntries(o, l)
 			case live == nil || n < 2: // the client sends none
 				if live != nil {
 					st.Given = "none"
