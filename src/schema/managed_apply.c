@@ -113,7 +113,14 @@ static const yyjson_val *prune(struct managed *m, const yyjson_val *merged,
     struct typed_ref r = typed_root(kind);
     last = typed_named(a, r, last);
     struct pruning p = {kind, all, removed(a, r, all, last)};
-    if (give_back_all(m, &p) || convert_pruning(m, &p, kind)) {
+    if (give_back_all(m, &p)) {
+        return NULL;
+    }
+    p.left = managed_convert(m, p.kind, kind, p.left);
+    if (!p.left) {
+        (void)err_wrap(a, &m->err,
+                       "failed add back dangling items: failed to convert pruned object to last "
+                       "applied version");
         return NULL;
     }
     const struct fieldset *gone =
