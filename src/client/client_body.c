@@ -84,7 +84,7 @@ void client_body_owner(struct client_body *b, const struct schema_kind *kind, st
 
 yyjson_val *client_owners(struct object *o)
 {
-    return json_path(object_root(o), "metadata", "ownerReferences", NULL);
+    return object_owners(o);
 }
 
 yyjson_val *client_controller_of(struct object *o)

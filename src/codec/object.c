@@ -22,8 +22,8 @@ struct object {
     bool glanced;    /* within a glance: the document will not be kept */
     bool wanted;     /* somebody keeps values of the document */
     uint8_t warm;    /* how many said object_warm() */
-    bool has_sketch; /* labels, deleting and uid are set */
-    bool deleting;
+    bool has_sketch; /* labels, deleting, owned and uid are set */
+    bool deleting, owned;
     bool has_uid;        /* one of the usual form */
     uint32_t managed_n;  /* bytes of managedFields behind the splice; NOT_SOUGHT */
     uint32_t list_bytes; /* object_list_bytes */
@@ -245,6 +245,7 @@ static void sketch(struct object *o)
     const yyjson_val *meta = json_get(yyjson_doc_get_root(o->doc), "metadata");
     struct span uid = json_get_str(meta, "uid");
     o->deleting = json_get(meta, "deletionTimestamp") != NULL;
+    o->owned = json_get(meta, "ownerReferences") != NULL;
     o->has_uid = uid.n == UID_BYTES;
     if (o->has_uid) {
         memcpy(o->uid, uid.p, UID_BYTES);
@@ -412,6 +413,13 @@ bool object_is_deleting(struct object *o)
         (void)object_root(o);
     }
     return o->deleting;
+}
+
+yyjson_val *object_owners(struct object *o)
+{
+    return o->has_sketch && !o->owned
+               ? NULL
+               : json_path(object_root(o), "metadata", "ownerReferences", NULL);
 }
 
 struct span object_key(struct arena *a, struct span resource, struct span ns, struct span name)

@@ -74,6 +74,9 @@ struct span object_namespace(struct object *o);
 struct span object_uid(struct object *o);
 /* True when metadata.deletionTimestamp is set. */
 bool object_is_deleting(struct object *o);
+/* metadata.ownerReferences, or NULL. Like the two before, not taken apart again for an object that
+ * has none. */
+yyjson_val *object_owners(struct object *o);
 
 /* A sketch of metadata.labels, so that a selector over many objects does not take each apart: an
  * object that has the label has all bits of object_label_bits() set (value NULL: the key with
