@@ -2,8 +2,8 @@
  * is made up: its log is the name of the container. */
 #include <stdlib.h>
 
-#include "client/node_api.h"
 #include "base/mem.h"
+#include "client/node_api.h"
 #include "test/kit/api_kit.h"
 
 #define PODS "/api/v1/namespaces/default/pods"
@@ -234,7 +234,7 @@ static void talk_end(void *data, int code)
 /* Until the reply has this. */
 static void talk_until(struct talk *t, struct span text)
 {
-    while (!memmem(t->got.p, t->got.n, text.p, text.n)) {
+    while (!t->got.n || !memmem(t->got.p, t->got.n, text.p, text.n)) {
         t->flag = false;
         api_run_until(&t->n->k, &t->flag);
     }
