@@ -1,4 +1,4 @@
-/* apiserver/ownership.h: metadata.managedFields at each write (the rules are schema/managed.h's).
+/* apiserver/ownership.h: metadata.managedFields at each write (the rules are managed/managed.h's).
  *
  * In what is stored, managedFields stand first in metadata. A write that changes nothing leaves
  * them alone, times included. */
@@ -6,7 +6,7 @@
 #define APISERVER_OWNERSHIP_H
 
 #include "apiserver/op.h"
-#include "schema/managed.h"
+#include "managed/managed.h"
 
 /* The write as managed_update() wants it. */
 struct managed_write ownership_write(struct api_op *op);

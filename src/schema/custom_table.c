@@ -1,15 +1,14 @@
 /* schema/custom_table.c: the tables of a custom kind: what server-side apply and OpenAPI walk.
  *
  * They are made as Kubernetes makes types of structured-merge-diff of a schema: what the schema
- * says nothing of is typed_anything, and x-kubernetes-preserve-unknown-fields lets everything below
- * have unknown members. Every field is a pointer without a zero value, because nothing is written
- * that nobody set. */
+ * says nothing of is schema_anything, and x-kubernetes-preserve-unknown-fields lets everything
+ * below have unknown members. Every field is a pointer without a zero value, because nothing is
+ * written that nobody set. */
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "schema/custom_priv.h"
 #include "schema/kinds.h"
-#include "schema/typed.h"
 
 /* What the tables of one version share. */
 struct maker {
@@ -61,7 +60,7 @@ static void set_element(struct maker *x, struct schema_field *f, const struct cu
 {
     if (!n) {
         f->elem_shape = SCHEMA_ANY;
-        f->element = &typed_anything;
+        f->element = &schema_anything;
         return;
     }
     struct schema_field *one = ARENA_NEW(x->a, struct schema_field);

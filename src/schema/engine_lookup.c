@@ -4,6 +4,9 @@
 #include "schema/schema.h"
 #include "schema/tables.h"
 
+const struct schema_field schema_anything = {
+    .name = "", .shape = SCHEMA_ANY, .flags = SCHEMA_POINTER | SCHEMA_OMITEMPTY | SCHEMA_LOOSE};
+
 size_t schema_kind_count(void)
 {
     return schema_tables_kinds_count;

@@ -94,6 +94,9 @@ struct schema_type {
     const struct custom *custom; /* of the root of a custom kind: OpenAPI shows its schema */
 };
 
+/* Stands for every value that the schema of a custom kind allows without saying more. */
+extern const struct schema_field schema_anything;
+
 enum schema_verb_flag {
     SCHEMA_VERB_CREATE = 1 << 0,
     SCHEMA_VERB_DELETE = 1 << 1,

@@ -5,7 +5,7 @@
 #include "codec/json.h"
 #include "schema/custom.h"
 #include "schema/kinds.h"
-#include "schema/managed.h"
+#include "managed/managed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "codec/json.h"
 #include "schema/kinds.h"
-#include "schema/managed.h"
+#include "managed/managed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

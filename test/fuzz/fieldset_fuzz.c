@@ -1,7 +1,7 @@
 /* A FieldsV1 text: what is read is written in one form, which reads as the same set. */
 #include "base/check.h"
 #include "codec/json.h"
-#include "schema/fieldset_text.h"
+#include "managed/fieldset_text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

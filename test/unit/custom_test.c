@@ -3,7 +3,7 @@
 #include "codec/json.h"
 #include "schema/custom.h"
 #include "schema/kinds.h"
-#include "schema/typed.h"
+#include "managed/typed.h"
 #include "test/kit/kit.h"
 
 static struct arena *a;

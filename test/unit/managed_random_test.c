@@ -1,12 +1,12 @@
-/* schema/managed: of random objects of real kinds, the quick ways (a creation in one walk, stored
+/* managed/managed: of random objects of real kinds, the quick ways (a creation in one walk, stored
  * sets that stay text) end where comparing and taking sets apart ends. */
 #include "kit/kit.h"
 
 #include "base/limits.h"
 #include "codec/json.h"
-#include "schema/fieldset_text.h"
+#include "managed/fieldset_text.h"
 #include "schema/kinds.h"
-#include "schema/managed.h"
+#include "managed/managed.h"
 
 #ifndef MANAGED_UPDATE_ORACLE
 #define MANAGED_UPDATE_ORACLE managed_update

@@ -1,4 +1,4 @@
-/* schema/managed against the reference implementation: random sequences of writes by several
+/* managed/managed against the reference implementation: random sequences of writes by several
  * managers to built-in and custom kinds, recorded with the objects, owners and conflicts that the
  * field manager of Kubernetes 1.32 (structured-merge-diff 4.6) made of them.
  *
@@ -15,8 +15,8 @@
 #include "codec/json.h"
 #include "schema/custom.h"
 #include "schema/kinds.h"
-#include "schema/managed.h"
-#include "schema/typed.h"
+#include "managed/managed.h"
+#include "managed/typed.h"
 
 static const yyjson_val *parse(struct arena *a, struct span text)
 {

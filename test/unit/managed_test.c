@@ -1,12 +1,12 @@
-/* schema/managed, typed and fieldset: applied configurations by the cases of data/managed.json, the
+/* managed/managed, typed and fieldset: applied configurations by the cases of data/managed.json, the
  * algebra of sets, and limits. */
 #include "kit/json_kit.h"
 #include "kit/kit.h"
 
 #include "base/limits.h"
-#include "schema/fieldset_text.h"
+#include "managed/fieldset_text.h"
 #include "schema/kinds.h"
-#include "schema/managed.h"
+#include "managed/managed.h"
 
 static const yyjson_val *entry_of(const yyjson_val *list, struct span manager)
 {

@@ -1,4 +1,4 @@
-/* schema/typed_restated.c: values that are one to server-side apply (atomic lists and objects) and
+/* managed/typed_restated.c: values that are one to server-side apply (atomic lists and objects) and
  * that a configuration gives in another form than Go keeps them in.
  *
  * Stored objects are structs to Kubernetes, in which each field without omitempty has a value;
@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 #include "codec/json.h"
-#include "schema/typed.h"
+#include "managed/typed.h"
 
 static yyjson_val *unconst(const yyjson_val *v)
 {

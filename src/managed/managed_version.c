@@ -1,4 +1,4 @@
-/* schema/managed_version.c: entries of another version of the API than the one written.
+/* managed/managed_version.c: entries of another version of the API than the one written.
  *
  * An entry's fields are those of its own version, so that what a write changed is compared there:
  * objects are converted to it. The versions of a custom kind differ in their schema alone (which
@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "managed/managed_priv.h"
 #include "schema/custom.h"
-#include "schema/managed_priv.h"
 
 static const struct schema_kind *stored_kind(const struct schema_kind *kind)
 {

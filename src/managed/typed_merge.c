@@ -1,10 +1,10 @@
-/* schema/typed_merge.c: laying an applied configuration over the live object, and taking fields out
- * of an object. */
+/* managed/typed_merge.c: laying an applied configuration over the live object, and taking fields
+ * out of an object. */
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "codec/json.h"
-#include "schema/typed.h"
+#include "managed/typed.h"
 
 static yyjson_val *unconst(const yyjson_val *v)
 {

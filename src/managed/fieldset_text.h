@@ -1,12 +1,12 @@
-/* schema/fieldset_text.h: sets of fields as the text in which they are stored (FieldsV1).
+/* managed/fieldset_text.h: sets of fields as the text in which they are stored (FieldsV1).
  *
  * Most writes leave most sets as they are. These functions answer from the text whether that is so,
  * and write sets without a document in between. A text is well-formed JSON that fieldset_put() (or
  * an earlier version of it) wrote: one form for one set. */
-#ifndef SCHEMA_FIELDSET_TEXT_H
-#define SCHEMA_FIELDSET_TEXT_H
+#ifndef MANAGED_FIELDSET_TEXT_H
+#define MANAGED_FIELDSET_TEXT_H
 
-#include "schema/fieldset.h"
+#include "managed/fieldset.h"
 
 /* Text that grows in an arena. {.a = arena} is empty. Dropping what was added last is setting n
  * back. */

@@ -1,4 +1,4 @@
-/* schema/managed.h: metadata.managedFields: who set which field, and server-side apply.
+/* managed/managed.h: metadata.managedFields: who set which field, and server-side apply.
  *
  * An entry belongs to a manager, an operation (Apply or Update), the subresource written and, for
  * updates, the version of the API; it holds the set of fields that the manager set last. Nobody
@@ -9,8 +9,8 @@
  *
  * An object whose managedFields are empty is not tracked until somebody applies: what it then has
  * belongs to "before-first-apply". */
-#ifndef SCHEMA_MANAGED_H
-#define SCHEMA_MANAGED_H
+#ifndef MANAGED_MANAGED_H
+#define MANAGED_MANAGED_H
 
 #include "schema/schema.h"
 

@@ -1,11 +1,11 @@
-/* schema/typed_check.c: whether a configuration is of its kind's type, in the words of
+/* managed/typed_check.c: whether a configuration is of its kind's type, in the words of
  * structured-merge-diff. */
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/strbuf.h"
 #include "codec/json.h"
-#include "schema/typed.h"
+#include "managed/typed.h"
 
 /* Mistakes that one answer tells, and how much of a wrong value; a body can hold a million. */
 enum { MISTAKES_MAX = 20, SHOWN_BYTES = 1000 };

@@ -1,13 +1,13 @@
-/* schema/managed_scale.c: owners of the number of replicas, seen from the Scale of an object.
+/* managed/managed_scale.c: owners of the number of replicas, seen from the Scale of an object.
  *
  * A Scale has fields of its own, so that for a write to /scale the owners of the replicas become
  * owners of its spec.replicas, and afterwards the other way round. This follows Kubernetes to the
  * letter, oddities included: an updater's entry comes back as another of the same name, which holds
  * the replicas alone and has no time. */
 #include "base/check.h"
+#include "managed/managed_priv.h"
 #include "schema/custom.h"
 #include "schema/kinds.h"
-#include "schema/managed_priv.h"
 
 static const char *const usual_path[] = {"spec", "replicas", NULL};
 

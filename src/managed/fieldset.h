@@ -1,4 +1,4 @@
-/* schema/fieldset.h: sets of fields of an object, as metadata.managedFields keeps them (FieldsV1).
+/* managed/fieldset.h: sets of fields of an object, as metadata.managedFields keeps them (FieldsV1).
  *
  * A set is a tree. A node is one path element below its parent: a field (or map key), an element of
  * a list of objects named by its keys, an element of a list of plain values, or an index. A node is
@@ -8,8 +8,8 @@
  * Invariants: nodes are in the order of fieldset_elem_cmp() (the order of structured-merge-diff,
  * which is also the order of serialisation) without repetition, and no node is neither a member nor
  * has members below. Sets are immutable once made, live in an arena and share what they can. */
-#ifndef SCHEMA_FIELDSET_H
-#define SCHEMA_FIELDSET_H
+#ifndef MANAGED_FIELDSET_H
+#define MANAGED_FIELDSET_H
 
 #include <yyjson.h>
 

@@ -1,4 +1,4 @@
-/* schema/managed_entry.c: the list of entries, read and written.
+/* managed/managed_entry.c: the list of entries, read and written.
  *
  * A stored list is text, and stays text as far as nothing changes: its entries are told apart
  * without a document, their sets are read when they are needed, and what did not change is written
@@ -7,8 +7,8 @@
 
 #include "base/check.h"
 #include "codec/time.h"
-#include "schema/fieldset_text.h"
-#include "schema/managed_priv.h"
+#include "managed/fieldset_text.h"
+#include "managed/managed_priv.h"
 
 /* ---- reading ---- */
 

@@ -1,10 +1,10 @@
-/* schema/managed_apply.c: server-side apply: merge, removal of what is no longer applied,
+/* managed/managed_apply.c: server-side apply: merge, removal of what is no longer applied,
  * conflicts.
  */
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "schema/managed_priv.h"
+#include "managed/managed_priv.h"
 
 static const struct span last_applied = {"kubectl.kubernetes.io/last-applied-configuration", 48};
 

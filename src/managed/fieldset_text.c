@@ -1,5 +1,5 @@
-/* schema/fieldset_text.c: see fieldset_text.h. */
-#include "schema/fieldset_text.h"
+/* managed/fieldset_text.c: see fieldset_text.h. */
+#include "managed/fieldset_text.h"
 
 #include <stdio.h>
 

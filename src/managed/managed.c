@@ -1,12 +1,12 @@
-/* schema/managed.c: entries, and what an update does to them. */
-#include "schema/managed.h"
+/* managed/managed.c: entries, and what an update does to them. */
+#include "managed/managed.h"
 
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "codec/time.h"
-#include "schema/fieldset_text.h"
-#include "schema/managed_priv.h"
+#include "managed/fieldset_text.h"
+#include "managed/managed_priv.h"
 
 /* Entries of updates beyond this are joined (Kubernetes' number). */
 enum { UPDATERS_MAX = 10 };

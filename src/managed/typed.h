@@ -1,14 +1,14 @@
-/* schema/typed.h: objects as structured-merge-diff sees them: which values are leaves, how elements
- * of lists are named, what differs, how an applied configuration is merged.
+/* managed/typed.h: objects as structured-merge-diff sees them: which values are leaves, how
+ * elements of lists are named, what differs, how an applied configuration is merged.
  *
  * Everything is driven by the rows (list=..., listmap=, set, structatomic). A value that Go would
  * write although nobody set it ("replicas": 0 without omitempty, an object that is not a pointer)
  * counts as present on both sides of a comparison, as it does in Kubernetes, where objects are Go
  * structs. Trees are not changed; results live in the arena or doc and share what they can. */
-#ifndef SCHEMA_TYPED_H
-#define SCHEMA_TYPED_H
+#ifndef MANAGED_TYPED_H
+#define MANAGED_TYPED_H
 
-#include "schema/fieldset.h"
+#include "managed/fieldset.h"
 #include "schema/schema.h"
 
 /* What a value at some path is. */
@@ -33,11 +33,9 @@ enum typed_class {
 enum typed_class typed_class(struct typed_ref r);
 /* The same of a value, which is an object (or null, which is an empty one) or not: never LOOSE. */
 enum typed_class typed_class_of(struct typed_ref r, bool is_object);
-/* Stands for every value that the schema of a custom kind allows without saying more. */
-extern const struct schema_field typed_anything;
 static inline bool typed_is_named(struct typed_ref member)
 {
-    return member.field && member.field != &typed_anything;
+    return member.field && member.field != &schema_anything;
 }
 /* The member of an object or map. */
 struct typed_ref typed_member(struct typed_ref r, struct span name);

@@ -1,14 +1,11 @@
-/* schema/typed.c: what a value at a path is, and how elements of lists are named. */
-#include "schema/typed.h"
+/* managed/typed.c: what a value at a path is, and how elements of lists are named. */
+#include "managed/typed.h"
 
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/limits.h"
 #include "codec/json.h"
-
-const struct schema_field typed_anything = {
-    .name = "", .shape = SCHEMA_ANY, .flags = SCHEMA_POINTER | SCHEMA_OMITEMPTY | SCHEMA_LOOSE};
 
 /* The one field that is granular although its type is atomic. */
 static bool is_granular_field(const struct schema_field *f)
@@ -57,7 +54,7 @@ struct typed_ref typed_member(struct typed_ref r, struct span name)
     }
     const struct schema_field *f = r.type ? schema_field_find(r.type, name) : NULL;
     if (!f && (class == TYPED_LOOSE || (r.type && r.type->open))) {
-        f = &typed_anything;
+        f = &schema_anything;
     }
     return (struct typed_ref){f, f ? f->type : NULL, false};
 }
@@ -66,7 +63,7 @@ struct typed_ref typed_element(struct typed_ref r)
 {
     assert(r.field);
     const struct schema_field *one = r.field->element;
-    if (r.field == &typed_anything) {
+    if (r.field == &schema_anything) {
         return r;
     }
     return one ? (struct typed_ref){one, one->type, false}

@@ -1,4 +1,4 @@
-/* schema/typed_compare.c: what was added, modified and removed between two versions of an object.
+/* managed/typed_compare.c: what was added, modified and removed between two versions of an object.
  *
  * This runs at every write, so that the common case (most of the tree is the same) allocates
  * nothing: equal plain values are passed over before their row is looked up. */
@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "codec/json.h"
-#include "schema/typed.h"
+#include "managed/typed.h"
 
 enum { ADDED, MODIFIED, REMOVED, CHANGES };
 

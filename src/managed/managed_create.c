@@ -1,4 +1,4 @@
-/* schema/managed_create.c: who owns what of a new object: everything that its creator gave.
+/* managed/managed_create.c: who owns what of a new object: everything that its creator gave.
  *
  * What managed_update() finds by comparing with nothing, in one walk over the tree that goes
  * straight to text. A value is compared only with what Go would have there (typed_zero()), as an
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "schema/fieldset_text.h"
-#include "schema/managed_priv.h"
+#include "managed/fieldset_text.h"
+#include "managed/managed_priv.h"
 
 struct walk {
     struct fieldset_text text;

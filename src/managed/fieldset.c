@@ -1,5 +1,5 @@
-/* schema/fieldset.c: see fieldset.h. */
-#include "schema/fieldset.h"
+/* managed/fieldset.c: see fieldset.h. */
+#include "managed/fieldset.h"
 
 #include <stdlib.h>
 

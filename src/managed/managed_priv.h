@@ -1,11 +1,11 @@
-/* schema/managed_priv.h: the list of entries while it is worked on. Internal to managed*.c. */
-#ifndef SCHEMA_MANAGED_PRIV_H
-#define SCHEMA_MANAGED_PRIV_H
+/* managed/managed_priv.h: the list of entries while it is worked on. Internal to managed*.c. */
+#ifndef MANAGED_MANAGED_PRIV_H
+#define MANAGED_MANAGED_PRIV_H
 
 #include "base/limits.h"
 #include "codec/json.h"
-#include "schema/managed.h"
-#include "schema/typed.h"
+#include "managed/managed.h"
+#include "managed/typed.h"
 
 struct managed_entry {
     struct span manager, version, subresource, time;
