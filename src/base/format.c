@@ -88,9 +88,11 @@ static bool put_next(struct out *o, const char **at, struct arguments *a)
     case PERCENT:
         put(o, "%", 1);
         return true;
-    case CHAR:
-        put(o, &(char){(char)va_arg(a->ap, int)}, 1);
+    case CHAR: {
+        char c = (char)va_arg(a->ap, int);
+        put(o, &c, 1);
         return true;
+    }
     case TEXT:
         return put_text(o, va_arg(a->ap, const char *), -1);
     case TEXT_N: {

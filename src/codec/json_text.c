@@ -25,13 +25,13 @@ void json_text_key(struct strbuf *b, struct span key)
 
 static char *put_escaped(char *at, unsigned char c)
 {
-    static const char digits[] = "0123456789abcdef";
+    static const char digits[] = "0123456789abcdef", start[] = {'\\', 'u', '0', '0'};
     if (c == '"' || c == '\\') {
         *at++ = '\\';
         *at++ = (char)c;
         return at;
     }
-    memcpy(at, "\\u00", 4);
+    memcpy(at, start, sizeof start);
     at[4] = digits[c >> 4];
     at[5] = digits[c & 15];
     return at + ESCAPE_BYTES;

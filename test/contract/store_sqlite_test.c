@@ -320,7 +320,8 @@ TEST_T(torn_tail_of_the_log_leaves_a_whole_batch_or_none, 60)
 
 /* ---- kill -9 ---- */
 
-/* A commit that died before its sync is in the page cache: the next process reads it, and tells it. */
+/* A commit that died before its sync is in the page cache: the next process reads it, and tells it.
+ */
 TEST(what_a_restarted_server_has_read_outlives_the_power)
 {
     int unsynced = 0;

@@ -79,10 +79,9 @@ void world_open(struct world *w)
     } else {
         cleanup_arena struct arena *a = arena_new();
         struct span detail = {0};
-        int code = w->power_disk
-                       ? store_sqlite_open_on(w->env, sim_disk_vfs(w->power_disk), "store.db",
-                                              &w->store, a, &detail)
-                       : store_sqlite_open(w->env, w->path, &w->store, a, &detail);
+        int code = w->power_disk ? store_sqlite_open_on(w->env, sim_disk_vfs(w->power_disk),
+                                                        "store.db", &w->store, a, &detail)
+                                 : store_sqlite_open(w->env, w->path, &w->store, a, &detail);
         if (code < 0) {
             kit_note("%.*s", SPAN_ARG(detail));
         }

@@ -224,11 +224,11 @@ TEST_T(a_real_pod_runs_answers_is_adopted_and_goes, 60)
     struct span command[] = {SPAN("/bin/sh"), SPAN("-c"),
                              SPAN("cat /cfg/key; echo; hostname; exit 3")};
     struct node_exec_request request = {.ns = SPAN("default"),
-                                           .pod = SPAN("p"),
-                                           .command = command,
-                                           .command_count = 3,
-                                           .with_stdout = true,
-                                           .with_stderr = true};
+                                        .pod = SPAN("p"),
+                                        .command = command,
+                                        .command_count = 3,
+                                        .with_stdout = true,
+                                        .with_stderr = true};
     (void)kubelet_exec(w.kubelet, &request, &handler, &exec);
     api_run_until(&w.api, &exec.ended);
     CHECK_SPAN(strbuf_span(&exec.out), "value\np\n");
