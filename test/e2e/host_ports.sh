@@ -107,10 +107,10 @@ check 'a pod has the port' within 20 ready guest
 web_set none 1 | sed 's/containerPort: 8080/containerPort: 8080, hostPort: 8090/; s/    spec:/    spec:\n      nodeName: edge/' >"$work/set.yaml"
 k apply -f "$work/set.yaml" >/dev/null
 uid() { field pod/web-0 .metadata.uid 2>/dev/null; }
-first=
-seen() { [ -n "$first" ] || first=$(uid); [ -n "$first" ] && [ -n "$(uid)" ] && [ "$(uid)" != "$first" ]; }
+seen() { local now; now=$(uid); [ -n "$now" ] && [ "$now" != "$first" ]; }
 told() { contains 'pod default/guest has a host port that this one asks for' k get events --field-selector reason=HostPortTaken; }
 check 'its pod says who has it' within 20 told
+first=$(uid)
 check 'its pod fails after a while and is made anew' within 40 seen
 failed_once() { contains 'Predicate NodePorts failed' k get events --field-selector involvedObject.name=web-0,reason=NodePorts; }
 check 'for that reason' within 5 failed_once
