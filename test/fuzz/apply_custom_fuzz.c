@@ -3,9 +3,9 @@
  * scaled. */
 #include "base/check.h"
 #include "codec/json.h"
+#include "managed/managed.h"
 #include "schema/custom.h"
 #include "schema/kinds.h"
-#include "managed/managed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

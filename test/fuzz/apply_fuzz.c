@@ -2,8 +2,8 @@
  * changes nothing. */
 #include "base/check.h"
 #include "codec/json.h"
-#include "schema/kinds.h"
 #include "managed/managed.h"
+#include "schema/kinds.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

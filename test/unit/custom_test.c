@@ -1,9 +1,9 @@
 /* The compiler of custom kinds: what a schema means for values, what is refused, what is kept. */
 #include "base/arena.h"
 #include "codec/json.h"
+#include "managed/typed.h"
 #include "schema/custom.h"
 #include "schema/kinds.h"
-#include "managed/typed.h"
 #include "test/kit/kit.h"
 
 static struct arena *a;

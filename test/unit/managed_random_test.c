@@ -5,8 +5,8 @@
 #include "base/limits.h"
 #include "codec/json.h"
 #include "managed/fieldset_text.h"
-#include "schema/kinds.h"
 #include "managed/managed.h"
+#include "schema/kinds.h"
 
 #ifndef MANAGED_UPDATE_ORACLE
 #define MANAGED_UPDATE_ORACLE managed_update

@@ -13,10 +13,10 @@
 
 #include "base/limits.h"
 #include "codec/json.h"
-#include "schema/custom.h"
-#include "schema/kinds.h"
 #include "managed/managed.h"
 #include "managed/typed.h"
+#include "schema/custom.h"
+#include "schema/kinds.h"
 
 static const yyjson_val *parse(struct arena *a, struct span text)
 {

@@ -1,12 +1,12 @@
-/* managed/managed, typed and fieldset: applied configurations by the cases of data/managed.json, the
- * algebra of sets, and limits. */
+/* managed/managed, typed and fieldset: applied configurations by the cases of data/managed.json,
+ * the algebra of sets, and limits. */
 #include "kit/json_kit.h"
 #include "kit/kit.h"
 
 #include "base/limits.h"
 #include "managed/fieldset_text.h"
-#include "schema/kinds.h"
 #include "managed/managed.h"
+#include "schema/kinds.h"
 
 static const yyjson_val *entry_of(const yyjson_val *list, struct span manager)
 {
