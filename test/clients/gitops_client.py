@@ -1,33 +1,19 @@
-"""What programs that cannot be had here ask of an API server, asked again as their sources say: Argo CD, Flux, k9s and Headlamp. One line a step: "pass
-NAME" or "fail NAME", faults as comment lines before it, "done" at the end. Run by test/e2e/clients.sh with KUBECONFIG set."""
+"""What programs that cannot be had here ask of an API server, asked again as their sources say: Argo CD, Flux, k9s and Headlamp. Run by test/e2e/clients.sh with KUBECONFIG set."""
 
 import json
 import ssl
 import time
-import traceback
 
 import urllib3
 import websocket
 from kubernetes import client, config
+from steps import equal, run_all, step
 
 config.load_kube_config()
 conf = client.Configuration.get_default_copy()
 http = urllib3.PoolManager(ca_certs=conf.ssl_ca_cert, cert_file=conf.cert_file, key_file=conf.key_file)
 MERGE, JSON_PATCH, APPLY = "application/merge-patch+json", "application/json-patch+json", "application/apply-patch+yaml"
 MAPS = "/api/v1/namespaces/gitops/configmaps"
-steps = []
-
-
-def step(name):
-    def add(function):
-        steps.append((name, function))
-        return function
-
-    return add
-
-
-def equal(got, wanted):
-    assert got == wanted, f"got {got!r}, wanted {wanted!r}"
 
 
 def ask(method, path, body=None, status=200, kind="application/json", accept="application/json"):
@@ -205,12 +191,4 @@ def _():
     ask("DELETE", "/api/v1/namespaces/gitops")
 
 
-for title, run in steps:
-    try:
-        run()
-        print("pass", title, flush=True)
-    except Exception:
-        for text in traceback.format_exc().splitlines()[-12:]:
-            print(" ", text[:600])
-        print("fail", title, flush=True)
-print("done", flush=True)
+run_all()

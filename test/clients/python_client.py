@@ -1,30 +1,15 @@
-"""Debian's python3-kubernetes against Berth: the typed client, its watch and streams, the dynamic client. One line a step: "pass NAME" or "fail
-NAME", faults as comment lines before it, "done" at the end. Run by test/e2e/clients.sh with KUBECONFIG set."""
+"""Debian's python3-kubernetes against Berth: the typed client, its watch and streams, the dynamic client. Run by test/e2e/clients.sh with KUBECONFIG set."""
 
 import base64
 import json
-import sys
 import time
-import traceback
 
 from kubernetes import client, config, dynamic, watch
 from kubernetes.client.rest import ApiException
 from kubernetes.stream import stream
+from steps import equal, run_all, step
 
 NS = "python"
-steps = []
-
-
-def step(name):
-    def add(function):
-        steps.append((name, function))
-        return function
-
-    return add
-
-
-def equal(got, wanted):
-    assert got == wanted, f"got {got!r}, wanted {wanted!r}"
 
 
 def within(seconds, probe):
@@ -269,13 +254,4 @@ def _():
 
 
 dyn = dynamic.DynamicClient(client.ApiClient())
-for title, run in steps:
-    try:
-        run()
-        print("pass", title, flush=True)
-    except Exception:
-        for text in traceback.format_exc().splitlines()[-12:]:
-            print(" ", text[:600])
-        print("fail", title, flush=True)
-print("done")
-sys.stdout.flush()
+run_all()

@@ -22,8 +22,8 @@ steps() {
     check "$client: came to its end" at_end
 }
 
-python() { steps python /usr/bin/python3 "$top/test/clients/python_client.py"; }
-gitops() { steps gitops /usr/bin/python3 "$top/test/clients/gitops_client.py"; }
+python() { steps python /usr/bin/python3 -B "$top/test/clients/python_client.py"; }
+gitops() { steps gitops /usr/bin/python3 -B "$top/test/clients/gitops_client.py"; }
 node() { # its packages are looked for beside the program
     if [ ! -e "$cache/npm/installed.json" ]; then # the last that fetch-npm writes
         number=$((number + 1)); echo "# npm could not install it: see $cache/npm/log"; echo "ok $number - node client # SKIP"
