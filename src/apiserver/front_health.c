@@ -71,21 +71,10 @@ static void warn_unknown(struct front *f, struct strbuf *out)
     strbuf_puts(out, n ? "\n" : "");
 }
 
-static bool has_query(struct front *f, const char *name)
-{
-    size_t at = 0;
-    struct span key, value;
-    while (http_query_next(f->x, &at, &key, &value)) {
-        if (span_eq_cstr(key, name)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void front_health(struct front *f)
 {
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    struct span verbose;
     bool healthy = true;
     assert(f->route.type == ROUTE_HEALTH);
     if (f->route.name.n) {
@@ -108,6 +97,6 @@ void front_health(struct front *f)
     }
     warn_unknown(f, &out);
     strbuf_printf(&out, "%.*s check %s\n", SPAN_ARG(f->route.word), healthy ? "passed" : "failed");
-    bool brief = healthy && !has_query(f, "verbose");
+    bool brief = healthy && !http_query_get(f->x, "verbose", &verbose);
     http_reply(f->x, healthy ? 200 : 500, PLAIN, brief ? SPAN("ok") : strbuf_span(&out));
 }

@@ -6,7 +6,6 @@
 #include "schema/kinds.h"
 #include "schema/protobuf.h"
 
-/* As Kubernetes reads a flag: whatever does not say no is a yes. */
 static int set_number(struct front *f, struct span value, int64_t *ret)
 {
     return span_to_i64(value, ret)

@@ -420,8 +420,7 @@ static int check_finalizers(struct api_op *op, yyjson_mut_val *list)
         for (size_t k = 0; k < fault.n; k++) {
             schema_invalid(op->arena, &bad, field, shown, fault.text[k]);
         }
-        if (!fault.n && span_find(s, '/') == s.n && !span_eq(s, SPAN("kubernetes")) &&
-            !span_eq(s, SPAN("orphan")) && !span_eq(s, SPAN("foregroundDeletion"))) {
+        if (!fault.n && !names_finalizer_known(s)) {
             schema_invalid(op->arena, &bad, field, shown,
                            "name is neither a standard finalizer name nor is it fully qualified");
         }

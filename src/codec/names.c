@@ -120,6 +120,12 @@ struct names_fault names_dns_subdomain(struct span s)
     return fault_of(s.n > LIMIT_DNS_SUBDOMAIN_BYTES, length253, is_subdomain(s), SUBDOMAIN_TEXT);
 }
 
+bool names_finalizer_known(struct span s)
+{
+    return span_find(s, '/') < s.n || span_eq(s, SPAN("orphan")) ||
+           span_eq(s, SPAN("foregroundDeletion")) || span_eq(s, SPAN("kubernetes"));
+}
+
 struct names_fault names_qualified(struct span s)
 {
     struct names_fault f = {0};

@@ -174,6 +174,12 @@ int quantity_cmp(const struct quantity *a, const struct quantity *b)
     return a->nano < b->nano ? -1 : a->nano > b->nano;
 }
 
+bool quantity_same(struct span a, struct span b)
+{
+    struct quantity x, y;
+    return !quantity_parse(a, &x) && !quantity_parse(b, &y) && quantity_cmp(&x, &y) == 0;
+}
+
 static int64_t saturated(__int128 v)
 {
     return v > INT64_MAX ? INT64_MAX : v < -INT64_MAX ? -INT64_MAX : (int64_t)v;

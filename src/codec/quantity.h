@@ -23,6 +23,8 @@ const char *quantity_parse(struct span text, struct quantity *ret);
 struct span quantity_format(const struct quantity *q, char buf[QUANTITY_TEXT_BYTES]);
 /* <0, 0, >0; families do not matter. */
 int quantity_cmp(const struct quantity *a, const struct quantity *b);
+/* Two texts of one amount; what is no quantity is the same as nothing. */
+bool quantity_same(struct span a, struct span b);
 /* Whole units (bytes, cores), rounded away from zero, saturating. */
 int64_t quantity_units(const struct quantity *q);
 /* Thousandths (processor time), rounded away from zero, saturating. */

@@ -39,22 +39,12 @@ static const struct kubelet_pod *ports_holder(const struct kubelet_pod *pod)
     return NULL;
 }
 
-static bool has_controller(const struct kubelet_pod *pod)
-{
-    JSON_EACH(it, client_owners(pod->object))
-    {
-        if (json_get_bool(it.val, "controller", false)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* True: until later. */
 static bool waits(struct kubelet_pod *pod, const struct kubelet_pod *holder)
 {
     int64_t now_ns = env_mono_ns(pod->k->env);
-    if (!has_controller(pod) || (pod->ports_due_ns != 0 && now_ns >= pod->ports_due_ns)) {
+    if (!client_controller_of(pod->object) ||
+        (pod->ports_due_ns != 0 && now_ns >= pod->ports_due_ns)) {
         return false;
     }
     if (pod->ports_due_ns == 0) {

@@ -255,12 +255,7 @@ static void resize(struct kubelet_container *c, struct span to)
 
 static bool same_amount(const yyjson_val *a, const yyjson_val *b)
 {
-    struct quantity x, y;
-    if (!a || !b) {
-        return a == b;
-    }
-    return !quantity_parse(json_str(a), &x) && !quantity_parse(json_str(b), &y) &&
-           quantity_cmp(&x, &y) == 0;
+    return a && b ? quantity_same(json_str(a), json_str(b)) : a == b;
 }
 
 static bool amount_differs(const yyjson_val *has, const yyjson_val *wants, const char *name)

@@ -94,8 +94,7 @@ static void check_finalizers(struct check *c, const struct path *p, const yyjson
         }
         orphan |= span_eq(s, SPAN("orphan"));
         foreground |= span_eq(s, SPAN("foregroundDeletion"));
-        if (span_find(s, '/') == s.n && !span_eq(s, SPAN("orphan")) &&
-            !span_eq(s, SPAN("foregroundDeletion")) && !span_eq(s, SPAN("kubernetes"))) {
+        if (!names_finalizer_known(s)) {
             cause_invalid(c, p, shown(c->a, it.val),
                           "name is neither a standard finalizer name nor is it fully qualified");
         }

@@ -11,9 +11,7 @@ static bool is_resizable(struct span name)
 
 static bool same(const yyjson_val *a, const yyjson_val *b)
 {
-    struct quantity x, y;
-    return a && b && !quantity_parse(json_str(a), &x) && !quantity_parse(json_str(b), &y) &&
-           quantity_cmp(&x, &y) == 0;
+    return a && b && quantity_same(json_str(a), json_str(b));
 }
 
 static const yyjson_val *member(const yyjson_val *obj, struct span name)
