@@ -2,7 +2,6 @@
 #include "apiserver/front.h"
 
 #include "apiserver/reply.h"
-#include "apiserver/status.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "schema/kinds.h"
@@ -29,7 +28,7 @@ void front_fail(struct front *f, const struct err *e)
 {
     assert(e->reason != ERR_NONE);
     front_count(f, err_http_code(e->reason));
-    status_reply(f->x, e);
+    reply_err(f->x, e);
 }
 
 static void fail(struct front *f, enum err_reason reason, const char *message)
@@ -72,7 +71,7 @@ static void on_done(struct api_op *op)
     front_warnings(f);
     if (op->err.reason != ERR_NONE) {
         api_op_release(op); /* first: the reply ends the exchange, whose arena op lives in */
-        status_reply(f->x, &op->err);
+        reply_err(f->x, &op->err);
         return;
     }
     if (op->object && f->render.accept.form == FORM_JSON && !f->render.accept.protobuf &&

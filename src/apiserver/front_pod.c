@@ -1,9 +1,8 @@
 /* Streams of a pod: log, exec, attach, portforward. Chooses the container and refuses what cannot
  * work; the rest is in remote.h. */
 #include "apiserver/front.h"
-#include "apiserver/remote.h"
-#include "apiserver/status.h"
 #include "base/check.h"
+#include "remote/remote.h"
 #include "watch/watch.h"
 
 static const char *const lists[] = {"containers", "initContainers", "ephemeralContainers"};

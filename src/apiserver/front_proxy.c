@@ -1,10 +1,9 @@
 /* proxy sub-resources: [SCHEME:]NAME[:PORT] of a pod or a service to an address; what there is of a
  * node's own API. */
 #include "apiserver/front.h"
-#include "apiserver/remote_proxy.h"
-#include "apiserver/status.h"
 #include "base/check.h"
 #include "codec/json.h"
+#include "remote/remote_proxy.h"
 #include "schema/kinds.h"
 #include "watch/watch.h"
 

@@ -3,12 +3,12 @@
  * nothing but its cursor.
  */
 #include "apiserver/front_watch_priv.h"
-#include "apiserver/remote.h"
 #include "apiserver/selection.h"
-#include "apiserver/status.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/mem.h"
+#include "codec/status.h"
+#include "remote/remote.h"
 
 enum { QUEUE_BYTES = 64 * 1024, BATCH_BYTES = 60 * 1024, BOOKMARK_MS = 60 * 1000 };
 

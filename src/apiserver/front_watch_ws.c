@@ -3,10 +3,10 @@
 #include <stdlib.h>
 
 #include "apiserver/front_watch_priv.h"
-#include "apiserver/remote.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "codec/websocket.h"
+#include "remote/remote.h"
 
 struct watch_ws {
     struct watch_stream *w;

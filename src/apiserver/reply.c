@@ -1,7 +1,10 @@
 #include "apiserver/reply.h"
 
+#include "apiserver/negotiate.h"
+#include "apiserver/render.h"
 #include "base/check.h"
 #include "codec/json_pretty.h"
+#include "codec/status.h"
 
 /* What Go's ParseBool takes for a yes. */
 static bool is_yes(struct span v)
@@ -49,4 +52,22 @@ void reply_pretty(struct http_exchange *x, struct span json)
 {
     assert(x && json.n);
     put_pretty(x, 200, "application/json", json);
+}
+
+void reply_err(struct http_exchange *x, const struct err *e)
+{
+    assert(x && e);
+    struct arena *a = http_arena(x);
+    if (e->retry_after_s > 0) {
+        http_add_header(x, "Retry-After", arena_printf(a, "%d", (int)e->retry_after_s));
+    }
+    struct span json = status_json(a, e);
+    struct api_accept accept;
+    if (api_negotiate(http_header(x, "accept"), FORMS_OBJECT, &accept) && accept.protobuf) {
+        struct strbuf out cleanup_strbuf = STRBUF_INIT;
+        render_status_protobuf(&out, json);
+        http_reply(x, err_http_code(e->reason), accept.content_type, strbuf_span(&out));
+        return;
+    }
+    reply_json(x, err_http_code(e->reason), "application/json", json);
 }

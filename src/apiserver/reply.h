@@ -2,6 +2,7 @@
 #ifndef APISERVER_REPLY_H
 #define APISERVER_REPLY_H
 
+#include "base/err.h"
 #include "http/http.h"
 
 /* Whether the answer is to be laid out: as the parameter `pretty` says, otherwise when the client
@@ -11,5 +12,9 @@ bool reply_wants_pretty(struct http_exchange *x);
 void reply_json(struct http_exchange *x, int status, const char *content_type, struct span body);
 /* 200, laid out for whoever asks. */
 void reply_pretty(struct http_exchange *x, struct span json);
+
+/* Answers with the error's HTTP code and its Status; Retry-After when the error says so. The
+ * exchange is used up. */
+void reply_err(struct http_exchange *x, const struct err *e);
 
 #endif

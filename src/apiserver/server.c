@@ -6,10 +6,11 @@
 #include "apiserver/discovery.h"
 #include "apiserver/event_ttl.h"
 #include "apiserver/front.h"
-#include "apiserver/remote.h"
+#include "apiserver/reply.h"
 #include "apiserver/snapshot.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "remote/remote.h"
 
 struct ready_waiter {
     struct list link;
@@ -61,7 +62,7 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
         (void)ip_alloc_claim(&s->services.ips, dns);
     }
     admission_claim_existing(s);
-    s->remote = remote_hub_new(env, s->options.node);
+    s->remote = remote_hub_new(env, s->options.node, reply_err);
     (void)definitions_new(s);
     s->event_ttl = event_ttl_new(s);
     bootstrap_start(s);

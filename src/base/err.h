@@ -3,7 +3,7 @@
  * Low layers (base, os, codec, store) return negative errno values (-ENOENT), or one of the E_
  * codes below where errno has no word; code_text() names both. From schema/ up, errors are values:
  * struct err, last parameter, set only on failure, memory in the caller's arena. reason -> HTTP
- * code -> Status JSON happens in exactly one place (apiserver/status.c). err_wrap() adds context in
+ * code -> Status JSON happens in exactly one place (codec/status.c). err_wrap() adds context in
  * front of the message at each layer that knows more. Nobody below main/ exits, nobody below the
  * shells logs an error that it also returns. */
 #ifndef BASE_ERR_H

@@ -2,11 +2,12 @@
  * server on loopback; the client speaks raw HTTP/1.1. */
 #include <signal.h>
 
-#include "apiserver/remote_proxy.h"
+#include "apiserver/reply.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "env/env_uv.h"
 #include "kit/kit.h"
+#include "remote/remote_proxy.h"
 
 struct node_session {
     const struct node_session_handler *handler;
@@ -137,7 +138,7 @@ static void world_init(struct world *w)
     static const struct env_listener_handler server = {server_accept};
     *w = (struct world){.env = env_uv_new(), .node = {&node_ops}};
     (void)signal(SIGPIPE, SIG_IGN);
-    w->hub = remote_hub_new(w->env, &w->node);
+    w->hub = remote_hub_new(w->env, &w->node, reply_err);
     w->http = http_server_new(w->env, &handler, w);
     CHECK_EQ(env_listen_tcp(w->env, "127.0.0.1", 0, &server, w, &w->listener), 0);
 }

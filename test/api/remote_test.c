@@ -5,8 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "apiserver/remote.h"
-#include "apiserver/status.h"
+#include "apiserver/reply.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -15,6 +14,7 @@
 #include "http/http.h"
 #include "kit/https_kit.h"
 #include "kit/kit.h"
+#include "remote/remote.h"
 
 /* ---- a made-up node. The command's first word says what it does: see tick() ---- */
 
@@ -276,7 +276,7 @@ static const struct node_api_ops node_ops = {node_logs,        node_exec,   node
 
 /* ---- a server with one pod ---- */
 
-static void reply_json(struct http_exchange *x, struct span json)
+static void reply_with(struct http_exchange *x, struct span json)
 {
     http_reply(x, 200, "application/json", json);
 }
@@ -290,34 +290,34 @@ static void on_request(void *data, struct http_exchange *x)
     if (span_ends(path, SPAN("/exec")) || span_ends(path, SPAN("/attach"))) {
         struct node_exec_request q;
         if (remote_exec_parse(x, span_ends(path, SPAN("/exec")), &q, &err) < 0) {
-            status_reply(x, &err);
+            reply_err(x, &err);
         } else {
             remote_exec(w->hub, x, &q);
         }
     } else if (span_ends(path, SPAN("/log"))) {
         struct node_log_request q = {0};
         if (remote_logs_parse(w->env, x, &q, &err) < 0) {
-            status_reply(x, &err);
+            reply_err(x, &err);
         } else {
             remote_logs(w->hub, x, &q);
         }
     } else if (span_eq_cstr(path, "/api")) {
-        reply_json(x, SPAN("{\"kind\":\"APIVersions\",\"versions\":[\"v1\"]}"));
+        reply_with(x, SPAN("{\"kind\":\"APIVersions\",\"versions\":[\"v1\"]}"));
     } else if (span_eq_cstr(path, "/apis")) {
-        reply_json(x, SPAN("{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[]}"));
+        reply_with(x, SPAN("{\"kind\":\"APIGroupList\",\"apiVersion\":\"v1\",\"groups\":[]}"));
     } else if (span_eq_cstr(path, "/api/v1")) {
-        reply_json(x, SPAN("{\"kind\":\"APIResourceList\",\"groupVersion\":\"v1\",\"resources\":["
+        reply_with(x, SPAN("{\"kind\":\"APIResourceList\",\"groupVersion\":\"v1\",\"resources\":["
                            "{\"name\":\"pods\",\"namespaced\":true,\"kind\":\"Pod\",\"shortNames\":"
                            "[\"po\"],\"verbs\":[\"get\",\"list\"]}]}"));
     } else if (span_ends(path, SPAN("/pods/p"))) {
-        reply_json(x,
+        reply_with(x,
                    SPAN("{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\","
                         "\"namespace\":\"default\"},\"spec\":{\"containers\":[{\"name\":\"c\","
                         "\"image\":\"i\",\"stdin\":true}]},\"status\":{\"phase\":\"Running\"}}"));
     } else {
         err_set(http_arena(x), &err, ERR_NOT_FOUND,
                 "the server could not find the requested resource");
-        status_reply(x, &err);
+        reply_err(x, &err);
     }
 }
 
@@ -333,7 +333,7 @@ static void world_init(struct world *w)
     CHECK_EQ(tls_server_new(w->pki.server.cert_pem, w->pki.server.key_pem, w->pki.ca.cert_pem, w->a,
                             &w->tls, &detail),
              0);
-    w->hub = remote_hub_new(w->env, &w->node);
+    w->hub = remote_hub_new(w->env, &w->node, reply_err);
     w->http = http_server_new(w->env, &handler, w);
     CHECK_EQ(http_server_listen_tcp(w->http, "127.0.0.1", 0, w->tls, &w->port), 0);
 }

@@ -1,6 +1,8 @@
 /* test/kit/forward_kit.c: see forward_kit.h. */
 #include "kit/forward_kit.h"
 
+#include "apiserver/reply.h"
+
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -140,7 +142,7 @@ void forward_kit_start(struct forward_kit *k, uint64_t seed, struct span head)
     k->env = env_sim_new(seed);
     k->node.ops = &ops;
     k->http = http_server_new(k->env, &handler, k);
-    k->hub = remote_hub_new(k->env, &k->node);
+    k->hub = remote_hub_new(k->env, &k->node, reply_err);
     CHECK_EQ(http_server_listen_tcp(k->http, "127.0.0.1", 80, NULL, NULL), 0);
     CHECK_EQ(env_connect_tcp(k->env, "127.0.0.1", 80, on_connected, k), 0);
     env_sim_run_for(k->env, 500);

@@ -3,10 +3,10 @@
 #ifndef TEST_KIT_FORWARD_KIT_H
 #define TEST_KIT_FORWARD_KIT_H
 
-#include "apiserver/remote.h"
 #include "base/limits.h"
 #include "base/strbuf.h"
 #include "http/http.h"
+#include "remote/remote.h"
 #include "sim/env_sim.h"
 
 enum { FORWARD_REFUSED_PORT = 99 }; /* nobody listens there */

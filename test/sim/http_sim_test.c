@@ -2,8 +2,7 @@
  * clients, and every way that a connection can be cut into pieces, by seed. */
 #include <stdlib.h>
 
-#include "apiserver/remote.h"
-#include "apiserver/status.h"
+#include "apiserver/reply.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
@@ -11,6 +10,7 @@
 #include "codec/websocket.h"
 #include "http/http.h"
 #include "kit/kit.h"
+#include "remote/remote.h"
 #include "sim/env_sim.h"
 
 struct world;
@@ -228,7 +228,7 @@ static void world_init(struct world *w, uint64_t seed)
     static const struct http_handler handler = {on_request};
     *w = (struct world){.env = env_sim_new(seed), .node = {&node_ops}};
     w->http = http_server_new(w->env, &handler, w);
-    w->hub = remote_hub_new(w->env, &w->node);
+    w->hub = remote_hub_new(w->env, &w->node, reply_err);
     CHECK_EQ(http_server_listen_tcp(w->http, "127.0.0.1", 80, NULL, NULL), 0);
 }
 

@@ -1,4 +1,4 @@
-#include "apiserver/status.h"
+#include "codec/status.h"
 
 #include "kit/kit.h"
 

@@ -1,12 +1,12 @@
-/* apiserver/remote_forward_priv.h: a port-forward over SPDY, in two files: remote_forward.c has
+/* remote/remote_forward_priv.h: a port-forward over SPDY, in two files: remote_forward.c has
  * what the client opens and says, remote_forward_conn.c the life of one connection to the pod and
  * what is sent of it. */
-#ifndef APISERVER_REMOTE_FORWARD_PRIV_H
-#define APISERVER_REMOTE_FORWARD_PRIV_H
+#ifndef REMOTE_REMOTE_FORWARD_PRIV_H
+#define REMOTE_REMOTE_FORWARD_PRIV_H
 
-#include "apiserver/remote_link_priv.h"
 #include "codec/spdy.h"
 #include "codec/websocket.h"
+#include "remote/remote_link_priv.h"
 
 enum forward_kind { FORWARD_ERROR, FORWARD_DATA, FORWARD_KINDS };
 

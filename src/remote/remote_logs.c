@@ -3,12 +3,11 @@
  * knowledge of whether it is still there) waiting, a moment later. */
 #include <stdlib.h>
 
-#include "apiserver/remote_priv.h"
-#include "apiserver/status.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "codec/time.h"
 #include "codec/websocket.h"
+#include "remote/remote_priv.h"
 
 enum { BEGIN_MS = 200 };
 
@@ -168,7 +167,7 @@ static void on_end(void *data, int exit_code, const struct err *err)
     l->session = NULL;
     if (err && !l->begun) {
         l->x = NULL;
-        status_reply(x, err);
+        l->hub->refuse(x, err);
     } else if (l->is_ws) {
         begin(l);
         ws_finish(l, err ? WS_INTERNAL : WS_NORMAL);
@@ -189,11 +188,11 @@ void remote_logs(struct remote_hub *h, struct http_exchange *x,
     bool is_ws = remote_ws_wanted(x);
     if (!h->node) {
         err_set(http_arena(x), &err, ERR_UNAVAILABLE, "this server has no node agent");
-        status_reply(x, &err);
+        h->refuse(x, &err);
         return;
     }
     if (is_ws && ws_check(x, &err)) {
-        status_reply(x, &err);
+        h->refuse(x, &err);
         return;
     }
     struct remote_log *l = MEM_NEW(struct remote_log);

@@ -3,10 +3,10 @@
  * nothing of a success. */
 #include <stdlib.h>
 
-#include "apiserver/remote_priv.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "codec/websocket.h"
+#include "remote/remote_priv.h"
 
 enum { CHANNEL_CLOSE = 255 };
 

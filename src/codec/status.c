@@ -1,7 +1,4 @@
-#include "apiserver/status.h"
-
-#include "apiserver/render.h"
-#include "apiserver/reply.h"
+#include "codec/status.h"
 
 #include "base/check.h"
 #include "codec/json.h"
@@ -87,22 +84,4 @@ struct span status_exit_json(struct arena *a, int exit_code)
         json_put(doc, root, "details", details);
     }
     return json_write_mut(a, root);
-}
-
-void status_reply(struct http_exchange *x, const struct err *e)
-{
-    assert(x && e);
-    struct arena *a = http_arena(x);
-    if (e->retry_after_s > 0) {
-        http_add_header(x, "Retry-After", arena_printf(a, "%d", (int)e->retry_after_s));
-    }
-    struct span json = status_json(a, e);
-    struct api_accept accept;
-    if (api_negotiate(http_header(x, "accept"), FORMS_OBJECT, &accept) && accept.protobuf) {
-        struct strbuf out cleanup_strbuf = STRBUF_INIT;
-        render_status_protobuf(&out, json);
-        http_reply(x, err_http_code(e->reason), accept.content_type, strbuf_span(&out));
-        return;
-    }
-    reply_json(x, err_http_code(e->reason), "application/json", json);
 }

@@ -1,12 +1,12 @@
-/* apiserver/remote_forward_conn.c: one connection of a port-forward: a pair of the client's streams
+/* remote/remote_forward_conn.c: one connection of a port-forward: a pair of the client's streams
  * on one side, a node's session on the other.
  *
  *   one stream open -> both: dial -> node's on_end -> last bytes sent -> freed */
 #include <stdlib.h>
 
-#include "apiserver/remote_forward_priv.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "remote/remote_forward_priv.h"
 
 /* ---- to the client ---- */
 

@@ -5,11 +5,10 @@
  * connections are then aborted: a channel cannot be ended alone. */
 #include <stdlib.h>
 
-#include "apiserver/remote_link_priv.h"
-#include "apiserver/status.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "codec/websocket.h"
+#include "remote/remote_link_priv.h"
 
 struct channel_port {
     struct channels *c;
@@ -228,7 +227,7 @@ void remote_channels(struct remote_hub *h, struct http_exchange *x, struct span 
     size_t count;
     if (ports_parse(x, ports, &count, &err) ||
         remote_ws_accept(x, REMOTE_CHANNELS_PROTOCOL, &err)) {
-        status_reply(x, &err);
+        h->refuse(x, &err);
         return;
     }
     struct channels *c = MEM_NEW(struct channels);

@@ -1,5 +1,5 @@
-/* apiserver/remote_link.c: see remote_link_priv.h. */
-#include "apiserver/remote_link_priv.h"
+/* remote/remote_link.c: see remote_link_priv.h. */
+#include "remote/remote_link_priv.h"
 
 #include "base/check.h"
 

@@ -6,10 +6,9 @@
  * connection, since kubectl keeps no windows. */
 #include <stdlib.h>
 
-#include "apiserver/remote_forward_priv.h"
-#include "apiserver/status.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "remote/remote_forward_priv.h"
 
 #define PROTOCOL "portforward.k8s.io"
 #define TUNNEL "SPDY/3.1+" PROTOCOL
@@ -302,7 +301,7 @@ void remote_forward(struct remote_hub *h, struct http_exchange *x, struct span n
         code = (ws ? begin_ws : begin_spdy)(x, &err);
     }
     if (code < 0) {
-        status_reply(x, &err);
+        h->refuse(x, &err);
         return;
     }
     struct forward *f = MEM_NEW(struct forward);

@@ -4,16 +4,15 @@
  *   CONNECT -> on_connected -> request written -> on_head: the reply begins -> on_body ... -> end
  *
  * The client may go once the reply has begun; until then a time limit ends what hangs. */
-#include "apiserver/remote_proxy.h"
+#include "remote/remote_proxy.h"
 
 #include <stdlib.h>
 
-#include "apiserver/remote_priv.h"
-#include "apiserver/status.h"
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/http_response.h"
+#include "remote/remote_priv.h"
 
 struct remote_proxy {
     struct list link;
@@ -103,7 +102,7 @@ static void refuse(struct remote_proxy *p, enum err_reason reason, const char *w
         struct err err;
         (void)err_set(http_arena(x), &err, reason, "error trying to reach service: %.*s:%u: %s",
                       SPAN_ARG(p->host), p->port, why);
-        status_reply(x, &err);
+        p->hub->refuse(x, &err);
     }
     proxy_free(p);
 }

@@ -1,20 +1,23 @@
-/* apiserver/remote.h: logs, exec, attach and port-forward of a pod: a client's connection on one
+/* remote/remote.h: logs, exec, attach and port-forward of a pod: a client's connection on one
  * side, a node's session on the other.
  *
  * The router has checked the pod and chosen the container; everything else is here: query,
  * negotiation of WebSocket (v5, v4 and the first channel.k8s.io) or SPDY/3.1 (v4 to v1), channels,
  * exit status, back-pressure both ways, clients and nodes that go away. What fails before the
  * upgrade is answered as a Status, what fails later on the error channel. */
-#ifndef APISERVER_REMOTE_H
-#define APISERVER_REMOTE_H
+#ifndef REMOTE_REMOTE_H
+#define REMOTE_REMOTE_H
 
 #include "client/node_api.h"
 #include "env/env.h"
 #include "http/http.h"
 
-/* All sessions of one server. node may be NULL: everything is answered with 503. */
+/* How an error is answered, in the form that the client wants. The exchange is used up. */
+typedef void remote_refuse_fn(struct http_exchange *x, const struct err *e);
+
+/* All sessions of one server. node may be NULL: everything is refused with ERR_UNAVAILABLE. */
 struct remote_hub;
-struct remote_hub *remote_hub_new(struct env *env, struct node_api *node);
+struct remote_hub *remote_hub_new(struct env *env, struct node_api *node, remote_refuse_fn *refuse);
 /* Aborts what is still open. NULL is fine. */
 void remote_hub_free(struct remote_hub *h);
 size_t remote_hub_open(const struct remote_hub *h); /* sessions; for tests */

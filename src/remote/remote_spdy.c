@@ -7,10 +7,10 @@
  * for. */
 #include <stdlib.h>
 
-#include "apiserver/remote_priv.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "codec/spdy.h"
+#include "remote/remote_priv.h"
 
 struct remote_spdy {
     struct spdy_decoder *decoder;

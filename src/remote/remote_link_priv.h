@@ -1,11 +1,11 @@
-/* apiserver/remote_link_priv.h: the client's connection of a port-forward, whatever it speaks: its
+/* remote/remote_link_priv.h: the client's connection of a port-forward, whatever it speaks: its
  * life, what is written to it, and the reading of it, which stops while a pod does not take its
  * input.
  */
-#ifndef APISERVER_REMOTE_LINK_PRIV_H
-#define APISERVER_REMOTE_LINK_PRIV_H
+#ifndef REMOTE_REMOTE_LINK_PRIV_H
+#define REMOTE_REMOTE_LINK_PRIV_H
 
-#include "apiserver/remote_priv.h"
+#include "remote/remote_priv.h"
 
 struct remote_link;
 struct remote_link_ops {

@@ -1,9 +1,9 @@
-/* apiserver/remote_proxy.h: a request that goes on to a server of the cluster. Whoever calls has
+/* remote/remote_proxy.h: a request that goes on to a server of the cluster. Whoever calls has
  * found the address and may be trusted with it. */
-#ifndef APISERVER_REMOTE_PROXY_H
-#define APISERVER_REMOTE_PROXY_H
+#ifndef REMOTE_REMOTE_PROXY_H
+#define REMOTE_REMOTE_PROXY_H
 
-#include "apiserver/remote.h"
+#include "remote/remote.h"
 
 /* Where a proxied request goes. Spans are copied. */
 struct remote_proxy_target {

@@ -1,7 +1,7 @@
 /* What a client wants its connection to become, and what all WebSockets of ours have in common. */
-#include "apiserver/remote_priv.h"
 #include "base/check.h"
 #include "codec/websocket.h"
+#include "remote/remote_priv.h"
 
 bool remote_has_token(struct span list, const char *token)
 {

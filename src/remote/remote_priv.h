@@ -1,20 +1,21 @@
-/* apiserver/remote_priv.h: a remote session and what its two protocols supply.
+/* remote/remote_priv.h: a remote session and what its two protocols supply.
  *
  *   SETUP --all streams open--> RUNNING --on_end--> LINGER --client hangs up or time--> DEAD
  *
  * The client may go at any time: the node's session is aborted, the state is DEAD. Only a command
  * that reads its input is LEFT to come to its end, for a while. */
-#ifndef APISERVER_REMOTE_PRIV_H
-#define APISERVER_REMOTE_PRIV_H
+#ifndef REMOTE_REMOTE_PRIV_H
+#define REMOTE_REMOTE_PRIV_H
 
-#include "apiserver/remote.h"
 #include "base/limits.h"
 #include "base/list.h"
 #include "base/strbuf.h"
+#include "remote/remote.h"
 
 struct remote_hub {
     struct env *env;
     struct node_api *node;
+    remote_refuse_fn *refuse;
     struct list sessions; /* remote.link */
     struct list proxies;  /* remote_proxy.link */
     struct list logs;     /* remote_log.link */

@@ -1,18 +1,18 @@
 /* All sessions of one server, whatever they are, and how exec and attach begin. */
 #include <stdlib.h>
 
-#include "apiserver/remote_priv.h"
-#include "apiserver/remote_proxy.h"
-#include "apiserver/status.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "remote/remote_priv.h"
+#include "remote/remote_proxy.h"
 
-struct remote_hub *remote_hub_new(struct env *env, struct node_api *node)
+struct remote_hub *remote_hub_new(struct env *env, struct node_api *node, remote_refuse_fn *refuse)
 {
-    assert(env);
+    assert(env && refuse);
     struct remote_hub *h = MEM_NEW(struct remote_hub);
     h->env = env;
     h->node = node;
+    h->refuse = refuse;
     list_init(&h->sessions);
     list_init(&h->proxies);
     list_init(&h->logs);
@@ -92,18 +92,18 @@ void remote_exec(struct remote_hub *h, struct http_exchange *x,
     struct arena *a = http_arena(x);
     if (!h->node) {
         err_set(a, &err, ERR_UNAVAILABLE, "this server has no node agent");
-        status_reply(x, &err);
+        h->refuse(x, &err);
         return;
     }
     bool ws = remote_ws_wanted(x);
     if (!ws && !remote_spdy_wanted(x)) {
         err_set(a, &err, ERR_BAD_REQUEST, "Upgrade request required: WebSocket or SPDY/3.1");
-        status_reply(x, &err);
+        h->refuse(x, &err);
         return;
     }
     struct remote *r = remote_new(h, request);
     if ((ws ? remote_ws_begin : remote_spdy_begin)(r, x, &err) < 0) {
-        status_reply(x, &err);
+        h->refuse(x, &err);
         remote_free(r);
         return;
     }

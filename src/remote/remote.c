@@ -1,11 +1,11 @@
 /* Sessions of exec and attach: the part that both protocols share. */
 #include <stdlib.h>
 
-#include "apiserver/remote_priv.h"
-#include "apiserver/status.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "codec/json.h"
+#include "codec/status.h"
+#include "remote/remote_priv.h"
 
 /* ---- life of a session ---- */
 
