@@ -34,10 +34,13 @@ struct front {
 
 /* Sends the error; the exchange is used up. */
 void front_fail(struct front *f, const struct err *e);
-/* front_user.c: who asks, as op.user and what belongs to it; and whether they may. -1: it has
- * answered. */
+/* front_user.c: who asks, as op.user and what belongs to it. -1: it has answered. */
 int front_identify(struct front *f);
+/* front_impersonate.c: in whose name. -1: it has answered. */
+int front_impersonate(struct front *f);
+/* front_access.c: whether they may. -1: it has answered. */
 int front_admit(struct front *f);
+bool front_is_master(const struct front *f);
 bool front_is_root_socket(const struct http_exchange *x);
 /* Fills op.options from the query; -1 with op.err. */
 int front_options(struct front *f);
