@@ -67,7 +67,7 @@ $(B)/schemac: $(wildcard src/schema/compiler/*.[ch]) src/base/span.c src/base/sp
 	@mkdir -p $(@D)
 	$(call Q,CC)$(CC) -std=gnu17 $(WARN) -O1 -g -D_GNU_SOURCE -Isrc -o $@ $(filter %.c,$^)
 # The folder itself: a file that is gone leaves no other trace.
-$(B)/gen/schema_tables.c: $(B)/schemac $(wildcard src/schema/*.schema) src/schema
+$(B)/gen/schema_tables.c: $(B)/schemac $(wildcard src/kinds/*.schema) src/kinds
 	@mkdir -p $(@D)
 	$(call Q,GEN)$(B)/schemac -o $@ $(filter %.schema,$^)
 $(B)/gen/schema_tables.o: $(B)/gen/schema_tables.c

@@ -5,8 +5,8 @@
 #include "base/check.h"
 #include "codec/quantity.h"
 #include "codec/time.h"
+#include "kinds/statefulset_notes.h"
 #include "schema/kinds.h"
-#include "schema/statefulset_notes.h"
 #include "watch/watch.h"
 
 int admission_namespace(struct api_op *op)

@@ -7,9 +7,9 @@
 #include "base/vec.h"
 #include "client/informer_set.h"
 #include "controller/owned.h"
+#include "kinds/statefulset_notes.h"
 #include "plan/deadline_plan.h"
 #include "plan/statefulset_index.h"
-#include "schema/statefulset_notes.h"
 
 struct statefulset_controller {
     struct env *env;

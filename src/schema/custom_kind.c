@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "schema/custom_priv.h"
-#include "schema/kind.h"
+#include "schema/hooks.h"
 #include "schema/kinds.h"
 
 /* ---- versions ---- */

@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "codec/time.h"
 #include "schema/custom_priv.h"
-#include "schema/kind.h"
+#include "schema/hooks.h"
 
 enum { STEPS_MAX = 32 };
 

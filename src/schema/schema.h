@@ -52,7 +52,7 @@ enum { SCHEMA_FIELDS_MAX = 64, SCHEMA_NO_FIELD = 0xff };
 struct schema_type;
 struct check;  /* schema/engine.h */
 struct custom; /* schema/custom.h */
-struct row;    /* schema/kind.h */
+struct row;    /* schema/hooks.h */
 
 struct schema_field {
     const char *name; /* JSON name */
@@ -118,7 +118,7 @@ struct schema_subresource {
 struct schema_column {
     const char *name, *type, *format, *doc;
     int32_t priority;
-    const char *cell; /* how the cell is made of the object (kind_cells.h); NULL: by hooks->row */
+    const char *cell; /* how the cell is made of the object (hooks.h); NULL: by hooks->row */
 };
 
 struct schema_kind;
@@ -189,7 +189,7 @@ const struct schema_field *schema_field_find(const struct schema_type *type, str
 /* "v1", "apps/v1"; lives for ever. */
 const char *schema_api_version(const struct schema_kind *kind);
 
-/* ---- views (schema/kind_view.c) ---- */
+/* ---- views (schema/engine_view.c) ---- */
 
 /* A stored object as the view shows it, in arena memory. */
 const yyjson_val *schema_view(struct arena *a, const struct schema_kind *view,

@@ -1,7 +1,7 @@
 /* The tables have no holes: whatever the rows promise, the engine can rely on. */
 #include "base/check.h"
 #include "codec/json.h"
-#include "schema/kind_cells.h"
+#include "schema/hooks.h"
 #include "schema/kinds.h"
 #include "schema/schema.h"
 #include "test/kit/kit.h"

@@ -1,5 +1,5 @@
 /* test/unit/statefulset_notes_test.c: the annotations of sets: every form, right and wrong. */
-#include "schema/statefulset_notes.h"
+#include "kinds/statefulset_notes.h"
 
 #include "kit/kit.h"
 
