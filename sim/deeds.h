@@ -61,6 +61,9 @@
     X(DISK_ERROR, "disk error: writes failed")                                                     \
     X(TORN, "power cut: writes torn")                                                              \
     X(UNSYNCED, "power cut: writes lost")                                                          \
+    X(DROPPED, "sync failed: writes dropped")                                                      \
+    X(KILL_OPENING, "kill while the store opens")                                                  \
+    X(FORGOTTEN, "watch from before the history")                                                  \
     X(REFUSED, "request refused")                                                                  \
     X(LOST_REPLY, "reply lost")                                                                    \
     X(LATE, "message late")                                                                        \

@@ -36,7 +36,8 @@ struct sim_disk {
     void *data;
     struct disk_file files[FILES_MAX];
     bool stopping, stopped, lies;
-    uint64_t left; /* operations until it is stopped */
+    uint64_t left;    /* operations until it is stopped */
+    uint64_t dropped; /* writes that a failed sync gave up */
 };
 
 struct open_file {
@@ -126,7 +127,8 @@ static void lose_power(struct sim_disk *d, struct disk_file *f, struct sim_disk_
 
 /* ---- operations that change something ---- */
 
-static int before(struct sim_disk *d)
+/* A full disk fails what needs room. */
+static int before(struct sim_disk *d, bool needs_room)
 {
     if (d->stopping && d->left == 0) {
         d->stopped = true;
@@ -136,7 +138,9 @@ static int before(struct sim_disk *d)
         return SQLITE_IOERR;
     }
     int code = d->fail ? d->fail(d->data) : 0;
-    return code == -ENOSPC ? SQLITE_FULL : code < 0 ? SQLITE_IOERR : SQLITE_OK;
+    return code == -ENOSPC ? (needs_room ? SQLITE_FULL : SQLITE_OK)
+           : code < 0      ? SQLITE_IOERR
+                           : SQLITE_OK;
 }
 
 static struct open_file *open_of(sqlite3_file *base)
@@ -144,25 +148,33 @@ static struct open_file *open_of(sqlite3_file *base)
     return (struct open_file *)base;
 }
 
+/* To the page cache. */
+static void put(struct disk_file *f, const void *bytes, size_t n, size_t at)
+{
+    struct pending p = {at, n, mem_new(n)};
+    memcpy(p.bytes, bytes, n);
+    VEC_PUSH(&f->pending, p);
+    GROW(&f->cached, at + n);
+    memcpy(f->cached.at + at, bytes, n);
+}
+
 static int op_write(sqlite3_file *base, const void *bytes, int n, sqlite3_int64 at)
 {
     struct open_file *o = open_of(base);
-    int rc = before(o->disk);
-    if (rc != SQLITE_OK) {
-        return rc == SQLITE_IOERR ? SQLITE_IOERR_WRITE : rc;
+    int rc = before(o->disk, true);
+    size_t done = rc == SQLITE_OK    ? (size_t)n
+                  : o->disk->stopped ? 0
+                                     : (size_t)chance_below(&o->disk->random, (uint64_t)n);
+    if (done > 0) {
+        put(o->file, bytes, done, (size_t)at);
     }
-    struct pending p = {(size_t)at, (size_t)n, mem_new((size_t)n)};
-    memcpy(p.bytes, bytes, (size_t)n);
-    VEC_PUSH(&o->file->pending, p);
-    GROW(&o->file->cached, p.at + p.n);
-    memcpy(o->file->cached.at + p.at, bytes, p.n);
-    return SQLITE_OK;
+    return rc == SQLITE_IOERR ? SQLITE_IOERR_WRITE : rc;
 }
 
 static int op_truncate(sqlite3_file *base, sqlite3_int64 size)
 {
     struct open_file *o = open_of(base);
-    int rc = before(o->disk);
+    int rc = before(o->disk, false);
     if (rc != SQLITE_OK) {
         return SQLITE_IOERR_TRUNCATE;
     }
@@ -171,12 +183,29 @@ static int op_truncate(sqlite3_file *base, sqlite3_int64 size)
     return SQLITE_OK;
 }
 
+/* Each page is on the medium or given up for lost; none is tried again. */
+static void sync_in_part(struct sim_disk *d, struct disk_file *f)
+{
+    for (size_t i = 0; i < f->pending.n; i++) {
+        const struct pending *p = &f->pending.at[i];
+        if (!p->bytes || chance_below(&d->random, 2)) {
+            land(f, p, p->n);
+        } else {
+            d->dropped++;
+        }
+    }
+    forget_pending(f);
+}
+
 static int op_sync(sqlite3_file *base, int flags)
 {
     struct open_file *o = open_of(base);
-    int rc = before(o->disk);
+    int rc = before(o->disk, false);
     (void)flags;
     if (rc != SQLITE_OK) {
+        if (!o->disk->stopped) {
+            sync_in_part(o->disk, o->file);
+        }
         return SQLITE_IOERR_FSYNC;
     }
     for (size_t i = 0; i < o->file->pending.n && !o->disk->lies; i++) {
@@ -299,7 +328,7 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync)
     struct sim_disk *d = vfs->pAppData;
     struct disk_file *f = find(d, path);
     (void)sync;
-    if (before(d) != SQLITE_OK) {
+    if (before(d, false) != SQLITE_OK) {
         return SQLITE_IOERR_DELETE;
     }
     if (!f) {
@@ -408,7 +437,8 @@ void sim_disk_stop(struct sim_disk *d, uint64_t after)
 
 struct sim_disk_loss sim_disk_restart(struct sim_disk *d, bool power)
 {
-    struct sim_disk_loss loss = {0};
+    struct sim_disk_loss loss = {.dropped = d->dropped};
+    d->dropped = 0;
     for (size_t i = 0; i < FILES_MAX; i++) {
         assert(!d->files[i].is_open);
         if (power && d->files[i].path[0]) {

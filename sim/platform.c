@@ -18,7 +18,13 @@
 #include "sim/platform_priv.h"
 #include "store/store.h"
 
-enum { SETTLE_MS = 30 * 60 * 1000, START_LIMIT_MS = 5000, ANSWER_MS = 1000, SQLITE_SHARE = 8 };
+enum {
+    SETTLE_MS = 30 * 60 * 1000,
+    START_LIMIT_MS = 5000,
+    ANSWER_MS = 1000,
+    SQLITE_SHARE = 8,
+    SMALL_SHARE = 2
+};
 
 /* ---- chance, words ---- */
 
@@ -209,29 +215,66 @@ static int commit_fails(void *data, uint64_t number)
 static int write_fails(void *data)
 {
     struct platform *w = data;
-    return w->opening ? 0 : disk_fails(w, w->store_errors / 4);
+    return disk_fails(w, w->opening ? 0 : w->store_errors / 4);
+}
+
+/* The machine and what was not synced. */
+static void restart_disk(struct platform *w)
+{
+    struct sim_disk_loss loss = sim_disk_restart(w->disk, sim_roll(w, 2));
+    const struct {
+        enum sim_deed deed;
+        uint64_t n;
+    } all[] = {{SIM_DEED_TORN, loss.torn},
+               {SIM_DEED_UNSYNCED, loss.lost},
+               {SIM_DEED_DROPPED, loss.dropped}};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        w->figures.deeds[all[i].deed].done += all[i].n;
+        w->figures.deeds[all[i].deed].asked += all[i].n;
+    }
+}
+
+/* While the store is opened and mends what the last one left behind, it may be killed again. */
+static struct store *open_on_disk(struct platform *w)
+{
+    struct arena *a cleanup_arena = arena_new();
+    for (;;) {
+        bool dies = !w->calm && w->figures.crashes > 0 && sim_roll(w, 4) == 0;
+        struct store *s = NULL;
+        struct span why = SPAN_NULL;
+        if (dies) {
+            sim_disk_stop(w->disk, sim_roll(w, 24));
+        }
+        w->opening = true;
+        int code = store_sqlite_open_on(w->env, sim_disk_vfs(w->disk), "berth.db", &s, a, &why);
+        w->opening = false;
+        if (!dies) {
+            if (code < 0) {
+                sim_fail(w, "recovery", "%.*s", SPAN_ARG(why));
+            }
+            return s;
+        }
+        sim_say(w, "the server is killed while it opens its store");
+        sim_saw(w, SIM_DEED_KILL_OPENING);
+        if (s) {
+            store_crash(s);
+        }
+        restart_disk(w);
+    }
 }
 
 /* NULL: it cannot be opened, which breaks a promise. */
 static struct store *open_store(struct platform *w)
 {
-    struct arena *a cleanup_arena = arena_new();
     const struct store_memory_options o = {
         .latency_ms = (int64_t)sim_roll(w, 4), .fail = commit_fails, .data = w};
-    if (!w->disk) {
-        if (w->plant->disk_lies && w->figures.crashes > 0) {
-            store_memory_disk_free(w->rows);
-            w->rows = store_memory_disk_new();
-        }
-        return store_memory_open(w->env, w->rows, &o);
+    if (!w->disk && w->plant->disk_lies && w->figures.crashes > 0) {
+        store_memory_disk_free(w->rows);
+        w->rows = store_memory_disk_new();
     }
-    struct store *s = NULL;
-    struct span why = SPAN_NULL;
-    w->opening = true;
-    int code = store_sqlite_open_on(w->env, sim_disk_vfs(w->disk), "berth.db", &s, a, &why);
-    w->opening = false;
-    if (code < 0) {
-        sim_fail(w, "recovery", "%.*s", SPAN_ARG(why));
+    struct store *s = w->disk ? open_on_disk(w) : store_memory_open(w->env, w->rows, &o);
+    if (s && w->log_bytes > 0) {
+        store_shrink(s, w->history_versions, w->log_bytes);
     }
     return s;
 }
@@ -282,11 +325,7 @@ void sim_kill_server(struct platform *w)
     }
     store_crash(w->store);
     if (w->disk) {
-        struct sim_disk_loss loss = sim_disk_restart(w->disk, sim_roll(w, 2));
-        w->figures.deeds[SIM_DEED_TORN].done += loss.torn;
-        w->figures.deeds[SIM_DEED_TORN].asked += loss.torn;
-        w->figures.deeds[SIM_DEED_UNSYNCED].done += loss.lost;
-        w->figures.deeds[SIM_DEED_UNSYNCED].asked += loss.lost;
+        restart_disk(w);
     }
     env_sim_crash(w->env);
     w->killed_ms = sim_now_ms(w);
@@ -568,6 +607,17 @@ static void on_wrong(void *data, const char *checker, const char *text)
     sim_fail(data, checker, "%s", text);
 }
 
+static int64_t forgotten_rev(void *data)
+{
+    struct platform *w = data;
+    return store_compact_rev(w->store);
+}
+
+static void on_forgotten(void *data)
+{
+    sim_saw(data, SIM_DEED_FORGOTTEN);
+}
+
 static bool on_watch(void *data, struct watch_event *e)
 {
     struct platform *w = data;
@@ -608,11 +658,19 @@ struct platform *platform_new(const struct platform_options *o)
             sim_disk_lie(w->disk);
         }
     }
+    if (o->disk != PLATFORM_DISK_ROWS && chance_mix(o->seed + 6) % SMALL_SHARE == 0) {
+        w->history_versions = 40 + (size_t)(chance_mix(o->seed + 7) % 200);
+        w->log_bytes = (size_t)(64 << (chance_mix(o->seed + 8) % 4)) << 10;
+    }
     w->has_min_ready = sim_roll(w, 4) == 0;
     VEC_PUSH(&w->rules, ((struct sim_rules){.until_ms = INT64_MAX}));
     VEC_PUSH(&w->moments, ((struct sim_moment){.until_ms = INT64_MAX}));
-    const struct record_handler prompt = {on_change, on_wrong, on_watch, w};
-    const struct record_handler plain = {.on_wrong = on_wrong, .data = w};
+    const struct record_handler prompt = {on_change,     on_wrong,     on_watch,
+                                          forgotten_rev, on_forgotten, w};
+    const struct record_handler plain = {.on_wrong = on_wrong,
+                                         .forgotten_rev = forgotten_rev,
+                                         .on_forgotten = on_forgotten,
+                                         .data = w};
     w->record = record_new(&prompt);
     w->slow = record_new(&plain);
     static const char *const names[NODES] = {"edge", "far"}, *const ips[NODES] = {"192.0.2.1",

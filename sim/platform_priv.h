@@ -103,6 +103,8 @@ struct platform {
     struct sim_disk *disk; /* NULL: the store's rows are in memory */
     bool opening, disk_full;
     uint32_t store_errors; /* chance in a thousand of a commit */
+    /* The store's limits, for all of the history; 0: the usual ones. */
+    size_t history_versions, log_bytes;
     struct link_weather weather;
     /* The server; env NULL: dead. */
     struct env *env;

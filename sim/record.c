@@ -23,6 +23,7 @@ enum { RESOURCES = sizeof resources / sizeof *resources };
 struct kept {
     struct object *object; /* NULL: gone */
     int64_t rev;
+    uint64_t round; /* of the list that had it */
     size_t key_n;
     char key[];
 };
@@ -32,6 +33,7 @@ struct stream {
     struct span resource;
     struct watcher *watcher;
     int64_t rev; /* taken up to here */
+    uint64_t round;
     size_t live;
 };
 
@@ -85,22 +87,27 @@ static void check_gap(struct stream *s, const struct kept *k, const struct watch
     }
 }
 
-static void take(struct stream *s, const struct watch_event *e)
+/* now: NULL or a reference to keep. */
+static void change(struct stream *s, struct kept *k, struct object *now, int64_t rev)
 {
     struct record *r = s->r;
-    struct kept *k = kept_of(r, object_store_key(e->object));
-    check_revision(s, k, e);
-    check_gap(s, k, e);
     struct object *old = k->object;
-    struct object *now = e->type == WATCH_DELETED ? NULL : object_ref(e->object);
     s->live += (size_t)(now != NULL) - (size_t)(old != NULL);
-    s->rev = e->rev;
     k->object = now;
-    k->rev = e->rev;
+    k->rev = rev;
     if (r->handler.on_change) {
-        r->handler.on_change(r->handler.data, old, now, e->rev);
+        r->handler.on_change(r->handler.data, old, now, rev);
     }
     object_unref(old);
+}
+
+static void take(struct stream *s, const struct watch_event *e)
+{
+    struct kept *k = kept_of(s->r, object_store_key(e->object));
+    check_revision(s, k, e);
+    check_gap(s, k, e);
+    s->rev = e->rev;
+    change(s, k, e->type == WATCH_DELETED ? NULL : object_ref(e->object), e->rev);
 }
 
 static void on_more(void *data)
@@ -108,20 +115,77 @@ static void on_more(void *data)
     (void)data; /* we look by ourselves, so that a slow one is slow */
 }
 
+/* ---- a list ---- */
+
+static void watch(struct stream *s)
+{
+    const struct watch_filter filter = {.resource = s->resource};
+    watcher_free(TAKE_PTR(s->watcher));
+    s->watcher = watcher_new(s->r->hub, &filter, s->rev, on_more, s);
+}
+
+static bool list_one(void *data, struct object *o)
+{
+    struct stream *s = data;
+    struct kept *k = kept_of(s->r, object_store_key(o));
+    if (k->object && !span_eq(object_uid(k->object), object_uid(o))) {
+        change(s, k, NULL, s->rev);
+    }
+    if (!k->object || k->rev != object_rev(o)) {
+        change(s, k, object_ref(o), object_rev(o));
+    }
+    k->round = s->round;
+    return true;
+}
+
+/* What a client does whose history is gone: what the list lacks is gone too. */
+static void list_again(struct stream *s)
+{
+    struct record *r = s->r;
+    const struct watch_filter filter = {.resource = s->resource};
+    size_t it = 0;
+    struct kept *k;
+    if (!r->handler.forgotten_rev || s->rev >= r->handler.forgotten_rev(r->handler.data)) {
+        wrong(r, "watch", "events are gone that should be kept", s->resource, s->rev,
+              watch_hub_rev(r->hub));
+    }
+    if (r->handler.on_forgotten) {
+        r->handler.on_forgotten(r->handler.data);
+    }
+    s->round++;
+    (void)watch_hub_list(r->hub, &filter, SPAN_NULL, list_one, s);
+    s->rev = watch_hub_rev(r->hub);
+    while ((k = map_next(&r->kept, &it, NULL))) {
+        struct span rest = span_of(k->key, k->key_n);
+        if (k->object && k->round != s->round && span_eq(span_cut(&rest, '/'), s->resource)) {
+            change(s, k, NULL, s->rev);
+        }
+    }
+    watch(s);
+    assert(s->watcher);
+}
+
+/* ---- the watch ---- */
+
+static void pull(struct stream *s)
+{
+    struct record *r = s->r;
+    struct watch_event e;
+    int rc;
+    while ((rc = watcher_next(s->watcher, &e)) == 1) {
+        if (!r->handler.on_event || r->handler.on_event(r->handler.data, &e)) {
+            take(s, &e);
+        }
+    }
+    if (rc < 0) {
+        list_again(s);
+    }
+}
+
 void record_pull(struct record *r)
 {
     for (size_t i = 0; r->hub && i < RESOURCES; i++) {
-        struct stream *s = &r->streams[i];
-        struct watch_event e;
-        int rc;
-        while ((rc = watcher_next(s->watcher, &e)) == 1) {
-            if (!r->handler.on_event || r->handler.on_event(r->handler.data, &e)) {
-                take(s, &e);
-            }
-        }
-        if (rc < 0) {
-            wrong(r, "watch", "events are gone that should be kept", s->resource, s->rev, rc);
-        }
+        pull(&r->streams[i]);
     }
 }
 
@@ -138,11 +202,9 @@ void record_connect(struct record *r, struct watch_hub *hub)
     }
     for (size_t i = 0; r->hub && i < RESOURCES; i++) {
         struct stream *s = &r->streams[i];
-        const struct watch_filter filter = {.resource = s->resource};
-        s->watcher = watcher_new(hub, &filter, s->rev, on_more, s);
+        watch(s);
         if (!s->watcher) {
-            wrong(r, "watch", "cannot go on", s->resource, s->rev, 0);
-            record_connect(r, NULL);
+            list_again(s);
         }
     }
 }

@@ -16,13 +16,16 @@ struct record_handler {
     void (*on_wrong)(void *data, const char *checker, const char *text);
     /* Where tests plant their bugs: false drops the event. May be NULL. */
     bool (*on_event)(void *data, struct watch_event *e);
+    /* Up to where the server may have forgotten its history; a watch from before lists again. */
+    int64_t (*forgotten_rev)(void *data);
+    void (*on_forgotten)(void *data); /* one does */
     void *data;
 };
 
 struct record *record_new(const struct record_handler *handler);
 void record_free(struct record *r);
 /* The server is up (its hub) or going down (NULL: before the hub is freed). A watch goes on from
- * where it was. */
+ * where it was, or, when the history from there is gone, from a list. */
 void record_connect(struct record *r, struct watch_hub *hub);
 /* Takes what there is. */
 void record_pull(struct record *r);

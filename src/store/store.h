@@ -106,6 +106,10 @@ void store_free(struct store *s);
  * touched afterwards. */
 void store_crash(struct store *s);
 
+/* For the simulator: limits that a short history reaches: so many superseded versions, and a
+ * write-ahead log that is copied into the database at so many bytes, a fourth of them when idle. */
+void store_shrink(struct store *s, size_t history_versions, size_t log_bytes);
+
 /* Volatile; for tests, the simulator and --container-runtime fake benchmarks. latency_ms delays
  * each commit; the log has it after half of that time, so that a crash may hit between durable and
  * acknowledged. fail, when not NULL, is asked before each commit: a negative code makes it fail. */

@@ -176,6 +176,8 @@ void store_init(struct store *s, const struct store_ops *ops, struct env *env)
     s->latest_rev = s->durable_rev = 1;
     s->history_limit = LIMIT_HISTORY_VERSIONS;
     s->history_bytes_limit = LIMIT_HISTORY_BYTES;
+    s->log_limit = LIMIT_WAL_BYTES;
+    s->log_idle_limit = LIMIT_WAL_IDLE_BYTES;
     list_init(&s->gathering);
     list_init(&s->flight);
     env_turn_end_add(env, &s->hook, on_turn_end);
@@ -279,6 +281,14 @@ static void abandon(struct list *writes)
         object_unref(w->object);
         object_unref(w->previous);
     }
+}
+
+void store_shrink(struct store *s, size_t history_versions, size_t log_bytes)
+{
+    assert(history_versions > 0 && log_bytes > 0);
+    s->history_limit = history_versions;
+    s->log_limit = log_bytes;
+    s->log_idle_limit = log_bytes / 4;
 }
 
 void store_crash(struct store *s)

@@ -70,6 +70,7 @@ struct store {
     int64_t commit_start_ns;
     struct store_history history;
     size_t history_limit, history_bytes_limit;
+    size_t log_limit, log_idle_limit; /* bytes of a write-ahead log: see base/limits.h */
     struct env_hook hook;
     struct env_task refusals; /* completes a batch that has nothing to commit */
     VEC(struct store_loaded) loaded;

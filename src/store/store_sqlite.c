@@ -244,7 +244,7 @@ static void maybe_checkpoint(struct store_sqlite *q, int wal_pages)
     size_t bytes = (size_t)wal_pages * PAGE_BYTES;
     bool is_idle = list_is_empty(&q->s.gathering);
     if (!q->is_ending && !q->is_checkpointing &&
-        (bytes >= LIMIT_WAL_BYTES || (is_idle && bytes >= LIMIT_WAL_IDLE_BYTES))) {
+        (bytes >= q->s.log_limit || (is_idle && bytes >= q->s.log_idle_limit))) {
         q->is_checkpointing = true;
         env_lane_start(q->lane, &q->checkpoint_work, run_checkpoint, done_checkpoint);
     }
@@ -473,11 +473,18 @@ static int prepare(struct store_sqlite *q)
 }
 
 /* A process that died in a commit leaves a log that is whole and not synced: what we read from it,
- * and tell from now on, must outlive a power cut, too. */
-static int sync_what_was_read(struct store_sqlite *q)
+ * and tell from now on, must outlive a power cut, too. To sync the log would not do: where a sync
+ * has failed before, the kernel took the pages for clean, and the medium never gets them. So they
+ * are written once more, into the database, and the log starts anew. A full disk is no reason not
+ * to start: then the log as it is must do. */
+static int keep_what_was_read(struct store_sqlite *q)
 {
     sqlite3_file *log = NULL;
-    int rc = sqlite3_file_control(q->db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log);
+    int rc = sqlite3_wal_checkpoint_v2(q->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    if ((rc & 0xff) != SQLITE_FULL) {
+        return rc;
+    }
+    rc = sqlite3_file_control(q->db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log);
     if (rc == SQLITE_OK && log && log->pMethods) {
         rc = log->pMethods->xSync(log, SQLITE_SYNC_FULL);
     }
@@ -493,7 +500,7 @@ static int make_ready(struct store_sqlite *q)
     }
     (void)sqlite3_wal_hook(q->db, on_wal, q); /* replaces the automatic checkpoint */
     if (rc == SQLITE_OK) {
-        rc = sync_what_was_read(q);
+        rc = keep_what_was_read(q);
     }
     return rc == SQLITE_OK ? prepare(q) : rc;
 }

@@ -17,6 +17,7 @@ TEST(log_with_a_torn_tail_keeps_what_was_acknowledged)
         struct platform *w = sim_kit_start_on(PLATFORM_DISK_SQLITE, seed, NULL);
         sim_kit_create(w, 3, "Parallel", SIM_KIT_CLAIMS);
         for (int i = 0; i < 40; i++) {
+            sim_kit_patch(w, i % 2 ? "{\"spec\":{\"replicas\":5}}" : "{\"spec\":{\"replicas\":2}}");
             platform_run_for(w, i % 8 * 7);
             platform_fault(w, PLATFORM_KILL_SERVER, 0);
             platform_fault(w, PLATFORM_START_ALL, 0);
