@@ -32,7 +32,8 @@ const struct histogram_bounds store_commit_bounds = {.n = 14,
 static struct store_past *past_at(struct store_history *h, size_t i)
 {
     assert(i < h->n);
-    assert(h->ring && h->head < h->cap);
+    assert(h->ring);
+    assert(h->head < h->cap);
     return &h->ring[(h->head + i) & (h->cap - 1)];
 }
 
@@ -54,12 +55,14 @@ static void past_push(struct store_history *h, struct store_past past)
     }
     h->n++;
     h->bytes += past.bytes;
-    assert(h->n <= h->cap && (h->cap & (h->cap - 1)) == 0);
+    assert(h->n <= h->cap);
+    assert((h->cap & (h->cap - 1)) == 0);
     *past_at(h, h->n - 1) = past;
 }
 
 static uint32_t past_bytes(const struct object *previous, const struct object *tombstone)
 {
+    assert(previous || tombstone);
     size_t n =
         (previous ? object_json(previous).n : 0) + (tombstone ? object_json(tombstone).n : 0);
     return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
@@ -106,6 +109,7 @@ static struct store_key *entry_get(struct store *s, struct span key)
 
 static void entry_settle(struct store *s, struct store_key *e)
 {
+    assert(e->pending > 0 || e->latest == e->durable);
     if (e->pending == 0 && !e->latest) {
         assert(!e->durable);
         struct store_key *known = map_remove(&s->keys, span_of(e->key, e->key_n));
@@ -135,7 +139,8 @@ static void verify_history(const struct store *s)
         last = past->at;
         bytes += past->bytes;
     }
-    assert(bytes == h->bytes && last <= s->latest_rev);
+    assert(bytes == h->bytes);
+    assert(last <= s->latest_rev);
 }
 
 /* Between commits: what is counted is there, and only keys with writes under way differ from what
@@ -158,7 +163,8 @@ static void store_verify(const struct store *s)
         keys += e->durable != NULL;
         bytes += e->durable ? object_json(e->durable).n : 0;
     }
-    assert(keys == s->stats.live_keys && bytes == s->stats.live_bytes);
+    assert(keys == s->stats.live_keys);
+    assert(bytes == s->stats.live_bytes);
 }
 
 /* ---- life ---- */
@@ -168,9 +174,13 @@ static void on_refusals(struct env_task *task);
 
 void store_init(struct store *s, const struct store_ops *ops, struct env *env)
 {
-    assert(ops->commit && ops->wait && ops->free);
-    assert(s->latest_rev == 0 && s->keys.n == 0);
-    assert(ops && env);
+    assert(ops);
+    assert(env);
+    assert(ops->commit);
+    assert(ops->wait);
+    assert(ops->free);
+    assert(s->latest_rev == 0);
+    assert(s->keys.n == 0);
     s->ops = ops;
     s->env = env;
     s->latest_rev = s->durable_rev = 1;
@@ -187,7 +197,8 @@ void store_init(struct store *s, const struct store_ops *ops, struct env *env)
  * everybody who is told, parses each once. */
 static void warm(struct store_write *w)
 {
-    assert(w->object && !w->is_warm);
+    assert(w->object);
+    assert(!w->is_warm);
     w->is_warm = true;
     object_warm(w->object);
     if (w->previous) {
@@ -197,6 +208,7 @@ static void warm(struct store_write *w)
 
 static void cool(struct store_write *w)
 {
+    assert(!w->is_warm || w->object);
     if (w->is_warm) {
         w->is_warm = false;
         object_cool(w->object);
@@ -234,7 +246,8 @@ static void drop_loaded(struct store *s)
 
 void store_done(struct store *s)
 {
-    assert(list_is_empty(&s->gathering) && list_is_empty(&s->flight));
+    assert(list_is_empty(&s->gathering));
+    assert(list_is_empty(&s->flight));
     env_turn_end_remove(s->env, &s->hook);
     env_post_cancel(s->env, &s->refusals);
     drop_loaded(s);
@@ -293,6 +306,8 @@ void store_shrink(struct store *s, size_t history_versions, size_t log_bytes)
 
 void store_crash(struct store *s)
 {
+    assert(s);
+    assert(s->in_flight || list_is_empty(&s->flight));
     struct list writes;
     list_init(&writes);
     /* The backend still reads the versions of the batch: their references go last. */
@@ -302,6 +317,8 @@ void store_crash(struct store *s)
         list_push_back(&writes, link);
     }
     abandon(&s->gathering);
+    assert(list_is_empty(&s->gathering));
+    assert(list_is_empty(&s->flight));
     s->ops->free(s);
     abandon(&writes);
 }
@@ -311,7 +328,8 @@ void store_crash(struct store *s)
 void store_replay(struct store *s, struct object *object, bool is_delete)
 {
     int64_t rev = object_rev(object);
-    assert(rev > 0 && s->stats.commits == 0);
+    assert(rev > 0);
+    assert(s->stats.commits == 0);
     assert(s->loaded.n == 0 || object_rev(s->loaded.at[s->loaded.n - 1].object) < rev);
     struct store_key *e = entry_get(s, object_store_key(object));
     struct object *previous = e->latest ? object_ref(e->latest) : NULL;
@@ -323,7 +341,8 @@ void store_replay(struct store *s, struct object *object, bool is_delete)
                                       .bytes = past_bytes(previous, is_delete ? object : NULL)});
     }
     if (previous) {
-        assert(s->stats.live_keys > 0 && s->stats.live_bytes >= object_json(previous).n);
+        assert(s->stats.live_keys > 0);
+        assert(s->stats.live_bytes >= object_json(previous).n);
         s->stats.live_bytes -= object_json(previous).n;
         s->stats.live_keys--;
     }
@@ -351,7 +370,8 @@ void store_replay_end(struct store *s, int64_t compact_rev)
 
 void store_load(struct store *s, store_event_fn *fn, void *data)
 {
-    assert(s->stats.commits == 0 && !s->event);
+    assert(s->stats.commits == 0);
+    assert(!s->event);
     for (size_t i = 0; fn && i < s->loaded.n; i++) {
         const struct store_loaded *l = &s->loaded.at[i];
         fn(data, &(struct store_event){l->is_delete, l->object, l->previous});
@@ -388,7 +408,9 @@ static int decide(const struct store_key *e, const struct store_write *w)
 
 void store_submit(struct store *s, struct store_write *w)
 {
-    assert(w->done && w->expect_rev >= STORE_ANY && w->key.n > 0);
+    assert(w->done);
+    assert(w->expect_rev >= STORE_ANY);
+    assert(w->key.n > 0);
     assert(!(w->is_delete && w->expect_rev == STORE_ABSENT));
     struct store_key *e = entry_get(s, w->key);
     e->pending++;
@@ -414,6 +436,7 @@ void store_submit(struct store *s, struct store_write *w)
 
 bool store_is_settled(const struct store *s)
 {
+    assert(s->in_flight || list_is_empty(&s->flight));
     return !s->in_flight && list_is_empty(&s->gathering);
 }
 
@@ -430,6 +453,7 @@ void store_await(struct store *s, struct store_write *w)
 
 struct object *store_peek(struct store *s, struct span key)
 {
+    assert(key.n > 0);
     struct store_key *e = map_get(&s->keys, key);
     return e ? e->latest : NULL;
 }
@@ -444,7 +468,8 @@ static void add_row(struct store *s, const struct store_write *w)
                             .key = object_store_key(w->object)};
     object_body_parts(w->object, row.body);
     assert(row.rev > s->durable_rev && row.rev <= s->latest_rev);
-    assert(w->entry && w->entry->pending > 0);
+    assert(w->entry);
+    assert(w->entry->pending > 0);
     assert(s->batch.rows.n == 0 || s->batch.rows.at[s->batch.rows.n - 1].rev < row.rev);
     VEC_PUSH(&s->batch.rows, row);
     if (w->previous) {
@@ -475,7 +500,8 @@ static void choose_evictions(struct store *s)
         assert(past->at > b->compact_rev);
         b->compact_rev = past->at;
     }
-    assert(b->compact_rev <= s->latest_rev && b->evict.n <= 2 * s->history.n);
+    assert(b->compact_rev <= s->latest_rev);
+    assert(b->evict.n <= 2 * s->history.n);
 }
 
 void store_start_commit(struct store *s)
@@ -518,12 +544,15 @@ static void on_turn_end(struct env_hook *hook)
 static void on_refusals(struct env_task *task)
 {
     struct store *s = CONTAINER_OF(task, struct store, refusals);
-    assert(s->in_flight && s->batch.rows.n == 0);
+    assert(s->in_flight);
+    assert(s->batch.rows.n == 0);
     store_commit_done(s, 0);
 }
 
 static void finish(struct store *s, struct store_write *w)
 {
+    assert(w->code != 0 || w->object);
+    assert(!w->is_warm || w->object);
     struct store_key *e = w->entry;
     struct object *object = TAKE_PTR(w->object), *previous = TAKE_PTR(w->previous);
     if (w->is_warm) {
@@ -541,7 +570,8 @@ static void finish(struct store *s, struct store_write *w)
     }
     w->entry = NULL;
     w->code = w->code == AWAITS ? 0 : w->code;
-    assert(w->code <= 0 && list_is_empty(&w->link));
+    assert(w->code <= 0);
+    assert(list_is_empty(&w->link));
     w->done(w, w->code, object); /* w may be gone now */
     object_unref(object);
 }
@@ -635,7 +665,8 @@ static void settle_failure(struct store *s, struct list *writes, int code)
 
 void store_commit_done(struct store *s, int code)
 {
-    assert(s->in_flight && code <= 0);
+    assert(s->in_flight);
+    assert(code <= 0);
     struct list writes;
     list_init(&writes);
     LIST_EACH(link, &s->flight)
@@ -667,20 +698,25 @@ void store_commit_done(struct store *s, int code)
 
 int64_t store_latest_rev(const struct store *s)
 {
+    assert(s->latest_rev >= s->durable_rev);
     return s->latest_rev;
 }
 
 int64_t store_durable_rev(const struct store *s)
 {
+    assert(s->durable_rev >= s->compact_rev);
     return s->durable_rev;
 }
 
 int64_t store_compact_rev(const struct store *s)
 {
+    assert(s->compact_rev >= 0);
     return s->compact_rev;
 }
 
 void store_stats(const struct store *s, struct store_stats *ret)
 {
+    assert(ret);
+    assert(s->stats.live_keys <= s->keys.n);
     *ret = s->stats;
 }

@@ -33,6 +33,7 @@ struct store_memory_disk *store_memory_disk_new(void)
 
 void store_memory_disk_free(struct store_memory_disk *disk)
 {
+    assert(!disk || disk->dead <= disk->rows.n);
     if (disk) {
         for (size_t i = 0; i < disk->rows.n; i++) {
             object_unref(disk->rows.at[i].object);
@@ -44,7 +45,8 @@ void store_memory_disk_free(struct store_memory_disk *disk)
 
 static void disk_evict(struct store_memory_disk *d, int64_t rev)
 {
-    assert(rev > 0 && d->dead < d->rows.n);
+    assert(rev > 0);
+    assert(d->dead < d->rows.n);
     size_t lo = 0, hi = d->rows.n;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
@@ -54,13 +56,16 @@ static void disk_evict(struct store_memory_disk *d, int64_t rev)
             hi = mid;
         }
     }
-    assert(lo < d->rows.n && d->rows.at[lo].rev == rev && d->rows.at[lo].object);
+    assert(lo < d->rows.n);
+    assert(d->rows.at[lo].rev == rev);
+    assert(d->rows.at[lo].object);
     object_unref(TAKE_PTR(d->rows.at[lo].object));
     d->dead++;
 }
 
 static void disk_squeeze(struct store_memory_disk *d)
 {
+    assert(d->dead <= d->rows.n);
     if (d->dead * 2 <= d->rows.n) {
         return;
     }
@@ -77,7 +82,8 @@ static void disk_squeeze(struct store_memory_disk *d)
 
 static void apply(struct store_memory *m)
 {
-    assert(!m->is_applied && m->s.in_flight);
+    assert(!m->is_applied);
+    assert(m->s.in_flight);
     m->is_applied = true;
     struct store_memory_disk *d = m->disk;
     if (!d || m->code < 0) {
@@ -93,7 +99,8 @@ static void apply(struct store_memory *m)
         disk_evict(d, b->evict.at[i]);
     }
     disk_squeeze(d);
-    assert(b->compact_rev >= d->compact_rev && d->dead <= d->rows.n);
+    assert(b->compact_rev >= d->compact_rev);
+    assert(d->dead <= d->rows.n);
     d->compact_rev = b->compact_rev;
 }
 
@@ -107,6 +114,8 @@ static void on_acknowledge(struct env_timer *timer)
 static void on_apply(struct env_timer *timer)
 {
     struct store_memory *m = CONTAINER_OF(timer, struct store_memory, timer);
+    assert(m->s.in_flight);
+    assert(!m->is_applied);
     apply(m);
     int64_t rest_ms = m->options.latency_ms - m->options.latency_ms / 2;
     if (rest_ms > 0) {
@@ -119,7 +128,9 @@ static void on_apply(struct env_timer *timer)
 static void memory_commit(struct store *s)
 {
     struct store_memory *m = CONTAINER_OF(s, struct store_memory, s);
-    assert(s->in_flight && s->batch.rows.n > 0 && !env_timer_armed(&m->timer));
+    assert(s->in_flight);
+    assert(s->batch.rows.n > 0);
+    assert(!env_timer_armed(&m->timer));
     m->is_applied = false;
     m->code = m->options.fail ? m->options.fail(m->options.data, s->batch.number) : 0;
     assert(m->code <= 0);
@@ -140,6 +151,7 @@ static void memory_wait(struct store *s)
 static void memory_free(struct store *s)
 {
     struct store_memory *m = CONTAINER_OF(s, struct store_memory, s);
+    assert(!env_timer_armed(&m->timer) || s->in_flight);
     env_timer_stop(s->env, &m->timer);
     store_done(s);
     free(m);
@@ -151,6 +163,8 @@ static const struct store_ops memory_ops = {
 struct store *store_memory_open(struct env *env, struct store_memory_disk *disk,
                                 const struct store_memory_options *options)
 {
+    assert(env);
+    assert(!disk || disk->compact_rev >= 0);
     struct store_memory *m = MEM_NEW(struct store_memory);
     store_init(&m->s, &memory_ops, env);
     if (options) {
@@ -160,6 +174,7 @@ struct store *store_memory_open(struct env *env, struct store_memory_disk *disk,
     m->disk = disk;
     for (size_t i = 0; disk && i < disk->rows.n; i++) {
         const struct disk_row *row = &disk->rows.at[i];
+        assert(i == 0 || disk->rows.at[i - 1].rev < row->rev);
         if (row->object) {
             store_replay(&m->s, object_ref(row->object), row->is_delete);
         }
@@ -170,5 +185,6 @@ struct store *store_memory_open(struct env *env, struct store_memory_disk *disk,
 
 struct store *store_memory_new(struct env *env, const struct store_memory_options *options)
 {
+    assert(env);
     return store_memory_open(env, NULL, options);
 }

@@ -86,6 +86,9 @@ static int code_of(sqlite3 *db, int rc)
 static int explain(struct arena *a, struct span *ret_detail, const char *path, sqlite3 *db,
                    int code)
 {
+    assert(code < 0);
+    assert(path);
+    assert(ret_detail);
     const char *reason = db ? sqlite3_errmsg(db) : "out of memory";
     if (code == -EWOULDBLOCK) {
         *ret_detail = arena_printf(a, "The database %s is in use by another process.", path);
@@ -106,6 +109,9 @@ static int explain(struct arena *a, struct span *ret_detail, const char *path, s
 static int damaged(struct arena *a, struct span *ret_detail, const char *path, const char *what,
                    int64_t rev)
 {
+    assert(path);
+    assert(what);
+    assert(ret_detail);
     *ret_detail =
         arena_printf(a,
                      "The database %s is damaged (%s, revision %lld); it was left as it is. "
@@ -141,6 +147,7 @@ static uint64_t rev_hash(int64_t rev)
 /* Runs a statement that gives no rows. */
 static int run(sqlite3_stmt *st)
 {
+    assert(st);
     int rc = sqlite3_step(st);
     (void)sqlite3_reset(st);
     return rc == SQLITE_DONE ? SQLITE_OK : rc;
@@ -148,12 +155,14 @@ static int run(sqlite3_stmt *st)
 
 static int insert_row(struct store_sqlite *q, const struct store_row *row)
 {
-    assert(row->rev > 0 && row->key.n > 0 && row->key.n <= INT32_MAX);
+    assert(row->rev > 0 && row->key.n > 0);
+    assert(row->key.n <= INT32_MAX);
     int64_t flags = row->is_delete ? FLAG_DELETE : 0;
     strbuf_clear(&q->body);
     strbuf_put(&q->body, row->body[0]);
     strbuf_put(&q->body, row->body[1]);
     struct span body = strbuf_span(&q->body);
+    assert(body.n <= INT32_MAX);
     sqlite3_bind_int64(q->insert, 1, row->rev);
     sqlite3_bind_text(q->insert, 2, row->key.p, (int)row->key.n, SQLITE_STATIC);
     sqlite3_bind_int64(q->insert, 3, flags);
@@ -175,7 +184,8 @@ static int write_meta(struct store_sqlite *q, const struct meta *m)
 static int write_batch(struct store_sqlite *q, const struct store_batch *b)
 {
     struct meta meta = q->meta;
-    assert(b->rows.n > 0 && b->compact_rev >= meta.compact_rev);
+    assert(b->rows.n > 0);
+    assert(b->compact_rev >= meta.compact_rev);
     int rc = run(q->begin);
     for (size_t i = 0; rc == SQLITE_OK && i < b->rows.n; i++) {
         meta.rows++;
@@ -215,6 +225,8 @@ static void run_commit(struct env_work *work)
 
 static int on_wal(void *data, sqlite3 *db, const char *name, int pages)
 {
+    assert(data);
+    assert(pages >= 0);
     (void)db;
     (void)name;
     ((struct store_sqlite *)data)->wal_pages = pages;
@@ -224,6 +236,7 @@ static int on_wal(void *data, sqlite3 *db, const char *name, int pages)
 static void run_checkpoint(struct env_work *work)
 {
     struct store_sqlite *q = CONTAINER_OF(work, struct store_sqlite, checkpoint_work);
+    assert(q->is_checkpointing);
     /* A failure (disk full) leaves everything in the write-ahead log, where it is safe; the next
      * one tries again. */
     (void)sqlite3_wal_checkpoint_v2(q->db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
@@ -253,6 +266,7 @@ static void maybe_checkpoint(struct store_sqlite *q, int wal_pages)
 static void done_commit(struct env_work *work)
 {
     struct store_sqlite *q = CONTAINER_OF(work, struct store_sqlite, commit_work);
+    assert(q->is_crashed || q->s.in_flight);
     if (q->is_crashed) {
         return;
     }
@@ -263,8 +277,10 @@ static void done_commit(struct env_work *work)
 
 static void sqlite_commit(struct store *s)
 {
+    assert(s->batch.rows.n > 0);
     struct store_sqlite *q = CONTAINER_OF(s, struct store_sqlite, s);
-    assert(s->in_flight && !q->is_crashed);
+    assert(s->in_flight);
+    assert(!q->is_crashed);
     if (!q->lane) {
         q->lane = env_lane_new(s->env, "store");
     }
@@ -277,6 +293,7 @@ static void sqlite_wait(struct store *s)
     q->is_ending = true;
     env_lane_free(TAKE_PTR(q->lane));
     assert(!q->is_checkpointing);
+    assert(!q->lane);
 }
 
 static void close_db(struct store_sqlite *q)
@@ -307,12 +324,16 @@ static const struct store_ops sqlite_ops = {
 
 static int exec(struct store_sqlite *q, const char *sql)
 {
+    assert(q->db);
+    assert(sql);
     return sqlite3_exec(q->db, sql, NULL, NULL, NULL);
 }
 
 /* The first row's integers; *ret is false when there is no row, or another type in it. */
 static int query_ints(struct store_sqlite *q, const char *sql, int64_t *values, int n, bool *ret)
 {
+    assert(values);
+    assert(ret);
     assert(n > 0);
     sqlite3_stmt *st = NULL;
     int rc = sqlite3_prepare_v2(q->db, sql, -1, &st, NULL);
@@ -334,15 +355,18 @@ static int create_tables(struct store_sqlite *q)
 {
     const struct meta empty = {0};
     char sql[600];
-    snprintf(sql, sizeof sql,
-             "PRAGMA page_size=%d; PRAGMA synchronous=FULL; BEGIN EXCLUSIVE;"
-             "CREATE TABLE meta(format INTEGER NOT NULL, compact_rev INTEGER NOT NULL,"
-             " rows INTEGER NOT NULL, digest INTEGER NOT NULL, sum INTEGER NOT NULL);"
-             "CREATE TABLE log(rev INTEGER PRIMARY KEY, key TEXT NOT NULL, flags INTEGER NOT NULL,"
-             " sum INTEGER NOT NULL, body BLOB NOT NULL);"
-             "INSERT INTO meta VALUES(%d,0,0,0,%lld);"
-             "COMMIT",
-             PAGE_BYTES, FORMAT, (long long)meta_sum(&empty));
+    int n = snprintf(
+        sql, sizeof sql,
+        "PRAGMA page_size=%d; PRAGMA synchronous=FULL; BEGIN EXCLUSIVE;"
+        "CREATE TABLE meta(format INTEGER NOT NULL, compact_rev INTEGER NOT NULL,"
+        " rows INTEGER NOT NULL, digest INTEGER NOT NULL, sum INTEGER NOT NULL);"
+        "CREATE TABLE log(rev INTEGER PRIMARY KEY, key TEXT NOT NULL, flags INTEGER NOT NULL,"
+        " sum INTEGER NOT NULL, body BLOB NOT NULL);"
+        "INSERT INTO meta VALUES(%d,0,0,0,%lld);"
+        "COMMIT",
+        PAGE_BYTES, FORMAT, (long long)meta_sum(&empty));
+    assert(n > 0);
+    assert((size_t)n < sizeof sql);
     return exec(q, sql);
 }
 
@@ -447,13 +471,15 @@ static int load_rows(struct store_sqlite *q, const char *path, struct arena *a,
     if (rc != SQLITE_DONE) {
         return explain(a, ret_detail, path, q->db, code_of(q->db, rc));
     }
-    assert(seen.rows >= 0 && q->s.latest_rev >= last);
+    assert(seen.rows >= 0);
+    assert(q->s.latest_rev >= last);
     store_replay_end(&q->s, q->meta.compact_rev);
     return 0;
 }
 
 static int prepare(struct store_sqlite *q)
 {
+    assert(q->db);
     const struct {
         sqlite3_stmt **ret;
         const char *sql;
@@ -508,6 +534,8 @@ static int make_ready(struct store_sqlite *q)
 /* Objects hold secrets: SQLite would create the file for everybody to read. */
 static int make_file(const char *path, struct arena *a, struct span *ret_detail)
 {
+    assert(path);
+    assert(ret_detail);
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
     if (fd < 0) {
         int code = -errno;
@@ -542,12 +570,15 @@ static int open_db(struct store_sqlite *q, const char *vfs, const char *path, st
     if (code == 0 && (rc = make_ready(q)) != SQLITE_OK) {
         code = explain(a, ret_detail, path, q->db, code_of(q->db, rc));
     }
+    assert(code == 0 || ret_detail->n > 0); /* nobody fails without a reason */
     return code;
 }
 
 int store_sqlite_open(struct env *env, const char *path, struct store **ret, struct arena *a,
                       struct span *ret_detail)
 {
+    assert(env);
+    assert(ret);
     int code = make_file(path, a, ret_detail);
     return code < 0 ? code : store_sqlite_open_on(env, NULL, path, ret, a, ret_detail);
 }
@@ -555,7 +586,9 @@ int store_sqlite_open(struct env *env, const char *path, struct store **ret, str
 int store_sqlite_open_on(struct env *env, const char *vfs, const char *path, struct store **ret,
                          struct arena *a, struct span *ret_detail)
 {
-    assert(path && ret && ret_detail);
+    assert(path);
+    assert(ret);
+    assert(ret_detail);
     struct store_sqlite *q = MEM_NEW(struct store_sqlite);
     store_init(&q->s, &sqlite_ops, env);
     int code = open_db(q, vfs, path, a, ret_detail);

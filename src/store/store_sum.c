@@ -48,7 +48,8 @@ FAST static uint32_t reduce(__m128i x, __m128i k)
 FAST static uint32_t fast_sum(uint32_t sum, const char *p, size_t n)
 {
     __m128i lane[4], k = load(by_64);
-    assert(n >= BLOCK && n % 16 == 0);
+    assert(n >= BLOCK);
+    assert(n % 16 == 0);
     for (size_t i = 0; i < 4; i++) {
         lane[i] = load(p + 16 * i);
     }

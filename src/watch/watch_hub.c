@@ -26,7 +26,8 @@ struct resource *hub_resource(struct watch_hub *hub, struct span name)
 
 static void recent_push(struct watch_hub *hub, struct resource *r)
 {
-    assert(r->window.end > r->window.first && hub->recent_n <= hub->recent_cap);
+    assert(r->window.end > r->window.first);
+    assert(hub->recent_n <= hub->recent_cap);
     if (hub->recent_n == hub->recent_cap) {
         size_t cap = hub->recent_cap ? hub->recent_cap * 2 : 64;
         struct resource **ring = mem_new_array(cap, sizeof *ring);
@@ -88,7 +89,8 @@ static void on_event(void *data, const struct store_event *e)
     struct span resource, ns, name;
     bool is_key = object_key_split(key, &resource, &ns, &name);
     int64_t rev = object_rev(e->object);
-    assert(is_key && (hub->is_loading || rev > hub->rev));
+    assert(is_key);
+    assert((hub->is_loading || rev > hub->rev));
     assert(!e->previous ||
            (object_rev(e->previous) < rev && span_eq(object_store_key(e->previous), key)));
     struct resource *r = hub_resource(hub, resource);
@@ -112,7 +114,8 @@ static void verify_window(const struct watch_hub *hub, const struct window *w)
     int64_t last = w->floor;
     for (uint64_t seq = w->first; seq < w->end; seq++) {
         const struct past_event *e = window_at(w, seq);
-        assert(e->rev > last && e->rev == object_rev(e->object));
+        assert(e->rev > last);
+        assert(e->rev == object_rev(e->object));
         last = e->rev;
     }
     assert(last <= hub->rev);
@@ -148,17 +151,21 @@ void watch_hub_verify(struct watch_hub *hub)
             watchers += b->watchers;
         }
     }
-    assert(objects == hub->nodes.n && events == hub->recent_n && watchers == hub->watchers);
+    assert(objects == hub->nodes.n);
+    assert(events == hub->recent_n);
+    assert(watchers == hub->watchers);
     struct store_stats stats;
     store_stats(hub->store, &stats);
-    assert(stats.live_keys == objects && store_durable_rev(hub->store) == hub->rev);
+    assert(stats.live_keys == objects);
+    assert(store_durable_rev(hub->store) == hub->rev);
 }
 
 /* ---- life ---- */
 
 struct watch_hub *watch_hub_new(struct env *env, struct store *store)
 {
-    assert(env && store);
+    assert(env);
+    assert(store);
     struct watch_hub *hub = MEM_NEW(struct watch_hub);
     hub->env = env;
     hub->store = store;
@@ -188,7 +195,8 @@ void watch_hub_free(struct watch_hub *hub)
     if (!hub) {
         return;
     }
-    assert(hub->watchers == 0 && list_is_empty(&hub->woken));
+    assert(hub->watchers == 0);
+    assert(list_is_empty(&hub->woken));
     env_post_cancel(hub->env, &hub->tell);
     store_subscribe(hub->store, NULL, NULL);
     map_done(&hub->nodes);
@@ -201,6 +209,7 @@ void watch_hub_free(struct watch_hub *hub)
 
 int64_t watch_hub_rev(const struct watch_hub *hub)
 {
+    assert(hub->rev >= 1);
     return hub->rev;
 }
 
@@ -208,11 +217,13 @@ struct object *watch_hub_get(struct watch_hub *hub, struct span key)
 {
     assert(key.n > 0);
     const struct order_node *node = map_get(&hub->nodes, key);
+    assert(!node || span_eq(object_store_key(node->object), key));
     return node ? node->object : NULL;
 }
 
 size_t watch_hub_count(struct watch_hub *hub, struct span resource)
 {
+    assert(resource.n > 0);
     const struct resource *r = map_get(&hub->resources, resource);
     return r ? r->order.n : 0;
 }
@@ -221,6 +232,8 @@ size_t watch_hub_count(struct watch_hub *hub, struct span resource)
  * none. */
 static bool is_single(const struct resource *r, const struct watch_filter *f)
 {
+    assert(r);
+    assert(f);
     return f->name.n &&
            (f->ns.n || !r->order.head[0] || object_namespace(r->order.head[0]->object).n == 0);
 }
@@ -228,7 +241,8 @@ static bool is_single(const struct resource *r, const struct watch_filter *f)
 size_t watch_hub_list(struct watch_hub *hub, const struct watch_filter *f, struct span after,
                       bool (*fn)(void *data, struct object *o), void *data)
 {
-    assert(f->resource.n > 0 && fn);
+    assert(f->resource.n > 0);
+    assert(fn);
     const struct resource *r = map_get(&hub->resources, f->resource);
     if (!r) {
         return 0;

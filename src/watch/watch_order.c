@@ -22,6 +22,7 @@ static struct span key_of(const struct order_node *node)
 /* For each level the slot that points to the first node with a key >= key. */
 static void find_slots(struct order *o, struct span key, struct order_node **slots[ORDER_LEVELS])
 {
+    assert(slots);
     struct order_node **level = o->head; /* the array of next pointers that we stand on */
     for (unsigned i = ORDER_LEVELS; i-- > 0;) {
         while (level[i] && span_cmp(key_of(level[i]), key) < 0) {
@@ -47,6 +48,8 @@ struct order_node *order_insert(struct order *o, struct object *object)
         *slots[i] = node;
     }
     o->n++;
+    assert(o->head[0]);
+    assert(node->levels >= 1 && node->levels <= ORDER_LEVELS);
     return node;
 }
 
@@ -54,12 +57,14 @@ void order_remove(struct order *o, struct order_node *node)
 {
     struct order_node **slots[ORDER_LEVELS];
     find_slots(o, key_of(node), slots);
-    assert(*slots[0] == node && o->n > 0);
+    assert(*slots[0] == node);
+    assert(o->n > 0);
     for (unsigned i = 0; i < node->levels; i++) {
         assert(*slots[i] == node);
         *slots[i] = node->next[i];
     }
     o->n--;
+    assert((o->n == 0) == !o->head[0]);
     object_unref(node->object);
     free(node);
 }
@@ -72,11 +77,13 @@ struct order_node *order_seek(const struct order *o, struct span key, bool or_eq
             level = level[i]->next;
         }
     }
+    verify(!level[0] || span_cmp(key_of(level[0]), key) >= (or_equal ? 0 : 1));
     return level[0];
 }
 
 void order_done(struct order *o)
 {
+    assert((o->n == 0) == !o->head[0]);
     struct order_node *node = o->head[0];
     while (node) {
         struct order_node *next = node->next[0];

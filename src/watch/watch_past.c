@@ -57,6 +57,8 @@ static void walk(const struct resource *r, const struct watch_filter *f, const s
                  struct span start, struct span after, bool (*fn)(void *data, struct object *o),
                  void *data)
 {
+    assert(r);
+    assert(fn);
     const struct order_node *node = span_cmp(after, start) < 0
                                         ? order_seek(&r->order, start, true)
                                         : order_seek(&r->order, after, false);
@@ -73,7 +75,8 @@ static void walk(const struct resource *r, const struct watch_filter *f, const s
         bool is_then =
             then && (!now || span_cmp(object_store_key(then), object_store_key(now)) < 0);
         struct object *o = is_then ? then : now;
-        assert(o && span_cmp(object_store_key(o), after) > 0);
+        assert(o);
+        assert(span_cmp(object_store_key(o), after) > 0);
         i += is_then;
         node = is_then ? node : node->next[0];
         if (is_match(f, o) && !fn(data, o)) {
@@ -85,6 +88,8 @@ static void walk(const struct resource *r, const struct watch_filter *f, const s
 bool watch_hub_list_at(struct watch_hub *hub, const struct watch_filter *f, int64_t rev,
                        struct span after, bool (*fn)(void *data, struct object *o), void *data)
 {
+    assert(f->resource.n > 0);
+    assert(fn);
     assert(rev > 0 && rev <= hub->rev);
     const struct resource *r = map_get(&hub->resources, f->resource);
     if (rev < (r ? r->window.floor : hub->start_floor)) {

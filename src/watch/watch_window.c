@@ -7,7 +7,8 @@
 
 struct past_event *window_at(const struct window *w, uint64_t seq)
 {
-    assert(seq >= w->first && seq < w->end && w->end - w->first <= w->cap);
+    assert(seq >= w->first && seq < w->end);
+    assert(w->end - w->first <= w->cap);
     return &w->ring[seq & (w->cap - 1)];
 }
 
@@ -15,7 +16,8 @@ void window_push(struct window *w, const struct store_event *e)
 {
     size_t n = (size_t)(w->end - w->first);
     int64_t rev = object_rev(e->object);
-    assert(rev > w->floor && (n == 0 || window_at(w, w->end - 1)->rev < rev));
+    assert(rev > w->floor);
+    assert((n == 0 || window_at(w, w->end - 1)->rev < rev));
     if (n == w->cap) {
         size_t cap = w->cap ? w->cap * 2 : 16;
         struct past_event *ring = mem_new_array(cap, sizeof *ring);
@@ -43,10 +45,12 @@ void window_drop_oldest(struct window *w)
     object_unref(e->previous);
     object_unref(e->gone);
     w->first++;
+    assert(w->first <= w->end);
 }
 
 uint64_t window_seek(const struct window *w, int64_t rev)
 {
+    assert(w->first <= w->end);
     uint64_t lo = w->first, hi = w->end;
     while (lo < hi) {
         uint64_t mid = lo + (hi - lo) / 2;
@@ -62,7 +66,9 @@ uint64_t window_seek(const struct window *w, int64_t rev)
 
 struct object *past_event_gone(struct past_event *e)
 {
-    assert(e->previous && !e->is_delete);
+    assert(e);
+    assert(e->previous);
+    assert(!e->is_delete);
     if (!e->gone) {
         struct span parts[2];
         cleanup_strbuf struct strbuf body = STRBUF_INIT;
@@ -77,6 +83,7 @@ struct object *past_event_gone(struct past_event *e)
 
 void window_done(struct window *w)
 {
+    assert(w->first <= w->end);
     while (w->first < w->end) {
         window_drop_oldest(w);
     }

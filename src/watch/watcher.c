@@ -50,7 +50,8 @@ static struct bucket *bucket_join(struct resource *r, struct span ns, struct spa
         (void)map_put(&r->buckets, span_of(b->key, n), b);
     }
     b->watchers++;
-    assert(b->key_n == n && map_get(&r->buckets, span_of(b->key, n)) == b);
+    assert(b->key_n == n);
+    assert(map_get(&r->buckets, span_of(b->key, n)) == b);
     return b;
 }
 
@@ -76,6 +77,8 @@ static bool in_place(const struct watcher *w, struct object *o)
 /* False: nothing. The place (namespace, name) is known to fit. */
 static bool classify(const struct watcher *w, const struct past_event *e, enum watch_type *ret)
 {
+    assert(e->object);
+    assert(ret);
     if (e->rev <= w->from) {
         return false;
     }
@@ -95,17 +98,21 @@ static void watchers_tell(struct env_task *task);
 
 static void wake_bucket(struct watch_hub *hub, struct resource *r, struct span key)
 {
+    assert(key.n > 0);
     struct bucket *b = map_get(&r->buckets, key);
     if (!b) {
         return;
     }
     const struct past_event *e = window_at(&r->window, r->window.end - 1);
-    assert(b->watchers > 0 && e->rev == hub->rev);
+    assert(b->watchers > 0);
+    assert(e->rev == hub->rev);
     LIST_EACH(link, &b->sleepers)
     {
         struct watcher *w = CONTAINER_OF(link, struct watcher, link);
         enum watch_type type;
-        assert(w->state == ASLEEP && w->bucket == b && w->hub == hub);
+        assert(w->state == ASLEEP);
+        assert(w->bucket == b);
+        assert(w->hub == hub);
         if (classify(w, e, &type)) {
             list_remove(link);
             list_push_back(&hub->woken, link);
@@ -120,7 +127,8 @@ static void wake_bucket(struct watch_hub *hub, struct resource *r, struct span k
  */
 void watchers_wake(struct watch_hub *hub, struct resource *r, struct span key)
 {
-    assert(key.n > r->name_n && key.p[r->name_n] == '/');
+    assert(key.n > r->name_n);
+    assert(key.p[r->name_n] == '/');
     if (r->buckets.n == 0) {
         return;
     }
@@ -145,6 +153,7 @@ static void watchers_tell(struct env_task *task)
     watch_hub_verify(hub);
     while ((link = list_pop_front(&hub->woken)) != NULL) {
         struct watcher *w = CONTAINER_OF(link, struct watcher, link);
+        assert(w->hub == hub);
         assert(w->state == WOKEN);
         w->state = READING;
         w->on_more(w->data); /* w may be gone now */
@@ -156,7 +165,9 @@ static void watchers_tell(struct env_task *task)
 struct watcher *watcher_new(struct watch_hub *hub, const struct watch_filter *filter, int64_t from,
                             void (*on_more)(void *), void *data)
 {
-    assert(filter->resource.n && on_more && from >= 0);
+    assert(filter->resource.n);
+    assert(on_more);
+    assert(from >= 0);
     assert(!hub->is_loading);
     struct resource *r = hub_resource(hub, filter->resource);
     if (from < r->window.floor) {
@@ -177,13 +188,16 @@ struct watcher *watcher_new(struct watch_hub *hub, const struct watch_filter *fi
     w->data = data;
     list_init(&w->link);
     hub->watchers++;
-    assert(w->state == READING && span_eq(w->filter.ns, filter->ns) &&
-           span_eq(w->filter.name, filter->name));
+    assert(w->state == READING);
+    assert(span_eq(w->filter.ns, filter->ns));
+    assert(span_eq(w->filter.name, filter->name));
     return w;
 }
 
 static void fill(const struct past_event *e, enum watch_type type, struct watch_event *ret)
 {
+    assert(e->object);
+    assert(ret);
     assert(type == WATCH_DELETED || !e->is_delete);
     *ret = (struct watch_event){
         .type = type, .object = e->object, .previous = e->previous, .rev = e->rev};
@@ -191,8 +205,10 @@ static void fill(const struct past_event *e, enum watch_type type, struct watch_
 
 int watcher_next(struct watcher *w, struct watch_event *ret)
 {
+    assert(ret);
     struct window *window = &w->resource->window;
-    assert(w->pos <= window->end && (w->seen <= w->hub->rev || w->seen == w->from));
+    assert(w->pos <= window->end);
+    assert((w->seen <= w->hub->rev || w->seen == w->from));
     if (w->state == ASLEEP) {
         return 0;
     }
@@ -235,6 +251,7 @@ int64_t watcher_rev(const struct watcher *w)
 void watcher_free(struct watcher *w)
 {
     if (w) {
+        assert((w->state == READING) == list_is_empty(&w->link));
         list_remove(&w->link);
         bucket_leave(w->resource, w->bucket);
         assert(w->hub->watchers > 0);
