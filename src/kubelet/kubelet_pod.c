@@ -593,6 +593,7 @@ static void adopt_found(struct kubelet_container *c, const struct runtime_status
         .attempt = s->attempt,
     };
     read_message(c);
+    kubelet_resize_adopt(c);
 }
 
 /* An orphan has no spec: its containers are those that the runtime knows. */

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "client/client_body.h"
 #include "codec/quantity.h"
 
 enum { RETRY_MS = 10 * 1000 };
@@ -184,6 +185,43 @@ void kubelet_resize_started(struct kubelet_container *c)
     c->resize_restart = false;
 }
 
+static bool same_amount(const yyjson_val *a, const yyjson_val *b)
+{
+    return a && b ? quantity_same(json_str(a), json_str(b)) : a == b;
+}
+
+static bool amount_differs(const yyjson_val *has, const yyjson_val *wants, const char *name)
+{
+    return !same_amount(json_path(has, "limits", name, NULL),
+                        json_path(wants, "limits", name, NULL)) ||
+           !same_amount(json_path(has, "requests", name, NULL),
+                        json_path(wants, "requests", name, NULL));
+}
+
+/* Does its resizePolicy ask for a restart with what differs? */
+static bool wants_restart(struct arena *a, const struct kubelet_container *c, struct span to)
+{
+    const yyjson_val *has = parsed(a, c->v->resources), *wants = parsed(a, to);
+    JSON_EACH(it, json_get(kubelet_container_spec(c), "resizePolicy"))
+    {
+        for (size_t n = 0; n < 2; n++) {
+            if (span_eq_cstr(json_get_str(it.val, "resourceName"), names[n]) &&
+                span_eq_cstr(json_get_str(it.val, "restartPolicy"), "RestartContainer") &&
+                amount_differs(has, wants, names[n])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Then whoever comes after us knows whose doing the end of an instance is. */
+static bool is_told(const struct kubelet_pod *pod)
+{
+    return pod->object && object_rev(pod->object) >= pod->sent_rev &&
+           client_condition_true(pod->object, "PodResizeInProgress");
+}
+
 void kubelet_resize_adopt(struct kubelet_container *c)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -198,6 +236,10 @@ void kubelet_resize_adopt(struct kubelet_container *c)
         }
     }
     kubelet_keep(&c->v->resources, has);
+    if (c->v->instance == POD_INSTANCE_EXITED && is_told(c->pod) && counts(c) &&
+        wants_restart(a, c, wanted(a, c))) {
+        c->v->renewed = c->resize_restart = true;
+    }
 }
 
 static void on_resized(void *data, int code, struct span detail)
@@ -253,41 +295,11 @@ static void resize(struct kubelet_container *c, struct span to)
                               on_resized, op);
 }
 
-static bool same_amount(const yyjson_val *a, const yyjson_val *b)
-{
-    return a && b ? quantity_same(json_str(a), json_str(b)) : a == b;
-}
-
-static bool amount_differs(const yyjson_val *has, const yyjson_val *wants, const char *name)
-{
-    return !same_amount(json_path(has, "limits", name, NULL),
-                        json_path(wants, "limits", name, NULL)) ||
-           !same_amount(json_path(has, "requests", name, NULL),
-                        json_path(wants, "requests", name, NULL));
-}
-
-/* Does its resizePolicy ask for a restart with what differs? */
-static bool wants_restart(struct arena *a, const struct kubelet_container *c, struct span to)
-{
-    const yyjson_val *has = parsed(a, c->v->resources), *wants = parsed(a, to);
-    JSON_EACH(it, json_get(kubelet_container_spec(c), "resizePolicy"))
-    {
-        for (size_t n = 0; n < 2; n++) {
-            if (span_eq_cstr(json_get_str(it.val, "resourceName"), names[n]) &&
-                span_eq_cstr(json_get_str(it.val, "restartPolicy"), "RestartContainer") &&
-                amount_differs(has, wants, names[n])) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
 /* It ends as by a failed probe, and its next instance gets what the spec says. */
 static void restart(struct kubelet_container *c)
 {
-    if (c->v->unhealthy) {
-        return; /* it is on its way */
+    if (c->v->unhealthy || !is_told(c->pod)) {
+        return; /* it is on its way; or it is to be told first */
     }
     c->v->unhealthy = c->v->renewed = c->resize_restart = true;
     kubelet_event(c->pod, c, EVENT_NORMAL, "Killing", "Container %.*s resize requires restart",

@@ -9,7 +9,8 @@
 const yyjson_val *kubelet_resize_start(struct kubelet_container *c, struct arena *a);
 /* An instance runs: tells the end of a resize that it was restarted for. */
 void kubelet_resize_started(struct kubelet_container *c);
-/* An instance was found running: it has what the status says, else what the spec says. */
+/* An instance was found: it has what the status says, else what the spec says. One that has ended
+ * while its pod was said to be resized did so to be started again. */
 void kubelet_resize_adopt(struct kubelet_container *c);
 /* Completes the view: whether the spec asks for something else than the instances have. */
 void kubelet_resize_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *v);

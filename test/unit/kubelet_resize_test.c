@@ -133,7 +133,8 @@ static void start_two(struct kubelet_kit *k, const char *policy)
     kk_start(k);
     (void)snprintf(
         text, sizeof text,
-        "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\"},\"spec\":"
+        "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\",\"annotations\":{"
+        "\"berth.dev/fake-stop-ms\":\"10\"}},\"spec\":"
         "{\"nodeName\":\"edge\",\"restartPolicy\":\"%s\",\"containers\":[{\"name\":\"c\","
         "\"image\":\"redis:7\"," POLICY "},{\"name\":\"d\",\"image\":\"redis:7\"}]}}",
         policy);
@@ -180,6 +181,41 @@ TEST(a_container_whose_policy_asks_for_it_is_restarted_with_its_new_limits)
         CHECK_EQ(kk_event_count(&k, "p", "ResizeCompleted"), 3);
         kk_stop(&k);
     }
+}
+
+/* At any moment; told to stop it ends with code 0 while nobody looks, and starts again all the
+ * same; one that had not been told yet is done, if that is enough for its pod. */
+TEST(an_agent_killed_in_a_restart_for_a_resize_finishes_it)
+{
+    static const char *const policies[] = {"Always", "OnFailure"};
+    int stopped = 0;
+    for (int ms = 0; ms < 20; ms++) {
+        struct kubelet_kit k;
+        start_two(&k, policies[ms % 2]);
+        char id[128];
+        (void)snprintf(id, sizeof id, "%.*s-c-0", SPAN_ARG(kk_pod(&k, "p", "metadata.uid")));
+        kk_patch(&k, "Pod", "p/resize", BOTH("100m", "64Mi", "192Mi"));
+        kk_run(&k, ms / 2);
+        kk_kill(&k);
+        bool told = runtime_fake_last_signal(k.runtime) != 0;
+        (void)runtime_fake_exit(k.runtime, span_cstr(id), 0);
+        kk_run(&k, 1000);
+        kk_kubelet(&k);
+        kk_run(&k, 3000);
+        bool again = told || ms % 2 == 0 || runtime_fake_starts(k.runtime) > 2;
+        CHECK_EQ(runtime_fake_starts(k.runtime), again ? 3 : 2);
+        CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+        CHECK_SPAN(kk_condition(&k, "p", "Ready"), again ? "True" : "False");
+        if (again) {
+            CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.resources.limits.memory"),
+                       "192Mi");
+            CHECK_SPAN(kk_condition(&k, "p", "PodResizeInProgress"), "");
+        }
+        stopped += told;
+        kk_stop(&k);
+    }
+    kit_note("%d of 20 had been told", stopped);
+    CHECK(stopped > 4);
 }
 
 TEST(a_restart_for_a_resize_waits_until_the_node_has_room)
