@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "sim/chance.h"
+#include "store/store.h"
 
 enum { FILES_MAX = 8, PATH_BYTES = 64, SECTOR_BYTES = 4096 };
 
@@ -98,6 +99,16 @@ static struct disk_file *find(struct sim_disk *d, const char *path)
     return NULL;
 }
 
+/* The page cache forgets what is not on its way to the medium. */
+static void show_medium(struct disk_file *f)
+{
+    if (f->pending.n == 0) {
+        f->cached.n = 0;
+        GROW(&f->cached, f->durable.n);
+        memcpy(f->cached.at, f->durable.at, f->durable.n);
+    }
+}
+
 /* The power goes: what becomes of the writes on their way. */
 static void lose_power(struct sim_disk *d, struct disk_file *f, struct sim_disk_loss *loss)
 {
@@ -120,9 +131,7 @@ static void lose_power(struct sim_disk *d, struct disk_file *f, struct sim_disk_
         }
     }
     forget_pending(f);
-    f->cached.n = 0;
-    GROW(&f->cached, f->durable.n);
-    memcpy(f->cached.at, f->durable.at, f->durable.n);
+    show_medium(f);
 }
 
 /* ---- operations that change something ---- */
@@ -263,7 +272,11 @@ static int op_reserved(sqlite3_file *base, int *ret)
 
 static int op_control(sqlite3_file *base, int op, void *arg)
 {
-    (void)base, (void)op, (void)arg;
+    (void)arg;
+    if (op == STORE_SQLITE_FORGET) {
+        show_medium(open_of(base)->file);
+        return SQLITE_OK;
+    }
     return SQLITE_NOTFOUND;
 }
 

@@ -134,7 +134,9 @@ struct store *store_memory_open(struct env *env, struct store_memory_disk *disk,
 struct arena;
 int store_sqlite_open(struct env *env, const char *path, struct store **ret, struct arena *a,
                       struct span *ret_detail);
-/* For the simulator: on a disk of its own, a VFS that is registered with SQLite; path is there. */
+/* For the simulator: on a disk of its own, a VFS that is registered with SQLite; path is there. Its
+ * xFileControl knows STORE_SQLITE_FORGET: readers see what the medium has. */
+enum { STORE_SQLITE_FORGET = 0x62657274 };
 int store_sqlite_open_on(struct env *env, const char *vfs, const char *path, struct store **ret,
                          struct arena *a, struct span *ret_detail);
 

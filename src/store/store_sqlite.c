@@ -16,9 +16,11 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/check.h"
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/limits.h"
 #include "base/strbuf.h"
@@ -498,25 +500,6 @@ static int prepare(struct store_sqlite *q)
     return rc;
 }
 
-/* A process that died in a commit leaves a log that is whole and not synced: what we read from it,
- * and tell from now on, must outlive a power cut, too. To sync the log would not do: where a sync
- * has failed before, the kernel took the pages for clean, and the medium never gets them. So they
- * are written once more, into the database, and the log starts anew. A full disk is no reason not
- * to start: then the log as it is must do. */
-static int keep_what_was_read(struct store_sqlite *q)
-{
-    sqlite3_file *log = NULL;
-    int rc = sqlite3_wal_checkpoint_v2(q->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
-    if ((rc & 0xff) != SQLITE_FULL) {
-        return rc;
-    }
-    rc = sqlite3_file_control(q->db, NULL, SQLITE_FCNTL_JOURNAL_POINTER, (void *)&log);
-    if (rc == SQLITE_OK && log && log->pMethods) {
-        rc = log->pMethods->xSync(log, SQLITE_SYNC_FULL);
-    }
-    return rc;
-}
-
 /* From here on the file is ours to write. */
 static int make_ready(struct store_sqlite *q)
 {
@@ -525,9 +508,6 @@ static int make_ready(struct store_sqlite *q)
         rc = sqlite3_db_config(q->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     }
     (void)sqlite3_wal_hook(q->db, on_wal, q); /* replaces the automatic checkpoint */
-    if (rc == SQLITE_OK) {
-        rc = keep_what_was_read(q);
-    }
     return rc == SQLITE_OK ? prepare(q) : rc;
 }
 
@@ -547,11 +527,53 @@ static int make_file(const char *path, struct arena *a, struct span *ret_detail)
     return 0;
 }
 
+/* ---- what a process that died has left ---- */
+
+/* A process that died in a commit leaves a log that is whole and not synced, and when a sync had
+ * failed, one that the medium will never get: the kernel took its pages for clean, and shows them
+ * to whoever reads. What we read, tell and go on behind must outlive a power cut; so the log is
+ * synced, and then forgotten by the page cache: SQLite reads what the medium has. */
+static int settle_log(const char *path)
+{
+    struct arena *a cleanup_arena = arena_new();
+    const char *log = arena_printf(a, "%s-wal", path).p;
+    cleanup_close int fd = open(log, O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        return errno == ENOENT ? 0 : -errno;
+    }
+    int code = fsync(fd) < 0 ? -errno : 0;
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    return code;
+}
+
+static int settle_log_on(const char *vfs_name, const char *path)
+{
+    struct arena *a cleanup_arena = arena_new();
+    const char *log = arena_printf(a, "%s-wal", path).p;
+    sqlite3_vfs *vfs = sqlite3_vfs_find(vfs_name);
+    assert(vfs);
+    sqlite3_file *f = arena_alloc(a, (size_t)vfs->szOsFile);
+    if (vfs->xOpen(vfs, log, f, SQLITE_OPEN_READWRITE | SQLITE_OPEN_WAL, NULL) != SQLITE_OK) {
+        return 0; /* there is none */
+    }
+    int rc = f->pMethods->xSync(f, SQLITE_SYNC_FULL);
+    (void)f->pMethods->xFileControl(f, STORE_SQLITE_FORGET, NULL);
+    (void)f->pMethods->xClose(f);
+    return rc == SQLITE_OK ? 0 : -EIO;
+}
+
 /* vfs NULL: the system's own. */
 static int open_db(struct store_sqlite *q, const char *vfs, const char *path, struct arena *a,
                    struct span *ret_detail)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (vfs ? SQLITE_OPEN_CREATE : 0);
+    int code = vfs ? settle_log_on(vfs, path) : settle_log(path);
+    if (code < 0 && code != -ENOSPC &&
+        code != -EDQUOT) { /* a full disk is no reason not to start */
+        *ret_detail = arena_printf(a, "The log of the database %s cannot be synced: %s.", path,
+                                   code_text(code));
+        return code;
+    }
     int rc = sqlite3_open_v2(path, &q->db, flags, vfs);
     if (rc == SQLITE_OK) {
         (void)sqlite3_extended_result_codes(q->db, 1);
@@ -560,7 +582,7 @@ static int open_db(struct store_sqlite *q, const char *vfs, const char *path, st
     if (rc != SQLITE_OK) {
         return explain(a, ret_detail, path, q->db, code_of(q->db, rc));
     }
-    int code = check_format(q, path, a, ret_detail);
+    code = check_format(q, path, a, ret_detail);
     if (code == 0) {
         code = load_meta(q, path, a, ret_detail);
     }

@@ -355,11 +355,11 @@ static int fail_nth(void *data)
     return (*left)-- == 0 ? -EIO : 0;
 }
 
-/* A sync that failed has dropped pages for good: the next process reads them from the page cache,
- * and no later sync writes them. */
+/* A sync that failed has dropped pages for good: the page cache shows them to the next process, and
+ * no later sync writes them. */
 TEST(what_a_failed_sync_dropped_is_not_what_later_commits_stand_on)
 {
-    int read = 0;
+    int dropped = 0;
     for (int n = 0; n < 256; n++) {
         struct world *w = world_new(SQLITE, false);
         int left = -1;
@@ -368,13 +368,12 @@ TEST(what_a_failed_sync_dropped_is_not_what_later_commits_stand_on)
         world_open(w);
         CHECK_EQ(world_write(w, 1, STORE_ABSENT, false, 1, &first), 0);
         left = n % 16;
-        int code = world_write(w, 2, STORE_ABSENT, false, 2, NULL);
+        (void)world_write(w, 2, STORE_ABSENT, false, 2, NULL);
         left = -1;
         sim_disk_stop(w->power_disk, 0);
         store_free(w->store);
-        (void)sim_disk_restart(w->power_disk, false);
+        dropped += sim_disk_restart(w->power_disk, false).dropped > 0;
         world_open(w);
-        read += code < 0 && store_durable_rev(w->store) > first;
         CHECK_EQ(world_write(w, 3, STORE_ABSENT, false, 3, &last), 0);
         sim_disk_stop(w->power_disk, 0);
         store_free(w->store);
@@ -384,8 +383,8 @@ TEST(what_a_failed_sync_dropped_is_not_what_later_commits_stand_on)
         CHECK_EQ(world_rev(w, 3), last);
         world_free(w);
     }
-    kit_note("%d of 256 read what was dropped", read);
-    CHECK(read > 0);
+    kit_note("%d of 256 dropped something", dropped);
+    CHECK(dropped > 8);
 }
 
 static int ack_fd = -1;
