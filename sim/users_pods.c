@@ -231,6 +231,8 @@ static void delete_node(struct platform *w, size_t node)
                                       .kind = SCHEMA_KIND(Node), .name = span_cstr(l.node)};
     record_each(w->record, SPAN("pods"), lose_pod, &l);
     (void)users_ask(w, SIM_DEED_DELETE_NODE, &rq);
+    record_pull(w->record); /* others may have been bound meanwhile */
+    record_each(w->record, SPAN("pods"), lose_pod, &l);
     sim_say(w, "delete the node %s: %s", l.node, users_outcome(w));
 }
 
