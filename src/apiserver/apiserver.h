@@ -21,6 +21,8 @@ struct apiserver_options {
     struct span git_version;    /* "v1.34.0+berth" for /version */
     struct span platform;       /* "linux/amd64" */
     struct span public_url;     /* "https://127.0.0.1:6443" for discovery's serverAddress */
+    struct span token_key;      /* PEM that signs tokens of service accounts; empty: there are none */
+    struct span token_issuer;   /* "https://kubernetes.default.svc.cluster.local" */
     struct node_api *node;      /* may be NULL: pod logs and exec answer 503 */
 };
 

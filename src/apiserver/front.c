@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "schema/kinds.h"
+#include "token/token.h"
 
 /* Warning headers of the operation. */
 static void front_warnings(struct front *f)
@@ -244,6 +245,24 @@ static void front_version(struct front *f)
     reply_pretty(f->x, json_write_mut(f->arena, v));
 }
 
+/* For those who verify tokens themselves. */
+static void front_issuer(struct front *f)
+{
+    const struct apiserver_options *o = &f->server->options;
+    if (f->route.type == ROUTE_JWKS) {
+        http_reply(f->x, 200, "application/jwk-set+json",
+                   token_key_jwks(f->arena, f->server->token_key));
+        return;
+    }
+    reply_json(f->x, 200, "application/json",
+               arena_printf(f->arena,
+                            "{\"issuer\":\"%.*s\",\"jwks_uri\":\"%.*s/openid/v1/jwks\","
+                            "\"response_types_supported\":[\"id_token\"],"
+                            "\"subject_types_supported\":[\"public\"],"
+                            "\"id_token_signing_alg_values_supported\":[\"ES256\"]}",
+                            SPAN_ARG(o->token_issuer), SPAN_ARG(o->public_url)));
+}
+
 static void front_not_found(struct front *f)
 {
     fail(f, ERR_NOT_FOUND, "the server could not find the requested resource");
@@ -286,6 +305,13 @@ static void dispatch(struct front *f)
     case ROUTE_METRICS:
         front_metrics(f);
         return;
+    case ROUTE_ISSUER:
+    case ROUTE_JWKS:
+        if (f->server->token_key) {
+            front_issuer(f);
+            return;
+        }
+        break;
     case ROUTE_NONE:
         break;
     }

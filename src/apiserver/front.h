@@ -34,6 +34,7 @@ struct front {
 
 /* Sends the error; the exchange is used up. */
 void front_fail(struct front *f, const struct err *e);
+#define FRONT_ANONYMOUS "system:anonymous"
 /* front_user.c: who asks, as op.user and what belongs to it. -1: it has answered. */
 int front_identify(struct front *f);
 /* front_impersonate.c: in whose name. -1: it has answered. */

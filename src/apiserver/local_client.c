@@ -46,8 +46,9 @@ static void on_done(struct api_op *op)
         reply.items = op->items;
         reply.item_count = op->item_count;
         reply.object = op->object;
-        /* A Scale has no stored version: it is made here, under the key of what it scales. */
-        if (op->tree && span_eq(json_get_str(op->tree, "kind"), SPAN("Scale"))) {
+        /* A Scale or a TokenRequest has no stored version: it is made here, under the key of what
+         * it is about. */
+        if (op->tree && (api_sub_is(op, "scale") || api_sub_is(op, "token"))) {
             made = object_new(op->key, op->rev > 0 ? op->rev : 1, json_write(op->arena, op->tree));
             reply.object = made;
         } else if (op->tree) {

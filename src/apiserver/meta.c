@@ -4,8 +4,7 @@
 #include "codec/time.h"
 #include "schema/custom.h"
 
-/* A random version 4 UUID. */
-static struct span meta_uid(struct arena *a, struct env *env)
+struct span meta_uid(struct arena *a, struct env *env)
 {
     uint8_t b[16];
     env_random(env, b, sizeof b);

@@ -7,6 +7,8 @@
 #include "env/env.h"
 #include "schema/schema.h"
 
+/* A random version 4 UUID. */
+struct span meta_uid(struct arena *a, struct env *env);
 /* base (cut to 58 bytes) and five random characters that make no words. */
 struct span meta_generate_name(struct arena *a, struct env *env, struct span base);
 /* Kinds whose objects count their spec changes in metadata.generation. */

@@ -223,11 +223,7 @@ static void run_sub(struct api_op *op)
     } else if (api_sub_is(op, "ephemeralcontainers")) {
         op_extras(op);
     } else if (api_sub_is(op, "token")) {
-        (void)api_op_err(
-            op, ERR_METHOD_NOT_ALLOWED,
-            "this server issues no tokens for service accounts: its users are known by "
-            "client certificates");
-        api_op_finish(op);
+        op_token(op);
     } else if (api_sub_is(op, "resize")) {
         op_resize(op);
     } else if (api_sub_is(op, "status")) {

@@ -120,6 +120,9 @@ void op_delete(struct api_op *op);
 void op_deletecollection(struct api_op *op);
 void op_apply(struct api_op *op); /* server-side apply, of the object or of /status */
 void op_review(struct api_op *op);
+/* op_token.c: the status of a TokenReview. */
+void op_token_review(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *status,
+                     const yyjson_val *spec);
 /* A question that is answered and not stored; one about whoever asks, which everybody may put. */
 bool op_is_review(const struct schema_kind *kind);
 bool op_is_self_review(const struct schema_kind *kind);
@@ -130,6 +133,7 @@ void op_present_success(struct api_op *op); /* a Status of success, 201 */
 void op_finalize(struct api_op *op);        /* namespaces/finalize */
 void op_extras(struct api_op *op);          /* pods/ephemeralcontainers */
 void op_resize(struct api_op *op);          /* pods/resize */
+void op_token(struct api_op *op);           /* serviceaccounts/token */
 
 /* One more object in the reply: referenced. */
 void api_op_collect(struct api_op *op, struct object *o);

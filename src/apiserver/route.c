@@ -193,6 +193,16 @@ static struct route parse_whole(struct arena *a, const struct definitions *custo
     if (span_eq(s.at[0], SPAN("openapi"))) {
         return route_openapi(&s);
     }
+    if (s.n == 2 && span_eq(s.at[0], SPAN(".well-known")) &&
+        span_eq(s.at[1], SPAN("openid-configuration"))) {
+        r.type = ROUTE_ISSUER;
+        return r;
+    }
+    if (s.n == 3 && span_eq(s.at[0], SPAN("openid")) && span_eq(s.at[1], SPAN("v1")) &&
+        span_eq(s.at[2], SPAN("jwks"))) {
+        r.type = ROUTE_JWKS;
+        return r;
+    }
     r.word = s.at[0];
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         if (span_eq_cstr(r.word, words[i].word) &&

@@ -18,7 +18,9 @@ enum route_type {
     ROUTE_OPENAPI_V2, /* also /swagger-2.0.0.pb-v1 */
     ROUTE_OPENAPI_V3,
     ROUTE_OPENAPI_V3_GROUP, /* /openapi/v3/api/v1, /openapi/v3/apis/G/V */
-    ROUTE_METRICS
+    ROUTE_METRICS,
+    ROUTE_ISSUER, /* /.well-known/openid-configuration: who signs tokens of accounts */
+    ROUTE_JWKS    /* /openid/v1/jwks: with which key */
 };
 
 struct route {

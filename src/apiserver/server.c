@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "remote/remote.h"
+#include "token/token.h"
 
 struct ready_waiter {
     struct list link;
@@ -27,6 +28,8 @@ static struct apiserver_options copy_options(struct arena *a, const struct apise
     c.git_version = arena_dup(a, o->git_version);
     c.platform = arena_dup(a, o->platform);
     c.public_url = arena_dup(a, o->public_url);
+    c.token_issuer = arena_dup(a, o->token_issuer);
+    c.token_key = SPAN_NULL; /* as PEM it is needed once */
     return c;
 }
 
@@ -62,6 +65,11 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
         (void)ip_alloc_claim(&s->services.ips, dns);
     }
     admission_claim_existing(s);
+    if (options->token_key.n) {
+        s->token_key = token_key_load(options->token_key);
+        assert(s->token_key && options->token_issuer.n); /* looked at by whoever read the file */
+        s->token_cache = token_cache_new();
+    }
     s->remote = remote_hub_new(env, s->options.node, reply_err);
     (void)definitions_new(s);
     s->event_ttl = event_ttl_new(s);
@@ -73,6 +81,8 @@ static void destroy(struct apiserver *s)
 {
     ip_alloc_done(&s->services.ips);
     metrics_done(&s->metrics);
+    token_cache_free(s->token_cache);
+    token_key_free(s->token_key);
     arena_free(s->arena);
     free(s);
 }

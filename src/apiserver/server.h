@@ -13,6 +13,8 @@ struct snapshots;
 struct event_ttl;
 struct bootstrap;
 struct remote_hub;
+struct token_cache;
+struct token_key;
 
 struct api_counters {
     uint64_t watches_open, watches_total;
@@ -30,8 +32,10 @@ struct apiserver {
     struct service_stock services;
     struct event_ttl *event_ttl;
     struct bootstrap *bootstrap;
-    struct remote_hub *remote; /* logs, exec and attach */
-    struct list watches;       /* front_watch.c: open streams, ended by apiserver_free */
+    struct remote_hub *remote;   /* logs, exec and attach */
+    struct token_key *token_key; /* NULL: no tokens are issued, and none is known */
+    struct token_cache *token_cache;
+    struct list watches; /* front_watch.c: open streams, ended by apiserver_free */
     struct api_counters counters;
     struct metrics metrics;
     size_t requests_open; /* writes of HTTP clients that wait for their answer */

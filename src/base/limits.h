@@ -16,6 +16,12 @@ enum {
     /* A request head: kubectl sends 1 KB, service account tokens add 1 to 2 KB. */
     LIMIT_HTTP_HEAD_BYTES = 32 * 1024,
     LIMIT_URL_BYTES = 8 * 1024,
+    /* A token of a service account: 1 KB is usual, more only with many audiences. Looked at before
+     * anything else is done with it. */
+    LIMIT_TOKEN_BYTES = 16 * 1024,
+    /* Tokens whose signature need not be verified again, 0.6 KB each: a verification takes some
+     * 60 us, as long as a small request. */
+    LIMIT_TOKENS_VERIFIED = 2048,
     /* Connections are small (about 40 KB with TLS); a machine's worth of clients fits. */
     LIMIT_CONNECTIONS = 4096,
     /* A client that has not sent its head or body by then is dropped. */
@@ -149,6 +155,7 @@ enum {
 };
 
 _Static_assert(LIMIT_OBJECT_BYTES < LIMIT_BODY_BYTES, "a stored object fits in a request");
+_Static_assert(LIMIT_TOKEN_BYTES < LIMIT_HTTP_HEAD_BYTES, "a token is part of the head");
 _Static_assert(LIMIT_URL_BYTES < LIMIT_HTTP_HEAD_BYTES, "the URL is part of the head");
 
 #endif

@@ -120,6 +120,9 @@ static void start_api(struct server *s)
         .git_version = SPAN(BERTH_API_VERSION),
         .platform = arena_printf(s->arena, "linux/%.*s", SPAN_ARG(image_host_arch())),
         .public_url = data_dir_url(s->arena, o),
+        .token_key = s->pki.accounts_key,
+        .token_issuer = arena_printf(s->arena, "https://kubernetes.default.svc.%.*s",
+                                     SPAN_ARG(o->cluster_domain)),
         .node = &s->node_join.api,
     };
     s->api = apiserver_new(s->env, s->store, s->hub, &options);

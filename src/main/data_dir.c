@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -11,7 +10,9 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "codec/base64.h"
 #include "os/os_fs.h"
+#include "token/token.h"
 
 enum { PEM_BYTES_MAX = 64 * 1024, DAYS_LEAF = 365, DAYS_LEFT_MIN = 30 };
 
@@ -117,6 +118,30 @@ static int server_leaf(struct arena *a, const struct options *o, struct span gat
     return ensure_leaf(a, dir, "server", &pki->ca, &leaf, now_ms, &pki->server);
 }
 
+/* Made once: with another key every token that was given out would be worth nothing. */
+static int accounts_key(struct arena *a, const char *dir, struct span *ret, struct span *ret_detail)
+{
+    const char *path = arena_printf(a, "%s/accounts.key", dir).p;
+    int code = os_fs_read(a, AT_FDCWD, path, PEM_BYTES_MAX, ret);
+    if (code == -ENOENT) {
+        code = token_key_make(a, ret);
+        code = code < 0 ? code : os_fs_write_atomic(path, *ret, 0600, true);
+    }
+    if (code < 0) {
+        return complain(a, ret_detail, "cannot load or make", path, code);
+    }
+    struct token_key *key = token_key_load(*ret);
+    token_key_free(key);
+    if (!key) {
+        *ret_detail = arena_printf(a,
+                                   "%s is no private key of the curve P-256 as PEM: put the right "
+                                   "file there, or remove it, and all tokens of service accounts "
+                                   "that were given out end",
+                                   path);
+    }
+    return key ? 0 : -1;
+}
+
 int data_dir_pki(struct arena *a, const struct options *o, struct span gateway,
                  struct span service_ip, int64_t now_ms, struct data_dir_pki *ret,
                  struct span *ret_detail)
@@ -135,18 +160,10 @@ int data_dir_pki(struct arena *a, const struct options *o, struct span gateway,
                                    .valid_days = DAYS_LEAF};
     code = code < 0 ? code : ensure_leaf(a, dir, "admin", &ret->ca, &admin, now_ms, &ret->admin);
     return code < 0 ? complain(a, ret_detail, "cannot load or make the certificates in", dir, code)
-                    : 0;
+                    : accounts_key(a, dir, &ret->accounts_key, ret_detail);
 }
 
 /* ---- kubeconfig ---- */
-
-static struct span base64(struct arena *a, struct span in)
-{
-    unsigned char *out = arena_alloc(a, (in.n + 2) / 3 * 4 + 1);
-    int n = EVP_EncodeBlock(out, (const unsigned char *)in.p, (int)in.n);
-    assert(n >= 0);
-    return span_of(out, (size_t)n);
-}
 
 struct span data_dir_url(struct arena *a, const struct options *o)
 {

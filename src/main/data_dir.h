@@ -3,7 +3,7 @@
  *   DATA/lock            held by the running server (flock), with its pid inside
  *   DATA/berth.sock      control socket (root only)
  *   DATA/berth.db        the store
- *   DATA/tls/            ca, server, admin: .crt and .key
+ *   DATA/tls/            ca, server, admin: .crt and .key; accounts.key signs tokens of accounts
  *   DATA/kubeconfig      administrator's access
  *   DATA/{images,run,net,volumes,logs,pods}  of image/, kubelet/, net/ */
 #ifndef MAIN_DATA_DIR_H
@@ -19,6 +19,7 @@ int data_dir_lock(struct arena *a, struct span data_dir, struct span *ret_detail
 
 struct data_dir_pki {
     struct tls_pair ca, server, admin;
+    struct span accounts_key; /* PEM */
 };
 /* Loads what is there and still fits (names, 30 days left), makes the rest. gateway may be empty.
  * 0, or -1 with a sentence. */

@@ -261,10 +261,10 @@ TEST(without_a_certificate_only_health_and_version_answer)
     CHECK_EQ(ask(&k, port, "/livez"), 200);
     CHECK_EQ(ask(&k, port, "/readyz"), 200);
     CHECK_EQ(ask(&k, port, "/version"), 200);
-    CHECK_EQ(ask(&k, port, CM), 401);
-    CHECK_EQ(ask(&k, port, "/api"), 401);
-    CHECK_EQ(ask(&k, port, "/nope"), 401);
-    CHECK_EQ(ask(&k, port, "/metrics"), 401);
+    CHECK_EQ(ask(&k, port, CM), 403);
+    CHECK_EQ(ask(&k, port, "/api"), 403);
+    CHECK_EQ(ask(&k, port, "/nope"), 403);
+    CHECK_EQ(ask(&k, port, "/metrics"), 403);
     api_kit_stop(&k);
 }
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "store/store_priv.h"
+#include "token/token.h"
 
 struct conn {
     struct api_kit *k;
@@ -106,6 +107,7 @@ const struct apiserver_options api_kit_options = {
     .git_version = SPAN("v1.34.0+berth"),
     .platform = SPAN("linux/amd64"),
     .public_url = SPAN("https://127.0.0.1:6443"),
+    .token_issuer = SPAN("https://kubernetes.default.svc.cluster.local"),
 };
 
 static void on_ready(void *data)
@@ -122,6 +124,7 @@ static void open_server(struct api_kit *k)
     k->hub = watch_hub_new(k->env, k->store);
     struct apiserver_options o = api_kit_options;
     o.node = k->node;
+    o.token_key = k->token_key;
     k->server = apiserver_new(k->env, k->store, k->hub, &o);
     k->client = apiserver_local_client(k->server);
     k->http = http_server_new(k->env, apiserver_http(), k->server);
@@ -143,9 +146,9 @@ static void close_server(struct api_kit *k)
 }
 
 static void start(struct api_kit *k, struct node_api *node,
-                  const struct store_memory_options *store)
+                  const struct store_memory_options *store, struct span token_key)
 {
-    *k = (struct api_kit){.node = node, .store_options = store};
+    *k = (struct api_kit){.node = node, .store_options = store, .token_key = token_key};
     k->env = env_uv_new();
     k->disk = store_memory_disk_new();
     k->socket = arena_cstr(kit_arena(), arena_printf(kit_arena(), "%s/s", kit_tmpdir()));
@@ -154,12 +157,27 @@ static void start(struct api_kit *k, struct node_api *node,
 
 void api_kit_start(struct api_kit *k, struct node_api *node)
 {
-    start(k, node, NULL);
+    start(k, node, NULL, SPAN_NULL);
+}
+
+void api_kit_start_tokens(struct api_kit *k)
+{
+    struct span pem = SPAN_NULL;
+    CHECK_EQ(token_key_make(kit_arena(), &pem), 0);
+    start(k, NULL, NULL, pem);
+}
+
+void api_kit_by_tcp(struct api_kit *k, bool on)
+{
+    k->port = 0;
+    if (on) {
+        CHECK_EQ(http_server_listen_tcp(k->http, "127.0.0.1", 0, NULL, &k->port), 0);
+    }
 }
 
 void api_kit_start_on(struct api_kit *k, const struct store_memory_options *store)
 {
-    start(k, NULL, store);
+    start(k, NULL, store, SPAN_NULL);
 }
 
 void api_kit_restart(struct api_kit *k)
@@ -221,7 +239,9 @@ static void conn_open(struct conn *c, struct api_kit *k, const char *method, con
                       const char *headers, const char *body)
 {
     *c = (struct conn){.k = k};
-    CHECK_EQ(env_connect_unix(k->env, k->socket, on_connect, c), 0);
+    CHECK_EQ(k->port ? env_connect_tcp(k->env, "127.0.0.1", k->port, on_connect, c)
+                     : env_connect_unix(k->env, k->socket, on_connect, c),
+             0);
     CHECK(run_for(k, is_connected, c, 5000) && !c->failed);
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
     strbuf_printf(&out, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s", method, path,
@@ -340,6 +360,11 @@ struct api_reply api_get(struct api_kit *k, const char *path)
 struct api_reply api_post(struct api_kit *k, const char *path, const char *body)
 {
     return api_call(k, "POST", path, "", body);
+}
+
+struct arena *api_arena(void)
+{
+    return kit_arena();
 }
 
 const char *api_text(struct span s)

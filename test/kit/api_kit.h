@@ -24,6 +24,8 @@ struct api_kit {
     struct http_server *http;
     struct client *client;
     const char *socket;
+    struct span token_key; /* PEM; empty: this server has no tokens */
+    uint16_t port;         /* of 127.0.0.1, where callers are nobody by themselves; 0: the socket */
 };
 
 struct api_reply {
@@ -34,6 +36,11 @@ struct api_reply {
 
 /* One per process; torn down by api_kit_stop. node may be NULL. */
 void api_kit_start(struct api_kit *k, struct node_api *node);
+/* With tokens of accounts, signed by a key of its own. */
+void api_kit_start_tokens(struct api_kit *k);
+/* From now on requests come by TCP, where only a token makes somebody of the caller; or again by
+ * the socket. */
+void api_kit_by_tcp(struct api_kit *k, bool on);
 /* The same on a store whose commits take time or fail. */
 void api_kit_start_on(struct api_kit *k, const struct store_memory_options *store);
 void api_kit_stop(struct api_kit *k);
@@ -51,6 +58,7 @@ struct api_reply api_expect(struct api_kit *k, int status, const char *method, c
                             const char *headers, const char *body);
 /* A NUL terminated copy that lives as long as the replies. */
 const char *api_text(struct span s);
+struct arena *api_arena(void); /* it is there, too */
 /* First value of a header (case does not matter); empty when absent. */
 struct span api_header(const struct api_reply *r, const char *name);
 /* A member by a path of dots: "metadata.name", "items.0.spec"; NULL when absent. */
