@@ -56,6 +56,7 @@ static bool is_deleted(const struct look *l, struct object *o)
 static struct span check_account(const struct look *l, bool old)
 {
     const struct token_claims *c = &l->claims;
+    assert(c->ns.n && c->account.name.n); /* token_claims_parse() sees to it */
     struct object *o = api_peek(l->s, l->a, "serviceaccounts", c->ns, c->account.name);
     if (!o) {
         return arena_printf(l->a, "serviceaccount \"%.*s\" not found", SPAN_ARG(c->account.name));
@@ -106,6 +107,7 @@ static struct span check_bound(const struct look *l)
 static struct span check_secret(const struct look *l)
 {
     const struct token_claims *c = &l->claims;
+    assert(c->secret.name.n && c->audience_count == 0);
     struct object *o = api_peek(l->s, l->a, "secrets", c->ns, c->secret.name);
     if (!o || object_is_deleting(o)) {
         return SPAN("Token has been invalidated");
@@ -144,6 +146,7 @@ static void take_user(const struct look *l, struct bearer *b)
     const struct token_claims *c = &l->claims;
     yyjson_mut_doc *doc = json_mut_new(l->a);
     yyjson_mut_val *extra = yyjson_mut_obj(doc);
+    assert(!b->is_known && !b->why.n);
     b->name = c->subject;
     b->uid = c->account.uid;
     b->groups = arena_printf(
@@ -172,6 +175,7 @@ static bool take_audiences(const struct look *l, struct bearer *b, const struct 
         of = own;
         count = 1;
     }
+    assert(wanted_count > 0 && own->n > 0);
     struct span *both = ARENA_ARRAY(l->a, struct span, count);
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
@@ -213,6 +217,7 @@ struct bearer bearer_find(struct apiserver *s, struct arena *a, struct span toke
     struct bearer b = {0};
     struct span own = s->options.token_issuer;
     enum token_fault fault = TOKEN_FOREIGN;
+    assert(s && a);
     if (s->token_key) {
         fault = token_cache_verify(s->token_cache, a, s->token_key, own, token, &l.claims);
     }

@@ -36,6 +36,7 @@ static struct span protocol_token(const struct front *f)
 
 static int take_token(struct front *f, struct span token)
 {
+    assert(token.n > 0);
     struct bearer b = bearer_find(f->server, f->arena, token, NULL, 0);
     if (!b.is_known) {
         struct err e = {.reason = ERR_UNAUTHORIZED, .message = SPAN("Unauthorized")};
