@@ -6,6 +6,7 @@
 /* Why the named volume does not fit; NULL: it does. */
 static const char *mismatch(const struct claim_view *v)
 {
+    assert(v->volume_known);
     const struct claim_volume *pv = &v->volume;
     return pv->deleting           ? "the volume is marked for deletion"
            : pv->bytes < v->bytes ? "requested PV is too small"
@@ -17,7 +18,8 @@ static const char *mismatch(const struct claim_view *v)
 
 static struct claim_plan plan_named(const struct claim_view *v)
 {
-    assert(v->named && !v->bound);
+    assert(v->named);
+    assert(!v->bound);
     if (!v->volume_known) {
         return (struct claim_plan){.step = CLAIM_WAIT_VOLUME};
     }
@@ -53,7 +55,9 @@ static size_t best_volume(const struct claim_view *v)
 
 static enum claim_step plan_new_volume(const struct claim_view *v)
 {
-    assert(!v->named && !v->bound && !v->deleting);
+    assert(!v->named);
+    assert(!v->bound);
+    assert(!v->deleting);
     switch (v->class) {
     case CLAIM_CLASS_DEFAULTABLE:
         return CLAIM_ASSIGN_DEFAULT;
@@ -78,6 +82,7 @@ static enum claim_step plan_new_volume(const struct claim_view *v)
 
 struct claim_plan claim_plan(const struct claim_view *view)
 {
+    assert(view->volumes || view->volume_count == 0);
     assert(!view->bound || view->named);
     if (view->bound) {
         enum claim_step step = !view->volume_known                   ? CLAIM_ASK_VOLUME
@@ -103,6 +108,7 @@ struct claim_plan claim_plan(const struct claim_view *view)
 
 struct volume_plan volume_plan(const struct volume_view *v)
 {
+    assert(v);
     if (!v->has_ref || (!v->ref_has_uid && !v->claim_known)) {
         return v->deleting && v->protected
                    ? (struct volume_plan){.step = VOLUME_UNPROTECT}

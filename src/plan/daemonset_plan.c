@@ -34,12 +34,14 @@ static void end_pod(struct placing *d, size_t pod, enum daemonset_why why)
         d->ret->again = true;
         return;
     }
-    assert(pod < d->v->pod_count && !d->v->pods[pod].rank.terminating);
+    assert(pod < d->v->pod_count);
+    assert(!d->v->pods[pod].rank.terminating);
     d->ret->deletes[d->ret->delete_count++] = (struct daemonset_delete){pod, why};
 }
 
 static void look_again_at(struct placing *d, int64_t at_ms)
 {
+    assert(at_ms > d->v->now_ms);
     if (d->ret->requeue_at_ms == 0 || at_ms < d->ret->requeue_at_ms) {
         d->ret->requeue_at_ms = at_ms;
     }
@@ -47,6 +49,7 @@ static void look_again_at(struct placing *d, int64_t at_ms)
 
 static bool is_available(struct placing *d, const struct daemonset_pod *p)
 {
+    assert(p);
     return pod_rank_available(&p->rank, d->v->min_ready_s, d->v->now_ms, &d->ret->requeue_at_ms);
 }
 
@@ -77,6 +80,9 @@ enum which { ANY, OLD, NEW };
 static const struct daemonset_pod *first_of(const struct placing *d, const struct here *h,
                                             enum which which)
 {
+    assert(h->first <= h->end);
+    assert(h->end <= d->v->pod_count);
+    assert(which <= NEW);
     const struct daemonset_pod *best = NULL;
     for (size_t i = h->first; i < h->end; i++) {
         const struct daemonset_pod *p = &d->v->pods[i];
@@ -95,6 +101,7 @@ static const struct daemonset_pod *first_of(const struct placing *d, const struc
 
 static void end_ended(struct placing *d, const struct here *h)
 {
+    assert(h->node->should_continue);
     for (size_t i = h->first; i < h->end; i++) {
         const struct daemonset_pod *p = &d->v->pods[i];
         if (p->rank.terminating || p->rank.phase != POD_RANK_ENDED) {
@@ -113,6 +120,7 @@ static void end_ended(struct placing *d, const struct here *h)
  * ready or the new one available. */
 static void end_extra(struct placing *d, const struct here *h)
 {
+    assert(h->node->should_continue);
     const struct daemonset_pod *keep = first_of(d, h, ANY), *also = NULL;
     assert(!keep || pod_rank_active(&keep->rank));
     if (d->surge > 0) {
@@ -130,6 +138,8 @@ static void end_extra(struct placing *d, const struct here *h)
 
 static void manage_node(struct placing *d, const struct here *h)
 {
+    assert(h->node);
+    assert(h->at < d->v->node_count);
     bool any = false;
     for (size_t i = h->first; i < h->end; i++) {
         any |= counts(&d->v->pods[i]);
@@ -151,6 +161,7 @@ static void manage_node(struct placing *d, const struct here *h)
 static void manage(struct placing *d)
 {
     const struct daemonset_view *v = d->v;
+    assert(!d->v->deleting);
     for (size_t i = 0; i < v->pod_count && v->pods[i].node == DAEMONSET_NO_NODE; i++) {
         if (!v->pods[i].rank.terminating) {
             end_pod(d, i, DAEMONSET_WHY_EXTRA);
@@ -166,6 +177,9 @@ static void manage(struct placing *d)
 void daemonset_bounds(const struct daemonset_view *v, int32_t desired, int32_t *ret_surge,
                       int32_t *ret_unavailable)
 {
+    assert(desired >= 0);
+    assert(ret_surge);
+    assert(ret_unavailable);
     *ret_surge = *ret_unavailable = 0;
     if (v->on_delete) {
         return;
@@ -187,6 +201,7 @@ static size_t index_of(const struct placing *d, const struct daemonset_pod *p)
 /* The node's only pod, when it is an old one; NULL otherwise. */
 static const struct daemonset_pod *outdated(const struct placing *d, const struct here *h)
 {
+    assert(h->node);
     const struct daemonset_pod *p = first_of(d, h, ANY);
     assert(h->first == h->end || d->v->pods);
     for (size_t i = h->first; i < h->end && p; i++) {
@@ -201,8 +216,10 @@ static const struct daemonset_pod *outdated(const struct placing *d, const struc
 static void replace(struct placing *d)
 {
     const struct daemonset_view *v = d->v;
+    assert(!d->v->on_delete);
     int32_t lacking = 0;
-    assert(d->surge == 0 && d->unavailable > 0);
+    assert(d->surge == 0);
+    assert(d->unavailable > 0);
     for (size_t i = 0; i < v->node_count; i++) {
         const struct daemonset_pod *p = first_of(d, &d->nodes[i], ANY);
         lacking += d->nodes[i].node->should_run && !(p && is_available(d, p));
@@ -223,6 +240,7 @@ static void replace(struct placing *d)
 static void add_beside(struct placing *d)
 {
     const struct daemonset_view *v = d->v;
+    assert(!d->v->on_delete);
     int32_t doubled = 0;
     assert(d->surge > 0);
     for (size_t i = 0; i < v->node_count; i++) {
@@ -299,6 +317,8 @@ static void group(struct placing *d)
 
 void daemonset_plan(struct arena *a, const struct daemonset_view *view, struct daemonset_plan *ret)
 {
+    assert(a);
+    assert(ret);
     assert(view->nodes || view->node_count == 0);
     assert(view->pods || view->pod_count == 0);
     *ret = (struct daemonset_plan){.again = false};
@@ -309,6 +329,8 @@ void daemonset_plan(struct arena *a, const struct daemonset_view *view, struct d
     group(&d);
     count(&d);
     if (view->deleting) {
+        assert(ret->create_count == 0);
+        assert(ret->delete_count == 0);
         return;
     }
     daemonset_bounds(view, ret->status.desired, &d.surge, &d.unavailable);

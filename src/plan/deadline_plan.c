@@ -11,6 +11,7 @@
 /* Takes `text` off the front; false when it does not stand there. */
 static bool skip(struct span *s, struct span text)
 {
+    assert(text.n > 0);
     if (!span_starts(*s, text)) {
         return false;
     }
@@ -20,6 +21,7 @@ static bool skip(struct span *s, struct span text)
 
 static bool take_count(struct span *s, int32_t *ret)
 {
+    assert(ret);
     struct span digits = span_first(*s, span_find(*s, ' '));
     int64_t n = 0;
     if (!span_to_i64(digits, &n) || n < 0 || n > INT32_MAX) {
@@ -34,6 +36,7 @@ static bool take_count(struct span *s, int32_t *ret)
 /* How far this very roll-out had come; false: nothing is known of it. */
 static bool read_stood(const struct deadline_view *v, int32_t *updated, int32_t *well)
 {
+    assert(v->revision.n > 0);
     struct span s = v->stood;
     return v->stood_ms > 0 && skip(&s, SPAN(FORM_1)) && skip(&s, v->revision) &&
            skip(&s, SPAN(FORM_2)) && take_count(&s, updated) && skip(&s, SPAN(FORM_3)) &&
@@ -42,6 +45,8 @@ static bool read_stood(const struct deadline_view *v, int32_t *updated, int32_t 
 
 void deadline_plan(struct arena *a, const struct deadline_view *v, struct deadline_plan *ret)
 {
+    assert(a);
+    assert(ret);
     assert(v->updated >= 0 && v->well >= 0 && v->deadline_ms >= 0);
     *ret = (struct deadline_plan){0};
     if (v->deadline_ms == 0 || !v->moving || v->held) {

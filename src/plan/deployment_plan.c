@@ -11,6 +11,8 @@
 void deployment_bounds(const struct deployment_view *v, int32_t *ret_surge,
                        int32_t *ret_unavailable)
 {
+    assert(ret_surge);
+    assert(ret_unavailable);
     *ret_surge = *ret_unavailable = 0;
     if (v->recreate) {
         return;
@@ -32,6 +34,7 @@ static int64_t min64(int64_t a, int64_t b)
 
 static int64_t spec_sum(const struct deploying *d, bool with_new)
 {
+    assert(d->size);
     int64_t sum = 0;
     for (size_t i = 0; i < d->v->set_count; i++) {
         sum += with_new || (int32_t)i != d->v->new_set ? d->size[i] : 0;
@@ -41,6 +44,7 @@ static int64_t spec_sum(const struct deploying *d, bool with_new)
 
 static bool is_old(const struct deploying *d, size_t i)
 {
+    assert(i < d->v->set_count);
     return (int32_t)i != d->v->new_set;
 }
 
@@ -49,19 +53,22 @@ static bool is_old(const struct deploying *d, size_t i)
 /* Sizes are collected first; what differs becomes a scale. */
 static void resize(struct deploying *d, size_t set, int64_t to)
 {
-    assert(set < d->v->set_count && to >= 0 && to <= INT32_MAX);
+    assert(set < d->v->set_count);
+    assert(to >= 0 && to <= INT32_MAX);
     d->size[set] = (int32_t)to;
     d->touched[set] = true;
 }
 
 static void emit_scales(struct deploying *d)
 {
+    assert(d->ret->scale_count == 0);
     const struct deployment_view *v = d->v;
     for (size_t i = 0; i < v->set_count; i++) {
         const struct deployment_set *s = &v->sets[i];
         bool resized = d->size[i] != s->spec;
         bool marked = s->desired == v->replicas && s->max == d->ret->max_replicas;
-        assert(d->size[i] >= 0 && (d->touched[i] || !resized));
+        assert(d->size[i] >= 0);
+        assert((d->touched[i] || !resized));
         if (d->touched[i] && !s->deleting && (resized || !marked)) {
             d->ret->scales[d->ret->scale_count++] =
                 (struct deployment_scale){i, d->size[i], resized};
@@ -101,9 +108,11 @@ static bool grow_new(struct deploying *d)
 /* Pods of old sets that are not available go first: they cost nothing. */
 static void shrink_broken(struct deploying *d, int64_t most)
 {
+    assert(most > 0);
     for (size_t k = 0; k < d->v->set_count && most > 0; k++) {
         size_t i = d->by_age[k];
         int64_t broken = d->size[i] - d->v->sets[i].available;
+        assert(i < d->v->set_count);
         if (is_old(d, i) && d->size[i] > 0 && broken > 0) {
             int64_t n = min64(broken, most);
             resize(d, i, d->size[i] - n);
@@ -115,7 +124,8 @@ static void shrink_broken(struct deploying *d, int64_t most)
 static void shrink_old(struct deploying *d)
 {
     const struct deployment_view *v = d->v;
-    assert(v->new_set >= 0 && d->unavailable <= v->replicas);
+    assert(v->new_set >= 0);
+    assert(d->unavailable <= v->replicas);
     const struct deployment_set *newest = &v->sets[v->new_set];
     int64_t least = (int64_t)v->replicas - d->unavailable;
     int64_t most = spec_sum(d, true) - least - ((int64_t)newest->spec - newest->available);
@@ -143,6 +153,7 @@ static void shrink_old(struct deploying *d)
 
 static size_t active_sets(const struct deploying *d, size_t *ret_last)
 {
+    assert(ret_last);
     size_t n = 0;
     for (size_t k = 0; k < d->v->set_count; k++) {
         if (d->v->sets[d->by_age[k]].spec > 0) {
@@ -179,6 +190,7 @@ static bool scale_single(struct deploying *d)
 
 static bool is_saturated(const struct deployment_view *v)
 {
+    assert(v->new_set < (int32_t)v->set_count);
     if (v->new_set < 0) {
         return false;
     }
@@ -189,6 +201,7 @@ static bool is_saturated(const struct deployment_view *v)
 /* By how much a set changes to keep its share; half away from zero. */
 static int64_t share_of(const struct deploying *d, const struct deployment_set *s)
 {
+    assert(s->spec >= 0);
     const struct deployment_view *v = d->v;
     if (v->replicas == 0) {
         return -(int64_t)s->spec;
@@ -210,6 +223,8 @@ struct by_size {
 static int larger_first(const void *va, const void *vb)
 {
     const struct by_size *a = va, *b = vb;
+    assert(a->set);
+    assert(b->set);
     if (a->set->spec != b->set->spec) {
         return a->set->spec > b->set->spec ? -1 : 1;
     }
@@ -220,6 +235,7 @@ static int larger_first(const void *va, const void *vb)
 static void scale_in_proportion(struct deploying *d)
 {
     const struct deployment_view *v = d->v;
+    assert(!v->recreate);
     int64_t allowed = v->replicas > 0 ? d->ret->max_replicas : 0;
     int64_t to_add = allowed - spec_sum(d, true), added = 0;
     struct by_size *order = ARENA_ARRAY(d->a, struct by_size, v->set_count + 1);
@@ -284,7 +300,8 @@ static bool is_scaling(const struct deployment_view *v)
 
 static void create_new(struct deploying *d)
 {
-    assert(!d->ret->create && !d->v->paused);
+    assert(!d->ret->create);
+    assert(!d->v->paused);
     d->ret->create = true;
     d->ret->create_replicas = new_size(d, 0);
     assert(d->ret->create_replicas >= 0 && d->ret->create_replicas <= d->v->replicas);
@@ -309,6 +326,7 @@ static int by_revision(const void *va, const void *vb)
 static void clean_up(struct deploying *d)
 {
     const struct deployment_view *v = d->v;
+    assert(v->new_set < (int32_t)v->set_count);
     if (v->history_limit < 0) {
         return;
     }
@@ -331,6 +349,8 @@ static void clean_up(struct deploying *d)
 
 static void roll(struct deploying *d)
 {
+    assert(!d->v->recreate);
+    assert(!d->v->paused);
     if (d->v->new_set < 0) {
         create_new(d);
     } else if (!grow_new(d)) {
@@ -341,6 +361,8 @@ static void roll(struct deploying *d)
 static void recreate(struct deploying *d)
 {
     const struct deployment_view *v = d->v;
+    assert(v->recreate);
+    assert(!v->paused);
     bool shrinks = false;
     for (size_t i = 0; i < v->set_count; i++) {
         if (is_old(d, i) && v->sets[i].spec > 0) {
@@ -375,6 +397,7 @@ static int by_age(const void *va, const void *vb)
 
 static void prepare(struct deploying *d)
 {
+    assert(d->ret->scale_count == 0);
     const struct deployment_view *v = d->v;
     struct by_size *order = ARENA_ARRAY(d->a, struct by_size, v->set_count + 1);
     d->size = ARENA_ARRAY(d->a, int32_t, v->set_count + 1);
@@ -402,14 +425,19 @@ static void prepare(struct deploying *d)
     if (v->new_set >= 0 && v->sets[v->new_set].revision > revision) {
         d->ret->revision = v->sets[v->new_set].revision;
     }
-    assert(d->ret->max_replicas >= v->replicas && d->ret->revision > 0);
+    assert(d->ret->max_replicas >= v->replicas);
+    assert(d->ret->revision > 0);
 }
 
 void deployment_plan(struct arena *a, const struct deployment_view *view,
                      struct deployment_plan *ret)
 {
-    assert(view->replicas >= 0 && view->new_set < (int32_t)view->set_count);
-    assert(view->new_set >= DEPLOYMENT_NO_SET && (view->sets || view->set_count == 0));
+    assert(a);
+    assert(ret);
+    assert(view->replicas >= 0);
+    assert(view->new_set < (int32_t)view->set_count);
+    assert(view->new_set >= DEPLOYMENT_NO_SET);
+    assert((view->sets || view->set_count == 0));
     *ret = (struct deployment_plan){.create = false};
     struct deploying d = {.a = a, .v = view, .ret = ret};
     prepare(&d);

@@ -13,6 +13,7 @@ const char *deployment_condition_type(enum deployment_type type)
 
 static struct deployment_condition *find(struct deployment_status *st, enum deployment_type type)
 {
+    assert(st->condition_count <= sizeof st->conditions / sizeof *st->conditions);
     for (size_t i = 0; i < st->condition_count; i++) {
         if (st->conditions[i].type == type) {
             return &st->conditions[i];
@@ -36,6 +37,8 @@ static void drop(struct deployment_status *st, enum deployment_type type)
 static struct deployment_condition make(const struct deploying *d, enum deployment_type type,
                                         char status, const char *reason, struct span message)
 {
+    assert(status == 'T' || status == 'F' || status == 'U');
+    assert(reason);
     return (struct deployment_condition){.type = (uint8_t)type,
                                          .status = status,
                                          .reason = span_cstr(reason),
@@ -61,6 +64,7 @@ static void set(struct deployment_status *st, struct deployment_condition c)
 
 static bool has_reason(const struct deployment_condition *c, const char *reason)
 {
+    assert(reason);
     return c && span_eq_cstr(c->reason, reason);
 }
 
@@ -71,6 +75,7 @@ static void add(int32_t *sum, int32_t n)
 {
     int64_t both = (int64_t)*sum + n;
     *sum = both > INT32_MAX ? INT32_MAX : both < 0 ? 0 : (int32_t)both;
+    assert(*sum >= 0);
 }
 
 static void count(const struct deploying *d, struct deployment_status *st)
@@ -142,6 +147,7 @@ static bool is_complete(const struct deployment_view *v, const struct deployment
 
 static struct span says(const struct deploying *d, const char *what)
 {
+    assert(what);
     const struct deployment_view *v = d->v;
     bool by_set = v->new_set >= 0;
     return arena_printf(d->a, "%s \"%.*s\" %s", by_set ? "ReplicaSet" : "Deployment",
@@ -150,6 +156,7 @@ static struct span says(const struct deploying *d, const char *what)
 
 static bool is_late(const struct deploying *d, const struct deployment_condition *c)
 {
+    assert(has_deadline(d->v));
     return c && !has_reason(c, "NewReplicaSetAvailable") &&
            (has_reason(c, "ProgressDeadlineExceeded") ||
             c->updated_ms + d->v->deadline_s * 1000 < d->v->now_ms);
@@ -158,6 +165,7 @@ static bool is_late(const struct deploying *d, const struct deployment_condition
 static void judge_progress(const struct deploying *d, struct deployment_status *st)
 {
     const struct deployment_view *v = d->v;
+    assert(has_deadline(d->v));
     const struct deployment_condition *now = find(st, DEPLOYMENT_PROGRESSING);
     if (st->replicas == st->updated && has_reason(now, "NewReplicaSetAvailable")) {
         return; /* it was complete: pods that come and go later are no rollout */
@@ -182,6 +190,7 @@ static void judge_progress(const struct deploying *d, struct deployment_status *
 static void judge_creation(const struct deploying *d, struct deployment_status *st)
 {
     const struct deployment_view *v = d->v;
+    assert(!d->v->deleting);
     if (d->ret->create) {
         struct span text =
             arena_printf(d->a, "Created new replica set \"%.*s\"", SPAN_ARG(v->new_name));
@@ -220,12 +229,15 @@ static int64_t deadline_of(const struct deploying *d, struct deployment_status *
         has_reason(c, "ProgressDeadlineExceeded") || is_complete(d->v, st)) {
         return 0;
     }
-    assert(has_deadline(d->v) && c->type == DEPLOYMENT_PROGRESSING);
+    assert(has_deadline(d->v));
+    assert(c->type == DEPLOYMENT_PROGRESSING);
     return c->updated_ms + d->v->deadline_s * 1000 + 1;
 }
 
 void deployment_judge(struct deploying *d, bool rollout)
 {
+    assert(d->ret);
+    assert(!rollout || !d->v->deleting);
     struct deployment_status *st = &d->ret->status;
     *st = d->v->status;
     if (!d->v->deleting) {

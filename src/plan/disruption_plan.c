@@ -17,6 +17,8 @@ static bool needs_scale(const struct disruption_view *v)
 static void set_condition(const struct disruption_view *v, struct disruption_status *st,
                           char condition, struct span reason, struct span message)
 {
+    assert(st);
+    assert(message.n == 0 || condition == 'F');
     assert(condition == 'T' || condition == 'F');
     st->transition_ms = v->was.condition == condition ? v->was.transition_ms : v->now_ms;
     st->condition = condition;
@@ -28,6 +30,8 @@ static void set_condition(const struct disruption_view *v, struct disruption_sta
 /* Whether an eviction of it is still under way. */
 static bool is_disrupted(const struct disruption_view *v, size_t i, struct disruption_plan *ret)
 {
+    assert(i < v->pod_count);
+    assert(ret->late);
     const struct disruption_pod *p = &v->pods[i];
     if (p->terminating || p->disrupted_ms == 0 || p->created_ms > p->disrupted_ms) {
         return false; /* it is leaving, or the next pod of this name */
@@ -70,7 +74,9 @@ static bool same_status(const struct disruption_status *a, const struct disrupti
 
 void disruption_plan(struct arena *a, const struct disruption_view *v, struct disruption_plan *ret)
 {
-    assert(a && (v->pods || v->pod_count == 0));
+    assert(ret);
+    assert(a);
+    assert((v->pods || v->pod_count == 0));
     *ret = (struct disruption_plan){.status = v->was};
     struct disruption_status *st = &ret->status;
     if (needs_scale(v) && v->error.n) {
@@ -98,6 +104,7 @@ void disruption_plan(struct arena *a, const struct disruption_view *v, struct di
     set_condition(v, st, some ? 'T' : 'F', some ? SPAN("SufficientPods") : SPAN("InsufficientPods"),
                   SPAN_NULL);
     assert(disrupted <= v->was_disrupted);
-    assert(st->allowed >= 0 && st->allowed <= st->healthy && (size_t)st->healthy <= v->pod_count);
+    assert(st->allowed >= 0 && st->allowed <= st->healthy);
+    assert((size_t)st->healthy <= v->pod_count);
     ret->changed = !same_status(st, &v->was) || disrupted != v->was_disrupted;
 }

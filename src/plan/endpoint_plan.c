@@ -5,6 +5,8 @@
 
 static bool same_ports(const struct endpoint_view *v, const int32_t *a, const int32_t *b)
 {
+    assert(v->port_count == 0 || a);
+    assert(v->port_count == 0 || b);
     return v->port_count == 0 || memcmp(a, b, v->port_count * sizeof *a) == 0;
 }
 
@@ -15,6 +17,7 @@ static bool is_listed(const struct endpoint_pod *p)
 
 struct endpoint_plan endpoint_plan(struct arena *a, const struct endpoint_view *view)
 {
+    assert(a);
     assert(view->pods || view->pod_count == 0);
     struct endpoint_plan plan = {.slices =
                                      ARENA_ARRAY(a, struct endpoint_slice, view->pod_count + 1)};
@@ -36,7 +39,8 @@ struct endpoint_plan endpoint_plan(struct arena *a, const struct endpoint_view *
                 members = ARENA_ARRAY(a, size_t, ENDPOINT_SLICE_MAX);
                 *s = (struct endpoint_slice){.ports = view->pods[i].ports, .pods = members};
             }
-            assert(s->pod_count < ENDPOINT_SLICE_MAX && k >= i);
+            assert(s->pod_count < ENDPOINT_SLICE_MAX);
+            assert(k >= i);
             members[s->pod_count++] = k;
             done[k] = true;
         }

@@ -14,12 +14,14 @@ static size_t count(const struct gc_view *v, enum gc_owner state)
 
 static enum gc_action plan_owned(const struct gc_view *v)
 {
+    assert(v->owners);
     size_t solid = count(v, GC_OWNER_PRESENT) + count(v, GC_OWNER_FOREIGN);
     size_t waiting = count(v, GC_OWNER_WAITING), absent = count(v, GC_OWNER_ABSENT);
     if (count(v, GC_OWNER_UNSEEN) > 0) {
         return GC_ASK_OWNERS;
     }
-    assert(v->owner_count > 0 && !v->deleting);
+    assert(v->owner_count > 0);
+    assert(!v->deleting);
     assert(solid + waiting + absent == v->owner_count);
     if (solid > 0) {
         return waiting + absent > 0 ? GC_DROP_OWNERS : GC_NOTHING;
@@ -32,6 +34,7 @@ static enum gc_action plan_owned(const struct gc_view *v)
 
 enum gc_action gc_plan(const struct gc_view *view)
 {
+    assert(view);
     assert(view->blocking <= view->dependents);
     assert(view->owners || view->owner_count == 0);
     if (view->deleting && view->orphan) {

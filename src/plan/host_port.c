@@ -11,6 +11,7 @@ static const uint8_t every_address[16], mapped[12] = {[10] = 0xff, [11] = 0xff};
 
 static void parse_ip(struct span text, uint8_t ret[16])
 {
+    assert(ret);
     char buf[INET6_ADDRSTRLEN + 1];
     uint8_t ip[16] = {0};
     memset(ret, 0, 16);
@@ -72,6 +73,8 @@ static size_t collect(const yyjson_val *pod_spec, struct host_port *out)
 
 size_t host_ports(struct arena *a, const yyjson_val *pod_spec, const struct host_port **ret)
 {
+    assert(a);
+    assert(ret);
     size_t n = collect(pod_spec, NULL);
     if (n > 0) {
         struct host_port *out = ARENA_ARRAY(a, struct host_port, n);
@@ -99,6 +102,8 @@ bool host_port_excludes(const struct host_port *x, const struct host_port *y)
 bool host_ports_clash(const struct host_port *x, size_t x_count, const struct host_port *y,
                       size_t y_count)
 {
+    assert(x || x_count == 0);
+    assert(y || y_count == 0);
     for (size_t i = 0; i < x_count; i++) {
         for (size_t k = 0; k < y_count; k++) {
             if (host_port_excludes(&x[i], &y[k])) {
@@ -111,6 +116,8 @@ bool host_ports_clash(const struct host_port *x, size_t x_count, const struct ho
 
 bool host_port_ipv4(const struct host_port *p, uint32_t *ret)
 {
+    assert(p->port > 0);
+    assert(ret);
     uint32_t raw;
     bool every = memcmp(p->ip, every_address, sizeof every_address) == 0;
     memcpy(&raw, p->ip + sizeof mapped, sizeof raw);

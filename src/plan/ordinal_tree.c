@@ -26,12 +26,14 @@ static int64_t span_at(int height)
 
 static unsigned digit(int64_t ordinal, int height)
 {
-    assert(ordinal >= 0 && height >= 0 && height <= HEIGHT_MAX);
+    assert(ordinal >= 0 && height >= 0);
+    assert(height <= HEIGHT_MAX);
     return (unsigned)((uint64_t)ordinal >> (BITS * height)) % WIDTH;
 }
 
 static bool fits(const struct ordinal_tree *t, int64_t ordinal)
 {
+    assert(!t->root || (t->height >= 0 && t->height <= HEIGHT_MAX));
     return t->root && ordinal < span_at(t->height + 1);
 }
 
@@ -48,8 +50,11 @@ static void *child_at(const struct ordinal_node *n, unsigned d)
 
 static void child_add(struct ordinal_node *n, unsigned d, void *child)
 {
+    assert(child);
+    assert(d < WIDTH);
     unsigned have = (unsigned)__builtin_popcountll(n->has[0]), at = rank_of(n, d);
-    assert(!(n->has[0] >> d & 1) && have < WIDTH);
+    assert(!(n->has[0] >> d & 1));
+    assert(have < WIDTH);
     if ((have & (have - 1)) == 0) { /* capacity is the next power of two */
         n->child = mem_grow(n->child, have ? (size_t)have * 2 : 1, sizeof *n->child);
     }
@@ -60,8 +65,10 @@ static void child_add(struct ordinal_node *n, unsigned d, void *child)
 
 static void child_remove(struct ordinal_node *n, unsigned d)
 {
+    assert(d < WIDTH);
     unsigned have = (unsigned)__builtin_popcountll(n->has[0]), at = rank_of(n, d);
-    assert(have > 0 && at < have && (n->has[0] >> d & 1));
+    assert(have > 0 && at < have);
+    assert((n->has[0] >> d & 1));
     memmove(&n->child[at], &n->child[at + 1], (have - at - 1) * sizeof *n->child);
     n->has[0] &= ~(UINT64_C(1) << d);
 }
@@ -76,6 +83,7 @@ static void node_free(struct ordinal_node *n)
 
 static void node_done(struct ordinal_node *n, int height, void (*free_fn)(struct ordinal_entry *e))
 {
+    assert(height >= 0 && height <= HEIGHT_MAX);
     unsigned have = (unsigned)__builtin_popcountll(n->has[0]);
     for (unsigned i = 0; i < have; i++) {
         if (height > 0) {
@@ -89,6 +97,7 @@ static void node_done(struct ordinal_node *n, int height, void (*free_fn)(struct
 
 void ordinal_tree_done(struct ordinal_tree *t, void (*free_fn)(struct ordinal_entry *e))
 {
+    assert(!t->root || free_fn);
     if (t->root) {
         node_done(t->root, t->height, free_fn);
     }
@@ -98,6 +107,7 @@ void ordinal_tree_done(struct ordinal_tree *t, void (*free_fn)(struct ordinal_en
 /* Child d is there. */
 static int32_t count_below(const struct ordinal_node *n, int height, unsigned d, int mark)
 {
+    assert(mark >= 0 && mark < ORDINAL_MARKS_MAX);
     assert(n->has[0] >> d & 1);
     void *child = child_at(n, d);
     return height > 0 ? ((struct ordinal_node *)child)->count[mark]
@@ -125,6 +135,9 @@ static void update_node(struct ordinal_node *n, int height, unsigned d, uint32_t
 static void change(struct ordinal_node *n, int height, struct ordinal_entry *e, uint32_t was,
                    uint32_t now)
 {
+    assert(n);
+    assert(e);
+    assert((was | now) & 1);
     unsigned d = digit(e->ordinal, height);
     if (height > 0) {
         struct ordinal_node *child;
@@ -154,6 +167,7 @@ static void change(struct ordinal_node *n, int height, struct ordinal_entry *e, 
 static void grow(struct ordinal_tree *t)
 {
     struct ordinal_node *old = t->root, *root = MEM_NEW(struct ordinal_node);
+    assert(old);
     assert(t->height < HEIGHT_MAX);
     child_add(root, 0, old);
     for (int m = 0; m < ORDINAL_MARKS_MAX; m++) {
@@ -167,7 +181,9 @@ static void grow(struct ordinal_tree *t)
 
 void ordinal_tree_add(struct ordinal_tree *t, struct ordinal_entry *e)
 {
-    assert(e->ordinal >= 0 && (e->marks & 1) && e->marks >> ORDINAL_MARKS_MAX == 0);
+    assert(e->ordinal >= 0);
+    assert((e->marks & 1));
+    assert(e->marks >> ORDINAL_MARKS_MAX == 0);
     if (!t->root) {
         t->root = MEM_NEW(struct ordinal_node);
         t->height = 0;
@@ -184,10 +200,13 @@ void ordinal_tree_add(struct ordinal_tree *t, struct ordinal_entry *e)
 
 void ordinal_tree_remove(struct ordinal_tree *t, struct ordinal_entry *e)
 {
-    assert(ordinal_tree_get(t, e->ordinal) == e && (e->marks & 1));
+    assert(t->root);
+    assert(ordinal_tree_get(t, e->ordinal) == e);
+    assert((e->marks & 1));
     uint32_t was = e->marks;
     e->marks = 0;
     change(t->root, t->height, e, was, 0);
+    assert(t->root->count[0] >= 0);
     if (t->root->count[0] == 0) {
         node_free(t->root);
         *t = (struct ordinal_tree){0};
@@ -196,7 +215,9 @@ void ordinal_tree_remove(struct ordinal_tree *t, struct ordinal_entry *e)
 
 void ordinal_tree_mark(struct ordinal_tree *t, struct ordinal_entry *e, uint32_t marks)
 {
-    assert((marks & 1) && marks >> ORDINAL_MARKS_MAX == 0 && (e->marks & 1));
+    assert((marks & 1));
+    assert(marks >> ORDINAL_MARKS_MAX == 0);
+    assert((e->marks & 1));
     uint32_t was = e->marks;
     if (was != marks) {
         e->marks = marks;
@@ -259,6 +280,8 @@ int32_t ordinal_tree_count_from(const struct ordinal_tree *t, int mark, int64_t 
 static int64_t first_below(const struct ordinal_node *n, int height, int mark, int64_t base,
                            int64_t from)
 {
+    assert(mark < ORDINAL_MARKS_MAX);
+    assert(from >= 0 && base >= 0);
     uint64_t bits = mark < 0 ? ~n->full : n->has[mark];
     unsigned d = from > base ? digit(from, height) : 0;
     for (bits &= UINT64_MAX << d; bits; bits &= bits - 1) {
@@ -269,6 +292,7 @@ static int64_t first_below(const struct ordinal_node *n, int height, int mark, i
             found = first_below(child_at(n, at), height - 1, mark, start, from);
         }
         if (found >= 0) {
+            assert(found >= from);
             return found;
         }
     }
@@ -278,6 +302,8 @@ static int64_t first_below(const struct ordinal_node *n, int height, int mark, i
 static int64_t last_below(const struct ordinal_node *n, int height, int mark, int64_t base,
                           int64_t to)
 {
+    assert(mark < ORDINAL_MARKS_MAX);
+    assert(to >= 0);
     uint64_t bits = mark < 0 ? ~n->full : n->has[mark];
     int64_t end = base + span_at(height + 1) - 1;
     unsigned d = to < end ? digit(to, height) : WIDTH - 1;
@@ -289,6 +315,7 @@ static int64_t last_below(const struct ordinal_node *n, int height, int mark, in
             found = last_below(child_at(n, at), height - 1, mark, start, to);
         }
         if (found >= 0) {
+            assert(found <= to);
             return found;
         }
         bits &= ~(UINT64_C(1) << at);
@@ -324,6 +351,7 @@ int64_t ordinal_tree_first_gap(const struct ordinal_tree *t, int64_t from)
 
 int64_t ordinal_tree_last_gap(const struct ordinal_tree *t, int64_t to)
 {
+    assert(to >= -1);
     if (to < 0 || !fits(t, to)) {
         return to;
     }

@@ -49,6 +49,7 @@ static bool ran_long(const struct pod_container_view *c)
 
 int64_t pod_crash_backoff_ms(const struct pod_container_view *c)
 {
+    assert(c);
     if (ran_long(c) || c->stale || c->renewed) {
         return 0;
     }
@@ -57,6 +58,7 @@ int64_t pod_crash_backoff_ms(const struct pod_container_view *c)
 
 uint32_t pod_restarts_after(const struct pod_container_view *c)
 {
+    assert(c);
     if (!c->has_attempt || c->stale) {
         return 0;
     }
@@ -68,12 +70,14 @@ uint32_t pod_restarts_after(const struct pod_container_view *c)
 
 bool pod_init_completed(const struct pod_container_view *c)
 {
+    assert(c->instance < POD_INSTANCE_COUNT);
     return !pod_instance_live(c->instance) && c->has_result && !c->stale &&
            c->result.exit_code == 0 && !c->result.start_failed && !c->result.lost;
 }
 
 static bool ran_here(const struct pod_container_view *c)
 {
+    assert(c->instance < POD_INSTANCE_COUNT);
     return pod_instance_live(c->instance) || (c->has_attempt && !c->stale);
 }
 
@@ -102,6 +106,7 @@ bool pod_init_passed(const struct pod_view *v, size_t i)
 
 size_t pod_init_current(const struct pod_view *v)
 {
+    assert(v->inits || v->init_count == 0);
     for (size_t i = 0; i < v->init_count; i++) {
         if (!pod_init_passed(v, i)) {
             return i;
@@ -132,6 +137,7 @@ bool pod_wants_restart(const struct pod_view *v, const struct pod_container_view
 
 struct span pod_final_phase(const struct pod_view *v)
 {
+    assert(!v->acked_terminal || v->acked_phase.n > 0);
     if (v->acked_terminal) {
         return v->acked_phase;
     }
@@ -161,11 +167,13 @@ struct span pod_final_phase(const struct pod_view *v)
 
 bool pod_is_overdue(const struct pod_view *v)
 {
+    assert(v->deadline_ms >= 0);
     return v->deadline_ms != 0 && v->now_ms >= v->deadline_ms;
 }
 
 bool pod_is_ending(const struct pod_view *v)
 {
+    assert(v);
     return v->deleting || v->stop_only || pod_is_overdue(v) || pod_final_phase(v).n > 0;
 }
 
@@ -219,6 +227,10 @@ static void step(struct work *w, enum pod_step_type type)
 static void step_at(struct work *w, enum pod_step_type type, const struct place *at,
                     uint32_t attempt)
 {
+    assert(at->i < (at->extra  ? w->v->extra_count
+                    : at->init ? w->v->init_count
+                               : w->v->main_count));
+    assert(type == POD_STEP_START || attempt <= at->c->attempt);
     add_step(w, (struct pod_step){.type = type,
                                   .init = at->init,
                                   .extra = at->extra,
@@ -236,6 +248,7 @@ static void wake_at(struct work *w, int64_t ms)
 /* True when the thing may be tried (now), else arranges the wake-up. */
 static bool may_try(struct work *w, const struct pod_prep *p, int64_t first_ms, int64_t max_ms)
 {
+    assert(first_ms <= max_ms);
     if (p->state == POD_PREP_TODO) {
         return true;
     }
@@ -251,6 +264,7 @@ static bool may_try(struct work *w, const struct pod_prep *p, int64_t first_ms, 
  * pod's grace is its own, but two seconds at least. */
 static int64_t kill_at(const struct pod_view *v, const struct pod_container_view *c)
 {
+    assert(c->instance == POD_INSTANCE_STOPPING);
     bool ending = pod_is_ending(v);
     int64_t grace_ms = c->unhealthy_grace_ms && !ending ? c->unhealthy_grace_ms : v->grace_ms;
     if (!c->sidecar || !ending || v->ending_ms == 0) {
@@ -264,6 +278,7 @@ static int64_t kill_at(const struct pod_view *v, const struct pod_container_view
 static void plan_stop(struct work *w, const struct place *at, bool end)
 {
     const struct pod_view *v = w->v;
+    assert(!at->init || at->i < w->v->init_count);
     const struct pod_container_view *c = at->c;
     if (c->instance == POD_INSTANCE_RUNNING && end) {
         step_at(w, POD_STEP_TERM, at, c->attempt);
@@ -280,6 +295,7 @@ static void plan_stop(struct work *w, const struct place *at, bool end)
 /* A sidecar serves the others until they have ended: those that came after it end first. */
 static bool may_end(const struct pod_view *v, const struct pod_container_view *c, size_t init_at)
 {
+    assert(!c->sidecar || init_at < v->init_count);
     if (!c->sidecar) {
         return true;
     }
@@ -347,6 +363,8 @@ static bool plan_container(struct work *w, const struct place *at)
 {
     const struct pod_view *v = w->v;
     const struct pod_container_view *c = at->c;
+    assert(at->c);
+    assert(at->i < place_count(w->v));
     plan_stop(w, at, c->unhealthy);
     if (c->instance == POD_INSTANCE_STARTING) {
         return true;
@@ -378,7 +396,8 @@ static bool plan_container(struct work *w, const struct place *at)
     if (!ready || c->config_reason.n > 0) {
         return false;
     }
-    assert(c->instance == POD_INSTANCE_NONE && !pod_is_ending(v));
+    assert(c->instance == POD_INSTANCE_NONE);
+    assert(!pod_is_ending(v));
     step_at(w, POD_STEP_START, at, c->has_attempt ? c->attempt + 1 : 0);
     return true;
 }
@@ -388,6 +407,7 @@ static bool plan_container(struct work *w, const struct place *at)
 static void plan_broken_sandbox(struct work *w)
 {
     const struct pod_view *v = w->v;
+    assert(v->sandbox_broken);
     size_t left = 0;
     for (size_t n = 0; n < place_count(v); n++) {
         struct place at = place_at(v, n);
@@ -409,7 +429,8 @@ static void plan_containers(struct work *w, bool mountable)
     const struct pod_view *v = w->v;
     size_t current = pod_init_current(v), total = v->init_count + v->main_count;
     bool starting = false;
-    assert(current <= v->init_count && !v->sandbox_broken);
+    assert(current <= v->init_count);
+    assert(!v->sandbox_broken);
     for (size_t n = 0; n < total; n++) {
         starting |= place_at(v, n).c->instance == POD_INSTANCE_STARTING;
     }
@@ -444,6 +465,8 @@ static void plan_extras(struct work *w)
 static void plan_running(struct work *w)
 {
     const struct pod_view *v = w->v;
+    assert(!v->deleting);
+    assert(!v->stop_only);
     wake_at(w, v->deadline_ms);
     if (v->refused.n > 0 || !v->inputs_ready) {
         return;
@@ -466,6 +489,9 @@ static void plan_running(struct work *w)
 
 void pod_plan(struct arena *a, const struct pod_view *view, struct pod_plan *ret)
 {
+    assert(a);
+    assert(ret);
+    assert(view->mains || view->main_count == 0);
     assert(view->uid.n > 0);
     assert(!view->acked_terminal || view->acked_phase.n > 0);
     size_t max = 4 + 2 * place_count(view);
@@ -476,6 +502,8 @@ void pod_plan(struct arena *a, const struct pod_view *view, struct pod_plan *ret
     } else {
         plan_running(&w);
     }
-    assert(ret->step_count <= max && (ret->wake_ms == 0 || ret->wake_ms > view->now_ms));
+    assert(ret->step_count <= max);
+    assert((ret->wake_ms == 0 || ret->wake_ms > view->now_ms));
     pod_plan_status(a, view, &ret->status);
+    assert(ret->status.phase.n > 0);
 }

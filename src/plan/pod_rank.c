@@ -5,6 +5,7 @@
 
 bool pod_rank_active(const struct pod_rank *p)
 {
+    assert(p->phase <= POD_RANK_ENDED);
     return p->phase != POD_RANK_ENDED && !p->terminating;
 }
 
@@ -42,6 +43,8 @@ static int later_first(int64_t a, int64_t b)
 
 int pod_rank_cmp(const struct pod_rank *a, const struct pod_rank *b)
 {
+    assert(a);
+    assert(b);
     int keys[] = {smaller_first(a->assigned, b->assigned),
                   smaller_first(a->phase, b->phase),
                   smaller_first(a->ready, b->ready),

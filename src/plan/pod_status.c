@@ -6,6 +6,7 @@
 static struct span instance_id(struct arena *a, const struct pod_view *v,
                                const struct pod_container_view *c, uint32_t attempt)
 {
+    assert(v->uid.n > 0);
     return arena_printf(a, "%.*s://%.*s-%.*s-%u", SPAN_ARG(v->container_scheme), SPAN_ARG(v->uid),
                         SPAN_ARG(c->name), attempt);
 }
@@ -13,6 +14,7 @@ static struct span instance_id(struct arena *a, const struct pod_view *v,
 static struct pod_state terminated(struct arena *a, const struct pod_view *v,
                                    const struct pod_container_view *c, const struct pod_result *r)
 {
+    assert(r);
     struct span reason = r->lost           ? SPAN("ContainerStatusUnknown")
                          : r->start_failed ? SPAN("ContainerCannotRun")
                          : r->oom_killed   ? SPAN("OOMKilled")
@@ -38,6 +40,7 @@ static struct pod_state waiting(struct span reason, struct span message)
 /* "10s", "1m20s", "5m0s": Go's duration text. */
 static struct span duration_text(struct arena *a, int64_t ms)
 {
+    assert(ms >= 0);
     int64_t s = ms / 1000;
     if (s < 60) {
         return arena_printf(a, "%llds", (long long)s);
@@ -168,6 +171,7 @@ static bool sidecar_lives(const struct pod_view *v)
 
 static struct span phase_of(const struct pod_view *v, const struct pod_status *s)
 {
+    assert(s->main_count <= v->main_count);
     struct span final = pod_final_phase(v);
     if (final.n > 0 && !v->acked_terminal && sidecar_lives(v)) {
         /* The end is told when the last of them has ended. */
@@ -198,6 +202,8 @@ static struct span phase_of(const struct pod_view *v, const struct pod_status *s
 static void set_condition(const struct pod_view *v, struct pod_status *s, const char *type,
                           bool yes, struct span reason, struct span message)
 {
+    assert(type);
+    assert(s->conditions);
     struct pod_condition c = {.type = span_cstr(type),
                               .status = yes ? SPAN("True") : SPAN("False"),
                               .reason = reason,
@@ -228,6 +234,7 @@ static bool is_own(struct span type)
 
 static struct span add_name(struct arena *a, struct span list, struct span name)
 {
+    assert(name.n > 0);
     return list.n ? arena_printf(a, "%.*s %.*s", SPAN_ARG(list), SPAN_ARG(name)) : name;
 }
 
@@ -235,6 +242,7 @@ static struct span add_name(struct arena *a, struct span list, struct span name)
 static struct span unready_list(struct arena *a, const struct pod_view *v,
                                 const struct pod_status *s)
 {
+    assert(s->init_count <= v->init_count);
     struct span list = SPAN_NULL;
     for (size_t i = 0; i < s->init_count; i++) {
         list =
@@ -277,6 +285,7 @@ static struct span unready_message(struct arena *a, const struct pod_view *v,
 
 static bool gates_pass(struct arena *a, const struct pod_view *v, struct span *ret_message)
 {
+    assert(ret_message);
     for (size_t g = 0; g < v->gate_count; g++) {
         struct span status = SPAN_NULL;
         for (size_t i = 0; i < v->condition_count; i++) {
@@ -302,6 +311,7 @@ static bool gates_pass(struct arena *a, const struct pod_view *v, struct span *r
 
 static void conditions(struct arena *a, const struct pod_view *v, struct pod_status *s)
 {
+    assert(s->phase.n > 0);
     size_t max = v->condition_count + sizeof own_conditions / sizeof own_conditions[0];
     s->conditions = ARENA_ARRAY(a, struct pod_condition, max);
     bool succeeded = span_eq_cstr(s->phase, "Succeeded"), failed = span_eq_cstr(s->phase, "Failed");
@@ -349,6 +359,8 @@ static void conditions(struct arena *a, const struct pod_view *v, struct pod_sta
 
 void pod_plan_status(struct arena *a, const struct pod_view *v, struct pod_status *ret)
 {
+    assert(a);
+    assert(ret);
     *ret = (struct pod_status){
         .host_ip = v->host_ip,
         .qos_class = v->qos_class,

@@ -17,6 +17,7 @@ static void put(struct strbuf *b, struct span key, struct span value)
 
 static void put_time(struct strbuf *b, struct span key, int64_t ms)
 {
+    assert(key.n > 0);
     char text[TIME_TEXT_BYTES];
     if (ms != 0) {
         json_text_str(b, key, time_format_to(text, ms));
@@ -25,12 +26,14 @@ static void put_time(struct strbuf *b, struct span key, int64_t ms)
 
 static void open(struct strbuf *b, struct span key, char bracket)
 {
+    assert(bracket == '{' || bracket == '[');
     json_text_key(b, key);
     strbuf_putc(b, bracket);
 }
 
 static void put_state(struct strbuf *b, struct span key, const struct pod_state *s)
 {
+    assert(s->kind <= POD_STATE_TERMINATED);
     open(b, key, '{');
     switch (s->kind) {
     case POD_STATE_NONE:
@@ -82,6 +85,7 @@ static void put_resources(struct arena *a, struct strbuf *b, struct span resourc
 static void put_containers(struct arena *a, struct strbuf *b, struct span key,
                            const struct pod_container_status *c, size_t n, bool extra)
 {
+    assert(c || n == 0);
     open(b, key, '[');
     for (size_t i = 0; i < n; i++) {
         json_text_next(b);
@@ -105,6 +109,8 @@ static void put_containers(struct arena *a, struct strbuf *b, struct span key,
 
 static void put_ips(struct strbuf *b, struct span one, struct span list, struct span ip)
 {
+    assert(one.n > 0);
+    assert(list.n > 0);
     if (ip.n > 0) {
         json_text_str(b, one, ip);
         open(b, list, '[');
@@ -116,6 +122,7 @@ static void put_ips(struct strbuf *b, struct span one, struct span list, struct 
 
 static void put_conditions(struct strbuf *b, const struct pod_status *s)
 {
+    assert(s->conditions || s->condition_count == 0);
     open(b, SPAN("conditions"), '[');
     for (size_t i = 0; i < s->condition_count; i++) {
         const struct pod_condition *c = &s->conditions[i];
@@ -133,7 +140,10 @@ static void put_conditions(struct strbuf *b, const struct pod_status *s)
 
 void pod_status_json(struct arena *a, const struct pod_status *s, struct strbuf *to)
 {
-    assert(s->phase.n > 0 && to->n == 0);
+    assert(a);
+    assert(s);
+    assert(s->phase.n > 0);
+    assert(to->n == 0);
     (void)strbuf_room(to, USUAL_BYTES);
     strbuf_putc(to, '{');
     json_text_str(to, SPAN("phase"), s->phase);

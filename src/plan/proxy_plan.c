@@ -17,6 +17,7 @@ enum wanted { READY, SERVING_WHILE_ENDING };
 
 static bool parse_ip(struct span text, uint32_t *ret)
 {
+    assert(ret);
     char buf[16];
     struct in_addr in;
     if (text.n == 0 || text.n >= sizeof buf) {
@@ -33,6 +34,7 @@ static bool parse_ip(struct span text, uint32_t *ret)
 
 static bool parse_port(int64_t number, uint16_t *ret)
 {
+    assert(ret);
     *ret = (uint16_t)number;
     return number > 0 && number <= 65535;
 }
@@ -94,14 +96,18 @@ static size_t sort_unique(endpoint_list *list)
             list->at[n++] = list->at[i];
         }
     }
-    assert(n <= list->n && (n > 0) == (list->n > 0));
+    assert(n <= list->n);
+    assert((n > 0) == (list->n > 0));
     list->n = n < PROXY_ENDPOINTS_MAX ? n : PROXY_ENDPOINTS_MAX;
+    assert(list->n <= PROXY_ENDPOINTS_MAX);
     return list->n;
 }
 
 static void collect(endpoint_list *out, const struct proxy_view *view, struct span name,
                     uint8_t protocol, struct span node, enum wanted wanted)
 {
+    assert(view->slices || view->slice_count == 0);
+    assert(protocol != 0);
     for (size_t i = 0; i < view->slice_count; i++) {
         const yyjson_val *slice = view->slices[i];
         if (!span_eq(json_get_str(slice, "addressType"), SPAN("IPv4"))) {
@@ -130,6 +136,8 @@ static int by_port(const void *a, const void *b)
 
 bool proxy_port_same(const struct proxy_port *a, const struct proxy_port *b)
 {
+    assert(a->port > 0);
+    assert(b->port > 0);
     return by_port(a, b) == 0;
 }
 
@@ -143,6 +151,7 @@ static uint64_t mix(uint64_t h, uint64_t value)
 
 uint64_t proxy_port_hash(const struct proxy_port *port)
 {
+    assert(port->endpoints || port->endpoint_count == 0);
     uint64_t h = mix(14695981039346656037u, port->affinity_s);
     h = mix(h, port->outside);
     for (size_t i = 0; i < port->endpoint_count; i++) {
@@ -153,6 +162,7 @@ uint64_t proxy_port_hash(const struct proxy_port *port)
 
 static bool has_port(const struct proxy_plan *plan, const struct proxy_port *port)
 {
+    assert(port->port > 0);
     for (size_t i = 0; i < plan->count; i++) {
         if (proxy_port_same(&plan->ports[i], port)) {
             return true;
@@ -171,8 +181,10 @@ struct planner {
 /* The port p with the endpoints that the Service's port of that name leads to. */
 static void add(struct planner *x, struct proxy_port p, struct span name, bool local)
 {
+    assert(x->plan->count <= x->room);
     struct span node = local ? x->view->node : SPAN_NULL;
-    assert(p.port > 0 && p.protocol != 0);
+    assert(p.port > 0);
+    assert(p.protocol != 0);
     if (has_port(x->plan, &p)) {
         return;
     }
@@ -224,6 +236,9 @@ static uint32_t affinity_of(const yyjson_val *spec)
 
 void proxy_plan(struct arena *a, const struct proxy_view *view, struct proxy_plan *ret)
 {
+    assert(a);
+    assert(view);
+    assert(ret);
     *ret = (struct proxy_plan){0};
     const yyjson_val *spec = json_get(view->service, "spec"), *ports = json_get(spec, "ports");
     uint32_t cluster;
@@ -270,6 +285,8 @@ static bool has_ended(const yyjson_val *pod)
 
 void proxy_plan_pod(struct arena *a, const yyjson_val *pod, struct proxy_plan *ret)
 {
+    assert(a);
+    assert(ret);
     *ret = (struct proxy_plan){0};
     const yyjson_val *spec = json_get(pod, "spec");
     const struct host_port *ports = NULL;

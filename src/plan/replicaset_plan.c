@@ -18,6 +18,7 @@ static int by_rank(const void *a, const void *b)
 static void choose_deletes(struct arena *a, const struct replicaset_view *v, int32_t excess,
                            struct replicaset_plan *ret)
 {
+    assert(!v->deleting);
     struct ranked *active = ARENA_ARRAY(a, struct ranked, v->pod_count + 1);
     size_t n = 0;
     for (size_t i = 0; i < v->pod_count; i++) {
@@ -25,7 +26,8 @@ static void choose_deletes(struct arena *a, const struct replicaset_view *v, int
             active[n++] = (struct ranked){&v->pods[i].rank, i};
         }
     }
-    assert(excess > 0 && (size_t)excess <= n);
+    assert(excess > 0);
+    assert((size_t)excess <= n);
     qsort(active, n, sizeof *active, by_rank);
     ret->again = excess > REPLICASET_BURST_MAX;
     ret->delete_count = (size_t)(ret->again ? REPLICASET_BURST_MAX : excess);
@@ -51,13 +53,18 @@ static void count(const struct replicaset_view *v, struct replicaset_plan *ret)
         st->available += pod_rank_available(p, v->min_ready_s, v->now_ms, &ret->requeue_at_ms);
     }
     assert(st->available <= st->ready && st->ready <= st->replicas);
-    assert(st->fully_labeled <= st->replicas && (size_t)st->replicas <= v->pod_count);
+    assert(st->fully_labeled <= st->replicas);
+    assert((size_t)st->replicas <= v->pod_count);
 }
 
 void replicaset_plan(struct arena *a, const struct replicaset_view *view,
                      struct replicaset_plan *ret)
 {
-    assert(view->replicas >= 0 && (view->pods || view->pod_count == 0));
+    assert(a);
+    assert(ret);
+    assert(view->min_ready_s >= 0);
+    assert(view->replicas >= 0);
+    assert((view->pods || view->pod_count == 0));
     *ret = (struct replicaset_plan){.create = 0};
     count(view, ret);
     int32_t missing = view->replicas - ret->status.replicas;

@@ -24,6 +24,8 @@ static yyjson_mut_val *sorted_copy(yyjson_mut_doc *doc, yyjson_val *v, int depth
 /* Appends the members of v in order of their keys. */
 static void add_sorted(yyjson_mut_doc *doc, yyjson_mut_val *to, const yyjson_val *v, int depth)
 {
+    assert(to);
+    assert(depth <= LIMIT_JSON_DEPTH);
     size_t n = json_len(v), i = 0;
     cleanup_free struct pair *pairs = calloc(n + 1, sizeof *pairs);
     assert(pairs);
@@ -60,6 +62,7 @@ static yyjson_mut_val *sorted_copy(yyjson_mut_doc *doc, yyjson_val *v, int depth
 
 yyjson_mut_val *revision_data(yyjson_mut_doc *doc, const yyjson_val *pod_template)
 {
+    assert(doc);
     yyjson_mut_val *data = yyjson_mut_obj(doc);
     yyjson_mut_val *template = json_mut_obj(doc, json_mut_obj(doc, data, "spec"), "template");
     json_put_str(doc, template, "$patch", SPAN("replace")); /* '$' sorts before every letter */
@@ -77,11 +80,13 @@ static uint32_t fnv1(uint32_t hash, struct span bytes)
 
 struct span revision_hash(struct arena *a, struct span data_text, int64_t collisions)
 {
+    assert(a);
     assert(collisions >= 0);
     static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
     uint32_t hash = fnv1(2166136261u, data_text);
     hash = fnv1(hash, arena_printf(a, "%lld", (long long)collisions));
     struct span digits = arena_printf(a, "%u", hash);
+    assert(digits.n > 0);
     char *out = arena_alloc(a, digits.n + 1);
     for (size_t i = 0; i < digits.n; i++) {
         out[i] = alphabet[(unsigned char)digits.p[i] % (sizeof alphabet - 1)];
@@ -91,8 +96,10 @@ struct span revision_hash(struct arena *a, struct span data_text, int64_t collis
 
 struct span revision_name(struct arena *a, struct span set_name, struct span hash)
 {
+    assert(a);
     assert(set_name.n > 0 && hash.n > 0);
     struct span set = span_first(set_name, SET_NAME_BYTES_MAX);
+    assert(set.n <= SET_NAME_BYTES_MAX);
     return arena_printf(a, "%.*s-%.*s", SPAN_ARG(set), SPAN_ARG(hash));
 }
 
@@ -110,6 +117,7 @@ static int by_age(const void *va, const void *vb)
 
 void revision_sort(struct revision_entry *entries, size_t n)
 {
+    assert(entries || n == 0);
     if (n > 1) {
         qsort(entries, n, sizeof *entries, by_age);
     }
@@ -118,6 +126,7 @@ void revision_sort(struct revision_entry *entries, size_t n)
 struct revision_choice revision_choose(const struct revision_entry *sorted, size_t n,
                                        const yyjson_val *wanted_data)
 {
+    assert(sorted || n == 0);
     int64_t next = n ? sorted[n - 1].revision + 1 : 1;
     assert(n < 2 || sorted[n - 2].revision <= sorted[n - 1].revision);
     for (size_t i = n; i-- > 0;) { /* the newest equal one */
@@ -132,6 +141,8 @@ struct revision_choice revision_choose(const struct revision_entry *sorted, size
 bool revision_means(struct arena *a, const struct schema_kind *kind, const yyjson_val *set,
                     const struct revision_entry *entry, const yyjson_val *wanted_data)
 {
+    assert(kind);
+    assert(set);
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *copy = json_mut_copy(doc, set);
     const yyjson_val *was = json_path(entry->data, "spec", "template", NULL);
@@ -149,6 +160,7 @@ bool revision_means(struct arena *a, const struct schema_kind *kind, const yyjso
 
 size_t revision_excess(const struct revision_entry *sorted, size_t n, int64_t limit)
 {
+    assert(sorted || n == 0);
     size_t dead = 0;
     for (size_t i = 0; i < n; i++) {
         dead += !sorted[i].live;

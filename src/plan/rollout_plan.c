@@ -11,6 +11,7 @@ static const char *plural(int32_t n)
 /* "2 of 3 replicas are available; redis-1 is not Ready: ..." */
 static struct span with_cause(struct arena *a, const struct rollout_view *v, struct span text)
 {
+    assert(text.n > 0);
     return v->blocking.reason
                ? arena_printf(a, "%.*s; %.*s", SPAN_ARG(text), SPAN_ARG(v->blocking.text))
                : text;
@@ -67,6 +68,7 @@ static struct span advancing(struct arena *a, const struct rollout_view *v)
 /* With Recreate, in Kubernetes' own words. Returns false when the general ones apply. */
 static bool recreating(const struct rollout_view *v, struct rollout_condition *c)
 {
+    assert(!c->reason);
     if (!v->recreate || !v->moving || v->deleting) {
         return false;
     }
@@ -78,6 +80,9 @@ static bool recreating(const struct rollout_view *v, struct rollout_condition *c
 
 static void set_progress(struct arena *a, const struct rollout_view *v, struct rollout_condition *c)
 {
+    assert(!c->reason);
+    assert(v->behind >= 0);
+    assert(v->available <= v->replicas);
     bool settled = v->available == v->replicas && v->surplus == 0 && !v->terminating;
     if (v->deleting) {
         c->reason = "SetDeleting";
@@ -102,6 +107,8 @@ static void set_progress(struct arena *a, const struct rollout_view *v, struct r
         c->reason = v->overdue ? "ProgressDeadlineExceeded" : "RolloutInProgress";
         c->message = advancing(a, v);
     }
+    assert(c->reason);
+    assert(c->message.n > 0);
 }
 
 static struct rollout_condition progressing(struct arena *a, const struct rollout_view *v)
@@ -124,11 +131,16 @@ static struct rollout_condition progressing(struct arena *a, const struct rollou
 void rollout_plan(struct arena *a, const struct rollout_view *view,
                   struct rollout_condition ret[ROLLOUT_CONDITIONS])
 {
+    assert(a);
+    assert(ret);
     assert(view->available >= 0 && view->available <= view->replicas);
     assert(view->behind >= 0 && view->surplus >= 0);
     ret[ROLLOUT_AVAILABLE] = available(a, view);
     ret[ROLLOUT_PROGRESSING] = progressing(a, view);
     for (int i = 0; i < ROLLOUT_CONDITIONS; i++) {
-        assert(ret[i].type && ret[i].status && ret[i].reason && ret[i].message.n > 0);
+        assert(ret[i].type);
+        assert(ret[i].status);
+        assert(ret[i].reason);
+        assert(ret[i].message.n > 0);
     }
 }

@@ -21,6 +21,7 @@ struct tally {
 
 static void tally_add(struct tally *t, struct span text)
 {
+    assert(text.n > 0);
     for (size_t i = 0; i < t->n; i++) {
         if (span_eq(t->at[i].text, text)) {
             t->at[i].count++;
@@ -37,6 +38,7 @@ static void tally_add(struct tally *t, struct span text)
 static struct span refusal(struct arena *a, const struct schedule_view *v,
                            const struct schedule_node *n)
 {
+    assert(n);
     assert(v->cpu_milli >= 0 && v->memory_bytes >= 0);
     if (n->unschedulable) {
         return SPAN("node(s) were unschedulable");
@@ -87,6 +89,7 @@ static int by_text(const void *a, const void *b)
 
 static struct span explain(struct arena *a, const struct schedule_view *v, struct tally *t)
 {
+    assert(t->n <= REASONS_MAX);
     struct span text = arena_printf(a, "0/%zu nodes are available", v->node_count);
     if (v->obstacle.n) {
         return arena_printf(a, "%.*s: %.*s.", SPAN_ARG(text), SPAN_ARG(v->obstacle));
@@ -104,6 +107,8 @@ static struct span explain(struct arena *a, const struct schedule_view *v, struc
 
 struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *view)
 {
+    assert(a);
+    assert(view);
     assert(view->nodes || view->node_count == 0);
     struct schedule_plan plan = {.fits = false};
     struct tally tally = {.n = 0};
@@ -260,6 +265,7 @@ bool schedule_tolerates(const yyjson_val *tolerations, struct span key, struct s
 struct span schedule_untolerated(struct arena *a, const yyjson_val *taints,
                                  const yyjson_val *tolerations)
 {
+    assert(a);
     JSON_EACH(it, taints)
     {
         struct span effect = json_get_str(it.val, "effect");
@@ -290,6 +296,7 @@ int64_t schedule_quantity(const yyjson_val *amount, bool millis)
 static int64_t request_of(const yyjson_val *container, const yyjson_val *statuses,
                           const char *resource)
 {
+    assert(resource);
     yyjson_val *amount = json_path(container, "resources", "requests", resource, NULL);
     JSON_EACH(it, statuses)
     {
@@ -324,11 +331,13 @@ static int64_t requests(const yyjson_val *pod_spec, const yyjson_val *status, co
 
 int64_t schedule_request(const yyjson_val *pod_spec, const char *resource)
 {
+    assert(resource);
     return requests(pod_spec, NULL, resource);
 }
 
 int64_t schedule_holds(const yyjson_val *pod, const char *resource)
 {
+    assert(resource);
     const yyjson_val *status = json_get(pod, "status");
     bool waits = false;
     JSON_EACH(it, json_get(status, "conditions"))

@@ -32,6 +32,8 @@ int64_t statefulset_end(const struct statefulset_rules *r)
 
 bool statefulset_is_reserved(const struct statefulset_rules *r, int64_t ordinal)
 {
+    assert(r);
+    assert(r->reserved_count <= STATEFULSET_RESERVED_MAX);
     for (size_t i = 0; i < r->reserved_count; i++) {
         if (r->reserved[i] == ordinal) {
             return true;
@@ -42,6 +44,7 @@ bool statefulset_is_reserved(const struct statefulset_rules *r, int64_t ordinal)
 
 bool statefulset_is_wanted(const struct statefulset_rules *r, int64_t ordinal)
 {
+    assert(r);
     return ordinal >= r->start && ordinal < statefulset_end(r) &&
            !statefulset_is_reserved(r, ordinal);
 }
@@ -66,6 +69,7 @@ struct traits {
 static struct traits traits_of(const struct statefulset_index *ix, const struct statefulset_pod *p,
                                bool wanted)
 {
+    assert(p->ordinal >= 0);
     const struct statefulset_rules *r = &ix->rules;
     struct traits t = {.ready = is_ready(p)};
     t.ended = p->phase == STATEFULSET_FAILED || p->phase == STATEFULSET_SUCCEEDED;
@@ -77,12 +81,14 @@ static struct traits traits_of(const struct statefulset_index *ix, const struct 
     bool rolling =
         !r->on_delete && !r->recreate && wanted && p->ordinal >= (int64_t)r->start + r->partition;
     t.stuck = rolling && !p->at_update && !t.going && !t.ready && !p->was_ready;
+    assert(!t.stuck || !t.well);
     return t;
 }
 
 static bool wants_fix(const struct statefulset_rules *r, const struct statefulset_pod *p,
                       const struct traits *t, bool wanted)
 {
+    assert(t);
     bool owner_fits = p->claims.owner_fits & (1u << statefulset_claim_owner(r, !wanted));
     if (!wanted) {
         return !owner_fits;
@@ -125,7 +131,8 @@ static uint32_t marks_of(const struct statefulset_index *ix, const struct statef
     for (int m = 0; m < MARKS; m++) {
         marks |= is[m] ? UINT32_C(1) << m : 0;
     }
-    assert(is[MARK_LIVE] != is[MARK_STOPPING] && (!is[MARK_AVAILABLE] || is[MARK_READY]));
+    assert(is[MARK_LIVE] != is[MARK_STOPPING]);
+    assert((!is[MARK_AVAILABLE] || is[MARK_READY]));
     assert(is[MARK_OLD_WELL] + is[MARK_OLD_LAST] + is[MARK_OLD_BROKEN] + is[MARK_STUCK] <= 1);
     return marks;
 }
@@ -139,6 +146,7 @@ static void entry_free(struct ordinal_entry *e)
 
 void statefulset_index_done(struct statefulset_index *ix)
 {
+    assert(ix);
     ordinal_tree_done(&ix->wanted, entry_free);
     ordinal_tree_done(&ix->surplus, entry_free);
     heap_done(&ix->due);
@@ -148,6 +156,7 @@ void statefulset_index_done(struct statefulset_index *ix)
 /* Puts the pod on the clock when only time keeps it from being available. */
 static void set_due(struct statefulset_index *ix, struct entry *e)
 {
+    assert(e->at.marks & 1u << MARK_POD);
     heap_remove(&ix->due, &e->due);
     bool waits = (e->at.marks & 1u << MARK_READY) && !(e->at.marks & 1u << MARK_AVAILABLE);
     if (waits && e->pod.ready_since_ms > 0) {
@@ -157,6 +166,7 @@ static void set_due(struct statefulset_index *ix, struct entry *e)
 
 static struct entry *find(const struct statefulset_index *ix, int32_t ordinal, bool *ret_wanted)
 {
+    assert(ret_wanted);
     struct ordinal_entry *e = ordinal_tree_get(&ix->wanted, ordinal);
     *ret_wanted = e != NULL;
     return entry_of(e ? e : ordinal_tree_get(&ix->surplus, ordinal));
@@ -183,7 +193,8 @@ static void index_verify(const struct statefulset_index *ix)
         int64_t at = -1;
         while ((at = ordinal_tree_first(trees[wanted], MARK_POD, at + 1)) >= 0) {
             struct entry *e = entry_of(ordinal_tree_get(trees[wanted], (int32_t)at));
-            assert(e->pod.ordinal == at && e->at.ordinal == at);
+            assert(e->pod.ordinal == at);
+            assert(e->at.ordinal == at);
             assert(statefulset_is_wanted(&ix->rules, at) == (wanted == 1));
             assert(e->at.marks == marks_of(ix, &e->pod, wanted));
             due += heap_has(&e->due);
@@ -194,6 +205,7 @@ static void index_verify(const struct statefulset_index *ix)
 
 void statefulset_index_put(struct statefulset_index *ix, const struct statefulset_pod *pod)
 {
+    assert(pod->phase <= STATEFULSET_UNKNOWN);
     assert(pod->ordinal >= 0);
     bool wanted;
     struct entry *e = find(ix, pod->ordinal, &wanted);
@@ -216,6 +228,7 @@ void statefulset_index_put(struct statefulset_index *ix, const struct statefulse
 
 void statefulset_index_remove(struct statefulset_index *ix, int32_t ordinal)
 {
+    assert(ordinal >= 0);
     bool wanted;
     struct entry *e = find(ix, ordinal, &wanted);
     if (e) {
@@ -228,6 +241,7 @@ void statefulset_index_remove(struct statefulset_index *ix, int32_t ordinal)
 /* Takes every pod of a tree out; returns them as an array of `n`. */
 static struct entry **take_all(struct ordinal_tree *t, struct entry **to)
 {
+    assert(to);
     int64_t at;
     while ((at = ordinal_tree_first(t, MARK_POD, 0)) >= 0) {
         struct ordinal_entry *e = ordinal_tree_get(t, (int32_t)at);
@@ -256,7 +270,8 @@ static bool same_rules(const struct statefulset_rules *a, const struct statefuls
 void statefulset_index_rules(struct statefulset_index *ix, const struct statefulset_rules *rules)
 {
     assert(rules->replicas >= 0 && rules->start >= 0 && rules->partition >= 0);
-    assert(rules->max_unavailable >= 0 && rules->reserved_count <= STATEFULSET_RESERVED_MAX);
+    assert(rules->max_unavailable >= 0);
+    assert(rules->reserved_count <= STATEFULSET_RESERVED_MAX);
     if (same_rules(&ix->rules, rules)) {
         return;
     }
@@ -273,6 +288,7 @@ void statefulset_index_rules(struct statefulset_index *ix, const struct stateful
 
 void statefulset_index_advance(struct statefulset_index *ix, int64_t now_ms)
 {
+    assert(now_ms >= 0);
     ix->now_ms = now_ms > ix->now_ms ? now_ms : ix->now_ms;
     struct heap_node *first;
     while ((first = heap_min(&ix->due)) && first->key <= ix->now_ms) {
@@ -291,6 +307,7 @@ void statefulset_index_advance(struct statefulset_index *ix, int64_t now_ms)
 const struct statefulset_pod *statefulset_index_get(const struct statefulset_index *ix,
                                                     int32_t ordinal)
 {
+    assert(ix);
     bool wanted;
     struct entry *e = find(ix, ordinal, &wanted);
     return e ? &e->pod : NULL;
@@ -298,6 +315,7 @@ const struct statefulset_pod *statefulset_index_get(const struct statefulset_ind
 
 size_t statefulset_index_count(const struct statefulset_index *ix)
 {
+    assert(ix);
     return (size_t)ordinal_tree_count(&ix->wanted, MARK_POD) +
            (size_t)ordinal_tree_count(&ix->surplus, MARK_POD);
 }

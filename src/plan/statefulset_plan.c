@@ -17,11 +17,13 @@ struct pass {
 
 static int64_t first_of(const struct pass *s, int mark, int64_t from)
 {
+    assert(mark >= 0 && mark < MARKS);
     return ordinal_tree_first(&s->ix->wanted, mark, from);
 }
 
 static int64_t last_of(const struct pass *s, int mark, int64_t to)
 {
+    assert(mark >= 0 && mark < MARKS);
     return ordinal_tree_last(&s->ix->wanted, mark, to);
 }
 
@@ -49,6 +51,7 @@ static int64_t last_gap(const struct pass *s)
 /* Of a wanted pod that is there. */
 static bool has_mark(const struct pass *s, int64_t ordinal, int mark)
 {
+    assert(mark >= 0 && mark < MARKS);
     const struct ordinal_entry *e = ordinal_tree_get(&s->ix->wanted, (int32_t)ordinal);
     assert(e);
     return e->marks >> mark & 1;
@@ -70,7 +73,8 @@ static int64_t higher(int64_t a, int64_t b)
 static bool add(struct pass *s, struct statefulset_action action)
 {
     struct statefulset_plan *plan = s->plan;
-    assert(plan->action_count <= STATEFULSET_ACTIONS_MAX && action.ordinal >= 0);
+    assert(plan->action_count <= STATEFULSET_ACTIONS_MAX);
+    assert(action.ordinal >= 0);
     if (plan->action_count == STATEFULSET_ACTIONS_MAX) {
         plan->again = true;
         return false;
@@ -81,7 +85,8 @@ static bool add(struct pass *s, struct statefulset_action action)
 
 static bool delete_pod(struct pass *s, int64_t ordinal, enum statefulset_why why)
 {
-    assert(ordinal >= 0 && why != STATEFULSET_WHY_NONE);
+    assert(ordinal >= 0);
+    assert(why != STATEFULSET_WHY_NONE);
     assert(!statefulset_index_get(s->ix, (int32_t)ordinal)->terminating);
     return add(s, (struct statefulset_action){
                       .kind = STATEFULSET_DELETE_POD, .why = why, .ordinal = (int32_t)ordinal});
@@ -89,7 +94,8 @@ static bool delete_pod(struct pass *s, int64_t ordinal, enum statefulset_why why
 
 static void wait_for(struct pass *s, enum statefulset_why why, int64_t ordinal)
 {
-    assert(why != STATEFULSET_WHY_NONE && ordinal >= 0);
+    assert(why != STATEFULSET_WHY_NONE);
+    assert(ordinal >= 0);
     if (s->plan->waiting == STATEFULSET_WHY_NONE) {
         s->plan->waiting = why;
         s->plan->waiting_ordinal = (int32_t)ordinal;
@@ -100,6 +106,8 @@ static void wait_for(struct pass *s, enum statefulset_why why, int64_t ordinal)
 static void wait_for_pod(struct pass *s, int64_t ordinal)
 {
     const struct statefulset_pod *p = statefulset_index_get(s->ix, (int32_t)ordinal);
+    assert(p);
+    assert(p->ordinal == ordinal);
     bool ready = p->phase == STATEFULSET_RUNNING && p->ready;
     wait_for(s,
              p->terminating ? STATEFULSET_WHY_POD_TERMINATING
@@ -111,6 +119,7 @@ static void wait_for_pod(struct pass *s, int64_t ordinal)
 enum statefulset_owner statefulset_claim_owner(const struct statefulset_rules *rules,
                                                bool condemned)
 {
+    assert(rules);
     if (condemned && rules->delete_when_scaled) {
         return STATEFULSET_OWNER_POD;
     }
@@ -120,6 +129,8 @@ enum statefulset_owner statefulset_claim_owner(const struct statefulset_rules *r
 /* Adds what the claims of an existing pod need. Returns true when something was added. */
 static bool fix_claims(struct pass *s, const struct statefulset_pod *p, bool condemned)
 {
+    assert(p);
+    assert(p->ordinal >= 0);
     enum statefulset_owner owner = statefulset_claim_owner(s->r, condemned);
     bool missing =
         p->claims.missing && !condemned && !p->terminating && p->phase == STATEFULSET_PENDING;
@@ -158,6 +169,7 @@ static void finish_status(struct pass *s)
     struct statefulset_status *st = &s->plan->status;
     for (size_t i = 0; i < s->plan->action_count; i++) {
         const struct statefulset_action *a = &s->plan->actions[i];
+        assert(a->ordinal >= 0);
         if (a->why == STATEFULSET_WHY_UPDATE || a->why == STATEFULSET_WHY_STUCK) {
             st->current -= statefulset_index_get(s->ix, a->ordinal)->at_current;
         }
@@ -180,6 +192,7 @@ static void find_blocking(struct pass *s)
     at = lower(at, gap < s->end ? gap : -1);
     at = at < 0 ? ordinal_tree_last(&s->ix->surplus, MARK_POD, INT32_MAX) : at;
     s->plan->blocking = (int32_t)at;
+    assert(s->plan->blocking >= -1);
 }
 
 /* ---- step 0: what a newer revision has overtaken before it was ever Ready ---- */
@@ -197,6 +210,8 @@ static void replace_stuck(struct pass *s)
 /* Returns false while old pods are there. */
 static bool recreate(struct pass *s)
 {
+    assert(s->r->recreate);
+    assert(!s->r->deleting);
     const struct ordinal_tree *trees[] = {&s->ix->wanted, &s->ix->surplus};
     for (int i = 0; i < 2; i++) {
         int64_t at = ordinal_tree_last(trees[i], MARK_OLD_LIVE, INT32_MAX);
@@ -228,6 +243,8 @@ static bool new_pod_is_update(const struct pass *s, int64_t ordinal)
 
 static void fill_hole(struct pass *s, const struct statefulset_hole *hole)
 {
+    assert(!s->r->deleting);
+    assert(s->plan->action_count <= STATEFULSET_ACTIONS_MAX);
     assert(statefulset_is_wanted(s->r, hole->ordinal));
     assert(!statefulset_index_get(s->ix, hole->ordinal));
     if (s->r->delete_when_scaled && hole->claims.stale) {
@@ -250,7 +267,8 @@ static void fill_hole(struct pass *s, const struct statefulset_hole *hole)
 static void tend(struct pass *s, int64_t ordinal)
 {
     const struct statefulset_pod *p = statefulset_index_get(s->ix, (int32_t)ordinal);
-    assert(p && p->ordinal == ordinal);
+    assert(p);
+    assert(p->ordinal == ordinal);
     if (has_mark(s, ordinal, MARK_DEAD)) {
         delete_pod(s, ordinal, STATEFULSET_WHY_TERMINAL);
         return;
@@ -276,6 +294,7 @@ static int32_t window_of(const struct statefulset_rules *r)
 /* OrderedReady: up to the first `window` pods that are not well. Returns true when all are. */
 static bool ordered_replicas(struct pass *s)
 {
+    assert(!s->r->parallel);
     int32_t unwell = 0, window = window_of(s->r);
     size_t hole = 0;
     for (int64_t next = s->first; unwell < window;) {
@@ -286,9 +305,11 @@ static bool ordered_replicas(struct pass *s)
             break;
         }
         next = at + 1;
+        assert(at >= s->first && at < s->end);
         if (at == gap) {
             unwell++;
-            assert(hole < s->v->hole_count && s->v->holes[hole].ordinal == at);
+            assert(hole < s->v->hole_count);
+            assert(s->v->holes[hole].ordinal == at);
             fill_hole(s, &s->v->holes[hole++]);
             continue;
         }
@@ -303,6 +324,7 @@ static bool ordered_replicas(struct pass *s)
 
 static void parallel_replicas(struct pass *s)
 {
+    assert(s->r->parallel);
     int64_t waited = first_of(s, MARK_WAITED, 0);
     for (size_t i = 0; i < s->v->hole_count; i++) {
         if (waited >= 0 && waited < s->v->holes[i].ordinal) {
@@ -333,8 +355,11 @@ static void parallel_replicas(struct pass *s)
 static void condemned_pod(struct pass *s, int64_t ordinal, bool lowest_unwell)
 {
     const struct statefulset_pod *p = statefulset_index_get(s->ix, (int32_t)ordinal);
+    assert(p);
+    assert(!s->r->deleting);
     const struct ordinal_entry *e = ordinal_tree_get(&s->ix->surplus, p->ordinal);
-    assert(e && !statefulset_is_wanted(s->r, ordinal));
+    assert(e);
+    assert(!statefulset_is_wanted(s->r, ordinal));
     bool available = e->marks >> MARK_AVAILABLE & 1, dead = e->marks >> MARK_DEAD & 1;
     /* The claims' owners first: a pod gone before its claims name it would leave them behind. */
     bool fixing = fix_claims(s, p, true);
@@ -387,6 +412,9 @@ static bool process_condemned(struct pass *s)
  * last ones to be updated wait for all others, those below the partition too. */
 static void update_one_by_one(struct pass *s)
 {
+    assert(s->r->max_unavailable == 0);
+    assert(!s->r->on_delete);
+    assert(!s->r->recreate);
     int64_t old = higher(last_of(s, MARK_OLD_WELL, s->end), last_of(s, MARK_OLD_BROKEN, s->end));
     old = old < s->updated_from ? -1 : old;
     int64_t unwell = higher(last_of(s, MARK_WAITED, s->end), last_of(s, MARK_DEAD, s->end));
@@ -415,13 +443,17 @@ static int64_t update_some(struct pass *s, int mark, int64_t budget)
             return 0;
         }
         budget--;
+        assert(budget >= 0);
     }
     return budget;
 }
 
 static void update_within_budget(struct pass *s)
 {
-    assert(s->r->max_unavailable > 0 && s->plan->status.well <= s->r->replicas);
+    assert(!s->r->on_delete);
+    assert(!s->r->recreate);
+    assert(s->r->max_unavailable > 0);
+    assert(s->plan->status.well <= s->r->replicas);
     int64_t unavailable = s->r->replicas - (int64_t)s->plan->status.well;
     int64_t budget = s->r->max_unavailable - unavailable;
     if (s->r->parallel) {
@@ -465,6 +497,8 @@ static void run(struct pass *s)
 static struct pass pass_of(const struct statefulset_index *ix)
 {
     struct pass s = {.ix = ix, .r = &ix->rules, .first = ix->rules.start};
+    assert(ix);
+    assert(s.first >= 0);
     s.end = statefulset_end(s.r);
     assert(s.end >= s.first + s.r->replicas);
     s.updated_from = s.first + s.r->partition;
@@ -474,6 +508,7 @@ static struct pass pass_of(const struct statefulset_index *ix)
 /* To plan again at once makes sense only after something has changed. */
 static bool makes_progress(const struct statefulset_plan *plan)
 {
+    assert(plan->action_count <= STATEFULSET_ACTIONS_MAX);
     for (size_t i = 0; i < plan->action_count; i++) {
         if (plan->actions[i].kind != STATEFULSET_REFUSE_CREATE) {
             return true;
@@ -484,6 +519,9 @@ static bool makes_progress(const struct statefulset_plan *plan)
 
 void statefulset_plan(const struct statefulset_view *view, struct statefulset_plan *ret)
 {
+    assert(view);
+    assert(ret);
+    assert(view->hole_count == 0 || view->holes);
     struct pass s = pass_of(view->index);
     assert(view->hole_count <= STATEFULSET_HOLES_MAX);
     s.v = view;
@@ -499,17 +537,26 @@ void statefulset_plan(const struct statefulset_view *view, struct statefulset_pl
     find_blocking(&s);
     finish_status(&s);
     ret->again = ret->again && makes_progress(ret);
+    assert(ret->status.updated <= ret->status.replicas &&
+           ret->status.current <= ret->status.replicas);
+    assert(ret->waiting == STATEFULSET_WHY_NONE || ret->waiting_ordinal >= 0);
+    assert(ret->blocking >= -1);
+    assert(!ret->again || ret->action_count > 0);
+    assert(!s.r->deleting || ret->action_count == 0);
     assert(ret->action_count <= STATEFULSET_ACTIONS_MAX);
     assert(ret->status.available <= ret->status.ready && ret->status.well <= ret->status.available);
 }
 
 size_t statefulset_holes(const struct statefulset_index *index, int32_t ret[STATEFULSET_HOLES_MAX])
 {
+    assert(index);
+    assert(ret);
     struct pass s = pass_of(index);
     size_t max = s.r->parallel ? STATEFULSET_HOLES_MAX : (size_t)window_of(s.r);
     size_t n = 0;
     for (int64_t at = first_gap(&s, s.first); at < s.end && n < max; at = first_gap(&s, at + 1)) {
         ret[n++] = (int32_t)at;
+        assert(statefulset_is_wanted(s.r, at));
     }
     assert(n <= STATEFULSET_HOLES_MAX);
     return n;
@@ -526,6 +573,7 @@ int32_t statefulset_max_unavailable(int64_t value, bool percent, int32_t replica
 
 int32_t statefulset_ordinal(struct span pod_name, struct span set_name)
 {
+    assert(set_name.n > 0);
     if (pod_name.n <= set_name.n + 1 || !span_starts(pod_name, set_name) ||
         pod_name.p[set_name.n] != '-') {
         return -1;

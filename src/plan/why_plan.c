@@ -26,6 +26,7 @@ struct span why_line(struct arena *a, struct span text, size_t max)
     for (size_t i = 0; cut && i < 3; i++) {
         to[at++] = '.';
     }
+    assert(at <= n + 3);
     return span_of(to, at);
 }
 
@@ -36,6 +37,8 @@ static struct span words(struct arena *a, struct span text)
 
 static struct why why_of(struct arena *a, const char *reason, struct span text)
 {
+    assert(reason);
+    assert(text.n > 0);
     return (struct why){reason, why_line(a, text, WHY_TEXT_MAX)};
 }
 
@@ -64,6 +67,7 @@ static bool is_deleting(const yyjson_val *o)
 
 struct span why_claim(struct arena *a, const yyjson_val *claim)
 {
+    assert(a);
     if (!claim) {
         return SPAN("it does not exist");
     }
@@ -94,6 +98,7 @@ struct span why_claim(struct arena *a, const yyjson_val *claim)
 
 struct why why_claims(struct arena *a, struct span pod, const struct why_claim *claims, size_t n)
 {
+    assert(claims || n == 0);
     for (size_t i = 0; i < n; i++) {
         struct span cause = why_claim(a, claims[i].claim);
         if (cause.n) {
@@ -121,6 +126,7 @@ static struct span times(struct arena *a, int64_t n)
 /* How a container ended: "exited with code 1, last words: ..." */
 static struct span how_ended(struct arena *a, const yyjson_val *ended)
 {
+    assert(ended);
     long long code = json_get_int(ended, "exitCode", 0), signal = json_get_int(ended, "signal", 0);
     struct span last = words(a, json_get_str(ended, "message"));
     struct span how = is(ended, "reason", "OOMKilled")
@@ -133,6 +139,7 @@ static struct span how_ended(struct arena *a, const yyjson_val *ended)
 
 static struct why crashed(const struct pod_facts *f, const yyjson_val *c, const yyjson_val *ended)
 {
+    assert(ended);
     int64_t restarts = json_get_int(c, "restartCount", 0);
     struct span again =
         restarts ? arena_printf(f->a, " (restarted %.*s)", SPAN_ARG(times(f->a, restarts)))
@@ -152,6 +159,7 @@ static bool is_image_trouble(struct span reason)
 /* "Back-off pulling image "x": ErrImagePull: cause" tells the cause at its end. */
 static struct span without_prefix(struct span text, struct span until)
 {
+    assert(until.n > 0);
     for (size_t i = 0; i + until.n <= text.n; i++) {
         if (span_starts(span_from(text, i), until)) {
             return span_from(text, i + until.n);
@@ -162,6 +170,7 @@ static struct span without_prefix(struct span text, struct span until)
 
 static struct why waits(const struct pod_facts *f, const yyjson_val *c, const yyjson_val *waiting)
 {
+    assert(waiting);
     struct arena *a = f->a;
     struct span reason = json_get_str(waiting, "reason"), container = json_get_str(c, "name");
     struct span text = words(a, json_get_str(waiting, "message"));
@@ -199,6 +208,7 @@ static struct why container(const struct pod_facts *f, const yyjson_val *c)
 
 static struct why containers(const struct pod_facts *f, const char *list)
 {
+    assert(list);
     struct why why = {0};
     JSON_EACH(it, json_path(f->pod, "status", list, NULL))
     {
@@ -213,6 +223,7 @@ static struct why containers(const struct pod_facts *f, const char *list)
 
 static struct why stopping(const struct pod_facts *f)
 {
+    assert(f->pod);
     struct span node = json_str(json_path(f->pod, "spec", "nodeName", NULL));
     if (is(f->ready, "reason", "NodeStatusUnknown")) {
         return why_of(
@@ -228,6 +239,7 @@ static struct why stopping(const struct pod_facts *f)
 
 static struct why over(const struct pod_facts *f, struct span phase)
 {
+    assert(phase.n > 0);
     yyjson_val *status = json_get(f->pod, "status");
     struct span text = words(f->a, json_get_str(status, "message"));
     text = text.n ? text : json_get_str(status, "reason");
@@ -283,7 +295,10 @@ static struct why unscheduled(const struct pod_facts *f, const struct why_claim 
 struct why why_pod(struct arena *a, const yyjson_val *pod, const struct why_claim *claims,
                    size_t claim_count, int32_t min_ready_s)
 {
-    assert(pod && min_ready_s >= 0);
+    assert(a);
+    assert(claims || claim_count == 0);
+    assert(pod);
+    assert(min_ready_s >= 0);
     struct pod_facts f = {.a = a, .pod = pod, .ready = condition(pod, "Ready")};
     f.name = json_str(json_path(pod, "metadata", "name", NULL));
     struct span phase = json_str(json_path(pod, "status", "phase", NULL));

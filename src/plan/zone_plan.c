@@ -16,6 +16,7 @@ struct zone {
 static struct span lower(struct arena *a, struct span s)
 {
     struct span copy = arena_dup(a, s);
+    assert(copy.n == s.n);
     char *p = (char *)(uintptr_t)copy.p;
     for (size_t i = 0; i < copy.n; i++) {
         p[i] = p[i] >= 'A' && p[i] <= 'Z' ? (char)(p[i] + 32) : p[i];
@@ -56,6 +57,7 @@ static void put(struct zone *z, struct zone_record r)
 
 static void put_a(struct zone *z, struct span name, const uint8_t ip[4])
 {
+    assert(name.n > 0);
     struct zone_record r = {.name = name, .type = DNS_A};
     memcpy(r.ip, ip, 4);
     put(z, r);
@@ -63,6 +65,7 @@ static void put_a(struct zone *z, struct span name, const uint8_t ip[4])
 
 static void put_ptr(struct zone *z, const uint8_t ip[4], struct span target)
 {
+    assert(target.n > 0);
     struct span name = arena_printf(z->a, "%u.%u.%u.%u.in-addr.arpa", ip[3], ip[2], ip[1], ip[0]);
     put(z, (struct zone_record){.name = name, .type = DNS_PTR, .target = target});
 }
@@ -88,6 +91,7 @@ static void put_srv(struct zone *z, const yyjson_val *port, int64_t number, stru
 
 static void plan_cluster_ip(struct zone *z, const yyjson_val *spec, const uint8_t ip[4])
 {
+    assert(z->base.n > 0);
     put_a(z, z->base, ip);
     put_ptr(z, ip, z->base);
     JSON_EACH(port, json_get(spec, "ports"))
@@ -98,6 +102,7 @@ static void plan_cluster_ip(struct zone *z, const yyjson_val *spec, const uint8_
 
 static void plan_endpoint(struct zone *z, const yyjson_val *endpoint, const yyjson_val *ports)
 {
+    assert(z->base.n > 0);
     struct span host = json_get_str(endpoint, "hostname");
     JSON_EACH(address, json_get(endpoint, "addresses"))
     {
@@ -120,6 +125,7 @@ static void plan_endpoint(struct zone *z, const yyjson_val *endpoint, const yyjs
 
 static void plan_headless(struct zone *z, const struct zone_view *view)
 {
+    assert(z->base.n > 0);
     for (size_t i = 0; i < view->slice_count; i++) {
         const yyjson_val *slice = view->slices[i];
         if (!span_eq(json_get_str(slice, "addressType"), SPAN("IPv4"))) {
@@ -137,7 +143,10 @@ static void plan_headless(struct zone *z, const struct zone_view *view)
 
 void zone_plan(struct arena *a, const struct zone_view *view, struct zone_plan *ret)
 {
-    assert(view->domain.n > 0 && (view->slices || view->slice_count == 0));
+    assert(a);
+    assert(ret);
+    assert(view->domain.n > 0);
+    assert((view->slices || view->slice_count == 0));
     struct zone z = {.a = a};
     *ret = (struct zone_plan){0};
     if (!view->service) {
