@@ -12,9 +12,10 @@
 /* In the order in which they are made and start; they end in the opposite one. */
 static const struct controller_type *const all[] = {
     &controller_statefulset, &controller_replicaset, &controller_replication,
-    &controller_deployment,  &controller_daemonset,  &controller_disruption,
-    &controller_endpoint,    &controller_claim,      &controller_gc,
-    &controller_namespace,   &controller_node,       &controller_scheduler,
+    &controller_deployment,  &controller_daemonset,  &controller_job,
+    &controller_disruption,  &controller_endpoint,   &controller_claim,
+    &controller_gc,          &controller_namespace,  &controller_node,
+    &controller_scheduler,
 };
 enum { TYPES = sizeof all / sizeof all[0] };
 

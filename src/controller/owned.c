@@ -176,6 +176,17 @@ static bool see_orphan(void *data, struct object *o)
     return true;
 }
 
+static void patch_finalizer(struct client_body *b, const char *name, struct object *o, bool add)
+{
+    const yyjson_val *was = json_path(object_root(o), "metadata", "finalizers", NULL);
+    yyjson_mut_val *list = client_without(b->doc, was, name);
+    if (add) {
+        yyjson_mut_arr_append(list, json_new_str(b->doc, span_cstr(name)));
+    }
+    json_put(b->doc, b->meta, "finalizers",
+             yyjson_mut_arr_size(list) ? list : yyjson_mut_null(b->doc));
+}
+
 /* The other owners stay beside ours; ours is left out, and added when asked for. */
 static void patch_owners(struct owned_sync *x, const struct owned_kind *k, struct object *o,
                          bool add)
@@ -193,6 +204,9 @@ static void patch_owners(struct owned_sync *x, const struct owned_kind *k, struc
         yyjson_mut_arr_append(list, client_owner_new(b.doc, x->kind, x->name, x->uid, true));
     }
     client_body_owners(&b, list);
+    if (k->finalizer) {
+        patch_finalizer(&b, k->finalizer, o, add);
+    }
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, k->kind, o);
     rq.body = client_body_text(&b);
     sync_do(x->s, &rq, k->informer, NULL, NULL);

@@ -39,6 +39,7 @@ struct owned_kind {
     const struct schema_kind *kind;
     struct informer *informer;
     int by_controller;
+    const char *finalizer; /* what is adopted gets it, what is released loses it; NULL: none */
 };
 /* Each change of an owner has its turn in `run`; name: of the controller, static. */
 void owners_init(struct owners *w, const struct controller_place *place,

@@ -463,6 +463,9 @@ static yyjson_mut_val *merge_members(struct patch_ctx *c, struct known known,
         if (about.plain) {
             about.plain->used = true;
         }
+        if (about.gone && yyjson_mut_is_arr(val) && yyjson_mut_arr_size(val) == 0) {
+            continue; /* lists whose last element is deleted are not written: all are omitempty */
+        }
         if (val) {
             (void)yyjson_mut_obj_add(out, nodes.at[i].key, val);
         }
