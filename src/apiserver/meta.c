@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "codec/time.h"
 #include "schema/custom.h"
+#include "schema/kinds.h"
 
 struct span meta_uid(struct arena *a, struct env *env)
 {
@@ -76,6 +77,11 @@ bool meta_has_generation(const struct schema_kind *kind)
         }
     }
     return false;
+}
+
+bool meta_counts_changes(const struct schema_kind *kind)
+{
+    return meta_has_generation(kind) && kind != SCHEMA_KIND(PriorityClass);
 }
 
 void meta_create(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct schema_kind *kind,
@@ -184,7 +190,9 @@ static bool semantic_same(const yyjson_val *x, const yyjson_val *y)
 
 bool meta_spec_changed(const struct schema_kind *kind, const yyjson_val *obj, const yyjson_val *old)
 {
-    if (!all_equal(obj, old, is_bookkeeping)) {
+    static const char *const bookkeeping[] = {"metadata", "status", "kind", "apiVersion", NULL};
+    if (!all_equal(obj, old, is_bookkeeping) &&
+        (kind->custom || !schema_same(kind->type, obj, old, bookkeeping))) {
         return true;
     }
     if (kind->custom && !custom_has_status(kind)) {

@@ -13,6 +13,8 @@ struct span meta_uid(struct arena *a, struct env *env);
 struct span meta_generate_name(struct arena *a, struct env *env, struct span base);
 /* Kinds whose objects count their spec changes in metadata.generation. */
 bool meta_has_generation(const struct schema_kind *kind);
+/* Does the generation grow? That of a PriorityClass stays at 1. */
+bool meta_counts_changes(const struct schema_kind *kind);
 
 /* Sets the members of a new object: name is there already. */
 void meta_create(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct schema_kind *kind,

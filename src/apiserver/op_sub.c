@@ -153,9 +153,10 @@ static const yyjson_val *scale_checked(struct api_op *op, const yyjson_val *in, 
 {
     const struct schema_kind *kind = SCHEMA_KIND(Scale);
     if (op->verb == API_UPDATE && !json_str(json_path(in, "metadata", "name", NULL)).n) {
-        (void)api_op_err(op, ERR_BAD_REQUEST,
-                         "the name of the object (based on URL) was undeterminable: name must be "
-                         "provided");
+        (void)write_err_nameless(op);
+        return NULL;
+    }
+    if (write_check_kind(op, kind, kind->api_version, in)) {
         return NULL;
     }
     yyjson_mut_val *decoded =

@@ -61,11 +61,19 @@ yyjson_mut_val *op_update_wanted(struct api_op *op, struct object *current, yyjs
     return op->verb == API_PATCH ? patched(op, current, doc) : write_decode(op, op->body, doc);
 }
 
+/* Nothing is there; who names a uid has seen something. */
+static int update_gone(struct api_op *op)
+{
+    struct span uid = json_str(json_path(op->body, "metadata", "uid", NULL));
+    bool replaced = op->verb == API_UPDATE && uid.n && (!op->mutate || api_sub_is(op, "scale"));
+    return replaced ? write_conflict_uid(op, uid, SPAN_NULL) : api_op_not_found(op);
+}
+
 static int update_attempt(struct api_op *op)
 {
     struct object *current = store_peek(op->server->store, op->key);
     if (!current) {
-        return api_op_not_found(op);
+        return update_gone(op);
     }
     current = definitions_in_version(op->arena, op->kind, current);
     /* An approval is a condition of a certificate request, which is in its status. */
@@ -81,9 +89,7 @@ static int update_attempt(struct api_op *op)
     } else {
         obj = write_decode(op, op->body, doc);
         if (obj && !json_mut_str(json_mut_get(json_mut_get(obj, "metadata"), "name")).n) {
-            return api_op_err(op, ERR_BAD_REQUEST,
-                              "the name of the object (based on URL) was undeterminable: name must "
-                              "be provided");
+            return write_err_nameless(op);
         }
     }
     return obj ? write_change(op, current, doc, obj, to_status) : -1;

@@ -158,23 +158,25 @@ static struct span group_of(struct span api_version)
     return slash == api_version.n ? SPAN_NULL : span_first(api_version, slash);
 }
 
-static int check_kind(struct api_op *op, const struct schema_kind *shown, const yyjson_val *in)
+int write_check_kind(struct api_op *op, const struct schema_kind *kind, const char *api_version,
+                     const yyjson_val *in)
 {
-    struct span kind = json_get_str(in, "kind"), version = json_get_str(in, "apiVersion");
-    const char *want = schema_api_version(shown);
-    if (version.n && !span_eq_cstr(version, want)) {
+    struct span name = json_get_str(in, "kind"), version = json_get_str(in, "apiVersion");
+    if (name.n && !span_eq_cstr(name, kind->kind)) {
+        struct span group = group_of(version);
+        struct span tail = group.n ? span_from(version, group.n + 1) : version;
+        tail = tail.n ? tail : span_cstr(kind->version);
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "%.*s in version \"%.*s\" cannot be handled as a %s: converting "
+                          "(%.*s.%.*s) to (%s.%s): unknown conversion",
+                          SPAN_ARG(name), SPAN_ARG(tail), kind->kind, SPAN_ARG(tail),
+                          SPAN_ARG(name), *kind->group ? kind->group : "core", kind->kind);
+    }
+    if (version.n && !span_eq_cstr(version, api_version)) {
         return api_op_err(op, ERR_BAD_REQUEST,
                           "the API version in the data (%.*s) does not match the expected API "
                           "version (%s)",
-                          SPAN_ARG(version), want);
-    }
-    if (kind.n && !span_eq_cstr(kind, op->kind->kind)) {
-        struct span group = group_of(version);
-        return api_op_err(op, ERR_BAD_REQUEST,
-                          "%.*s in version \"%s\" cannot be handled as a %s: converting (v1.%.*s) "
-                          "to (%s.%s): unknown conversion",
-                          SPAN_ARG(kind), op->kind->version, op->kind->kind, SPAN_ARG(kind),
-                          group.n ? op->kind->group : "core", op->kind->kind);
+                          SPAN_ARG(version), api_version);
     }
     return 0;
 }
@@ -224,7 +226,7 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut
         return NULL;
     }
     const struct schema_kind *shown = op->view ? op->view : op->kind;
-    if (check_kind(op, shown, in)) {
+    if (write_check_kind(op, op->kind, schema_api_version(shown), in)) {
         return NULL;
     }
     yyjson_mut_val *obj = (op->view ? schema_decode : schema_decode_defaults)(
@@ -303,6 +305,36 @@ static bool is_stored_elsewise(struct api_op *op)
 
 /* ---- changes of what exists ---- */
 
+int write_err_nameless(struct api_op *op)
+{
+    return api_op_err(op, ERR_BAD_REQUEST,
+                      "the name of the object (%.*s based on URL) was undeterminable: name must be "
+                      "provided",
+                      SPAN_ARG(op->name));
+}
+
+int write_conflict_uid(struct api_op *op, struct span wanted, struct span is)
+{
+    struct span uids = arena_printf(
+        op->arena, "Precondition failed: UID in precondition: %.*s, UID in object meta: %.*s",
+        SPAN_ARG(wanted), SPAN_ARG(is));
+    if (!api_sub_is(op, "scale") || op->verb != API_PATCH) {
+        return api_op_conflict(
+            op, arena_printf(op->arena,
+                             "StorageError: invalid object, Code: 4, Key: /registry/%s/%.*s%s%.*s, "
+                             "ResourceVersion: 0, AdditionalErrorMsg: %.*s",
+                             op->kind->plural, SPAN_ARG(op->ns), op->ns.n ? "/" : "",
+                             SPAN_ARG(op->name), SPAN_ARG(uids)));
+    }
+    (void)api_op_conflict(op, uids);
+    struct span scale = arena_printf(op->arena, "%s/scale", op->kind->plural);
+    op->err.kind = scale;
+    op->err.message = arena_printf(
+        op->arena, "Operation cannot be fulfilled on %.*s%s%s \"%.*s\": %.*s", SPAN_ARG(scale),
+        op->kind->group[0] ? "." : "", op->kind->group, SPAN_ARG(op->name), SPAN_ARG(uids));
+    return -1;
+}
+
 static int check_identity(struct api_op *op, struct object *current, yyjson_mut_val *obj)
 {
     yyjson_mut_val *meta = json_mut_get(obj, "metadata");
@@ -322,14 +354,7 @@ static int check_identity(struct api_op *op, struct object *current, yyjson_mut_
                           "the namespace sent on the request");
     }
     if (uid.n && !span_eq(uid, uid_now)) {
-        struct span why = arena_printf(
-            op->arena,
-            "StorageError: invalid object, Code: 4, Key: /registry/%s/%.*s%s%.*s, ResourceVersion: "
-            "0, AdditionalErrorMsg: Precondition failed: UID in precondition: %.*s, UID in object "
-            "meta: %.*s",
-            op->kind->plural, SPAN_ARG(op->ns), op->ns.n ? "/" : "", SPAN_ARG(op->name),
-            SPAN_ARG(uid), SPAN_ARG(uid_now));
-        return api_op_conflict(op, why);
+        return write_conflict_uid(op, uid, uid_now);
     }
     int64_t want = 0;
     if (rev.n && !span_eq(rev, SPAN("0")) &&
@@ -431,7 +456,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     yyjson_val *frozen = json_freeze_shared(op->arena, obj);
     bool part = api_sub_is(op, "ephemeralcontainers") || api_sub_is(op, "resize");
     bool changed = !status && meta_spec_changed(op->kind, frozen, old);
-    if (changed && (!op->server_change || part) && meta_has_generation(op->kind)) {
+    if (changed && (!op->server_change || part) && meta_counts_changes(op->kind)) {
         meta_bump_generation(doc, obj, old);
         frozen = json_freeze_shared(op->arena, obj);
     }

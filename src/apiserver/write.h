@@ -25,6 +25,12 @@ int op_create_attempt(struct api_op *op);
 /* The client's object in op->body as our tree, kind and apiVersion checked and set. NULL with
  * op->err. */
 yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut_doc *doc);
+/* Is `in` of this kind, as far as it says so? -1 with op->err. */
+int write_check_kind(struct api_op *op, const struct schema_kind *kind, const char *api_version,
+                     const yyjson_val *in);
+/* Errors of an update: no name in the body; another uid in it than the object's. Return -1. */
+int write_err_nameless(struct api_op *op);
+int write_conflict_uid(struct api_op *op, struct span wanted, struct span is);
 /* op->body, of a sub-resource, is to be of this kind: decoded in its place; -1 with op->err. */
 int write_decode_body(struct api_op *op, const struct schema_kind *kind);
 /* The defaults of that tree, or of what op->mutate made, once metadata and status are set. */

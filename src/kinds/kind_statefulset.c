@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "codec/selector.h"
 #include "kinds/kind_workload.h"
+#include "schema/kinds.h"
 
 static void claim_template_defaults(yyjson_mut_doc *doc, yyjson_mut_val *templates)
 {
@@ -105,6 +106,22 @@ static void validate(struct check *c, const yyjson_val *obj)
                                           "persistentVolumeClaimRetentionPolicy",
                                           "minReadySeconds",
                                           NULL};
+    static const char *const order[] = {"metadata",
+                                        "spec.podManagementPolicy",
+                                        "spec.updateStrategy",
+                                        "spec.persistentVolumeClaimRetentionPolicy",
+                                        "spec.replicas",
+                                        "spec.minReadySeconds",
+                                        "spec.ordinals",
+                                        "spec.serviceName",
+                                        "spec.selector",
+                                        "spec.template.metadata",
+                                        "spec.template",
+                                        "spec.template.spec.restartPolicy",
+                                        "spec.template.spec.activeDeadlineSeconds",
+                                        "spec.volumeClaimTemplates",
+                                        "spec",
+                                        NULL};
     const yyjson_val *spec = json_get(obj, "spec");
     const struct path *p = AT_FIELD(NULL, "spec");
     const yyjson_val *policy = json_get(spec, "podManagementPolicy");
@@ -125,19 +142,24 @@ static void validate(struct check *c, const yyjson_val *obj)
                             "activeDeadlineSeconds in StatefulSet is not Supported");
     check_claim_templates(c, AT_FIELD(p, "volumeClaimTemplates"),
                           json_get(spec, "volumeClaimTemplates"));
-    if (c->old && !equal_except(spec, json_get(c->old, "spec"), mutable)) {
+    const struct schema_field *row =
+        schema_field_find(SCHEMA_KIND(StatefulSet)->type, SPAN("spec"));
+    if (c->old && !schema_same(row->type, spec, json_get(c->old, "spec"), mutable)) {
         cause_forbidden(c, p, update_text);
     }
+    causes_in_order(c, order);
 }
 
 static void validate_status(struct check *c, const yyjson_val *obj)
 {
     static const char *const parts[] = {"readyReplicas", "currentReplicas", "updatedReplicas",
                                         "availableReplicas", NULL};
-    static const char *const others[] = {"observedGeneration", NULL};
-    check_replicas(c, obj, parts, "cannot be greater than status.readyReplicas");
-    check_counts(c, obj, others);
-    check_collisions(c, obj);
+    static const char *const counts[] = {
+        "replicas",          "readyReplicas",      "currentReplicas", "updatedReplicas",
+        "availableReplicas", "observedGeneration", "collisionCount",  NULL};
+    check_counts(c, obj, counts);
+    check_parts(c, obj, parts, "cannot be greater than status.readyReplicas");
+    check_collisions_grow(c, obj);
 }
 
 /* The sentence of the condition that is not well, the more urgent one first. */
@@ -181,9 +203,11 @@ const struct schema_hooks schema_hooks_statefulset = {.defaults = defaults,
 
 static void revision_validate(struct check *c, const yyjson_val *obj)
 {
+    static const char *const order[] = {"metadata", "data", "revision", NULL};
     if (!json_get(obj, "data")) {
         cause_required(c, AT_FIELD(NULL, "data"), "data is mandatory");
     }
+    causes_in_order(c, order);
 }
 
 /* "statefulset.apps/web". */

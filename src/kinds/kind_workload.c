@@ -115,9 +115,15 @@ void check_counts(struct check *c, const yyjson_val *obj, const char *const *nam
 void check_replicas(struct check *c, const yyjson_val *obj, const char *const *parts,
                     const char *beyond_ready)
 {
-    const yyjson_val *status = json_get(obj, "status");
     check_count(c, obj, "replicas");
     check_counts(c, obj, parts);
+    check_parts(c, obj, parts, beyond_ready);
+}
+
+void check_parts(struct check *c, const yyjson_val *obj, const char *const *parts,
+                 const char *beyond_ready)
+{
+    const yyjson_val *status = json_get(obj, "status");
     for (; *parts; parts++) {
         check_at_most(c, status, *parts, "replicas", "cannot be greater than status.replicas");
     }
@@ -126,11 +132,18 @@ void check_replicas(struct check *c, const yyjson_val *obj, const char *const *p
 
 void check_collisions(struct check *c, const yyjson_val *obj)
 {
+    check_count(c, obj, "collisionCount");
+    check_collisions_grow(c, obj);
+}
+
+void check_collisions_grow(struct check *c, const yyjson_val *obj)
+{
     const struct path *p = AT_FIELD(NULL, "status");
     const yyjson_val *now = json_path(obj, "status", "collisionCount", NULL);
-    check_not_negative(c, AT_FIELD(p, "collisionCount"), now);
-    if (json_int(now, 0) < json_get_int(json_get(c->old, "status"), "collisionCount", 0)) {
-        cause_invalid(c, AT_FIELD(p, "collisionCount"), shown(c->a, now), "cannot be decremented");
+    const yyjson_val *was = json_path(c->old, "status", "collisionCount", NULL);
+    if (was && (!now || json_int(now, 0) < json_int(was, 0))) { /* to forget it is to decrement */
+        cause_invalid(c, AT_FIELD(p, "collisionCount"), now ? shown(c->a, now) : SPAN("0"),
+                      "cannot be decremented");
     }
 }
 

@@ -24,8 +24,12 @@ void check_counts(struct check *c, const yyjson_val *obj, const char *const *nam
  * is more than the whole, and no more are available than ready: beyond_ready says so. */
 void check_replicas(struct check *c, const yyjson_val *obj, const char *const *parts,
                     const char *beyond_ready);
-/* status.collisionCount only grows. */
+/* The last two of these alone. */
+void check_parts(struct check *c, const yyjson_val *obj, const char *const *parts,
+                 const char *beyond_ready);
+/* status.collisionCount is not negative and only grows; the latter alone. */
 void check_collisions(struct check *c, const yyjson_val *obj);
+void check_collisions_grow(struct check *c, const yyjson_val *obj);
 /* The names, then the images, of the containers of spec.template. */
 void cell_containers(struct row *r);
 

@@ -59,6 +59,10 @@ void cause_not_supported(struct check *c, const struct path *p, struct span valu
 void cause_too_many(struct check *c, const struct path *p, size_t count, size_t max);
 void cause_too_long(struct check *c, const struct path *p, size_t max_bytes);
 
+/* Sorts what is told so far as Kubernetes tells it: by the first of these paths, the longest that a
+ * cause's path begins with. Causes of one path stay as they were told; NULL ends the paths. */
+void causes_in_order(struct check *c, const char *const *paths);
+
 /* ---- checks by name (engine_format.c) ---- */
 
 /* The check called `format` on a string or number; unknown formats are a hole in the tables. */

@@ -115,6 +115,39 @@ void cause_not_supported(struct check *c, const struct path *p, struct span valu
                      b.p ? b.p : ""));
 }
 
+/* Index of the longest path that the field begins with; behind all others: none. */
+static size_t rank_of(struct span field, const char *const *paths)
+{
+    size_t best = SIZE_MAX, best_n = 0;
+    for (size_t i = 0; paths[i]; i++) {
+        size_t n = strlen(paths[i]);
+        bool begins = span_starts(field, span_cstr(paths[i])) &&
+                      (field.n == n || field.p[n] == '.' || field.p[n] == '[');
+        if (begins && n > best_n) {
+            best = i;
+            best_n = n;
+        }
+    }
+    return best;
+}
+
+void causes_in_order(struct check *c, const char *const *paths)
+{
+    assert(c && paths);
+    struct err_cause *sorted = NULL;
+    for (struct err_cause *x = c->err->causes, *next; x; x = next) {
+        next = x->next;
+        size_t rank = rank_of(x->field, paths);
+        struct err_cause **at = &sorted;
+        while (*at && rank_of((*at)->field, paths) <= rank) {
+            at = &(*at)->next;
+        }
+        x->next = *at;
+        *at = x;
+    }
+    c->err->causes = sorted;
+}
+
 void schema_invalid(struct arena *a, struct err *err, struct span field, struct span shown_value,
                     const char *detail)
 {

@@ -387,6 +387,32 @@ static yyjson_mut_val *decode_map(struct decoder *d, const struct slot *s, const
     return d->failed ? NULL : object;
 }
 
+/* Go writes no empty value of a member with omitempty: "tty: false" is no tty. Those with a default
+ * get it instead, now or later. */
+static bool is_left_out(const struct schema_field *f, const yyjson_mut_val *v)
+{
+    if ((f->flags & (SCHEMA_OMITEMPTY | SCHEMA_POINTER)) != SCHEMA_OMITEMPTY || f->default_json) {
+        return false;
+    }
+    yyjson_mut_val *x = (yyjson_mut_val *)v;
+    switch ((enum schema_shape)f->shape) {
+    case SCHEMA_STRING:
+    case SCHEMA_BYTES:
+        return yyjson_mut_get_len(x) == 0;
+    case SCHEMA_INT32:
+    case SCHEMA_INT64:
+    case SCHEMA_DOUBLE:
+        return yyjson_mut_get_num(x) == 0;
+    case SCHEMA_BOOL:
+        return yyjson_mut_is_false(x);
+    case SCHEMA_LIST:
+    case SCHEMA_MAP:
+        return yyjson_mut_get_len(x) == 0;
+    default: /* what are structs in Go are always written */
+        return false;
+    }
+}
+
 /* A member of an object that a row describes; before: it came earlier as well. */
 static void put_member(struct decoder *d, yyjson_mut_val *object, const struct schema_field *f,
                        bool before, yyjson_mut_val *one)
@@ -394,7 +420,11 @@ static void put_member(struct decoder *d, yyjson_mut_val *object, const struct s
     if (d->defaults) {
         one = default_instead(d->doc, f, one);
     }
-    if (before) {
+    if (is_left_out(f, one)) {
+        if (before) {
+            yyjson_mut_obj_remove_keyn(object, f->name, f->name_n);
+        }
+    } else if (before && json_mut_get_span(object, span_of(f->name, f->name_n))) {
         overwrite(json_mut_get_span(object, span_of(f->name, f->name_n)), one);
     } else {
         yyjson_mut_obj_add(object, field_key(d->doc, f), one);

@@ -233,6 +233,11 @@ void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson
 bool schema_status_stands_alone(const struct schema_kind *kind, const yyjson_mut_val *status);
 /* The same for metadata and status alone. */
 void schema_defaults_head(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj);
+/* Two objects of a built-in type as Go's Semantic.DeepEqual compares them: quantities by their
+ * amount, nothing and empty alike. The members named in except (NULL ends them, may be NULL) do not
+ * count. Absent objects are empty ones. */
+bool schema_same(const struct schema_type *type, const yyjson_val *a, const yyjson_val *b,
+                 const char *const *except);
 /* Rows (required, bounds, enumerations, formats, immutability when old is given), metadata rules,
  * then hooks. Returns 0, or -1 with reason ERR_INVALID, causes and the combined message of
  * SPEC 1.5. */

@@ -55,6 +55,22 @@ TEST(generation_counts_changes_of_spec_only)
     api_kit_stop(&k);
 }
 
+TEST(the_generation_of_a_priority_class_stays)
+{
+#define CLASS "/apis/scheduling.k8s.io/v1/priorityclasses"
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r =
+        api_expect(&k, 201, "POST", CLASS, "", "{\"metadata\":{\"name\":\"high\"},\"value\":5}");
+    CHECK_EQ(json_int(api_at(r.json, "metadata.generation"), -1), 1);
+    r = api_expect(&k, 200, "PATCH", CLASS "/high", MERGE,
+                   "{\"description\":\"first\",\"metadata\":{\"labels\":{\"a\":\"b\"}}}");
+    CHECK_SPAN(api_str(&r, "description"), "first");
+    CHECK_EQ(json_int(api_at(r.json, "metadata.generation"), -1), 1);
+    api_kit_stop(&k);
+#undef CLASS
+}
+
 TEST(status_and_spec_have_their_own_doors)
 {
     struct api_kit k;

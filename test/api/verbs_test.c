@@ -295,7 +295,7 @@ TEST(bodies_of_subresources_are_looked_at_as_closely_as_others)
          "Operation cannot be fulfilled on pods/binding \"p\": pod p is already assigned to node "
          "\"m\""},
         {400, "PUT", "replicationcontrollers/r/scale", "{\"spec\":{\"replicas\":1}}",
-         "the name of the object (based on URL) was undeterminable: name must be provided"},
+         "the name of the object (r based on URL) was undeterminable: name must be provided"},
         {422, "PUT", "finalize",
          "{\"metadata\":{\"name\":\"default\"},\"spec\":{\"finalizers\":[\"kubernetes\",\"a/b\","
          "\"z\"]}}",

@@ -58,6 +58,31 @@ TEST(null_members_are_dropped_but_not_inside_free_form_data)
             "v1','metadata':{},'data':{'a':null},'revision':1}");
 }
 
+TEST(what_go_would_not_write_is_not_kept)
+{
+#define POD(rest) "{'kind':'Pod','apiVersion':'v1'," rest "}"
+    DECODES(Pod,
+            "{'metadata':{'labels':{},'finalizers':[],'generation':0},'spec':{'hostPID':false,"
+            "'nodeName':'','volumes':[],'nodeSelector':{},'containers':[{'name':'','tty':false,"
+            "'command':[],'ports':[{'containerPort':0,'hostPort':0}]}]}}",
+            POD("'metadata':{},'spec':{'containers':[{'name':'','ports':[{'containerPort':0}]}]}"));
+    /* A pointer to zero is not nothing; what is in maps and lists is the client's. */
+    static const char kept[] =
+        POD("'metadata':{'labels':{'a':''}},'spec':{'enableServiceLinks':false,'securityContext':{"
+            "'runAsUser':0},'containers':[{'name':'c','args':[''],'env':[{'name':'A'}]}]}");
+    DECODES(Pod, kept, kept);
+    static const char *const twice[][2] = {{"true,'hostPID':false", "{}"},
+                                           {"false,'hostPID':true", "{'hostPID':true}"}};
+    for (size_t i = 0; i < 2; i++) { /* the last one counts */
+        struct span in = arena_printf(a, "{'spec':{'hostPID':%s}}", twice[i][0]);
+        struct err e;
+        yyjson_mut_val *got = schema_decode(a, SCHEMA_KIND(Pod), parse(quoted(in.p)),
+                                            json_mut_new(a), SCHEMA_IGNORE, NULL, &e);
+        CHECK_SPAN(json_write_mut(a, json_mut_get(got, "spec")), quoted(twice[i][1]));
+    }
+#undef POD
+}
+
 TEST(quantities_times_and_base64_become_canonical)
 {
     DECODES(PersistentVolume, "{'spec':{'capacity':{'storage':'1024Mi','n':2000}}}",
