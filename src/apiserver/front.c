@@ -263,11 +263,6 @@ static void front_issuer(struct front *f)
                             SPAN_ARG(o->token_issuer), SPAN_ARG(o->public_url)));
 }
 
-static void front_not_found(struct front *f)
-{
-    fail(f, ERR_NOT_FOUND, "the server could not find the requested resource");
-}
-
 static void dispatch(struct front *f)
 {
     if (f->route.type != ROUTE_RESOURCE && f->route.type != ROUTE_NONE &&

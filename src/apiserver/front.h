@@ -34,6 +34,8 @@ struct front {
 
 /* Sends the error; the exchange is used up. */
 void front_fail(struct front *f, const struct err *e);
+/* No such path: a Status below the built-in groups, plain text elsewhere, as Kubernetes has it. */
+void front_not_found(struct front *f);
 #define FRONT_ANONYMOUS "system:anonymous"
 /* front_user.c: who asks, as op.user and what belongs to it. -1: it has answered. */
 int front_identify(struct front *f);

@@ -7,11 +7,35 @@
 #define OPENAPI_V2_ACCEPT "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 #define OPENAPI_V2_TYPE "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
 
-static void not_found(struct front *f)
+/* Is the path below a group that is built in? Only there Kubernetes' answers are of the API. */
+static bool is_below_group(struct span path)
 {
-    struct err e = {.reason = ERR_NOT_FOUND,
-                    .message = SPAN("the server could not find the requested resource")};
-    front_fail(f, &e);
+    if (span_eq(path, SPAN("/api")) || span_starts(path, SPAN("/api/"))) {
+        return true;
+    }
+    struct span rest = span_from(path, 1), first = span_cut(&rest, '/');
+    struct span group = span_cut(&rest, '/');
+    for (size_t i = 0; span_eq(first, SPAN("apis")) && i < schema_kind_count(); i++) {
+        const struct schema_kind *kind = schema_kind_at(i);
+        if (span_eq_cstr(group, kind->group) &&
+            schema_resource_by_name(span_cstr(kind->resource))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void front_not_found(struct front *f)
+{
+    if (is_below_group(http_path(f->x))) {
+        struct err e = {.reason = ERR_NOT_FOUND,
+                        .message = SPAN("the server could not find the requested resource")};
+        front_fail(f, &e);
+        return;
+    }
+    front_count(f, 404);
+    http_add_header(f->x, "X-Content-Type-Options", SPAN("nosniff"));
+    http_reply(f->x, 404, "text/plain; charset=utf-8", SPAN("404 page not found\n"));
 }
 
 static bool etag_matches(struct span header, struct span etag)
@@ -31,7 +55,7 @@ static bool etag_matches(struct span header, struct span etag)
 static void reply(struct front *f, struct discovery_doc doc, const char *type, bool with_etag)
 {
     if (!doc.body.n) {
-        not_found(f);
+        front_not_found(f);
         return;
     }
     if (with_etag) {

@@ -111,16 +111,33 @@ static int set_option(struct front *f, struct span key, struct span v)
     return 0; /* timeout and what newer clients add: Kubernetes passes over them too */
 }
 
+/* More than a request can have of those that are known. */
+enum { OPTIONS_MAX = 32 };
+
+/* Of a parameter that is given again the first counts; only dryRun is a list. */
+static bool is_among(const struct span *seen, size_t n, struct span key)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (span_eq(seen[i], key)) {
+            return !span_eq(key, SPAN("dryRun"));
+        }
+    }
+    return false;
+}
+
 int front_options(struct front *f)
 {
-    size_t at = 0;
-    struct span key, value;
+    struct span key, value, seen[OPTIONS_MAX];
+    size_t at = 0, n = 0;
     f->op.options.grace_s = -1;
     f->op.options.strictness = SCHEMA_WARN;
     f->op.options.user_agent = http_header(f->x, "user-agent");
     while (http_query_next(f->x, &at, &key, &value)) {
-        if (set_option(f, key, value)) {
+        if (!is_among(seen, n, key) && set_option(f, key, value)) {
             return -1;
+        }
+        if (n < OPTIONS_MAX) {
+            seen[n++] = key;
         }
     }
     return 0;

@@ -176,3 +176,31 @@ TEST(forms_that_do_not_go_with_the_request_are_refused)
     }
     api_kit_stop(&k);
 }
+
+TEST(of_a_parameter_that_is_given_twice_the_first_counts)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces/default/configmaps", "",
+                     "{\"metadata\":{\"name\":\"a\",\"labels\":{\"x\":\"1\"}}}");
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces/default/configmaps", "",
+                     "{\"metadata\":{\"name\":\"b\"}}");
+    static const struct {
+        const char *query;
+        size_t found;
+    } rows[] = {{"labelSelector=x%3D1&labelSelector=x%3D2", 1},
+                {"labelSelector=x%3D2&labelSelector=x%3D1", 0},
+                {"fieldSelector=metadata.name%3Da&limit=5&fieldSelector=metadata.name%3Db", 1},
+                {"labelSelector=&labelSelector=x%3D2", 2}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cleanup_arena struct arena *a = arena_new();
+        struct api_reply r = api_get(
+            &k, arena_printf(a, "/api/v1/namespaces/default/configmaps?%s", rows[i].query).p);
+        CHECK_EQ(json_len(api_at(r.json, "items")), rows[i].found);
+    }
+    (void)api_expect(&k, 400, "GET", "/api/v1/namespaces/default/configmaps?limit=x&limit=1", "",
+                     NULL);
+    (void)api_expect(&k, 200, "GET", "/api/v1/namespaces/default/configmaps?limit=1&limit=x", "",
+                     NULL);
+    api_kit_stop(&k);
+}

@@ -182,16 +182,22 @@ TEST(discovery_in_both_forms_with_etags)
     api_kit_stop(&k);
 }
 
-TEST(unknown_paths_and_methods_get_a_status)
+TEST(unknown_paths_get_a_status_below_a_group_and_plain_text_elsewhere)
 {
     struct api_kit k;
     api_kit_start(&k, NULL);
-    const char *unknown[] = {"/nope",          "/api/v2",       "/apis/none/v1/x",
+    const char *unknown[] = {"/api/v2",        "/apis/apps/v9", "/apis/apps/v1/nopes",
                              "/api/v1/nopes",  CM "/m/scale",   "/api/v1/namespaces/default/nodes",
                              "/api/v1/pods/p", "/api/v1//pods", "/api/v1/%zz"};
     for (size_t i = 0; i < sizeof unknown / sizeof *unknown; i++) {
         struct api_reply r = api_expect(&k, 404, "GET", unknown[i], "", NULL);
         CHECK_SPAN(api_str(&r, "kind"), "Status");
+    }
+    const char *elsewhere[] = {"/nope", "/apix", "/apis/none", "/apis/none/v1", "/apis/none/v1/x"};
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
+        struct api_reply r = api_expect(&k, 404, "GET", elsewhere[i], "", NULL);
+        CHECK_SPAN(r.body, "404 page not found\n");
+        CHECK_SPAN(api_header(&r, "content-type"), "text/plain; charset=utf-8");
     }
     (void)api_expect(&k, 405, "PUT", CM, "", "{}");
     (void)api_expect(&k, 405, "POST", "/version", "", "{}");
