@@ -154,6 +154,10 @@ enum {
     LIMIT_SESSION_INPUT_BYTES = 1024 * 1024,
 };
 
+/* What one pod asks for and one node has, in bytes or thousandths of a processor, counts as at most
+ * this (64 TiB): the accounts of a node with a hundred thousand pods stay far from overflow. */
+#define LIMIT_SCHEDULE_AMOUNT (1LL << 46)
+
 _Static_assert(LIMIT_OBJECT_BYTES < LIMIT_BODY_BYTES, "a stored object fits in a request");
 _Static_assert(LIMIT_TOKEN_BYTES < LIMIT_HTTP_HEAD_BYTES, "a token is part of the head");
 _Static_assert(LIMIT_URL_BYTES < LIMIT_HTTP_HEAD_BYTES, "the URL is part of the head");

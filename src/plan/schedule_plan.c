@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "codec/json.h"
 #include "codec/quantity.h"
 
@@ -278,18 +279,26 @@ struct span schedule_untolerated(struct arena *a, const yyjson_val *taints,
     return SPAN_NULL;
 }
 
+/* So that sums of amounts from outside stay in their range. */
+static int64_t bounded(int64_t n)
+{
+    return n > LIMIT_SCHEDULE_AMOUNT    ? LIMIT_SCHEDULE_AMOUNT
+           : n < -LIMIT_SCHEDULE_AMOUNT ? -LIMIT_SCHEDULE_AMOUNT
+                                        : n;
+}
+
 int64_t schedule_quantity(const yyjson_val *amount, bool millis)
 {
     struct quantity q;
     struct span text = json_str(amount);
     if (text.n == 0) {
-        int64_t whole = json_int(amount, 0);
-        return millis ? whole * 1000 : whole;
+        int64_t whole = bounded(json_int(amount, 0));
+        return bounded(millis ? whole * 1000 : whole);
     }
     if (quantity_parse(text, &q) != NULL) {
         return 0;
     }
-    return millis ? quantity_millis(&q) : quantity_units(&q);
+    return bounded(millis ? quantity_millis(&q) : quantity_units(&q));
 }
 
 /* statuses: where what the container has now counts instead of what it asks for. */
@@ -326,7 +335,7 @@ static int64_t requests(const yyjson_val *pod_spec, const yyjson_val *status, co
         }
         peak = sidecars + one > peak ? sidecars + one : peak;
     }
-    return sum + sidecars > peak ? sum + sidecars : peak;
+    return bounded(sum + sidecars > peak ? sum + sidecars : peak);
 }
 
 int64_t schedule_request(const yyjson_val *pod_spec, const char *resource)

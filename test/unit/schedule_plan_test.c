@@ -188,6 +188,27 @@ TEST(schedule_a_pod_whose_resize_waits_holds_what_it_has)
     arena_free(a);
 }
 
+TEST(requests_beyond_all_measure_are_refused_like_any_that_fit_nowhere)
+{
+    struct arena *a = arena_new();
+    yyjson_val *spec = parse(a, "{\"containers\":[{\"resources\":{\"requests\":{\"memory\":\"7Ei\","
+                                "\"cpu\":9223372036854775807}}},{\"resources\":{\"requests\":{"
+                                "\"memory\":\"7Ei\",\"cpu\":9223372036854775807}}}]}");
+    struct schedule_node node = {.name = SPAN("n"),
+                                 .selector_fits = true,
+                                 .volumes_reachable = true,
+                                 .pods = 110,
+                                 .cpu_milli = 1000,
+                                 .memory_bytes = 1 << 30};
+    struct schedule_view v = {.nodes = &node, .node_count = 1};
+    v.cpu_milli = schedule_request(spec, "cpu");
+    CHECK_SPAN(schedule_plan(a, &v).message, "0/1 nodes are available: 1 Insufficient cpu.");
+    v.cpu_milli = 0;
+    v.memory_bytes = schedule_request(spec, "memory");
+    CHECK_SPAN(schedule_plan(a, &v).message, "0/1 nodes are available: 1 Insufficient memory.");
+    arena_free(a);
+}
+
 TEST(schedule_requests_are_the_sum_or_the_largest_init_container)
 {
     struct arena *a = arena_new();
