@@ -96,6 +96,7 @@ static void chunk_free(struct chunk *c)
 
 struct arena *arena_new(void)
 {
+    assert(spare.arena_count <= SPARE_ARENAS);
     struct arena *a = NULL;
     if (spare.arena_count > 0) {
         a = spare.arenas[--spare.arena_count];
@@ -142,6 +143,7 @@ void arena_free(struct arena *a)
         return;
     }
     arena_clear(a);
+    assert(spare.arena_count <= SPARE_ARENAS);
     chunk_free(a->head);
     if (ARENA_SEPARATE || spare.arena_count == SPARE_ARENAS) {
         free(a);
@@ -199,6 +201,7 @@ void *arena_array(struct arena *a, size_t count, size_t size)
 struct span arena_dup(struct arena *a, struct span s)
 {
     char *p = arena_alloc_raw(a, s.n + 1);
+    assert(s.p || s.n == 0);
     if (s.n) {
         memcpy(p, s.p, s.n);
     }
@@ -214,6 +217,7 @@ const char *arena_cstr(struct arena *a, struct span s)
 /* Most texts fit in what is left of the chunk and are formatted once. */
 struct span arena_vprintf(struct arena *a, const char *fmt, va_list ap)
 {
+    assert(fmt);
     size_t room = a->head && !ARENA_SEPARATE ? a->head->size - a->head->used : 0;
     va_list again;
     va_copy(again, ap);
@@ -241,7 +245,8 @@ struct span arena_printf(struct arena *a, const char *fmt, ...)
 
 void arena_on_clear(struct arena *a, void (*fn)(void *), void *data)
 {
-    assert(a && fn);
+    assert(a);
+    assert(fn);
     struct hook *h = ARENA_NEW(a, struct hook);
     *h = (struct hook){.next = a->hooks, .fn = fn, .data = data};
     a->hooks = h;

@@ -41,6 +41,8 @@ const char *err_reason_text(enum err_reason reason)
 
 int err_set(struct arena *a, struct err *reterr, enum err_reason reason, const char *fmt, ...)
 {
+    assert(reason > ERR_NONE && reason < ERR_REASON_COUNT);
+    assert(fmt);
     if (reterr) {
         va_list ap;
         va_start(ap, fmt);
@@ -52,6 +54,8 @@ int err_set(struct arena *a, struct err *reterr, enum err_reason reason, const c
 
 int err_wrap(struct arena *a, struct err *err, const char *fmt, ...)
 {
+    assert(fmt);
+    assert(!err || err->reason > ERR_NONE);
     if (err) {
         va_list ap;
         va_start(ap, fmt);
@@ -65,7 +69,8 @@ int err_wrap(struct arena *a, struct err *err, const char *fmt, ...)
 void err_add_cause(struct arena *a, struct err *err, const char *type, struct span field,
                    struct span message)
 {
-    assert(err && type);
+    assert(err);
+    assert(type);
     struct err_cause *c = ARENA_NEW(a, struct err_cause);
     *c = (struct err_cause){
         .type = arena_dup(a, span_cstr(type)), .field = field, .message = message};
@@ -78,6 +83,8 @@ void err_add_cause(struct arena *a, struct err *err, const char *type, struct sp
 
 struct err err_dup(struct arena *a, const struct err *err)
 {
+    assert(a);
+    assert(err->reason < ERR_REASON_COUNT);
     struct err copy = *err;
     copy.message = arena_dup(a, err->message);
     copy.group = arena_dup(a, err->group);

@@ -7,6 +7,7 @@
 
 void heap_done(struct heap *h)
 {
+    assert(h->n == 0 || h->nodes);
     free(h->nodes);
     *h = (struct heap){0};
 }
@@ -86,7 +87,8 @@ void heap_remove(struct heap *h, struct heap_node *node)
         return;
     }
     size_t i = node->at - 1;
-    assert(i < h->n && h->nodes[i] == node);
+    assert(i < h->n);
+    assert(h->nodes[i] == node);
     node->at = 0;
     struct heap_node *last = h->nodes[--h->n];
     if (last != node) {

@@ -29,6 +29,7 @@ static struct {
 
 void log_setup(int fd, enum log_level max, bool json, int64_t (*clock_ms)(void *), void *clock_data)
 {
+    assert(max <= LOG_DEBUG);
     sink.fd = fd;
     sink.max = max;
     sink.json = json;
@@ -154,6 +155,8 @@ static bool rate_ok(const char *name, int64_t now)
 
 void log_emit(enum log_level level, const char *name, const struct log_field *fields, size_t n)
 {
+    assert(name);
+    assert(fields || n == 0);
     int64_t now = sink.clock_ms ? sink.clock_ms(sink.clock_data) : 0;
     struct strbuf b cleanup_strbuf = STRBUF_INIT;
     if (!log_enabled(level) && level > LOG_INFO) {
@@ -167,6 +170,7 @@ void log_emit(enum log_level level, const char *name, const struct log_field *fi
     (void)pthread_mutex_lock(&sink.lock);
     char *line = sink.ring[sink.ring_at++ % RING_EVENTS];
     size_t keep = b.n < RING_LINE_BYTES - 1 ? b.n : RING_LINE_BYTES - 1;
+    assert(keep > 0 && keep < RING_LINE_BYTES);
     memcpy(line, b.p, keep);
     line[keep] = '\0';
     line[keep - 1] = '\n';

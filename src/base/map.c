@@ -49,12 +49,14 @@ uint64_t map_hash(struct span key)
 
 void map_done(struct map *m)
 {
+    assert(m->n == 0 || m->slots);
     free(m->slots);
     *m = MAP_INIT;
 }
 
 void map_done_values(struct map *m, void (*free_value)(void *value))
 {
+    assert(free_value);
     size_t it = 0;
     void *value;
     while ((value = map_next(m, &it, NULL))) {
@@ -76,7 +78,8 @@ static size_t slot_of(const struct map *m, struct span key, uint64_t hash)
 
 static void resize(struct map *m, size_t cap)
 {
-    assert((cap & (cap - 1)) == 0 && cap > m->n);
+    assert((cap & (cap - 1)) == 0);
+    assert(cap > m->n);
     struct map old = *m;
     m->slots = mem_new_array(cap, sizeof *m->slots);
     m->cap = cap;
@@ -119,6 +122,7 @@ void *map_remove(struct map *m, struct span key)
         return NULL;
     }
     m->n--;
+    assert(m->n < m->cap);
     /* Close the gap: shift back every follower whose home lies at or before it. */
     for (size_t j = (i + 1) & mask; m->slots[j].value; j = (j + 1) & mask) {
         size_t home = m->slots[j].hash & mask;

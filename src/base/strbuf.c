@@ -16,6 +16,7 @@ void strbuf_done(struct strbuf *b)
 
 void strbuf_clear(struct strbuf *b)
 {
+    assert(b->n == 0 || b->p);
     b->n = 0;
     if (b->p) {
         b->p[0] = '\0';
@@ -45,6 +46,7 @@ void strbuf_added(struct strbuf *b, size_t n)
 
 void strbuf_put(struct strbuf *b, struct span s)
 {
+    assert(s.p || s.n == 0);
     if (s.n) {
         memcpy(strbuf_room(b, s.n), s.p, s.n);
         strbuf_added(b, s.n);
@@ -59,6 +61,7 @@ void strbuf_putc(struct strbuf *b, char c)
 
 void strbuf_puts(struct strbuf *b, const char *s)
 {
+    assert(s);
     strbuf_put(b, span_cstr(s));
 }
 
@@ -79,6 +82,7 @@ static void strbuf_vprintf(struct strbuf *b, const char *fmt, va_list ap)
 
 void strbuf_printf(struct strbuf *b, const char *fmt, ...)
 {
+    assert(fmt);
     va_list ap;
     va_start(ap, fmt);
     strbuf_vprintf(b, fmt, ap);

@@ -6,24 +6,29 @@
 void client_do(struct client *c, const struct client_request *request, client_reply_fn *fn,
                void *data)
 {
-    assert(c && c->ops);
+    assert(c);
+    assert(c->ops);
     assert(request->kind);
     c->ops->request(c, request, fn, data);
 }
 
 void client_cancel(struct client *c, void *data)
 {
-    assert(c && data);
+    assert(c);
+    assert(data);
     c->ops->cancel(c, data);
 }
 
 struct client_watch *client_watch_new(struct client *c, const struct client_request *selection,
                                       const struct client_watch_handler *handler, void *data)
 {
-    assert(c && c->ops);
-    assert(selection->kind && handler->on_event);
+    assert(c);
+    assert(c->ops);
+    assert(selection->kind);
+    assert(handler->on_event);
     struct client_watch *w = c->ops->watch_new(c, selection, handler, data);
-    assert(w && w->client == c);
+    assert(w);
+    assert(w->client == c);
     return w;
 }
 

@@ -7,7 +7,8 @@
 struct client_body client_body_new(struct arena *a, const struct schema_kind *kind,
                                    struct span name)
 {
-    assert(a && kind);
+    assert(a);
+    assert(kind);
     struct client_body b = {.arena = a, .doc = json_mut_new(a)};
     b.root = yyjson_mut_obj(b.doc);
     yyjson_mut_doc_set_root(b.doc, b.root);
@@ -22,7 +23,8 @@ struct client_body client_body_new(struct arena *a, const struct schema_kind *ki
 
 struct client_body client_patch_any(struct arena *a, struct object *of)
 {
-    assert(a && object_uid(of).n > 0);
+    assert(a);
+    assert(object_uid(of).n > 0);
     struct client_body b = {.arena = a, .doc = json_mut_new(a)};
     b.root = yyjson_mut_obj(b.doc);
     yyjson_mut_doc_set_root(b.doc, b.root);
@@ -42,12 +44,16 @@ struct client_body client_patch_new(struct arena *a, struct object *at)
 
 struct span client_body_text(const struct client_body *b)
 {
-    assert(b->arena && b->root);
+    assert(b->arena);
+    assert(b->root);
     return json_write_mut(b->arena, b->root);
 }
 
 yyjson_mut_val *client_body_obj(struct client_body *b, const char *key)
 {
+    assert(b->doc);
+    assert(b->root);
+    assert(key);
     return json_mut_obj(b->doc, b->root, key);
 }
 
@@ -76,6 +82,9 @@ yyjson_mut_val *client_owner_new(yyjson_mut_doc *doc, const struct schema_kind *
 
 void client_body_owner(struct client_body *b, const struct schema_kind *kind, struct object *owner)
 {
+    assert(b->meta);
+    assert(kind);
+    assert(owner);
     yyjson_mut_val *list = yyjson_mut_arr(b->doc);
     yyjson_mut_arr_append(
         list, client_owner_new(b->doc, kind, object_name(owner), object_uid(owner), true));
@@ -84,11 +93,13 @@ void client_body_owner(struct client_body *b, const struct schema_kind *kind, st
 
 yyjson_val *client_owners(struct object *o)
 {
+    assert(o);
     return object_owners(o);
 }
 
 yyjson_val *client_controller_of(struct object *o)
 {
+    assert(o);
     JSON_EACH(it, client_owners(o))
     {
         if (json_get_bool(it.val, "controller", false)) {
@@ -105,6 +116,8 @@ struct span client_controller_uid(struct object *o)
 
 bool client_has_finalizer(struct object *o, const char *name)
 {
+    assert(o);
+    assert(name);
     JSON_EACH(it, json_path(object_root(o), "metadata", "finalizers", NULL))
     {
         if (span_eq_cstr(json_str(it.val), name)) {
@@ -116,6 +129,8 @@ bool client_has_finalizer(struct object *o, const char *name)
 
 yyjson_mut_val *client_without(yyjson_mut_doc *doc, const yyjson_val *strings, const char *name)
 {
+    assert(doc);
+    assert(name);
     yyjson_mut_val *list = yyjson_mut_arr(doc);
     JSON_EACH(it, strings)
     {
@@ -128,6 +143,8 @@ yyjson_mut_val *client_without(yyjson_mut_doc *doc, const yyjson_val *strings, c
 
 yyjson_val *client_condition(struct object *o, const char *type)
 {
+    assert(o);
+    assert(type);
     JSON_EACH(it, json_path(object_root(o), "status", "conditions", NULL))
     {
         if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
@@ -139,13 +156,15 @@ yyjson_val *client_condition(struct object *o, const char *type)
 
 bool client_condition_true(struct object *o, const char *type)
 {
+    assert(type);
     return span_eq_cstr(json_get_str(client_condition(o, type), "status"), "True");
 }
 
 struct client_request client_request_for(enum client_verb verb, const struct schema_kind *kind,
                                          struct object *o)
 {
-    assert(kind && o);
+    assert(kind);
+    assert(o);
     return (struct client_request){CLIENT_REQUEST_INIT, .verb = verb, .kind = kind,
                                    .ns = object_namespace(o), .name = object_name(o)};
 }

@@ -55,7 +55,8 @@ struct event_recorder {
 
 struct event_recorder *event_recorder_new(struct client *c, const char *component, struct span host)
 {
-    assert(c && component);
+    assert(c);
+    assert(component);
     struct event_recorder *r = MEM_NEW(struct event_recorder);
     r->client = c;
     r->kind = schema_kind_find("", "Event");
@@ -101,7 +102,8 @@ void event_recorder_free(struct event_recorder *r)
     {
         budget_free(r, CONTAINER_OF(it, struct budget, link));
     }
-    assert(r->series.n == 0 && r->budgets.n == 0);
+    assert(r->series.n == 0);
+    assert(r->budgets.n == 0);
     map_done(&r->series);
     map_done(&r->budgets);
     free(r->component);
@@ -131,7 +133,8 @@ static bool budget_take(struct event_recorder *r, struct span uid, int64_t now_m
         b->spent = b->spent > refill ? b->spent - refill : 0;
         b->refilled_ms += refill * EVENT_REFILL_MS;
     }
-    assert(b->spent >= 0 && b->spent <= EVENT_BURST && r->budgets.n <= SERIES_MAX);
+    assert(b->spent >= 0 && b->spent <= EVENT_BURST);
+    assert(r->budgets.n <= SERIES_MAX);
     if (b->spent >= EVENT_BURST) {
         return false;
     }
@@ -222,7 +225,8 @@ static void send_first(struct series *s, const struct event_about *about, enum e
     struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = r->kind,
                                 .ns = s->ns, .body = client_body_text(&b)};
     rq.field_manager = span_cstr(r->component);
-    assert(!s->sending && s->count == 1);
+    assert(!s->sending);
+    assert(s->count == 1);
     s->sending = true;
     client_do(r->client, &rq, on_reply, s);
 }
@@ -254,7 +258,8 @@ static struct series *series_new(struct event_recorder *r, struct span key,
     s->text = text.p;
     s->ns = span_of(text.p, ns.n);
     s->name = span_of(text.p + ns.n, text.n - ns.n);
-    assert(r->series.n < SERIES_MAX && s->name.n > 0);
+    assert(r->series.n < SERIES_MAX);
+    assert(s->name.n > 0);
     map_put(&r->series, span_of(s->key, s->key_n), s);
     return s;
 }
@@ -262,7 +267,8 @@ static struct series *series_new(struct event_recorder *r, struct span key,
 static void record(struct event_recorder *r, const struct event_about *about, enum event_type type,
                    const char *reason, struct span message)
 {
-    assert(about->kind && reason);
+    assert(about->kind);
+    assert(reason);
     int64_t now_ms = env_now_ms(r->client->env);
     if (!budget_take(r, about->uid, now_ms)) {
         return;
@@ -277,7 +283,8 @@ static void record(struct event_recorder *r, const struct event_about *about, en
         s = NULL;
     }
     if (s) {
-        assert(s->count > 0 && s->recorder == r);
+        assert(s->count > 0);
+        assert(s->recorder == r);
         s->count++;
         s->last_ms = now_ms;
         if (s->sending) {
@@ -316,6 +323,9 @@ void event_record_about(struct event_recorder *r, const struct event_about *abou
 void event_record(struct event_recorder *r, const struct schema_kind *kind, struct object *o,
                   enum event_type type, const char *reason, const char *fmt, ...)
 {
+    assert(kind);
+    assert(o);
+    assert(reason);
     struct event_about about = {.kind = kind,
                                 .ns = object_namespace(o),
                                 .name = object_name(o),

@@ -173,8 +173,10 @@ static void bucket_add(struct informer *inf, uint32_t index, struct span key, st
         e->place_cap += 4;
         e->places = mem_grow(e->places, e->place_cap, sizeof *e->places);
     }
-    assert(b->members.n < UINT32_MAX && span_eq(span_of(b->key, b->key_n), key));
-    assert(e->object && index < INDEX_MAX);
+    assert(b->members.n < UINT32_MAX);
+    assert(span_eq(span_of(b->key, b->key_n), key));
+    assert(e->object);
+    assert(index < INDEX_MAX);
     e->places[e->place_count] = (struct place){b, (uint32_t)b->members.n, index};
     VEC_PUSH(&b->members, ((struct member){e, e->place_count}));
     e->place_count++;
@@ -186,8 +188,10 @@ static void bucket_remove(struct informer *inf, struct entry *e, uint32_t place)
     assert(place < e->place_count);
     struct place gone = e->places[place];
     struct bucket *b = gone.bucket;
-    assert(gone.at < b->members.n && gone.index < INDEX_MAX);
-    assert(b->members.at[gone.at].entry == e && b->members.at[gone.at].place == place);
+    assert(gone.at < b->members.n);
+    assert(gone.index < INDEX_MAX);
+    assert(b->members.at[gone.at].entry == e);
+    assert(b->members.at[gone.at].place == place);
     struct member last = b->members.at[--b->members.n];
     if (gone.at < b->members.n) {
         b->members.at[gone.at] = last;
@@ -236,7 +240,8 @@ static void unindex(struct informer *inf, struct entry *e, uint32_t index)
 
 static void reindex(struct informer *inf, struct entry *e, uint32_t index)
 {
-    assert(e->object && inf->index[index].key_fn);
+    assert(e->object);
+    assert(inf->index[index].key_fn);
     struct key_list keys;
     key_list_of(&inf->index[index], e->object, &keys);
     /* To compare many keys with many buckets costs more than to take it out and put it in. */
@@ -307,7 +312,8 @@ static void check_waits(struct informer *i)
 void informer_wait(struct informer *i, int64_t rev, struct span ns, struct span name,
                    struct span uid, void (*fn)(void *data), void *data)
 {
-    assert(fn && rev >= 0);
+    assert(fn);
+    assert(rev >= 0);
     struct wait *w = mem_new(sizeof *w + ns.n + name.n + uid.n + 1);
     w->rev = rev;
     w->fn = fn;
@@ -336,10 +342,12 @@ static void informer_verify(const struct informer *i)
     }
     size_t places = 0, members = 0, it = 0;
     for (const struct entry *e; (e = map_next(&i->entries, &it, NULL)); places += e->place_count) {
-        assert(e->object && e->key[object_namespace(e->object).n] == '/');
+        assert(e->object);
+        assert(e->key[object_namespace(e->object).n] == '/');
         for (uint32_t k = 0; k < e->place_count; k++) {
             const struct place *p = &e->places[k];
-            assert(p->index < (uint32_t)i->index_count && p->at < p->bucket->members.n);
+            assert(p->index < (uint32_t)i->index_count);
+            assert(p->at < p->bucket->members.n);
             assert(p->bucket->members.at[p->at].entry == e);
             assert(p->bucket->members.at[p->at].place == k);
         }
@@ -363,7 +371,8 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
     struct span key = key_of(i, object_namespace(object), object_name(object));
     struct entry *e = map_get(&i->entries, key);
     struct object *old = e ? e->object : NULL;
-    assert(object && (!e || e->object));
+    assert(object);
+    assert((!e || e->object));
     informer_verify(i);
     if (type == CLIENT_DELETED) {
         if (!e) {
@@ -374,7 +383,8 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
             bucket_remove(i, e, e->place_count - 1);
         }
         struct entry *known = map_remove(&i->entries, key);
-        assert(known == e && e->place_count == 0);
+        assert(known == e);
+        assert(e->place_count == 0);
         entry_free(e);
         /* The deletion's state is told as `old`: it carries the newest status and the revision of
          * the delete. */
@@ -407,7 +417,8 @@ static void run_synced(struct env_task *task)
     struct synced_fn *s = CONTAINER_OF(task, struct synced_fn, task);
     void (*fn)(void *) = s->fn;
     void *data = s->data;
-    assert(s->informer->synced && fn);
+    assert(s->informer->synced);
+    assert(fn);
     list_remove(&s->link);
     free(s);
     fn(data);
@@ -431,7 +442,8 @@ static void on_synced(void *data)
 
 struct informer *informer_new(struct client *c, const struct client_request *selection)
 {
-    assert(c && selection->kind);
+    assert(c);
+    assert(selection->kind);
     struct informer *i = MEM_NEW(struct informer);
     i->client = c;
     list_init(&i->handlers);
@@ -465,6 +477,7 @@ void informer_free(struct informer *i)
     LIST_EACH(it, &i->handlers)
     {
         struct handler *h = CONTAINER_OF(it, struct handler, link);
+        assert(h->informer == i);
         env_post_cancel(i->client->env, &h->task);
         free(h);
     }
@@ -547,11 +560,13 @@ void informer_remove_handler(struct informer *i, void *data)
 
 bool informer_synced(const struct informer *i)
 {
+    assert(i);
     return i->synced;
 }
 
 size_t informer_count(const struct informer *i)
 {
+    assert(i);
     return i->entries.n;
 }
 
@@ -570,7 +585,9 @@ void informer_on_synced(struct informer *i, void (*fn)(void *data), void *data)
 
 struct object *informer_get(struct informer *i, struct span ns, struct span name)
 {
+    assert(i);
     struct entry *e = map_get(&i->entries, key_of(i, ns, name));
+    assert(!e || e->object);
     return e ? e->object : NULL;
 }
 

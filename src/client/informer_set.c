@@ -59,11 +59,15 @@ struct informer *informer_set_get(struct informer_set *s, const struct schema_ki
 
 struct informer *informer_set_find(struct informer_set *s, const char *group, const char *kind)
 {
+    assert(s);
+    assert(group);
+    assert(kind);
     return informer_set_get(s, schema_kind_find(group, kind));
 }
 
 bool informer_set_synced(const struct informer_set *s)
 {
+    assert(s);
     for (size_t i = 0; i < s->members.n; i++) {
         if (!informer_synced(s->members.at[i].informer)) {
             return false;
@@ -93,7 +97,8 @@ static void one_synced(void *data)
 
 void informer_set_on_synced(struct informer_set *s, void (*fn)(void *data), void *data)
 {
-    assert(fn && !s->fn);
+    assert(fn);
+    assert(!s->fn);
     s->fn = fn;
     s->data = data;
     for (size_t i = 0; i < s->members.n; i++) {
@@ -106,11 +111,15 @@ void informer_set_on_synced(struct informer_set *s, void (*fn)(void *data), void
 
 void informer_by_namespace(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
 {
+    assert(o);
+    assert(emit);
     emit(ctx, object_namespace(o));
 }
 
 void informer_by_owner(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
 {
+    assert(o);
+    assert(emit);
     JSON_EACH(it, client_owners(o))
     {
         emit(ctx, json_get_str(it.val, "uid"));

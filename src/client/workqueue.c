@@ -54,7 +54,8 @@ static struct span item_key(const struct item *it)
 struct workqueue *workqueue_new(struct env *env, size_t parallel,
                                 void (*work)(void *data, struct span key), void *data)
 {
-    assert(parallel > 0 && work);
+    assert(parallel > 0);
+    assert(work);
     struct workqueue *q = MEM_NEW(struct workqueue);
     q->env = env;
     q->parallel = parallel;
@@ -99,7 +100,8 @@ static struct item *item_get(struct workqueue *q, struct span key)
         }
         map_put(&q->items, item_key(it), it);
     }
-    assert(it->queue == q && span_eq(item_key(it), key));
+    assert(it->queue == q);
+    assert(span_eq(item_key(it), key));
     return it;
 }
 
@@ -111,18 +113,23 @@ static void workqueue_verify(const struct workqueue *q)
     }
     size_t ready = 0, active = 0, it_pos = 0;
     for (const struct item *it; (it = map_next(&q->items, &it_pos, NULL));) {
-        assert(it->queue == q && !(it->queued && it->working) && (!it->dirty || it->working));
+        assert(it->queue == q);
+        assert(!(it->queued && it->working));
+        assert((!it->dirty || it->working));
         assert(it->queued == !list_is_empty(&it->link));
         ready += it->queued;
         active += it->working;
     }
-    assert(ready == q->ready_count && active == q->active && active <= q->parallel);
+    assert(ready == q->ready_count);
+    assert(active == q->active);
+    assert(active <= q->parallel);
 }
 
 static void item_drop_if_idle(struct workqueue *q, struct item *it)
 {
     if (!it->queued && !it->working && !env_timer_armed(&it->timer) && it->failures == 0) {
-        assert(!it->dirty && list_is_empty(&it->link));
+        assert(!it->dirty);
+        assert(list_is_empty(&it->link));
         struct item *known = map_remove(&q->items, item_key(it));
         assert(known == it);
         free(it);
@@ -147,7 +154,8 @@ static void run_ready(struct env_task *task)
     size_t budget = q->ready_count;
     while (budget-- > 0 && q->active < q->parallel && q->ready_count > 0) {
         struct item *it = CONTAINER_OF(list_pop_front(&q->ready), struct item, link);
-        assert(it->queued && !it->working);
+        assert(it->queued);
+        assert(!it->working);
         q->ready_count--;
         it->queued = false;
         it->working = true;
@@ -182,6 +190,8 @@ static void enqueue(struct workqueue *q, struct item *it)
 
 void workqueue_add(struct workqueue *q, struct span key)
 {
+    assert(q);
+    assert(key.n > 0);
     enqueue(q, item_get(q, key));
 }
 
@@ -217,7 +227,8 @@ static int64_t backoff_ms(struct workqueue *q, uint32_t failures)
         base *= 2;
     }
     base = base < BACKOFF_MAX_MS ? base : BACKOFF_MAX_MS;
-    assert(failures > 0 && base >= BACKOFF_FIRST_MS);
+    assert(failures > 0);
+    assert(base >= BACKOFF_FIRST_MS);
     /* Up to a fifth more, so that keys which failed together do not retry together. */
     return base + (int64_t)(env_random_u64(q->env) % (uint64_t)(base / 5 + 1));
 }
@@ -225,7 +236,10 @@ static int64_t backoff_ms(struct workqueue *q, uint32_t failures)
 void workqueue_done(struct workqueue *q, struct span key, bool ok)
 {
     struct item *it = map_get(&q->items, key);
-    assert(it && it->working && q->active > 0 && !it->queued);
+    assert(it);
+    assert(it->working);
+    assert(q->active > 0);
+    assert(!it->queued);
     workqueue_verify(q);
     it->working = false;
     q->active--;
@@ -253,6 +267,9 @@ void workqueue_done(struct workqueue *q, struct span key, bool ok)
 
 void workqueue_stats(const struct workqueue *q, struct workqueue_stats *ret)
 {
+    assert(ret);
+    assert(q->ready_count <= q->items.n);
+    assert(q->active <= q->items.n);
     *ret = q->stats;
     ret->depth = q->ready_count;
     ret->working = q->active;
@@ -267,7 +284,9 @@ void workqueue_stats(const struct workqueue *q, struct workqueue_stats *ret)
 
 void workqueue_announce(struct workqueue *q, struct workqueue **head, const char *name)
 {
-    assert(!q->head && head && name);
+    assert(!q->head);
+    assert(head);
+    assert(name);
     q->name = name;
     q->head = head;
     q->next = *head;
@@ -276,10 +295,12 @@ void workqueue_announce(struct workqueue *q, struct workqueue **head, const char
 
 const char *workqueue_name(const struct workqueue *q)
 {
+    assert(q);
     return q->name ? q->name : "";
 }
 
 struct workqueue *workqueue_next(const struct workqueue *q)
 {
+    assert(q);
     return q->next;
 }

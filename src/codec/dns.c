@@ -121,6 +121,7 @@ int dns_query_read(struct span message, struct dns_query *ret)
     ret->recursion_desired = flags & 0x0100;
     size_t start = r.at;
     ret->name_bytes = get_name(&r, ret->name);
+    assert(ret->name_bytes <= DNS_NAME_BYTES_MAX);
     ret->type = get16(&r);
     ret->class = get16(&r);
     if (r.bad) {
@@ -135,6 +136,7 @@ int dns_query_read(struct span message, struct dns_query *ret)
 
 int dns_answers_begin(struct span message, struct dns_answers *ret)
 {
+    assert(ret);
     struct reader r = {(const uint8_t *)message.p, message.n, 0, false};
     (void)get16(&r);
     uint16_t flags = get16(&r), questions = get16(&r), answers = get16(&r);
@@ -155,6 +157,9 @@ int dns_answers_begin(struct span message, struct dns_answers *ret)
 bool dns_answers_next(struct dns_answers *a, uint16_t type, uint32_t *ret_ttl_s,
                       struct span *ret_rdata)
 {
+    assert(a->at <= a->message.n);
+    assert(ret_ttl_s);
+    assert(ret_rdata);
     struct reader r = {(const uint8_t *)a->message.p, a->message.n, a->at, false};
     while (a->left && !r.bad) {
         a->left--;
@@ -164,6 +169,7 @@ bool dns_answers_next(struct dns_answers *a, uint16_t type, uint32_t *ret_ttl_s,
         size_t start = r.at;
         skip(&r, n);
         a->at = r.at;
+        assert(a->at <= a->message.n);
         if (!r.bad && has == type && class == 1) {
             *ret_ttl_s = (uint32_t)high << 16 | low;
             *ret_rdata = span_of(a->message.p + start, n);
@@ -199,6 +205,7 @@ void dns_reply_begin(struct dns_writer *w, void *buf, size_t max, const struct d
 
 size_t dns_name_write(uint8_t out[DNS_NAME_BYTES_MAX], struct span name)
 {
+    assert(out);
     size_t n = 0;
     struct span rest = name;
     while (rest.n) {
@@ -209,6 +216,7 @@ size_t dns_name_write(uint8_t out[DNS_NAME_BYTES_MAX], struct span name)
         out[n++] = (uint8_t)label.n;
         memcpy(out + n, label.p, label.n);
         n += label.n;
+        assert(n < DNS_NAME_BYTES_MAX);
     }
     out[n++] = 0;
     return n;
@@ -286,5 +294,6 @@ size_t dns_query_write(uint8_t *out, uint16_t id, struct span name, uint16_t typ
 
 bool dns_name_is_under(struct span name, struct span zone)
 {
+    assert(zone.n > 0);
     return span_ends(name, zone) && (name.n == zone.n || name.p[name.n - zone.n - 1] == '.');
 }

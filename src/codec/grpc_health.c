@@ -198,6 +198,8 @@ static void drain(struct grpc_health *h)
 
 void grpc_health_send(struct grpc_health *h, struct strbuf *out)
 {
+    assert(out);
+    assert(h->session);
     drain(h);
     strbuf_put(out, strbuf_span(&h->pending));
     h->pending.n = 0;
@@ -205,6 +207,7 @@ void grpc_health_send(struct grpc_health *h, struct strbuf *out)
 
 bool grpc_health_recv(struct grpc_health *h, struct span bytes)
 {
+    assert(h->session);
     h->received += bytes.n;
     if (h->received > RECEIVED_MAX) {
         give_up(h, "the answer is too long");
@@ -244,6 +247,8 @@ static int serving_status(struct span m)
 
 bool grpc_health_result(const struct grpc_health *h, struct arena *a, struct span *ret_text)
 {
+    assert(a);
+    assert(ret_text);
     static const char *const words[] = {"UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"};
     struct span text = json_clean_text(a, strbuf_span(&h->status_text), TEXT_MAX);
     int status = serving_status(strbuf_span(&h->message));

@@ -91,7 +91,8 @@ static void line_and_column(struct span text, size_t pos, size_t *line, size_t *
 
 int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *reterr)
 {
-    assert(a && ret);
+    assert(a);
+    assert(ret);
     if (text.n > LIMIT_BODY_BYTES) {
         return err_set(a, reterr, ERR_TOO_LARGE,
                        "the document has %zu bytes, more than the limit of %d: split it", text.n,
@@ -145,6 +146,7 @@ yyjson_doc *json_pack(yyjson_doc *doc)
 
 yyjson_doc *json_parse_heap(struct span text)
 {
+    assert(text.p || text.n == 0);
     yyjson_doc *doc = yyjson_read(text.p, text.n, YYJSON_READ_NOFLAG);
     if (doc && is_too_deep(doc)) {
         yyjson_doc_free(doc);
@@ -155,6 +157,7 @@ yyjson_doc *json_parse_heap(struct span text)
 
 yyjson_doc *json_parse_own(struct span text, bool packed)
 {
+    assert(text.n > 0);
     yyjson_doc *doc = yyjson_read(text.p, text.n, YYJSON_READ_NOFLAG);
     return doc && packed ? json_pack(doc) : doc;
 }
@@ -235,7 +238,8 @@ static yyjson_val *freeze_at(yyjson_val *to, const yyjson_mut_val *v)
 
 yyjson_val *json_freeze_shared(struct arena *a, const yyjson_mut_val *v)
 {
-    assert(a && v);
+    assert(a);
+    assert(v);
     size_t n = count_values(v);
     yyjson_val *root = arena_alloc_raw(a, n * sizeof *root);
     yyjson_val *end = freeze_at(root, v);
@@ -315,6 +319,7 @@ yyjson_mut_val *json_new_raw(yyjson_mut_doc *doc, struct span text)
 
 const yyjson_val *json_whole(struct arena *a, const yyjson_val *v)
 {
+    assert(a);
     yyjson_doc *doc = NULL;
     if (!yyjson_is_raw(unconst(v))) {
         return v;
@@ -356,11 +361,13 @@ int64_t json_int(const yyjson_val *v, int64_t otherwise)
 
 int64_t json_get_int(const yyjson_val *v, const char *key, int64_t otherwise)
 {
+    assert(key);
     return json_int(json_get(v, key), otherwise);
 }
 
 bool json_get_bool(const yyjson_val *v, const char *key, bool otherwise)
 {
+    assert(key);
     yyjson_val *b = json_get(v, key);
     return yyjson_is_bool(b) ? yyjson_get_bool(b) : otherwise;
 }
@@ -514,6 +521,8 @@ static size_t utf8_length(const unsigned char *p, size_t n)
 
 struct span json_clean_text(struct arena *a, struct span bytes, size_t max)
 {
+    assert(a);
+    assert(max > 0);
     struct strbuf b cleanup_strbuf = STRBUF_INIT;
     const struct span other = SPAN("\xef\xbf\xbd");
     while (bytes.n > 0) {
@@ -523,6 +532,7 @@ struct span json_clean_text(struct arena *a, struct span bytes, size_t max)
             break;
         }
         strbuf_put(&b, next);
+        assert(b.n <= max);
         bytes = span_from(bytes, len ? len : 1);
     }
     return arena_dup(a, strbuf_span(&b));
@@ -552,7 +562,8 @@ yyjson_mut_val *json_mut_get_span(const yyjson_mut_val *obj, struct span key)
 
 void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, yyjson_mut_val *value)
 {
-    assert(yyjson_mut_is_obj(obj) && value);
+    assert(yyjson_mut_is_obj(obj));
+    assert(value);
     yyjson_mut_val *old = json_mut_get_span(obj, key);
     if (old) { /* keeps its place */
         old->tag = value->tag;
@@ -564,21 +575,26 @@ void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, yy
 
 void json_put_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span value)
 {
+    assert(key);
     json_put(doc, obj, key, json_new_str(doc, value));
 }
 
 void json_put_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, int64_t value)
 {
+    assert(key);
     json_put(doc, obj, key, yyjson_mut_sint(doc, value));
 }
 
 void json_put_bool(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, bool value)
 {
+    assert(key);
     json_put(doc, obj, key, yyjson_mut_bool(doc, value));
 }
 
 yyjson_mut_val *json_mut_obj(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key)
 {
+    assert(doc);
+    assert(key);
     yyjson_mut_val *v = json_mut_get(obj, key);
     if (v && !yyjson_mut_is_null(v)) {
         return yyjson_mut_is_obj(v) ? v : NULL;
@@ -597,6 +613,7 @@ struct span json_mut_str(const yyjson_mut_val *v)
 
 void json_remove(yyjson_mut_val *obj, const char *key)
 {
+    assert(key);
     if (json_mut_get(obj, key)) {
         (void)yyjson_mut_obj_remove_key(obj, key);
     }

@@ -45,7 +45,8 @@ static void put_mark(struct json_pretty *p, char c, struct strbuf *out)
 
 void json_pretty_put(struct json_pretty *p, struct span part, struct strbuf *out)
 {
-    assert(p && out);
+    assert(p);
+    assert(out);
     for (size_t i = 0; i < part.n;) {
         if (p->in_text) {
             i += put_text(p, span_from(part, i), out);

@@ -14,6 +14,7 @@ void json_text_next(struct strbuf *b)
 
 void json_text_key(struct strbuf *b, struct span key)
 {
+    assert(key.n > 0);
     json_text_next(b);
     char *at = strbuf_room(b, key.n + 3);
     at[0] = '"';
@@ -57,12 +58,14 @@ void json_text_str(struct strbuf *b, struct span key, struct span value)
 
 void json_text_int(struct strbuf *b, struct span key, int64_t value)
 {
+    assert(b->n > 0);
     json_text_key(b, key);
     strbuf_printf(b, "%lld", (long long)value);
 }
 
 void json_text_bool(struct strbuf *b, struct span key, bool value)
 {
+    assert(b->n > 0);
     json_text_key(b, key);
     strbuf_put(b, value ? SPAN("true") : SPAN("false"));
 }

@@ -228,6 +228,7 @@ struct names_fault names_port(struct span s)
 
 bool names_is_ip(struct span s)
 {
+    assert(s.p || s.n == 0);
     char text[INET6_ADDRSTRLEN];
     unsigned char address[16];
     if (s.n == 0 || s.n >= sizeof text || memchr(s.p, '\0', s.n)) {

@@ -55,6 +55,7 @@ static size_t metadata_offset(struct span body)
 
 bool object_body_ok(struct span body)
 {
+    assert(body.p || body.n == 0);
     size_t at = metadata_offset(body);
     return at > 0 && at < body.n && body.n <= LIMIT_BODY_BYTES && body.p[0] == '{';
 }
@@ -67,7 +68,8 @@ static char *json_of(const struct object *o)
 struct object *object_new(struct span key, int64_t rev, struct span body)
 {
     size_t at = metadata_offset(body);
-    assert(rev > 0 && at > 0 && at < body.n && body.n < UINT32_MAX / 2);
+    assert(rev > 0 && at > 0);
+    assert(at < body.n && body.n < UINT32_MAX / 2);
     bool alone = body.p[at] == '}'; /* metadata has no other member: no comma */
     char splice[64];
     int n = snprintf(splice, sizeof splice, "\"resourceVersion\":\"%lld\"%s", (long long)rev,
@@ -95,7 +97,8 @@ struct object *object_new(struct span key, int64_t rev, struct span body)
 
 struct object *object_ref(struct object *o)
 {
-    assert(o && o->refs > 0);
+    assert(o);
+    assert(o->refs > 0);
     o->refs++;
     return o;
 }
@@ -122,16 +125,19 @@ int64_t object_rev(const struct object *o)
 
 struct span object_store_key(const struct object *o)
 {
+    assert(o->key_n > 0);
     return span_of(o->bytes, o->key_n);
 }
 
 struct span object_json(const struct object *o)
 {
+    assert(o->json_n > 0);
     return span_of(json_of(o), o->json_n);
 }
 
 void object_body_parts(const struct object *o, struct span ret_parts[2])
 {
+    assert(o->splice_at + o->splice_n <= o->json_n);
     struct span json = object_json(o);
     ret_parts[0] = span_first(json, o->splice_at);
     ret_parts[1] = span_from(json, o->splice_at + o->splice_n);
@@ -215,6 +221,7 @@ static yyjson_doc *parse_but(const struct object *o, struct span managed)
 
 uint64_t object_label_bits(struct span key, const struct span *value)
 {
+    assert(key.n > 0);
     uint64_t k = map_hash(key), bits = UINT64_C(1) << (k & 63);
     if (value) {
         uint64_t v = map_hash(*value) * 31 + k;
@@ -236,6 +243,7 @@ void object_set_list_bytes(struct object *o, uint32_t bytes)
 
 uint64_t object_labels_sketch(const struct object *o)
 {
+    assert(o);
     return o->has_sketch ? o->labels : UINT64_MAX;
 }
 
@@ -286,7 +294,9 @@ static size_t place_of(struct object *o, const yyjson_val *key)
 
 struct span object_member_text(struct object *o, const struct json_iter *member)
 {
-    assert(o->doc && member->key && member->val);
+    assert(o->doc);
+    assert(member->key);
+    assert(member->val);
     if (!o->doc->str_pool) {
         return SPAN_NULL;
     }
@@ -309,7 +319,8 @@ static bool is_own_text(const struct object *o, struct span managed)
 
 void object_adopt_tree(struct object *o, const yyjson_mut_val *root)
 {
-    assert(!o->doc && o->warm);
+    assert(!o->doc);
+    assert(o->warm);
     const yyjson_mut_val *list = json_mut_get(json_mut_get(root, "metadata"), "managedFields");
     yyjson_mut_val *raw = (yyjson_mut_val *)(uintptr_t)list;
     struct span managed = SPAN_NULL, splice = span_from(object_json(o), o->splice_at);
@@ -327,16 +338,19 @@ void object_adopt_tree(struct object *o, const yyjson_mut_val *root)
 
 bool object_has_root(const struct object *o)
 {
+    assert(o);
     return o->doc != NULL;
 }
 
 bool object_is_parsed(const struct object *o)
 {
+    assert(o);
     return o->doc || o->warm;
 }
 
 void object_forget_root(struct object *o)
 {
+    assert(o->refs > 0);
     yyjson_doc_free(o->doc);
     o->doc = NULL;
     o->wanted = false;
@@ -368,6 +382,7 @@ struct object_glance object_glance_begin(struct object *o)
         return (struct object_glance){0};
     }
     bool had_root = o->wanted || o->glanced; /* or an outer glance decides */
+    assert(o->refs > 0);
     o->glanced = o->glanced || !had_root;
     (void)object_ref(o);
     return (struct object_glance){o, o->refs, had_root};
@@ -387,6 +402,7 @@ void object_glance_end(struct object_glance *glance)
 
 struct span object_name(struct object *o)
 {
+    assert(o);
     struct span resource, ns, name = {0};
     (void)object_key_split(object_store_key(o), &resource, &ns, &name);
     return name;
@@ -394,6 +410,7 @@ struct span object_name(struct object *o)
 
 struct span object_namespace(struct object *o)
 {
+    assert(o);
     struct span resource, ns = {0}, name;
     (void)object_key_split(object_store_key(o), &resource, &ns, &name);
     return ns;
@@ -417,6 +434,7 @@ bool object_is_deleting(struct object *o)
 
 yyjson_val *object_owners(struct object *o)
 {
+    assert(o);
     return o->has_sketch && !o->owned
                ? NULL
                : json_path(object_root(o), "metadata", "ownerReferences", NULL);
@@ -438,6 +456,9 @@ struct span object_key(struct arena *a, struct span resource, struct span ns, st
 bool object_key_split(struct span key, struct span *ret_resource, struct span *ret_ns,
                       struct span *ret_name)
 {
+    assert(ret_resource);
+    assert(ret_ns);
+    assert(ret_name);
     struct span rest = key;
     struct span resource = span_cut(&rest, '/');
     if (!rest.p) {

@@ -155,7 +155,8 @@ static void heap_free(void *ctx, void *p)
 
 yyjson_doc *object_tree(const yyjson_mut_val *root, struct span revision, struct span managed)
 {
-    assert(yyjson_mut_is_obj(unconst(root)) && revision.n);
+    assert(yyjson_mut_is_obj(unconst(root)));
+    assert(revision.n);
     struct size size = {.values = 2, .text = sizeof "resourceVersion" + revision.n + 1};
     measure(root, &size);
     size.text -= managed.n ? managed.n + 1 : 0;

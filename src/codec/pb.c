@@ -72,7 +72,8 @@ void pb_put_length(struct strbuf *b, uint32_t number, size_t n)
 
 bool pb_next_raw(struct pb_reader *r, uint64_t *ret)
 {
-    assert(r && ret);
+    assert(r);
+    assert(ret);
     uint64_t v = 0;
     if (r->bad || r->rest.n == 0) {
         return false;
@@ -109,7 +110,8 @@ static bool fixed(struct pb_reader *r, size_t n, uint64_t *ret)
 
 bool pb_next(struct pb_reader *r, struct pb_field *ret)
 {
-    assert(r && ret);
+    assert(r);
+    assert(ret);
     uint64_t tag, length;
     if (!pb_next_raw(r, &tag)) {
         return false;

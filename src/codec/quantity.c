@@ -144,7 +144,8 @@ static struct span format_binary(__int128 units, char buf[QUANTITY_TEXT_BYTES])
 
 struct span quantity_format(const struct quantity *q, char buf[QUANTITY_TEXT_BYTES])
 {
-    assert(q && q->nano <= cap() && q->nano >= -cap());
+    assert(q);
+    assert(q->nano <= cap() && q->nano >= -cap());
     __int128 v = q->nano;
     if (v == 0) {
         buf[0] = '0';
@@ -171,6 +172,8 @@ struct span quantity_format(const struct quantity *q, char buf[QUANTITY_TEXT_BYT
 
 int quantity_cmp(const struct quantity *a, const struct quantity *b)
 {
+    assert(a);
+    assert(b);
     return a->nano < b->nano ? -1 : a->nano > b->nano;
 }
 
@@ -187,10 +190,12 @@ static int64_t saturated(__int128 v)
 
 int64_t quantity_units(const struct quantity *q)
 {
+    assert(q);
     return saturated(rounded(q->nano, NANO));
 }
 
 int64_t quantity_millis(const struct quantity *q)
 {
+    assert(q);
     return saturated(rounded(q->nano, 1000000));
 }

@@ -517,7 +517,8 @@ static void parse_alternation(struct parser *p)
 
 struct regex *regex_compile(struct arena *a, struct span pattern, const char **reterr)
 {
-    assert(a && reterr);
+    assert(a);
+    assert(reterr);
     *reterr = NULL;
     if (pattern.n > LIMIT_REGEX_BYTES) {
         *reterr = "it is too long";
@@ -635,7 +636,8 @@ static bool accepts(const struct inst *i, int32_t v)
 
 int regex_match(const struct regex *r, struct arena *scratch, struct span text)
 {
-    assert(r && scratch);
+    assert(r);
+    assert(scratch);
     size_t n = (size_t)r->n + 1;
     struct run m = {.r = r, .text = text, .round = 1};
     m.mark = ARENA_ARRAY(scratch, uint32_t, n);

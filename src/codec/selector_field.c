@@ -94,7 +94,8 @@ int field_selector_parse(struct arena *a, struct span text, struct field_selecto
 
 bool field_selector_exact(const struct field_selector *s, struct span key, struct span *ret)
 {
-    assert(s && ret);
+    assert(s);
+    assert(ret);
     for (size_t i = 0; i < s->n; i++) {
         if (s->terms[i].equal && span_eq(s->terms[i].key, key)) {
             *ret = s->terms[i].value;

@@ -198,7 +198,9 @@ static const char *take_head(struct spdy_decoder *d)
 
 bool spdy_next(struct spdy_decoder *d, struct span *in, struct spdy_event *ret)
 {
-    assert(d && in && ret);
+    assert(d);
+    assert(in);
+    assert(ret);
     if (d->failed) {
         *in = span_from(*in, in->n);
         return false;
@@ -240,6 +242,8 @@ bool spdy_next(struct spdy_decoder *d, struct span *in, struct spdy_event *ret)
 
 struct span spdy_header_get(const struct spdy_event *e, const char *name)
 {
+    assert(name);
+    assert(e->headers || e->header_count == 0);
     for (size_t i = 0; i < e->header_count; i++) {
         if (span_eq_nocase(e->headers[i].name, span_cstr(name))) {
             return e->headers[i].value;
@@ -291,7 +295,9 @@ static void pack(struct spdy_encoder *e, struct span plain, struct strbuf *out)
     z->next_out = (Bytef *)strbuf_room(out, room);
     z->avail_out = (uInt)room;
     int r = deflate(z, Z_SYNC_FLUSH);
-    assert(r == Z_OK && z->avail_in == 0 && z->avail_out > 0);
+    assert(r == Z_OK);
+    assert(z->avail_in == 0);
+    assert(z->avail_out > 0);
     strbuf_added(out, room - z->avail_out);
 }
 
@@ -299,7 +305,8 @@ void spdy_put_headers(struct spdy_encoder *e, struct strbuf *out, enum spdy_type
                       uint32_t stream, bool fin, const struct spdy_header *headers, size_t count)
 {
     assert(type == SPDY_SYN_STREAM || type == SPDY_SYN_REPLY || type == SPDY_HEADERS);
-    assert(stream > 0 && stream >> 31 == 0);
+    assert(stream > 0);
+    assert(stream >> 31 == 0);
     struct strbuf plain cleanup_strbuf = STRBUF_INIT, packed cleanup_strbuf = STRBUF_INIT;
     put32(&plain, (uint32_t)count);
     for (size_t i = 0; i < count; i++) {
@@ -321,7 +328,8 @@ void spdy_put_headers(struct spdy_encoder *e, struct strbuf *out, enum spdy_type
 
 void spdy_put_data(struct strbuf *out, uint32_t stream, bool fin, struct span bytes)
 {
-    assert(stream > 0 && stream >> 31 == 0);
+    assert(stream > 0);
+    assert(stream >> 31 == 0);
     do {
         struct span step = span_first(bytes, SPDY_DATA_BYTES_MAX);
         bytes = span_from(bytes, step.n);
@@ -356,6 +364,7 @@ void spdy_put_goaway(struct strbuf *out, uint32_t last_stream, uint32_t status)
 
 void spdy_put_window(struct strbuf *out, uint32_t stream, uint32_t delta)
 {
-    assert(delta > 0 && delta >> 31 == 0);
+    assert(delta > 0);
+    assert(delta >> 31 == 0);
     put_two(out, SPDY_WINDOW_UPDATE, stream, delta);
 }

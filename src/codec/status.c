@@ -37,7 +37,8 @@ static bool has_details_always(enum err_reason reason)
 
 struct span status_json(struct arena *a, const struct err *e)
 {
-    assert(a && e);
+    assert(a);
+    assert(e);
     assert(e->reason > ERR_NONE && e->reason < ERR_REASON_COUNT);
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *root = begin(doc, "Failure");

@@ -22,7 +22,8 @@ static struct civil civil_of_days(int64_t days)
     int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     int64_t mp = (5 * doy + 2) / 153;
     int month = (int)(mp < 10 ? mp + 3 : mp - 9);
-    assert(doe >= 0 && doe < DAYS_PER_ERA && month >= 1 && month <= 12);
+    assert(doe >= 0 && doe < DAYS_PER_ERA);
+    assert(month >= 1 && month <= 12);
     return (struct civil){yoe + era * 400 + (month <= 2), month,
                           (int)(doy - (153 * mp + 2) / 5 + 1)};
 }
@@ -87,6 +88,7 @@ struct span time_format_to(char buf[TIME_TEXT_BYTES], int64_t ms)
 
 struct span time_format(struct arena *a, int64_t ms)
 {
+    assert(a);
     return time_format_to(arena_alloc_raw(a, TIME_TEXT_BYTES), ms);
 }
 
@@ -95,7 +97,8 @@ struct span time_format_micro(struct arena *a, int64_t us)
     char buf[TIME_TEXT_BYTES];
     int64_t s = floor_div(us, 1000000);
     int n = format_seconds(buf, sizeof buf, s);
-    assert(n > 0 && (size_t)n < sizeof buf);
+    assert(n > 0);
+    assert((size_t)n < sizeof buf);
     return arena_printf(a, "%s.%06dZ", buf, (int)(us - s * 1000000));
 }
 
@@ -199,6 +202,7 @@ static bool parse_usual(struct span text, int64_t *ret_us)
 
 bool time_parse_us(struct span text, int64_t *ret_us)
 {
+    assert(ret_us);
     if (parse_usual(text, ret_us)) {
         return true;
     }
@@ -236,6 +240,7 @@ bool time_parse_us(struct span text, int64_t *ret_us)
 
 bool time_parse(struct span text, int64_t *ret_ms)
 {
+    assert(ret_ms);
     int64_t us;
     if (!time_parse_us(text, &us)) {
         return false;
@@ -263,6 +268,7 @@ static struct span two_parts(struct arena *a, int64_t big, char unit, int64_t sm
 
 struct span time_age(struct arena *a, int64_t age_ms)
 {
+    assert(a);
     int64_t seconds = age_ms / 1000, minutes = seconds / 60, hours = minutes / 60,
             days = hours / 24;
     if (seconds < -1) {

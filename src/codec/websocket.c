@@ -105,7 +105,9 @@ static bool control_event(struct ws_decoder *d, struct ws_event *ret)
 
 bool ws_next(struct ws_decoder *d, struct span *in, struct ws_event *ret)
 {
-    assert(d && in && ret);
+    assert(d);
+    assert(in);
+    assert(ret);
     if (d->failed || d->is_closed) {
         *in = span_from(*in, in->n);
         return false;
@@ -178,6 +180,7 @@ static void put_head(struct strbuf *out, enum ws_op op, bool fin, bool masked, u
 
 void ws_put(struct strbuf *out, enum ws_op op, struct span first, struct span second)
 {
+    assert(op != WS_OP_CONT);
     put_head(out, op, true, false, first.n + second.n);
     strbuf_put(out, first);
     strbuf_put(out, second);
@@ -186,6 +189,7 @@ void ws_put(struct strbuf *out, enum ws_op op, struct span first, struct span se
 void ws_put_frame(struct strbuf *out, enum ws_op op, bool fin, const uint8_t mask[4],
                   struct span bytes)
 {
+    assert(bytes.p || bytes.n == 0);
     put_head(out, op, fin, mask != NULL, bytes.n);
     if (!mask) {
         strbuf_put(out, bytes);
@@ -217,7 +221,8 @@ bool ws_accept_key(struct span key, char ret[WS_ACCEPT_BYTES + 1])
     strbuf_put(&text, key);
     strbuf_puts(&text, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     int ok = EVP_Digest(text.p, text.n, sha, &n, EVP_sha1(), NULL);
-    assert(ok == 1 && n == SHA1_BYTES);
+    assert(ok == 1);
+    assert(n == SHA1_BYTES);
     int written = EVP_EncodeBlock((unsigned char *)ret, sha, SHA1_BYTES);
     assert(written == WS_ACCEPT_BYTES);
     return true;

@@ -301,6 +301,8 @@ static yyjson_val *load(struct reader *r, yaml_parser_t *parser)
 
 yyjson_val *yaml_parse(struct arena *a, struct span text, struct err *reterr)
 {
+    assert(a);
+    assert(text.p || text.n == 0);
     struct err ignored;
     struct reader r = {.a = a, .doc = json_mut_new(a), .err = reterr ? reterr : &ignored};
     if (text.n > LIMIT_BODY_BYTES) {

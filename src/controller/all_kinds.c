@@ -93,6 +93,9 @@ static bool is_among(const struct schema_kind *kind)
 struct all_kinds *all_kinds_new(struct client *client, struct informer_set *informers,
                                 const struct all_kinds_handler *handler, void *data)
 {
+    assert(client);
+    assert(informers);
+    assert(handler->on_added);
     static const struct informer_handler definitions = {on_definition};
     struct all_kinds *c = MEM_NEW(struct all_kinds);
     c->client = client;
@@ -111,6 +114,7 @@ struct all_kinds *all_kinds_new(struct client *client, struct informer_set *info
 
 bool all_kinds_synced(const struct all_kinds *c)
 {
+    assert(c);
     for (const struct entry *e = c->all; e; e = e->next) {
         if (!informer_synced(e->informer)) {
             return false;
@@ -128,6 +132,7 @@ void all_kinds_free(struct all_kinds *c)
     map_done(&c->entries);
     while (c->all) {
         struct entry *e = c->all;
+        assert(e->informer);
         c->all = e->next;
         informer_free(e->informer);
         arena_free(e->arena);

@@ -649,6 +649,8 @@ static void unprotect(struct claim_sync *x)
 
 void claim_run(struct sync *s)
 {
+    assert(s->name.n > 0);
+    assert(s->ns.n > 0);
     struct claim_controller *c = s->controller;
     struct object *claim = informer_get(c->claims, s->ns, s->name);
     if (!claim) {

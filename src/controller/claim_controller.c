@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "controller/claim_priv.h"
 #include "schema/schema.h"
@@ -18,6 +19,7 @@ enum { PARALLEL = 64 };
 
 struct span claim_ref_key(struct arena *a, struct span ns, struct span name)
 {
+    assert(a);
     return arena_printf(a, "%.*s/%.*s", SPAN_ARG(ns), SPAN_ARG(name));
 }
 
@@ -42,6 +44,7 @@ static void pending_key(struct object *o, void (*emit)(void *ctx, struct span ke
 /* Only pods with a node hold a claim. */
 bool claim_pod_is_shut_down(struct object *pod)
 {
+    assert(pod);
     yyjson_val *meta = json_get(object_root(pod), "metadata");
     return object_is_deleting(pod) && json_get_int(meta, "deletionGracePeriodSeconds", -1) == 0;
 }

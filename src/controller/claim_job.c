@@ -8,6 +8,7 @@
 
 struct volume_job *claim_job_get(struct claim_controller *c, struct span volume_name)
 {
+    assert(volume_name.n > 0);
     return map_get(&c->jobs, volume_name);
 }
 
@@ -90,6 +91,7 @@ void claim_job_forget(struct volume_job *job)
         return;
     }
     struct claim_controller *c = job->controller;
+    assert(map_get(&c->jobs, job->name) == job);
     if (c->ops) {
         c->ops->cancel(c->ops->data, job);
     }
@@ -102,6 +104,7 @@ void claim_job_forget(struct volume_job *job)
 void claim_job_abandon(struct claim_controller *c, struct span ns, struct span name,
                        struct span keep)
 {
+    assert(name.n > 0);
     size_t pos = 0;
     struct volume_job *job;
     while ((job = map_next(&c->jobs, &pos, NULL))) {
@@ -118,6 +121,7 @@ void claim_jobs_free(struct claim_controller *c)
     size_t pos = 0;
     struct volume_job *job;
     while ((job = map_next(&c->jobs, &pos, NULL))) {
+        assert(job->controller == c);
         if (c->ops) {
             c->ops->cancel(c->ops->data, job);
         }

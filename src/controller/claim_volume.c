@@ -157,6 +157,7 @@ static void unref_object(void *data)
 
 void claim_volume_run(struct sync *s)
 {
+    assert(s->name.n > 0);
     struct claim_controller *c = s->controller;
     struct object *volume = informer_get(c->volumes, SPAN_NULL, s->name);
     struct volume_job *job = claim_job_get(c, s->name);

@@ -51,7 +51,9 @@ static void start(void *data)
 struct controllers *controllers_new(struct env *env, struct client *client,
                                     const struct controllers_options *options)
 {
-    assert(env && client && options);
+    assert(env);
+    assert(client);
+    assert(options);
     struct controllers *c = MEM_NEW(struct controllers);
     list_init(&c->reconcilers);
     c->own_informers = !options->informers;
@@ -82,10 +84,12 @@ void controllers_free(struct controllers *c)
 
 struct informer_set *controllers_informers(struct controllers *c)
 {
+    assert(c->informers);
     return c->informers;
 }
 
 bool controllers_running(const struct controllers *c)
 {
+    assert(c);
     return c->running;
 }

@@ -28,6 +28,7 @@ static void add_toleration(yyjson_mut_doc *doc, yyjson_mut_val *list, const yyjs
 
 yyjson_val *daemonset_tolerations(struct arena *a, const yyjson_val *pod_spec)
 {
+    assert(a);
     static const struct tolerated all[] = {{"node.kubernetes.io/not-ready", "NoExecute"},
                                            {"node.kubernetes.io/unreachable", "NoExecute"},
                                            {"node.kubernetes.io/disk-pressure", "NoSchedule"},
@@ -68,7 +69,8 @@ static yyjson_mut_val *pin(yyjson_mut_doc *doc, struct span node)
 
 struct span daemonset_pod_body(struct daemon_sync *x, struct span node)
 {
-    assert(node.n && x->history.hash.n);
+    assert(node.n);
+    assert(x->history.hash.n);
     struct client_body b =
         owned_pod_new(&x->own, x->c->pods.kind, json_get(x->own.spec, "template"));
     json_put_str(b.doc, json_mut_obj(b.doc, b.meta, "labels"), DAEMONSET_HASH_LABEL,
@@ -86,6 +88,7 @@ struct span daemonset_pod_body(struct daemon_sync *x, struct span node)
 
 struct span daemonset_node_of(struct object *pod)
 {
+    assert(pod);
     yyjson_val *spec = json_get(object_root(pod), "spec");
     struct span bound = json_get_str(spec, "nodeName");
     yyjson_val *terms =

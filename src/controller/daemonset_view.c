@@ -156,6 +156,7 @@ void daemonset_mark_live(struct daemon_sync *x)
 {
     for (size_t i = 0; i < x->history.n; i++) {
         struct revision_entry *e = &x->history.entries[i];
+        assert(e->from < x->history.n);
         struct span hash = owned_revision_hash(x->history.objects[e->from], DAEMONSET_HASH_LABEL);
         for (size_t p = 0; p < x->pods.n && !e->live; p++) {
             e->live = span_eq(hash, daemonset_pod_hash(x->pods.at[p]));
@@ -166,6 +167,8 @@ void daemonset_mark_live(struct daemon_sync *x)
 void daemonset_observe(struct daemon_sync *x)
 {
     struct owned_sync *own = &x->own;
+    assert(x->own.owner);
+    assert(x->own.s);
     yyjson_val *strategy = json_get(own->spec, "updateStrategy");
     yyjson_val *rolling = json_get(strategy, "rollingUpdate");
     x->view = (struct daemonset_view){

@@ -303,8 +303,11 @@ static void write_sets(struct deployment_sync *x)
 void deployment_act(struct deployment_sync *x)
 {
     const struct deployment_plan *plan = &x->plan;
+    assert(plan->delete_count <= x->sets.n);
+    assert(plan->scale_count <= x->sets.n);
     write_sets(x);
     for (size_t i = 0; i < plan->delete_count; i++) {
+        assert(plan->deletes[i] < x->sets.n);
         struct object *set = x->sets.at[plan->deletes[i]];
         struct client_request rq = client_request_for(CLIENT_DELETE, x->c->sets.kind, set);
         rq.precondition_uid = object_uid(set);

@@ -5,6 +5,7 @@
 
 bool deployment_recreates(struct object *deployment)
 {
+    assert(deployment);
     yyjson_val *type = json_path(object_root(deployment), "spec", "strategy", "type", NULL);
     return span_eq_cstr(json_str(type), "Recreate");
 }
@@ -52,6 +53,7 @@ static bool same_but(const yyjson_val *a, const yyjson_val *b, const char *skip)
 
 bool deployment_same_template(struct object *set, const yyjson_val *pod_template)
 {
+    assert(set);
     yyjson_val *has = json_path(object_root(set), "spec", "template", NULL);
     yyjson_val *meta = json_get(has, "metadata"), *wanted = json_get(pod_template, "metadata");
     return same_but(has, pod_template, "metadata") && same_but(meta, wanted, "labels") &&
@@ -182,6 +184,8 @@ static void name_new(struct deployment_sync *x)
 void deployment_observe(struct deployment_sync *x)
 {
     struct owned_sync *own = &x->own;
+    assert(x->own.owner);
+    assert(x->own.s);
     struct deployment_view *v = &x->view;
     yyjson_val *rolling = json_path(own->spec, "strategy", "rollingUpdate", NULL);
     struct deployment_set *sets = ARENA_ARRAY(own->a, struct deployment_set, x->sets.n + 1);
@@ -209,5 +213,6 @@ void deployment_observe(struct deployment_sync *x)
         v->history_limit = -1;
     }
     v->old_pods_live = v->recreate && old_pods_live(x, v->new_set);
+    assert(v->new_set < (int32_t)x->sets.n);
     name_new(x);
 }

@@ -293,7 +293,8 @@ static void *make(const struct controller_place *place)
     c->service_kind = schema_kind_find("", "Service");
     c->slice_kind = schema_kind_find("discovery.k8s.io", "EndpointSlice");
     c->endpoints_kind = schema_kind_find("", "Endpoints");
-    assert(c->slice_kind && c->endpoints_kind);
+    assert(c->slice_kind);
+    assert(c->endpoints_kind);
     c->services = informer_set_get(place->informers, c->service_kind);
     c->slices = informer_set_get(place->informers, c->slice_kind);
     c->endpoints = informer_set_get(place->informers, c->endpoints_kind);

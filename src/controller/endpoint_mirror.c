@@ -73,6 +73,7 @@ static void write_mirror(struct endpoint_sync *x, struct object *core, const yyj
 
 void endpoint_mirror(struct endpoint_sync *x)
 {
+    assert(x->s);
     struct object *core = informer_get(x->c->endpoints, x->s->ns, x->s->name);
     const yyjson_val *labels =
         core ? json_path(object_root(core), "metadata", "labels", NULL) : NULL;

@@ -118,7 +118,9 @@ void endpoint_put_slice(struct endpoint_sync *x, struct client_body *b, struct o
                         yyjson_mut_val *endpoints, yyjson_mut_val *ports,
                         const struct schema_kind *owner_kind, struct object *owner)
 {
-    assert(endpoints && ports && owner);
+    assert(endpoints);
+    assert(ports);
+    assert(owner);
     json_put(b->doc, b->root, "endpoints", endpoints);
     json_put(b->doc, b->root, "ports", ports);
     if (old) {
@@ -175,6 +177,7 @@ static void remove_object(struct endpoint_sync *x, const struct schema_kind *kin
 
 void endpoint_write_slices(struct endpoint_sync *x)
 {
+    assert(x->slices || x->slice_count == 0);
     for (size_t i = 0; i < x->plan.slice_count; i++) {
         write_slice(x, &x->plan.slices[i], i < x->slice_count ? x->slices[i] : NULL);
     }
@@ -185,6 +188,7 @@ void endpoint_write_slices(struct endpoint_sync *x)
 
 void endpoint_remove_mirrors(struct endpoint_sync *x, size_t keep)
 {
+    assert(x->mirrors || x->mirror_count == 0);
     for (size_t i = keep; i < x->mirror_count; i++) {
         remove_object(x, x->c->slice_kind, x->mirrors[i], x->c->slices);
     }
@@ -192,6 +196,7 @@ void endpoint_remove_mirrors(struct endpoint_sync *x, size_t keep)
 
 void endpoint_remove_all(struct endpoint_sync *x)
 {
+    assert(x->s);
     endpoint_remove_mirrors(x, 0);
     for (size_t i = 0; i < x->slice_count; i++) {
         remove_object(x, x->c->slice_kind, x->slices[i], x->c->slices);
@@ -274,6 +279,7 @@ static void drop_empty_lists(yyjson_mut_val *subsets)
 
 void endpoint_write_core(struct endpoint_sync *x)
 {
+    assert(x->s);
     struct object *old = informer_get(x->c->endpoints, x->s->ns, x->s->name);
     struct client_body b =
         old ? client_patch_new(x->a, old) : client_body_new(x->a, x->c->endpoints_kind, x->s->name);

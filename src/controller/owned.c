@@ -13,6 +13,7 @@
 
 struct span owned_orphan_key(struct arena *a, struct span ns)
 {
+    assert(a);
     return arena_printf(a, "orphan/%.*s", SPAN_ARG(ns));
 }
 
@@ -33,6 +34,8 @@ void owned_by_controller(struct object *o, void (*emit)(void *ctx, struct span k
 
 struct span owned_controller_name(const struct schema_kind *kind, struct object *o)
 {
+    assert(kind);
+    assert(o);
     yyjson_val *owner = client_controller_of(o);
     struct span version = json_get_str(owner, "apiVersion");
     size_t slash = span_find(version, '/');
@@ -44,7 +47,8 @@ struct span owned_controller_name(const struct schema_kind *kind, struct object 
 
 static void add_owner(struct owners *w, struct object *o)
 {
-    assert(w->reconciler && w->kind);
+    assert(w->reconciler);
+    assert(w->kind);
     struct span name = owned_controller_name(w->kind, o);
     if (name.n) {
         reconciler_add(w->reconciler, object_namespace(o), name);
@@ -119,7 +123,8 @@ static void unref_object(void *data)
 
 bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owners)
 {
-    assert(owners->informer && owners->kind);
+    assert(owners->informer);
+    assert(owners->kind);
     struct object *o = informer_get(owners->informer, s->ns, s->name);
     if (!o) {
         return false;
@@ -191,7 +196,8 @@ static void patch_finalizer(struct client_body *b, const char *name, struct obje
 static void patch_owners(struct owned_sync *x, const struct owned_kind *k, struct object *o,
                          bool add)
 {
-    assert(x->uid.n > 0 && !(add && object_is_deleting(x->owner)));
+    assert(x->uid.n > 0);
+    assert(!(add && object_is_deleting(x->owner)));
     struct client_body b = client_patch_new(x->a, o);
     yyjson_mut_val *list = yyjson_mut_arr(b.doc);
     JSON_EACH(it, client_owners(o))
@@ -221,7 +227,8 @@ struct adoption {
 static bool on_owner_read(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct adoption *ad = data;
-    assert(s == ad->x->s && ad->orphans.n > 0);
+    assert(s == ad->x->s);
+    assert(ad->orphans.n > 0);
     if (reply->err.reason == ERR_NOT_FOUND) {
         return true;
     }
@@ -248,13 +255,17 @@ static struct owned_list hold(struct arena *a, struct object **objects, size_t n
 
 void owned_release(struct owned_sync *x, const struct owned_kind *k, struct object *o)
 {
+    assert(x);
+    assert(k);
+    assert(o);
     patch_owners(x, k, o, false);
 }
 
 void owned_adopt(struct owned_sync *x, const struct owned_kind *k, struct object **orphans,
                  size_t n)
 {
-    assert(n > 0 && !object_is_deleting(x->owner));
+    assert(n > 0);
+    assert(!object_is_deleting(x->owner));
     struct adoption *ad = ARENA_NEW(x->a, struct adoption);
     *ad = (struct adoption){x, k, hold(x->a, orphans, n)};
     struct client_request rq = client_request_for(CLIENT_GET, x->kind, x->owner);
@@ -300,6 +311,8 @@ static bool gather(void *data, struct object *o)
 
 struct owned_list owned_all(struct arena *a, const struct owned_kind *k, struct span owner_uid)
 {
+    assert(a);
+    assert(owner_uid.n > 0);
     struct gathering g = {0};
     informer_index_each(k->informer, k->by_controller, owner_uid, gather, &g);
     struct owned_list list = hold(a, g.objects.at, g.objects.n);
@@ -311,6 +324,7 @@ struct owned_list owned_all(struct arena *a, const struct owned_kind *k, struct 
 
 int32_t owned_int32(const yyjson_val *obj, const char *key, int32_t otherwise)
 {
+    assert(key);
     int64_t v = json_get_int(obj, key, otherwise);
     return v < 0 ? 0 : v > INT32_MAX ? INT32_MAX : (int32_t)v;
 }
@@ -327,6 +341,7 @@ struct plan_amount owned_amount(const yyjson_val *v)
 
 struct owned_status owned_status_new(struct owned_sync *x)
 {
+    assert(x->owner);
     struct owned_status st = {.x = x, .body = client_patch_any(x->a, x->owner)};
     st.to = client_body_obj(&st.body, "status");
     yyjson_val *generation = json_path(object_root(x->owner), "metadata", "generation", NULL);
@@ -352,7 +367,8 @@ void owned_status_write(struct owned_status *st, struct informer *seen_in)
         return;
     }
     struct owned_sync *x = st->x;
-    assert(x->owner && seen_in);
+    assert(x->owner);
+    assert(seen_in);
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->kind, x->owner);
     rq.subresource = SPAN("status");
     rq.body = client_body_text(&st->body);

@@ -30,6 +30,7 @@ static int32_t restarts_of(yyjson_val *status)
 
 struct pod_rank owned_pod_rank(struct object *pod)
 {
+    assert(pod);
     yyjson_val *root = object_root(pod), *status = json_get(root, "status");
     yyjson_val *meta = json_get(root, "metadata"), *ready = client_condition(pod, "Ready");
     int64_t cost = 0;
@@ -54,6 +55,8 @@ struct pod_rank owned_pod_rank(struct object *pod)
 
 void owned_copy_members(yyjson_mut_doc *doc, yyjson_mut_val *to, const yyjson_val *from)
 {
+    assert(doc);
+    assert(to);
     JSON_EACH(it, from)
     {
         json_put_span(doc, to, json_str(it.key), json_mut_copy(doc, it.val));
@@ -141,7 +144,8 @@ static bool on_deleted(struct sync *s, void *data, const struct client_reply *re
 
 static void send_deletes(struct owned_pods *p)
 {
-    assert(!p->ended && p->waiting == 0);
+    assert(!p->ended);
+    assert(p->waiting == 0);
     p->waiting += p->delete_count;
     for (size_t i = 0; i < p->delete_count; i++) {
         struct deletion *d = ARENA_NEW(p->x->a, struct deletion);
@@ -157,7 +161,8 @@ static void send_batch(struct owned_pods *p)
 {
     assert(p->sent <= p->body_count);
     p->batch = plan_next_batch(p->batch, (int32_t)(p->body_count - p->sent));
-    assert(p->batch > 0 && p->sent + (size_t)p->batch <= p->body_count);
+    assert(p->batch > 0);
+    assert(p->sent + (size_t)p->batch <= p->body_count);
     p->waiting += (size_t)p->batch;
     for (int32_t i = 0; i < p->batch; i++) {
         struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE,
@@ -180,7 +185,8 @@ static void next(struct owned_pods *p)
 
 void owned_pods_act(struct owned_pods *p)
 {
-    assert(p->body_count <= INT32_MAX && p->done);
+    assert(p->body_count <= INT32_MAX);
+    assert(p->done);
     send_deletes(p);
     if (p->sent < p->body_count) {
         send_batch(p);

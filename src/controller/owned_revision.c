@@ -23,6 +23,8 @@ static void gather(struct owned_sync *x, const struct owned_list *list, struct o
 
 struct span owned_revision_hash(struct object *revision, const char *hash_label)
 {
+    assert(revision);
+    assert(hash_label);
     yyjson_val *labels = json_path(object_root(revision), "metadata", "labels", NULL);
     struct span hash = json_get_str(labels, hash_label), name = object_name(revision);
     return hash.n ? hash : span_from(name, span_rfind(name, '-') + 1);
@@ -163,6 +165,7 @@ void owned_truncate(struct owned_sync *x, const struct owned_kind *k,
             continue;
         }
         struct object *o = history->objects[history->entries[i].from];
+        assert(history->entries[i].from < history->n);
         struct client_request rq = client_request_for(CLIENT_DELETE, k->kind, o);
         rq.precondition_uid = object_uid(o);
         sync_do(x->s, &rq, k->informer, NULL, NULL);

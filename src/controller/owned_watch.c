@@ -21,7 +21,8 @@ void owners_init(struct owners *w, const struct controller_place *place,
                  void *controller)
 {
     static const struct informer_handler handler = {on_owner};
-    assert(kind && run);
+    assert(kind);
+    assert(run);
     w->kind = kind;
     w->informer = informer_set_get(place->informers, kind);
     w->by_ns = informer_add_index(w->informer, informer_by_namespace);
@@ -40,7 +41,8 @@ void owners_done(struct owners *w)
 void owned_kind_init(struct owned_kind *k, struct informer_set *informers,
                      const struct schema_kind *kind)
 {
-    assert(informers && kind);
+    assert(informers);
+    assert(kind);
     k->kind = kind;
     k->informer = informer_set_get(informers, kind);
     k->by_controller = informer_add_index(k->informer, owned_by_controller);

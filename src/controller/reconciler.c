@@ -103,7 +103,8 @@ static void running_free(struct running *r)
 static void finish(struct running *r)
 {
     struct workqueue *q = r->sync.reconciler->queue;
-    assert(list_is_empty(&r->ops) && !r->in_run);
+    assert(list_is_empty(&r->ops));
+    assert(!r->in_run);
     if (r->again && !r->failed) { /* what failed holds back first */
         workqueue_add_after(q, r->key, r->raced ? RACE_MS : 0);
     }
@@ -112,7 +113,8 @@ static void finish(struct running *r)
     }
     struct arena *a = TAKE_PTR(r->sync.arena);
     struct span key = r->key;
-    assert(a && key.n > 0);
+    assert(a);
+    assert(key.n > 0);
     bool ok = !r->failed;
     running_free(r);
     workqueue_done(q, key, ok);
@@ -144,7 +146,8 @@ static void op_seen(void *data)
 {
     struct op *op = data;
     struct running *r = op->running;
-    assert(op->answered && op->seen_in);
+    assert(op->answered);
+    assert(op->seen_in);
     op->seen_in = NULL; /* the wait is over and freed by the informer */
     op_free(op);
     finish_if_idle(r);
@@ -211,6 +214,7 @@ void sync_do(struct sync *s, const struct client_request *request, struct inform
 
 void sync_again(struct sync *s)
 {
+    assert(s);
     running_of(s)->again = true;
 }
 
@@ -233,6 +237,7 @@ void sync_at(struct sync *s, int64_t at_ms)
 
 void sync_fail(struct sync *s)
 {
+    assert(s);
     running_of(s)->failed = true;
 }
 
@@ -264,7 +269,10 @@ struct reconciler *reconciler_new(const struct controller_place *place, const ch
                                   size_t parallel, void (*run)(struct sync *s), void *controller)
 {
     struct client *client = place->client;
-    assert(client && name && run && parallel > 0);
+    assert(client);
+    assert(name);
+    assert(run);
+    assert(parallel > 0);
     struct reconciler *r = MEM_NEW(struct reconciler);
     r->client = client;
     r->name = name;
@@ -303,7 +311,8 @@ void reconciler_free(struct reconciler *r)
 void reconciler_follow(struct reconciler *r, struct informer *informer,
                        const struct informer_handler *handler, void *data)
 {
-    assert(informer && handler);
+    assert(informer);
+    assert(handler);
     struct followed f = {informer, data};
     informer_add_handler(informer, handler, data);
     VEC_PUSH(&r->followed, f);
@@ -327,11 +336,13 @@ static void reconciler_add_after(struct reconciler *r, struct span ns, struct sp
 
 void reconciler_add(struct reconciler *r, struct span ns, struct span name)
 {
+    assert(name.n > 0);
     reconciler_add_after(r, ns, name, 0);
 }
 
 void reconciler_add_object(struct reconciler *r, struct object *o)
 {
+    assert(o);
     reconciler_add(r, object_namespace(o), object_name(o));
 }
 
@@ -351,6 +362,7 @@ static void start(struct reconciler *r)
 
 void reconcilers_start(struct list *reconcilers)
 {
+    assert(reconcilers);
     LIST_EACH(it, reconcilers)
     {
         start(CONTAINER_OF(it, struct reconciler, link));

@@ -100,7 +100,9 @@ static void verify_usage(const struct scheduler *c)
         memory_bytes -= p->memory_bytes;
         assert(map_get(&c->usage, span_of(p->on->name, p->on->name_n)) == p->on);
     }
-    assert(pods == 0 && cpu_milli == 0 && memory_bytes == 0);
+    assert(pods == 0);
+    assert(cpu_milli == 0);
+    assert(memory_bytes == 0);
 }
 
 static void unplace(struct scheduler *c, struct span uid)
@@ -127,7 +129,8 @@ static void take_ports(struct placed *p, struct object *pod)
     }
     struct arena *a cleanup_arena = arena_new();
     const struct host_port *ports = NULL;
-    assert(!p->ports && p->port_count == 0);
+    assert(!p->ports);
+    assert(p->port_count == 0);
     p->port_count = host_ports(a, spec, &ports);
     p->ports = mem_new(p->port_count * sizeof *ports);
     memcpy(p->ports, ports, p->port_count * sizeof *ports);
@@ -148,7 +151,8 @@ static void place(struct scheduler *c, struct object *pod, struct span node)
     p->on->memory_bytes += p->memory_bytes;
     p->on->pods++;
     take_ports(p, pod);
-    assert(p->on->pods > 0 && !map_get(&c->placed, uid));
+    assert(p->on->pods > 0);
+    assert(!map_get(&c->placed, uid));
     map_put(&c->placed, span_of(p->uid, p->uid_n), p);
     verify_usage(c);
 }
@@ -493,7 +497,8 @@ static void bind_pod(struct pod_sync *x, struct span node)
 /* The node for a claim that waits for its first consumer; its binding wakes the pod. */
 static void select_node(struct pod_sync *x, struct span node)
 {
-    assert(node.n > 0 && !object_is_deleting(x->wait_claim));
+    assert(node.n > 0);
+    assert(!object_is_deleting(x->wait_claim));
     struct client_body b = client_patch_new(x->a, x->wait_claim);
     json_put_str(b.doc, json_mut_obj(b.doc, b.meta, "annotations"),
                  "volume.kubernetes.io/selected-node", node);
@@ -543,7 +548,8 @@ static void refuse(struct pod_sync *x, struct span message)
 {
     wait_add(x->c, x->s);
     struct waiting *w = wait_get(x->c, x->s->ns, x->s->name);
-    assert(w && message.n > 0);
+    assert(w);
+    assert(message.n > 0);
     int64_t waited = x->s->now_ms - w->since_ms;
     if (x->unbound_only && waited >= 0 && waited < UNBOUND_QUIET_MS) {
         sync_after(x->s, UNBOUND_QUIET_MS - waited);

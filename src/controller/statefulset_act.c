@@ -357,6 +357,7 @@ static void act_one(struct set_sync *x, const struct statefulset_action *action)
 void statefulset_act(struct set_sync *x)
 {
     const struct statefulset_plan *plan = x->plan;
+    assert(plan->action_count <= STATEFULSET_ACTIONS_MAX);
     for (size_t i = 0; i < plan->action_count; i++) {
         act_one(x, &plan->actions[i]);
     }

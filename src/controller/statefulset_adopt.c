@@ -62,6 +62,7 @@ bool statefulset_adopt(struct set_sync *x)
     struct candidates k = {.x = x};
     struct statefulset_controller *c = x->c;
     struct set_state *state = x->state;
+    assert(x->state);
     if (object_is_deleting(x->own.owner)) {
         return false; /* keeps what it has, and takes nothing */
     }

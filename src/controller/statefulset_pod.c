@@ -84,6 +84,7 @@ struct span statefulset_pod_body(struct set_sync *x, int32_t ordinal, bool at_up
 struct span statefulset_claim_body(struct set_sync *x, const yyjson_val *claim_template,
                                    struct span name, bool owned_by_set)
 {
+    assert(name.n > 0);
     struct client_body b = client_body_new(x->own.a, x->c->claim_kind, name);
     yyjson_val *from = json_get(claim_template, "metadata");
     json_put_str(b.doc, b.meta, "namespace", x->own.ns);

@@ -40,6 +40,9 @@ static void roll_back(struct set_sync *x)
 
 void statefulset_deadline(struct set_sync *x, struct deadline_plan *ret)
 {
+    assert(ret);
+    assert(x->plan);
+    assert(x->update_name.n > 0);
     const struct statefulset_status *st = &x->plan->status;
     yyjson_val *clock = client_condition(x->own.owner, DEADLINE_CONDITION);
     struct deadline_view view = {
@@ -65,6 +68,7 @@ void statefulset_deadline(struct set_sync *x, struct deadline_plan *ret)
 
 void statefulset_tell_notes(struct set_sync *x)
 {
+    assert(x->notes.wrong_count <= STATEFULSET_NOTES_MAX);
     uint64_t hash = 0;
     for (size_t i = 0; i < x->notes.wrong_count; i++) {
         hash = hash * 31 + map_hash(x->notes.wrong[i]);

@@ -44,6 +44,7 @@ static bool see_live(void *data, struct object *pod)
 
 void statefulset_truncate(struct set_sync *x)
 {
+    assert(x->own.owner);
     struct owned_history *h = &x->history;
     int64_t limit = json_get_int(x->own.spec, "revisionHistoryLimit", 10);
     /* The current and the update revision are live for certain: most of the time that is enough to

@@ -43,6 +43,7 @@ struct set_state *statefulset_state_get(struct statefulset_controller *c, struct
 
 struct set_state *statefulset_state_find(struct statefulset_controller *c, struct span uid)
 {
+    assert(c);
     return uid.n ? map_get(&c->states, uid) : NULL;
 }
 
@@ -88,6 +89,7 @@ static void replace(struct span *at, struct span by)
 
 void statefulset_state_revisions(struct set_state *state, struct span current, struct span update)
 {
+    assert(update.n > 0);
     if (span_eq(state->current_name, current) && span_eq(state->update_name, update)) {
         return;
     }
@@ -106,6 +108,7 @@ void statefulset_state_order(struct set_state *state, struct span order)
 
 void statefulset_state_drop(struct statefulset_controller *c, struct span uid)
 {
+    assert(uid.n > 0);
     struct set_state *state = map_remove(&c->states, uid);
     if (state) {
         state_free(state);
@@ -118,6 +121,7 @@ void statefulset_states_done(struct statefulset_controller *c)
     struct span uid;
     struct set_state *state;
     while ((state = map_next(&c->states, &at, &uid))) {
+        assert(state);
         state_free(state);
     }
     map_done(&c->states);

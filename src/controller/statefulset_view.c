@@ -10,6 +10,7 @@ enum { ALL_OWNERS_FIT = 7 };
 struct span statefulset_claim_name(struct set_sync *x, const yyjson_val *claim_template,
                                    int32_t ordinal)
 {
+    assert(ordinal >= 0);
     struct span template = json_str(json_path(claim_template, "metadata", "name", NULL));
     return arena_printf(x->own.a, "%.*s-%.*s-%d", SPAN_ARG(template), SPAN_ARG(x->own.name),
                         (int)ordinal);
@@ -26,6 +27,8 @@ static bool is_ref_to(const yyjson_val *ref, const char *kind, struct span name)
 bool statefulset_claim_is_foreign(struct set_sync *x, struct object *claim, struct span pod_name,
                                   struct span pod_uid)
 {
+    assert(claim);
+    assert(pod_name.n > 0);
     JSON_EACH(it, client_owners(claim))
     {
         struct span uid = json_get_str(it.val, "uid");
@@ -231,6 +234,7 @@ static bool is_claimed(struct set_sync *x, struct object *pod)
 
 struct object *statefulset_pod_at(struct set_sync *x, int32_t ordinal)
 {
+    assert(ordinal >= 0);
     struct span name = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
     struct object *pod = informer_get(x->c->pods.informer, x->own.ns, name);
     if (!pod || !is_claimed(x, pod)) {
@@ -280,6 +284,8 @@ static void catch_up(struct set_sync *x)
 void statefulset_observe(struct set_sync *x)
 {
     struct set_state *state = x->state;
+    assert(x->state);
+    assert(x->own.owner);
     statefulset_notes(
         x->own.a, json_path(object_root(x->own.owner), "metadata", "annotations", NULL), &x->notes);
     statefulset_state_order(state, x->notes.has_last ? selector_text(x->own.a, &x->notes.last)
@@ -291,6 +297,7 @@ void statefulset_observe(struct set_sync *x)
     statefulset_index_advance(&state->index, x->own.s->now_ms);
     int32_t ordinals[STATEFULSET_HOLES_MAX];
     size_t n = statefulset_holes(&state->index, ordinals);
+    assert(n <= STATEFULSET_HOLES_MAX);
     struct statefulset_hole *holes = ARENA_ARRAY(x->own.a, struct statefulset_hole, n + 1);
     for (size_t i = 0; i < n; i++) {
         holes[i] = (struct statefulset_hole){ordinals[i], claims_of(x, ordinals[i], SPAN_NULL)};
