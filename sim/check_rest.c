@@ -86,6 +86,7 @@ const char *check_rest(struct platform *w)
                       : set                            ? seats_at_rest(w, r, set)
                                                        : NULL;
     why = why ? why : set ? check_status_is_true(w, set) : NULL;
+    why = why ? why : set ? check_revisions_at_rest(w, set) : NULL;
     return why ? why : neighbours_at_rest(w);
 }
 

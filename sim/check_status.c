@@ -9,7 +9,7 @@
 enum { QUIET_MS = 4000 };
 
 struct counts {
-    int64_t replicas, ready, current, updated;
+    int64_t replicas, ready, current, updated, available;
 };
 
 static struct object *set_of(const struct platform *w)
@@ -22,7 +22,8 @@ static struct counts counts_of(const yyjson_val *status)
     return (struct counts){.replicas = json_get_int(status, "replicas", 0),
                            .ready = json_get_int(status, "readyReplicas", 0),
                            .current = json_get_int(status, "currentReplicas", 0),
-                           .updated = json_get_int(status, "updatedReplicas", 0)};
+                           .updated = json_get_int(status, "updatedReplicas", 0),
+                           .available = json_get_int(status, "availableReplicas", 0)};
 }
 
 static uint32_t hash_at(struct arena *a, const yyjson_val *status, const char *key)
@@ -57,6 +58,7 @@ const char *check_status_is_true(struct platform *w, struct object *set)
            : says.ready != is.ready                                ? "readyReplicas"
            : says.current != is.current                            ? "currentReplicas"
            : says.updated != is.updated                            ? "updatedReplicas"
+           : says.available != is.ready                            ? "availableReplicas"
                                                                    : NULL;
 }
 
@@ -107,7 +109,7 @@ static void bounds(const struct platform *w, struct arena *a, const yyjson_val *
     uint32_t owner = sim_hash(w->set_uid), current = hash_at(a, status, "currentRevision"),
              update = hash_at(a, status, "updateRevision");
     for (int i = 0; i < ORDINALS; i++) {
-        struct counts any = {0}, all = {1, 1, 1, 1};
+        struct counts any = {0}, all = {1, 1, 1, 1, 0};
         for (size_t m = w->moments.n; m-- > 0;) {
             if (w->moments.at[m].until_ms < sim_now_ms(w) - sim_window_ms(w)) {
                 break;
@@ -115,14 +117,14 @@ static void bounds(const struct platform *w, struct arena *a, const yyjson_val *
             struct counts one = {0};
             add_seat(&one, &w->moments.at[m], i, owner, current, update);
             any = (struct counts){any.replicas | one.replicas, any.ready | one.ready,
-                                  any.current | one.current, any.updated | one.updated};
+                                  any.current | one.current, any.updated | one.updated, 0};
             all = (struct counts){all.replicas & one.replicas, all.ready & one.ready,
-                                  all.current & one.current, all.updated & one.updated};
+                                  all.current & one.current, all.updated & one.updated, 0};
         }
         *most = (struct counts){most->replicas + any.replicas, most->ready + any.ready,
-                                most->current + any.current, most->updated + any.updated};
+                                most->current + any.current, most->updated + any.updated, 0};
         *least = (struct counts){least->replicas + all.replicas, least->ready + all.ready, 0,
-                                 least->updated + all.updated};
+                                 least->updated + all.updated, 0};
     }
 }
 
@@ -160,6 +162,8 @@ void check_status_write(struct platform *w, const struct client_request *rq)
     check_bound(w, "readyReplicas", says.ready, least.ready, most.ready);
     check_bound(w, "currentReplicas", says.current, 0, most.current);
     check_bound(w, "updatedReplicas", says.updated, least.updated, most.updated);
+    check_bound(w, "availableReplicas", says.available, w->has_min_ready ? 0 : least.ready,
+                most.ready);
     sim_saw(w, SIM_DEED_SAW_STATUS);
 }
 
@@ -170,8 +174,7 @@ void check_status_change(struct platform *w, struct object *old, struct object *
     yyjson_val *st = now ? json_get(object_root(now), "status") : NULL,
                *was = old ? json_get(object_root(old), "status") : NULL;
     struct counts c = counts_of(st);
-    int64_t available = json_get_int(st, "availableReplicas", 0),
-            seen = json_get_int(st, "observedGeneration", 0);
+    int64_t seen = json_get_int(st, "observedGeneration", 0);
     if (!now) {
         return;
     }
@@ -180,10 +183,10 @@ void check_status_change(struct platform *w, struct object *old, struct object *
          span_eq(object_uid(old), object_uid(now)))) {
         sim_fail(w, "status", "observedGeneration is %lld", (long long)seen);
     }
-    if (available > c.ready || c.ready > c.replicas || c.current > c.replicas ||
+    if (c.available > c.ready || c.ready > c.replicas || c.current > c.replicas ||
         c.updated > c.replicas) {
         sim_fail(w, "status", "of %lld pods %lld are ready, %lld available, %lld current, %lld new",
-                 (long long)c.replicas, (long long)c.ready, (long long)available,
+                 (long long)c.replicas, (long long)c.ready, (long long)c.available,
                  (long long)c.current, (long long)c.updated);
     }
 }

@@ -42,6 +42,14 @@
     X(NEIGHBOUR_CHANGE, "change a neighbour")                                                      \
     X(NEIGHBOUR_DELETE, "delete a neighbour")                                                      \
     X(BUDGET, "make or delete the budget")                                                         \
+    X(EDIT, "save an edited set")                                                                  \
+    X(SCHEME_RETENTION, "scheme: retention switched")                                              \
+    X(SCHEME_CLAIM, "scheme: claim under its pod")                                                 \
+    X(SCHEME_NODE, "scheme: node returns")                                                         \
+    X(SCHEME_AGAIN, "scheme: deleted, made again")                                                 \
+    X(SCHEME_CLOCK, "scheme: clock to and fro")                                                    \
+    X(SCHEME_DRAIN, "scheme: drain")                                                               \
+    X(SCHEME_PRIMARY, "scheme: fail-over, roll-out")                                               \
     X(BAD_START, "template that cannot start")                                                     \
     X(BAD_CRASH, "template that crashes")                                                          \
     X(BAD_SLOW, "template that is slow")                                                           \
@@ -52,6 +60,7 @@
     X(KILL_CONTROLLERS, "kill the controllers")                                                    \
     X(KILL_AGENT, "kill a node agent")                                                             \
     X(KILL_UNDER_REQUEST, "kill under a request")                                                  \
+    X(AMBUSH, "kill in the act")                                                                   \
     X(MACHINE_DOWN, "machine goes down")                                                           \
     X(NODE_CUT, "node vanishes")                                                                   \
     X(CONTAINER_EXIT, "container ends")                                                            \

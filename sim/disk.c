@@ -442,6 +442,19 @@ void sim_disk_lie(struct sim_disk *d)
     d->lies = true;
 }
 
+void sim_disk_rot(struct sim_disk *d)
+{
+    for (size_t i = 0; i < FILES_MAX; i++) {
+        struct disk_file *f = &d->files[i];
+        assert(!f->is_open);
+        for (size_t at = SECTOR_BYTES; at < f->durable.n; at += SECTOR_BYTES / 4) {
+            f->durable.at[at] ^= 0x10;
+        }
+        forget_pending(f);
+        show_medium(f);
+    }
+}
+
 void sim_disk_stop(struct sim_disk *d, uint64_t after)
 {
     d->stopping = true;

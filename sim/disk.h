@@ -24,6 +24,8 @@ typedef int sim_disk_fail_fn(void *data);
 struct sim_disk *sim_disk_new(uint64_t seed, sim_disk_fail_fn *fail, void *data);
 /* A disk that lies: what is synced is not, and lost with the power. */
 void sim_disk_lie(struct sim_disk *d);
+/* Bytes of what is synced turn by themselves; every file is closed. */
+void sim_disk_rot(struct sim_disk *d);
 /* Every file is closed. NULL is fine. */
 void sim_disk_free(struct sim_disk *d);
 /* For store_sqlite_open_on. */

@@ -1,6 +1,7 @@
 /* sim/faults.c: what goes wrong in a history. */
 #include "client/client_body.h"
 #include "runtime/runtime_fake.h"
+#include "schema/kinds.h"
 #include "sim/env_sim.h"
 #include "sim/platform_priv.h"
 
@@ -128,10 +129,60 @@ static void disk_fails(struct platform *w)
                               : "is well");
 }
 
+/* ---- in the act ---- */
+
+static void lay_ambush(struct platform *w)
+{
+    static const struct schema_kind *const kinds[] = {
+        NULL,
+        SCHEMA_KIND(Pod),
+        SCHEMA_KIND(PersistentVolumeClaim),
+        SCHEMA_KIND(PersistentVolume),
+        SCHEMA_KIND(ControllerRevision),
+        SCHEMA_KIND(StatefulSet),
+    };
+    uint64_t which = sim_roll(w, sizeof kinds / sizeof *kinds);
+    w->ambush.kind = kinds[which];
+    w->ambush.at_start = sim_roll(w, 4) == 0;
+    w->ambush.left = 1 + sim_roll(w, w->ambush.kind ? 6 : 40);
+    w->ambush.returns = sim_roll(w, 2);
+    sim_say(w, "an ambush is laid: %s %llu from now",
+            w->ambush.at_start ? "container start"
+            : w->ambush.kind   ? w->ambush.kind->kind
+                               : "write",
+            (unsigned long long)w->ambush.left);
+}
+
+void sim_ambush_sees(struct platform *w, const struct schema_kind *kind)
+{
+    bool is_it = w->ambush.at_start ? !kind : kind && (!w->ambush.kind || w->ambush.kind == kind);
+    if (w->ambush.left > 0 && is_it) {
+        w->ambush.sprung = --w->ambush.left == 0;
+    }
+}
+
+void sim_ambush_strikes(struct platform *w)
+{
+    w->ambush.sprung = false;
+    sim_saw(w, SIM_DEED_AMBUSH);
+    sim_say(w, "killed in the act:");
+    if (sim_roll(w, 5) == 0) {
+        kill_program(w);
+    } else {
+        kill_role(w);
+    }
+    if (w->ambush.returns) {
+        sim_start_missing(w);
+    }
+}
+
 void sim_fault(struct platform *w)
 {
     int64_t jump = (int64_t)sim_roll(w, 3600000);
-    switch (sim_roll(w, 9)) {
+    switch (sim_roll(w, 10)) {
+    case 9:
+        lay_ambush(w);
+        break;
     case 0:
         kill_program(w);
         sim_run_for(w, (int64_t)sim_roll(w, 3000));
@@ -170,6 +221,7 @@ void sim_faults_end(struct platform *w)
     static const struct link_weather fair = {.late_ms = 1};
     w->disk_full = false;
     w->store_errors = 0;
+    w->ambush.left = 0;
     sim_set_weather(w, &fair);
     for (size_t i = 0; i < NODES; i++) {
         sim_cut_node(w, &w->nodes[i], false);

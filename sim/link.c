@@ -2,6 +2,7 @@
 #include "sim/link.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/arena.h"
 #include "base/check.h"
@@ -53,6 +54,7 @@ struct call {
     void *data;
     struct env_timer timer;
     bool asked; /* the server has it */
+    int64_t from_rev;
     struct client_reply reply;
 };
 
@@ -98,7 +100,7 @@ static void on_answer(void *data, const struct client_reply *r)
     struct call *c = data;
     c->asked = false;
     if (c->l->taps.on_reply) {
-        c->l->taps.on_reply(c->l->taps.data, &c->rq, r);
+        c->l->taps.on_reply(c->l->taps.data, &c->rq, r, c->from_rev);
     }
     bool lost = chance(c->l, c->l->weather.lose_reply);
     count(c->l, SIM_DEED_LOST_REPLY, lost);
@@ -141,6 +143,22 @@ static void on_send(struct env_timer *timer)
     client_do(l->server, &c->rq, on_answer, c);
 }
 
+/* It stands near the start, and before any other of that name. */
+int64_t link_from_rev(const struct client_request *rq)
+{
+    static const char mark[] = "\"resourceVersion\":\"";
+    const char *at = rq->verb == CLIENT_UPDATE || rq->verb == CLIENT_PATCH_MERGE
+                         ? memmem(rq->body.p, rq->body.n, mark, sizeof mark - 1)
+                         : NULL;
+    int64_t rev = 0;
+    if (at) {
+        struct span rest = span_from(rq->body, (size_t)(at - rq->body.p) + sizeof mark - 1);
+        struct span text = span_cut(&rest, '"');
+        return span_to_i64(text, &rev) ? rev : 0;
+    }
+    return 0;
+}
+
 static struct client_request request_dup(struct arena *a, const struct client_request *q)
 {
     struct client_request rq = *q;
@@ -167,6 +185,7 @@ static void link_request(struct client *base, const struct client_request *q, cl
     c->l = l;
     c->arena = arena_new();
     c->rq = request_dup(c->arena, q);
+    c->from_rev = link_from_rev(q);
     c->fn = fn;
     c->data = data;
     list_push_back(&l->calls, &c->link);

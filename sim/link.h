@@ -29,14 +29,19 @@ struct link_taps {
     /* The request is about to be done. A planted bug may change it (memory: arena), or return
      * false: the role is told that it was done, and it was not. */
     bool (*on_request)(void *data, struct arena *a, struct client_request *rq);
-    /* It was done (or refused by the server), whether or not the role learns of it. */
-    void (*on_reply)(void *data, const struct client_request *rq, const struct client_reply *reply);
+    /* It was done (or refused by the server), whether or not the role learns of it. from_rev: the
+     * version that the role meant to replace, as link_from_rev() has it. */
+    void (*on_reply)(void *data, const struct client_request *rq, const struct client_reply *reply,
+                     int64_t from_rev);
     /* An event on its way to the role; a planted bug returns another object (a reference that it
      * gives away), else NULL. */
     struct object *(*on_event)(void *data, struct object *o);
     void *data;
     struct sim_deed_count *deeds; /* all of them: what goes wrong is counted. Not NULL */
 };
+
+/* The resourceVersion in the body of an update or a merge patch; 0: none. */
+int64_t link_from_rev(const struct client_request *rq);
 
 struct link *link_new(struct env *env, uint64_t seed, const struct link_taps *taps);
 struct client *link_client(struct link *l);

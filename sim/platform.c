@@ -119,14 +119,18 @@ static bool on_request(void *data, struct arena *a, struct client_request *rq)
     check_rollback_write(w, rq);
     neighbours_on_request(w, rq);
     rules_on_request(w, rq);
+    if (rq->verb != CLIENT_GET && rq->verb != CLIENT_LIST) {
+        sim_ambush_sees(w, rq->kind);
+    }
     return true;
 }
 
-static void note_acked(struct platform *w, enum client_verb verb, const struct client_reply *r)
+static void note_acked(struct platform *w, enum client_verb verb, const struct client_reply *r,
+                       int64_t from_rev)
 {
     struct span key = r->object ? object_store_key(r->object) : SPAN_NULL, resource = key;
     bool wrote = verb != CLIENT_GET && verb != CLIENT_LIST && r->err.reason == ERR_NONE;
-    struct sim_acked acked = {.rev = r->object ? object_rev(r->object) : 0};
+    struct sim_acked acked = {.rev = r->object ? object_rev(r->object) : 0, .from_rev = from_rev};
     if (wrote && r->object && record_has_resource(span_cut(&resource, '/')) &&
         key.n < sizeof acked.key) {
         memcpy(acked.key, key.p, key.n);
@@ -134,10 +138,11 @@ static void note_acked(struct platform *w, enum client_verb verb, const struct c
     }
 }
 
-static void on_reply(void *data, const struct client_request *rq, const struct client_reply *r)
+static void on_reply(void *data, const struct client_request *rq, const struct client_reply *r,
+                     int64_t from_rev)
 {
     struct platform *w = data;
-    note_acked(w, rq->verb, r);
+    note_acked(w, rq->verb, r, from_rev);
     if (r->err.reason != ERR_NONE) {
         rules_on_refused(w, rq);
     }
@@ -314,6 +319,7 @@ void sim_start_server(struct platform *w)
 void sim_kill_server(struct platform *w)
 {
     connect_links(w, NULL);
+    client_cancel(w->client, w); /* a user waits in vain */
     record_pull(w->record);
     record_connect(w->record, NULL);
     record_connect(w->slow, NULL);
@@ -326,6 +332,9 @@ void sim_kill_server(struct platform *w)
     store_crash(w->store);
     if (w->disk) {
         restart_disk(w);
+        if (w->plant->disk_rots) {
+            sim_disk_rot(w->disk);
+        }
     }
     env_sim_crash(w->env);
     w->killed_ms = sim_now_ms(w);
@@ -340,7 +349,8 @@ void sim_kill_server(struct platform *w)
 void sim_start_controllers(struct platform *w)
 {
     const struct controllers_options o = {.node_name = SPAN("edge"),
-                                          .volume_dir = SPAN("/data/volumes")};
+                                          .volume_dir = SPAN("/data/volumes"),
+                                          .volumes = volumes_ops(w->volumes)};
     assert(!w->controllers_env);
     w->trouble_from_ms = w->trouble_ms = w->calm_ms = sim_now_ms(w);
     w->controllers_env = env_sim_join(w->world);
@@ -351,6 +361,7 @@ void sim_start_controllers(struct platform *w)
 void sim_kill_controllers(struct platform *w)
 {
     controllers_free(w->controllers);
+    volumes_kill(w->volumes);
     link_free(w->controllers_link);
     env_sim_crash(w->controllers_env);
     w->controllers_env = NULL;
@@ -399,7 +410,7 @@ void sim_cut_node(struct platform *w, struct sim_node *n, bool cut)
     }
 }
 
-static void start_missing(struct platform *w)
+void sim_start_missing(struct platform *w)
 {
     if (!w->env) {
         sim_start_server(w);
@@ -432,6 +443,9 @@ static void look(struct platform *w)
 static bool one_turn(struct platform *w, int64_t until_ms)
 {
     bool more = env_sim_step_until(w->world, until_ms);
+    if (w->ambush.sprung) {
+        sim_ambush_strikes(w);
+    }
     look(w);
     return more && !w->violation[0];
 }
@@ -450,7 +464,7 @@ static void on_answer(void *data, const struct client_reply *r)
     struct platform *w = data;
     w->answered = true;
     w->answer = r->err.reason;
-    note_acked(w, CLIENT_UPDATE, r);
+    note_acked(w, CLIENT_UPDATE, r, w->asked_from_rev);
     if (r->err.reason != ERR_NONE) {
         (void)snprintf(w->answer_text, sizeof w->answer_text, "%.*s", SPAN_ARG(r->err.message));
     }
@@ -464,17 +478,19 @@ bool platform_request(struct platform *w, const struct client_request *rq)
         return false;
     }
     bool dies = !w->calm && sim_roll(w, 40) == 0;
+    w->asked_from_rev = link_from_rev(rq);
     w->figures.requests++;
     client_do(w->client, rq, on_answer, w);
-    int64_t until_ms = sim_now_ms(w) + ANSWER_MS;
+    int64_t until_ms = sim_now_ms(w) + ANSWER_MS, server_started_ms = w->started_ms;
     while (!w->answered && sim_now_ms(w) < until_ms) {
         (void)one_turn(w, until_ms);
-        if (dies && sim_roll(w, 3) == 0) {
+        if (dies && w->env && sim_roll(w, 3) == 0) {
             sim_say(w, "the server is killed under a request");
             sim_saw(w, SIM_DEED_KILL_UNDER_REQUEST);
-            client_cancel(w->client, w);
             sim_kill_server(w);
-            return false;
+        }
+        if (server_started_ms != w->started_ms || !w->env) {
+            return false; /* nobody will answer */
         }
     }
     if (!w->answered) {
@@ -504,7 +520,7 @@ void platform_step(struct platform *w)
     }
     w->figures.steps++;
     if (w->calm || sim_roll(w, 4) > 0) {
-        start_missing(w);
+        sim_start_missing(w);
         sim_user_acts(w);
     } else {
         sim_fault(w);
@@ -548,7 +564,7 @@ void platform_fault(struct platform *w, enum platform_fault fault, size_t node)
         w->disk_full = true;
         break;
     case PLATFORM_START_ALL:
-        start_missing(w);
+        sim_start_missing(w);
         break;
     }
 }
@@ -580,7 +596,7 @@ void platform_settle(struct platform *w)
         return;
     }
     sim_faults_end(w);
-    start_missing(w);
+    sim_start_missing(w);
     const char *why = NULL;
     for (int64_t ms = 0; !w->violation[0]; ms += 1000) {
         if (ms % 60000 == 0) {
@@ -635,7 +651,10 @@ static void on_change(void *data, struct object *old, struct object *now, int64_
 
 static void on_start(void *data, struct span ns, struct span name, struct span uid)
 {
-    check_identity(data, ns, name, uid);
+    struct platform *w = data;
+    check_identity(w, ns, name, uid);
+    volumes_on_start(w->volumes, ns, name, uid);
+    sim_ambush_sees(w, NULL);
 }
 
 struct platform *platform_new(const struct platform_options *o)
@@ -680,7 +699,8 @@ struct platform *platform_new(const struct platform_options *o)
             .name = names[i], .ip = ips[i], .runtime = runtime_fake_new(w->world)};
         runtime_fake_on_start(w->nodes[i].runtime, on_start, w);
     }
-    start_missing(w);
+    w->volumes = volumes_new(w);
+    sim_start_missing(w);
     return w;
 }
 
@@ -711,6 +731,8 @@ void platform_free(struct platform *w)
     if (w->env) {
         sim_kill_server(w);
     }
+    object_unref(w->edited);
+    volumes_free(w->volumes);
     record_free(w->record);
     record_free(w->slow);
     store_memory_disk_free(w->rows);

@@ -29,6 +29,8 @@ struct platform_plant {
     bool (*on_watch)(void *data, struct watch_event *e);
     bool disk_lies; /* a restart finds the disk as it was at the start; or, with SQLite, as what was
                        not synced may leave it */
+    bool disk_rots; /* with SQLite: while the server is away some bytes turn */
+    bool no_directories; /* volumes are said to be made, and are not */
     void *data;
 };
 

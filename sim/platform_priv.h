@@ -10,6 +10,7 @@
 #include "sim/link.h"
 #include "sim/platform.h"
 #include "sim/record.h"
+#include "sim/volumes.h"
 
 enum {
     NODES = 2, /* the first is the server's own machine, where local volumes are */
@@ -92,6 +93,7 @@ struct sim_node {
 struct sim_acked {
     char key[96];
     int64_t rev;
+    int64_t from_rev; /* of an update: what it replaced by its own word; 0: it did not say */
 };
 
 struct platform {
@@ -118,8 +120,17 @@ struct platform {
     /* The controllers; env NULL: dead. */
     struct env *controllers_env;
     struct link *controllers_link;
+    struct volumes *volumes;
     struct controllers *controllers;
     struct sim_node nodes[NODES];
+    /* Somebody is killed in the turn of the nth write (of objects of this kind) or start to come.
+     */
+    struct {
+        const struct schema_kind *kind; /* of the writes; NULL: any */
+        bool at_start;                  /* of a container */
+        uint64_t left;                  /* 0: no ambush */
+        bool sprung, returns;           /* starts again at once */
+    } ambush;
     /* What the checkers know. */
     struct record *record, *slow;
     VEC(struct sim_rules) rules; /* the last one holds */
@@ -138,8 +149,10 @@ struct platform {
     VEC(char *) forced;                        /* uids of pods that users deleted by force */
     int64_t changed_ms;                        /* when a pod or the set's spec changed last */
     char set_uid[40];
+    struct object *edited; /* the set as a user has it in an editor; NULL: nobody edits */
     bool has_min_ready;
     /* The answer that a user waits for. */
+    int64_t asked_from_rev;
     bool answered;
     enum err_reason answer;
     char answer_text[256];
@@ -163,6 +176,8 @@ void sim_run_for(struct platform *w, int64_t ms);
 
 /* platform.c: the roles. */
 void sim_start_server(struct platform *w);
+/* Who is dead. */
+void sim_start_missing(struct platform *w);
 void sim_kill_server(struct platform *w);
 void sim_start_controllers(struct platform *w);
 void sim_kill_controllers(struct platform *w);
@@ -198,6 +213,10 @@ const char *neighbours_at_rest(struct platform *w);
 
 /* faults.c */
 void sim_fault(struct platform *w);
+/* A write is on its way (kind), or a container starts (NULL). */
+void sim_ambush_sees(struct platform *w, const struct schema_kind *kind);
+/* After the turn: whom the ambush was for. */
+void sim_ambush_strikes(struct platform *w);
 void sim_faults_end(struct platform *w);
 
 /* What the checkers are told. rules.c keeps what they know. */
@@ -226,6 +245,10 @@ void check_acknowledged(struct platform *w);
 void check_status(struct platform *w);
 /* What of the set's status is not true to the pods; NULL: it is. */
 const char *check_status_is_true(struct platform *w, struct object *set);
+/* check_revisions.c: of a ControllerRevision. */
+void check_revision_change(struct platform *w, struct object *old, struct object *now);
+/* NULL: the set's revisions are all there, and no more than it is to keep; else what is not. */
+const char *check_revisions_at_rest(struct platform *w, struct object *set);
 /* check_rollback.c */
 void check_rollback_change(struct platform *w, struct object *now);
 void check_rollback_write(struct platform *w, const struct client_request *rq);

@@ -22,7 +22,7 @@ enum { RESOURCES = sizeof resources / sizeof *resources };
 
 struct kept {
     struct object *object; /* NULL: gone */
-    int64_t rev;
+    int64_t rev, before;
     uint64_t round; /* of the list that had it */
     size_t key_n;
     char key[];
@@ -43,6 +43,7 @@ struct record {
     struct map kept; /* by store key */
     struct stream streams[RESOURCES];
     int64_t hub_rev;
+    bool is_new; /* the hub, and was not compared yet */
 };
 
 static void wrong(struct record *r, const char *checker, const char *what, struct span key,
@@ -94,6 +95,7 @@ static void change(struct stream *s, struct kept *k, struct object *now, int64_t
     struct object *old = k->object;
     s->live += (size_t)(now != NULL) - (size_t)(old != NULL);
     k->object = now;
+    k->before = k->rev;
     k->rev = rev;
     if (r->handler.on_change) {
         r->handler.on_change(r->handler.data, old, now, rev);
@@ -195,6 +197,7 @@ void record_connect(struct record *r, struct watch_hub *hub)
         watcher_free(TAKE_PTR(r->streams[i].watcher));
     }
     r->hub = hub;
+    r->is_new = true;
     if (hub && watch_hub_rev(hub) < r->hub_rev) {
         wrong(r, "acknowledged", "the server forgot revisions that it had told", SPAN("hub"),
               watch_hub_rev(hub), r->hub_rev);
@@ -219,7 +222,13 @@ static bool compare(void *data, struct object *o)
     struct comparison *c = data;
     const struct kept *k = map_get(&c->r->kept, object_store_key(o));
     c->seen++;
-    if (!k || !k->object || k->rev != object_rev(o)) {
+    bool known = k && k->object && k->rev == object_rev(o);
+    if (known && k->object != o && c->r->is_new &&
+        !span_eq(object_json(k->object), object_json(o))) {
+        wrong(c->r, "acknowledged", "the server came back with another object", object_store_key(o),
+              object_rev(o), k->rev);
+    }
+    if (!known) {
         wrong(c->r, "list", "the list has what the watch did not tell", object_store_key(o),
               object_rev(o), k ? k->rev : 0);
     }
@@ -247,6 +256,7 @@ void record_check(struct record *r)
                   (int64_t)s->live);
         }
     }
+    r->is_new = false;
 }
 
 struct object *record_get(const struct record *r, struct span key)
@@ -255,9 +265,12 @@ struct object *record_get(const struct record *r, struct span key)
     return k ? k->object : NULL;
 }
 
-int64_t record_rev(const struct record *r, struct span key)
+int64_t record_rev(const struct record *r, struct span key, int64_t *ret_before)
 {
     const struct kept *k = map_get(&r->kept, key);
+    if (ret_before) {
+        *ret_before = k ? k->before : 0;
+    }
     return k ? k->rev : 0;
 }
 

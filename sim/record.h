@@ -33,8 +33,9 @@ void record_pull(struct record *r);
 void record_check(struct record *r);
 /* The object as last told; NULL: there is none. Borrowed until the next pull. */
 struct object *record_get(const struct record *r, struct span key);
-/* The highest revision told of this key, its end included; 0: never heard of. */
-int64_t record_rev(const struct record *r, struct span key);
+/* The highest revision told of this key, its end included; 0: never heard of. *ret_before: the one
+ * before; may be NULL. */
+int64_t record_rev(const struct record *r, struct span key, int64_t *ret_before);
 void record_each(const struct record *r, struct span resource,
                  void (*fn)(void *data, struct object *o), void *data);
 bool record_has_resource(struct span resource);

@@ -264,6 +264,8 @@ void rules_on_change(struct platform *w, struct object *old, struct object *now)
         if (is_asked_otherwise(old, now)) {
             w->changed_ms = sim_now_ms(w);
         }
+    } else if (span_eq_cstr(resource, "controllerrevisions.apps")) {
+        check_revision_change(w, old, now);
     } else if (span_eq_cstr(resource, "pods") && seat >= 0) {
         on_pod(w, &w->seats[seat], now);
         w->changed_ms = sim_now_ms(w);

@@ -156,7 +156,7 @@ static struct span some_notes(struct platform *w, struct arena *a)
 /* ---- the set ---- */
 
 /* Creates it, or applies the manifest over the one that is there. */
-static void put_set(struct platform *w)
+void users_put_set(struct platform *w)
 {
     static const char claims[] =
         ",\"volumeClaimTemplates\":[{\"metadata\":{\"name\":\"data\"},\"spec\":{\"accessModes\":["
@@ -198,11 +198,10 @@ static void put_set(struct platform *w)
             has_claims, SPAN_ARG(outside), SPAN_ARG(inside), users_outcome(w));
 }
 
-static void delete_set(struct platform *w)
+void users_delete_set(struct platform *w, enum client_propagation how)
 {
     static const enum sim_deed deeds[] = {SIM_DEED_DELETE_DEFAULT, SIM_DEED_DELETE_BACKGROUND,
                                           SIM_DEED_DELETE_FOREGROUND, SIM_DEED_DELETE_ORPHAN};
-    enum client_propagation how = (enum client_propagation)sim_roll(w, 4);
     const struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_DELETE,
                                       .kind = SCHEMA_KIND(StatefulSet), .name = SPAN("redis"),
                                       .propagation = how};
@@ -210,12 +209,12 @@ static void delete_set(struct platform *w)
     sim_say(w, "%s: %s", sim_deed_name(deeds[how]), users_outcome(w));
 }
 
-static void scale(struct platform *w)
+void users_scale(struct platform *w, int replicas)
 {
     struct arena *a cleanup_arena = arena_new();
     struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_PATCH_MERGE,
                                 .kind = SCHEMA_KIND(StatefulSet), .name = SPAN("redis")};
-    rq.body = arena_printf(a, "{\"spec\":{\"replicas\":%d}}", (int)sim_roll(w, REPLICAS_MAX + 1));
+    rq.body = arena_printf(a, "{\"spec\":{\"replicas\":%d}}", replicas);
     rq.subresource = sim_roll(w, 2) ? SPAN("scale") : SPAN_NULL;
     (void)users_ask(w, SIM_DEED_SCALE, &rq);
     sim_say(w, "scale %.*s %.*s: %s", SPAN_ARG(rq.subresource), SPAN_ARG(rq.body),
@@ -237,7 +236,7 @@ static void wait_for_rollout(struct platform *w)
     sim_say(w, "waited for the roll-out: %s", done ? "done" : "not done");
 }
 
-static void roll_out(struct platform *w)
+void users_roll_out(struct platform *w, bool waits)
 {
     struct arena *a cleanup_arena = arena_new();
     bool restarts = sim_roll(w, 4) == 0;
@@ -250,7 +249,7 @@ static void roll_out(struct platform *w)
         arena_printf(a, "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":%.*s}}}}",
                      SPAN_ARG(inside)));
     const struct sim_rules *r = &w->rules.at[w->rules.n - 1];
-    if (sim_roll(w, r->auto_rollback || r->primary_last ? 2 : 20) == 0) {
+    if (waits || sim_roll(w, r->auto_rollback || r->primary_last ? 2 : 20) == 0) {
         wait_for_rollout(w);
     }
 }
@@ -320,17 +319,25 @@ void sim_user_acts(struct platform *w)
         neighbours_act(w);
         return;
     }
+    if (w->edited && sim_roll(w, 5) == 0) {
+        users_edit_set(w);
+        return;
+    }
+    if (exists && !w->narrow && sim_roll(w, 12) == 0) {
+        users_scheme(w);
+        return;
+    }
     uint64_t choice = sim_roll(w, 24);
     if (!exists && choice < 14) {
-        put_set(w);
+        users_put_set(w);
     } else if (choice < 2) {
-        delete_set(w);
+        users_delete_set(w, (enum client_propagation)sim_roll(w, 4));
     } else if (choice < 3) {
-        put_set(w);
+        users_put_set(w);
     } else if (choice < 6) {
-        scale(w);
+        users_scale(w, (int)sim_roll(w, REPLICAS_MAX + 1));
     } else if (choice < 9) {
-        roll_out(w);
+        users_roll_out(w, false);
     } else if (choice < 13) {
         change_rules(w);
     } else if (choice < 14) {

@@ -41,6 +41,18 @@ static void force(struct platform *w, struct span name)
     sim_say(w, "delete %.*s by force: %s", SPAN_ARG(name), users_outcome(w));
 }
 
+void users_delete_pod(struct platform *w, struct span name, bool by_force)
+{
+    const struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_DELETE,
+                                      .kind = SCHEMA_KIND(Pod), .name = name};
+    if (by_force) {
+        force(w, name);
+        return;
+    }
+    (void)users_ask(w, SIM_DEED_DELETE_POD, &rq);
+    sim_say(w, "delete %.*s: %s", SPAN_ARG(name), users_outcome(w));
+}
+
 static void edit(struct platform *w, enum sim_deed deed, const struct schema_kind *kind,
                  struct span name, struct span body)
 {
@@ -87,7 +99,7 @@ static void edit_owners(struct platform *w, struct span name)
 }
 
 /* A fail-over: another pod is the primary now. */
-static void promote(struct platform *w, struct span name)
+void users_promote(struct platform *w, struct span name)
 {
     struct arena *a cleanup_arena = arena_new();
     for (int i = 0; i < ORDINALS; i++) {
@@ -100,7 +112,7 @@ static void promote(struct platform *w, struct span name)
          SPAN("{\"metadata\":{\"labels\":{\"role\":\"primary\"}}}"));
 }
 
-static void evict(struct platform *w, struct span name)
+void users_evict(struct platform *w, struct span name)
 {
     struct arena *a cleanup_arena = arena_new();
     const struct client_request rq = {
@@ -127,16 +139,16 @@ void users_touch_pod(struct platform *w)
         primary |= w->seats[i].primary;
     }
     if (wanted && !primary && sim_roll(w, 2)) {
-        promote(w, name);
+        users_promote(w, name);
         return;
     }
     switch (sim_roll(w, w->narrow ? 8 : wanted ? 10 : 9)) {
     case 0:
     case 1:
-        evict(w, name);
+        users_evict(w, name);
         break;
     case 2:
-        force(w, name);
+        users_delete_pod(w, name, true);
         break;
     case 3:
         edit_labels(w, name);
@@ -146,19 +158,24 @@ void users_touch_pod(struct platform *w)
         break;
     case 8:
     case 9:
-        promote(w, name);
+        users_promote(w, name);
         break;
-    default: {
-        const struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_DELETE,
-                                          .kind = SCHEMA_KIND(Pod), .name = name};
-        (void)users_ask(w, SIM_DEED_DELETE_POD, &rq);
-        sim_say(w, "delete %.*s: %s", SPAN_ARG(name), users_outcome(w));
+    default:
+        users_delete_pod(w, name, false);
         break;
-    }
     }
 }
 
 /* ---- claims ---- */
+
+void users_delete_claim(struct platform *w, struct span name)
+{
+    const struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_DELETE,
+                                      .kind = SCHEMA_KIND(PersistentVolumeClaim), .name = name};
+    w->seats[sim_ordinal(name, "data-redis-")].claim_asked = true;
+    (void)users_ask(w, SIM_DEED_DELETE_CLAIM, &rq);
+    sim_say(w, "delete %.*s: %s", SPAN_ARG(name), users_outcome(w));
+}
 
 void users_touch_claim(struct platform *w)
 {
@@ -180,16 +197,12 @@ void users_touch_claim(struct platform *w)
              SPAN("{\"metadata\":{\"ownerReferences\":null}}"));
         return;
     }
-    w->seats[sim_ordinal(name, "data-redis-")].claim_asked = true;
-    const struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_DELETE,
-                                      .kind = SCHEMA_KIND(PersistentVolumeClaim), .name = name};
-    (void)users_ask(w, SIM_DEED_DELETE_CLAIM, &rq);
-    sim_say(w, "delete %.*s: %s", SPAN_ARG(name), users_outcome(w));
+    users_delete_claim(w, name);
 }
 
 /* ---- nodes ---- */
 
-static void cordon(struct platform *w, size_t node, bool on)
+void users_cordon(struct platform *w, size_t node, bool on)
 {
     edit(w, on ? SIM_DEED_CORDON : SIM_DEED_UNCORDON, SCHEMA_KIND(Node),
          span_cstr(w->nodes[node].name),
@@ -243,7 +256,7 @@ void users_touch_node(struct platform *w)
     if (!w->narrow && sim_roll(w, 5) == 0) {
         delete_node(w, node);
     } else {
-        cordon(w, node, sim_roll(w, 8) ? !is_cordoned(w, node) : is_cordoned(w, node));
+        users_cordon(w, node, sim_roll(w, 8) ? !is_cordoned(w, node) : is_cordoned(w, node));
     }
 }
 
@@ -288,7 +301,7 @@ void sim_users_tidy_up(struct platform *w)
     record_pull(w->record);
     for (size_t i = 0; i < NODES; i++) {
         if (is_cordoned(w, i)) {
-            cordon(w, i, false);
+            users_cordon(w, i, false);
         }
     }
     record_pull(w->record);

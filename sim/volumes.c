@@ -1,0 +1,221 @@
+/* sim/volumes.c: see volumes.h. */
+#include "sim/volumes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "client/client_body.h"
+#include "sim/platform_priv.h"
+
+struct directory {
+    char name[64];
+    bool there;
+    char data_of[40]; /* uid of the claim whose pods have run on it; empty: none has */
+};
+
+struct job {
+    struct list link;
+    struct volumes *v;
+    struct env_timer timer;
+    bool removes;
+    char name[64];
+    volume_done_fn *done; /* NULL: nobody waits */
+    void *data;
+};
+
+struct volumes {
+    struct platform *w;
+    struct volume_ops ops;
+    VEC(struct directory) all;
+    struct list jobs;
+};
+
+static struct directory *directory_of(struct volumes *v, struct span name)
+{
+    for (size_t i = 0; i < v->all.n; i++) {
+        if (span_eq_cstr(name, v->all.at[i].name)) {
+            return &v->all.at[i];
+        }
+    }
+    struct directory d = {0};
+    assert(name.n < sizeof d.name);
+    memcpy(d.name, name.p, name.n);
+    VEC_PUSH(&v->all, d);
+    return &v->all.at[v->all.n - 1];
+}
+
+static int carry_out(struct job *j)
+{
+    struct directory *d = directory_of(j->v, span_cstr(j->name));
+    if (!j->removes && !d->there && j->v->w->disk_full) {
+        return -ENOSPC;
+    }
+    d->there = !j->removes && !j->v->w->plant->no_directories;
+    if (j->removes) {
+        d->data_of[0] = '\0';
+    }
+    return 0;
+}
+
+static void job_free(struct job *j)
+{
+    list_remove(&j->link);
+    free(j);
+}
+
+static void on_timer(struct env_timer *timer)
+{
+    struct job *j = CONTAINER_OF(timer, struct job, timer);
+    struct arena *a cleanup_arena = arena_new();
+    int code = carry_out(j);
+    volume_done_fn *done = j->done;
+    void *data = j->data;
+    struct span text = code < 0 ? SPAN("no room") : arena_printf(a, "/data/volumes/%s", j->name);
+    job_free(j);
+    if (done) {
+        done(data, code, text, SPAN_NULL);
+    }
+}
+
+static void start(struct volumes *v, struct span name, bool removes, volume_done_fn *done,
+                  void *data)
+{
+    struct job *j = MEM_NEW(struct job);
+    struct platform *w = v->w;
+    assert(w->controllers_env && name.n < sizeof j->name);
+    j->v = v;
+    j->removes = removes;
+    memcpy(j->name, name.p, name.n);
+    j->done = done;
+    j->data = data;
+    list_push_back(&v->jobs, &j->link);
+    int64_t ms = (int64_t)(w->calm || sim_roll(w, 8) > 0 ? sim_roll(w, 20) : sim_roll(w, 3000));
+    env_timer_start(w->controllers_env, &j->timer, ms, on_timer);
+}
+
+static void create(void *data, struct span name, int64_t bytes, volume_done_fn *done,
+                   void *done_data)
+{
+    (void)bytes;
+    start(data, name, false, done, done_data);
+}
+
+/* The claim whose uid is in the volume's name has it still. */
+static bool is_claimed(struct platform *w, struct span volume)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct object *o =
+        record_get(w->record, object_key(a, SPAN("persistentvolumes"), SPAN_NULL, volume));
+    yyjson_val *ref = o ? json_path(object_root(o), "spec", "claimRef", NULL) : NULL;
+    struct object *claim = ref ? record_get(w->record, object_key(a, SPAN("persistentvolumeclaims"),
+                                                                  json_get_str(ref, "namespace"),
+                                                                  json_get_str(ref, "name")))
+                               : NULL;
+    return claim && span_eq(object_uid(claim), json_get_str(ref, "uid"));
+}
+
+static void remove_it(void *data, struct span name, volume_done_fn *done, void *done_data)
+{
+    struct volumes *v = data;
+    if (is_claimed(v->w, name)) {
+        sim_fail(v->w, "data-kept", "the data of %.*s is removed, and its claim is there",
+                 SPAN_ARG(name));
+    }
+    start(v, name, true, done, done_data);
+}
+
+static void cancel(void *data, void *done_data)
+{
+    LIST_EACH(it, &((struct volumes *)data)->jobs)
+    {
+        struct job *j = CONTAINER_OF(it, struct job, link);
+        if (j->data == done_data) {
+            j->done = NULL;
+        }
+    }
+}
+
+void volumes_kill(struct volumes *v)
+{
+    LIST_EACH(it, &v->jobs)
+    {
+        struct job *j = CONTAINER_OF(it, struct job, link);
+        env_timer_stop(v->w->controllers_env, &j->timer);
+        if (sim_roll(v->w, 2)) {
+            (void)carry_out(j);
+        }
+        job_free(j);
+    }
+}
+
+/* Below the directory of volumes; empty: the claim has none. */
+static struct span path_of(struct platform *w, struct object *claim)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct object *o = record_get(
+        w->record, object_key(a, SPAN("persistentvolumes"), SPAN_NULL,
+                              json_str(json_path(object_root(claim), "spec", "volumeName", NULL))));
+    struct span path =
+        o ? json_str(json_path(object_root(o), "spec", "local", "path", NULL)) : SPAN_NULL;
+    return span_starts(path, SPAN("/data/volumes/")) ? span_from(path, 14) : SPAN_NULL;
+}
+
+void volumes_on_start(struct volumes *v, struct span ns, struct span name, struct span uid)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct platform *w = v->w;
+    struct object *pod = record_get(w->record, object_key(a, SPAN("pods"), ns, name));
+    yyjson_val *spec =
+        pod && span_eq(object_uid(pod), uid) ? json_get(object_root(pod), "spec") : NULL;
+    JSON_EACH(it, json_get(spec, "volumes"))
+    {
+        struct span claim_name =
+            json_str(json_path(it.val, "persistentVolumeClaim", "claimName", NULL));
+        struct object *claim =
+            claim_name.n ? record_get(w->record,
+                                      object_key(a, SPAN("persistentvolumeclaims"), ns, claim_name))
+                         : NULL;
+        if (!claim) {
+            continue;
+        }
+        struct span path = path_of(w, claim);
+        if (path.n == 0) {
+            continue;
+        }
+        struct directory *d = directory_of(v, path);
+        if (!d->there) {
+            sim_fail(w, "data-kept", "%.*s starts, and its volume \"%s\" has no directory",
+                     SPAN_ARG(name), d->name);
+        } else if (d->data_of[0] && !span_eq_cstr(object_uid(claim), d->data_of)) {
+            sim_fail(w, "data-kept", "%.*s starts on the data of another claim in %s",
+                     SPAN_ARG(name), d->name);
+        }
+        (void)snprintf(d->data_of, sizeof d->data_of, "%.*s", SPAN_ARG(object_uid(claim)));
+    }
+}
+
+const struct volume_ops *volumes_ops(const struct volumes *v)
+{
+    return &v->ops;
+}
+
+struct volumes *volumes_new(struct platform *w)
+{
+    struct volumes *v = MEM_NEW(struct volumes);
+    v->w = w;
+    v->ops =
+        (struct volume_ops){.data = v, .create = create, .remove = remove_it, .cancel = cancel};
+    list_init(&v->jobs);
+    return v;
+}
+
+void volumes_free(struct volumes *v)
+{
+    if (v) {
+        assert(list_is_empty(&v->jobs));
+        VEC_DONE(&v->all);
+        free(v);
+    }
+}
