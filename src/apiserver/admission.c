@@ -174,6 +174,7 @@ static int pod_account(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *s
                           "%.*s/%.*s: serviceaccount \"%.*s\" not found",
                           SPAN_ARG(pod), SPAN_ARG(op->ns), SPAN_ARG(name), SPAN_ARG(name));
     }
+    admission_token(op, doc, spec, account);
     const yyjson_val *secrets = account ? json_get(object_root(account), "imagePullSecrets") : NULL;
     if (json_len(secrets) > 0 && yyjson_mut_arr_size(json_mut_get(spec, "imagePullSecrets")) == 0) {
         json_put(doc, spec, "imagePullSecrets", json_mut_copy(doc, secrets));

@@ -17,6 +17,11 @@ int admission_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj
                      const yyjson_val *old);
 /* May this object be deleted at all? */
 int admission_delete(struct api_op *op, const yyjson_val *obj);
+/* admission_token.c: a new pod's volume and mounts for the token of its account (which may be
+ * NULL), unless it or the account does not want them. Nothing on a server without tokens. */
+void admission_token(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *spec,
+                     const struct object *account);
+void admission_token_init(struct apiserver *s);
 /* admission_service.c: addresses and node ports. */
 int admission_service_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 int admission_service_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,

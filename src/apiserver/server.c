@@ -69,6 +69,7 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
         s->token_key = token_key_load(options->token_key);
         assert(s->token_key && options->token_issuer.n); /* looked at by whoever read the file */
         s->token_cache = token_cache_new();
+        admission_token_init(s);
     }
     s->remote = remote_hub_new(env, s->options.node, reply_err);
     (void)definitions_new(s);

@@ -35,7 +35,8 @@ struct apiserver {
     struct remote_hub *remote;   /* logs, exec and attach */
     struct token_key *token_key; /* NULL: no tokens are issued, and none is known */
     struct token_cache *token_cache;
-    struct list watches; /* front_watch.c: open streams, ended by apiserver_free */
+    const yyjson_val *token_volume; /* what pods get for their token; NULL: nothing */
+    struct list watches;            /* front_watch.c: open streams, ended by apiserver_free */
     struct api_counters counters;
     struct metrics metrics;
     size_t requests_open; /* writes of HTTP clients that wait for their answer */

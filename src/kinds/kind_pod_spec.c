@@ -20,8 +20,23 @@ void check_one_source(struct check *c, const struct path *p, const yyjson_val *o
     }
 }
 
+static void check_token(struct check *c, const struct path *p, const yyjson_val *token)
+{
+    int64_t seconds = json_get_int(token, "expirationSeconds", 3600);
+    struct span shown = arena_printf(c->a, "%lld", (long long)seconds);
+    if (seconds < 600) {
+        cause_invalid(c, AT_FIELD(p, "expirationSeconds"), shown,
+                      "may not specify a duration less than 10 minutes");
+    }
+    if (seconds > (int64_t)1 << 32) {
+        cause_invalid(c, AT_FIELD(p, "expirationSeconds"), shown,
+                      "may not specify a duration larger than 2^32 seconds");
+    }
+}
+
 static void check_projection(struct check *c, const struct path *p, const yyjson_val *source)
 {
+    const yyjson_val *token = json_get(source, "serviceAccountToken");
     static const char *const named[] = {"secret", "configMap"};
     size_t found = 0;
     JSON_EACH(it, source)
@@ -39,6 +54,9 @@ static void check_projection(struct check *c, const struct path *p, const yyjson
         if (one && json_get_str(one, "name").n == 0) {
             cause_required(c, AT_FIELD(AT_FIELD(p, named[i]), "name"), NULL);
         }
+    }
+    if (token) {
+        check_token(c, AT_FIELD(p, "serviceAccountToken"), token);
     }
 }
 

@@ -221,6 +221,7 @@ void kubelet_pod_free(struct kubelet_pod *pod)
         container_done(pod->containers[i]);
     }
     kubelet_refs_drop(pod);
+    kubelet_tokens_drop(pod);
     env_timer_stop(k->env, &pod->wake);
     env_timer_stop(k->env, &pod->later);
     env_post_cancel(k->env, &pod->tick);

@@ -18,6 +18,7 @@
 
 struct kubelet_node;
 struct kubelet_ref;
+struct kubelet_token;
 struct kubelet_probe;
 struct kubelet_check;
 struct kubelet_rotation;
@@ -87,6 +88,7 @@ struct kubelet_pod {
     struct env_timer wake;
     struct list ops; /* struct kubelet_op under way */
     VEC(struct kubelet_ref *) refs;
+    VEC(struct kubelet_token *) tokens;
     bool refs_pending;             /* filled during a gather: something was not looked up yet */
     struct span told;              /* owned: text of the last pod-level warning */
     bool dead;                     /* to be freed at the end of the tick */

@@ -29,7 +29,8 @@ struct describe {
     struct arena *a;
     struct volume_desc *v;
     size_t file_cap;
-    struct span why; /* not empty: cannot be had, a sentence */
+    struct span why;  /* not empty: cannot be had, a sentence */
+    bool only_places; /* of volumes that are written already: what is in them is not asked for */
 };
 
 static bool refuse(struct describe *d, struct span why)
@@ -163,6 +164,20 @@ static bool add_downward(struct describe *d, const yyjson_val *source, mode_t mo
     return true;
 }
 
+/* Readable by all, unless it is known who needs it: the one user, or the pod's group. */
+static bool add_token(struct describe *d, const yyjson_val *source, mode_t mode)
+{
+    struct span text = kubelet_token(d->pod, json_get_str(source, "audience"),
+                                     json_get_int(source, "expirationSeconds", 3600), &d->why);
+    int64_t user = kubelet_pod_user(d->pod);
+    mode = user >= 0 || d->v->fs_group >= 0 ? 0600 : mode;
+    if (text.n == 0 || !add_file(d, json_get_str(source, "path"), text, mode)) {
+        return false;
+    }
+    d->v->files[d->v->file_count - 1].owner = user > 0 ? (uint32_t)user : 0;
+    return true;
+}
+
 static bool add_projected(struct describe *d, const yyjson_val *projected)
 {
     mode_t mode = (mode_t)json_get_int(projected, "defaultMode", 0644);
@@ -176,9 +191,11 @@ static bool add_projected(struct describe *d, const yyjson_val *projected)
             ok = add_object(d, s, "Secret", json_get_str(s, "name"), mode);
         } else if ((s = json_get(it.val, "downwardAPI")) != NULL) {
             ok = add_downward(d, s, mode);
+        } else if ((s = json_get(it.val, "serviceAccountToken")) != NULL) {
+            ok = add_token(d, s, mode);
         } else {
             return refuse(d, SPAN("this kind of projected source is not supported by Berth yet "
-                                  "(configMap, secret and downwardAPI are)"));
+                                  "(configMap, secret, downwardAPI and serviceAccountToken are)"));
         }
         if (!ok) {
             return false;
@@ -235,8 +252,14 @@ static bool describe_claim(struct describe *d, const yyjson_val *claim)
 
 static bool describe_files(struct describe *d, const yyjson_val *volume)
 {
+    static const char *const kinds[] = {"configMap", "secret", "downwardAPI", "projected"};
     const yyjson_val *s = NULL;
     d->v->kind = VOLUME_FILES;
+    for (size_t i = 0; d->only_places && i < sizeof kinds / sizeof *kinds; i++) {
+        if (json_get(volume, kinds[i])) {
+            return true;
+        }
+    }
     if ((s = json_get(volume, "configMap")) != NULL) {
         return add_object(d, s, "ConfigMap", json_get_str(s, "name"),
                           (mode_t)json_get_int(s, "defaultMode", 0644));
@@ -535,7 +558,7 @@ int kubelet_volumes_mounts(struct kubelet_pod *pod, const yyjson_val *container,
     JSON_EACH(it, list)
     {
         struct volume_desc v;
-        struct describe d = {.pod = pod, .a = a, .v = &v};
+        struct describe d = {.pod = pod, .a = a, .v = &v, .only_places = true};
         struct span name = json_get_str(it.val, "name");
         const yyjson_val *volume = find_volume(pod, name);
         if (!volume || !describe_volume(&d, volume)) {

@@ -12,6 +12,15 @@ struct object *kubelet_ref(struct kubelet_pod *pod, const char *kind, struct spa
                            struct span name);
 void kubelet_refs_drop(struct kubelet_pod *pod);
 
+/* ---- kubelet_token.c ---- */
+
+/* A token of the pod's account for this audience (empty: the API server), renewed from now on.
+ * Empty: not yet (then refs_pending), or not at all; *ret_why says why. */
+struct span kubelet_token(struct kubelet_pod *pod, struct span audience, int64_t seconds,
+                          struct span *ret_why);
+void kubelet_tokens_drop(struct kubelet_pod *pod);
+int64_t kubelet_pod_user(const struct kubelet_pod *pod);
+
 /* ---- kubelet_volumes.c ---- */
 
 /* Empty *ret_message: everything that the volumes refer to is there. */

@@ -66,6 +66,9 @@ static int write_one(int dir, const struct volume_file *f, int64_t group)
         done += n > 0 ? (size_t)n : 0;
     }
     mode_t mode = f->mode;
+    if (f->owner && fchown(fd, f->owner, (gid_t)-1) < 0) {
+        return -errno;
+    }
     if (group >= 0) {
         (void)fchown(fd, (uid_t)-1, (gid_t)group);
         mode |= 0040;

@@ -12,12 +12,13 @@ struct volume_file {
     struct span path; /* relative, no ".." */
     struct span bytes;
     mode_t mode;
+    uint32_t owner; /* the user; 0: root, as whom we write */
 };
 
 enum volume_kind {
     VOLUME_EMPTY, /* a directory of the pod; with a limit, a file system of its own */
     VOLUME_TMPFS, /* the same in memory */
-    VOLUME_FILES, /* config maps, secrets, downward API: replaced atomically */
+    VOLUME_FILES, /* config maps, secrets, downward API, tokens: replaced atomically */
     VOLUME_HOST,  /* a path of this machine, by its hostPath type */
     VOLUME_LOCAL  /* a persistent volume's directory */
 };

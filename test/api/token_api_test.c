@@ -457,3 +457,118 @@ TEST(the_node_agent_gets_a_token_by_its_client)
     CHECK(token.n > 0);
     api_kit_stop(&k);
 }
+
+/* ---- what new pods get ---- */
+
+static struct api_reply make(struct api_kit *k, const char *spec)
+{
+    return api_expect(
+        k, 201, "POST", PODS, "",
+        arena_printf(api_arena(), "{\"metadata\":{\"generateName\":\"p-\"},\"spec\":{%s}}", spec)
+            .p);
+}
+
+#define PLACE "/var/run/secrets/kubernetes.io/serviceaccount"
+
+TEST(a_new_pod_gets_the_volume_and_the_mounts_of_its_token)
+{
+    struct api_kit k;
+    start(&k);
+    struct api_reply r =
+        make(&k, "\"initContainers\":[{\"name\":\"i\",\"image\":\"i\"}],"
+                 "\"containers\":[{\"name\":\"c\",\"image\":\"i\"},{\"name\":\"d\","
+                 "\"image\":\"i\",\"volumeMounts\":[{\"name\":\"e\",\"mountPath\":"
+                 "\"" PLACE "\"}]}],\"volumes\":[{\"name\":\"e\",\"emptyDir\":{}}]");
+    struct span name = api_str(&r, "spec.volumes.1.name");
+    CHECK(span_starts(name, SPAN("kube-api-access-")));
+    CHECK_EQ(name.n, SPAN("kube-api-access-").n + 5);
+    struct span text = json_write(api_arena(), api_at(r.json, "spec.volumes.1.projected"));
+    CHECK_SPAN(text, "{\"sources\":[{\"serviceAccountToken\":{\"expirationSeconds\":3607,\"path\":"
+                     "\"token\"}},{\"configMap\":{\"name\":\"kube-root-ca.crt\",\"items\":[{"
+                     "\"key\":\"ca.crt\",\"path\":\"ca.crt\"}]}},{\"downwardAPI\":{\"items\":[{"
+                     "\"path\":\"namespace\",\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":"
+                     "\"metadata.namespace\"}}]}}],\"defaultMode\":420}");
+    CHECK(span_eq(api_str(&r, "spec.initContainers.0.volumeMounts.0.name"), name));
+    CHECK(span_eq(api_str(&r, "spec.containers.0.volumeMounts.0.name"), name));
+    CHECK_SPAN(api_str(&r, "spec.containers.0.volumeMounts.0.mountPath"), PLACE);
+    CHECK(json_get_bool(api_at(r.json, "spec.containers.0.volumeMounts.0"), "readOnly", false));
+    CHECK_EQ(json_len(api_at(r.json, "spec.containers.1.volumeMounts")), 1);
+    CHECK_SPAN(api_str(&r, "spec.containers.1.volumeMounts.0.name"), "e");
+    text = json_write(api_arena(), api_at(r.json, "metadata.managedFields"));
+    CHECK(memmem(text.p, text.n, "kube-api-access", 15) == NULL);
+    api_kit_stop(&k);
+}
+
+TEST(a_volume_of_the_pods_own_for_its_token_is_used)
+{
+    struct api_kit k;
+    start(&k);
+    struct api_reply r =
+        make(&k, "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}],\"volumes\":[{\"name\":"
+                 "\"kube-api-access-own\",\"emptyDir\":{}}]");
+    CHECK_EQ(json_len(api_at(r.json, "spec.volumes")), 1);
+    CHECK_SPAN(api_str(&r, "spec.containers.0.volumeMounts.0.name"), "kube-api-access-own");
+    api_kit_stop(&k);
+}
+
+TEST(what_the_pod_says_about_its_token_wins_over_the_account)
+{
+    static const struct {
+        const char *account, *pod;
+        bool mounted;
+    } cases[] = {{"", "", true},
+                 {"", "\"automountServiceAccountToken\":false,", false},
+                 {"false", "", false},
+                 {"false", "\"automountServiceAccountToken\":true,", true},
+                 {"true", "\"automountServiceAccountToken\":false,", false},
+                 {"true", "", true}};
+    struct api_kit k;
+    start(&k);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        if (cases[i].account[0]) {
+            (void)api_expect(
+                &k, 200, "PATCH", ACCOUNTS "/robot",
+                "Content-Type: application/merge-patch+json\r\n",
+                arena_printf(api_arena(), "{\"automountServiceAccountToken\":%s}", cases[i].account)
+                    .p);
+        }
+        struct api_reply r =
+            make(&k, arena_printf(api_arena(),
+                                  "\"serviceAccountName\":\"robot\",%s\"containers\":[{\"name\":"
+                                  "\"c\",\"image\":\"i\"}]",
+                                  cases[i].pod)
+                         .p);
+        CHECK_EQ(json_len(api_at(r.json, "spec.volumes")), cases[i].mounted);
+    }
+    api_kit_stop(&k);
+}
+
+TEST(projected_tokens_have_kubernetes_rules)
+{
+    static const struct {
+        const char *token, *message;
+    } cases[] = {
+        {"\"path\":\"t\",\"expirationSeconds\":599",
+         "Pod \"p\" is invalid: spec.volumes[0].projected.sources[0].serviceAccountToken."
+         "expirationSeconds: Invalid value: 599: may not specify a duration less than 10 minutes"},
+        {"\"path\":\"t\",\"expirationSeconds\":4294967297",
+         "Pod \"p\" is invalid: spec.volumes[0].projected.sources[0].serviceAccountToken."
+         "expirationSeconds: Invalid value: 4294967297: may not specify a duration larger than "
+         "2^32 seconds"},
+        {"\"audience\":\"a\"",
+         "Pod \"p\" is invalid: spec.volumes[0].projected.sources[0].serviceAccountToken.path: "
+         "Required value"}};
+    struct api_kit k;
+    start(&k);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct span body = arena_printf(
+            api_arena(),
+            "{\"metadata\":{\"name\":\"p\"},\"spec\":{\"volumes\":[{\"name\":\"v\",\"projected\":{"
+            "\"sources\":[{\"serviceAccountToken\":{%s}}]}}],\"containers\":[{\"name\":\"c\","
+            "\"image\":\"i\"}]}}",
+            cases[i].token);
+        struct api_reply r = api_expect(&k, 422, "POST", PODS, "", body.p);
+        CHECK_SPAN(api_str(&r, "message"), cases[i].message);
+    }
+    api_kit_stop(&k);
+}

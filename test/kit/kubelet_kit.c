@@ -4,6 +4,7 @@
 #include "sim/env_sim.h"
 #include "store/store.h"
 #include "test/kit/api_kit.h"
+#include "token/token.h"
 
 static void on_ready(void *data)
 {
@@ -33,7 +34,7 @@ struct kubelet_options kk_options(struct span data_dir, struct runtime *runtime,
 
 void kk_kubelet(struct kubelet_kit *k)
 {
-    struct kubelet_options o = kk_options(SPAN_NULL, k->runtime, k->images);
+    struct kubelet_options o = kk_options(k->data_dir, k->runtime, k->images);
     o.node_ip = SPAN("192.0.2.1");
     k->kubelet = kubelet_new(k->env, k->client, &o);
     k->ready = false;
@@ -47,13 +48,17 @@ void kk_kill(struct kubelet_kit *k)
     k->kubelet = NULL;
 }
 
-void kk_start(struct kubelet_kit *k)
+static void start(struct kubelet_kit *k, struct span data_dir)
 {
-    *k = (struct kubelet_kit){.arena = arena_new()};
+    struct apiserver_options options = api_kit_options;
+    *k = (struct kubelet_kit){.arena = arena_new(), .data_dir = data_dir};
+    if (data_dir.n) {
+        CHECK_EQ(token_key_make(k->arena, &options.token_key), 0);
+    }
     k->env = env_sim_new(1);
     k->store = store_memory_new(k->env, NULL);
     k->hub = watch_hub_new(k->env, k->store);
-    k->server = apiserver_new(k->env, k->store, k->hub, &api_kit_options);
+    k->server = apiserver_new(k->env, k->store, k->hub, &options);
     k->client = apiserver_local_client(k->server);
     k->runtime = runtime_fake_new(k->env);
     k->images = kubelet_images_fake_new(k->env);
@@ -61,6 +66,16 @@ void kk_start(struct kubelet_kit *k)
     CHECK(apiserver_is_ready(k->server));
     kk_kubelet(k);
     kk_run(k, 200);
+}
+
+void kk_start(struct kubelet_kit *k)
+{
+    start(k, SPAN_NULL);
+}
+
+void kk_start_files(struct kubelet_kit *k, struct span data_dir)
+{
+    start(k, data_dir);
 }
 
 void kk_stop(struct kubelet_kit *k)

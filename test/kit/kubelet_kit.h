@@ -21,6 +21,7 @@ struct kubelet_kit {
     struct kubelet *kubelet;
     struct arena *arena; /* of answers */
     bool ready;
+    struct span data_dir; /* empty: the agent keeps no files */
 };
 
 /* Of a node agent "edge"; data_dir empty: one that keeps no files. */
@@ -28,6 +29,8 @@ struct kubelet_options kk_options(struct span data_dir, struct runtime *runtime,
                                   struct kubelet_images *images);
 
 void kk_start(struct kubelet_kit *k);
+/* With files below data_dir, and tokens of accounts. */
+void kk_start_files(struct kubelet_kit *k, struct span data_dir);
 void kk_stop(struct kubelet_kit *k);
 /* A kubelet, as after a start of the program. */
 void kk_kubelet(struct kubelet_kit *k);
