@@ -460,7 +460,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
         meta_bump_generation(doc, obj, old);
         frozen = json_freeze_shared(op->arena, obj);
     }
-    if (status ? schema_validate_status(op->arena, op->kind, frozen, old, &op->err)
+    if (status ? schema_validate_status(op->arena, op->kind, frozen, whole, &op->err)
         : part ? schema_validate_sub(op->arena, op->kind, op->sub->name, frozen, old, &op->err)
                : check_rules(op, frozen, old, changed)) {
         return -1;

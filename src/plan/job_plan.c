@@ -370,6 +370,7 @@ static void finish(struct job_work *w, bool no_room)
         (struct job_condition){failed ? "Failed" : "Complete", true, w->end.reason, w->end.message};
     ret->too_many = !failed && v->completions >= 0 && st->succeeded > v->completions;
     st->completion_ms = failed ? 0 : v->now_ms;
+    st->start_ms = st->start_ms ? st->start_ms : v->now_ms; /* nothing was to do while it waited */
     put_condition(ret, ret->end);
 }
 
