@@ -328,6 +328,7 @@ static void on_request(void *data, struct http_exchange *x)
     f->arena = a;
     f->route = route_parse(a, s->definitions, http_path(x));
     f->op = (struct api_op){.server = s,
+                            .is_foreign = true,
                             .arena = a,
                             .kind = f->route.kind,
                             .ns = f->route.ns,

@@ -95,6 +95,7 @@ struct api_op {
     struct api_op *parent;          /* of the deletes of a collection */
     size_t pending;
     bool is_finished; /* done() has been called */
+    bool is_foreign;  /* from outside, not of the server's own parts */
     bool name_generated;
     bool is_applied;         /* server-side apply has decided who owns what: */
     yyjson_mut_val *managed; /* NULL: nobody */

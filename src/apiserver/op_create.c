@@ -82,7 +82,8 @@ int op_create_attempt(struct api_op *op)
         return -1;
     }
     yyjson_val *frozen = json_freeze_shared(a, obj); /* its strings are in a, too */
-    if (schema_validate(a, op->kind, frozen, NULL, &op->err)) {
+    if ((op->is_foreign ? schema_validate : schema_validate_own)(a, op->kind, frozen, NULL,
+                                                                 &op->err)) {
         return -1;
     }
     op->key = object_key(a, span_cstr(op->kind->resource), op->ns, op->name);

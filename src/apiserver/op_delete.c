@@ -188,8 +188,11 @@ static int delete_attempt(struct api_op *op)
     if (!marked || grace < grace_was) {
         mark(op, doc, obj, old, grace);
     }
+    if (op->options.dry_run) {
+        return write_dry_result(op, doc, obj, object_rev(current));
+    }
     yyjson_val *frozen = json_freeze(op->arena, obj);
-    if (op->options.dry_run || meta_equal(frozen, old)) {
+    if (meta_equal(frozen, old)) {
         op->object = object_ref(current);
         op->rev = object_rev(current);
         return 1;

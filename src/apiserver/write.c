@@ -407,8 +407,7 @@ static bool is_gone(const struct api_op *op, const yyjson_val *obj)
             json_len(json_path(obj, "spec", "finalizers", NULL)) == 0);
 }
 
-/* The answer of a dry run: what would be stored, at the revision that is. */
-static int dry_result(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj, int64_t rev)
+int write_dry_result(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj, int64_t rev)
 {
     json_put_str(doc, json_mut_get(obj, "metadata"), "resourceVersion",
                  arena_printf(op->arena, "%lld", (long long)rev));
@@ -421,10 +420,11 @@ static int check_rules(struct api_op *op, const yyjson_val *obj, const yyjson_va
                        bool changed)
 {
     if (op->server_change) {
-        return schema_validate(op->arena, op->kind, obj, NULL, &op->err);
+        return schema_validate_own(op->arena, op->kind, obj, NULL, &op->err);
     }
-    return (changed ? schema_validate : schema_validate_metadata)(op->arena, op->kind, obj, old,
-                                                                  &op->err);
+    return (!changed         ? schema_validate_metadata
+            : op->is_foreign ? schema_validate
+                             : schema_validate_own)(op->arena, op->kind, obj, old, &op->err);
 }
 
 int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
@@ -477,7 +477,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     }
     if (op->options.dry_run) {
         service_claims_release(&op->server->services, &op->claimed);
-        return dry_result(op, doc, obj, rev);
+        return write_dry_result(op, doc, obj, rev);
     }
     if (is_gone(op, frozen)) {
         return write_submit_delete(op, current);

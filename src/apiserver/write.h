@@ -41,6 +41,9 @@ void write_warn(struct api_op *op);
 /* The bytes to store: custom kinds have one version for that. */
 struct span write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 
+/* The answer of a dry run: what would be stored, at the revision that is. Returns 1. */
+int write_dry_result(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj, int64_t rev);
+
 /* op_sub.c: of what is wanted, obj takes this list of spec; an empty one is none. */
 void op_sub_take_list(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut_val *wanted,
                       const char *name);

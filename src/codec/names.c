@@ -226,15 +226,23 @@ struct names_fault names_port(struct span s)
     return f;
 }
 
-bool names_is_ip(struct span s)
+bool names_ip_bytes(struct span s, unsigned char ret[16])
 {
     assert(s.p || s.n == 0);
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
     char text[INET6_ADDRSTRLEN];
-    unsigned char address[16];
     if (s.n == 0 || s.n >= sizeof text || memchr(s.p, '\0', s.n)) {
         return false;
     }
     memcpy(text, s.p, s.n);
     text[s.n] = '\0';
-    return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
+    memcpy(ret, mapped, sizeof mapped);
+    return inet_pton(AF_INET, text, ret + sizeof mapped) == 1 ||
+           inet_pton(AF_INET6, text, ret) == 1;
+}
+
+bool names_is_ip(struct span s)
+{
+    unsigned char ignored[16];
+    return names_ip_bytes(s, ignored);
 }

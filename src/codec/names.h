@@ -31,5 +31,7 @@ struct names_fault names_env(struct span s);
 struct names_fault names_port(struct span s);
 /* An IPv4 or IPv6 address in text form. */
 bool names_is_ip(struct span s);
+/* Its bytes; of an IPv4 address behind ::ffff. False: it is none. */
+bool names_ip_bytes(struct span s, unsigned char ret[16]);
 
 #endif

@@ -36,6 +36,9 @@ void check_resize_policy(struct check *c, const struct path *p, const yyjson_val
 
 /* "RWO,ROX" from access modes. */
 struct span short_access_modes(struct arena *a, const yyjson_val *modes);
+/* An address that traffic may be sent to: not unspecified, not of the loopback, not link-local.
+ * What is no address is nothing here. */
+void check_ordinary_ip(struct check *c, const struct path *p, const yyjson_val *v);
 void check_claim_spec(struct check *c, const struct path *p, const yyjson_val *spec);
 
 #endif

@@ -28,6 +28,49 @@ static struct span finish(struct arena *a, struct some *s, const char *none)
     return text;
 }
 
+void check_ordinary_ip(struct check *c, const struct path *p, const yyjson_val *v)
+{
+    struct span ip = json_str(v);
+    unsigned char b[16]; /* an IPv4 address in IPv6 is one */
+    if (c->own || !names_ip_bytes(ip, b)) {
+        return;
+    }
+    static const unsigned char v4[12] = {[10] = 0xff, [11] = 0xff}, zero[16] = {0},
+                               one[16] = {[15] = 1};
+    bool is_v4 = memcmp(b, v4, sizeof v4) == 0;
+    if (memcmp(b, zero, 16) == 0 || (is_v4 && memcmp(b + 12, zero, 4) == 0)) {
+        cause_invalid(c, p, shown(c->a, v),
+                      arena_printf(c->a, "may not be unspecified (%.*s)", SPAN_ARG(ip)).p);
+    }
+    if (memcmp(b, one, 16) == 0 || (is_v4 && b[12] == 127)) {
+        cause_invalid(c, p, shown(c->a, v),
+                      "may not be in the loopback range (127.0.0.0/8, ::1/128)");
+    }
+    if ((b[0] == 0xfe && (b[1] & 0xc0) == 0x80) || (is_v4 && b[12] == 169 && b[13] == 254)) {
+        cause_invalid(c, p, shown(c->a, v),
+                      "may not be in the link-local range (169.254.0.0/16, fe80::/10)");
+    }
+    if ((b[0] == 0xff && (b[1] & 0x0f) == 2) ||
+        (is_v4 && b[12] == 224 && b[13] == 0 && b[14] == 0)) {
+        cause_invalid(c, p, shown(c->a, v),
+                      "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)");
+    }
+}
+
+static void check_addresses(struct check *c, const struct path *p, const yyjson_val *list)
+{
+    size_t i = 0;
+    JSON_EACH(it, list)
+    {
+        const struct path *here = AT_INDEX(p, i++);
+        const yyjson_val *host = json_get(it.val, "hostname");
+        if (json_str(host).n) {
+            format_check(c, AT_FIELD(here, "hostname"), "dns-label", host);
+        }
+        check_ordinary_ip(c, AT_FIELD(here, "ip"), json_get(it.val, "ip"));
+    }
+}
+
 static void endpoints_validate(struct check *c, const yyjson_val *obj)
 {
     size_t i = 0;
@@ -39,6 +82,8 @@ static void endpoints_validate(struct check *c, const yyjson_val *obj)
         if (n == 0) {
             cause_required(c, p, "must specify `addresses` or `notReadyAddresses`");
         }
+        check_addresses(c, AT_FIELD(p, "addresses"), json_get(it.val, "addresses"));
+        check_addresses(c, AT_FIELD(p, "notReadyAddresses"), json_get(it.val, "notReadyAddresses"));
         size_t k = 0;
         JSON_EACH(port, json_get(it.val, "ports"))
         {
@@ -109,10 +154,25 @@ static void check_slice_ports(struct check *c, const yyjson_val *ports)
     }
 }
 
+static void check_slice_address(struct check *c, const struct path *p, struct span type,
+                                const yyjson_val *address)
+{
+    struct span text = json_str(address);
+    bool v6 = span_find(text, ':') < text.n;
+    if (span_eq(type, SPAN("FQDN"))) {
+        format_check(c, p, "dns-subdomain", address);
+    } else if (names_is_ip(text) && v6 == span_eq(type, SPAN("IPv6"))) {
+        check_ordinary_ip(c, p, address);
+    } else {
+        cause_invalid(c, p, shown(c->a, address),
+                      span_eq(type, SPAN("IPv6")) ? "must be a valid IPv6 address"
+                                                  : "must be a valid IPv4 address");
+    }
+}
+
 static void slice_validate(struct check *c, const yyjson_val *obj)
 {
     check_slice_ports(c, json_get(obj, "ports"));
-    bool names = span_eq(json_get_str(obj, "addressType"), SPAN("FQDN"));
     size_t i = 0;
     JSON_EACH(it, json_get(obj, "endpoints"))
     {
@@ -120,8 +180,7 @@ static void slice_validate(struct check *c, const yyjson_val *obj)
         size_t k = 0;
         JSON_EACH(address, json_get(it.val, "addresses"))
         {
-            format_check(c, AT_INDEX(p, k), names ? "dns-subdomain" : "ip", address.val);
-            k++;
+            check_slice_address(c, AT_INDEX(p, k++), json_get_str(obj, "addressType"), address.val);
         }
         const yyjson_val *host = json_get(it.val, "hostname");
         if (host) {

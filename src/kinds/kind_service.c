@@ -193,29 +193,14 @@ static void check_update(struct check *c, const struct path *p, const yyjson_val
     }
 }
 
-/* An address that a node may take traffic for. */
 static void check_external_ips(struct check *c, const struct path *p, const yyjson_val *list)
 {
     size_t i = 0;
     JSON_EACH(it, list)
     {
         const struct path *here = AT_INDEX(p, i++);
-        struct span ip = json_str(it.val);
-        const char *why = NULL;
-        if (!names_is_ip(ip)) {
-            why = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
-        } else if (span_eq(ip, SPAN("0.0.0.0")) || span_eq(ip, SPAN("::"))) {
-            why = "may not be unspecified (0.0.0.0 or ::)";
-        } else if (span_starts(ip, SPAN("127.")) || span_eq(ip, SPAN("::1"))) {
-            why = "may not be in the loopback range (127.0.0.0/8, ::1/128)";
-        } else if (span_starts(ip, SPAN("169.254."))) {
-            why = "may not be in the link-local range (169.254.0.0/16, fe80::/10)";
-        } else if (span_starts(ip, SPAN("224.0.0."))) {
-            why = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)";
-        }
-        if (why) {
-            cause_invalid(c, here, shown(c->a, it.val), why);
-        }
+        format_check(c, here, "ip", it.val);
+        check_ordinary_ip(c, here, it.val);
     }
 }
 

@@ -272,12 +272,12 @@ static int finish(struct arena *a, const struct schema_kind *kind, const yyjson_
     return -1;
 }
 
-int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
-                    const yyjson_val *old, struct err *reterr)
+static int validate(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                    const yyjson_val *old, bool own, struct err *reterr)
 {
     assert(a && kind && obj);
     struct err found = {0};
-    struct check c = {.a = a, .err = &found, .old = old};
+    struct check c = {.a = a, .err = &found, .old = old, .own = own};
     check_metadata(&c, kind, json_get(obj, "metadata"), json_get(old, "metadata"));
     if (kind->custom) {
         custom_check(&c, kind, obj);
@@ -288,6 +288,18 @@ int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjso
         kind->hooks->validate(&c, obj);
     }
     return finish(a, kind, obj, &found, reterr);
+}
+
+int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                    const yyjson_val *old, struct err *reterr)
+{
+    return validate(a, kind, obj, old, false, reterr);
+}
+
+int schema_validate_own(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                        const yyjson_val *old, struct err *reterr)
+{
+    return validate(a, kind, obj, old, true, reterr);
 }
 
 int schema_validate_metadata(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,

@@ -243,6 +243,10 @@ bool schema_same(const struct schema_type *type, const yyjson_val *a, const yyjs
  * SPEC 1.5. */
 int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                     const yyjson_val *old, struct err *reterr);
+/* The same of what the server's own parts write: a machine without a network has the loopback's
+ * address alone, and that may then be an endpoint. */
+int schema_validate_own(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                        const yyjson_val *old, struct err *reterr);
 /* The same of an update that leaves all but metadata and status as it is stored: that has passed.
  */
 int schema_validate_metadata(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,

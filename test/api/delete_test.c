@@ -232,3 +232,19 @@ TEST(options_that_cannot_be_read_delete_nothing)
     CHECK_SPAN(api_header(&r, "warning"), "299 - \"unknown field \\\"precondition\\\"\"");
     api_kit_stop(&k);
 }
+
+TEST(a_dry_run_shows_what_would_be_left)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces", "", "{\"metadata\":{\"name\":\"n\"}}");
+    struct api_reply r = api_expect(&k, 200, "DELETE", "/api/v1/namespaces/n?dryRun=All", "", NULL);
+    CHECK_SPAN(api_str(&r, "kind"), "Namespace");
+    CHECK_SPAN(api_str(&r, "status.phase"), "Terminating");
+    CHECK(api_str(&r, "metadata.deletionTimestamp").n > 0);
+    CHECK(api_str(&r, "metadata.resourceVersion").n > 0);
+    r = api_get(&k, "/api/v1/namespaces/n");
+    CHECK_SPAN(api_str(&r, "status.phase"), "Active");
+    CHECK_EQ(api_str(&r, "metadata.deletionTimestamp").n, 0);
+    api_kit_stop(&k);
+}

@@ -1,5 +1,6 @@
 /* test/api/service_test.c: what a Service takes, keeps and gives back: node ports, types, policies.
  */
+#include "schema/kinds.h"
 #include "test/kit/api_kit.h"
 
 #define SVC "/api/v1/namespaces/default/services"
@@ -199,5 +200,33 @@ TEST(what_only_some_services_may_say_is_refused_to_the_others)
     CHECK_EQ(node_port(&r, "spec.sessionAffinityConfig.clientIP.timeoutSeconds"), 10800);
     r = patch(&k, 200, SVC "/v", "\"sessionAffinity\":\"None\"");
     CHECK(!api_at(r.json, "spec.sessionAffinityConfig"));
+    api_kit_stop(&k);
+}
+
+static void on_reply(void *data, const struct client_reply *reply)
+{
+    CHECK_EQ(reply->err.reason, ERR_NONE);
+    *(bool *)data = true;
+}
+
+/* A machine without a network has no other address. */
+TEST(the_loopback_is_an_endpoint_for_the_servers_own_parts_alone)
+{
+#define LOOPBACK                                                                                   \
+    "{\"metadata\":{\"name\":\"e\"},\"subsets\":[{\"addresses\":[{\"ip\":\"127.0.0.1\"}],"         \
+    "\"ports\":[{\"port\":1}]}]}"
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r =
+        api_expect(&k, 422, "POST", "/api/v1/namespaces/default/endpoints", "", LOOPBACK);
+    CHECK_SPAN(api_str(&r, "message"),
+               "Endpoints \"e\" is invalid: subsets[0].addresses[0].ip: Invalid value: "
+               "\"127.0.0.1\": may not be in the loopback range (127.0.0.0/8, ::1/128)");
+    struct client_request q = {CLIENT_REQUEST_INIT, .kind = SCHEMA_KIND(Endpoints),
+                               .ns = SPAN("default"), .verb = CLIENT_CREATE,
+                               .body = SPAN(LOOPBACK)};
+    bool made = false;
+    client_do(k.client, &q, on_reply, &made);
+    api_run_until(&k, &made);
     api_kit_stop(&k);
 }
