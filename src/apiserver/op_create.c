@@ -78,7 +78,7 @@ int op_create_attempt(struct api_op *op)
     meta_create(doc, obj, op->kind, a, op->server->env);
     write_defaults(op, doc, obj);
     ownership_create(op, doc, obj, given);
-    if (admission_create(op, doc, obj)) {
+    if ((given && ownership_check(op, obj)) || admission_create(op, doc, obj)) {
         return -1;
     }
     yyjson_val *frozen = json_freeze_shared(a, obj); /* its strings are in a, too */

@@ -2,6 +2,7 @@
 
 #include "apiserver/server.h"
 #include "base/check.h"
+#include "base/limits.h"
 
 struct managed_write ownership_write(struct api_op *op)
 {
@@ -113,4 +114,34 @@ void ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
         *same = same_owners(json_whole(op->arena, now ? json_freeze(op->arena, now) : NULL),
                             json_whole(op->arena, were));
     }
+}
+
+int ownership_check(struct api_op *op, const yyjson_mut_val *obj)
+{
+    static const struct {
+        const char *member;
+        size_t max;
+    } texts[] = {{"manager", LIMIT_FIELD_MANAGER_BYTES}, {"subresource", LIMIT_SUBRESOURCE_BYTES}};
+    yyjson_mut_val *list = json_mut_get(json_mut_get(obj, "metadata"), "managedFields");
+    struct err bad = {0};
+    size_t i = 0;
+    JSON_EACH(it, json_whole(op->arena, list ? json_freeze(op->arena, list) : NULL))
+    {
+        for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) {
+            if (json_get_str(it.val, texts[k].member).n > texts[k].max) {
+                err_add_cause(
+                    op->arena, &bad, "FieldValueTooLong",
+                    arena_printf(op->arena, "metadata.managedFields[%zu].%s", i, texts[k].member),
+                    arena_printf(op->arena, "Too long: may not be more than %zu bytes",
+                                 texts[k].max));
+            }
+        }
+        i++;
+    }
+    if (!bad.causes) {
+        return 0;
+    }
+    (void)schema_invalid_finish(op->arena, op->kind, op->name, &bad);
+    op->err = bad;
+    return -1;
 }

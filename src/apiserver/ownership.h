@@ -21,6 +21,8 @@ const yyjson_val *ownership_given(struct api_op *op, const yyjson_mut_val *obj);
 void ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
                       const yyjson_val *next, const yyjson_val *old, const yyjson_val *given,
                       bool *same);
+/* Are the names in obj's entries, some of which a client gave, within bounds? -1 with op->err. */
+int ownership_check(struct api_op *op, const yyjson_mut_val *obj);
 /* Puts old's into obj. */
 void ownership_keep(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old);
 

@@ -469,6 +469,9 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     bool same = meta_equal(frozen, old);
     if (!same || given || op->is_applied) {
         ownership_update(op, doc, obj, frozen, old, given, &same);
+        if (given && ownership_check(op, obj)) {
+            return -1;
+        }
     } else {
         ownership_keep(doc, obj, old);
     }

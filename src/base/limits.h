@@ -141,6 +141,8 @@ enum {
     LIMIT_MANAGED_ENTRIES = 1024,
     /* A field manager's name (apimachinery validation). */
     LIMIT_FIELD_MANAGER_BYTES = 128,
+    /* The subresource that it writes through (the same). */
+    LIMIT_SUBRESOURCE_BYTES = 256,
     /* A DNS message over TCP; over UDP 512 or the EDNS size, at most 1232 (no fragments). */
     LIMIT_DNS_TCP_BYTES = 65535,
     LIMIT_DNS_UDP_BYTES = 1232,

@@ -220,6 +220,34 @@ TEST(what_entries_of_a_new_object_hold_beyond_it_stays_theirs)
     api_kit_stop(&k);
 }
 
+TEST(names_in_the_entries_of_a_client_are_no_longer_than_its_own_may_be)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    cleanup_arena struct arena *a = arena_new();
+    char name[130] = {0};
+    for (size_t n = 128; n <= 129; n++) {
+        memset(name, 'x', n);
+        const char *body =
+            arena_printf(
+                a,
+                "{\"metadata\":{\"name\":\"m%zu\",\"managedFields\":[{\"manager\":\"%s\","
+                "\"operation\":\"Update\",\"apiVersion\":\"v1\",\"fieldsType\":\"FieldsV1\","
+                "\"fieldsV1\":{\"f:data\":{\"f:z\":{}}}}]},\"data\":{\"a\":\"b\"}}",
+                n, name)
+                .p;
+        struct api_reply r = api_expect(&k, n == 128 ? 201 : 422, "POST",
+                                        "/api/v1/namespaces/default/configmaps", "", body);
+        if (n > 128) {
+            CHECK_SPAN(
+                api_str(&r, "message"),
+                "ConfigMap \"m129\" is invalid: metadata.managedFields[0].manager: Too long: "
+                "may not be more than 128 bytes");
+        }
+    }
+    api_kit_stop(&k);
+}
+
 TEST(the_eleventh_updater_joins_the_ancient_changes)
 {
     struct api_kit k;
