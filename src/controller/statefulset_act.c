@@ -39,8 +39,9 @@ struct creation {
     struct set_sync *x;
     const struct statefulset_action *action;
     struct span pod;
-    size_t claims_left;
-    bool failed, make_pod;
+    size_t claims_left, failed;
+    struct span failures; /* what went wrong, separated by commas */
+    bool make_pod;
 };
 
 struct claim_creation {
@@ -76,6 +77,15 @@ static void create_pod(struct creation *k)
     sync_do(x->own.s, &rq, x->c->pods.informer, on_pod_created, k);
 }
 
+static void tell_pod_without_claims(struct creation *k)
+{
+    bool several = k->failed > 1;
+    struct err err = {.reason = ERR_UNKNOWN};
+    err.message = arena_printf(k->x->own.a, "%s%.*s%s", several ? "[" : "", SPAN_ARG(k->failures),
+                               several ? "]" : "");
+    tell(k->x, "create", "SuccessfulCreate", "FailedCreate", k->pod, &err);
+}
+
 static bool on_claim_created(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct claim_creation *cc = data;
@@ -87,11 +97,17 @@ static bool on_claim_created(struct sync *s, void *data, const struct client_rep
         tell_claim(k->x, cc->name, k->pod, &reply->err);
         if (reply->err.reason != ERR_NONE) {
             remember(k, &reply->err);
+            k->failures = arena_printf(k->x->own.a, "%.*s%sfailed to create PVC %.*s: %.*s",
+                                       SPAN_ARG(k->failures), k->failed++ ? ", " : "",
+                                       SPAN_ARG(cc->name), SPAN_ARG(reply->err.message));
         }
     }
-    k->failed |= reply->err.reason != ERR_NONE && !exists;
-    if (--k->claims_left == 0 && !k->failed && k->make_pod) {
-        create_pod(k);
+    if (--k->claims_left == 0 && k->make_pod) {
+        if (k->failed) {
+            tell_pod_without_claims(k);
+        } else {
+            create_pod(k);
+        }
     }
     return exists;
 }
@@ -210,16 +226,52 @@ static void fix_pod(struct set_sync *x, const struct statefulset_action *action)
     sync_do(x->own.s, &rq, x->c->pods.informer, on_pod_fixed, w);
 }
 
-/* Writes a claim's owner references: foreign ones stay, ours become what the policy asks for. */
-static void fix_claim_owner(struct set_sync *x, const struct statefulset_action *action,
-                            struct object *pod, struct object *claim)
+/* A pod whose claims get other owners. */
+struct claims_fix {
+    struct set_sync *x;
+    const struct statefulset_action *action;
+    struct object *pod; /* held by the sync */
+    size_t left;
+    bool is_update; /* it stays: then this is an update of it, which is told */
+    struct err err; /* the first one */
+};
+
+struct claim_fix {
+    struct claims_fix *of;
+    struct object *claim;
+};
+
+static bool on_claim_fixed(struct sync *s, void *data, const struct client_reply *reply)
 {
-    enum statefulset_owner owner = action->owner;
+    const struct claim_fix *c = data;
+    struct claims_fix *f = c->of;
+    bool gone = reply->err.reason == ERR_NOT_FOUND || reply->err.reason == ERR_CONFLICT;
+    (void)s;
+    assert(f->left > 0);
+    f->is_update &= !gone; /* it will be tried again */
+    if (reply->err.reason != ERR_NONE && f->err.reason == ERR_NONE) {
+        f->err.reason = reply->err.reason;
+        f->err.message = arena_printf(
+            f->x->own.a, "could not update claim %.*s for delete policy ownerRefs: %.*s",
+            SPAN_ARG(object_name(c->claim)), SPAN_ARG(reply->err.message));
+    }
+    if (--f->left == 0 && f->is_update) {
+        tell(f->x, "update", "SuccessfulUpdate", "FailedUpdate", object_name(f->pod), &f->err);
+    }
+    return false;
+}
+
+/* Writes a claim's owner references: foreign ones stay, ours become what the policy asks for. */
+static void fix_claim_owner(struct claims_fix *f, struct object *claim)
+{
+    struct set_sync *x = f->x;
+    struct object *pod = f->pod;
+    enum statefulset_owner owner = f->action->owner;
     if (statefulset_claim_is_foreign(x, claim, object_name(pod), object_uid(pod))) {
         event_record(x->own.events, x->own.kind, x->own.owner, EVENT_WARNING,
                      "ConflictingController",
-                     "PersistentVolumeClaim %.*s has a conflicting OwnerReference acting as "
-                     "managing controller, retention policy ignored",
+                     "PersistentVolumeClaim %.*s has a conflicting OwnerReference that acts as a "
+                     "manging controller, the retention policy is ignored for this claim",
                      SPAN_ARG(object_name(claim)));
         owner = STATEFULSET_OWNER_NONE;
     }
@@ -242,7 +294,10 @@ static void fix_claim_owner(struct set_sync *x, const struct statefulset_action 
     client_body_owners(&b, list);
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, claim);
     rq.body = client_body_text(&b);
-    sync_do(x->own.s, &rq, x->c->claims, NULL, NULL);
+    struct claim_fix *c = ARENA_NEW(x->own.a, struct claim_fix);
+    *c = (struct claim_fix){f, claim};
+    f->left++;
+    sync_do(x->own.s, &rq, x->c->claims, on_claim_fixed, c);
 }
 
 static void fix_claims(struct set_sync *x, const struct statefulset_action *action)
@@ -257,12 +312,16 @@ static void fix_claims(struct set_sync *x, const struct statefulset_action *acti
     if (claims->owner_fits & (1u << action->owner)) {
         return;
     }
+    struct claims_fix *f = ARENA_NEW(x->own.a, struct claims_fix);
+    *f = (struct claims_fix){.x = x, .action = action, .pod = pod};
+    f->is_update = statefulset_is_wanted(&x->view.index->rules, action->ordinal) &&
+                   client_condition_true(pod, "Ready");
     JSON_EACH(it, json_get(x->own.spec, "volumeClaimTemplates"))
     {
         struct object *claim = informer_get(x->c->claims, x->own.ns,
                                             statefulset_claim_name(x, it.val, action->ordinal));
         if (claim) {
-            fix_claim_owner(x, action, pod, claim);
+            fix_claim_owner(f, claim);
         }
     }
 }

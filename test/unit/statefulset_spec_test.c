@@ -69,8 +69,42 @@ static const struct row {
          "{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenDeleted\":\"Delete\"}}}",
      .type = "Warning",
      .reason = "ConflictingController",
-     .message = "PersistentVolumeClaim d-web-0 has a conflicting OwnerReference acting as managing "
-                "controller, retention policy ignored"},
+     .message = "PersistentVolumeClaim d-web-0 has a conflicting OwnerReference that acts as a "
+                "manging controller, the retention policy is ignored for this claim"},
+    {.rule = "2.10: a pod whose claim is refused is told, too",
+     .scale_or_policy = "{\"spec\":{\"replicas\":3}}",
+     .refused = "PersistentVolumeClaim",
+     .verb = CLIENT_CREATE,
+     .type = "Warning",
+     .reason = "FailedCreate",
+     .message = "create Pod web-2 in StatefulSet web failed error: failed to create PVC d-web-2: "
+                "Forbidden"},
+    {.rule = "2.10: a pod that is refused is told",
+     .scale_or_policy = "{\"spec\":{\"replicas\":3}}",
+     .refused = "Pod",
+     .verb = CLIENT_CREATE,
+     .type = "Warning",
+     .reason = "FailedCreate",
+     .message = "create Pod web-2 in StatefulSet web failed error: Forbidden"},
+    {.rule = "2.10: a pod that is made is told",
+     .type = "Normal",
+     .reason = "SuccessfulCreate",
+     .message = "create Pod web-1 in StatefulSet web successful"},
+    {.rule = "2.2: other owners of a pod's claims are an update of it",
+     .scale_or_policy =
+         "{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenDeleted\":\"Delete\"}}}",
+     .type = "Normal",
+     .reason = "SuccessfulUpdate",
+     .message = "update Pod web-1 in StatefulSet web successful"},
+    {.rule = "2.2: ... and told when refused",
+     .scale_or_policy =
+         "{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenDeleted\":\"Delete\"}}}",
+     .refused = "PersistentVolumeClaim",
+     .verb = CLIENT_PATCH_MERGE,
+     .type = "Warning",
+     .reason = "FailedUpdate",
+     .message = "update Pod web-0 in StatefulSet web failed error: could not update claim d-web-0 "
+                "for delete policy ownerRefs: Forbidden"},
 };
 
 /* The patch with SET-UID replaced by the set's own. */
