@@ -381,3 +381,85 @@ TEST(spec_1_1_sets_are_found_where_clients_look)
     (void)api_expect(&k, 404, "GET", "/apis/apps/v1beta2/statefulsets", "", NULL);
     api_kit_stop(&k);
 }
+
+/* "Name, Age, IP p1": the columns of a table, with the priority of those that -o wide shows. */
+static struct span columns(struct arena *a, const struct api_reply *r)
+{
+    struct span all = SPAN("");
+    JSON_EACH(it, api_at(r->json, "columnDefinitions"))
+    {
+        struct span name = json_get_str(it.val, "name");
+        int64_t priority = json_get_int(it.val, "priority", -1);
+        CHECK(priority == 0 || priority == 1);
+        all = arena_printf(a, "%.*s%s%.*s%s", SPAN_ARG(all), all.n ? ", " : "", SPAN_ARG(name),
+                           priority ? " p1" : "");
+    }
+    return all;
+}
+
+#define TABLE "Accept: application/json;as=Table;v=v1;g=meta.k8s.io,application/json\r\n"
+
+TEST(spec_1_9_tables_have_every_column_wide_or_not)
+{
+    static const struct {
+        const char *path, *columns;
+    } rows[] = {
+        {"/apis/apps/v1/statefulsets", "Name, Ready, Age, Containers p1, Images p1, Waiting p1"},
+        {SETS "/web/scale", "Name, Desired, Available, Age"},
+        {"/api/v1/pods", "Name, Ready, Status, Restarts, Age, IP p1, Node p1, Nominated Node p1, "
+                         "Readiness Gates p1"},
+        {"/api/v1/services", "Name, Type, Cluster-IP, External-IP, Port(s), Age, Selector p1"},
+        {"/api/v1/persistentvolumeclaims",
+         "Name, Status, Volume, Capacity, Access Modes, StorageClass, VolumeAttributesClass, Age, "
+         "VolumeMode p1"},
+        {"/api/v1/persistentvolumes",
+         "Name, Capacity, Access Modes, Reclaim Policy, Status, Claim, StorageClass, "
+         "VolumeAttributesClass, Reason, Age, VolumeMode p1"},
+        {"/apis/storage.k8s.io/v1/storageclasses",
+         "Name, Provisioner, ReclaimPolicy, VolumeBindingMode, AllowVolumeExpansion, Age"},
+        {"/apis/apps/v1/controllerrevisions", "Name, Controller, Revision, Age"},
+        {"/api/v1/endpoints", "Name, Endpoints, Age"},
+        {"/api/v1/events", "Last Seen, Type, Reason, Object, Subobject p1, Source p1, Message, "
+                           "First Seen p1, Count p1, Name p1"},
+        {"/api/v1/namespaces", "Name, Status, Age"},
+        {"/api/v1/secrets", "Name, Type, Data, Age"},
+        {"/api/v1/configmaps", "Name, Data, Age"},
+        {"/api/v1/nodes", "Name, Status, Roles, Age, Version, Internal-IP p1, External-IP p1, "
+                          "OS-Image p1, Kernel-Version p1, Container-Runtime p1"},
+        {"/apis/policy/v1/poddisruptionbudgets",
+         "Name, Min Available, Max Unavailable, Allowed Disruptions, Age"}};
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    cleanup_arena struct arena *a = arena_new();
+    (void)api_expect(&k, 201, "POST", SETS, "", SET);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct api_reply r = api_expect(&k, 200, "GET", rows[i].path, TABLE, NULL);
+        CHECK_SPAN(api_str(&r, "kind"), "Table");
+        CHECK_SPAN(columns(a, &r), rows[i].columns);
+    }
+    api_kit_stop(&k);
+}
+
+TEST(spec_1_9_a_row_brings_as_much_of_its_object_as_is_asked_for)
+{
+    static const struct {
+        const char *query, *kind;
+        int status;
+        bool spec;
+    } rows[] = {{"", "PartialObjectMetadata", 200, false},
+                {"?includeObject=Metadata", "PartialObjectMetadata", 200, false},
+                {"?includeObject=Object", "StatefulSet", 200, true},
+                {"?includeObject=None", NULL, 200, false},
+                {"?includeObject=Some", NULL, 400, false}};
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    cleanup_arena struct arena *a = arena_new();
+    (void)api_expect(&k, 201, "POST", SETS, "", SET);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct api_reply r = api_expect(&k, rows[i].status, "GET",
+                                        arena_printf(a, SETS "%s", rows[i].query).p, TABLE, NULL);
+        CHECK_SPAN(api_str(&r, "rows.0.object.kind"), rows[i].kind ? rows[i].kind : "");
+        CHECK_EQ(api_at(r.json, "rows.0.object.spec") != NULL, rows[i].spec);
+    }
+    api_kit_stop(&k);
+}
