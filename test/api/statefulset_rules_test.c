@@ -161,7 +161,32 @@ TEST(spec_1_2_a_set_is_stored_with_its_defaults)
          "\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":"
          "\"1Gi\"}},\"volumeMode\":\"Filesystem\"},\"status\":{\"phase\":\"Pending\"}}"},
         {"{\"spec\":{\"template\":{\"spec\":{\"restartPolicy\":null}}}}",
-         "spec.template.spec.restartPolicy", "\"Always\""}};
+         "spec.template.spec.restartPolicy", "\"Always\""},
+        {"{}", "spec.persistentVolumeClaimRetentionPolicy",
+         "{\"whenDeleted\":\"Retain\",\"whenScaled\":\"Retain\"}"},
+        {"{}", "spec.podManagementPolicy", "\"OrderedReady\""},
+        {"{}", "spec.template.spec.containers.0.imagePullPolicy", "\"Always\""},
+        /* The pod's own defaults, all of them. */
+        {"{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"a/"
+         "b:1\",\"ports\":[{\"containerPort\":80}],\"env\":[{\"name\":\"N\",\"valueFrom\":{"
+         "\"fieldRef\":{\"fieldPath\":\"metadata.name\"}}}],\"livenessProbe\":{\"httpGet\":{"
+         "\"port\":80}},\"readinessProbe\":{\"exec\":{\"command\":[\"a\"]}}}],\"volumes\":[{"
+         "\"name\":\"m\",\"configMap\":{\"name\":\"m\"}},{\"name\":\"s\",\"secret\":{"
+         "\"secretName\":\"s\"}}]}}}}",
+         "spec.template.spec",
+         "{\"containers\":[{\"name\":\"c\",\"image\":\"a/"
+         "b:1\",\"ports\":[{\"containerPort\":80,\"protocol\":\"TCP\"}],\"env\":[{\"name\":\"N\","
+         "\"valueFrom\":{\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":\"metadata.name\"}}}],"
+         "\"resources\":{},\"livenessProbe\":{\"httpGet\":{\"path\":\"/"
+         "\",\"port\":80,\"scheme\":\"HTTP\"},\"timeoutSeconds\":1,\"periodSeconds\":10,"
+         "\"successThreshold\":1,\"failureThreshold\":3},\"readinessProbe\":{\"exec\":{\"command\":"
+         "[\"a\"]},\"timeoutSeconds\":1,\"periodSeconds\":10,\"successThreshold\":1,"
+         "\"failureThreshold\":3},\"terminationMessagePath\":\"/dev/"
+         "termination-log\",\"terminationMessagePolicy\":\"File\",\"imagePullPolicy\":"
+         "\"IfNotPresent\"}],\"volumes\":[{\"name\":\"m\",\"configMap\":{\"name\":\"m\","
+         "\"defaultMode\":420}},{\"name\":\"s\",\"secret\":{\"secretName\":\"s\",\"defaultMode\":"
+         "420}}],\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":30,\"dnsPolicy\":"
+         "\"ClusterFirst\",\"securityContext\":{},\"schedulerName\":\"default-scheduler\"}"}};
     struct api_kit k;
     api_kit_start(&k, NULL);
     cleanup_arena struct arena *a = arena_new();
@@ -300,6 +325,10 @@ TEST(spec_1_8_scale_is_written_by_every_kind_of_write_and_checked)
         {200, "PATCH", "Content-Type: application/json-patch+json\r\n",
          "[{\"op\":\"replace\",\"path\":\"/spec/replicas\",\"value\":4}]", 4},
         {200, "PUT", "", "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"replicas\":5}}", 5},
+        {200, "PATCH", "Content-Type: application/apply-patch+yaml\r\n",
+         "{\"apiVersion\":\"autoscaling/v1\",\"kind\":\"Scale\",\"metadata\":{\"name\":\"web\"},"
+         "\"spec\":{\"replicas\":5}}",
+         5},
         {422, "PUT", "", "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"replicas\":-1}}", 5}};
     struct api_kit k;
     api_kit_start(&k, NULL);
@@ -309,8 +338,9 @@ TEST(spec_1_8_scale_is_written_by_every_kind_of_write_and_checked)
                           "{\"spec\":{\"selector\":{\"matchExpressions\":[{\"key\":\"app\","
                           "\"operator\":\"In\",\"values\":[\"x\",\"web\"]}]}}}"));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct api_reply r = api_expect(&k, rows[i].status, rows[i].method, SETS "/web/scale",
-                                        rows[i].type, rows[i].body);
+        struct api_reply r =
+            api_expect(&k, rows[i].status, rows[i].method, SETS "/web/scale?fieldManager=m",
+                       rows[i].type, rows[i].body);
         if (rows[i].status == 422) {
             check_message("negative", &r,
                           "Scale.autoscaling \"web\" is invalid: spec.replicas: Invalid value: -1: "
