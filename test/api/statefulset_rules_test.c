@@ -123,85 +123,85 @@ TEST(spec_1_6_the_name_of_a_set_is_a_label)
     api_kit_stop(&k);
 }
 
+static const struct {
+    const char *patch, *path, *value; /* NULL: absent */
+} defaults[] = {
+    {"{}", "spec.updateStrategy",
+     "{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"partition\":0}}"},
+    {"{}", "spec.ordinals", NULL},
+    {"{}", "spec.serviceName", "\"\""},
+    {"{}", "spec.minReadySeconds", NULL},
+    {"{}", "spec.replicas", "1"},
+    {"{}", "spec.revisionHistoryLimit", "10"},
+    {"{}", "status", "{\"replicas\":0,\"availableReplicas\":0}"},
+    {"{\"spec\":{\"podManagementPolicy\":\"\"}}", "spec.podManagementPolicy", "\"OrderedReady\""},
+    {"{\"spec\":{\"updateStrategy\":{\"type\":\"RollingUpdate\"}}}", "spec.updateStrategy",
+     "{\"type\":\"RollingUpdate\"}"},
+    {"{\"spec\":{\"updateStrategy\":{\"type\":\"RollingUpdate\",\"rollingUpdate\":{"
+     "\"maxUnavailable\":2}}}}",
+     "spec.updateStrategy.rollingUpdate", "{\"partition\":0,\"maxUnavailable\":2}"},
+    {"{\"spec\":{\"updateStrategy\":{\"rollingUpdate\":{\"maxUnavailable\":\"20%\"}}}}",
+     "spec.updateStrategy",
+     "{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"partition\":0,\"maxUnavailable\":\"20%"
+     "\"}}"},
+    {"{\"spec\":{\"updateStrategy\":{\"type\":\"Recreate\"}}}", "spec.updateStrategy",
+     "{\"type\":\"Recreate\"}"},
+    {"{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenDeleted\":\"Delete\"}}}",
+     "spec.persistentVolumeClaimRetentionPolicy",
+     "{\"whenDeleted\":\"Delete\",\"whenScaled\":\"Retain\"}"},
+    {"{\"spec\":{\"ordinals\":{\"start\":3}}}", "spec.ordinals", "{\"start\":3}"},
+    {"{\"spec\":{" MOUNT ",\"volumeClaimTemplates\":[{\"metadata\":{\"name\":\"d\"},\"spec\":{"
+     "\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}]"
+     "}}",
+     "spec.volumeClaimTemplates.0",
+     "{\"kind\":\"PersistentVolumeClaim\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"d\"},"
+     "\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":"
+     "\"1Gi\"}},\"volumeMode\":\"Filesystem\"},\"status\":{\"phase\":\"Pending\"}}"},
+    {"{\"spec\":{\"template\":{\"spec\":{\"restartPolicy\":null}}}}",
+     "spec.template.spec.restartPolicy", "\"Always\""},
+    {"{}", "spec.persistentVolumeClaimRetentionPolicy",
+     "{\"whenDeleted\":\"Retain\",\"whenScaled\":\"Retain\"}"},
+    {"{}", "spec.podManagementPolicy", "\"OrderedReady\""},
+    {"{}", "spec.template.spec.containers.0.imagePullPolicy", "\"Always\""},
+    /* The pod's own defaults, all of them. */
+    {"{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"a/"
+     "b:1\",\"ports\":[{\"containerPort\":80}],\"env\":[{\"name\":\"N\",\"valueFrom\":{"
+     "\"fieldRef\":{\"fieldPath\":\"metadata.name\"}}}],\"livenessProbe\":{\"httpGet\":{"
+     "\"port\":80}},\"readinessProbe\":{\"exec\":{\"command\":[\"a\"]}}}],\"volumes\":[{"
+     "\"name\":\"m\",\"configMap\":{\"name\":\"m\"}},{\"name\":\"s\",\"secret\":{"
+     "\"secretName\":\"s\"}}]}}}}",
+     "spec.template.spec",
+     "{\"containers\":[{\"name\":\"c\",\"image\":\"a/"
+     "b:1\",\"ports\":[{\"containerPort\":80,\"protocol\":\"TCP\"}],\"env\":[{\"name\":\"N\","
+     "\"valueFrom\":{\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":\"metadata.name\"}}}],"
+     "\"resources\":{},\"livenessProbe\":{\"httpGet\":{\"path\":\"/"
+     "\",\"port\":80,\"scheme\":\"HTTP\"},\"timeoutSeconds\":1,\"periodSeconds\":10,"
+     "\"successThreshold\":1,\"failureThreshold\":3},\"readinessProbe\":{\"exec\":{\"command\":"
+     "[\"a\"]},\"timeoutSeconds\":1,\"periodSeconds\":10,\"successThreshold\":1,"
+     "\"failureThreshold\":3},\"terminationMessagePath\":\"/dev/"
+     "termination-log\",\"terminationMessagePolicy\":\"File\",\"imagePullPolicy\":"
+     "\"IfNotPresent\"}],\"volumes\":[{\"name\":\"m\",\"configMap\":{\"name\":\"m\","
+     "\"defaultMode\":420}},{\"name\":\"s\",\"secret\":{\"secretName\":\"s\",\"defaultMode\":"
+     "420}}],\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":30,\"dnsPolicy\":"
+     "\"ClusterFirst\",\"securityContext\":{},\"schedulerName\":\"default-scheduler\"}"}};
+
 TEST(spec_1_2_a_set_is_stored_with_its_defaults)
 {
-    static const struct {
-        const char *patch, *path, *value; /* NULL: absent */
-    } rows[] = {
-        {"{}", "spec.updateStrategy",
-         "{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"partition\":0}}"},
-        {"{}", "spec.ordinals", NULL},
-        {"{}", "spec.serviceName", "\"\""},
-        {"{}", "spec.minReadySeconds", NULL},
-        {"{}", "spec.replicas", "1"},
-        {"{}", "spec.revisionHistoryLimit", "10"},
-        {"{}", "status", "{\"replicas\":0,\"availableReplicas\":0}"},
-        {"{\"spec\":{\"podManagementPolicy\":\"\"}}", "spec.podManagementPolicy",
-         "\"OrderedReady\""},
-        {"{\"spec\":{\"updateStrategy\":{\"type\":\"RollingUpdate\"}}}", "spec.updateStrategy",
-         "{\"type\":\"RollingUpdate\"}"},
-        {"{\"spec\":{\"updateStrategy\":{\"type\":\"RollingUpdate\",\"rollingUpdate\":{"
-         "\"maxUnavailable\":2}}}}",
-         "spec.updateStrategy.rollingUpdate", "{\"partition\":0,\"maxUnavailable\":2}"},
-        {"{\"spec\":{\"updateStrategy\":{\"rollingUpdate\":{\"maxUnavailable\":\"20%\"}}}}",
-         "spec.updateStrategy",
-         "{\"type\":\"RollingUpdate\",\"rollingUpdate\":{\"partition\":0,\"maxUnavailable\":\"20%"
-         "\"}}"},
-        {"{\"spec\":{\"updateStrategy\":{\"type\":\"Recreate\"}}}", "spec.updateStrategy",
-         "{\"type\":\"Recreate\"}"},
-        {"{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenDeleted\":\"Delete\"}}}",
-         "spec.persistentVolumeClaimRetentionPolicy",
-         "{\"whenDeleted\":\"Delete\",\"whenScaled\":\"Retain\"}"},
-        {"{\"spec\":{\"ordinals\":{\"start\":3}}}", "spec.ordinals", "{\"start\":3}"},
-        {"{\"spec\":{" MOUNT ",\"volumeClaimTemplates\":[{\"metadata\":{\"name\":\"d\"},\"spec\":{"
-         "\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}]"
-         "}}",
-         "spec.volumeClaimTemplates.0",
-         "{\"kind\":\"PersistentVolumeClaim\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"d\"},"
-         "\"spec\":{\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":"
-         "\"1Gi\"}},\"volumeMode\":\"Filesystem\"},\"status\":{\"phase\":\"Pending\"}}"},
-        {"{\"spec\":{\"template\":{\"spec\":{\"restartPolicy\":null}}}}",
-         "spec.template.spec.restartPolicy", "\"Always\""},
-        {"{}", "spec.persistentVolumeClaimRetentionPolicy",
-         "{\"whenDeleted\":\"Retain\",\"whenScaled\":\"Retain\"}"},
-        {"{}", "spec.podManagementPolicy", "\"OrderedReady\""},
-        {"{}", "spec.template.spec.containers.0.imagePullPolicy", "\"Always\""},
-        /* The pod's own defaults, all of them. */
-        {"{\"spec\":{\"template\":{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"a/"
-         "b:1\",\"ports\":[{\"containerPort\":80}],\"env\":[{\"name\":\"N\",\"valueFrom\":{"
-         "\"fieldRef\":{\"fieldPath\":\"metadata.name\"}}}],\"livenessProbe\":{\"httpGet\":{"
-         "\"port\":80}},\"readinessProbe\":{\"exec\":{\"command\":[\"a\"]}}}],\"volumes\":[{"
-         "\"name\":\"m\",\"configMap\":{\"name\":\"m\"}},{\"name\":\"s\",\"secret\":{"
-         "\"secretName\":\"s\"}}]}}}}",
-         "spec.template.spec",
-         "{\"containers\":[{\"name\":\"c\",\"image\":\"a/"
-         "b:1\",\"ports\":[{\"containerPort\":80,\"protocol\":\"TCP\"}],\"env\":[{\"name\":\"N\","
-         "\"valueFrom\":{\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":\"metadata.name\"}}}],"
-         "\"resources\":{},\"livenessProbe\":{\"httpGet\":{\"path\":\"/"
-         "\",\"port\":80,\"scheme\":\"HTTP\"},\"timeoutSeconds\":1,\"periodSeconds\":10,"
-         "\"successThreshold\":1,\"failureThreshold\":3},\"readinessProbe\":{\"exec\":{\"command\":"
-         "[\"a\"]},\"timeoutSeconds\":1,\"periodSeconds\":10,\"successThreshold\":1,"
-         "\"failureThreshold\":3},\"terminationMessagePath\":\"/dev/"
-         "termination-log\",\"terminationMessagePolicy\":\"File\",\"imagePullPolicy\":"
-         "\"IfNotPresent\"}],\"volumes\":[{\"name\":\"m\",\"configMap\":{\"name\":\"m\","
-         "\"defaultMode\":420}},{\"name\":\"s\",\"secret\":{\"secretName\":\"s\",\"defaultMode\":"
-         "420}}],\"restartPolicy\":\"Always\",\"terminationGracePeriodSeconds\":30,\"dnsPolicy\":"
-         "\"ClusterFirst\",\"securityContext\":{},\"schedulerName\":\"default-scheduler\"}"}};
     struct api_kit k;
     api_kit_start(&k, NULL);
     cleanup_arena struct arena *a = arena_new();
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof defaults / sizeof *defaults; i++) {
         struct api_reply r =
-            api_expect(&k, 201, "POST", SETS "?dryRun=All", "", with(a, SET, rows[i].patch));
-        const yyjson_val *is = api_at(r.json, rows[i].path);
+            api_expect(&k, 201, "POST", SETS "?dryRun=All", "", with(a, SET, defaults[i].patch));
+        const yyjson_val *is = api_at(r.json, defaults[i].path);
         yyjson_doc *want = NULL;
         struct err err;
-        if (rows[i].value) {
-            CHECK(json_parse(a, span_cstr(rows[i].value), &want, &err) == 0);
+        if (defaults[i].value) {
+            CHECK(json_parse(a, span_cstr(defaults[i].value), &want, &err) == 0);
         }
         bool same = want ? is && json_equal(is, yyjson_doc_get_root(want)) : !is;
         if (!same) {
-            printf("# %s %s: %.*s\n", rows[i].patch, rows[i].path,
+            printf("# %s %s: %.*s\n", defaults[i].patch, defaults[i].path,
                    SPAN_ARG(is ? json_write(a, is) : SPAN("absent")));
         }
         CHECK(same);
