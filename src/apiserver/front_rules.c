@@ -15,24 +15,10 @@ static void fault(struct front *f, const char *field, const char *type, const ch
                   arena_printf(f->arena, "%s%.*s", prefix, SPAN_ARG(words)));
 }
 
-/* As Go's %q writes it. */
 static struct span go_quoted(struct front *f, struct span value)
 {
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
-    strbuf_putc(&out, '"');
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned char c = (unsigned char)value.p[i];
-        if (c == '"' || c == '\\') {
-            strbuf_printf(&out, "\\%c", c);
-        } else if (c >= '\a' && c <= '\r') {
-            strbuf_printf(&out, "\\%c", "abtnvfr"[c - '\a']);
-        } else if (c < ' ' || c == 0x7f) {
-            strbuf_printf(&out, "\\x%02x", c);
-        } else {
-            strbuf_putc(&out, (char)c);
-        }
-    }
-    strbuf_putc(&out, '"');
+    strbuf_put_quoted(&out, value);
     return arena_dup(f->arena, strbuf_span(&out));
 }
 

@@ -122,6 +122,9 @@ enum {
     LIMIT_CUSTOM_NODES = 60 * 1000,
     /* Custom kinds of one server; each costs a few KB and one informer. */
     LIMIT_CUSTOM_KINDS = 2000,
+    /* Single permissions of roles that somebody gives who holds them in pieces: each is looked for in
+     * every rule of theirs. */
+    LIMIT_ACCESS_TUPLES = 10 * 1000,
     /* Elements that a list of kind set or map may have: each is looked up once. */
     LIMIT_CUSTOM_SET = 100 * 1000,
     /* Operations of one JSON Patch (kube-apiserver's own limit). */

@@ -89,6 +89,24 @@ void strbuf_printf(struct strbuf *b, const char *fmt, ...)
     va_end(ap);
 }
 
+void strbuf_put_quoted(struct strbuf *b, struct span s)
+{
+    strbuf_putc(b, '"');
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c == '"' || c == '\\') {
+            strbuf_printf(b, "\\%c", c);
+        } else if (c >= '\a' && c <= '\r') {
+            strbuf_printf(b, "\\%c", "abtnvfr"[c - '\a']);
+        } else if (c < ' ' || c == 0x7f) {
+            strbuf_printf(b, "\\x%02x", c);
+        } else {
+            strbuf_putc(b, (char)c);
+        }
+    }
+    strbuf_putc(b, '"');
+}
+
 void strbuf_consume(struct strbuf *b, size_t n)
 {
     assert(n <= b->n);

@@ -26,6 +26,8 @@ void strbuf_put(struct strbuf *b, struct span s);
 void strbuf_putc(struct strbuf *b, char c);
 void strbuf_puts(struct strbuf *b, const char *s);
 void strbuf_printf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As Go's %q writes it. */
+void strbuf_put_quoted(struct strbuf *b, struct span s);
 /* Drops the first n bytes. */
 void strbuf_consume(struct strbuf *b, size_t n);
 
