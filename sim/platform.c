@@ -291,7 +291,8 @@ void sim_start_server(struct platform *w)
                                          .server_address = SPAN("10.42.0.1:6443"),
                                          .git_version = SPAN("v1.34.0+berth"),
                                          .platform = SPAN("linux/amd64"),
-                                         .public_url = SPAN("https://127.0.0.1:6443")};
+                                         .public_url = SPAN("https://127.0.0.1:6443"),
+                                         .no_default_roles = true};
     assert(!w->env);
     w->env = env_sim_join(w->world);
     w->store = open_store(w);

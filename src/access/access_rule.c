@@ -4,6 +4,12 @@
 #include "base/check.h"
 #include "codec/json.h"
 
+static const struct span any = SPAN("*");
+static const struct access_rule everything[] = {
+    {.verbs = {&any, 1}, .groups = {&any, 1}, .resources = {&any, 1}},
+    {.verbs = {&any, 1}, .urls = {&any, 1}}};
+const struct access_rules access_everything = {everything, 2};
+
 static struct access_list read_list(struct arena *a, const yyjson_val *list)
 {
     struct access_list out = {0};

@@ -26,6 +26,9 @@ struct access_rules {
     size_t n;
 };
 
+/* The two rules that allow everything. */
+extern const struct access_rules access_everything;
+
 /* Who asks. */
 struct access_user {
     struct span name;

@@ -1,5 +1,6 @@
 #include "apiserver/admission.h"
 
+#include "apiserver/authorize.h"
 #include "apiserver/meta.h"
 #include "apiserver/server.h"
 #include "base/check.h"
@@ -347,6 +348,21 @@ static int set_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
     return set_write(op, obj);
 }
 
+/* ---- roles and bindings ---- */
+
+static int grant_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    (void)doc;
+    return authorize_grant(op, obj, NULL);
+}
+
+static int grant_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                        const yyjson_val *old)
+{
+    (void)doc;
+    return authorize_grant(op, obj, old);
+}
+
 /* ---- the table ---- */
 
 static const struct admission {
@@ -361,6 +377,10 @@ static const struct admission {
     {SCHEMA_KIND(StatefulSet), set_create, set_update},
     {SCHEMA_KIND(PersistentVolume), volume_create, NULL},
     {SCHEMA_KIND(Namespace), namespace_create, namespace_update},
+    {SCHEMA_KIND(Role), grant_create, grant_update},
+    {SCHEMA_KIND(RoleBinding), grant_create, grant_update},
+    {SCHEMA_KIND(ClusterRole), grant_create, grant_update},
+    {SCHEMA_KIND(ClusterRoleBinding), grant_create, grant_update},
 };
 
 static const struct admission *find(const struct schema_kind *kind)

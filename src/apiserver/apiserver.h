@@ -23,12 +23,13 @@ struct apiserver_options {
     struct span public_url;     /* "https://127.0.0.1:6443" for discovery's serverAddress */
     struct span token_key;      /* PEM that signs tokens of service accounts; empty: there are none */
     struct span token_issuer;   /* "https://kubernetes.default.svc.cluster.local" */
+    bool no_default_roles;      /* for those who do everything as system:masters */
     struct node_api *node;      /* may be NULL: pod logs and exec answer 503 */
 };
 
 /* Creates what a fresh cluster has: namespaces default, kube-system, kube-public, kube-node-lease;
- * default service accounts; service kubernetes; StorageClass local. Ready (readyz) when these are
- * there. */
+ * default service accounts; service kubernetes; StorageClass local; default roles. Ready (readyz)
+ * when these are there. */
 struct apiserver *apiserver_new(struct env *env, struct store *store, struct watch_hub *hub,
                                 const struct apiserver_options *options);
 void apiserver_free(struct apiserver *s);

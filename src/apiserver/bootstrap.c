@@ -2,6 +2,7 @@
  * server itself are written again when the address has changed. The server is ready when all of it
  * is durable. */
 #include "apiserver/admission.h"
+#include "apiserver/default_roles.h"
 #include "apiserver/op.h"
 #include "apiserver/server.h"
 #include "base/check.h"
@@ -236,6 +237,23 @@ static void api_services(struct bootstrap *b)
     }
 }
 
+/* A role that a user has made less of is completed. */
+static void default_roles(struct bootstrap *b)
+{
+    for (size_t i = 0; i < default_roles_count(); i++) {
+        const struct schema_kind *kind = default_role_kind(i);
+        const char *name = default_role_name(i);
+        struct object *o = current(b, kind, "", name);
+        struct object_glance glance = object_glance_begin(o);
+        const yyjson_val *obj = default_role_object(b->arena, i, o ? object_root(o) : NULL);
+        struct span text = obj ? json_write(b->arena, obj) : SPAN("");
+        object_glance_end(&glance);
+        if (obj) {
+            submit(b, o ? API_UPDATE : API_CREATE, kind, "", name, text);
+        }
+    }
+}
+
 static void begin(struct bootstrap *b)
 {
     arena_clear(b->arena);
@@ -250,6 +268,9 @@ static void begin(struct bootstrap *b)
     priority_classes(b);
     components(b);
     api_services(b);
+    if (!b->server->options.no_default_roles) {
+        default_roles(b);
+    }
     finish_one(b);
 }
 

@@ -43,7 +43,8 @@ int front_identify(struct front *f);
 int front_impersonate(struct front *f);
 /* front_access.c: whether they may. -1: it has answered. */
 int front_admit(struct front *f);
-bool front_is_master(const struct front *f);
+struct access_request;
+int front_permit(struct front *f, const struct access_request *r);
 bool front_is_root_socket(const struct http_exchange *x);
 /* Fills op.options from the query; -1 with op.err. */
 int front_options(struct front *f);

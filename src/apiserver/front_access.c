@@ -1,69 +1,156 @@
-/* What they may. Until roles are enforced, the group system:masters and the control socket may do
- * everything, others nothing. */
+/* Whether they may: members of system:masters and the control socket may do everything, others what
+ * roles allow. Health and the version are open, so that probes and load balancers need no
+ * certificate. */
+#include "apiserver/authorize.h"
 #include "apiserver/front.h"
 #include "base/check.h"
+#include "codec/selector.h"
+#include "schema/kinds.h"
 
-static bool has_group(const struct front *f, struct span group)
+/* ---- what they ask for, in Kubernetes' terms ---- */
+
+/* A list or a watch, as front_options() will have it; of one object when the fields say so. */
+static void look_at_query(struct front *f, struct access_request *r)
 {
-    struct span rest = f->op.groups;
-    while (rest.n) {
-        if (span_eq(span_cut(&rest, '\n'), group)) {
-            return true;
+    struct span key, value, fields = SPAN_NULL, name;
+    struct field_selector selector;
+    struct err ignored;
+    size_t at = 0;
+    bool watch = f->route.is_watch;
+    while (http_query_next(f->x, &at, &key, &value)) {
+        if (span_eq(key, SPAN("watch"))) {
+            watch |= http_query_true(value);
+        } else if (span_eq(key, SPAN("fieldSelector"))) {
+            fields = value;
         }
     }
-    return false;
-}
-
-bool front_is_master(const struct front *f)
-{
-    return has_group(f, SPAN("system:masters"));
-}
-
-static const char *verb_name(enum api_verb verb)
-{
-    static const char *const names[] = {"get",    "list",  "watch",  "create",
-                                        "update", "patch", "delete", "deletecollection"};
-    return names[verb];
-}
-
-static void forbid(struct front *f)
-{
-    const struct api_op *op = &f->op;
-    struct span user = op->user;
-    struct err e = {.reason = ERR_FORBIDDEN};
-    if (!op->kind) {
-        e.message = arena_printf(f->arena, "forbidden: User \"%.*s\" cannot access path \"%.*s\"",
-                                 SPAN_ARG(user), SPAN_ARG(http_path(f->x)));
-        front_fail(f, &e);
-        return;
+    r->verb = watch ? SPAN("watch") : SPAN("list");
+    if (field_selector_parse(f->arena, fields, &selector, &ignored) == 0 &&
+        field_selector_exact(&selector, SPAN("metadata.name"), &name) &&
+        span_find(name, '/') == name.n && span_find(name, '%') == name.n) {
+        r->name = name;
     }
-    struct span where = op->ns.n
-                            ? arena_printf(f->arena, "in the namespace \"%.*s\"", SPAN_ARG(op->ns))
-                            : SPAN("at the cluster scope");
-    e.message = arena_printf(
-        f->arena,
-        "%s%s is forbidden: User \"%.*s\" cannot %s resource \"%s%s%s\" in API group \"%s\" %.*s",
-        op->kind->resource,
-        op->name.n ? arena_cstr(f->arena, arena_printf(f->arena, " \"%.*s\"", SPAN_ARG(op->name)))
-                   : "",
-        SPAN_ARG(user), verb_name(op->verb), op->kind->plural, op->sub ? "/" : "",
-        op->sub ? op->sub->name : "", op->kind->group, SPAN_ARG(where));
-    e.group = span_cstr(op->kind->group);
-    e.kind = span_cstr(op->kind->plural);
-    e.name = op->name;
-    front_fail(f, &e);
 }
 
-/* Health and version are open, so that probes and load balancers need no certificate; accounts may
- * read who signs their tokens. */
-int front_admit(struct front *f)
+/* Of the method; of one object, when r.name is there. */
+static void look_at_method(struct front *f, struct access_request *r)
 {
-    if (f->route.type == ROUTE_HEALTH || f->route.type == ROUTE_VERSION || front_is_master(f) ||
-        (!span_eq(f->op.user, SPAN(FRONT_ANONYMOUS)) && op_is_self_review(f->op.kind)) ||
-        ((f->route.type == ROUTE_ISSUER || f->route.type == ROUTE_JWKS) &&
-         has_group(f, SPAN("system:serviceaccounts")))) {
+    struct span m = http_method(f->x);
+    bool get = span_eq(m, SPAN("GET")) || span_eq(m, SPAN("HEAD"));
+    if (get && f->route.is_watch) {
+        r->verb = SPAN("watch");
+    } else if (get && r->name.n == 0) {
+        look_at_query(f, r);
+    } else if (get) {
+        r->verb = SPAN("get");
+    } else if (span_eq(m, SPAN("POST"))) {
+        r->verb = SPAN("create");
+    } else if (span_eq(m, SPAN("PUT"))) {
+        r->verb = SPAN("update");
+    } else if (span_eq(m, SPAN("PATCH"))) {
+        r->verb = SPAN("patch");
+    } else if (span_eq(m, SPAN("DELETE"))) {
+        r->verb = r->name.n ? SPAN("delete") : SPAN("deletecollection");
+    } else {
+        r->verb = SPAN("");
+    }
+}
+
+static void known_resource(struct front *f, struct access_request *r)
+{
+    const struct route *route = &f->route;
+    r->is_resource = true;
+    r->group = span_cstr(route->kind->group);
+    r->resource = span_cstr(route->kind->plural);
+    r->subresource = route->sub ? span_cstr(route->sub->name) : SPAN_NULL;
+    r->name = route->name;
+    /* A namespace is in itself: who may read all of it may read it. */
+    r->ns = route->kind == SCHEMA_KIND(Namespace) ? route->name : route->ns;
+}
+
+/* A path below a version that names no resource here: the answer to who may not ask for it is the
+ * same, whether it is there or not. False: it is no such path. */
+static bool unknown_resource(struct front *f, struct access_request *r)
+{
+    struct span rest = http_path(f->x), part[8] = {0};
+    size_t n = 0, at = 2;
+    while (rest.n && n < sizeof part / sizeof *part) {
+        struct span raw = span_cut(&rest, '/');
+        if (raw.n) {
+            n += http_unescape(f->arena, raw, false, &part[n]);
+        }
+    }
+    if (span_eq(part[0], SPAN("apis"))) {
+        r->group = part[1];
+        at = 3;
+    } else if (!span_eq(part[0], SPAN("api"))) {
+        return false;
+    }
+    if (n <= at) {
+        r->group = SPAN_NULL;
+        return false;
+    }
+    if (span_eq(part[at], SPAN("namespaces")) && n > at + 1) {
+        r->ns = part[at + 1];
+        at += n > at + 2 ? 2 : 0;
+    }
+    r->is_resource = true;
+    r->resource = part[at];
+    r->name = n > at + 1 ? part[at + 1] : SPAN_NULL;
+    r->subresource = n > at + 2 ? part[at + 2] : SPAN_NULL;
+    return true;
+}
+
+static void other_path(struct front *f, struct access_request *r)
+{
+    struct span m = http_method(f->x);
+    char *verb = arena_alloc_raw(f->arena, m.n + 1);
+    for (size_t i = 0; i < m.n; i++) {
+        verb[i] = (char)(m.p[i] >= 'A' && m.p[i] <= 'Z' ? m.p[i] | 0x20 : m.p[i]);
+    }
+    r->verb = span_of(verb, m.n);
+    if (!http_unescape(f->arena, http_path(f->x), false, &r->path) || r->path.n == 0) {
+        r->path = SPAN("/");
+    }
+}
+
+static struct access_request request_of(struct front *f)
+{
+    struct access_request r = {.user = authorize_user(f->arena, f->op.user, f->op.groups)};
+    bool resource = f->route.type == ROUTE_RESOURCE;
+    if (resource) {
+        known_resource(f, &r);
+    } else if (f->route.type == ROUTE_NONE) {
+        resource = unknown_resource(f, &r);
+    }
+    if (resource) {
+        look_at_method(f, &r);
+    } else {
+        other_path(f, &r);
+    }
+    return r;
+}
+
+/* ---- the answer ---- */
+
+int front_permit(struct front *f, const struct access_request *r)
+{
+    struct span reason;
+    if (authorize(f->server, f->arena, r, &reason)) {
         return 0;
     }
-    forbid(f);
+    struct err e = authorize_forbidden(f->arena, r, reason);
+    front_fail(f, &e);
     return -1;
+}
+
+int front_admit(struct front *f)
+{
+    if (f->route.type == ROUTE_HEALTH || f->route.type == ROUTE_VERSION ||
+        authorize_is_master(f->op.groups)) {
+        return 0;
+    }
+    struct access_request r = request_of(f);
+    f->op.is_limited = true;
+    return front_permit(f, &r);
 }

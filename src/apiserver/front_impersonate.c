@@ -1,5 +1,6 @@
 /* In the name of another: whom the Impersonate headers name (kubectl --as, --as-group, --as-uid).
  */
+#include "apiserver/authorize.h"
 #include "apiserver/front.h"
 #include "base/check.h"
 
@@ -84,26 +85,96 @@ static void add_account_groups(struct other *o)
     }
 }
 
+/* As Kubernetes does: whoever is not anonymous is authenticated, unless the groups say it. */
+static struct span groups_of(struct front *f, struct other *o)
+{
+    struct span groups = arena_dup(f->arena, strbuf_span(&o->groups));
+    bool anonymous = span_eq(o->user, SPAN("system:anonymous"));
+    if (!anonymous && authorize_has_group(groups, SPAN("system:unauthenticated"))) {
+        return groups;
+    }
+    return authorize_with_group(f->arena, groups,
+                                anonymous ? SPAN("system:unauthenticated")
+                                          : SPAN("system:authenticated"));
+}
+
+/* ---- may they? ---- */
+
+static int permit(struct front *f, const char *group, const char *resource, struct span sub,
+                  struct span ns, struct span name)
+{
+    struct access_request r = {.user = authorize_user(f->arena, f->op.user, f->op.groups),
+                               .verb = SPAN("impersonate"),
+                               .is_resource = true,
+                               .group = span_cstr(group),
+                               .resource = span_cstr(resource),
+                               .subresource = sub,
+                               .ns = ns,
+                               .name = name};
+    return front_permit(f, &r);
+}
+
+static int permit_user(struct front *f, const struct other *o)
+{
+    static const struct span prefix = SPAN("system:serviceaccount:");
+    struct span rest = span_from(o->user, prefix.n), ns = span_cut(&rest, ':');
+    if (span_starts(o->user, prefix) && ns.n && rest.n && span_find(rest, ':') == rest.n) {
+        return permit(f, "", "serviceaccounts", SPAN_NULL, ns, rest);
+    }
+    return permit(f, "", "users", SPAN_NULL, SPAN_NULL, o->user);
+}
+
+static int permit_extra(struct front *f, const struct other *o)
+{
+    size_t i, n, k, m;
+    yyjson_mut_val *key, *list, *value;
+    yyjson_mut_obj_foreach(o->extra, i, n, key, list)
+    {
+        yyjson_mut_arr_foreach(list, k, m, value)
+        {
+            if (permit(f, "authentication.k8s.io", "userextras", json_mut_str(key), SPAN_NULL,
+                       json_mut_str(value))) {
+                return -1;
+            }
+        }
+    }
+    return 0;
+}
+
+/* The groups of a service account that are not asked for go with it. */
+static int permit_all(struct front *f, const struct other *o)
+{
+    struct span groups = strbuf_span(&o->groups);
+    if (permit_user(f, o)) {
+        return -1;
+    }
+    while (groups.n) {
+        if (permit(f, "", "groups", SPAN_NULL, SPAN_NULL, span_cut(&groups, '\n'))) {
+            return -1;
+        }
+    }
+    if (permit_extra(f, o)) {
+        return -1;
+    }
+    return o->uid.n ? permit(f, "authentication.k8s.io", "uids", SPAN_NULL, SPAN_NULL, o->uid) : 0;
+}
+
 static int take_other(struct front *f, struct other *o)
 {
     struct api_op *op = &f->op;
-    if (!front_is_master(f)) {
-        return fail(f, ERR_FORBIDDEN,
-                    arena_printf(f->arena,
-                                 "users \"%.*s\" is forbidden: User \"%.*s\" cannot impersonate "
-                                 "resource \"users\" in API group \"\" at the cluster scope",
-                                 SPAN_ARG(o->user), SPAN_ARG(op->user)));
-    }
     if (!o->user.n || o->is_malformed) {
         return fail(f, ERR_BAD_REQUEST,
                     SPAN("to ask in the name of somebody else, name them in Impersonate-User; "
                          "Impersonate-Group, Impersonate-Uid and Impersonate-Extra-KEY may go with "
                          "it, other Impersonate headers are not known"));
     }
+    if (!authorize_is_master(op->groups) && permit_all(f, o)) {
+        return -1;
+    }
     add_account_groups(o);
     op->user = o->user;
     op->user_uid = o->uid;
-    op->groups = arena_dup(f->arena, strbuf_span(&o->groups));
+    op->groups = groups_of(f, o);
     op->user_extra = o->extra ? json_freeze(f->arena, o->extra) : NULL;
     return 0;
 }

@@ -61,6 +61,7 @@ struct api_op {
     struct span user, groups;             /* who asks; groups end in a newline each but the last */
     struct span user_uid;                 /* of one that another speaks for, or empty */
     const yyjson_val *user_extra;         /* lists of texts by key, or NULL */
+    bool is_limited;                      /* who asks may not do everything: authorize.h */
     const struct schema_subresource *sub; /* NULL: the object itself */
     enum api_patch patch_type;
     struct api_options options;
@@ -124,9 +125,8 @@ void op_review(struct api_op *op);
 /* op_token.c: the status of a TokenReview. */
 void op_token_review(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *status,
                      const yyjson_val *spec);
-/* A question that is answered and not stored; one about whoever asks, which everybody may put. */
+/* A question that is answered and not stored. */
 bool op_is_review(const struct schema_kind *kind);
-bool op_is_self_review(const struct schema_kind *kind);
 void op_scale(struct api_op *op);
 void op_binding(struct api_op *op);
 void op_eviction(struct api_op *op);

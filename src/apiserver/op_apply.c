@@ -1,4 +1,5 @@
 /* server-side apply: the configuration is laid over the live object, or creates it. */
+#include "apiserver/authorize.h"
 #include "apiserver/definitions.h"
 #include "apiserver/ownership.h"
 #include "apiserver/server.h"
@@ -28,6 +29,9 @@ static yyjson_mut_val *applied(struct api_op *op, struct object *current, yyjson
 
 static int apply_create(struct api_op *op)
 {
+    if (authorize_apply_create(op)) {
+        return -1;
+    }
     const yyjson_val *config = op->body;
     struct span name = json_str(json_path(config, "metadata", "name", NULL));
     yyjson_mut_doc *doc = json_mut_new(op->arena);

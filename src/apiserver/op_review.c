@@ -1,11 +1,9 @@
-/* Questions about who somebody is and what they may do. Until roles are enforced, members of
- * system:masters may do everything and others nothing, and that is what the answers say. */
+/* Questions about who somebody is and what they may do: answered by what decides about requests. */
+#include "apiserver/authorize.h"
 #include "apiserver/server.h"
 #include "apiserver/write.h"
 #include "base/check.h"
 #include "schema/kinds.h"
-
-#define MASTERS "system:masters"
 
 bool op_is_review(const struct schema_kind *kind)
 {
@@ -14,55 +12,105 @@ bool op_is_review(const struct schema_kind *kind)
             strcmp(kind->group, "authorization.k8s.io") == 0);
 }
 
-bool op_is_self_review(const struct schema_kind *kind)
+/* ---- may they? ---- */
+
+static struct access_request resource_request(const yyjson_val *r)
 {
-    return op_is_review(kind) && span_starts(span_cstr(kind->kind), SPAN("SelfSubject"));
+    return (struct access_request){.verb = json_get_str(r, "verb"),
+                                   .is_resource = true,
+                                   .group = json_get_str(r, "group"),
+                                   .resource = json_get_str(r, "resource"),
+                                   .subresource = json_get_str(r, "subresource"),
+                                   .ns = json_get_str(r, "namespace"),
+                                   .name = json_get_str(r, "name")};
 }
 
-static bool is_master(const struct api_op *op)
+/* Whom the question is about. */
+static struct access_user user_in_question(struct api_op *op, const yyjson_val *spec)
 {
-    struct span rest = op->groups;
-    while (rest.n) {
-        if (span_eq(span_cut(&rest, '\n'), SPAN(MASTERS))) {
-            return true;
-        }
+    const yyjson_val *groups = json_get(spec, "groups");
+    if (op->kind == SCHEMA_KIND(SelfSubjectAccessReview)) {
+        return authorize_user(op->arena, op->user, op->groups);
     }
-    return false;
-}
-
-static void put_access(yyjson_mut_doc *doc, yyjson_mut_val *status, bool allowed)
-{
-    json_put_bool(doc, status, "allowed", allowed);
-    json_put_str(doc, status, "reason",
-                 allowed ? SPAN("members of system:masters may do everything")
-                         : SPAN("roles are not enforced yet: only members of system:masters may "
-                                "do anything"));
-}
-
-static yyjson_mut_val *one_star(yyjson_mut_doc *doc)
-{
-    yyjson_mut_val *list = yyjson_mut_arr(doc);
-    (void)yyjson_mut_arr_append(list, yyjson_mut_str(doc, "*"));
-    return list;
-}
-
-static void put_rules(yyjson_mut_doc *doc, yyjson_mut_val *status, bool everything)
-{
-    static const char *const members[][4] = {{"verbs", "apiGroups", "resources", NULL},
-                                             {"verbs", "nonResourceURLs", NULL}};
-    static const char *const lists[] = {"resourceRules", "nonResourceRules"};
-    for (size_t i = 0; i < 2; i++) {
-        yyjson_mut_val *rules = yyjson_mut_arr(doc), *rule = yyjson_mut_obj(doc);
-        for (size_t k = 0; members[i][k]; k++) {
-            json_put(doc, rule, members[i][k], one_star(doc));
-        }
-        if (everything) {
-            (void)yyjson_mut_arr_append(rules, rule);
-        }
-        json_put(doc, status, lists[i], rules);
+    struct span *at = ARENA_ARRAY(op->arena, struct span, json_len(groups) + 1);
+    size_t n = 0;
+    JSON_EACH(it, groups)
+    {
+        at[n++] = json_str(it.val);
     }
+    return (struct access_user){json_get_str(spec, "user"), {at, n}};
+}
+
+static void put_access(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *status,
+                       const yyjson_val *spec)
+{
+    const yyjson_val *resource = json_get(spec, "resourceAttributes");
+    const yyjson_val *other = json_get(spec, "nonResourceAttributes");
+    struct access_request r = {.verb = json_get_str(other, "verb"),
+                               .path = json_get_str(other, "path")};
+    struct span reason;
+    if (resource) {
+        r = resource_request(resource);
+    }
+    r.user = user_in_question(op, spec);
+    json_put_bool(doc, status, "allowed", authorize(op->server, op->arena, &r, &reason));
+    if (reason.n) {
+        json_put_str(doc, status, "reason", reason);
+    }
+}
+
+/* ---- what may I do? ---- */
+
+static void put_list(yyjson_mut_doc *doc, yyjson_mut_val *rule, const char *key,
+                     struct access_list list)
+{
+    yyjson_mut_val *out = yyjson_mut_arr(doc);
+    for (size_t i = 0; i < list.n; i++) {
+        (void)yyjson_mut_arr_append(out, json_new_str(doc, list.at[i]));
+    }
+    if (list.n) {
+        json_put(doc, rule, key, out);
+    }
+}
+
+static void put_rule(yyjson_mut_doc *doc, yyjson_mut_val *resource_rules,
+                     yyjson_mut_val *other_rules, const struct access_rule *rule)
+{
+    yyjson_mut_val *out = yyjson_mut_obj(doc);
+    put_list(doc, out, "verbs", rule->verbs);
+    if (rule->resources.n) {
+        put_list(doc, out, "apiGroups", rule->groups);
+        put_list(doc, out, "resources", rule->resources);
+        put_list(doc, out, "resourceNames", rule->names);
+    } else {
+        put_list(doc, out, "nonResourceURLs", rule->urls);
+    }
+    (void)yyjson_mut_arr_append(rule->resources.n ? resource_rules : other_rules, out);
+}
+
+static void put_rules(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *status,
+                      const yyjson_val *spec)
+{
+    yyjson_mut_val *resource_rules = yyjson_mut_arr(doc), *other_rules = yyjson_mut_arr(doc);
+    struct access_user user = authorize_user(op->arena, op->user, op->groups);
+    struct access_rules rules = access_everything;
+    struct span fault = SPAN("");
+    if (!authorize_is_master(op->groups)) {
+        rules =
+            authorize_rules(op->server, op->arena, &user, json_get_str(spec, "namespace"), &fault);
+    }
+    for (size_t i = 0; i < rules.n; i++) {
+        put_rule(doc, resource_rules, other_rules, &rules.at[i]);
+    }
+    json_put(doc, status, "resourceRules", resource_rules);
+    json_put(doc, status, "nonResourceRules", other_rules);
     json_put_bool(doc, status, "incomplete", false);
+    if (fault.n) {
+        json_put_str(doc, status, "evaluationError", fault);
+    }
 }
+
+/* ---- who am I? ---- */
 
 static void put_self(const struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *status)
 {
@@ -107,6 +155,7 @@ static int check_access(struct api_op *op, const yyjson_val *spec)
     const yyjson_val *resource = json_get(spec, "resourceAttributes");
     const yyjson_val *other = json_get(spec, "nonResourceAttributes");
     bool local = strcmp(op->kind->kind, "LocalSubjectAccessReview") == 0;
+    bool self = strcmp(op->kind->kind, "SelfSubjectAccessReview") == 0;
     if (resource && other) {
         return invalid(op, "spec.nonResourceAttributes", "FieldValueInvalid",
                        arena_printf(op->arena,
@@ -119,8 +168,7 @@ static int check_access(struct api_op *op, const yyjson_val *spec)
                        SPAN("Invalid value: null: exactly one of nonResourceAttributes or "
                             "resourceAttributes must be specified"));
     }
-    if (!op_is_self_review(op->kind) && json_get_str(spec, "user").n == 0 &&
-        json_len(json_get(spec, "groups")) == 0) {
+    if (!self && json_get_str(spec, "user").n == 0 && json_len(json_get(spec, "groups")) == 0) {
         return invalid(op, "spec.user", "FieldValueInvalid",
                        SPAN("Invalid value: \"\": at least one of user or group must be "
                             "specified"));
@@ -155,19 +203,14 @@ static void put_answer(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *s
                        const yyjson_val *spec)
 {
     const struct schema_kind *kind = op->kind;
-    bool master = is_master(op), named = false;
-    JSON_EACH(it, json_get(spec, "groups"))
-    {
-        named |= span_eq(json_str(it.val), SPAN(MASTERS));
-    }
     if (kind == SCHEMA_KIND(SelfSubjectReview)) {
         put_self(op, doc, status);
     } else if (kind == SCHEMA_KIND(SelfSubjectRulesReview)) {
-        put_rules(doc, status, master);
+        put_rules(op, doc, status, spec);
     } else if (kind == SCHEMA_KIND(TokenReview)) {
         op_token_review(op, doc, status, spec);
     } else {
-        put_access(doc, status, kind == SCHEMA_KIND(SelfSubjectAccessReview) ? master : named);
+        put_access(op, doc, status, spec);
     }
 }
 

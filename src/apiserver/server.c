@@ -2,6 +2,7 @@
 #include "apiserver/server.h"
 
 #include "apiserver/admission.h"
+#include "apiserver/authorize.h"
 #include "apiserver/definitions.h"
 #include "apiserver/discovery.h"
 #include "apiserver/event_ttl.h"
@@ -108,6 +109,7 @@ void apiserver_free(struct apiserver *s)
     definitions_free(TAKE_PTR(s->definitions));
     bootstrap_free(s->bootstrap);
     snapshots_free(s->snapshots);
+    roles_free(TAKE_PTR(s->roles));
     s->bootstrap = NULL;
     s->snapshots = NULL;
     env_post_cancel(s->env, &s->ready_task);

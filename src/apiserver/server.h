@@ -15,6 +15,7 @@ struct bootstrap;
 struct remote_hub;
 struct token_cache;
 struct token_key;
+struct roles;
 
 struct api_counters {
     uint64_t watches_open, watches_total;
@@ -29,6 +30,7 @@ struct apiserver {
     struct discovery *discovery;
     struct definitions *definitions; /* custom kinds; NULL once freed */
     struct snapshots *snapshots;
+    struct roles *roles; /* authorize.c; NULL until it is needed */
     struct service_stock services;
     struct event_ttl *event_ttl;
     struct bootstrap *bootstrap;

@@ -1,0 +1,105 @@
+/* Nobody gives what they do not have: the writer of a role holds everything in it or may `escalate`
+ * it; the writer of a binding holds everything in its role or may `bind` that. */
+#include "apiserver/authorize.h"
+#include "apiserver/server.h"
+#include "base/check.h"
+#include "codec/json.h"
+#include "schema/kinds.h"
+
+static int forbid(struct api_op *op, struct span why)
+{
+    return api_op_err(op, ERR_FORBIDDEN, "%s \"%.*s\" is forbidden: %.*s", op->kind->resource,
+                      SPAN_ARG(op->name), SPAN_ARG(why));
+}
+
+static bool may(struct api_op *op, const char *verb, const char *resource, struct span name)
+{
+    struct span reason;
+    struct access_request r = {.user = authorize_user(op->arena, op->user, op->groups),
+                               .verb = span_cstr(verb),
+                               .is_resource = true,
+                               .group = SPAN("rbac.authorization.k8s.io"),
+                               .resource = span_cstr(resource),
+                               .ns = op->ns,
+                               .name = name};
+    return authorize(op->server, op->arena, &r, &reason);
+}
+
+static bool holds(struct api_op *op, const struct access_rules *wanted, struct span *ret_why)
+{
+    struct access_user user = authorize_user(op->arena, op->user, op->groups);
+    struct span fault;
+    struct access_rules held = authorize_rules(op->server, op->arena, &user, op->ns, &fault);
+    return access_may_grant(op->arena, &user, &held, fault, wanted, ret_why);
+}
+
+/* What the garbage collector needs for its work, which gives nothing to anybody. */
+static bool is_only_about_owners(struct api_op *op, const yyjson_mut_val *obj,
+                                 const yyjson_val *old)
+{
+    static const char *const passed_over[] = {"ownerReferences", "finalizers", "managedFields",
+                                              "resourceVersion"};
+    yyjson_mut_doc *doc = json_mut_new(op->arena);
+    yyjson_mut_val *now = yyjson_mut_val_mut_copy(doc, (yyjson_mut_val *)(uintptr_t)obj);
+    yyjson_mut_val *was = old ? json_mut_copy(doc, old) : NULL;
+    for (size_t i = 0; i < sizeof passed_over / sizeof *passed_over; i++) {
+        json_remove(json_mut_get(now, "metadata"), passed_over[i]);
+        json_remove(json_mut_get(was, "metadata"), passed_over[i]);
+    }
+    return was && json_mut_equal(now, was);
+}
+
+static int check_role(struct api_op *op, const yyjson_val *obj, const yyjson_val *old)
+{
+    struct access_rules rules = access_rules_read(op->arena, json_get(obj, "rules"));
+    struct span why = SPAN("");
+    /* Whoever creates names nothing, as far as roles go. */
+    struct span name = op->verb == API_CREATE ? SPAN_NULL : op->name;
+    if (may(op, "escalate", op->kind->plural, name)) {
+        return 0;
+    }
+    if (!holds(op, &rules, &why)) {
+        return forbid(op, why);
+    }
+    if ((json_get(obj, "aggregationRule") || json_get(old, "aggregationRule")) &&
+        !holds(op, &access_everything, &why)) {
+        return forbid(op, SPAN("must have cluster-admin privileges to use an aggregationRule"));
+    }
+    return 0;
+}
+
+static int check_binding(struct api_op *op, const yyjson_val *obj)
+{
+    const yyjson_val *ref = json_get(obj, "roleRef");
+    struct span kind = json_get_str(ref, "kind"), name = json_get_str(ref, "name"), why = SPAN("");
+    bool cluster = span_eq(kind, SPAN("ClusterRole"));
+    struct access_rules rules;
+    if ((!cluster && !span_eq(kind, SPAN("Role"))) || name.n == 0) {
+        return 0; /* no role at all: the object is invalid */
+    }
+    if (may(op, "bind", cluster ? "clusterroles" : "roles", name)) {
+        return 0;
+    }
+    if (!authorize_role(op->server, kind, name, op->ns, &rules)) {
+        struct span what = access_no_role(op->arena, kind, name);
+        op->err = (struct err){.reason = ERR_NOT_FOUND,
+                               .message = what,
+                               .group = SPAN("rbac.authorization.k8s.io"),
+                               .kind = cluster ? SPAN("clusterrole") : SPAN("role"),
+                               .name = name};
+        return -1;
+    }
+    return holds(op, &rules, &why) ? 0 : forbid(op, why);
+}
+
+int authorize_grant(struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old)
+{
+    bool role = op->kind == SCHEMA_KIND(Role) || op->kind == SCHEMA_KIND(ClusterRole);
+    assert(role || op->kind == SCHEMA_KIND(RoleBinding) ||
+           op->kind == SCHEMA_KIND(ClusterRoleBinding));
+    if (!op->is_limited || is_only_about_owners(op, obj, old)) {
+        return 0;
+    }
+    const yyjson_val *wanted = json_freeze(op->arena, obj);
+    return role ? check_role(op, wanted, old) : check_binding(op, wanted);
+}
