@@ -122,6 +122,10 @@ enum {
     LIMIT_CUSTOM_NODES = 60 * 1000,
     /* Custom kinds of one server; each costs a few KB and one informer. */
     LIMIT_CUSTOM_KINDS = 2000,
+    /* X.509's own limit on a name (ub-common-name, ub-organization-name). */
+    LIMIT_CERTIFICATE_NAME_BYTES = 64,
+    /* Groups of one certificate: each is compared at each request. */
+    LIMIT_CERTIFICATE_GROUPS = 64,
     /* Single permissions of roles that somebody gives who holds them in pieces: each is looked for in
      * every rule of theirs. */
     LIMIT_ACCESS_TUPLES = 10 * 1000,

@@ -10,7 +10,9 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "codec/base64.h"
+#include "codec/json.h"
 #include "os/os_fs.h"
 #include "token/token.h"
 
@@ -176,19 +178,28 @@ struct span data_dir_url(struct arena *a, const struct options *o)
                         o->https_listen_port);
 }
 
-int data_dir_kubeconfig(struct arena *a, const struct options *o, const struct data_dir_pki *pki,
-                        struct span *ret_detail)
+static struct span kubeconfig(struct arena *a, const struct options *o, const struct tls_pair *ca,
+                              struct span user, const struct tls_pair *pair)
 {
-    struct span text = arena_printf(
+    /* A JSON text is one in YAML, too. */
+    struct span name = json_write_mut(
+        a, json_new_str(json_mut_new(a), json_clean_text(a, user, LIMIT_CERTIFICATE_NAME_BYTES)));
+    return arena_printf(
         a,
         "apiVersion: v1\nkind: Config\ncurrent-context: berth\n"
         "clusters:\n- name: berth\n  cluster:\n    server: %.*s\n    certificate-authority-data: "
         "%.*s\n"
-        "users:\n- name: berth-admin\n  user:\n    client-certificate-data: %.*s\n    "
+        "users:\n- name: %.*s\n  user:\n    client-certificate-data: %.*s\n    "
         "client-key-data: %.*s\n"
-        "contexts:\n- name: berth\n  context:\n    cluster: berth\n    user: berth-admin\n",
-        SPAN_ARG(data_dir_url(a, o)), SPAN_ARG(base64(a, pki->ca.cert_pem)),
-        SPAN_ARG(base64(a, pki->admin.cert_pem)), SPAN_ARG(base64(a, pki->admin.key_pem)));
+        "contexts:\n- name: berth\n  context:\n    cluster: berth\n    user: %.*s\n",
+        SPAN_ARG(data_dir_url(a, o)), SPAN_ARG(base64(a, ca->cert_pem)), SPAN_ARG(name),
+        SPAN_ARG(base64(a, pair->cert_pem)), SPAN_ARG(base64(a, pair->key_pem)), SPAN_ARG(name));
+}
+
+int data_dir_kubeconfig(struct arena *a, const struct options *o, const struct data_dir_pki *pki,
+                        struct span *ret_detail)
+{
+    struct span text = kubeconfig(a, o, &pki->ca, SPAN("berth-admin"), &pki->admin);
     const char *path = arena_cstr(a, o->write_kubeconfig);
     struct span old;
     if (os_fs_read(a, AT_FDCWD, path, PEM_BYTES_MAX, &old) == 0 && span_eq(old, text)) {
@@ -196,4 +207,28 @@ int data_dir_kubeconfig(struct arena *a, const struct options *o, const struct d
     }
     int code = os_fs_write_atomic(path, text, 0600, false);
     return code < 0 ? complain(a, ret_detail, "cannot write the kubeconfig", path, code) : 0;
+}
+
+int data_dir_user(struct arena *a, const struct options *o, struct span user,
+                  const struct span *groups, size_t group_count, int64_t now_ms,
+                  struct span *ret_text, struct span *ret_detail)
+{
+    const char *dir = arena_printf(a, "%.*s/tls", SPAN_ARG(o->data_dir)).p;
+    struct tls_pair ca, pair;
+    if (!load_pair(a, dir, "ca", &ca)) {
+        *ret_detail =
+            arena_printf(a,
+                         "cannot read the authority %s/ca.key: only root can, once `berth "
+                         "server --data-dir %.*s` has made it",
+                         dir, SPAN_ARG(o->data_dir));
+        return -1;
+    }
+    const struct tls_leaf leaf = {
+        .common_name = user, .orgs = groups, .org_count = group_count, .valid_days = DAYS_LEAF};
+    int code = tls_make_leaf(a, &ca, &leaf, now_ms, &pair);
+    if (code < 0) {
+        return complain(a, ret_detail, "cannot sign a certificate with", dir, code);
+    }
+    *ret_text = kubeconfig(a, o, &ca, user, &pair);
+    return 0;
 }

@@ -29,6 +29,11 @@ int data_dir_pki(struct arena *a, const struct options *o, struct span gateway,
 /* Writes the kubeconfig, mode 0600, when its content differs. */
 int data_dir_kubeconfig(struct arena *a, const struct options *o, const struct data_dir_pki *pki,
                         struct span *ret_detail);
+/* The kubeconfig of somebody else, with a certificate signed now, as text. -1 with a sentence: no
+ * server has made its authority in the data directory yet, or it cannot be read. */
+int data_dir_user(struct arena *a, const struct options *o, struct span user,
+                  const struct span *groups, size_t group_count, int64_t now_ms,
+                  struct span *ret_text, struct span *ret_detail);
 /* "https://127.0.0.1:6443": the bind address, or loopback when that is 0.0.0.0 or ::. */
 struct span data_dir_url(struct arena *a, const struct options *o);
 

@@ -22,6 +22,8 @@ static const struct command {
     {"image", cmd_image, "import FILE..., pull REF, ls, rm REF"},
     {"status", cmd_status, "one screen: the node, the sets with their pods, what waits and why"},
     {"stop", cmd_stop, "end the pods in order, remove network and mounts, stop the server"},
+    {"kubeconfig", cmd_kubeconfig,
+     "USER [GROUP...]: print a kubeconfig with a certificate of theirs"},
     {"version", cmd_version, "print the version"},
     {"runtime-shim", cmd_shim, NULL},
 };
@@ -31,7 +33,7 @@ static int usage(FILE *to, int code)
     (void)fprintf(to, "usage: berth COMMAND [OPTION...]\n\n");
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (commands[i].doc) {
-            (void)fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].doc);
+            (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].doc);
         }
     }
     (void)fprintf(to, "\n`berth COMMAND --help` lists the options of one.\n");

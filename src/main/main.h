@@ -12,6 +12,7 @@ int cmd_server(int argc, char **argv);
 int cmd_image(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_stop(int argc, char **argv);
+int cmd_kubeconfig(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 #endif

@@ -110,10 +110,10 @@ static const struct setting {
      "/var/lib/berth", AT(data_dir), check_path, "where everything is kept"},
     {"config", 257, "FILE", TYPE_TEXT, OPTIONS_SERVER, NULL, AT(config), NULL,
      "YAML file with any of these settings under the flag's own name; flags override it"},
-    {"bind-address", 258, "ADDR", TYPE_TEXT, OPTIONS_SERVER, "127.0.0.1", AT(bind_address),
-     check_address, "address of the API; 0.0.0.0 opens it to other machines"},
-    {"https-listen-port", 259, "PORT", TYPE_PORT, OPTIONS_SERVER, "6443", AT(https_listen_port),
-     NULL, "port of the API"},
+    {"bind-address", 258, "ADDR", TYPE_TEXT, OPTIONS_SERVER | OPTIONS_KUBECONFIG, "127.0.0.1",
+     AT(bind_address), check_address, "address of the API; 0.0.0.0 opens it to other machines"},
+    {"https-listen-port", 259, "PORT", TYPE_PORT, OPTIONS_SERVER | OPTIONS_KUBECONFIG, "6443",
+     AT(https_listen_port), NULL, "port of the API"},
     {"node-name", 260, "NAME", TYPE_TEXT, OPTIONS_SERVER, NULL, AT(node_name), check_domain,
      "name of this node; the host name if not given"},
     {"write-kubeconfig", 261, "FILE", TYPE_TEXT, OPTIONS_SERVER, NULL, AT(write_kubeconfig),
@@ -141,7 +141,10 @@ static const struct setting {
      "import: the name of images that carry none"},
 #undef AT
 };
-enum { SETTINGS = sizeof settings / sizeof *settings };
+enum {
+    SETTINGS = sizeof settings / sizeof *settings,
+    REMEMBERED = OPTIONS_STOP | OPTIONS_KUBECONFIG
+};
 
 struct parse {
     struct arena *a;
@@ -380,8 +383,8 @@ static int fill_in(struct parse *p)
     return 0;
 }
 
-/* What the server's network was made with, for a `berth stop` when it no longer runs: the
- * configuration file's own form. */
+/* What the server's network was made with, for a `berth stop` when it no longer runs, and where its
+ * API is: the configuration file's own form. */
 static const char *remembered(struct arena *a, const struct options *o)
 {
     return arena_printf(a, "%.*s/network.yaml", SPAN_ARG(o->data_dir)).p;
@@ -391,10 +394,16 @@ int options_remember(struct arena *a, const struct options *o)
 {
     struct strbuf text cleanup_strbuf = STRBUF_INIT;
     for (size_t i = 0; i < SETTINGS; i++) {
-        if (settings[i].groups & OPTIONS_STOP && settings[i].type == TYPE_TEXT &&
-            !(settings[i].groups & OPTIONS_COMMON)) {
-            const struct span *value = (const void *)((const char *)o + settings[i].offset);
-            strbuf_printf(&text, "%s: \"%.*s\"\n", settings[i].name, SPAN_ARG(*value));
+        const void *value = (const char *)o + settings[i].offset;
+        if (!(settings[i].groups & REMEMBERED) || settings[i].groups & OPTIONS_COMMON) {
+            continue;
+        }
+        if (settings[i].type == TYPE_PORT) {
+            strbuf_printf(&text, "%s: %u\n", settings[i].name, *(const uint16_t *)value);
+        } else {
+            assert(settings[i].type == TYPE_TEXT);
+            strbuf_printf(&text, "%s: \"%.*s\"\n", settings[i].name,
+                          SPAN_ARG(*(const struct span *)value));
         }
     }
     return os_fs_write_atomic(remembered(a, o), strbuf_span(&text), 0600, false);
@@ -421,7 +430,7 @@ int options_parse(struct arena *a, unsigned groups, const char *command, int arg
     if (ret->config.n && read_config(&p, ret->config.p, false) != 0) {
         return -1;
     }
-    if (groups & OPTIONS_STOP && read_config(&p, remembered(a, ret), true) != 0) {
+    if (groups & REMEMBERED && read_config(&p, remembered(a, ret), true) != 0) {
         return -1;
     }
     ret->args = p.args;

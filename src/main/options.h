@@ -33,7 +33,8 @@ enum options_group {
     OPTIONS_COMMON = 1 << 0, /* --data-dir */
     OPTIONS_SERVER = 1 << 1,
     OPTIONS_IMAGE = 1 << 2,
-    OPTIONS_STOP = 1 << 3 /* the names that a server's network was made with */
+    OPTIONS_STOP = 1 << 3,      /* the names that a server's network was made with */
+    OPTIONS_KUBECONFIG = 1 << 4 /* where the API of a server is */
 };
 
 /* Parses the words after the subcommand; for groups with OPTIONS_SERVER also the configuration
@@ -42,8 +43,8 @@ enum options_group {
 int options_parse(struct arena *a, unsigned groups, const char *command, int argc, char **argv,
                   struct options *ret);
 
-/* Keeps the settings of OPTIONS_STOP in the data directory, where a later options_parse with that
- * group finds them. */
+/* Keeps the settings of OPTIONS_STOP and OPTIONS_KUBECONFIG in the data directory, where a later
+ * options_parse with one of these groups finds them. */
 int options_remember(struct arena *a, const struct options *o);
 
 #endif
