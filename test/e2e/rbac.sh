@@ -68,7 +68,7 @@ check 'auth reconcile makes what is missing' contains reconciled k auth reconcil
 check 'and it is in force' contains edge k --as max get nodes -o name
 sed -i 's/\[get, list\]/[get, list, watch]/' "$work/reconcile.yaml"
 check 'auth reconcile adds what is missing' contains reconciled k auth reconcile -f "$work/reconcile.yaml"
-check 'and it is there' contains watch k get clusterrole nodes -o 'jsonpath={.rules[0].verbs}'
+check 'and it is there' contains watch k get clusterrole nodes -o 'jsonpath={.rules[*].verbs}'
 collected() { k get clusterrole "$1" -o json | tr -d ' \n' | grep -q '"resources":\["nodes"\]'; }
 check 'view has collected it' within 30 collected view
 check 'and admin from view by edit' within 30 collected admin
