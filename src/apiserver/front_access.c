@@ -9,23 +9,17 @@
 
 /* ---- what they ask for, in Kubernetes' terms ---- */
 
-/* A list or a watch, as front_options() will have it; of one object when the fields say so. */
+/* A list or a watch; of one object when the fields say so. What is asked about here is what will be
+ * done: front_options() reads it both times. Bad options are refused by its second reading. */
 static void look_at_query(struct front *f, struct access_request *r)
 {
-    struct span key, value, fields = SPAN_NULL, name;
     struct field_selector selector;
     struct err ignored;
-    size_t at = 0;
-    bool watch = f->route.is_watch;
-    while (http_query_next(f->x, &at, &key, &value)) {
-        if (span_eq(key, SPAN("watch"))) {
-            watch |= http_query_true(value);
-        } else if (span_eq(key, SPAN("fieldSelector"))) {
-            fields = value;
-        }
-    }
-    r->verb = watch ? SPAN("watch") : SPAN("list");
-    if (field_selector_parse(f->arena, fields, &selector, &ignored) == 0 &&
+    struct span name;
+    (void)front_options(f);
+    f->op.err = (struct err){0};
+    r->verb = f->op.verb == API_WATCH ? SPAN("watch") : SPAN("list");
+    if (field_selector_parse(f->arena, f->op.options.field_selector, &selector, &ignored) == 0 &&
         field_selector_exact(&selector, SPAN("metadata.name"), &name) &&
         span_find(name, '/') == name.n && span_find(name, '%') == name.n) {
         r->name = name;

@@ -119,6 +119,14 @@ TEST(names_limit_a_rule_to_single_objects_also_in_lists_of_one)
     (void)api_expect(&k, 403, "GET", CORE "configmaps?fieldSelector=metadata.name%3Db", DEV, NULL);
     (void)api_expect(&k, 403, "GET", CORE "configmaps?fieldSelector=metadata.name%21%3Da", DEV,
                      NULL);
+    (void)api_expect(&k, 201, "POST", CORE "configmaps", "", "{\"metadata\":{\"name\":\"b\"}}");
+    /* said twice: what is decided about is what is done */
+    struct api_reply r = api_call(
+        &k, "GET", CORE "configmaps?fieldSelector=metadata.name%3Da&fieldSelector=", DEV, NULL);
+    CHECK(r.status == 403 || (r.status == 200 && json_len(api_at(r.json, "items")) == 0));
+    r = api_call(&k, "GET", CORE "configmaps?fieldSelector=&fieldSelector=metadata.name%3Da", DEV,
+                 NULL);
+    CHECK(r.status == 403 || (r.status == 200 && json_len(api_at(r.json, "items")) == 0));
     (void)api_expect(&k, 403, "POST", CORE "configmaps", DEV, "{\"metadata\":{\"name\":\"a\"}}");
     api_kit_stop(&k);
 }
