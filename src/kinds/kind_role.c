@@ -5,6 +5,9 @@ static void check_rule(struct check *c, const struct path *p, const yyjson_val *
                        bool namespaced)
 {
     const yyjson_val *urls = json_get(rule, "nonResourceURLs");
+    if (json_len(json_get(rule, "verbs")) == 0) {
+        cause_required(c, AT_FIELD(p, "verbs"), "verbs must contain at least one value");
+    }
     if (json_len(urls) > 0) {
         if (namespaced) {
             cause_invalid(c, AT_FIELD(p, "nonResourceURLs"), shown(c->a, urls),
@@ -72,21 +75,47 @@ static void check_subject(struct check *c, const struct path *p, const yyjson_va
                           bool namespaced)
 {
     struct span kind = json_get_str(subject, "kind"), group = json_get_str(subject, "apiGroup");
-    bool account = span_eq(kind, SPAN("ServiceAccount"));
-    if (!account && !span_eq(kind, SPAN("User")) && !span_eq(kind, SPAN("Group"))) {
-        if (kind.n) {
-            cause_not_supported(c, AT_FIELD(p, "kind"), shown_text(c->a, kind),
-                                "Group|ServiceAccount|User");
-        }
+    bool account = span_eq(kind, SPAN("ServiceAccount")), user = span_eq(kind, SPAN("User"));
+    bool has_name = json_get_str(subject, "name").n > 0;
+    if (!has_name) {
+        cause_required(c, AT_FIELD(p, "name"), NULL);
+    }
+    if (!account && !user && !span_eq(kind, SPAN("Group"))) {
+        cause_not_supported(c, AT_FIELD(p, "kind"), shown_text(c->a, kind),
+                            "Group|ServiceAccount|User");
         return;
+    }
+    if (account && has_name) {
+        format_check(c, AT_FIELD(p, "name"), "dns-subdomain", json_get(subject, "name"));
+    } else if (!account && !has_name) {
+        cause_invalid(c, AT_FIELD(p, "name"), shown_text(c->a, SPAN("")),
+                      user ? "user name cannot be empty" : "group name cannot be empty");
     }
     const char *want = account ? "" : "rbac.authorization.k8s.io";
     if (!span_eq_cstr(group, want)) {
-        cause_not_supported(c, AT_FIELD(p, "apiGroup"), shown_text(c->a, group),
-                            account ? "\"\"" : want);
+        cause_not_supported(c, AT_FIELD(p, "apiGroup"), shown_text(c->a, group), want);
     }
     if (account && json_get_str(subject, "namespace").n == 0 && !namespaced) {
         cause_required(c, AT_FIELD(p, "namespace"), NULL);
+    }
+}
+
+static void check_role_ref(struct check *c, const struct path *p, const yyjson_val *ref,
+                           bool namespaced)
+{
+    struct span kind = json_get_str(ref, "kind"), group = json_get_str(ref, "apiGroup");
+    if (!span_eq(group, SPAN("rbac.authorization.k8s.io"))) {
+        cause_not_supported(c, AT_FIELD(p, "apiGroup"), shown_text(c->a, group),
+                            "rbac.authorization.k8s.io");
+    }
+    if (!span_eq(kind, SPAN("ClusterRole")) && !(namespaced && span_eq(kind, SPAN("Role")))) {
+        cause_not_supported(c, AT_FIELD(p, "kind"), shown_text(c->a, kind),
+                            namespaced ? "ClusterRole|Role" : "ClusterRole");
+    }
+    if (json_get_str(ref, "name").n == 0) {
+        cause_required(c, AT_FIELD(p, "name"), NULL);
+    } else {
+        format_check(c, AT_FIELD(p, "name"), "path-segment", json_get(ref, "name"));
     }
 }
 
@@ -94,24 +123,15 @@ static void rolebinding_validate(struct check *c, const yyjson_val *obj)
 {
     const struct path *p = AT_FIELD(NULL, "roleRef");
     const yyjson_val *ref = json_get(obj, "roleRef");
-    struct span kind = json_get_str(ref, "kind"), group = json_get_str(ref, "apiGroup");
     bool namespaced = span_eq(json_get_str(obj, "kind"), SPAN("RoleBinding"));
-    if (!span_eq(group, SPAN("rbac.authorization.k8s.io"))) {
-        cause_not_supported(c, AT_FIELD(p, "apiGroup"), shown_text(c->a, group),
-                            "rbac.authorization.k8s.io");
-    }
-    bool known = span_eq(kind, SPAN("ClusterRole")) || (namespaced && span_eq(kind, SPAN("Role")));
-    if (kind.n && !known) {
-        cause_not_supported(c, AT_FIELD(p, "kind"), shown_text(c->a, kind),
-                            namespaced ? "ClusterRole|Role" : "ClusterRole");
-    }
-    if (c->old && !semantic_equal(ref, json_get(c->old, "roleRef"))) {
-        cause_invalid(c, p, shown(c->a, ref), "cannot change roleRef");
-    }
+    check_role_ref(c, p, ref, namespaced);
     size_t i = 0;
     JSON_EACH(it, json_get(obj, "subjects"))
     {
         check_subject(c, AT_INDEX(AT_FIELD(NULL, "subjects"), i++), it.val, namespaced);
+    }
+    if (c->old && !semantic_equal(ref, json_get(c->old, "roleRef"))) {
+        cause_invalid(c, p, shown(c->a, ref), "cannot change roleRef");
     }
 }
 

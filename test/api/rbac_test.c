@@ -399,3 +399,40 @@ TEST(default_roles_are_there_and_completed_at_the_next_start)
     (void)api_expect(&k, 200, "GET", RBAC "clusterroles/view", "", NULL);
     api_kit_stop(&k);
 }
+
+TEST(what_is_wrong_with_a_role_or_binding_is_told_in_kubernetes_words_and_order)
+{
+    static const char *const asked[][3] = {
+        {RBAC_NS "roles", "{\"metadata\":{\"name\":\"a\"},\"rules\":[{}]}",
+         "Role.rbac.authorization.k8s.io \"a\" is invalid: [rules[0].verbs: Required value: verbs "
+         "must "
+         "contain at least one value, rules[0].apiGroups: Required value: resource rules must "
+         "supply "
+         "at least one api group, rules[0].resources: Required value: resource rules must supply "
+         "at "
+         "least one resource]"},
+        {RBAC_NS "rolebindings", "{\"metadata\":{\"name\":\"a\"}}",
+         "RoleBinding.rbac.authorization.k8s.io \"a\" is invalid: [roleRef.kind: Unsupported "
+         "value: "
+         "\"\": supported values: \"ClusterRole\", \"Role\", roleRef.name: Required value]"},
+        {RBAC "clusterrolebindings",
+         "{\"metadata\":{\"name\":\"a\"},\"roleRef\":{\"kind\":\"ClusterRole\",\"name\":\"a/b\"},"
+         "\"subjects\":[{\"kind\":\"User\"},{\"kind\":\"ServiceAccount\",\"name\":\"s\"}]}",
+         "ClusterRoleBinding.rbac.authorization.k8s.io \"a\" is invalid: [roleRef.name: Invalid "
+         "value: "
+         "\"a/b\": may not contain '/', subjects[0].name: Required value, subjects[0].name: "
+         "Invalid "
+         "value: \"\": user name cannot be empty, subjects[1].namespace: Required value]"}};
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        struct api_reply r = api_expect(&k, 422, "POST", asked[i][0], "", asked[i][1]);
+        CHECK_SPAN(api_str(&r, "message"), asked[i][2]);
+    }
+    bind_role(&k, "b", "Role", "r", USER("jane"));
+    struct api_reply r = api_expect(&k, 422, "PUT", RBAC_NS "rolebindings/b", "",
+                                    binding("b", "ClusterRole", "r", USER("jane")));
+    CHECK_SPAN(api_str(&r, "details.causes.0.field"), "roleRef");
+    CHECK(span_ends(api_str(&r, "message"), SPAN(": cannot change roleRef")));
+    api_kit_stop(&k);
+}

@@ -35,6 +35,11 @@ check 'create clusterrole' contains created k create clusterrole tills --verb=ge
 check 'create rolebinding to an account' contains created k create rolebinding till --clusterrole=tills --serviceaccount=default:till
 check 'it gets what is named' contains kube-root-ca.crt k --as system:serviceaccount:default:till get configmap kube-root-ca.crt
 check 'and nothing else' fails 'User "system:serviceaccount:default:till" cannot get resource "configmaps"' k --as system:serviceaccount:default:till get configmap other
+printf '{"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{}}' >"$work/wish"
+token=$(k create --raw /api/v1/namespaces/default/serviceaccounts/till/token -f "$work/wish" | sed 's/.*"token":"\([^"]*\)".*/\1/')
+till() { timeout 60 "$kubectl" --kubeconfig /dev/null --server "$(k config view -o 'jsonpath={.clusters[0].cluster.server}')" --certificate-authority "$data/tls/ca.crt" --token "$token" "$@"; }
+check 'its token is as good as its name' contains kube-root-ca.crt till get configmap kube-root-ca.crt
+check 'for what it may not do, too' fails 'User "system:serviceaccount:default:till" cannot list resource "pods"' till get pods
 check 'and is in the groups of accounts' contains 'created' k create clusterrolebinding accounts --clusterrole=view --group=system:serviceaccounts:default
 check 'which may look at everything' contains 'No resources found' k --as system:serviceaccount:default:till get statefulsets -A
 
