@@ -100,12 +100,36 @@ static void verify_pods(const struct kubelet *k)
     assert(n == k->by_uid.n);
 }
 
-static void enter(struct kubelet *k, struct kubelet_pod *pod)
+static void know(struct kubelet *k, struct kubelet_pod *pod)
 {
     assert(pod->k == k && pod->uid.n > 0 && !kubelet_pod_find(k, pod->uid));
     map_put(&k->by_uid, pod->uid, pod);
     pod->full_name = arena_printf(pod->arena, "%.*s/%.*s", SPAN_ARG(pod->ns), SPAN_ARG(pod->name));
+}
+
+static void enter(struct kubelet *k, struct kubelet_pod *pod)
+{
+    know(k, pod);
     pod->same_name = map_put(&k->by_name, pod->full_name, pod);
+    pod->predecessor = pod->same_name != NULL;
+    verify_pods(k);
+}
+
+/* Found when the others of its name are known already: they wait for it. */
+static void enter_oldest(struct kubelet *k, struct kubelet_pod *pod)
+{
+    know(k, pod);
+    struct kubelet_pod *other = map_get(&k->by_name, pod->full_name);
+    if (!other) {
+        map_put(&k->by_name, pod->full_name, pod);
+    }
+    for (; other; other = other->same_name) {
+        other->predecessor = true;
+        if (!other->same_name) {
+            other->same_name = pod;
+            break;
+        }
+    }
     verify_pods(k);
 }
 
@@ -137,10 +161,8 @@ static struct kubelet_pod *find_by_name(struct kubelet *k, struct span ns, struc
 
 static struct kubelet_pod *add_pod(struct kubelet *k, struct object *o)
 {
-    struct kubelet_pod *before = find_by_name(k, object_namespace(o), object_name(o));
     struct kubelet_pod *pod =
         kubelet_pod_new(k, o, object_uid(o), object_namespace(o), object_name(o));
-    pod->predecessor = before != NULL;
     enter(k, pod);
     kubelet_pod_poke(pod);
     return pod;
@@ -149,7 +171,10 @@ static struct kubelet_pod *add_pod(struct kubelet *k, struct object *o)
 void kubelet_pod_gone(struct kubelet *k, struct span ns, struct span name)
 {
     struct kubelet_pod *next = find_by_name(k, ns, name);
-    if (next && next->predecessor) {
+    while (next && next->same_name) {
+        next = next->same_name;
+    }
+    if (next && next->predecessor) { /* the oldest that is left */
         next->predecessor = false;
         kubelet_pod_poke(next);
     }
@@ -201,7 +226,7 @@ static void adopt_orphan(struct kubelet *k, struct span uid, struct span ns, str
         return;
     }
     struct kubelet_pod *pod = kubelet_pod_new(k, NULL, uid, ns, name);
-    enter(k, pod);
+    enter_oldest(k, pod);
     kubelet_pod_adopt(pod, &k->found);
     kubelet_pod_poke(pod);
     log_event(LOG_INFO, "kubelet_orphan_pod", LOG_S("uid", uid), LOG_S("name", name));

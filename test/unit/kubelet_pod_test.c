@@ -97,6 +97,39 @@ TEST(a_shorter_grace_given_later_wins)
     kk_stop(&k);
 }
 
+/* The agent is away while a pod is given up and made anew, once or twice: what it finds running
+ * goes first (sim seed 9700028). */
+TEST(a_pod_waits_for_what_the_agent_finds_running_of_its_name)
+{
+    for (int times = 1; times <= 2; times++) {
+        struct kubelet_kit k;
+        kk_start(&k);
+        const char *slow = "\"berth.dev/fake-stop-ms\":\"700\"";
+        kk_create(&k, "Pod", kk_pod_json(&k, "p", slow, "", ""));
+        kk_run(&k, 1000);
+        CHECK_EQ(runtime_fake_running(k.runtime), 1);
+        for (int i = 0; i < times; i++) {
+            if (i == 0) {
+                kk_kill(&k);
+            }
+            kk_delete(&k, "Pod", "p", 0);
+            kk_create(&k, "Pod", kk_pod_json(&k, "p", slow, "", ""));
+            if (i == 0) {
+                kk_kubelet(&k);
+                kk_run(&k, 100);
+            }
+        }
+        for (int i = 0; i < 300; i++) {
+            kk_run(&k, 10);
+            CHECK(runtime_fake_running(k.runtime) <= 1);
+        }
+        CHECK_EQ(runtime_fake_running(k.runtime), 1);
+        CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
+        CHECK_EQ(runtime_fake_starts(k.runtime), 2);
+        kk_stop(&k);
+    }
+}
+
 TEST(a_forced_deletion_still_ends_the_containers)
 {
     struct kubelet_kit k;
