@@ -23,6 +23,7 @@ struct entry {
     bool is_busy;                       /* a delete of its objects is under way */
     bool is_new;                        /* has changed since its status was looked at */
     bool is_waiting;                    /* its names belong to another */
+    bool has_failed;                    /* a write of ours: it is tried again */
     size_t name_n;
     char name[];
 };
@@ -35,7 +36,11 @@ struct definitions {
     struct arena *served_arena; /* of what follows and of the discovery documents */
     struct openapi_kinds served;
     const struct schema_kind **kinds;
+    struct env_timer retry;
+    int64_t retry_ms; /* from the next failure on */
 };
+
+enum { RETRY_MS = 1000, RETRY_MAX_MS = 60 * 1000 };
 
 /* ---- what is served ---- */
 
@@ -168,6 +173,37 @@ struct job {
 };
 
 static void step(struct entry *e, bool again);
+static void write_status(struct entry *e);
+
+/* No event tells that a write may succeed now: a disk has room again. */
+static void on_retry(struct env_timer *timer)
+{
+    struct definitions *d = CONTAINER_OF(timer, struct definitions, retry);
+    size_t it = 0;
+    struct entry *e;
+    d->retry_ms = d->retry_ms * 2 < RETRY_MAX_MS ? d->retry_ms * 2 : RETRY_MAX_MS;
+    while ((e = map_next(&d->entries, &it, NULL))) { /* entries go away in on_more() only */
+        if (e->has_failed) {
+            e->has_failed = false;
+            write_status(e);
+            step(e, true);
+        }
+    }
+}
+
+static void note_outcome(struct definitions *d, struct entry *e, bool failed)
+{
+    if (!failed) {
+        d->retry_ms = RETRY_MS;
+        return;
+    }
+    if (e) {
+        e->has_failed = true;
+        if (!env_timer_armed(&d->retry)) {
+            env_timer_start(d->server->env, &d->retry, d->retry_ms, on_retry);
+        }
+    }
+}
 
 static void on_job_done(struct api_op *op)
 {
@@ -183,6 +219,9 @@ static void on_job_done(struct api_op *op)
     }
     api_op_release(op);
     arena_free(job->arena); /* job lives in it */
+    if (d) {
+        note_outcome(d, e, failed);
+    }
     if (e && collection) {
         e->is_busy = false;
         if (!failed) {
@@ -477,10 +516,16 @@ struct definitions *definitions_new(struct apiserver *s)
 {
     struct definitions *d = MEM_NEW(struct definitions);
     d->server = s;
+    d->retry_ms = RETRY_MS;
     s->definitions = d;
     d->services = definition_services_new(s);
     start(d);
     return d;
+}
+
+struct definition_services *definitions_services(const struct definitions *d)
+{
+    return d->services;
 }
 
 void definitions_free(struct definitions *d)
@@ -490,6 +535,7 @@ void definitions_free(struct definitions *d)
     }
     size_t it = 0;
     struct entry *e;
+    env_timer_stop(d->server->env, &d->retry);
     watcher_free(d->watcher);
     definition_services_free(d->services);
     while ((e = map_next(&d->entries, &it, NULL))) {

@@ -43,6 +43,8 @@ struct object *definitions_in_version(struct arena *a, const struct schema_kind 
 struct definition_services;
 struct definition_services *definition_services_new(struct apiserver *s);
 void definition_services_free(struct definition_services *ds); /* NULL is fine */
+/* Those of the definitions; NULL: not made yet. */
+struct definition_services *definitions_services(const struct definitions *d);
 /* What is served has changed (s->definitions is there). */
 void definition_services_review(struct definition_services *ds);
 

@@ -19,16 +19,39 @@
 struct definition_services {
     struct apiserver *server;
     struct watcher *watcher;
+    struct env_timer retry;
+    int64_t retry_ms; /* from the next failure on */
 };
+
+enum { RETRY_MS = 1000, RETRY_MAX_MS = 60 * 1000 };
 
 struct job {
     struct arena *arena;
     struct api_op op;
 };
 
+/* No event tells that a write may succeed now: a disk has room again. */
+static void on_retry(struct env_timer *timer)
+{
+    struct definition_services *ds = CONTAINER_OF(timer, struct definition_services, retry);
+    ds->retry_ms = ds->retry_ms * 2 < RETRY_MAX_MS ? ds->retry_ms * 2 : RETRY_MAX_MS;
+    definition_services_review(ds);
+}
+
+static void note_outcome(struct definition_services *ds, bool failed)
+{
+    if (!failed) {
+        ds->retry_ms = RETRY_MS;
+    } else if (!env_timer_armed(&ds->retry)) {
+        env_timer_start(ds->server->env, &ds->retry, ds->retry_ms, on_retry);
+    }
+}
+
 static void on_job_done(struct api_op *op)
 {
     struct job *job = CONTAINER_OF(op, struct job, op);
+    struct definition_services *ds =
+        op->server->definitions ? definitions_services(op->server->definitions) : NULL;
     bool failed = op->err.reason != ERR_NONE && op->err.reason != ERR_ALREADY_EXISTS &&
                   op->err.reason != ERR_NOT_FOUND;
     if (failed) {
@@ -37,6 +60,9 @@ static void on_job_done(struct api_op *op)
     }
     api_op_release(op);
     arena_free(job->arena); /* job lives in it */
+    if (ds) {
+        note_outcome(ds, failed);
+    }
 }
 
 /* body NULL: a delete. */
@@ -152,6 +178,7 @@ struct definition_services *definition_services_new(struct apiserver *s)
 {
     struct definition_services *ds = MEM_NEW(struct definition_services);
     ds->server = s;
+    ds->retry_ms = RETRY_MS;
     start(ds);
     return ds;
 }
@@ -159,6 +186,7 @@ struct definition_services *definition_services_new(struct apiserver *s)
 void definition_services_free(struct definition_services *ds)
 {
     if (ds) {
+        env_timer_stop(ds->server->env, &ds->retry);
         watcher_free(ds->watcher);
         free(ds);
     }

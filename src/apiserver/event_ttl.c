@@ -11,7 +11,7 @@
 #include "watch/watch.h"
 
 /* Deletes of one turn of the timer; the rest follows in the next. */
-enum { DELETES_A_TURN = 128 };
+enum { DELETES_A_TURN = 128, RETRY_MS = 30 * 1000 };
 
 struct entry {
     struct heap_node node; /* by the time it ends, milliseconds since 1970 */
@@ -66,13 +66,21 @@ static void remember(struct event_ttl *t, struct span key, int64_t end_ms)
 
 struct ending {
     struct arena *arena;
+    struct span key;
     struct api_op op;
 };
 
+/* One that a bad disk kept is tried again: nobody else would. */
 static void on_ended(struct api_op *op)
 {
     assert(op->verb == API_DELETE && op->is_finished);
     struct ending *d = CONTAINER_OF(op, struct ending, op);
+    struct event_ttl *t = op->server->event_ttl;
+    bool stays = op->err.reason != ERR_NONE && op->err.reason != ERR_NOT_FOUND;
+    if (stays && t) {
+        remember(t, d->key, env_now_ms(op->server->env) + RETRY_MS);
+        arm(t);
+    }
     api_op_release(op);
     arena_free(d->arena); /* d lives in it */
 }
@@ -83,7 +91,8 @@ static void end_event(struct event_ttl *t, struct span key)
     struct ending *d = ARENA_NEW(a, struct ending);
     struct span resource, ns, name;
     d->arena = a;
-    bool ok = object_key_split(arena_dup(a, key), &resource, &ns, &name);
+    d->key = arena_dup(a, key);
+    bool ok = object_key_split(d->key, &resource, &ns, &name);
     assert(ok);
     d->op = (struct api_op){.server = t->server,
                             .arena = a,
@@ -106,8 +115,10 @@ static void on_timer(struct env_timer *timer)
             break;
         }
         struct entry *e = CONTAINER_OF(first, struct entry, node);
-        end_event(t, span_of(e->key, e->key_n));
-        forget(t, span_of(e->key, e->key_n));
+        struct arena *a cleanup_arena = arena_new();
+        struct span key = arena_dup(a, span_of(e->key, e->key_n));
+        forget(t, key);
+        end_event(t, key);
     }
     arm(t);
 }

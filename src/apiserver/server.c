@@ -105,7 +105,7 @@ void apiserver_free(struct apiserver *s)
     assert(!s->is_freed);
     front_watches_end(s);
     remote_hub_free(s->remote);
-    event_ttl_free(s->event_ttl);
+    event_ttl_free(TAKE_PTR(s->event_ttl));
     definitions_free(TAKE_PTR(s->definitions));
     bootstrap_free(s->bootstrap);
     snapshots_free(s->snapshots);

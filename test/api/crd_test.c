@@ -1,4 +1,6 @@
 /* Custom kinds: defined, served, changed, deleted. */
+#include <errno.h>
+
 #include "test/kit/api_kit.h"
 
 #define CRDS "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -603,5 +605,50 @@ TEST(versions_of_custom_groups_have_their_api_services)
     expect_services(&k, "");
     (void)api_expect(&k, 200, "GET", "/apis/apiregistration.k8s.io/v1/apiservices/v1.example.com",
                      "", NULL);
+    api_kit_stop(&k);
+}
+
+/* ---- a bad disk ---- */
+
+struct bad_disk {
+    bool is_on;
+    int good; /* commits that succeed still */
+};
+
+static int bad_commit(void *data, uint64_t number)
+{
+    struct bad_disk *d = data;
+    (void)number;
+    return d->is_on && d->good-- <= 0 ? -EIO : 0;
+}
+
+static bool is_established(struct api_kit *k)
+{
+    struct api_reply r = api_expect(k, 200, "GET", CRDS "/widgets.example.com", "", NULL);
+    return memmem(r.body.p, r.body.n, "InitialNamesAccepted", 20) != NULL;
+}
+
+/* The definition is stored, and then nothing is for a while (sim seed 9600266). */
+TEST(a_definition_is_served_when_its_disk_is_well_again)
+{
+    struct api_kit k;
+    struct bad_disk disk = {.good = 1};
+    const struct store_memory_options store = {.fail = bad_commit, .data = &disk};
+    api_kit_start_on(&k, &store);
+    disk.is_on = true;
+    (void)api_expect(&k, 201, "POST", CRDS, "", definition());
+    api_run_ms(&k, 300);
+    CHECK(!is_established(&k));
+    disk.is_on = false;
+    for (int i = 0; i < 500 && !is_established(&k); i++) {
+        api_run_ms(&k, 10);
+    }
+    CHECK(is_established(&k));
+    expect_services(&k, "v1 v1beta1");
+    disk = (struct bad_disk){.is_on = true, .good = 1};
+    (void)api_call(&k, "DELETE", CRDS "/widgets.example.com", "", NULL);
+    api_run_ms(&k, 300);
+    disk.is_on = false;
+    expect_services(&k, "");
     api_kit_stop(&k);
 }
