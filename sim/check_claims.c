@@ -133,7 +133,16 @@ void check_claims(struct platform *w, struct object *old, struct object *now)
         check_pod(w, now, pod);
     } else if (span_eq_cstr(resource, "persistentvolumeclaims") && claim >= 0) {
         check_claim(w, old, now, claim);
-    } else if (span_eq_cstr(resource, "persistentvolumes") && old) {
-        check_volume(w, old, now);
+    } else if (span_eq_cstr(resource, "persistentvolumes")) {
+        if (old) {
+            check_volume(w, old, now);
+        }
+        if (now) {
+            volumes_on_policy(
+                w->volumes, object_name(now),
+                span_eq_cstr(json_str(json_path(object_root(now), "spec",
+                                                "persistentVolumeReclaimPolicy", NULL)),
+                             "Retain"));
+        }
     }
 }

@@ -86,6 +86,9 @@ void check_status(struct platform *w)
     if (is_hindered(w)) {
         note_trouble(w);
     }
+    if (w->weather.break_off > 0 || !w->controllers_env) {
+        w->listed_ms = sim_now_ms(w);
+    }
     if (sim_now_ms(w) < w->calm_ms) {
         return;
     }
@@ -137,6 +140,33 @@ static void check_bound(struct platform *w, const char *what, int64_t says, int6
     }
 }
 
+/* All counts are of one and the same moment, unless a list showed the controllers another one bit
+ * by bit. */
+static bool is_of_a_moment(const struct platform *w, struct arena *a, const yyjson_val *status,
+                           const struct counts *says)
+{
+    uint32_t owner = sim_hash(w->set_uid), current = hash_at(a, status, "currentRevision"),
+             update = hash_at(a, status, "updateRevision");
+    int64_t long_ago_ms = sim_now_ms(w) - sim_window_ms(w);
+    if (w->listed_ms >= long_ago_ms || w->started_ms >= long_ago_ms || w->weather.break_off > 0) {
+        return true;
+    }
+    for (size_t m = w->moments.n; m-- > 0;) {
+        struct counts is = {0};
+        if (w->moments.at[m].until_ms < sim_now_ms(w) - sim_window_ms(w)) {
+            break;
+        }
+        for (int i = 0; i < ORDINALS; i++) {
+            add_seat(&is, &w->moments.at[m], i, owner, current, update);
+        }
+        if (is.replicas == says->replicas && is.ready == says->ready &&
+            is.updated == says->updated) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* The currentReplicas leave out those that the same sync takes away: no lower bound. */
 void check_status_write(struct platform *w, const struct client_request *rq)
 {
@@ -158,6 +188,10 @@ void check_status_write(struct platform *w, const struct client_request *rq)
     }
     struct counts says = counts_of(status), least = {0}, most = {0};
     bounds(w, a, status, &least, &most);
+    if (!is_of_a_moment(w, a, status, &says)) {
+        sim_fail(w, "status", "no moment of late had %lld pods, %lld ready, %lld new",
+                 (long long)says.replicas, (long long)says.ready, (long long)says.updated);
+    }
     check_bound(w, "replicas", says.replicas, least.replicas, most.replicas);
     check_bound(w, "readyReplicas", says.ready, least.ready, most.ready);
     check_bound(w, "currentReplicas", says.current, 0, most.current);

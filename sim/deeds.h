@@ -41,10 +41,15 @@
     X(NEIGHBOUR_CREATE, "create a neighbour")                                                      \
     X(NEIGHBOUR_CHANGE, "change a neighbour")                                                      \
     X(NEIGHBOUR_DELETE, "delete a neighbour")                                                      \
+    X(DEFINE, "define a kind")                                                                     \
+    X(UNDEFINE, "delete a definition")                                                             \
+    X(WIDGET, "an object of it")                                                                   \
     X(BUDGET, "make or delete the budget")                                                         \
     X(EDIT, "save an edited set")                                                                  \
     X(SCHEME_RETENTION, "scheme: retention switched")                                              \
     X(SCHEME_CLAIM, "scheme: claim under its pod")                                                 \
+    X(RETAIN, "retain a volume")                                                                   \
+    X(SCHEME_RETAIN, "scheme: data retained")                                                      \
     X(SCHEME_NODE, "scheme: node returns")                                                         \
     X(SCHEME_AGAIN, "scheme: deleted, made again")                                                 \
     X(SCHEME_CLOCK, "scheme: clock to and fro")                                                    \
@@ -83,6 +88,7 @@
     X(SAW_MAKE, "checked: pod made")                                                               \
     X(SAW_TAKE, "checked: pod taken")                                                              \
     X(SAW_STATUS, "checked: status")                                                               \
+    X(SAW_EVICTION, "checked: eviction")                                                           \
     X(SAW_STUCK, "checked: stuck pod taken")                                                       \
     X(SAW_WINDOW, "checked: made beside another")                                                  \
     X(SAW_LAST, "checked: primary taken last")                                                     \

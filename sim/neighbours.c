@@ -1,7 +1,8 @@
 /* sim/neighbours.c: what else lives on the platform: a Deployment, a DaemonSet, a second
  * StatefulSet, and a budget of the first one's disruptions. Users create, scale, roll and delete
  * them; at rest the counts of each are true. Checker: unavailable (of the Deployment: never fewer
- * by our own hand than its strategy allows); convergence asks neighbours_at_rest(). */
+ * by our own hand than its strategy allows), budget (of an eviction); convergence asks
+ * neighbours_at_rest(). */
 #include <stdio.h>
 
 #include "client/client_body.h"
@@ -52,8 +53,7 @@ static void ask(struct platform *w, int which, enum client_verb verb, struct spa
             names[which], SPAN_ARG(body), ok ? "done" : "no answer, or refused");
 }
 
-/* The budget of the set "redis". */
-static void budget(struct platform *w)
+void neighbours_budget(struct platform *w)
 {
     static const char *const specs[] = {"\"maxUnavailable\":1", "\"minAvailable\":2",
                                         "\"maxUnavailable\":\"50%\"", "\"minAvailable\":0"};
@@ -127,10 +127,14 @@ static void create(struct platform *w, int which)
 void neighbours_act(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
-    int which = (int)sim_roll(w, NEIGHBOURS + 1);
+    int which = (int)sim_roll(w, NEIGHBOURS + 2);
     record_pull(w->record);
+    if (which > NEIGHBOURS) {
+        custom_act(w);
+        return;
+    }
     if (which == NEIGHBOURS) {
-        budget(w);
+        neighbours_budget(w);
         return;
     }
     if (!find(w, which)) {
@@ -208,6 +212,11 @@ void neighbours_on_change(struct platform *w, struct object *old, struct object 
     struct span rest = object_store_key(o), resource = span_cut(&rest, '/');
     if (span_eq_cstr(resource, "pods") && is_web(o)) {
         on_pod(w, old, now);
+    } else if (span_eq_cstr(resource, "poddisruptionbudgets.policy") &&
+               (!old || !now ||
+                !json_equal(json_get(object_root(old), "spec"),
+                            json_get(object_root(now), "spec")))) {
+        w->budget_ms = sim_now_ms(w);
     } else if (span_eq_cstr(resource, resources[WEB])) {
         int64_t need = now ? need_of(now) : 0;
         if (need != w->web_need) {
@@ -215,6 +224,39 @@ void neighbours_on_change(struct platform *w, struct object *old, struct object 
             w->web_need = need;
             w->web_need_ms = sim_now_ms(w);
         }
+    }
+}
+
+/* ---- the budget ---- */
+
+/* It stands for long enough, and so does what it counts, for every view to show them; and the pod
+ * is well, so that it costs something. */
+bool neighbours_budget_counts(struct platform *w, int ordinal)
+{
+    int64_t long_ago_ms = sim_now_ms(w) - sim_window_ms(w) - 4 * w->weather.late_ms;
+    const struct sim_seat *s = &w->seats[ordinal];
+    return record_get(w->record, BUDGET_KEY) && w->budget_ms < long_ago_ms && s->well &&
+           !rules_lately(w, !s->well, s->unwell_ms) && s->matches && rules_is_owned(w, s) &&
+           w->rules.at[w->rules.n - 1].since_ms < long_ago_ms;
+}
+
+void neighbours_on_eviction(struct platform *w, int ordinal)
+{
+    struct object *o = record_get(w->record, BUDGET_KEY);
+    yyjson_val *spec = o ? json_get(object_root(o), "spec") : NULL;
+    int64_t need = json_get_int(spec, "minAvailable", -1), left = 0,
+            most = json_get_int(spec, "maxUnavailable", -1);
+    if (most >= 0) {
+        need = w->rules.at[w->rules.n - 1].replicas - most;
+    }
+    for (int i = 0; i < ORDINALS; i++) {
+        const struct sim_seat *s = &w->seats[i];
+        left += i != ordinal && rules_lately(w, s->well, s->well_ms);
+    }
+    sim_saw(w, SIM_DEED_SAW_EVICTION);
+    if (left < need) {
+        sim_fail(w, "budget", "redis-%d may be evicted: %lld well pods are left, and %lld must",
+                 ordinal, (long long)left, (long long)need);
     }
 }
 
@@ -389,5 +431,5 @@ const char *neighbours_at_rest(struct platform *w)
     }
     struct sets_at_rest s = {.w = w, .has_web = find(w, WEB)};
     record_each(w->record, SPAN("replicasets.apps"), see_resting, &s);
-    return s.why ? s.why : budget_is_true(w) ? NULL : "the budget's status";
+    return s.why ? s.why : budget_is_true(w) ? custom_at_rest(w) : "the budget's status";
 }

@@ -12,6 +12,7 @@
 #include "kubelet/kubelet.h"
 #include "kubelet/kubelet_images.h"
 #include "runtime/runtime_fake.h"
+#include "schema/kinds.h"
 #include "schema/schema.h"
 #include "sim/chance.h"
 #include "sim/env_sim.h"
@@ -353,7 +354,7 @@ void sim_start_controllers(struct platform *w)
                                           .volume_dir = SPAN("/data/volumes"),
                                           .volumes = volumes_ops(w->volumes)};
     assert(!w->controllers_env);
-    w->trouble_from_ms = w->trouble_ms = w->calm_ms = sim_now_ms(w);
+    w->trouble_from_ms = w->trouble_ms = w->calm_ms = w->listed_ms = sim_now_ms(w);
     w->controllers_env = env_sim_join(w->world);
     w->controllers_link = make_link(w, w->controllers_env, true);
     w->controllers = controllers_new(w->controllers_env, link_client(w->controllers_link), &o);
@@ -471,6 +472,26 @@ static void on_answer(void *data, const struct client_reply *r)
     }
 }
 
+/* Asked for is enough: the answer may be lost. */
+static void note_asked(struct platform *w, const struct client_request *rq)
+{
+    int claim = rq->verb == CLIENT_DELETE && rq->kind == SCHEMA_KIND(PersistentVolumeClaim)
+                    ? sim_ordinal(rq->name, "data-redis-")
+                    : -1;
+    if (claim >= 0) {
+        w->seats[claim].claim_asked = true;
+    }
+}
+
+/* The ordinal of a pod that is to be evicted at the cost of the budget; -1: none is. */
+static int evicted_by(struct platform *w, const struct client_request *rq)
+{
+    int ordinal = rq->kind == SCHEMA_KIND(Pod) && span_eq_cstr(rq->subresource, "eviction")
+                      ? sim_ordinal(rq->name, "redis-")
+                      : -1;
+    return ordinal >= 0 && neighbours_budget_counts(w, ordinal) ? ordinal : -1;
+}
+
 /* A user waits for up to a second; the server may be killed meanwhile. */
 bool platform_request(struct platform *w, const struct client_request *rq)
 {
@@ -479,6 +500,8 @@ bool platform_request(struct platform *w, const struct client_request *rq)
         return false;
     }
     bool dies = !w->calm && sim_roll(w, 40) == 0;
+    int evicted = evicted_by(w, rq);
+    note_asked(w, rq);
     w->asked_from_rev = link_from_rev(rq);
     w->figures.requests++;
     client_do(w->client, rq, on_answer, w);
@@ -498,6 +521,9 @@ bool platform_request(struct platform *w, const struct client_request *rq)
         client_cancel(w->client, w);
     }
     w->figures.refused += w->answered && w->answer != ERR_NONE;
+    if (evicted >= 0 && w->answered && w->answer == ERR_NONE) {
+        neighbours_on_eviction(w, evicted);
+    }
     return w->answered && w->answer == ERR_NONE;
 }
 
@@ -648,6 +674,7 @@ static void on_change(void *data, struct object *old, struct object *now, int64_
     check_claims(w, old, now); /* before the rules know of it */
     rules_on_change(w, old, now);
     neighbours_on_change(w, old, now);
+    custom_on_change(w, old, now);
 }
 
 static void on_start(void *data, struct span ns, struct span name, struct span uid)

@@ -34,6 +34,7 @@ struct sim_rules {
     int64_t deadline_ms; /* 0: none */
     /* The update revision, empty when the spec is newer than the status, and the current one. */
     char update[80], current[80];
+    int64_t since_ms; /* it asks for so many pods */
     int64_t until_ms; /* when the next version came; INT64_MAX: it holds */
 };
 
@@ -140,11 +141,14 @@ struct platform {
     int64_t jump_ms, jump_at_ms; /* the last time that it was set forward */
     int64_t jumped_ms;           /* the wall clock was set forward by so much in all */
     int64_t set_ms;              /* what a deadline asks for is so since then */
+    int64_t listed_ms;           /* the controllers may have listed again until then */
     /* When something kept the controllers from their work: first and last; and until when they may
      * still hold back for it. */
     int64_t trouble_from_ms, trouble_ms, calm_ms;
     VEC(struct sim_acked) acked; /* since the last check */
     VEC(struct sim_web) web;
+    uint32_t custom_asked; /* a bit for each object of the users' own kind that may go */
+    int64_t budget_ms;     /* the budget of the set is another one since then */
     int64_t web_need, web_needed, web_need_ms; /* pods that must stay; before; since when */
     VEC(char *) forced;                        /* uids of pods that users deleted by force */
     int64_t changed_ms;                        /* when a pod or the set's spec changed last */
@@ -206,10 +210,21 @@ void sim_declare_dead(struct platform *w, struct object *pod);
 
 /* neighbours.c */
 void neighbours_act(struct platform *w);
+/* Makes the budget of the set, or deletes it. */
+void neighbours_budget(struct platform *w);
 void neighbours_on_change(struct platform *w, struct object *old, struct object *now);
 void neighbours_on_request(struct platform *w, const struct client_request *rq);
+/* An eviction of this pod is about to be asked for; and it was granted. */
+bool neighbours_budget_counts(struct platform *w, int ordinal);
+void neighbours_on_eviction(struct platform *w, int ordinal);
 /* NULL: at rest; else what is not. */
 const char *neighbours_at_rest(struct platform *w);
+
+/* neighbours_custom.c */
+void custom_act(struct platform *w);
+void custom_on_change(struct platform *w, struct object *old, struct object *now);
+/* NULL: at rest; else what is not. */
+const char *custom_at_rest(struct platform *w);
 
 /* faults.c */
 void sim_fault(struct platform *w);

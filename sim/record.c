@@ -17,7 +17,9 @@ static const char *const resources[] = {"pods",
                                         "deployments.apps",
                                         "replicasets.apps",
                                         "daemonsets.apps",
-                                        "poddisruptionbudgets.policy"};
+                                        "poddisruptionbudgets.policy",
+                                        "customresourcedefinitions.apiextensions.k8s.io",
+                                        "widgets.example.com"};
 enum { RESOURCES = sizeof resources / sizeof *resources };
 
 struct kept {

@@ -131,7 +131,10 @@ static void on_set(struct platform *w, struct object *now)
         VEC_REMOVE(&w->rules, 0);
     }
     VEC_PUSH(&w->rules, rules_of(now));
-    const struct sim_rules *is = &w->rules.at[w->rules.n - 1], *was = is - 1;
+    struct sim_rules *is = &w->rules.at[w->rules.n - 1];
+    const struct sim_rules *was = is - 1;
+    is->since_ms =
+        is->exists && was->exists && is->replicas == was->replicas ? was->since_ms : sim_now_ms(w);
     if (is->deadline_ms != was->deadline_ms || is->auto_rollback != was->auto_rollback ||
         is->paused != was->paused || is->on_delete != was->on_delete ||
         strcmp(is->update, was->update) != 0) {

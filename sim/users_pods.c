@@ -172,7 +172,6 @@ void users_delete_claim(struct platform *w, struct span name)
 {
     const struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_DELETE,
                                       .kind = SCHEMA_KIND(PersistentVolumeClaim), .name = name};
-    w->seats[sim_ordinal(name, "data-redis-")].claim_asked = true;
     (void)users_ask(w, SIM_DEED_DELETE_CLAIM, &rq);
     sim_say(w, "delete %.*s: %s", SPAN_ARG(name), users_outcome(w));
 }

@@ -68,6 +68,27 @@ static void delete_under_pod(struct platform *w)
     }
 }
 
+/* Data is to be kept for good, and its claim goes. */
+static void retain_volume(struct platform *w)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct span pod = some_live_pod(w, a), claim_name = arena_printf(a, "data-%.*s", SPAN_ARG(pod));
+    struct object *claim = record_get(
+        w->record, object_key(a, SPAN("persistentvolumeclaims"), SPAN("default"), claim_name));
+    struct span volume =
+        claim ? arena_dup(a, json_str(json_path(object_root(claim), "spec", "volumeName", NULL)))
+              : SPAN_NULL;
+    if (volume.n == 0) {
+        return;
+    }
+    (void)users_patch(w, SIM_DEED_RETAIN, SCHEMA_KIND(PersistentVolume), volume,
+                      SPAN("{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}"));
+    sim_say(w, "retain %.*s: %s", SPAN_ARG(volume), users_outcome(w));
+    sim_run_for(w, (int64_t)sim_roll(w, 2000));
+    users_delete_claim(w, claim_name);
+    users_delete_pod(w, pod, false);
+}
+
 /* A node vanishes, its pod is given up and comes up elsewhere, and the node returns. */
 static void node_returns(struct platform *w)
 {
@@ -124,11 +145,17 @@ static void clock_jumps(struct platform *w)
     }
 }
 
-/* `kubectl drain`, and the node is needed again. */
+/* `kubectl drain` where a budget says how many may go, and the node is needed again. */
 static void drain(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
     size_t node = (size_t)sim_roll(w, NODES);
+    if (!record_get(w->record, SPAN("poddisruptionbudgets.policy/default/redis"))) {
+        neighbours_budget(w);
+    }
+    if (w->budget_ms > sim_now_ms(w) - 2 * sim_window_ms(w)) {
+        sim_run_for(w, 3 * sim_window_ms(w));
+    }
     users_cordon(w, node, true);
     for (int i = 0; i < ORDINALS; i++) {
         if (w->seats[i].exists && sim_roll(w, 3)) {
@@ -190,6 +217,7 @@ void users_scheme(struct platform *w)
                    {users_edit_set, SIM_DEED_EDIT},
                    {switch_retention, SIM_DEED_SCHEME_RETENTION},
                    {delete_under_pod, SIM_DEED_SCHEME_CLAIM},
+                   {retain_volume, SIM_DEED_SCHEME_RETAIN},
                    {node_returns, SIM_DEED_SCHEME_NODE},
                    {delete_and_create, SIM_DEED_SCHEME_AGAIN},
                    {clock_jumps, SIM_DEED_SCHEME_CLOCK},

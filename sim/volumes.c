@@ -11,8 +11,9 @@
 
 struct directory {
     char name[64];
-    bool there;
-    char data_of[40]; /* uid of the claim whose pods have run on it; empty: none has */
+    bool there, retains;
+    int64_t retains_ms; /* since then */
+    char data_of[40];   /* uid of the claim whose pods have run on it; empty: none has */
 };
 
 struct job {
@@ -123,6 +124,11 @@ static void remove_it(void *data, struct span name, volume_done_fn *done, void *
         sim_fail(v->w, "data-kept", "the data of %.*s is removed, and its claim is there",
                  SPAN_ARG(name));
     }
+    const struct directory *d = directory_of(v, name);
+    if (d->retains && d->retains_ms < sim_now_ms(v->w) - sim_window_ms(v->w)) {
+        sim_fail(v->w, "data-kept", "the data of %.*s is removed, and was to be retained",
+                 SPAN_ARG(name));
+    }
     start(v, name, true, done, done_data);
 }
 
@@ -194,6 +200,15 @@ void volumes_on_start(struct volumes *v, struct span ns, struct span name, struc
         }
         (void)snprintf(d->data_of, sizeof d->data_of, "%.*s", SPAN_ARG(object_uid(claim)));
     }
+}
+
+void volumes_on_policy(struct volumes *v, struct span volume, bool retains)
+{
+    struct directory *d = directory_of(v, volume);
+    if (retains && !d->retains) {
+        d->retains_ms = sim_now_ms(v->w);
+    }
+    d->retains = retains;
 }
 
 const struct volume_ops *volumes_ops(const struct volumes *v)

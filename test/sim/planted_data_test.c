@@ -2,6 +2,7 @@
  * back with. Each is caught by its checker. */
 #include "base/arena.h"
 #include "client/client_body.h"
+#include "schema/custom.h"
 #include "test/kit/kit.h"
 #include "test/kit/plant_kit.h"
 
@@ -70,6 +71,76 @@ TEST(planted_claim_on_the_data_of_another_breaks_data_kept)
     sim_kit_end(w, "data-kept");
 }
 
+static struct object *notes_volume_and_shows(void *data, struct object *o)
+{
+    struct plant *p = data;
+    if (span_eq_cstr(json_get_str(object_root(o), "kind"), "PersistentVolume")) {
+        snprintf(p->volume, sizeof p->volume, "%.*s", SPAN_ARG(object_name(o)));
+    }
+    return plant_shown(data, o);
+}
+
+TEST(planted_data_that_was_to_be_retained_breaks_data_kept)
+{
+    struct plant p = {.hooks.on_event = notes_volume_and_shows,
+                      .kind = SCHEMA_KIND(PersistentVolume),
+                      .from = "\"persistentVolumeReclaimPolicy\":\"Retain\"",
+                      .to = "\"persistentVolumeReclaimPolicy\":\"Delete\""};
+    struct platform *w = plant_start(&p);
+    sim_kit_create(w, 1, "OrderedReady", SIM_KIT_CLAIMS);
+    platform_run_for(w, 5000);
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(PersistentVolume), p.volume,
+                "{\"spec\":{\"persistentVolumeReclaimPolicy\":\"Retain\"}}");
+    sim_kit_patch(w, "{\"spec\":{\"replicas\":0}}");
+    platform_run_for(w, 5000);
+    plant_fine(w);
+    sim_kit_ask(w, CLIENT_DELETE, SCHEMA_KIND(PersistentVolumeClaim), "data-redis-0", "");
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "data-kept");
+}
+
+/* ---- evictions ---- */
+
+static const char budget[] =
+    "{\"kind\":\"PodDisruptionBudget\",\"apiVersion\":\"policy/v1\",\"metadata\":{\"name\":"
+    "\"redis\"},\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"redis\"}},"
+    "\"minAvailable\":1}}";
+
+/* The budget allows more than it does. */
+static bool allows_more(void *data, struct arena *a, struct client_request *rq)
+{
+    static const char mark[] = "\"disruptionsAllowed\":0";
+    const char *body = arena_cstr(a, rq->body), *at = strstr(body, mark);
+    (void)data;
+    if (at && rq->kind == SCHEMA_KIND(PodDisruptionBudget)) {
+        rq->body = arena_printf(a, "%.*s\"disruptionsAllowed\":2%s", (int)(at - body), body,
+                                at + sizeof mark - 1);
+    }
+    return true;
+}
+
+TEST(planted_budget_that_allows_more_breaks_budget)
+{
+    struct plant p = {.hooks.on_request = allows_more};
+    struct platform *w = plant_start(&p);
+    sim_kit_ask(w, CLIENT_CREATE, SCHEMA_KIND(PodDisruptionBudget), "", budget);
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_run_for(w, 5000);
+    plant_fine(w);
+    const struct client_request evict = {
+        CLIENT_REQUEST_INIT,
+        .verb = CLIENT_CREATE,
+        .kind = SCHEMA_KIND(Pod),
+        .ns = SPAN("default"),
+        .name = SPAN("redis-0"),
+        .subresource = SPAN("eviction"),
+        .body = SPAN("{\"kind\":\"Eviction\",\"apiVersion\":\"policy/v1\",\"metadata\":{\"name\":"
+                     "\"redis-0\"}}"),
+        .field_manager = SPAN("user")};
+    CHECK(platform_request(w, &evict));
+    sim_kit_end(w, "budget");
+}
+
 /* ---- revisions ---- */
 
 static struct object *notes_revision(void *data, struct object *o)
@@ -105,12 +176,51 @@ TEST(planted_revision_that_goes_while_pods_have_it_breaks_revision_kept)
     sim_kit_end(w, "revision-kept");
 }
 
-/* ---- writes ---- */
+/* ---- kinds of the users' own ---- */
 
-static const char budget[] =
-    "{\"kind\":\"PodDisruptionBudget\",\"apiVersion\":\"policy/v1\",\"metadata\":{\"name\":"
-    "\"redis\"},\"spec\":{\"selector\":{\"matchLabels\":{\"app\":\"redis\"}},"
-    "\"minAvailable\":1}}";
+struct widget_plant {
+    struct plant p;
+    struct schema_kind kind;
+};
+
+static bool deletes_the_widget(void *data, struct arena *a, struct client_request *rq)
+{
+    struct widget_plant *x = data;
+    (void)a;
+    if (plant_is_from(rq, CLIENT_DELETE, "statefulset-controller")) {
+        rq->kind = &x->kind;
+        rq->name = SPAN("w1");
+        rq->precondition_uid = SPAN_NULL;
+    }
+    return true;
+}
+
+TEST(planted_object_of_a_users_kind_that_goes_breaks_custom_kept)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct widget_plant x = {.p.hooks.on_request = deletes_the_widget};
+    struct platform *w = plant_start(&x.p);
+    custom_sketch(a, &x.kind, SPAN("widgets.example.com"), SPAN("example.com"), SPAN("v1"),
+                  SPAN("Widget"), SPAN("widgets"), true);
+    sim_kit_ask(
+        w, CLIENT_CREATE, SCHEMA_KIND(CustomResourceDefinition), "",
+        "{\"kind\":\"CustomResourceDefinition\",\"apiVersion\":\"apiextensions.k8s.io/v1\","
+        "\"metadata\":{\"name\":\"widgets.example.com\"},\"spec\":{\"group\":\"example.com\","
+        "\"scope\":\"Namespaced\",\"names\":{\"plural\":\"widgets\",\"kind\":\"Widget\"},"
+        "\"versions\":[{\"name\":\"v1\",\"served\":true,\"storage\":true,\"schema\":{"
+        "\"openAPIV3Schema\":{\"type\":\"object\"}}}]}}");
+    sim_kit_create(w, 1, "OrderedReady", "");
+    platform_run_for(w, 5000);
+    sim_kit_ask(w, CLIENT_CREATE, &x.kind, "",
+                "{\"kind\":\"Widget\",\"apiVersion\":\"example.com/v1\",\"metadata\":{\"name\":"
+                "\"w1\"}}");
+    plant_fine(w);
+    sim_kit_patch(w, PLANT_ROUND2);
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "custom-kept");
+}
+
+/* ---- writes ---- */
 
 /* A write that does not say what it was made from. */
 static bool forgets_its_version(void *data, struct arena *a, struct client_request *rq)
