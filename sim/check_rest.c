@@ -87,6 +87,7 @@ const char *check_rest(struct platform *w)
                                                        : NULL;
     why = why ? why : set ? check_status_is_true(w, set) : NULL;
     why = why ? why : set ? check_revisions_at_rest(w, set) : NULL;
+    why = why ? why : volumes_at_rest(w->volumes);
     return why ? why : neighbours_at_rest(w);
 }
 

@@ -80,6 +80,7 @@
     X(FORGOTTEN, "watch from before the history")                                                  \
     X(REFUSED, "request refused")                                                                  \
     X(LOST_REPLY, "reply lost")                                                                    \
+    X(ORPHAN, "request of a dead role")                                                            \
     X(LATE, "message late")                                                                        \
     X(BROKEN_OFF, "watch broken off")                                                              \
     X(LOST_EVENT, "wake-up lost")                                                                  \

@@ -53,6 +53,7 @@ struct call {
     client_reply_fn *fn; /* NULL: nobody waits */
     void *data;
     struct env_timer timer;
+    bool sent;  /* or failed before */
     bool asked; /* the server has it */
     int64_t from_rev;
     struct client_reply reply;
@@ -124,6 +125,7 @@ static void on_send(struct env_timer *timer)
                                               ERR_CONFLICT};
     struct call *c = CONTAINER_OF(timer, struct call, timer);
     struct link *l = c->l;
+    c->sent = true;
     if (!l->server || l->cut) {
         refuse(c, ERR_UNAVAILABLE, l->cut ? CUT_MS : DOWN_MS);
         return;
@@ -159,7 +161,7 @@ int64_t link_from_rev(const struct client_request *rq)
     return 0;
 }
 
-static struct client_request request_dup(struct arena *a, const struct client_request *q)
+struct client_request link_request_dup(struct arena *a, const struct client_request *q)
 {
     struct client_request rq = *q;
     struct span *const spans[] = {&rq.ns,
@@ -184,7 +186,7 @@ static void link_request(struct client *base, const struct client_request *q, cl
     struct call *c = MEM_NEW(struct call);
     c->l = l;
     c->arena = arena_new();
-    c->rq = request_dup(c->arena, q);
+    c->rq = link_request_dup(c->arena, q);
     c->from_rev = link_from_rev(q);
     c->fn = fn;
     c->data = data;
@@ -463,7 +465,7 @@ static struct client_watch *link_watch_new(struct client *base,
     w->base.client = base;
     w->l = l;
     w->arena = arena_new();
-    w->selection = request_dup(w->arena, selection);
+    w->selection = link_request_dup(w->arena, selection);
     w->handler = *handler;
     w->data = data;
     list_push_back(&l->watches, &w->link);
@@ -543,7 +545,11 @@ void link_free(struct link *l)
     assert(list_is_empty(&l->watches));
     LIST_EACH(it, &l->calls)
     {
-        call_free(CONTAINER_OF(it, struct call, link));
+        struct call *c = CONTAINER_OF(it, struct call, link);
+        if (!c->sent && l->server && !l->cut && l->taps.on_orphan) {
+            l->taps.on_orphan(l->taps.data, &c->rq);
+        }
+        call_free(c);
     }
     free(l);
 }

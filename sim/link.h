@@ -33,6 +33,8 @@ struct link_taps {
      * version that the role meant to replace, as link_from_rev() has it. */
     void (*on_reply)(void *data, const struct client_request *rq, const struct client_reply *reply,
                      int64_t from_rev);
+    /* The role died and this request of it was on its way. */
+    void (*on_orphan)(void *data, const struct client_request *rq);
     /* An event on its way to the role; a planted bug returns another object (a reference that it
      * gives away), else NULL. */
     struct object *(*on_event)(void *data, struct object *o);
@@ -40,6 +42,8 @@ struct link_taps {
     struct sim_deed_count *deeds; /* all of them: what goes wrong is counted. Not NULL */
 };
 
+/* With all that it points to. */
+struct client_request link_request_dup(struct arena *a, const struct client_request *q);
 /* The resourceVersion in the body of an update or a merge patch; 0: none. */
 int64_t link_from_rev(const struct client_request *rq);
 

@@ -22,9 +22,9 @@
 enum {
     SETTLE_MS = 30 * 60 * 1000,
     START_LIMIT_MS = 5000,
-    ANSWER_MS = 1000,
     SQLITE_SHARE = 8,
-    SMALL_SHARE = 2
+    SMALL_SHARE = 2,
+    ORPHAN_MS = 500
 };
 
 /* ---- chance, words ---- */
@@ -126,8 +126,8 @@ static bool on_request(void *data, struct arena *a, struct client_request *rq)
     return true;
 }
 
-static void note_acked(struct platform *w, enum client_verb verb, const struct client_reply *r,
-                       int64_t from_rev)
+void sim_note_acked(struct platform *w, enum client_verb verb, const struct client_reply *r,
+                    int64_t from_rev)
 {
     struct span key = r->object ? object_store_key(r->object) : SPAN_NULL, resource = key;
     bool wrote = verb != CLIENT_GET && verb != CLIENT_LIST && r->err.reason == ERR_NONE;
@@ -143,7 +143,7 @@ static void on_reply(void *data, const struct client_request *rq, const struct c
                      int64_t from_rev)
 {
     struct platform *w = data;
-    note_acked(w, rq->verb, r, from_rev);
+    sim_note_acked(w, rq->verb, r, from_rev);
     if (r->err.reason != ERR_NONE) {
         rules_on_refused(w, rq);
     }
@@ -155,10 +155,40 @@ static struct object *on_event(void *data, struct object *o)
     return w->plant->on_event ? w->plant->on_event(w->plant->data, o) : NULL;
 }
 
+static void on_orphan(void *data, const struct client_request *rq)
+{
+    struct platform *w = data;
+    bool writes = rq->verb != CLIENT_GET && rq->verb != CLIENT_LIST;
+    if (!w->calm && writes && sim_roll(w, 2)) {
+        struct arena *a = arena_new();
+        struct sim_orphan o = {a, link_request_dup(a, rq),
+                               sim_now_ms(w) + (int64_t)sim_roll(w, ORPHAN_MS)};
+        VEC_PUSH(&w->orphans, o);
+    }
+}
+
+/* They arrive, whoever has taken the dead one's place meanwhile; no server, no request. */
+static void send_orphans(struct platform *w, bool all)
+{
+    for (size_t i = w->orphans.n; i-- > 0;) {
+        struct sim_orphan o = w->orphans.at[i];
+        if (!all && o.due_ms > sim_now_ms(w)) {
+            continue;
+        }
+        if (w->env && !all) {
+            client_do(w->client, &o.rq, NULL, NULL);
+            sim_saw(w, SIM_DEED_ORPHAN);
+        }
+        arena_free(o.arena);
+        VEC_REMOVE(&w->orphans, i);
+    }
+}
+
 static struct link *make_link(struct platform *w, struct env *env, bool of_controllers)
 {
     const struct link_taps taps = {.on_request = on_request,
                                    .on_reply = on_reply,
+                                   .on_orphan = on_orphan,
                                    .on_event = of_controllers ? on_event : NULL,
                                    .data = w,
                                    .deeds = w->figures.deeds};
@@ -442,11 +472,14 @@ static void look(struct platform *w)
     check_status(w);
 }
 
-static bool one_turn(struct platform *w, int64_t until_ms)
+bool sim_one_turn(struct platform *w, int64_t until_ms)
 {
     bool more = env_sim_step_until(w->world, until_ms);
     if (w->ambush.sprung) {
         sim_ambush_strikes(w);
+    }
+    if (w->orphans.n > 0) {
+        send_orphans(w, false);
     }
     look(w);
     return more && !w->violation[0];
@@ -455,76 +488,8 @@ static bool one_turn(struct platform *w, int64_t until_ms)
 void sim_run_for(struct platform *w, int64_t ms)
 {
     int64_t until_ms = sim_now_ms(w) + ms;
-    while (one_turn(w, until_ms)) {
+    while (sim_one_turn(w, until_ms)) {
     }
-}
-
-/* ---- requests of users ---- */
-
-static void on_answer(void *data, const struct client_reply *r)
-{
-    struct platform *w = data;
-    w->answered = true;
-    w->answer = r->err.reason;
-    note_acked(w, CLIENT_UPDATE, r, w->asked_from_rev);
-    if (r->err.reason != ERR_NONE) {
-        (void)snprintf(w->answer_text, sizeof w->answer_text, "%.*s", SPAN_ARG(r->err.message));
-    }
-}
-
-/* Asked for is enough: the answer may be lost. */
-static void note_asked(struct platform *w, const struct client_request *rq)
-{
-    int claim = rq->verb == CLIENT_DELETE && rq->kind == SCHEMA_KIND(PersistentVolumeClaim)
-                    ? sim_ordinal(rq->name, "data-redis-")
-                    : -1;
-    if (claim >= 0) {
-        w->seats[claim].claim_asked = true;
-    }
-}
-
-/* The ordinal of a pod that is to be evicted at the cost of the budget; -1: none is. */
-static int evicted_by(struct platform *w, const struct client_request *rq)
-{
-    int ordinal = rq->kind == SCHEMA_KIND(Pod) && span_eq_cstr(rq->subresource, "eviction")
-                      ? sim_ordinal(rq->name, "redis-")
-                      : -1;
-    return ordinal >= 0 && neighbours_budget_counts(w, ordinal) ? ordinal : -1;
-}
-
-/* A user waits for up to a second; the server may be killed meanwhile. */
-bool platform_request(struct platform *w, const struct client_request *rq)
-{
-    w->answered = false;
-    if (!w->env) {
-        return false;
-    }
-    bool dies = !w->calm && sim_roll(w, 40) == 0;
-    int evicted = evicted_by(w, rq);
-    note_asked(w, rq);
-    w->asked_from_rev = link_from_rev(rq);
-    w->figures.requests++;
-    client_do(w->client, rq, on_answer, w);
-    int64_t until_ms = sim_now_ms(w) + ANSWER_MS, server_started_ms = w->started_ms;
-    while (!w->answered && sim_now_ms(w) < until_ms) {
-        (void)one_turn(w, until_ms);
-        if (dies && w->env && sim_roll(w, 3) == 0) {
-            sim_say(w, "the server is killed under a request");
-            sim_saw(w, SIM_DEED_KILL_UNDER_REQUEST);
-            sim_kill_server(w);
-        }
-        if (server_started_ms != w->started_ms || !w->env) {
-            return false; /* nobody will answer */
-        }
-    }
-    if (!w->answered) {
-        client_cancel(w->client, w);
-    }
-    w->figures.refused += w->answered && w->answer != ERR_NONE;
-    if (evicted >= 0 && w->answered && w->answer == ERR_NONE) {
-        neighbours_on_eviction(w, evicted);
-    }
-    return w->answered && w->answer == ERR_NONE;
 }
 
 /* ---- the course of a history ---- */
@@ -554,7 +519,7 @@ void platform_step(struct platform *w)
     }
     if (sim_roll(w, 2)) {
         int64_t until_ms = sim_now_ms(w) + 500;
-        for (uint64_t n = sim_roll(w, 60); n > 0 && one_turn(w, until_ms); n--) {
+        for (uint64_t n = sim_roll(w, 60); n > 0 && sim_one_turn(w, until_ms); n--) {
         }
     } else {
         sim_run_for(w, (int64_t)sim_roll(w, sim_roll(w, 4) ? 200 : 5000));
@@ -759,6 +724,8 @@ void platform_free(struct platform *w)
     if (w->env) {
         sim_kill_server(w);
     }
+    send_orphans(w, true);
+    VEC_DONE(&w->orphans);
     object_unref(w->edited);
     volumes_free(w->volumes);
     record_free(w->record);

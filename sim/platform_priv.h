@@ -51,8 +51,9 @@ struct sim_seat {
     char taken_uid[40]; /* the controller deleted this well pod for an update, and no later one was
                            well yet; empty: no */
     int64_t taken_ms;
-    bool claim_taken; /* a user's deletion of the claim won the race against a pod that uses it */
-    bool claim_asked; /* a user deleted the claim */
+    int64_t deleted_ms; /* a role asked for its deletion */
+    bool claim_taken;   /* a user's deletion of the claim won the race against a pod that uses it */
+    bool claim_asked;   /* a user deleted the claim */
 };
 
 /* What the pods of the set were from one change to the next: what a status may say. */
@@ -89,6 +90,13 @@ struct sim_node {
     struct kubelet_images *images;
     struct kubelet *kubelet;
     bool is_cut;
+};
+
+/* A request of a role that died, on its way. */
+struct sim_orphan {
+    struct arena *arena;
+    struct client_request rq;
+    int64_t due_ms;
 };
 
 struct sim_acked {
@@ -146,6 +154,7 @@ struct platform {
      * still hold back for it. */
     int64_t trouble_from_ms, trouble_ms, calm_ms;
     VEC(struct sim_acked) acked; /* since the last check */
+    VEC(struct sim_orphan) orphans;
     VEC(struct sim_web) web;
     uint32_t custom_asked; /* a bit for each object of the users' own kind that may go */
     int64_t budget_ms;     /* the budget of the set is another one since then */
@@ -175,6 +184,11 @@ int64_t sim_window_ms(const struct platform *w);
 /* The ordinal of a pod "redis-N" or a claim "data-redis-N" that is tracked, else -1. */
 int sim_ordinal(struct span name, const char *prefix);
 
+/* One turn, and a look; false: no more until then, or a promise is broken. */
+bool sim_one_turn(struct platform *w, int64_t until_ms);
+/* A write was acknowledged, to whom is all the same; from_rev as link_from_rev() has it. */
+void sim_note_acked(struct platform *w, enum client_verb verb, const struct client_reply *r,
+                    int64_t from_rev);
 /* Time passes, with a look after each turn; ends early when a promise is broken. */
 void sim_run_for(struct platform *w, int64_t ms);
 
@@ -216,7 +230,7 @@ void neighbours_on_change(struct platform *w, struct object *old, struct object 
 void neighbours_on_request(struct platform *w, const struct client_request *rq);
 /* An eviction of this pod is about to be asked for; and it was granted. */
 bool neighbours_budget_counts(struct platform *w, int ordinal);
-void neighbours_on_eviction(struct platform *w, int ordinal);
+void neighbours_on_eviction(struct platform *w, int ordinal, int64_t asked_ms);
 /* NULL: at rest; else what is not. */
 const char *neighbours_at_rest(struct platform *w);
 

@@ -288,6 +288,12 @@ static struct sim_seat *seat_taken(struct platform *w, const struct client_reque
 void rules_on_request(struct platform *w, const struct client_request *rq)
 {
     struct sim_seat *s = seat_taken(w, rq);
+    int deleted = rq->verb == CLIENT_DELETE && rq->kind == SCHEMA_KIND(Pod)
+                      ? sim_ordinal(rq->name, "redis-")
+                      : -1;
+    if (deleted >= 0) {
+        w->seats[deleted].deleted_ms = sim_now_ms(w);
+    }
     bool in_range = s && span_eq_cstr(rq->precondition_uid, s->uid) && s->ever_ready &&
                     !rules_lately(w, s->terminal, s->terminal_ms) &&
                     !rules_lately(w, !s->well, s->unwell_ms);

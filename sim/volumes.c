@@ -211,6 +211,21 @@ void volumes_on_policy(struct volumes *v, struct span volume, bool retains)
     d->retains = retains;
 }
 
+/* An empty one, made when a crash came between it and its volume, and the claim went, harms nobody.
+ */
+const char *volumes_at_rest(const struct volumes *v)
+{
+    struct arena *a cleanup_arena = arena_new();
+    for (size_t i = 0; i < v->all.n; i++) {
+        struct span name = span_cstr(v->all.at[i].name);
+        if (v->all.at[i].there && v->all.at[i].data_of[0] &&
+            !record_get(v->w->record, object_key(a, SPAN("persistentvolumes"), SPAN_NULL, name))) {
+            return "data outlives its volume";
+        }
+    }
+    return list_is_empty(&v->jobs) ? NULL : "a directory is being made or removed";
+}
+
 const struct volume_ops *volumes_ops(const struct volumes *v)
 {
     return &v->ops;

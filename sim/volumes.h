@@ -18,6 +18,8 @@ const struct volume_ops *volumes_ops(const struct volumes *v);
 void volumes_kill(struct volumes *v);
 /* A volume's policy says that its data stays when its claim goes, or does not any more. */
 void volumes_on_policy(struct volumes *v, struct span volume, bool retains);
+/* NULL: at rest; else what is not. */
+const char *volumes_at_rest(const struct volumes *v);
 /* A container of this pod starts. */
 void volumes_on_start(struct volumes *v, struct span ns, struct span name, struct span uid);
 
