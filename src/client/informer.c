@@ -287,7 +287,7 @@ static void tell(struct informer *i, struct object *old, struct object *now)
 
 static bool wait_over(struct informer *i, const struct wait *w)
 {
-    if (w->rev > 0) {
+    if (w->rev > 0 && (i->rev >= w->rev || w->name.n == 0)) {
         return i->rev >= w->rev;
     }
     struct object *o = informer_get(i, w->ns, w->name);

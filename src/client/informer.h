@@ -26,9 +26,9 @@ void informer_remove_handler(struct informer *i, void *data);
 bool informer_synced(const struct informer *i);
 size_t informer_count(const struct informer *i);
 /* fn(data) once, as soon as the view shows a write of ours: with rev > 0 when it has come to that
- * revision; with rev 0 (a delete whose reply told none) when the object of that name is gone, being
- * deleted, or not of this uid any more. May run inside the call. Forgotten by
- * informer_remove_handler(data). */
+ * revision; of a delete (name is not empty) also when the object of that name is gone, being
+ * deleted, or not of this uid any more: a list after a break shows that it is gone, and not since
+ * which revision. May run inside the call. Forgotten by informer_remove_handler(data). */
 void informer_wait(struct informer *i, int64_t rev, struct span ns, struct span name,
                    struct span uid, void (*fn)(void *data), void *data);
 /* fn(data) once when the first list is complete (in the next turn if it already is). */
