@@ -16,6 +16,18 @@ bool sim_mounts_claim(struct object *pod)
     return false;
 }
 
+/* What the agent says that the first container has, and what its pod asks for. */
+static bool has_its_resources(struct object *pod)
+{
+    yyjson_val *wants = json_get(
+                   yyjson_arr_get_first(json_path(object_root(pod), "spec", "containers", NULL)),
+                   "resources"),
+               *has = json_get(yyjson_arr_get_first(json_path(object_root(pod), "status",
+                                                              "containerStatuses", NULL)),
+                               "resources");
+    return json_len(wants) == 0 || json_equal(wants, has);
+}
+
 static const char *seats_at_rest(struct platform *w, const struct sim_rules *r, struct object *set)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -40,6 +52,9 @@ static const char *seats_at_rest(struct platform *w, const struct sim_rules *r, 
         if (!r->on_delete && !r->paused && i - r->start >= r->partition &&
             !span_eq(revision, update)) {
             return "a pod is not updated";
+        }
+        if (!has_its_resources(pod)) {
+            return "a container has other resources than its pod says";
         }
         struct object *claim =
             record_get(w->record, arena_printf(a, "persistentvolumeclaims/default/data-redis-%lld",

@@ -53,6 +53,8 @@
     X(SCHEME_NODE, "scheme: node returns")                                                         \
     X(SCHEME_AGAIN, "scheme: deleted, made again")                                                 \
     X(SCHEME_CLOCK, "scheme: clock to and fro")                                                    \
+    X(RESIZE, "resize a pod")                                                                      \
+    X(SCHEME_RESIZE, "scheme: resize")                                                             \
     X(SCHEME_DRAIN, "scheme: drain")                                                               \
     X(SCHEME_PRIMARY, "scheme: fail-over, roll-out")                                               \
     X(BAD_START, "template that cannot start")                                                     \

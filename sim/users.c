@@ -170,8 +170,12 @@ void users_put_set(struct platform *w)
         "\"selector\":{\"matchLabels\":{\"app\":\"redis\"}},\"template\":{\"metadata\":{"
         "\"labels\":{\"app\":\"redis\"},\"annotations\":%.*s},\"spec\":{"
         "\"terminationGracePeriodSeconds\":3,\"containers\":[{\"name\":\"redis\",\"image\":"
-        "\"redis:7\",\"readinessProbe\":{\"periodSeconds\":1,\"exec\":{\"command\":[\"ping\"]}}}]"
+        "\"redis:7\"%s,\"readinessProbe\":{\"periodSeconds\":1,\"exec\":{\"command\":[\"ping\"]}}}]"
         "}}%s}}";
+    static const char resources[] =
+        ",\"resources\":{\"requests\":{\"cpu\":\"10m\",\"memory\":\"16Mi\"},\"limits\":{"
+        "\"memory\":\"64Mi\"}},\"resizePolicy\":[{\"resourceName\":\"memory\","
+        "\"restartPolicy\":\"RestartContainer\"}]";
     struct arena *a cleanup_arena = arena_new();
     int replicas = (int)sim_roll(w, REPLICAS_MAX + 1),
         min_ready = w->has_min_ready ? MIN_READY_MS / 1000 : 0;
@@ -188,6 +192,7 @@ void users_put_set(struct platform *w)
         .kind = SCHEMA_KIND(StatefulSet), .name = applies ? SPAN("redis") : SPAN_NULL};
     rq.body = arena_printf(a, set, SPAN_ARG(outside), replicas, min_ready, start, SPAN_ARG(how),
                            (int)sim_roll(w, 4), SPAN_ARG(keep), SPAN_ARG(inside),
+                           w->narrow || sim_roll(w, 3) ? "" : resources,
                            applies && sim_roll(w, 8) ? "" : fixed.p);
     (void)users_ask(w, applies ? SIM_DEED_APPLY : SIM_DEED_CREATE, &rq);
     sim_say(w,
