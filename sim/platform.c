@@ -275,7 +275,7 @@ static struct store *open_on_disk(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
     for (;;) {
-        bool dies = !w->calm && w->figures.crashes > 0 && sim_roll(w, 4) == 0;
+        bool dies = !w->calm && sim_roll(w, 4) == 0;
         struct store *s = NULL;
         struct span why = SPAN_NULL;
         if (dies) {

@@ -192,7 +192,7 @@ void users_put_set(struct platform *w)
         .kind = SCHEMA_KIND(StatefulSet), .name = applies ? SPAN("redis") : SPAN_NULL};
     rq.body = arena_printf(a, set, SPAN_ARG(outside), replicas, min_ready, start, SPAN_ARG(how),
                            (int)sim_roll(w, 4), SPAN_ARG(keep), SPAN_ARG(inside),
-                           w->narrow || sim_roll(w, 3) ? "" : resources,
+                           w->narrow || sim_roll(w, 2) ? "" : resources,
                            applies && sim_roll(w, 8) ? "" : fixed.p);
     (void)users_ask(w, applies ? SIM_DEED_APPLY : SIM_DEED_CREATE, &rq);
     sim_say(w,

@@ -145,33 +145,36 @@ static void clock_jumps(struct platform *w)
     }
 }
 
-/* Other limits for a pod that runs, whose agent may die of it. */
+/* Other limits for pods that run, whose agent may die of it. */
 static void resize(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
-    struct span pod = some_live_pod(w, a);
-    const struct client_request rq = {
-        CLIENT_REQUEST_INIT,
-        .verb = CLIENT_PATCH_STRATEGIC,
-        .kind = SCHEMA_KIND(Pod),
-        .name = pod,
-        .subresource = SPAN("resize"),
-        .body = arena_printf(a,
+    for (int i = 0; i < 3; i++) {
+        struct span pod = some_live_pod(w, a);
+        const struct client_request rq = {
+            CLIENT_REQUEST_INIT,
+            .verb = CLIENT_PATCH_STRATEGIC,
+            .kind = SCHEMA_KIND(Pod),
+            .name = pod,
+            .subresource = SPAN("resize"),
+            .body =
+                arena_printf(a,
                              "{\"spec\":{\"containers\":[{\"name\":\"redis\",\"resources\":{"
                              "\"requests\":{\"cpu\":\"%dm\"},\"limits\":{\"memory\":\"%dMi\"}}}]}}",
                              10 + (int)sim_roll(w, 3), sim_roll(w, 2) ? 64 : 80)};
-    if (pod.n == 0) {
-        return;
-    }
-    (void)users_ask(w, SIM_DEED_RESIZE, &rq);
-    sim_say(w, "resize %.*s %.*s: %s", SPAN_ARG(pod), SPAN_ARG(rq.body), users_outcome(w));
-    a_moment(w);
-    struct sim_node *n = &w->nodes[sim_roll(w, NODES)];
-    if (!w->calm && sim_roll(w, 2) && n->env) {
-        sim_say(w, "the agent of node %s is killed", n->name);
-        sim_kill_node(w, n);
+        if (pod.n == 0) {
+            return;
+        }
+        (void)users_ask(w, SIM_DEED_RESIZE, &rq);
+        sim_say(w, "resize %.*s %.*s: %s", SPAN_ARG(pod), SPAN_ARG(rq.body), users_outcome(w));
         a_moment(w);
-        sim_start_missing(w);
+        struct sim_node *n = &w->nodes[sim_roll(w, NODES)];
+        if (!w->calm && sim_roll(w, 3) == 0 && n->env) {
+            sim_say(w, "the agent of node %s is killed", n->name);
+            sim_kill_node(w, n);
+            a_moment(w);
+            sim_start_missing(w);
+        }
     }
 }
 
