@@ -60,8 +60,12 @@ void custom_act(struct platform *w)
     struct span name = arena_printf(a, "w%d", n);
     if (sim_roll(w, 6) == 0) {
         w->custom_asked = ~UINT32_C(0);
+        w->custom_going = true;
         ask(w, SIM_DEED_UNDEFINE, CLIENT_DELETE, SCHEMA_KIND(CustomResourceDefinition),
             SPAN(WIDGETS), SPAN_NULL);
+        if (w->answered && w->answer != ERR_NONE) {
+            w->custom_going = false;
+        }
     } else if (!record_get(w->record, key_of(a, n))) {
         ask(w, SIM_DEED_WIDGET, CLIENT_CREATE, &widget, SPAN_NULL,
             arena_printf(a,
@@ -82,6 +86,9 @@ void custom_on_change(struct platform *w, struct object *old, struct object *now
     struct object *o = now ? now : old;
     struct span rest = object_store_key(o), resource = span_cut(&rest, '/');
     uint64_t n = 0;
+    if (!now && span_eq(object_store_key(o), DEFINITION_KEY)) {
+        w->custom_going = false;
+    }
     if (!span_eq_cstr(resource, WIDGETS) || !span_to_u64(span_from(object_name(o), 1), &n) ||
         n >= OBJECTS) {
         return;
@@ -90,7 +97,7 @@ void custom_on_change(struct platform *w, struct object *old, struct object *now
     if (!now && !(w->custom_asked & bit)) {
         sim_fail(w, "custom-kept", "%.*s goes, and nobody asked", SPAN_ARG(object_name(o)));
     }
-    if (!old) {
+    if (!old && !w->custom_going) {
         w->custom_asked &= ~bit; /* another one */
     }
 }

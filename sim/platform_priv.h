@@ -156,6 +156,7 @@ struct platform {
     VEC(struct sim_acked) acked; /* since the last check */
     VEC(struct sim_orphan) orphans;
     VEC(struct sim_web) web;
+    bool custom_going;     /* a user asked for the end of their definition */
     uint32_t custom_asked; /* a bit for each object of the users' own kind that may go */
     int64_t budget_ms;     /* the budget of the set is another one since then */
     int64_t web_need, web_needed, web_need_ms; /* pods that must stay; before; since when */

@@ -353,11 +353,13 @@ static void step(struct entry *e, bool again)
     if (!object_is_deleting(e->object) || !has_finalizer(e->object) || e->is_busy) {
         return;
     }
+    if (e->compiled) {
+        e->compiled->is_terminating = true; /* before it is gone, which may take a while */
+    }
     if (!e->compiled || watch_hub_count(hub, name) == 0) {
         finish_deletion(e);
         return;
     }
-    e->compiled->is_terminating = true;
     if (!e->objects) {
         struct watch_filter filter = {.resource = name};
         struct watch_event event;

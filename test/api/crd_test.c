@@ -649,6 +649,9 @@ TEST(a_definition_is_served_when_its_disk_is_well_again)
     (void)api_call(&k, "DELETE", CRDS "/widgets.example.com", "", NULL);
     api_run_ms(&k, 300);
     disk.is_on = false;
+    /* Nothing is put into what is about to go (sim seed 2513088). */
+    (void)api_expect(&k, 405, "POST", WIDGETS, "",
+                     "{\"metadata\":{\"name\":\"late\"},\"spec\":{\"size\":1}}");
     expect_services(&k, "");
     api_kit_stop(&k);
 }
