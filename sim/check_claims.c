@@ -1,5 +1,6 @@
 /* sim/check_claims.c: the ordinal keeps its claim; no claim and no volume goes unless that was
- * asked for. Looked at with every change. Checkers: claim, claim-kept, volume-kept. */
+ * asked for. Looked at with every change. And what a set leaves behind that is deleted so is not
+ * taken. Checkers: claim, claim-kept, volume-kept, orphan-kept. */
 #include <stdio.h>
 
 #include "client/client_body.h"
@@ -69,12 +70,20 @@ static void check_owners(struct platform *w, struct object *old, struct object *
     }
 }
 
+static bool is_orphan(const struct platform *w, struct object *o)
+{
+    return w->orphaned_uid[0] && has_owner(o, span_cstr(w->orphaned_uid));
+}
+
 /* True when an owner of the claim is gone or going. */
 static bool is_forsaken(struct platform *w, struct object *claim)
 {
     struct arena *a cleanup_arena = arena_new();
     JSON_EACH(it, client_owners(claim))
     {
+        if (span_eq_cstr(json_get_str(it.val, "uid"), w->orphaned_uid)) {
+            continue; /* and its own stays */
+        }
         bool set = span_eq_cstr(json_get_str(it.val, "kind"), "StatefulSet");
         struct object *o = find(w, a, set ? "statefulsets.apps" : "pods", SPAN("default"),
                                 json_get_str(it.val, "name"));
@@ -120,6 +129,25 @@ static void check_volume(struct platform *w, struct object *old, struct object *
         span_eq(object_uid(claim), json_get_str(ref, "uid"))) {
         sim_fail(w, "volume-kept", "the volume %.*s goes, and its claim is there",
                  SPAN_ARG(object_name(old)));
+    }
+}
+
+void check_orphans(struct platform *w, const struct client_request *rq)
+{
+    struct arena *a cleanup_arena = arena_new();
+    if (rq->verb != CLIENT_DELETE || !w->orphaned_uid[0] ||
+        !span_eq_cstr(rq->field_manager, "garbage-collector")) {
+        return;
+    }
+    struct object *o = find(w, a, rq->kind->resource, rq->ns, rq->name);
+    int pod = rq->kind == SCHEMA_KIND(Pod) ? sim_ordinal(rq->name, "redis-") : -1;
+    bool is_late = pod >= 0 && w->seats[pod].born_ms >= w->orphaned_ms; /* made meanwhile */
+    if ((pod < 0 || is_late) && rq->kind != SCHEMA_KIND(PersistentVolumeClaim)) {
+        return;
+    }
+    if (o && span_eq(object_uid(o), rq->precondition_uid) && is_orphan(w, o)) {
+        sim_fail(w, "orphan-kept", "%s %.*s is taken after its set, which was to leave it",
+                 rq->kind->resource, SPAN_ARG(rq->name));
     }
 }
 

@@ -116,6 +116,7 @@ static bool on_request(void *data, struct arena *a, struct client_request *rq)
     }
     record_pull(w->record);
     check_order(w, rq);
+    check_orphans(w, rq);
     check_status_write(w, rq);
     check_rollback_write(w, rq);
     neighbours_on_request(w, rq);

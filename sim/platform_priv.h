@@ -47,6 +47,7 @@ struct sim_seat {
     bool primary;                                                  /* by its label */
     bool ever_ready;                                               /* this pod was Ready once */
     int64_t exists_ms, absent_ms, well_ms, unwell_ms, terminal_ms; /* true last at this time */
+    int64_t born_ms;
     int64_t labels_ms;  /* another pod, or another label, since then */
     char taken_uid[40]; /* the controller deleted this well pod for an update, and no later one was
                            well yet; empty: no */
@@ -163,6 +164,8 @@ struct platform {
     VEC(char *) forced;                        /* uids of pods that users deleted by force */
     int64_t changed_ms;                        /* when a pod or the set's spec changed last */
     char set_uid[40];
+    char orphaned_uid[40]; /* of a set that was deleted so that its own stays; empty: none */
+    int64_t orphaned_ms;
     struct object *edited; /* the set as a user has it in an editor; NULL: nobody edits */
     bool has_min_ready;
     /* The answer that a user waits for. */
@@ -267,6 +270,7 @@ void check_order(struct platform *w, const struct client_request *rq);
 /* True when the version of the rules held within the window. */
 bool rules_held_lately(const struct platform *w, const struct sim_rules *r);
 void check_claims(struct platform *w, struct object *old, struct object *now);
+void check_orphans(struct platform *w, const struct client_request *rq);
 /* check_status.c */
 void check_status_change(struct platform *w, struct object *old, struct object *now);
 void check_status_write(struct platform *w, const struct client_request *rq);

@@ -27,6 +27,10 @@ static void note_asked(struct platform *w, const struct client_request *rq)
     if (claim >= 0) {
         w->seats[claim].claim_asked = true;
     }
+    if (rq->verb == CLIENT_DELETE && rq->kind == SCHEMA_KIND(StatefulSet) &&
+        rq->propagation != CLIENT_PROPAGATION_ORPHAN) {
+        w->orphaned_uid[0] = '\0'; /* he may have changed his mind */
+    }
 }
 
 /* The ordinal of a pod that is to be evicted at the cost of the budget; -1: none is. */

@@ -140,6 +140,12 @@ static void on_set(struct platform *w, struct object *now)
         strcmp(is->update, was->update) != 0) {
         w->set_ms = sim_now_ms(w);
     }
+    if (now && object_is_deleting(now) && client_has_finalizer(now, "orphan")) {
+        if (!span_eq_cstr(object_uid(now), w->orphaned_uid)) {
+            w->orphaned_ms = sim_now_ms(w);
+        }
+        (void)snprintf(w->orphaned_uid, sizeof w->orphaned_uid, "%.*s", SPAN_ARG(object_uid(now)));
+    }
     if (now) {
         (void)snprintf(w->set_uid, sizeof w->set_uid, "%.*s", SPAN_ARG(object_uid(now)));
     } else {
@@ -220,6 +226,7 @@ static void on_pod(struct platform *w, struct sim_seat *s, struct object *now)
     struct span uid = now ? object_uid(now) : SPAN_NULL;
     bool fresh = !span_eq_cstr(uid, s->uid);
     s->ever_ready &= !fresh;
+    s->born_ms = fresh ? sim_now_ms(w) : s->born_ms;
     (void)snprintf(s->uid, sizeof s->uid, "%.*s", SPAN_ARG(uid));
     take_labels(w, s, now, fresh);
     s->exists = now;

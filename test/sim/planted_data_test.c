@@ -99,6 +99,28 @@ TEST(planted_data_that_was_to_be_retained_breaks_data_kept)
     sim_kit_end(w, "data-kept");
 }
 
+/* ---- orphans ---- */
+
+TEST(planted_pods_that_go_after_an_orphaning_deletion_break_orphan_kept)
+{
+    struct plant p = {
+        PLANT_SHOWN("\"finalizers\":[\"orphan\"]", "\"finalizers\":[\"foregroundDeletion\"]")};
+    struct platform *w = plant_start(&p);
+    sim_kit_create(w, 2, "Parallel", "");
+    platform_run_for(w, 5000);
+    plant_fine(w);
+    const struct client_request orphan = {CLIENT_REQUEST_INIT,
+                                          .verb = CLIENT_DELETE,
+                                          .kind = SCHEMA_KIND(StatefulSet),
+                                          .ns = SPAN("default"),
+                                          .name = SPAN("redis"),
+                                          .propagation = CLIENT_PROPAGATION_ORPHAN,
+                                          .field_manager = SPAN("user")};
+    CHECK(platform_request(w, &orphan));
+    platform_run_for(w, 30000);
+    sim_kit_end(w, "orphan-kept");
+}
+
 /* ---- evictions ---- */
 
 static const char budget[] =
