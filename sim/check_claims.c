@@ -107,6 +107,9 @@ static void check_claim(struct platform *w, struct object *old, struct object *n
         return;
     }
     s->claim_taken = false;
+    if (!old) {
+        s->claim_born_ms = sim_now_ms(w);
+    }
     check_owners(w, old, now, ordinal);
     struct span was =
         old ? json_str(json_path(object_root(old), "spec", "volumeName", NULL)) : SPAN_NULL;
@@ -140,10 +143,15 @@ void check_orphans(struct platform *w, const struct client_request *rq)
         return;
     }
     struct object *o = find(w, a, rq->kind->resource, rq->ns, rq->name);
-    int pod = rq->kind == SCHEMA_KIND(Pod) ? sim_ordinal(rq->name, "redis-") : -1;
-    bool is_late = pod >= 0 && w->seats[pod].born_ms >= w->orphaned_ms; /* made meanwhile */
-    if ((pod < 0 || is_late) && rq->kind != SCHEMA_KIND(PersistentVolumeClaim)) {
-        return;
+    int pod = rq->kind == SCHEMA_KIND(Pod) ? sim_ordinal(rq->name, "redis-") : -1,
+        claim = rq->kind == SCHEMA_KIND(PersistentVolumeClaim)
+                    ? sim_ordinal(rq->name, "data-redis-")
+                    : -1;
+    int64_t born_ms = pod >= 0     ? w->seats[pod].born_ms
+                      : claim >= 0 ? w->seats[claim].claim_born_ms
+                                   : INT64_MAX;
+    if (born_ms >= w->orphaned_ms) {
+        return; /* made meanwhile, and empty */
     }
     if (o && span_eq(object_uid(o), rq->precondition_uid) && is_orphan(w, o)) {
         sim_fail(w, "orphan-kept", "%s %.*s is taken after its set, which was to leave it",
