@@ -109,7 +109,9 @@ static void put_missing(struct grant *g, struct strbuf *out)
             VEC_PUSH(&lines, arena_dup(g->arena, strbuf_span(&line)));
         }
     }
-    qsort(lines.at, lines.n, sizeof *lines.at, by_text);
+    if (lines.n) {
+        qsort(lines.at, lines.n, sizeof *lines.at, by_text);
+    }
     for (size_t i = 0; i < lines.n; i++) {
         if (i == 0 || !span_eq(lines.at[i], lines.at[i - 1])) {
             strbuf_puts(out, "\n");

@@ -45,6 +45,12 @@ token" inside one -- ls $place
     token=$(inside one -- cat $place/token)
     check 'what it may not do is refused in its name' contains 'User \"system:serviceaccount:default:robot\" cannot list resource \"secrets\"' \
         curl -s --cacert "$work/ca.crt" -H "Authorization: Bearer $token" "$server/api/v1/namespaces/default/secrets"
+    k create role members --verb=get,list,watch,patch --resource=pods >/dev/null
+    k create rolebinding members --role=members --serviceaccount=default:robot >/dev/null
+    check 'with a role it sees the members of its set' contains 'pod/one' asks one get pods -o name
+    check 'and says who leads, as Patroni does' contains labeled asks one label pod one role=primary
+    check 'and nothing else' contains 'cannot delete resource \"pods\"' \
+        curl -s -X DELETE --cacert "$work/ca.crt" -H "Authorization: Bearer $token" "$server/api/v1/namespaces/default/pods/one"
     check 'outside the pod the token says the same' contains '"username": "system:serviceaccount:default:robot"' whoami "$token"
     printf 'apiVersion: authentication.k8s.io/v1\nkind: TokenReview\nspec: {token: %s}\n' "$token" >"$work/review.yaml"
     check 'a review knows it, too' contains '"authenticated": true' k create -o json -f "$work/review.yaml"

@@ -55,3 +55,34 @@ TEST(names_have_no_empty_parts)
     CHECK_EQ(parse("--node-name=edge.", "", ""), -1);
     CHECK_EQ(parse("--cluster-domain=a.b-c", "", ""), 0);
 }
+
+/* options_parse wants words that may be changed. */
+static struct options parsed(struct arena *a, unsigned groups, const char *const *words, int n)
+{
+    struct options o;
+    char *argv[8] = {0};
+    for (int i = 0; i < n; i++) {
+        argv[i] = arena_alloc(a, strlen(words[i]) + 1);
+        memcpy(argv[i], words[i], strlen(words[i]));
+    }
+    CHECK_EQ(options_parse(a, groups, argv[0], n, argv, &o), 0);
+    return o;
+}
+
+TEST(where_the_api_is_is_remembered_for_those_who_write_a_kubeconfig)
+{
+    enum { USER = OPTIONS_COMMON | OPTIONS_KUBECONFIG };
+    struct arena *a cleanup_arena = arena_new();
+    const char *dir = arena_printf(a, "--data-dir=%s", kit_tmpdir()).p;
+    const char *server[] = {"server", dir, "--node-name=edge", "--bind-address=192.0.2.7",
+                            "--https-listen-port=7443"};
+    const char *user[] = {"kubeconfig", dir, "jane", "dev"};
+    const char *other[] = {"kubeconfig", dir, "--https-listen-port=1", "jane"};
+    struct options o = parsed(a, OPTIONS_SERVER, server, 5);
+    CHECK_EQ(options_remember(a, &o), 0);
+    o = parsed(a, USER, user, 4);
+    CHECK_SPAN(o.bind_address, "192.0.2.7");
+    CHECK_EQ(o.https_listen_port, 7443);
+    CHECK_EQ(o.arg_count, 2);
+    CHECK_EQ(parsed(a, USER, other, 4).https_listen_port, 1);
+}
