@@ -44,5 +44,8 @@ int authorize_apply_create(struct api_op *op);
 /* authorize_grant.c: a role or binding gives nothing that its writer does not have, unless they may
  * `escalate` or `bind`. old: NULL when it is created. */
 int authorize_grant(struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old);
+/* A certificate request is approved by who may `approve`, and gets its certificate by who may `sign`
+ * for its signer. obj: with the new status. */
+int authorize_status(struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old);
 
 #endif

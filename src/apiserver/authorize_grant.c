@@ -1,5 +1,6 @@
 /* Nobody gives what they do not have: the writer of a role holds everything in it or may `escalate`
- * it; the writer of a binding holds everything in its role or may `bind` that. */
+ * it; the writer of a binding holds everything in its role or may `bind` that. Nor do they speak
+ * for signers that they may not. */
 #include "apiserver/authorize.h"
 #include "apiserver/server.h"
 #include "base/check.h"
@@ -102,4 +103,50 @@ int authorize_grant(struct api_op *op, const yyjson_mut_val *obj, const yyjson_v
     }
     const yyjson_val *wanted = json_freeze(op->arena, obj);
     return role ? check_role(op, wanted, old) : check_binding(op, wanted);
+}
+
+/* ---- certificates ---- */
+
+/* For the signer, or for all of its domain. */
+static bool may_for_signer(struct api_op *op, const char *verb, struct span signer)
+{
+    struct span rest = signer, domain = span_cut(&rest, '/'), reason;
+    const struct span names[] = {signer, arena_printf(op->arena, "%.*s/*", SPAN_ARG(domain))};
+    struct access_request r = {.user = authorize_user(op->arena, op->user, op->groups),
+                               .verb = span_cstr(verb),
+                               .is_resource = true,
+                               .group = SPAN("certificates.k8s.io"),
+                               .resource = SPAN("signers")};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        r.name = names[i];
+        if (authorize(op->server, op->arena, &r, &reason)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_same_status(struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old)
+{
+    const yyjson_val *now = json_freeze(op->arena, obj);
+    const yyjson_val *is = json_get(now, "status"), *was = json_get(old, "status");
+    return json_equal(json_get(is, "certificate"), json_get(was, "certificate")) &&
+           json_equal(json_get(is, "conditions"), json_get(was, "conditions"));
+}
+
+int authorize_status(struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old)
+{
+    assert(op && obj && old);
+    if (!op->is_limited || op->kind != SCHEMA_KIND(CertificateSigningRequest)) {
+        return 0;
+    }
+    const char *verb = api_sub_is(op, "approval") ? "approve" : "sign";
+    struct span signer = json_str(json_path(old, "spec", "signerName", NULL));
+    if ((!api_sub_is(op, "approval") && is_same_status(op, obj, old)) ||
+        may_for_signer(op, verb, signer)) {
+        return 0;
+    }
+    return forbid(op, arena_printf(op->arena,
+                                   "user not permitted to %s requests with signerName \"%.*s\"",
+                                   verb, SPAN_ARG(signer)));
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "apiserver/admission.h"
+#include "apiserver/authorize.h"
 #include "apiserver/meta.h"
 #include "apiserver/ownership.h"
 #include "apiserver/server.h"
@@ -431,7 +432,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                  yyjson_mut_val *obj, bool status)
 {
     const yyjson_val *whole = object_root(current), *old = whole;
-    if (check_identity(op, current, obj)) {
+    if (check_identity(op, current, obj) || (status && authorize_status(op, obj, whole))) {
         return -1;
     }
     const yyjson_val *given = ownership_given(op, obj);

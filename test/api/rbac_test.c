@@ -436,3 +436,45 @@ TEST(what_is_wrong_with_a_role_or_binding_is_told_in_kubernetes_words_and_order)
     CHECK(span_ends(api_str(&r, "message"), SPAN(": cannot change roleRef")));
     api_kit_stop(&k);
 }
+
+TEST(only_who_may_speak_for_its_signer_approves_and_signs_a_certificate_request)
+{
+    static const char csr[] = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
+    static const char request[] =
+        "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"request\":"
+        "\"LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRV"
+        "NULS0tLS0KTUE9PQotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K\",\"signerName\":"
+        "\"example.com/till\",\"usages\":[\"client auth\"]}}";
+    static const char approved[] = "{\"status\":{\"conditions\":[{\"type\":\"Approved\",\"status\":"
+                                   "\"True\",\"reason\":\"r\"}]}}";
+    static const char merge[] = JANE "Content-Type: application/merge-patch+json\r\n";
+    char path[128];
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    cluster_role(&k, "c",
+                 "{\"apiGroups\":[\"certificates.k8s.io\"],\"resources\":["
+                 "\"certificatesigningrequests/*\",\"certificatesigningrequests/approval\","
+                 "\"certificatesigningrequests/status\"],\"verbs\":[\"*\"]}");
+    (void)api_expect(&k, 201, "POST", RBAC "clusterrolebindings", "",
+                     binding("c", "ClusterRole", "c", USER("jane")));
+    (void)api_expect(&k, 201, "POST", csr, "", request);
+    (void)snprintf(path, sizeof path, "%s/c/approval", csr);
+    refused(
+        &k, "PATCH", path, merge, approved,
+        "certificatesigningrequests.certificates.k8s.io \"c\" is forbidden: user not permitted to "
+        "approve requests with signerName \"example.com/till\"");
+    (void)snprintf(path, sizeof path, "%s/c/status", csr);
+    refused(
+        &k, "PATCH", path, merge, "{\"status\":{\"certificate\":\"YQ==\"}}",
+        "certificatesigningrequests.certificates.k8s.io \"c\" is forbidden: user not permitted to "
+        "sign requests with signerName \"example.com/till\"");
+    (void)api_expect(&k, 200, "PATCH", path, merge, "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}");
+    cluster_role(&k, "s",
+                 "{\"apiGroups\":[\"certificates.k8s.io\"],\"resources\":[\"signers\"],"
+                 "\"resourceNames\":[\"example.com/*\"],\"verbs\":[\"approve\"]}");
+    (void)api_expect(&k, 201, "POST", RBAC "clusterrolebindings", "",
+                     binding("s", "ClusterRole", "s", USER("jane")));
+    (void)snprintf(path, sizeof path, "%s/c/approval", csr);
+    (void)api_expect(&k, 200, "PATCH", path, merge, approved);
+    api_kit_stop(&k);
+}
