@@ -2,6 +2,7 @@
 #include "apiserver/front.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "codec/json_fault.h"
 #include "codec/yaml.h"
 #include "schema/kinds.h"
 #include "schema/protobuf.h"
@@ -145,6 +146,8 @@ int front_options(struct front *f)
 
 /* ---- bodies ---- */
 
+enum { SHOWN_BYTES = 30 }; /* in errors */
+
 static struct span media_type(struct front *f)
 {
     struct span rest = http_header(f->x, "content-type");
@@ -159,14 +162,80 @@ static int unsupported(struct front *f, const char *accepted)
                       accepted);
 }
 
+/* Of the body, as much as Kubernetes shows of it: text that looks like an object, else bytes. */
+static struct span summary(struct arena *a, struct span body)
+{
+    struct span start = span_first(body, SHOWN_BYTES), text = start;
+    if (!body.n) {
+        return SPAN("<empty>");
+    }
+    if (body.p[0] != '{') {
+        char *hex = arena_alloc_raw(a, (size_t)2 * SHOWN_BYTES + 1);
+        for (size_t i = 0; i < start.n; i++) {
+            (void)snprintf(hex + 2 * i, 3, "%02x", (unsigned char)start.p[i]);
+        }
+        text = span_of(hex, 2 * start.n);
+    }
+    return arena_printf(a, "%.*s%s", SPAN_ARG(text), body.n > SHOWN_BYTES ? " ..." : "");
+}
+
+/* The body is no JSON, or no object: said as Kubernetes says it. */
+static int unrecognized(struct front *f, struct span body, struct span fault)
+{
+    struct api_op *op = &f->op;
+    struct span shows = summary(f->arena, body);
+    return api_op_err(op, ERR_BAD_REQUEST,
+                      "the object provided is unrecognized (must be of type %s): couldn't get "
+                      "version/kind; json parse error: %.*s (%.*s)",
+                      op->sub ? op->sub->kind : op->kind->kind, SPAN_ARG(fault), SPAN_ARG(shows));
+}
+
+static bool is_delete(const struct api_op *op)
+{
+    return op->verb == API_DELETE || op->verb == API_DELETECOLLECTION;
+}
+
 static int parse_json(struct front *f, struct span text)
 {
+    struct api_op *op = &f->op;
     yyjson_doc *doc = NULL;
-    if (json_parse(f->arena, text, &doc, &f->op.err)) {
+    if (json_parse(f->arena, text, &doc, &op->err) == 0) {
+        op->body = yyjson_doc_get_root(doc);
+        return 0;
+    }
+    struct span fault = json_fault(f->arena, text);
+    if (!fault.n || op->err.reason != ERR_BAD_REQUEST || is_delete(op)) {
+        return -1; /* too large, too deep, no UTF-8: a limit of ours */
+    }
+    if (op->verb != API_PATCH) {
+        return unrecognized(f, text, fault);
+    }
+    return api_op_err(op, ERR_BAD_REQUEST, "%s%.*s",
+                      op->patch_type == API_PATCH_MERGE ? "error decoding patch: " : "",
+                      SPAN_ARG(fault));
+}
+
+/* The same of what is to be an object of the API. */
+static int parse_json_object(struct front *f, struct span text)
+{
+    if (parse_json(f, text)) {
         return -1;
     }
-    f->op.body = yyjson_doc_get_root(doc);
-    return 0;
+    yyjson_val *v = (yyjson_val *)(uintptr_t)f->op.body;
+    if (yyjson_is_obj(v) || yyjson_is_null(v) || is_delete(&f->op)) {
+        return 0;
+    }
+    struct span is = span_cstr(yyjson_is_arr(v)    ? "array"
+                               : yyjson_is_str(v)  ? "string"
+                               : yyjson_is_bool(v) ? "bool"
+                                                   : "number");
+    return unrecognized(
+        f, text,
+        arena_printf(f->arena,
+                     "json: cannot unmarshal %.*s into Go value of type struct { "
+                     "APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind "
+                     "string \"json:\\\"kind,omitempty\\\"\" }",
+                     SPAN_ARG(is)));
 }
 
 static int parse_protobuf(struct front *f, struct span body)
@@ -185,7 +254,7 @@ static int parse_object(struct front *f)
     if (type.n == 0 || span_eq_nocase(type, SPAN("application/json")) ||
         span_eq(type, SPAN("*/*"))) {
         /* `kubectl create secret` up to 1.31 names no type. */
-        return parse_json(f, body);
+        return parse_json_object(f, body);
     }
     if (span_eq_nocase(type, SPAN("application/yaml"))) {
         f->op.body = yaml_parse(f->arena, body, &f->op.err);

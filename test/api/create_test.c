@@ -114,6 +114,38 @@ TEST(bodies_come_as_json_yaml_or_without_a_type)
     api_kit_stop(&k);
 }
 
+TEST(bodies_that_are_no_json_are_refused_in_the_words_of_kubernetes)
+{
+#define NEITHER                                                                                    \
+    "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; " \
+    "json parse error: "
+    static const char *const rows[][4] = {
+        {"POST", "", "{", NEITHER "unexpected end of JSON input ({)"},
+        {"POST", "", "{\"metadata\":{\"name\":\"abcdefgh\"}}}",
+         NEITHER
+         "invalid character '}' after top-level value ({\"metadata\":{\"name\":\"abcdefgh\" ...)"},
+        {"POST", "", "x", NEITHER "invalid character 'x' looking for beginning of value (78)"},
+        {"POST", "", "[]",
+         NEITHER "json: cannot unmarshal array into Go value of type struct { APIVersion string "
+                 "\"json:\\\"apiVersion,omitempty\\\"\"; Kind string "
+                 "\"json:\\\"kind,omitempty\\\"\" } (5b5d)"},
+        {"PATCH", "Content-Type: application/merge-patch+json\r\n", "{",
+         "error decoding patch: unexpected end of JSON input"},
+        {"PATCH", "Content-Type: application/json-patch+json\r\n", "[{]",
+         "invalid character ']' looking for beginning of object key string"}};
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool patch = strcmp(rows[i][0], "PATCH") == 0;
+        const char *path = patch ? "/api/v1/namespaces/default/configmaps/m"
+                                 : "/api/v1/namespaces/default/configmaps";
+        struct api_reply r = api_expect(&k, 400, rows[i][0], path, rows[i][1], rows[i][2]);
+        CHECK_SPAN(api_str(&r, "message"), rows[i][3]);
+        CHECK_SPAN(api_str(&r, "reason"), "BadRequest");
+    }
+    api_kit_stop(&k);
+}
+
 TEST(deep_and_large_bodies_are_refused)
 {
     struct api_kit k;

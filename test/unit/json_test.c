@@ -4,6 +4,7 @@
 #include "base/limits.h"
 #include "base/strbuf.h"
 #include "codec/json.h"
+#include "codec/json_fault.h"
 #include "codec/json_pretty.h"
 #include "codec/json_text.h"
 #include "codec/object.h"
@@ -429,4 +430,47 @@ TEST(json_text_is_what_the_tree_writer_writes)
     CHECK_EQ(json_len(json_get(root, "list")), 2);
     CHECK(json_get_bool(yyjson_arr_get_last(json_get(root, "list")), "yes", false));
     CHECK(span_ends(strbuf_span(&b), SPAN("\"list\":[{\"yes\":false},{\"yes\":true}]}")));
+}
+
+TEST(faults_are_told_in_the_words_of_go)
+{
+    static const char *const rows[][2] = {
+        {"", "unexpected end of JSON input"},
+        {"{", "unexpected end of JSON input"},
+        {"{\"a\"", "unexpected end of JSON input"},
+        {"[1", "unexpected end of JSON input"},
+        {"\"a", "unexpected end of JSON input"},
+        {"x", "invalid character 'x' looking for beginning of value"},
+        {"'", "invalid character '\\'' looking for beginning of value"},
+        {"{\"a\":1,}", "invalid character '}' looking for beginning of object key string"},
+        {"{a:1}", "invalid character 'a' looking for beginning of object key string"},
+        {"{\"a\" 1}", "invalid character '1' after object key"},
+        {"{\"a\":1 \"b\":2}", "invalid character '\"' after object key:value pair"},
+        {"[1 2]", "invalid character '2' after array element"},
+        {"[1,]", "invalid character ']' looking for beginning of value"},
+        {"{} x", "invalid character 'x' after top-level value"},
+        {"{}}", "invalid character '}' after top-level value"},
+        {"12a", "invalid character 'a' after top-level value"},
+        {"01", "invalid character '1' after top-level value"},
+        {"-", "invalid character ' ' in numeric literal"},
+        {"-a", "invalid character 'a' in numeric literal"},
+        {"1.x", "invalid character 'x' after decimal point in numeric literal"},
+        {"1ex", "invalid character 'x' in exponent of numeric literal"},
+        {"tru", "invalid character ' ' in literal true (expecting 'e')"},
+        {"[trux]", "invalid character 'x' in literal true (expecting 'e')"},
+        {"nil", "invalid character 'i' in literal null (expecting 'u')"},
+        {"\"\n\"", "invalid character '\\n' in string literal"},
+        {"\"\x01\"", "invalid character '\\x01' in string literal"},
+        {"\"\\x\"", "invalid character 'x' in string escape code"},
+        {"\"\\u12g4\"", "invalid character 'g' in \\u hexadecimal character escape"},
+        {"\xc3", "invalid character '\xc3\x83' looking for beginning of value"},
+        {" {\"a\":[1,-2.5e+3,true,false,null,\"\\u00e9\\n\",{}]} ", ""}};
+    cleanup_arena struct arena *a = arena_new();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        CHECK_SPAN(json_fault(a, span_cstr(rows[i][0])), rows[i][1]);
+    }
+    char deep[10002];
+    memset(deep, '[', sizeof deep);
+    CHECK_SPAN(json_fault(a, span_of(deep, 10001)), "exceeded max depth");
+    CHECK_SPAN(json_fault(a, span_of(deep, 10000)), "unexpected end of JSON input");
 }
