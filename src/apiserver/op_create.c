@@ -86,6 +86,7 @@ int op_create_attempt(struct api_op *op)
                                                                  &op->err)) {
         return -1;
     }
+    write_warn_object(op, frozen);
     op->key = object_key(a, span_cstr(op->kind->resource), op->ns, op->name);
     if (store_peek(op->server->store, op->key)) {
         if (op->name_generated && ++op->attempts < 8) {

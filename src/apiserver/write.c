@@ -286,6 +286,13 @@ void write_warn(struct api_op *op)
     }
 }
 
+void write_warn_object(struct api_op *op, const yyjson_val *obj)
+{
+    if (op->is_foreign && !op->kind->custom && op->kind->hooks->warn) {
+        op->kind->hooks->warn(op->arena, obj, &op->warnings);
+    }
+}
+
 struct span write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     if (op->kind->custom) {
@@ -465,6 +472,9 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
         : part ? schema_validate_sub(op->arena, op->kind, op->sub->name, frozen, old, &op->err)
                : check_rules(op, frozen, old, changed)) {
         return -1;
+    }
+    if (changed) {
+        write_warn_object(op, frozen);
     }
     int64_t rev = object_rev(current);
     bool same = meta_equal(frozen, old);

@@ -36,8 +36,9 @@ int write_decode_body(struct api_op *op, const struct schema_kind *kind);
 /* The defaults of that tree, or of what op->mutate made, once metadata and status are set. */
 void write_defaults(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 
-/* Warnings that go with every write of the kind. */
+/* Warnings that go with every write of the kind, and those of this object. */
 void write_warn(struct api_op *op);
+void write_warn_object(struct api_op *op, const yyjson_val *obj);
 /* The bytes to store: custom kinds have one version for that. */
 struct span write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 

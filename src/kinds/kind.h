@@ -32,6 +32,11 @@ void check_resize(struct check *c, const yyjson_val *obj, const yyjson_val *old)
 void check_resize_policy(struct check *c, const struct path *p, const yyjson_val *list,
                          const yyjson_val *pod_spec);
 
+/* kind_warn.c: hooks `warn` of pods, of what makes pods of a template, and of sets. */
+void kind_warn_pod(struct arena *a, const yyjson_val *obj, struct schema_warnings *w);
+void kind_warn_template(struct arena *a, const yyjson_val *obj, struct schema_warnings *w);
+void kind_warn_statefulset(struct arena *a, const yyjson_val *obj, struct schema_warnings *w);
+
 /* ---- claims, inside sets too ---- */
 
 /* "RWO,ROX" from access modes. */

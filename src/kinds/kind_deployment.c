@@ -118,6 +118,7 @@ static void deployment_row(struct row *r)
 }
 
 const struct schema_hooks schema_hooks_deployment = {.defaults = deployment_defaults,
+                                                     .warn = kind_warn_template,
                                                      .validate = deployment_validate,
                                                      .validate_status = deployment_validate_status,
                                                      .row = deployment_row,
@@ -166,6 +167,7 @@ static bool replicaset_field(struct arena *a, const yyjson_val *obj, struct span
 }
 
 const struct schema_hooks schema_hooks_replicaset = {.defaults = replicaset_defaults,
+                                                     .warn = kind_warn_template,
                                                      .validate = replicaset_validate,
                                                      .validate_status = replicaset_validate_status,
                                                      .row = replicaset_row,
@@ -253,6 +255,7 @@ static void daemonset_row(struct row *r)
 }
 
 const struct schema_hooks schema_hooks_daemonset = {.defaults = daemonset_defaults,
+                                                    .warn = kind_warn_template,
                                                     .validate = daemonset_validate,
                                                     .validate_status = daemonset_validate_status,
                                                     .row = daemonset_row,

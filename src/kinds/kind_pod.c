@@ -324,6 +324,7 @@ static bool field(struct arena *a, const yyjson_val *obj, struct span key, struc
 }
 
 const struct schema_hooks schema_hooks_pod = {.defaults = defaults,
+                                              .warn = kind_warn_pod,
                                               .status_settled = status_settled,
                                               .validate = validate,
                                               .validate_sub = validate_sub,

@@ -194,6 +194,7 @@ static void row(struct row *r)
 }
 
 const struct schema_hooks schema_hooks_statefulset = {.defaults = defaults,
+                                                      .warn = kind_warn_statefulset,
                                                       .validate = validate,
                                                       .validate_status = validate_status,
                                                       .row = row,

@@ -50,7 +50,8 @@ enum schema_flag {
 enum { SCHEMA_FIELDS_MAX = 64, SCHEMA_NO_FIELD = 0xff };
 
 struct schema_type;
-struct check;  /* schema/engine.h */
+struct check; /* schema/engine.h */
+struct schema_warnings;
 struct custom; /* schema/custom.h */
 struct row;    /* schema/hooks.h */
 
@@ -136,6 +137,8 @@ struct schema_hooks {
     void (*validate_sub)(struct check *c, const char *sub, const yyjson_val *obj);
     /* Rules of a write to /status. */
     void (*validate_status)(struct check *c, const yyjson_val *obj);
+    /* What is valid and hardly meant: for who writes it. May be NULL. */
+    void (*warn)(struct arena *a, const yyjson_val *obj, struct schema_warnings *w);
     /* Cells of a table row, one per column. */
     void (*row)(struct row *r);
     /* Of a kind that is a view (schema_kind.view_of), a tree of the stored kind becomes one of this

@@ -304,3 +304,43 @@ TEST(spec_1_4_and_1_8_who_means_another_object_is_told_so)
     CHECK_EQ(generation(&r), 1);
     api_kit_stop(&k);
 }
+
+TEST(spec_1_6_what_is_hardly_meant_is_a_warning)
+{
+    static const char set[] =
+        "{\"metadata\":{\"name\":\"web\"},\"spec\":{\"revisionHistoryLimit\":-1,\"selector\":{"
+        "\"matchLabels\":{\"app\":\"web\"}},\"template\":{\"metadata\":{\"labels\":{\"app\":"
+        "\"web\"}},\"spec\":{\"imagePullSecrets\":[{\"name\":\"s\"},{\"name\":\"s\"}],"
+        "\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"env\":[{\"name\":\"A\",\"value\":\"1\"},"
+        "{"
+        "\"name\":\"A\",\"value\":\"2\"},{\"name\":\"A\",\"value\":\"$(A) $(A)\"}],\"ports\":[{"
+        "\"containerPort\":1},{\"containerPort\":1}],\"resources\":{\"limits\":{\"memory\":"
+        "\"100m\"}}}]}}}}";
+    static const char *const said[] = {
+        "spec.template.spec.imagePullSecrets[1].name: duplicate name \\\"s\\\"",
+        "spec.template.spec.containers[0].resources.limits[memory]: fractional byte value "
+        "\\\"100m\\\" is invalid, must be an integer",
+        "spec.template.spec.containers[0].env[1]: hides previous definition of \\\"A\\\", which "
+        "may "
+        "be dropped when using apply",
+        "spec.template.spec.containers[0].ports[1]: duplicate port definition with "
+        "spec.template.spec.containers[0].ports[0]",
+        "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= "
+        "0 is recommended"};
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r = api_expect(&k, 201, "POST", SETS, "", set);
+    for (size_t i = 0; i < sizeof said / sizeof *said; i++) {
+        if (!memmem(r.head.p, r.head.n, said[i], strlen(said[i]))) {
+            printf("# not said: %s\n# %.*s\n", said[i], SPAN_ARG(r.head));
+        }
+        CHECK(memmem(r.head.p, r.head.n, said[i], strlen(said[i])));
+    }
+    CHECK(!memmem(r.head.p, r.head.n, "env[2]", 6)); /* it is made of the one before */
+    r = api_expect(&k, 200, "PATCH", SETS "/web", MERGE,
+                   "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}");
+    CHECK_EQ(api_header(&r, "warning").n, 0);
+    r = api_expect(&k, 200, "PATCH", SETS "/web", MERGE, "{\"spec\":{\"replicas\":2}}");
+    CHECK(api_header(&r, "warning").n > 0);
+    api_kit_stop(&k);
+}
