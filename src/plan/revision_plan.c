@@ -152,6 +152,12 @@ bool revision_means(struct arena *a, const struct schema_kind *kind, const yyjso
     yyjson_mut_val *template = json_mut_copy(doc, was);
     json_remove(template, "$patch");
     json_put(doc, json_mut_obj(doc, copy, "spec"), "template", template);
+    /* As if it came today: also without what is no longer kept ("tty: false"). */
+    struct err ignored;
+    copy = schema_decode(a, kind, json_freeze(a, copy), doc, SCHEMA_IGNORE, NULL, &ignored);
+    if (!copy) {
+        return false;
+    }
     schema_defaults(doc, kind, copy);
     const yyjson_val *restored = json_freeze(a, copy);
     yyjson_mut_val *data = revision_data(doc, json_path(restored, "spec", "template", NULL));

@@ -109,6 +109,8 @@ TEST(revision_means_what_the_set_asks_for_or_not)
         bool means;
     } rows[] = {{"{\"spec\":{\"template\":" CONTAINER("") "}}", true},
                 {"{\"spec\":{\"template\":" CONTAINER(",\"tty\":true") "}}", false},
+                {"{\"spec\":{\"template\":" CONTAINER(",\"tty\":false,\"env\":[]") "}}", true},
+                {"{\"spec\":{\"template\":" CONTAINER(",\"tty\":7") "}}", false},
                 {"{\"spec\":{\"template\":7}}", false},
                 {"{}", false}};
     cleanup_arena struct arena *a = arena_new();
