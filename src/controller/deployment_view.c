@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "codec/time.h"
 #include "controller/deployment_priv.h"
+#include "schema/kinds.h"
 
 bool deployment_recreates(struct object *deployment)
 {
@@ -32,31 +33,24 @@ static bool same_labels(const yyjson_val *a, const yyjson_val *b)
     return n == json_len(b);
 }
 
-/* Every member of a but `skip` is equal in b. */
-static bool covers(const yyjson_val *a, const yyjson_val *b, const char *skip)
+static const struct schema_type *type_of(const struct schema_type *type, const char *member)
 {
-    JSON_EACH(it, a)
-    {
-        struct span key = json_str(it.key);
-        yyjson_val *other = yyjson_obj_getn((yyjson_val *)b, key.p, key.n);
-        if (!span_eq_cstr(key, skip) && !json_equal(it.val, other)) {
-            return false;
-        }
-    }
-    return true;
+    const struct schema_field *f = schema_field_find(type, span_cstr(member));
+    assert(f && f->type);
+    return f->type;
 }
 
-static bool same_but(const yyjson_val *a, const yyjson_val *b, const char *skip)
-{
-    return covers(a, b, skip) && covers(b, a, skip);
-}
-
+/* Two words for one thing are one template: "1Gi" and "1024Mi", "tty: false" and nothing. */
 bool deployment_same_template(struct object *set, const yyjson_val *pod_template)
 {
+    static const char *const metadata[] = {"metadata", NULL}, *const labels[] = {"labels", NULL};
     assert(set);
+    const struct schema_type *type =
+        type_of(type_of(SCHEMA_KIND(ReplicaSet)->type, "spec"), "template");
     yyjson_val *has = json_path(object_root(set), "spec", "template", NULL);
     yyjson_val *meta = json_get(has, "metadata"), *wanted = json_get(pod_template, "metadata");
-    return same_but(has, pod_template, "metadata") && same_but(meta, wanted, "labels") &&
+    return schema_same(type, has, pod_template, metadata) &&
+           schema_same(type_of(type, "metadata"), meta, wanted, labels) &&
            same_labels(json_get(meta, "labels"), json_get(wanted, "labels"));
 }
 

@@ -2,6 +2,7 @@
  * against a small API server in memory. */
 #include <stdlib.h>
 
+#include "controller/deployment_priv.h"
 #include "kit/controller_kit.h"
 #include "kit/kit.h"
 #include "schema/kinds.h"
@@ -266,4 +267,33 @@ TEST(a_daemon_comes_to_every_node_and_keeps_a_history)
     env_sim_run_for(b->k.env, 60000);
     CHECK_EQ(fake_client_writes(b->k.api), writes + 1); /* a heartbeat is nobody's concern */
     bed_free(b);
+}
+
+TEST(deployment_knows_its_template_again_in_other_words)
+{
+#define CONTAINER(more)                                                                            \
+    "{\"metadata\":{\"labels\":{\"app\":\"web\"}},\"spec\":{\"containers\":[{\"name\":\"c\"" more  \
+    "}]}}"
+    static const struct {
+        const char *wanted;
+        bool same;
+    } rows[] = {{CONTAINER(",\"resources\":{\"limits\":{\"memory\":\"1073741824\"}}"), true},
+                {CONTAINER(",\"tty\":false,\"resources\":{\"limits\":{\"memory\":\"1Gi\"}}"), true},
+                {CONTAINER(",\"tty\":true,\"resources\":{\"limits\":{\"memory\":\"1Gi\"}}"), false},
+                {CONTAINER(",\"resources\":{\"limits\":{\"memory\":\"2Gi\"}}"), false},
+                {CONTAINER(""), false}};
+    struct object *set cleanup_object = object_new(
+        SPAN("replicasets.apps/d/n"), 7,
+        SPAN("{\"kind\":\"ReplicaSet\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"n\","
+             "\"namespace\":\"d\"},\"spec\":{\"template\":{\"metadata\":{\"labels\":{\"app\":"
+             "\"web\","
+             "\"pod-template-hash\":\"h\"}},\"spec\":{\"containers\":[{\"name\":\"c\",\"env\":[],"
+             "\"resources\":{\"limits\":{\"memory\":\"1024Mi\"}}}]}}}}"));
+    cleanup_arena struct arena *a = arena_new();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        yyjson_doc *doc;
+        struct err err;
+        CHECK(json_parse(a, span_cstr(rows[i].wanted), &doc, &err) == 0);
+        CHECK_EQ(deployment_same_template(set, yyjson_doc_get_root(doc)), rows[i].same);
+    }
 }
