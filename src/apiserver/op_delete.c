@@ -11,6 +11,7 @@
 #include "apiserver/server.h"
 #include "apiserver/write.h"
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "codec/time.h"
 #include "schema/kinds.h"
@@ -122,16 +123,21 @@ static void put_disruption(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_va
     json_put(doc, status, "conditions", list);
 }
 
+static int64_t patience_ms(int64_t grace_s)
+{
+    return (grace_s < LIMIT_GRACE_S ? grace_s : LIMIT_GRACE_S) * 1000;
+}
+
 static void mark(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old,
                  int64_t grace_s)
 {
     const yyjson_val *was = json_get(old, "metadata");
     yyjson_mut_val *meta = json_mut_get(obj, "metadata");
-    int64_t at_ms = env_now_ms(op->server->env) + grace_s * 1000, was_ms;
+    int64_t at_ms = env_now_ms(op->server->env) + patience_ms(grace_s), was_ms;
     if (time_parse(json_get_str(was, "deletionTimestamp"), &was_ms)) {
         /* Asked again with less patience: counted from the first request. */
-        int64_t first_ms = was_ms - json_get_int(was, "deletionGracePeriodSeconds", 0) * 1000;
-        at_ms = first_ms + grace_s * 1000;
+        int64_t first_ms = was_ms - patience_ms(json_get_int(was, "deletionGracePeriodSeconds", 0));
+        at_ms = first_ms + patience_ms(grace_s);
     } else if (json_get_int(was, "generation", 0) > 0) {
         meta_bump_generation(doc, obj, old);
     }
@@ -254,7 +260,8 @@ void op_delete(struct api_op *op)
 static void on_child(struct api_op *child)
 {
     struct api_op *op = child->parent;
-    assert(op && op->pending > 0);
+    assert(op);
+    assert(op->pending > 0);
     bool failed = child->err.reason != ERR_NONE && child->err.reason != ERR_NOT_FOUND;
     if (failed && op->err.reason == ERR_NONE) {
         op->err = err_dup(op->arena, &child->err);
@@ -274,6 +281,7 @@ static bool collect(void *data, struct object *o)
 
 void op_deletecollection(struct api_op *op)
 {
+    assert(op->verb == API_DELETECOLLECTION);
     if (selection_new(op)) {
         api_op_finish(op);
         return;

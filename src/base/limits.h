@@ -139,6 +139,9 @@ enum {
     /* Nodes that the copy operations of one JSON Patch may add: copying a copy doubles each time.
      */
     LIMIT_PATCH_COPY_NODES = 1000 * 1000,
+    /* Seconds that a pod may take to end, of those it is given: 60 years. More cannot be told from
+       it, and would lead out of the years that a time can be written in. */
+    LIMIT_GRACE_S = 60 * 365 * 24 * 3600,
     /* Fields that one entry of managedFields names: an object of 1.5 MiB has fewer. */
     LIMIT_FIELDSET_NODES = 200 * 1000,
     /* Keys that name an element of a list: four in Kubernetes' own kinds. */

@@ -111,6 +111,8 @@ static bool list_lookup(const void *data, struct span name, struct span *ret)
 struct span kubelet_env_expand(struct arena *a, struct span text, const struct span *env, size_t n,
                                struct span *ret_missing)
 {
+    assert(a);
+    assert(env || n == 0);
     struct span ignored;
     struct list_view l = {env, n, ret_missing ? ret_missing : &ignored};
     *l.missing = SPAN_NULL;
@@ -235,6 +237,8 @@ static bool subscript(const yyjson_val *meta, struct span path, const char *fiel
 bool kubelet_field_value(struct kubelet_pod *pod, struct arena *a, struct span path,
                          struct span *ret)
 {
+    assert(ret);
+    assert(pod->object);
     const yyjson_val *root = object_root(pod->object);
     const yyjson_val *meta = json_get(root, "metadata"), *spec = json_get(root, "spec");
     struct span ip = pod->view.host_network ? pod->view.host_ip : pod->view.pod_ip;
@@ -314,6 +318,8 @@ static bool key_value(struct build *b, const yyjson_val *ref, const char *kind, 
 bool kubelet_resource_value(struct kubelet_pod *pod, const yyjson_val *container,
                             const yyjson_val *ref, struct arena *a, struct span *ret)
 {
+    assert(a);
+    assert(ret);
     static const char *const lists[] = {"initContainers", "containers"};
     struct span name = json_get_str(ref, "containerName"), which = json_get_str(ref, "resource");
     const yyjson_val *c = container;
@@ -341,7 +347,7 @@ bool kubelet_resource_value(struct kubelet_pod *pod, const yyjson_val *container
     if (!kubelet_quantity_milli(json_get_str(ref, "divisor"), &divisor) || divisor == 0) {
         divisor = 1000;
     }
-    *ret = arena_printf(a, "%lld", (long long)((value + divisor - 1) / divisor));
+    *ret = arena_printf(a, "%lld", (long long)(value > 0 ? (value - 1) / divisor + 1 : 0));
     return true;
 }
 
@@ -538,6 +544,8 @@ void kubelet_env_check_user(struct kubelet_pod *pod, const yyjson_val *container
                             const struct image_config *image, struct arena *a,
                             struct kubelet_env_result *ret)
 {
+    assert(image);
+    assert(ret);
     struct build b = {.pod = pod, .container = container, .a = a, .r = ret};
     put_user(&b, image);
 }
@@ -581,6 +589,9 @@ void kubelet_env_build(struct kubelet_pod *pod, const yyjson_val *container,
                        const struct image_config *image, struct arena *a,
                        struct kubelet_env_result *ret)
 {
+    assert(a);
+    assert(container);
+    assert(ret);
     *ret = (struct kubelet_env_result){0};
     struct build b = {.pod = pod, .container = container, .a = a, .r = ret};
     b.own.a = b.services.a = a;

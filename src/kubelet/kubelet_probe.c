@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "kubelet/kubelet_check_priv.h"
@@ -137,9 +138,9 @@ static void failed(struct kubelet_probe *p, bool error, struct span output)
     }
     if (!c->v->unhealthy) {
         c->v->unhealthy = true;
-        c->v->unhealthy_grace_ms = json_get_int(json_get(kubelet_container_spec(c), field[p->kind]),
-                                                "terminationGracePeriodSeconds", 0) *
-                                   1000;
+        int64_t grace_s = json_get_int(json_get(kubelet_container_spec(c), field[p->kind]),
+                                       "terminationGracePeriodSeconds", 0);
+        c->v->unhealthy_grace_ms = (grace_s < LIMIT_GRACE_S ? grace_s : LIMIT_GRACE_S) * 1000;
         kubelet_event(c->pod, c, EVENT_NORMAL, "Killing",
                       "Container %.*s failed %s probe, will be restarted", SPAN_ARG(c->v->name),
                       p->kind == PROBE_STARTUP ? "startup" : "liveness");
@@ -151,7 +152,8 @@ static void on_result(void *data, enum kubelet_check_result result, struct span 
 {
     struct kubelet_probe *p = data;
     struct kubelet_container *c = p->c;
-    assert(p->check && c->probes[p->kind] == p);
+    assert(p->check);
+    assert(c->probes[p->kind] == p);
     p->check = NULL;
     if (result == KUBELET_CHECK_OK) {
         succeeded(p);

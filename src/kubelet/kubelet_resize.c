@@ -9,6 +9,7 @@
 #include "kubelet/kubelet_resize.h"
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "client/client_body.h"
 #include "codec/quantity.h"
@@ -20,6 +21,8 @@ static const char *const names[] = {"cpu", "memory"};
 void kubelet_limits(const yyjson_val *resources, struct runtime_limits *ret,
                     int64_t *ret_memory_request)
 {
+    assert(ret);
+    assert(ret_memory_request);
     const yyjson_val *limits = json_get(resources, "limits");
     const yyjson_val *requests = json_get(resources, "requests");
     *ret = (struct runtime_limits){0};
@@ -62,13 +65,19 @@ static const yyjson_val *parsed(struct arena *a, struct span text)
 
 /* ---- what the node has ---- */
 
+/* Any number may be asked for; sums of them stay in their range. */
+static int64_t bounded(int64_t n)
+{
+    return n < LIMIT_SCHEDULE_AMOUNT ? n : LIMIT_SCHEDULE_AMOUNT;
+}
+
 static void add_requests(int64_t sum[2], const yyjson_val *resources)
 {
     struct runtime_limits limits;
     int64_t memory = 0;
     kubelet_limits(resources, &limits, &memory);
-    sum[0] += limits.cpu_milli_request;
-    sum[1] += memory;
+    sum[0] += bounded(limits.cpu_milli_request);
+    sum[1] += bounded(memory);
 }
 
 static bool counts(const struct kubelet_container *c)
@@ -138,6 +147,8 @@ static bool differs(struct arena *a, const struct kubelet_container *c)
 
 void kubelet_resize_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *v)
 {
+    assert(pod->object);
+    assert(v);
     if (pod->resize_rev == object_rev(pod->object)) {
         return;
     }
@@ -161,6 +172,7 @@ void kubelet_resize_gather(struct kubelet_pod *pod, struct arena *a, struct pod_
 
 const yyjson_val *kubelet_resize_start(struct kubelet_container *c, struct arena *a)
 {
+    assert(a);
     const yyjson_val *spec = json_get(kubelet_container_spec(c), "resources");
     c->pod->resize_rev = 0;
     if (c->pod->resize_told.n && c->v->resources.n) { /* it waits: what it had */
@@ -179,6 +191,7 @@ static void tell_completed(struct kubelet_container *c)
 
 void kubelet_resize_started(struct kubelet_container *c)
 {
+    assert(c->pod);
     if (c->resize_restart) {
         tell_completed(c);
     }
@@ -224,6 +237,7 @@ static bool is_told(const struct kubelet_pod *pod)
 
 void kubelet_resize_adopt(struct kubelet_container *c)
 {
+    assert(c->pod);
     struct arena *a cleanup_arena = arena_new();
     const yyjson_val *status =
         c->pod->object ? json_get(object_root(c->pod->object), "status") : NULL;

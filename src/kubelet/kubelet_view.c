@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "codec/time.h"
 #include "kubelet/kubelet_env_priv.h"
 #include "kubelet/kubelet_priv.h"
@@ -12,11 +13,13 @@
 
 yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod)
 {
+    assert(pod);
     return pod->object ? json_get(object_root(pod->object), "spec") : NULL;
 }
 
 yyjson_val *kubelet_container_spec(const struct kubelet_container *c)
 {
+    assert(c->pod);
     JSON_EACH(it, json_get(kubelet_pod_spec(c->pod), kubelet_container_list(c)))
     {
         if (span_eq(json_get_str(it.val, "name"), c->v->name)) {
@@ -33,6 +36,7 @@ static bool is_true(const yyjson_val *spec, const char *key)
 
 struct span kubelet_view_refusal(struct arena *a, const yyjson_val *spec)
 {
+    assert(a);
     if (is_true(spec, "shareProcessNamespace")) {
         return SPAN(
             "shareProcessNamespace is not supported by Berth yet: leave it out, or use hostPID");
@@ -78,6 +82,7 @@ static const char *unserved_ports(struct arena *a, const yyjson_val *spec, bool 
 struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool host_ports_served,
                                  uint16_t kept_port)
 {
+    assert(a);
     static const char *const of_pod[] = {"runtimeClassName", "overhead", "hostUsers"};
     static const char *const of_security[] = {"seLinuxOptions", "appArmorProfile", "procMount"};
     struct span list = SPAN_NULL;
@@ -261,6 +266,8 @@ static void mend_clock(struct pod_view *v, int64_t now_ms)
 
 void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *ret)
 {
+    assert(a);
+    assert(ret != &pod->view);
     struct pod_view *v = ret;
     int64_t now_ms = env_now_ms(pod->k->env);
     mend_clock(&pod->view, now_ms);
@@ -303,6 +310,7 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
     if (!v->exists && !object_is_deleting(pod->object)) {
         grace_s = 1; /* forced: the user takes it for gone, a successor may be waiting */
     }
+    grace_s = grace_s < LIMIT_GRACE_S ? grace_s : LIMIT_GRACE_S;
     v->grace_ms = (grace_s > 0 ? grace_s : 1) * 1000;
     int64_t deadline_s = json_get_int(spec, "activeDeadlineSeconds", 0);
     if (deadline_s > 0 && v->start_ms != 0) {

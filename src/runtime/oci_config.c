@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "codec/json.h"
 
 /* By number, as linux/capability.h has them. */
@@ -350,13 +351,17 @@ static void put_namespace(struct out *o, yyjson_mut_val *list, const char *type,
 int64_t oci_cpu_shares(int64_t milli)
 {
     enum { SHARES_MIN = 2, SHARES_MAX = 262144 };
+    if (milli >= SHARES_MAX / 1024 * 1000) {
+        return SHARES_MAX; /* any number of processors may be asked for */
+    }
     int64_t shares = milli * 1024 / 1000;
-    return shares < SHARES_MIN ? SHARES_MIN : shares > SHARES_MAX ? SHARES_MAX : shares;
+    return shares < SHARES_MIN ? SHARES_MIN : shares;
 }
 
 int64_t oci_cpu_quota_us(int64_t milli)
 {
     enum { QUOTA_MIN_US = 1000 };
+    milli = milli < LIMIT_SCHEDULE_AMOUNT ? milli : LIMIT_SCHEDULE_AMOUNT;
     int64_t quota = milli * OCI_CPU_PERIOD_US / 1000;
     return quota < QUOTA_MIN_US ? QUOTA_MIN_US : quota;
 }
@@ -452,7 +457,11 @@ static void put_linux(struct out *o, yyjson_mut_val *root)
 
 struct span oci_config(struct arena *a, const struct oci_input *in)
 {
-    assert(in->spec && in->root.n && in->cgroups_path.n && in->ipc.n && in->uts.n);
+    assert(in->spec);
+    assert(in->root.n);
+    assert(in->cgroups_path.n);
+    assert(in->ipc.n);
+    assert(in->uts.n);
     struct out o = {.a = a, .doc = json_mut_new(a), .in = in, .spec = in->spec};
     yyjson_mut_val *root = yyjson_mut_obj(o.doc);
     yyjson_mut_doc_set_root(o.doc, root);

@@ -1,4 +1,5 @@
 /* delete: preconditions, grace, finalizers, propagation, collections, binding and eviction. */
+#include "codec/time.h"
 #include "test/kit/api_kit.h"
 
 #define CM "/api/v1/namespaces/default/configmaps"
@@ -80,6 +81,22 @@ TEST(an_unscheduled_pod_goes_at_once_and_a_running_one_waits_for_its_node)
     CHECK(span_cmp(api_str(&r, "metadata.deletionTimestamp"), first) < 0);
     r = api_expect(&k, 200, "DELETE", PODS "/p?gracePeriodSeconds=0", "", NULL);
     (void)api_expect(&k, 404, "GET", PODS "/p", "", NULL);
+    api_kit_stop(&k);
+}
+
+TEST(patience_beyond_all_measure_is_a_time_that_can_be_written)
+{
+    struct api_kit k;
+    int64_t at_ms = 0, sooner_ms = 0;
+    api_kit_start(&k, NULL);
+    make_pod(&k, "edge");
+    struct api_reply r = api_expect(&k, 200, "DELETE", PODS "/p", "",
+                                    "{\"gracePeriodSeconds\":9223372036854775807}");
+    CHECK(time_parse(api_str(&r, "metadata.deletionTimestamp"), &at_ms));
+    CHECK(at_ms > env_now_ms(k.env));
+    r = api_expect(&k, 200, "DELETE", PODS "/p", "", "{\"gracePeriodSeconds\":5}");
+    CHECK(time_parse(api_str(&r, "metadata.deletionTimestamp"), &sooner_ms));
+    CHECK(sooner_ms <= env_now_ms(k.env) + 5000 && sooner_ms > env_now_ms(k.env) - 60000);
     api_kit_stop(&k);
 }
 

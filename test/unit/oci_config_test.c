@@ -224,6 +224,11 @@ TEST(limits_become_quota_shares_and_bytes)
     in.machine_bytes = 4 << 20;
     root = build(a, &in);
     CHECK_EQ(json_int(json_path(root, "process", "oomScoreAdj", NULL), 0), 750);
+    spec.cpu_milli_limit = spec.cpu_milli_request = INT64_MAX; /* nobody has so many processors */
+    res = json_path(build(a, &in), "linux", "resources", NULL);
+    CHECK_EQ(json_int(json_path(res, "cpu", "shares", NULL), 0), 262144);
+    CHECK(json_int(json_path(res, "cpu", "quota", NULL), 0) > INT64_C(1000) * 100000);
+    spec.cpu_milli_request = 500;
     spec.cpu_milli_limit = 500;
     root = build(a, &in);
     CHECK(!json_path(root, "process", "oomScoreAdj", NULL)); /* guaranteed */
