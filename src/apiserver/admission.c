@@ -12,6 +12,8 @@
 
 int admission_namespace(struct api_op *op)
 {
+    assert(op->kind);
+    assert(op->server);
     if (!op->kind->namespaced) {
         return 0;
     }
@@ -395,6 +397,8 @@ static const struct admission *find(const struct schema_kind *kind)
 
 int admission_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
+    assert(doc);
+    assert(obj);
     const struct admission *a = find(op->kind);
     return a && a->create ? a->create(op, doc, obj) : 0;
 }
@@ -402,12 +406,17 @@ int admission_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj
 int admission_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
                      const yyjson_val *old)
 {
+    assert(doc);
+    assert(obj);
+    assert(old);
     const struct admission *a = find(op->kind);
     return a && a->update ? a->update(op, doc, obj, old) : 0;
 }
 
 int admission_delete(struct api_op *op, const yyjson_val *obj)
 {
+    assert(op->kind);
+    assert(op->name.n > 0);
     (void)obj;
     static const char *const kept[] = {"default", "kube-system", "kube-public"};
     if (op->kind != SCHEMA_KIND(Namespace)) {

@@ -402,6 +402,9 @@ static int give(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *spec, co
 
 int admission_service_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
+    assert(doc);
+    assert(obj);
+    assert(op->kind == SCHEMA_KIND(Service));
     service_claims_release(&op->server->services, &op->claimed); /* of an attempt before */
     yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
     return spec ? give(op, doc, spec, NULL, SPAN_NULL) : 0;
@@ -410,6 +413,9 @@ int admission_service_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_
 int admission_service_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
                              const yyjson_val *old)
 {
+    assert(doc);
+    assert(old);
+    assert(op->kind == SCHEMA_KIND(Service));
     service_claims_release(&op->server->services, &op->claimed);
     op->released = (struct service_claims){0};
     yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
@@ -436,6 +442,7 @@ static bool claim_one(void *data, struct object *o)
 
 void admission_claim_existing(struct apiserver *s)
 {
+    assert(s->hub);
     struct watch_filter services = {.resource = SPAN("services")};
     (void)watch_hub_list(s->hub, &services, SPAN_NULL, claim_one, &s->services);
 }

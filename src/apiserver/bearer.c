@@ -107,7 +107,8 @@ static struct span check_bound(const struct look *l)
 static struct span check_secret(const struct look *l)
 {
     const struct token_claims *c = &l->claims;
-    assert(c->secret.name.n && c->audience_count == 0);
+    assert(c->secret.name.n);
+    assert(c->audience_count == 0);
     struct object *o = api_peek(l->s, l->a, "secrets", c->ns, c->secret.name);
     if (!o || object_is_deleting(o)) {
         return SPAN("Token has been invalidated");
@@ -146,7 +147,8 @@ static void take_user(const struct look *l, struct bearer *b)
     const struct token_claims *c = &l->claims;
     yyjson_mut_doc *doc = json_mut_new(l->a);
     yyjson_mut_val *extra = yyjson_mut_obj(doc);
-    assert(!b->is_known && !b->why.n);
+    assert(!b->is_known);
+    assert(!b->why.n);
     b->name = c->subject;
     b->uid = c->account.uid;
     b->groups = arena_printf(
@@ -217,7 +219,8 @@ struct bearer bearer_find(struct apiserver *s, struct arena *a, struct span toke
     struct bearer b = {0};
     struct span own = s->options.token_issuer;
     enum token_fault fault = TOKEN_FOREIGN;
-    assert(s && a);
+    assert(s);
+    assert(a);
     if (s->token_key) {
         fault = token_cache_verify(s->token_cache, a, s->token_key, own, token, &l.claims);
     }

@@ -276,6 +276,7 @@ static void begin(struct bootstrap *b)
 
 void bootstrap_start(struct apiserver *s)
 {
+    assert(!s->bootstrap);
     struct bootstrap *b = MEM_NEW(struct bootstrap);
     b->server = s;
     b->arena = arena_new();

@@ -86,6 +86,7 @@ static void publish(struct definitions *d)
 
 struct openapi_kinds definitions_served(const struct definitions *d)
 {
+    assert(d);
     return d->served;
 }
 
@@ -105,6 +106,7 @@ const struct schema_kind *definitions_find(const struct definitions *d, struct s
 
 const struct schema_kind *definitions_by_name(const struct definitions *d, struct span resource)
 {
+    assert(resource.n > 0);
     const struct entry *e = map_get(&d->entries, resource);
     return e && e->compiled ? e->compiled->storage : NULL;
 }
@@ -148,6 +150,8 @@ static yyjson_mut_val *converted(struct arena *a, const struct schema_kind *kind
 struct object *definitions_in_version(struct arena *a, const struct schema_kind *kind,
                                       struct object *o)
 {
+    assert(a);
+    assert(kind);
     if (!kind->custom || !o || is_current(a, kind, o)) {
         return o;
     }
@@ -516,6 +520,8 @@ static void start(struct definitions *d)
 
 struct definitions *definitions_new(struct apiserver *s)
 {
+    assert(s->hub);
+    assert(!s->definitions);
     struct definitions *d = MEM_NEW(struct definitions);
     d->server = s;
     d->retry_ms = RETRY_MS;

@@ -121,6 +121,7 @@ static bool on_service(void *data, struct object *o)
 
 void definition_services_review(struct definition_services *ds)
 {
+    assert(ds->server->definitions);
     struct apiserver *s = ds->server;
     struct arena *a cleanup_arena = arena_new();
     struct review r = {.server = s, .arena = a};
@@ -176,6 +177,7 @@ static void start(struct definition_services *ds)
 
 struct definition_services *definition_services_new(struct apiserver *s)
 {
+    assert(s->hub);
     struct definition_services *ds = MEM_NEW(struct definition_services);
     ds->server = s;
     ds->retry_ms = RETRY_MS;

@@ -152,7 +152,8 @@ static void put_condition(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct
 const yyjson_val *definitions_status(struct arena *a, const yyjson_val *definition,
                                      const yyjson_val *const *others, size_t n, int64_t now_ms)
 {
-    assert(a && definition);
+    assert(a);
+    assert(definition);
     const struct names x = {definition, others, n};
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *obj = json_mut_copy(doc, definition);
@@ -192,7 +193,8 @@ const yyjson_val *definitions_status(struct arena *a, const yyjson_val *definiti
 void definitions_mark_deleted(yyjson_mut_doc *doc, yyjson_mut_val *obj, int64_t now_ms,
                               struct arena *a)
 {
-    assert(doc && obj);
+    assert(doc);
+    assert(obj);
     meta_add_finalizer(doc, obj, DEFINITIONS_FINALIZER);
     put_condition(doc, obj,
                   &(struct wanted){"Terminating", "True", "InstanceDeletionPending",

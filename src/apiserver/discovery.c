@@ -340,6 +340,7 @@ static struct group_version *find(struct discovery *d, struct span group,
 
 struct discovery_doc discovery_aggregated(struct discovery *d, bool core, const char *version)
 {
+    assert(version);
     bool beta = strcmp(version, "v2beta1") == 0;
     if (!d->aggregated[core][beta].body.n) {
         make_aggregated(d, core, beta);
@@ -373,6 +374,7 @@ struct discovery_doc discovery_index(struct discovery *d)
 
 struct discovery_doc discovery_group(struct discovery *d, struct span group)
 {
+    assert(d);
     struct group_version *gv = group.n ? find(d, group, NULL) : NULL;
     if (!gv) {
         return (struct discovery_doc){0};
@@ -391,6 +393,7 @@ struct discovery_doc discovery_group(struct discovery *d, struct span group)
 struct discovery_doc discovery_resources(struct discovery *d, struct span group,
                                          struct span version)
 {
+    assert(d);
     struct group_version *gv = find(d, group, &version);
     if (!gv) {
         return (struct discovery_doc){0};
@@ -428,6 +431,7 @@ struct discovery_doc discovery_openapi_v3_index(struct discovery *d)
 struct discovery_doc discovery_openapi_v3_group(struct discovery *d, struct span group,
                                                 struct span version)
 {
+    assert(d);
     struct group_version *gv = find(d, group, &version);
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
     if (!gv) {

@@ -59,7 +59,8 @@ static void remember(struct event_ttl *t, struct span key, int64_t end_ms)
     memcpy(e->key, key.p, key.n);
     (void)map_put(&t->entries, span_of(e->key, e->key_n), e);
     heap_insert(&t->by_end, &e->node, end_ms);
-    assert(t->entries.n == t->by_end.n && end_ms > 0);
+    assert(t->entries.n == t->by_end.n);
+    assert(end_ms > 0);
 }
 
 /* ---- ending ---- */
@@ -73,7 +74,8 @@ struct ending {
 /* One that a bad disk kept is tried again: nobody else would. */
 static void on_ended(struct api_op *op)
 {
-    assert(op->verb == API_DELETE && op->is_finished);
+    assert(op->verb == API_DELETE);
+    assert(op->is_finished);
     struct ending *d = CONTAINER_OF(op, struct ending, op);
     struct event_ttl *t = op->server->event_ttl;
     bool stays = op->err.reason != ERR_NONE && op->err.reason != ERR_NOT_FOUND;
@@ -188,6 +190,7 @@ static void on_more(void *data)
 
 struct event_ttl *event_ttl_new(struct apiserver *s)
 {
+    assert(s->hub);
     struct event_ttl *t = MEM_NEW(struct event_ttl);
     t->server = s;
     start(t);

@@ -218,6 +218,8 @@ static void front_resource(struct front *f)
 
 void front_version_numbers(const struct apiserver *s, struct span *major, struct span *minor)
 {
+    assert(major);
+    assert(minor);
     struct span rest = s->options.git_version;
     if (rest.n && rest.p[0] == 'v') {
         rest = span_from(rest, 1);

@@ -74,6 +74,7 @@ static bool unknown_resource(struct front *f, struct access_request *r)
             n += http_unescape(f->arena, raw, false, &part[n]);
         }
     }
+    assert(f);
     if (span_eq(part[0], SPAN("apis"))) {
         r->group = part[1];
         at = 3;
@@ -97,6 +98,7 @@ static bool unknown_resource(struct front *f, struct access_request *r)
 
 static void other_path(struct front *f, struct access_request *r)
 {
+    assert(f->x);
     struct span m = http_method(f->x);
     char *verb = arena_alloc_raw(f->arena, m.n + 1);
     for (size_t i = 0; i < m.n; i++) {

@@ -77,6 +77,8 @@ static void reply(struct front *f, struct discovery_doc doc, const char *type, b
 
 void front_discovery(struct front *f)
 {
+    assert(f->x);
+    assert(f->server->discovery);
     struct discovery *d = f->server->discovery;
     const struct route *r = &f->route;
     struct api_accept accept;

@@ -181,6 +181,7 @@ static int take_other(struct front *f, struct other *o)
 
 int front_impersonate(struct front *f)
 {
+    assert(f->x);
     struct other o = {.groups = STRBUF_INIT};
     int rc = read_headers(f, &o) ? take_other(f, &o) : 0;
     strbuf_done(&o.groups);

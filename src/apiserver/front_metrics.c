@@ -39,6 +39,7 @@ static struct metric_request request_of(const struct front *f, int code)
 
 void front_count(struct front *f, int code)
 {
+    assert(code >= 100 && code < 600);
     struct metric_request r = request_of(f, code);
     f->metric = metrics_count(&f->server->metrics, &r,
                               f->is_stream ? -1 : env_mono_ns(f->server->env) - f->start_ns);
@@ -46,6 +47,7 @@ void front_count(struct front *f, int code)
 
 void front_size(struct front *f, size_t bytes)
 {
+    assert(f);
     if (f->route.type == ROUTE_RESOURCE && f->op.verb <= API_LIST && f->metric) {
         metrics_size(f->metric, bytes);
     }
@@ -53,6 +55,7 @@ void front_size(struct front *f, size_t bytes)
 
 void front_running(struct front *f, int change)
 {
+    assert(change == 1 || change == -1);
     struct metric_request r = request_of(f, 200);
     metrics_running(&f->server->metrics, &r, change);
 }
@@ -112,6 +115,7 @@ static void put_build(const struct apiserver *s, struct strbuf *out)
 
 void front_metrics(struct front *f)
 {
+    assert(f->x);
     struct apiserver *s = f->server;
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
     metrics_put(&s->metrics, &out);

@@ -128,6 +128,7 @@ static bool is_among(const struct span *seen, size_t n, struct span key)
 
 int front_options(struct front *f)
 {
+    assert(f->x);
     struct span key, value, seen[OPTIONS_MAX];
     size_t at = 0, n = 0;
     f->op.options.grace_s = -1;
@@ -342,6 +343,8 @@ static int delete_options(struct front *f)
 int front_body(struct front *f)
 {
     struct api_op *op = &f->op;
+    assert(f->x);
+    assert(op->kind);
     struct span body = http_body(f->x);
     switch (op->verb) {
     case API_CREATE:

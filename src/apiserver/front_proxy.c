@@ -212,6 +212,8 @@ static int pod_or_service(struct front *f, const yyjson_val *obj, struct span po
 void front_proxy(struct front *f)
 {
     struct api_op *op = &f->op;
+    assert(f->x);
+    assert(op->kind);
     struct target_name target;
     int rc = split_name(f, &target);
     if (rc == 0) {

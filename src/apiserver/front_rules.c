@@ -215,6 +215,7 @@ static int finish(struct front *f, const char *kind)
 
 int front_check_options(struct front *f)
 {
+    assert(!f->faults.causes);
     const char *kind = "ListOptions";
     if (check_form(f)) {
         return -1;

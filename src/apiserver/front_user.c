@@ -7,6 +7,7 @@
 
 bool front_is_root_socket(const struct http_exchange *x)
 {
+    assert(x);
     return span_eq(http_client_name(x), SPAN("root-socket")) &&
            span_starts(span_cstr(http_peer(x)), SPAN("unix"));
 }
@@ -77,5 +78,6 @@ static int authenticate(struct front *f)
 
 int front_identify(struct front *f)
 {
+    assert(f->x);
     return authenticate(f) ? -1 : front_impersonate(f);
 }

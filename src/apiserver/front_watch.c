@@ -15,6 +15,8 @@ enum { QUEUE_BYTES = 64 * 1024, BATCH_BYTES = 60 * 1024, BOOKMARK_MS = 60 * 1000
 void front_watch_release(struct watch_stream *w)
 {
     struct apiserver *s = w->f->server;
+    assert(s->counters.watches_open > 0);
+    assert(w->initial_at <= w->initial_n);
     env_timer_stop(s->env, &w->timeout);
     env_timer_stop(s->env, &w->bookmark);
     watcher_free(w->watcher);
@@ -106,6 +108,7 @@ static bool step(struct watch_stream *w, struct strbuf *out, bool *ended)
 
 void front_watch_pump(struct watch_stream *w)
 {
+    assert(w->f);
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
     size_t batch = w->ws ? 1 : BATCH_BYTES; /* a message holds one event */
     bool ended = false, more = true;
@@ -246,6 +249,8 @@ static void begin(struct watch_stream *w)
 void front_watch(struct front *f)
 {
     struct api_op *op = &f->op;
+    assert(f->x);
+    assert(op->kind);
     struct apiserver *s = f->server;
     if (op->sub || !(op->kind->verbs & SCHEMA_VERB_WATCH)) {
         (void)api_op_err(op, ERR_METHOD_NOT_ALLOWED,
@@ -289,6 +294,7 @@ void front_watch(struct front *f)
 
 void front_watches_end_of(struct apiserver *s, struct span resource)
 {
+    assert(resource.n > 0);
     LIST_EACH(it, &s->watches)
     {
         struct watch_stream *w = CONTAINER_OF(it, struct watch_stream, link);

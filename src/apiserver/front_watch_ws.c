@@ -77,8 +77,10 @@ static void on_drain(void *data)
 
 int watch_ws_begin(struct watch_stream *w)
 {
+    assert(!w->ws);
     static const struct env_stream_handler handler = {on_read, on_end, on_drain};
     struct front *f = w->f;
+    assert(f->x);
     struct span offered = http_header_all(f->x, "sec-websocket-protocol");
     struct span first = span_trim(span_cut(&offered, ','));
     if (remote_ws_accept(f->x, arena_cstr(f->arena, first), &f->op.err)) {
@@ -98,6 +100,8 @@ int watch_ws_begin(struct watch_stream *w)
 
 void watch_ws_write(struct watch_ws *ws, struct span event)
 {
+    assert(event.n > 0);
+    assert(ws->stream);
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
     ws_put(&out, WS_OP_TEXT, event, SPAN_NULL);
     env_stream_write(ws->stream, strbuf_span(&out));
@@ -105,10 +109,12 @@ void watch_ws_write(struct watch_ws *ws, struct span event)
 
 size_t watch_ws_queued(const struct watch_ws *ws)
 {
+    assert(ws->stream);
     return env_stream_queued(ws->stream);
 }
 
 void watch_ws_end(struct watch_ws *ws)
 {
+    assert(ws);
     goodbye(ws, WS_NORMAL, SPAN_NULL);
 }

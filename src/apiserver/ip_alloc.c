@@ -5,6 +5,7 @@
 
 bool ip_parse(struct span text, uint32_t *ret)
 {
+    assert(ret);
     uint32_t ip = 0;
     struct span rest = text;
     for (int i = 0; i < 4; i++) {
@@ -22,6 +23,7 @@ bool ip_parse(struct span text, uint32_t *ret)
 
 struct span ip_text(struct arena *a, uint32_t ip)
 {
+    assert(a);
     return arena_printf(a, "%u.%u.%u.%u", ip >> 24, ip >> 16 & 255, ip >> 8 & 255, ip & 255);
 }
 
@@ -44,12 +46,14 @@ bool ip_alloc_init(struct ip_alloc *ips, struct span cidr)
 
 void ip_alloc_done(struct ip_alloc *ips)
 {
+    assert(ips->bits || ips->count == 0);
     free(ips->bits);
     *ips = (struct ip_alloc){0};
 }
 
 bool ip_alloc_contains(const struct ip_alloc *ips, uint32_t ip)
 {
+    assert(ips);
     return ips->count && ip > ips->first && ip - ips->first < ips->count - 1;
 }
 
@@ -65,12 +69,14 @@ bool ip_alloc_claim(struct ip_alloc *ips, uint32_t ip)
         return false;
     }
     uint32_t at = ip - ips->first;
+    assert(at > 0 && at < ips->count - 1);
     ips->bits[at / 64] |= 1ull << (at % 64);
     return true;
 }
 
 uint32_t ip_alloc_next(struct ip_alloc *ips)
 {
+    assert((ips->count & (ips->count - 1)) == 0);
     for (uint32_t i = 0; i < ips->count; i++) {
         uint32_t at = (ips->cursor + i) & (ips->count - 1);
         if (ip_alloc_claim(ips, ips->first + at)) {

@@ -4,7 +4,8 @@
 
 struct span list_token_make(struct arena *a, const struct list_token *t)
 {
-    assert(t->rev >= 0 && t->key.n);
+    assert(t->rev >= 0);
+    assert(t->key.n);
     return arena_printf(a, "%llx.%llx.%llx.%llx.%.*s", (unsigned long long)t->rev,
                         (unsigned long long)t->snapshot, (unsigned long long)t->at,
                         (unsigned long long)t->query, SPAN_ARG(t->key));
@@ -40,6 +41,7 @@ static bool is_key(struct span text)
 
 bool list_token_parse(struct span text, struct list_token *ret)
 {
+    assert(ret);
     struct list_token t;
     uint64_t rev;
     if (!take_hex(&text, &rev) || !take_hex(&text, &t.snapshot) || !take_hex(&text, &t.at) ||
@@ -64,5 +66,6 @@ static uint64_t add(uint64_t hash, struct span s)
 uint64_t list_token_query(struct span resource, struct span ns, struct span labels,
                           struct span fields)
 {
+    assert(resource.n > 0);
     return add(add(add(add(UINT64_C(0xcbf29ce484222325), resource), ns), labels), fields);
 }

@@ -25,6 +25,7 @@ struct local_request {
 
 struct apiserver *local_client_server(struct client *c)
 {
+    assert(c);
     return ((struct local_client *)c)->server;
 }
 
@@ -188,6 +189,7 @@ static void local_free(struct client *c)
 
 struct client *apiserver_local_client(struct apiserver *s)
 {
+    assert(s->env);
     static const struct client_ops ops = {.request = local_request,
                                           .cancel = local_cancel,
                                           .watch_new = local_watch_new,

@@ -49,7 +49,9 @@ static void known_free(void *value)
 
 static void destroy(struct local_watch *w)
 {
-    assert(w->is_freed && !w->in_callback && w->listed_at <= w->listed.n);
+    assert(w->is_freed);
+    assert(!w->in_callback);
+    assert(w->listed_at <= w->listed.n);
     map_done_values(&w->known, known_free);
     for (; w->listed_at < w->listed.n; w->listed_at++) {
         object_unref(w->listed.at[w->listed_at]);
@@ -63,7 +65,9 @@ static void destroy(struct local_watch *w)
 /* False: the callback freed us; nothing of w may be touched. */
 static bool tell(struct local_watch *w, enum client_event_type type, struct object *object)
 {
-    assert(!w->in_callback && !w->is_freed && object);
+    assert(!w->in_callback);
+    assert(!w->is_freed);
+    assert(object);
     w->in_callback = true;
     w->handler.on_event(w->data, type, object);
     w->in_callback = false;
@@ -83,7 +87,8 @@ static bool tell_synced(struct local_watch *w)
     if (!w->handler.on_synced) {
         return true;
     }
-    assert(!w->in_callback && !w->is_listing);
+    assert(!w->in_callback);
+    assert(!w->is_listing);
     w->in_callback = true;
     w->handler.on_synced(w->data);
     w->in_callback = false;
@@ -105,7 +110,8 @@ static int remember(struct local_watch *w, struct object *o)
         (void)map_put(&w->known, object_store_key(o), k);
         return CLIENT_ADDED;
     }
-    assert(k->round <= w->round && span_eq(object_store_key(k->object), object_store_key(o)));
+    assert(k->round <= w->round);
+    assert(span_eq(object_store_key(k->object), object_store_key(o)));
     k->round = w->round;
     if (object_rev(k->object) >= object_rev(o)) {
         return -1;
@@ -182,7 +188,8 @@ static void list(struct local_watch *w)
 {
     const struct watch_filter *filter = selection_filter(w->op.selection);
     struct watch_filter all = *filter;
-    assert(!w->is_listing && w->listed.n == 0);
+    assert(!w->is_listing);
+    assert(w->listed.n == 0);
     w->round++;
     w->is_listing = true;
     w->watcher = watcher_new(w->server->hub, filter, watch_hub_rev(w->server->hub), on_more, w);
@@ -313,6 +320,7 @@ void local_watch_free(struct client_watch *cw)
         return;
     }
     env_post_cancel(w->server->env, &w->task);
+    assert(!w->is_freed);
     env_timer_stop(w->server->env, &w->next_turn);
     watcher_free(TAKE_PTR(w->watcher));
     w->is_freed = true;

@@ -28,6 +28,7 @@ struct span meta_uid(struct arena *a, struct env *env)
 
 struct span meta_generate_name(struct arena *a, struct env *env, struct span base)
 {
+    assert(a);
     static const char alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
     char tail[5];
     uint64_t r = env_random_u64(env);
@@ -41,6 +42,7 @@ struct span meta_generate_name(struct arena *a, struct env *env, struct span bas
 
 bool meta_has_generation(const struct schema_kind *kind)
 {
+    assert(kind->resource);
     if (kind->custom) {
         return true;
     }
@@ -118,7 +120,8 @@ void meta_update(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old
     static const char *const dropped[] = {"resourceVersion", "managedFields", "selfLink"};
     yyjson_mut_val *meta = json_mut_obj(doc, obj, "metadata");
     const yyjson_val *was = json_get(old, "metadata");
-    assert(meta && was);
+    assert(meta);
+    assert(was);
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
         const yyjson_val *v = json_get(was, kept[i]);
         if (v) {
@@ -190,6 +193,7 @@ static bool semantic_same(const yyjson_val *x, const yyjson_val *y)
 
 bool meta_spec_changed(const struct schema_kind *kind, const yyjson_val *obj, const yyjson_val *old)
 {
+    assert(kind);
     static const char *const bookkeeping[] = {"metadata", "status", "kind", "apiVersion", NULL};
     if (!all_equal(obj, old, is_bookkeeping) &&
         (kind->custom || !schema_same(kind->type, obj, old, bookkeeping))) {
@@ -220,6 +224,8 @@ bool meta_equal(const yyjson_val *obj, const yyjson_val *old)
 
 void meta_bump_generation(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old)
 {
+    assert(doc);
+    assert(obj);
     int64_t was = json_get_int(json_get(old, "metadata"), "generation", 0);
     json_put_int(doc, json_mut_obj(doc, obj, "metadata"), "generation", was + 1);
 }
@@ -237,6 +243,7 @@ size_t meta_finalizer_count(const yyjson_mut_val *obj)
 
 bool meta_has_finalizer(const yyjson_mut_val *obj, const char *name)
 {
+    assert(name);
     yyjson_mut_val *list = finalizers_of(obj), *item;
     yyjson_mut_arr_iter it = yyjson_mut_arr_iter_with(list);
     while (list && (item = yyjson_mut_arr_iter_next(&it))) {
@@ -249,6 +256,8 @@ bool meta_has_finalizer(const yyjson_mut_val *obj, const char *name)
 
 void meta_add_finalizer(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *name)
 {
+    assert(doc);
+    assert(obj);
     yyjson_mut_val *list = finalizers_of(obj);
     if (meta_has_finalizer(obj, name)) {
         return;
@@ -258,10 +267,12 @@ void meta_add_finalizer(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *na
         json_put(doc, json_mut_obj(doc, obj, "metadata"), "finalizers", list);
     }
     yyjson_mut_arr_append(list, json_new_str(doc, span_cstr(name)));
+    assert(meta_has_finalizer(obj, name));
 }
 
 void meta_remove_finalizer(yyjson_mut_val *obj, const char *name)
 {
+    assert(name);
     yyjson_mut_val *list = finalizers_of(obj), *item;
     if (!list) {
         return;

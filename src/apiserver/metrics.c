@@ -41,6 +41,7 @@ struct metric_events {
 
 void metrics_done(struct metrics *m)
 {
+    assert(m);
     map_done_values(&m->entries, free);
     map_done_values(&m->events, free);
     strbuf_done(&m->key);
@@ -90,7 +91,10 @@ static size_t code_index(int code)
 struct metric_entry *metrics_count(struct metrics *m, const struct metric_request *r,
                                    int64_t took_ns)
 {
-    assert(r->verb && r->subresource && r->scope && r->code >= 100);
+    assert(r->verb);
+    assert(r->subresource);
+    assert(r->scope);
+    assert(r->code >= 100);
     struct metric_entry *e = entry(m, r);
     e->codes[code_index(r->code)]++;
     if (took_ns >= 0) {
@@ -229,6 +233,7 @@ static void put_events(const struct metrics *m, struct strbuf *out)
 
 void metrics_put(const struct metrics *m, struct strbuf *out)
 {
+    assert(out);
     const struct metric_entry **all = mem_new_array(m->entries.n + 1, sizeof(void *));
     size_t n = 0, it = 0;
     for (struct metric_entry *e; (e = map_next(&m->entries, &it, NULL));) {

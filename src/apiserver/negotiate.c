@@ -1,4 +1,5 @@
 #include "apiserver/negotiate.h"
+#include "base/check.h"
 
 struct media {
     struct span type, as, group, version;
@@ -105,6 +106,8 @@ static bool pick(const struct media *m, enum api_forms forms, struct api_accept 
 
 bool api_negotiate(struct span accept, enum api_forms forms, struct api_accept *ret)
 {
+    assert(ret);
+    assert(forms <= FORMS_NONE);
     *ret = (struct api_accept){FORM_JSON, "v1", "application/json", false, false};
     struct span rest = span_trim(accept);
     struct api_accept one;

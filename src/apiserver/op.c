@@ -10,12 +10,14 @@
 
 bool api_sub_is(const struct api_op *op, const char *name)
 {
+    assert(name);
     return op->sub && strcmp(op->sub->name, name) == 0;
 }
 
 static void verr(struct api_op *op, enum err_reason reason, struct span message)
 {
-    assert(reason != ERR_NONE && message.n > 0);
+    assert(reason != ERR_NONE);
+    assert(message.n > 0);
     op->err = (struct err){.reason = reason,
                            .message = message,
                            .group = span_cstr(op->kind->group),
@@ -25,6 +27,8 @@ static void verr(struct api_op *op, enum err_reason reason, struct span message)
 
 int api_op_err(struct api_op *op, enum err_reason reason, const char *fmt, ...)
 {
+    assert(reason > ERR_NONE && reason < ERR_REASON_COUNT);
+    assert(fmt);
     va_list ap;
     va_start(ap, fmt);
     struct span message = arena_vprintf(op->arena, fmt, ap);
@@ -39,12 +43,15 @@ int api_op_err(struct api_op *op, enum err_reason reason, const char *fmt, ...)
 
 int api_op_not_found(struct api_op *op)
 {
+    assert(op->kind);
     return api_op_err(op, ERR_NOT_FOUND, "%s \"%.*s\" not found", op->kind->resource,
                       SPAN_ARG(op->name));
 }
 
 int api_op_conflict(struct api_op *op, struct span why)
 {
+    assert(op->kind);
+    assert(why.n > 0);
     return api_op_err(op, ERR_CONFLICT, "Operation cannot be fulfilled on %s \"%.*s\": %.*s",
                       op->kind->resource, SPAN_ARG(op->name), SPAN_ARG(why));
 }
@@ -52,6 +59,8 @@ int api_op_conflict(struct api_op *op, struct span why)
 void api_op_warn(struct api_op *op, struct span text)
 {
     struct schema_warnings *w = &op->warnings;
+    assert(text.n > 0);
+    assert(w->n <= sizeof w->text / sizeof *w->text);
     if (w->n < sizeof w->text / sizeof *w->text) {
         w->text[w->n++] = text;
     }
@@ -94,7 +103,9 @@ void api_op_collect(struct api_op *op, struct object *o)
 
 void api_op_finish(struct api_op *op)
 {
-    assert(op->done && op->http_status && !op->is_finished);
+    assert(op->done);
+    assert(op->http_status);
+    assert(!op->is_finished);
     assert(op->pending == 0);
     op->is_finished = true;
     if (op->err.reason != ERR_NONE) {
@@ -112,6 +123,7 @@ void api_op_finish(struct api_op *op)
 
 void api_op_release(struct api_op *op)
 {
+    assert(op->items || op->item_count == 0);
     for (size_t i = 0; i < op->item_count; i++) {
         object_unref(op->items[i]);
     }
@@ -237,7 +249,10 @@ static void run_sub(struct api_op *op)
 
 void api_op_run(struct api_op *op)
 {
-    assert(op->server && op->arena && op->kind && op->done);
+    assert(op->server);
+    assert(op->arena);
+    assert(op->kind);
+    assert(op->done);
     op->http_status = 200;
     op->remaining = -1;
     uint16_t verbs = op->sub ? op->sub->verbs : op->kind->verbs;

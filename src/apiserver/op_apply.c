@@ -75,7 +75,8 @@ static int apply_attempt(struct api_op *op)
 
 void op_apply(struct api_op *op)
 {
-    assert(op->patch_type == API_PATCH_APPLY && op->body);
+    assert(op->patch_type == API_PATCH_APPLY);
+    assert(op->body);
     op->attempt = apply_attempt;
     if (!op->sub) {
         write_warn(op);

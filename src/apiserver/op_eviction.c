@@ -313,6 +313,8 @@ static int evict_attempt(struct api_op *op)
 
 void op_eviction(struct api_op *op)
 {
+    assert(op->kind == SCHEMA_KIND(Pod));
+    assert(op->sub);
     struct span version = json_get_str(op->body, "apiVersion");
     struct span name = json_str(json_path(op->body, "metadata", "name", NULL));
     op->present = op_present_success;

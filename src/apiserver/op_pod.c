@@ -3,6 +3,7 @@
 #include "apiserver/server.h"
 #include "apiserver/write.h"
 #include "base/check.h"
+#include "schema/kinds.h"
 
 /* The stored pod, with what identifies the one that the client means: write_change compares. */
 static yyjson_mut_val *stored_pod(struct object *current, yyjson_mut_doc *doc,
@@ -57,6 +58,7 @@ static int extras_mutate(struct api_op *op, struct object *current, yyjson_mut_d
 
 void op_extras(struct api_op *op)
 {
+    assert(op->kind == SCHEMA_KIND(Pod));
     run(op, extras_mutate);
 }
 
@@ -106,5 +108,6 @@ static int resize_mutate(struct api_op *op, struct object *current, yyjson_mut_d
 
 void op_resize(struct api_op *op)
 {
+    assert(op->kind == SCHEMA_KIND(Pod));
     run(op, resize_mutate);
 }

@@ -21,6 +21,7 @@ const char *api_number_fault(struct span text)
  * as Kubernetes does. */
 int api_op_revision(struct api_op *op, struct span text, int64_t *ret)
 {
+    assert(ret);
     *ret = 0;
     if (text.n == 0) {
         return 0;
@@ -47,6 +48,7 @@ int api_op_revision(struct api_op *op, struct span text, int64_t *ret)
 
 void op_get(struct api_op *op)
 {
+    assert(op->key.n > 0);
     int64_t rev;
     if (api_op_revision(op, op->options.rev, &rev) == 0) {
         struct object *o = watch_hub_get(op->server->hub, op->key);

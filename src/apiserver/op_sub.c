@@ -36,7 +36,8 @@ static const yyjson_val *at_path(const yyjson_val *obj, const char *const *path)
 static void put_at_path(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *const *path,
                         yyjson_mut_val *value)
 {
-    assert(path && *path);
+    assert(path);
+    assert(*path);
     for (; path[1] && obj; path++) {
         obj = json_mut_obj(doc, obj, *path);
     }
@@ -242,6 +243,7 @@ static int scale_mutate(struct api_op *op, struct object *current, yyjson_mut_do
 
 void op_scale(struct api_op *op)
 {
+    assert(op->sub);
     op->present = scale_present;
     if (op->verb == API_GET) {
         op_get(op);
@@ -396,6 +398,9 @@ void op_binding(struct api_op *op)
 void op_sub_take_list(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut_val *wanted,
                       const char *name)
 {
+    assert(doc);
+    assert(obj);
+    assert(name);
     yyjson_mut_val *list = json_mut_get(json_mut_get(wanted, "spec"), name);
     yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
     if (yyjson_mut_arr_size(list)) {
@@ -456,6 +461,7 @@ static int finalize_mutate(struct api_op *op, struct object *current, yyjson_mut
 
 void op_finalize(struct api_op *op)
 {
+    assert(op->sub);
     op->mutate = finalize_mutate;
     op->server_change = true;
     op_update(op);

@@ -168,7 +168,9 @@ static void answer(struct api_op *op, const struct token_claims *c, struct span 
 {
     yyjson_mut_doc *doc = json_mut_new(op->arena);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
-    assert(token.n && c->audience_count && seconds >= SHORTEST_S);
+    assert(token.n);
+    assert(c->audience_count);
+    assert(seconds >= SHORTEST_S);
     json_put_str(doc, root, "kind", SPAN("TokenRequest"));
     json_put_str(doc, root, "apiVersion", SPAN("authentication.k8s.io/v1"));
     yyjson_mut_val *meta = json_mut_obj(doc, root, "metadata");
@@ -236,7 +238,8 @@ static int issue(struct api_op *op)
 
 void op_token(struct api_op *op)
 {
-    assert(op->sub && op->kind == SCHEMA_KIND(ServiceAccount));
+    assert(op->sub);
+    assert(op->kind == SCHEMA_KIND(ServiceAccount));
     (void)issue(op);
     api_op_finish(op);
 }
@@ -248,7 +251,8 @@ void op_token_review(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *sta
 {
     size_t n = 0;
     const struct span *wanted = audiences_of(op, spec, &n);
-    assert(op->kind == SCHEMA_KIND(TokenReview) && status);
+    assert(op->kind == SCHEMA_KIND(TokenReview));
+    assert(status);
     struct bearer b = bearer_find(op->server, op->arena, json_get_str(spec, "token"), wanted, n);
     yyjson_mut_val *user = json_mut_obj(doc, status, "user");
     if (!b.is_known) {

@@ -58,6 +58,8 @@ static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson
 
 yyjson_mut_val *op_update_wanted(struct api_op *op, struct object *current, yyjson_mut_doc *doc)
 {
+    assert(current);
+    assert(doc);
     return op->verb == API_PATCH ? patched(op, current, doc) : write_decode(op, op->body, doc);
 }
 

@@ -6,6 +6,8 @@
 
 struct managed_write ownership_write(struct api_op *op)
 {
+    assert(op->kind);
+    assert(op->server);
     struct span manager = op->options.field_manager;
     if (manager.n == 0) {
         manager = managed_agent(op->arena, op->options.user_agent);
@@ -35,6 +37,8 @@ static const yyjson_val *in_view(struct api_op *op, const yyjson_val *obj)
 void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
                       const yyjson_val *given)
 {
+    assert(doc);
+    assert(obj);
     if (op->is_applied) {
         put_first(doc, obj, op->managed);
         return;
@@ -50,12 +54,16 @@ void ownership_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
 
 const yyjson_val *ownership_given(struct api_op *op, const yyjson_mut_val *obj)
 {
+    assert(obj);
     yyjson_mut_val *given = json_mut_get(json_mut_get(obj, "metadata"), "managedFields");
     return yyjson_mut_is_arr(given) ? json_freeze(op->arena, given) : NULL;
 }
 
 void ownership_keep(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old)
 {
+    assert(doc);
+    assert(obj);
+    assert(old);
     put_first(doc, obj, json_mut_copy(doc, json_path(old, "metadata", "managedFields", NULL)));
 }
 

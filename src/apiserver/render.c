@@ -243,6 +243,8 @@ static bool next_protobuf(struct render_list *l, struct strbuf *out)
 
 bool render_list_next(struct render_list *l, struct strbuf *out)
 {
+    assert(out);
+    assert(l->at <= l->op->item_count);
     if (l->render->accept.protobuf) {
         return next_protobuf(l, out);
     }
@@ -273,6 +275,7 @@ bool render_list_next(struct render_list *l, struct strbuf *out)
 
 void render_list_end(struct render_list *l)
 {
+    assert(l->op);
     arena_free(TAKE_PTR(l->row));
     strbuf_done(&l->scratch);
     api_op_release(l->op);
@@ -337,7 +340,8 @@ void render_event(struct strbuf *out, const struct api_render *r, enum watch_typ
                   struct object *object, int64_t rev, bool initial_end)
 {
     static const char *const names[] = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"};
-    assert((unsigned)type < 4 && (object || type == WATCH_BOOKMARK));
+    assert((unsigned)type < 4);
+    assert((object || type == WATCH_BOOKMARK));
     if (r->accept.protobuf) {
         struct arena *a cleanup_arena = arena_new();
         struct strbuf mark cleanup_strbuf = STRBUF_INIT;
@@ -368,6 +372,7 @@ void render_event(struct strbuf *out, const struct api_render *r, enum watch_typ
 
 void render_error_event(struct strbuf *out, const struct api_render *r, struct span status_json)
 {
+    assert(status_json.n > 0);
     if (r->accept.protobuf) {
         render_protobuf_event(out, r, "ERROR", NULL, status_json);
         return;

@@ -68,7 +68,8 @@ static void put_list_metadata(struct strbuf *out, const struct api_op *op)
 void render_protobuf_list_begin(struct strbuf *out, const struct api_render *r,
                                 const struct api_op *op, size_t items_n)
 {
-    assert(r->accept.protobuf && r->accept.form != FORM_TABLE);
+    assert(r->accept.protobuf);
+    assert(r->accept.form != FORM_TABLE);
     struct strbuf meta cleanup_strbuf = STRBUF_INIT;
     put_list_metadata(&meta, op);
     protobuf_begin(out, version_of(r), kind_name(r, true), meta.n + items_n);
@@ -77,6 +78,8 @@ void render_protobuf_list_begin(struct strbuf *out, const struct api_render *r,
 
 void render_protobuf_list_item(struct strbuf *out, const struct api_render *r, struct object *o)
 {
+    assert(out);
+    assert(o);
     struct object_glance glance = object_glance_begin(o);
     size_t item = pb_open(out, 2);
     put_message(out, r, object_root(o));
@@ -93,7 +96,8 @@ size_t render_protobuf_list_measure(struct strbuf *scratch, const struct api_ren
         strbuf_clear(scratch);
         render_protobuf_list_item(scratch, r, o);
         n = scratch->n;
-        assert(n && n < UINT32_MAX);
+        assert(n);
+        assert(n < UINT32_MAX);
         if (is_itself) {
             object_set_list_bytes(o, (uint32_t)n);
         }
@@ -103,7 +107,8 @@ size_t render_protobuf_list_measure(struct strbuf *scratch, const struct api_ren
 
 bool render_protobuf(struct strbuf *out, const struct api_render *r, const struct api_op *op)
 {
-    assert(r->accept.protobuf && r->accept.form != FORM_TABLE);
+    assert(r->accept.protobuf);
+    assert(r->accept.form != FORM_TABLE);
     if (op->tree) {
         bool same = span_eq_cstr(json_get_str(op->tree, "kind"), r->kind->kind);
         if ((is_partial(r) || r->view) && same) {
@@ -153,5 +158,6 @@ void render_protobuf_event(struct strbuf *out, const struct api_render *r, const
 
 void render_status_protobuf(struct strbuf *out, struct span status_json)
 {
+    assert(status_json.n > 0);
     put_text(out, status_json);
 }

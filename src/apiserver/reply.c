@@ -20,6 +20,7 @@ static bool is_yes(struct span v)
 
 bool reply_wants_pretty(struct http_exchange *x)
 {
+    assert(x);
     struct span v, agent;
     if (http_query_get(x, "pretty", &v) && v.n) {
         return is_yes(v);
@@ -40,7 +41,8 @@ static void put_pretty(struct http_exchange *x, int status, const char *content_
 
 void reply_json(struct http_exchange *x, int status, const char *content_type, struct span body)
 {
-    assert(x && content_type);
+    assert(x);
+    assert(content_type);
     if (!span_starts(span_cstr(content_type), SPAN("application/json")) || !reply_wants_pretty(x)) {
         http_reply(x, status, content_type, body);
         return;
@@ -50,13 +52,15 @@ void reply_json(struct http_exchange *x, int status, const char *content_type, s
 
 void reply_pretty(struct http_exchange *x, struct span json)
 {
-    assert(x && json.n);
+    assert(x);
+    assert(json.n);
     put_pretty(x, 200, "application/json", json);
 }
 
 void reply_err(struct http_exchange *x, const struct err *e)
 {
-    assert(x && e);
+    assert(x);
+    assert(e);
     struct arena *a = http_arena(x);
     if (e->retry_after_s > 0) {
         http_add_header(x, "Retry-After", arena_printf(a, "%d", (int)e->retry_after_s));

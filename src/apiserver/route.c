@@ -1,6 +1,7 @@
 #include "apiserver/route.h"
 
 #include "apiserver/definitions.h"
+#include "base/check.h"
 #include "http/http.h"
 #include "schema/custom.h"
 
@@ -216,6 +217,7 @@ static struct route parse_whole(struct arena *a, const struct definitions *custo
 
 struct route route_parse(struct arena *a, const struct definitions *custom, struct span path)
 {
+    assert(a);
     struct span rest = cut_proxy(&path);
     struct route r = parse_whole(a, custom, path);
     r.rest = rest;

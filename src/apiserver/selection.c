@@ -188,5 +188,6 @@ void selection_done(struct selection *sel)
 
 const struct watch_filter *selection_filter(const struct selection *sel)
 {
+    assert(sel);
     return &sel->filter;
 }

@@ -50,7 +50,10 @@ static void on_ready_task(struct env_task *task)
 struct apiserver *apiserver_new(struct env *env, struct store *store, struct watch_hub *hub,
                                 const struct apiserver_options *options)
 {
-    assert(env && store && hub && options);
+    assert(env);
+    assert(store);
+    assert(hub);
+    assert(options);
     struct apiserver *s = MEM_NEW(struct apiserver);
     s->env = env;
     s->store = store;
@@ -125,17 +128,20 @@ void apiserver_free(struct apiserver *s)
 
 bool apiserver_is_ready(const struct apiserver *s)
 {
+    assert(s);
     return s->is_ready;
 }
 
 void apiserver_became_ready(struct apiserver *s)
 {
+    assert(!s->is_ready);
     s->is_ready = true;
     env_post(s->env, &s->ready_task, on_ready_task);
 }
 
 void apiserver_on_ready(struct apiserver *s, void (*fn)(void *data), void *data)
 {
+    assert(fn);
     struct ready_waiter *w = MEM_NEW(struct ready_waiter);
     w->fn = fn;
     w->data = data;

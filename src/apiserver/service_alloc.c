@@ -78,6 +78,7 @@ static uint32_t node_port_of(const yyjson_val *port)
 
 void service_stock_take(struct service_stock *stock, const yyjson_val *service)
 {
+    assert(service);
     (void)ip_alloc_claim(&stock->ips, address_of(service));
     JSON_EACH(port, json_path(service, "spec", "ports", NULL))
     {
@@ -89,6 +90,7 @@ void service_stock_take(struct service_stock *stock, const yyjson_val *service)
 
 void service_stock_give_back(struct service_stock *stock, const yyjson_val *service)
 {
+    assert(service);
     ip_alloc_release(&stock->ips, address_of(service));
     JSON_EACH(port, json_path(service, "spec", "ports", NULL))
     {

@@ -59,6 +59,7 @@ static void on_timer(struct env_timer *timer)
 
 struct snapshots *snapshots_new(struct env *env)
 {
+    assert(env);
     struct snapshots *s = MEM_NEW(struct snapshots);
     s->env = env;
     /* A token of an earlier life of the server names no snapshot of this one. */
@@ -81,6 +82,8 @@ void snapshots_free(struct snapshots *s)
 uint64_t snapshot_add(struct snapshots *s, int64_t rev, uint64_t query_hash, struct object **items,
                       size_t n)
 {
+    assert(rev > 0);
+    assert(items || n == 0);
     struct snapshot *to = &s->at[0];
     for (size_t i = 0; i < SNAPSHOT_MAX && to->id; i++) {
         if (!s->at[i].id || s->at[i].used_ns < to->used_ns) {
@@ -111,6 +114,10 @@ static struct snapshot *find(struct snapshots *s, uint64_t id, uint64_t query_ha
 bool snapshot_take(struct snapshots *s, uint64_t id, uint64_t query_hash, size_t at, size_t limit,
                    struct object ***ret, size_t *ret_n, size_t *ret_left, int64_t *ret_rev)
 {
+    assert(ret);
+    assert(ret_n);
+    assert(ret_left);
+    assert(ret_rev);
     struct snapshot *from = find(s, id, query_hash);
     if (!from || at > from->n) {
         return false;

@@ -33,7 +33,8 @@ static void submit_failed(struct api_op *op, int code)
 /* What the attempt rested on is no more, or the store could not. */
 static void start_again(struct api_op *op, int code, bool may_help)
 {
-    assert(code < 0 && op->attempts < WRITE_ATTEMPTS);
+    assert(code < 0);
+    assert(op->attempts < WRITE_ATTEMPTS);
     if (may_help && ++op->attempts < WRITE_ATTEMPTS && !op->server->is_freed) {
         write_start(op);
     } else {
@@ -46,7 +47,9 @@ static void on_written(struct store_write *write, int code, struct object *objec
 {
     struct api_op *op = CONTAINER_OF(write, struct api_op, write);
     struct apiserver *s = op->server; /* op is gone after finish */
-    assert(s->writes_open > 0 && op->err.reason == ERR_NONE && !op->object);
+    assert(s->writes_open > 0);
+    assert(op->err.reason == ERR_NONE);
+    assert(!op->object);
     bool again = code == E_CONFLICT || code == -EEXIST || code == -ENOENT;
     if (code == 0) {
         op->object = object_ref(object);
@@ -64,7 +67,9 @@ static void on_written(struct store_write *write, int code, struct object *objec
 
 static void submit(struct api_op *op)
 {
-    assert(op->write.done && op->key.n > 0 && !op->is_finished);
+    assert(op->write.done);
+    assert(op->key.n > 0);
+    assert(!op->is_finished);
     op->server->writes_open++;
     store_submit(op->server->store, &op->write);
 }
@@ -103,7 +108,9 @@ static void finish_settled(struct api_op *op)
 
 void write_start(struct api_op *op)
 {
-    assert(op->attempt && !op->is_finished && op->attempts < WRITE_ATTEMPTS);
+    assert(op->attempt);
+    assert(!op->is_finished);
+    assert(op->attempts < WRITE_ATTEMPTS);
     if (op->attempts == 0) {
         op->first_warnings = (uint8_t)op->warnings.n;
     }
@@ -120,7 +127,8 @@ void write_start(struct api_op *op)
 int write_submit(struct api_op *op, int64_t expect_rev, struct span body,
                  const yyjson_mut_val *tree)
 {
-    assert(expect_rev >= STORE_ANY && body.n > 0);
+    assert(expect_rev >= STORE_ANY);
+    assert(body.n > 0);
     if (body.n > LIMIT_OBJECT_BYTES) {
         submit_failed(op, E_LIMIT);
         return -1;
@@ -221,6 +229,8 @@ static yyjson_mut_val *write_ordered(struct api_op *op, yyjson_mut_doc *doc, yyj
 
 yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut_doc *doc)
 {
+    assert(op->kind);
+    assert(doc);
     if (!yyjson_is_obj((yyjson_val *)(uintptr_t)in)) {
         (void)api_op_err(op, ERR_BAD_REQUEST,
                          "the request's body must be one JSON object of kind %s", op->kind->kind);
@@ -245,6 +255,7 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut
 
 int write_decode_body(struct api_op *op, const struct schema_kind *kind)
 {
+    assert(kind);
     struct span name = json_get_str(op->body, "kind");
     struct span version = json_get_str(op->body, "apiVersion"), tail = version;
     if (!op->body) {
@@ -272,12 +283,14 @@ int write_decode_body(struct api_op *op, const struct schema_kind *kind)
 
 void write_defaults(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
+    assert(obj);
     /* What is not from write_decode() has had none. */
     (op->view || op->mutate ? schema_defaults : schema_defaults_rest)(doc, op->kind, obj);
 }
 
 void write_warn(struct api_op *op)
 {
+    assert(op->kind);
     if (op->kind->stored_only) {
         api_op_warn(op, span_cstr(op->kind->stored_only));
     }
@@ -295,6 +308,8 @@ void write_warn_object(struct api_op *op, const yyjson_val *obj)
 
 struct span write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
+    assert(doc);
+    assert(obj);
     if (op->kind->custom) {
         const struct schema_kind *storage = custom_definition_of(op->kind)->storage;
         json_put(doc, obj, "apiVersion", yyjson_mut_str(doc, storage->api_version));
@@ -438,6 +453,9 @@ static int check_rules(struct api_op *op, const yyjson_val *obj, const yyjson_va
 int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                  yyjson_mut_val *obj, bool status)
 {
+    assert(current);
+    assert(doc);
+    assert(obj);
     const yyjson_val *whole = object_root(current), *old = whole;
     if (check_identity(op, current, obj) || (status && authorize_status(op, obj, whole))) {
         return -1;
@@ -477,6 +495,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
         write_warn_object(op, frozen);
     }
     int64_t rev = object_rev(current);
+    assert(rev > 0);
     bool same = meta_equal(frozen, old);
     if (!same || given || op->is_applied) {
         ownership_update(op, doc, obj, frozen, old, given, &same);

@@ -13,6 +13,8 @@ static bool is_head(struct span key)
 
 const yyjson_val *write_head(struct arena *a, const yyjson_val *obj)
 {
+    assert(a);
+    assert(obj);
     return json_only(a, obj, is_head);
 }
 
@@ -40,6 +42,8 @@ bool write_patches_head(const struct api_op *op)
 
 bool write_changes_head(const struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old)
 {
+    assert(obj);
+    assert(old);
     const yyjson_mut_val *status = json_mut_get(obj, "status");
     return is_simple(op) && !op->mutate && yyjson_is_obj(json_get(old, "status")) &&
            schema_status_stands_alone(op->kind, status);

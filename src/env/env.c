@@ -5,7 +5,8 @@
 
 void env_init(struct env *env, const struct env_ops *ops)
 {
-    assert(env && ops);
+    assert(env);
+    assert(ops);
     *env = (struct env){.ops = ops};
     list_init(&env->tasks);
     list_init(&env->hooks);
@@ -13,7 +14,8 @@ void env_init(struct env *env, const struct env_ops *ops)
 
 void env_done(struct env *env)
 {
-    assert(list_is_empty(&env->hooks) && !env->in_timers);
+    assert(list_is_empty(&env->hooks));
+    assert(!env->in_timers);
     heap_done(&env->timers);
 }
 
@@ -34,6 +36,7 @@ int64_t env_mono_ns(struct env *env)
 
 void env_random(struct env *env, void *buf, size_t n)
 {
+    assert(buf || n == 0);
     env->ops->random(env, buf, n);
 }
 
@@ -63,7 +66,9 @@ static void tell_change(struct env *env, int64_t before)
 void env_timer_start(struct env *env, struct env_timer *timer, int64_t delay_ms,
                      void (*fn)(struct env_timer *))
 {
-    assert(timer && fn && delay_ms >= 0);
+    assert(timer);
+    assert(fn);
+    assert(delay_ms >= 0);
     int64_t before = env_next_due_ns(env);
     heap_remove(&env->timers, &timer->node);
     timer->fn = fn;
@@ -78,6 +83,7 @@ void env_timer_start(struct env *env, struct env_timer *timer, int64_t delay_ms,
 
 void env_timer_stop(struct env *env, struct env_timer *timer)
 {
+    assert(timer);
     int64_t before = env_next_due_ns(env);
     heap_remove(&env->timers, &timer->node);
     tell_change(env, before);
@@ -95,7 +101,8 @@ void env_run_due(struct env *env, int64_t now_ns)
         }
         heap_remove(&env->timers, node);
         struct env_timer *timer = CONTAINER_OF(node, struct env_timer, node);
-        assert(timer->fn && !env_timer_armed(timer));
+        assert(timer->fn);
+        assert(!env_timer_armed(timer));
         timer->fn(timer);
     }
     env->in_timers = false;
@@ -106,7 +113,8 @@ void env_run_due(struct env *env, int64_t now_ns)
 
 void env_post(struct env *env, struct env_task *task, void (*fn)(struct env_task *))
 {
-    assert(task && fn);
+    assert(task);
+    assert(fn);
     task->fn = fn;
     if (!task->link.next) {
         list_init(&task->link);
@@ -126,6 +134,7 @@ void env_post_cancel(struct env *env, struct env_task *task)
 
 void env_turn_end_add(struct env *env, struct env_hook *hook, void (*fn)(struct env_hook *))
 {
+    assert(fn);
     hook->fn = fn;
     list_push_back(&env->hooks, &hook->link);
 }
@@ -147,6 +156,7 @@ static void drain_tasks(struct env *env)
 
 void env_run_tasks(struct env *env)
 {
+    assert(env);
     do {
         drain_tasks(env);
         LIST_EACH(link, &env->hooks)
@@ -162,7 +172,8 @@ void env_run_tasks(struct env *env)
 void env_work_start(struct env *env, struct env_work *work, void (*run)(struct env_work *),
                     void (*done)(struct env_work *))
 {
-    assert(run && done);
+    assert(run);
+    assert(done);
     work->run = run;
     work->done = done;
     env->ops->work_start(env, work);
@@ -170,13 +181,15 @@ void env_work_start(struct env *env, struct env_work *work, void (*run)(struct e
 
 struct env_lane *env_lane_new(struct env *env, const char *name)
 {
+    assert(name);
     return env->ops->lane_new(env, name);
 }
 
 void env_lane_start(struct env_lane *lane, struct env_work *work, void (*run)(struct env_work *),
                     void (*done)(struct env_work *))
 {
-    assert(run && done);
+    assert(run);
+    assert(done);
     work->run = run;
     work->done = done;
     lane->env->ops->lane_start(lane, work);
@@ -191,6 +204,7 @@ void env_lane_free(struct env_lane *lane)
 
 struct env_wakeup *env_wakeup_new(struct env *env, void (*fn)(void *), void *data)
 {
+    assert(fn);
     return env->ops->wakeup_new(env, fn, data);
 }
 
@@ -208,18 +222,22 @@ void env_wakeup_free(struct env_wakeup *w)
 
 void env_stream_set(struct env_stream *s, const struct env_stream_handler *handler, void *data)
 {
-    assert(handler && handler->on_read && handler->on_end);
+    assert(handler);
+    assert(handler->on_read);
+    assert(handler->on_end);
     s->handler = *handler;
     s->data = data;
 }
 
 void env_stream_read(struct env_stream *s, bool on)
 {
+    assert(s->ops);
     s->ops->read(s, on);
 }
 
 void env_stream_write(struct env_stream *s, struct span bytes)
 {
+    assert(bytes.p || bytes.n == 0);
     if (bytes.n) {
         s->ops->write(s, bytes);
     }
@@ -232,6 +250,7 @@ size_t env_stream_queued(const struct env_stream *s)
 
 void env_stream_shutdown(struct env_stream *s)
 {
+    assert(s->ops);
     s->ops->shutdown(s);
 }
 
@@ -258,6 +277,9 @@ int env_listen_tcp(struct env *env, const char *addr, uint16_t port,
                    const struct env_listener_handler *handler, void *data,
                    struct env_listener **ret)
 {
+    assert(addr);
+    assert(handler);
+    assert(ret);
     return env->ops->listen_tcp(env, addr, port, handler, data, ret);
 }
 
@@ -265,11 +287,15 @@ int env_listen_unix(struct env *env, const char *path, mode_t mode,
                     const struct env_listener_handler *handler, void *data,
                     struct env_listener **ret)
 {
+    assert(path);
+    assert(handler);
+    assert(ret);
     return env->ops->listen_unix(env, path, mode, handler, data, ret);
 }
 
 uint16_t env_listener_port(const struct env_listener *l)
 {
+    assert(l);
     return l->port;
 }
 
@@ -283,11 +309,15 @@ void env_listener_close(struct env_listener *l)
 int env_connect_tcp(struct env *env, const char *addr, uint16_t port, env_connect_fn *on_done,
                     void *data)
 {
+    assert(addr);
+    assert(on_done);
     return env->ops->connect_tcp(env, addr, port, on_done, data);
 }
 
 int env_connect_unix(struct env *env, const char *path, env_connect_fn *on_done, void *data)
 {
+    assert(path);
+    assert(on_done);
     return env->ops->connect_unix(env, path, on_done, data);
 }
 
@@ -298,12 +328,15 @@ int env_stream_open_fd(struct env *env, int fd, struct env_stream **ret)
 
 int env_spawn(struct env *env, const struct env_spawn *spec, struct env_process **ret)
 {
-    assert(spec->fd_count >= 3 && spec->argv && spec->argv[0]);
+    assert(spec->fd_count >= 3);
+    assert(spec->argv);
+    assert(spec->argv[0]);
     return env->ops->spawn(env, spec, ret);
 }
 
 int env_process_kill(struct env_process *p, int signal)
 {
+    assert(signal > 0);
     return p->kill(p, signal);
 }
 
@@ -317,6 +350,7 @@ void env_process_detach(struct env_process *p)
 int env_dir_watch_new(struct env *env, const char *path, void (*fn)(void *, const char *),
                       void *data, struct env_dir_watch **ret)
 {
+    assert(path);
     return env->ops->dir_watch_new(env, path, fn, data, ret);
 }
 

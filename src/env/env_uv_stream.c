@@ -70,7 +70,8 @@ static void on_flush_late(struct env_timer *timer)
 static void op_close(struct env_stream *s, bool flush)
 {
     struct stream_uv *u = of(s);
-    assert(!u->closed && !u->flushing);
+    assert(!u->closed);
+    assert(!u->flushing);
     if (flush && !u->fail_code && env_stream_queued(s) > 0) {
         u->flushing = true;
         (void)uv_read_stop(&u->h.stream);
@@ -149,7 +150,8 @@ static void on_written(uv_write_t *req, int status)
 
 static void start_write(struct stream_uv *u)
 {
-    assert(!u->writing && u->inflight.n == 0);
+    assert(!u->writing);
+    assert(u->inflight.n == 0);
     struct strbuf swap = u->inflight;
     u->inflight = u->pending;
     u->pending = swap;
@@ -166,7 +168,8 @@ static void start_write(struct stream_uv *u)
 static void op_write(struct env_stream *s, struct span bytes)
 {
     struct stream_uv *u = of(s);
-    assert(!u->closed && !u->flushing);
+    assert(!u->closed);
+    assert(!u->flushing);
     if (u->fail_code) {
         return;
     }
@@ -348,7 +351,8 @@ static void listener_close(struct env_listener *l)
 static struct listener_uv *listener_new(struct env *env, bool tcp,
                                         const struct env_listener_handler *handler, void *data)
 {
-    assert(handler && handler->on_accept);
+    assert(handler);
+    assert(handler->on_accept);
     struct listener_uv *l = MEM_NEW(struct listener_uv);
     *l = (struct listener_uv){.env = env, .tcp = tcp};
     l->l = (struct env_listener){.close = listener_close, .handler = *handler, .data = data};

@@ -178,7 +178,8 @@ static void h1_part_done(struct http_exchange *x)
     struct http_conn *c = x->conn;
     struct strbuf *out = &c->server->scratch;
     size_t head = x->is_chunked ? CHUNK_DIGITS + 2 : 0;
-    assert(c->state == CONN_STREAM && out->n >= head);
+    assert(c->state == CONN_STREAM);
+    assert(out->n >= head);
     size_t n = out->n - head;
     if (n == 0) {
         return;

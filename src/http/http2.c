@@ -54,6 +54,7 @@ static void arm(struct http2 *h, int64_t due_ns)
 
 void http2_due_in(struct http2_stream *s, int64_t ms)
 {
+    assert(ms > 0);
     s->due_ns = env_mono_ns(env_of(s->h)) + ms * 1000000;
     arm(s->h, s->due_ns);
 }
@@ -64,7 +65,8 @@ struct http2_stream *http2_stream_new(struct http2 *h, int32_t id)
 {
     struct list *link = list_pop_front(&h->spare);
     struct http2_stream *s;
-    assert(id > 0 && !link == (h->spare_count == 0));
+    assert(id > 0);
+    assert(!link == (h->spare_count == 0));
     if (link) {
         s = link_stream(link);
         h->spare_count--;
@@ -75,7 +77,9 @@ struct http2_stream *http2_stream_new(struct http2 *h, int32_t id)
         s->x.arena = arena_new();
         s->h = h;
     }
-    assert(s->out.n == 0 && s->x.head.n == 0 && s->held == 0);
+    assert(s->out.n == 0);
+    assert(s->x.head.n == 0);
+    assert(s->held == 0);
     s->id = id;
     s->state = S_READ;
     s->is_gone = s->is_aborting = s->abort_due = false;
@@ -170,7 +174,9 @@ static void pump(struct http2 *h)
 static void abort_one(struct http2_stream *s)
 {
     struct http_stream_handler handler = s->x.stream;
-    assert(s->abort_due && !s->is_aborting && handler.on_abort);
+    assert(s->abort_due);
+    assert(!s->is_aborting);
+    assert(handler.on_abort);
     nghttp2_session *session = s->h->session;
     if (nghttp2_session_get_stream_user_data(session, s->id) == s) {
         (void)nghttp2_session_set_stream_user_data(session, s->id, NULL);
@@ -228,17 +234,24 @@ static void http2_verify(struct http2 *h)
     LIST_EACH(link, &h->streams)
     {
         const struct http2_stream *s = link_stream(link);
-        assert(s->h == h && s->x.conn == h->conn && s->id > 0 && s->out_at <= s->out.n);
-        assert(!s->is_aborting && (!s->abort_due || h->any_abort) &&
-               (!s->drain_due || h->any_drain));
+        assert(s->h == h);
+        assert(s->x.conn == h->conn);
+        assert(s->id > 0);
+        assert(s->out_at <= s->out.n);
+        assert(!s->is_aborting);
+        assert((!s->abort_due || h->any_abort));
+        assert((!s->drain_due || h->any_drain));
     }
     LIST_EACH(link, &h->spare)
     {
         const struct http2_stream *s = link_stream(link);
-        assert(s->out.n == 0 && s->held == 0 && s->x.head.n == 0);
+        assert(s->out.n == 0);
+        assert(s->held == 0);
+        assert(s->x.head.n == 0);
         spare++;
     }
-    assert(spare == h->spare_count && spare <= SPARE_STREAMS);
+    assert(spare == h->spare_count);
+    assert(spare <= SPARE_STREAMS);
 }
 
 static void on_task(struct env_task *task)
@@ -286,7 +299,8 @@ static size_t put_lines(struct strbuf *head, nghttp2_nv *nva, size_t n)
     while (rest.n && n < REPLY_HEADERS_MAX) {
         struct span line = span_cut(&rest, '\n');
         size_t colon = span_find(line, ':');
-        assert(line.n > colon + 2 && line.p[line.n - 1] == '\r');
+        assert(line.n > colon + 2);
+        assert(line.p[line.n - 1] == '\r');
         char *name = head->p + (line.p - head->p);
         for (size_t i = 0; i < colon; i++) {
             name[i] = name[i] >= 'A' && name[i] <= 'Z' ? (char)(name[i] | 0x20) : name[i];
@@ -304,7 +318,8 @@ static ssize_t on_source(nghttp2_session *session, int32_t id, uint8_t *buf, siz
 {
     struct http2_stream *s = source->ptr;
     (void)session, (void)id, (void)data;
-    assert(s->out_at <= s->out.n && s->id == id);
+    assert(s->out_at <= s->out.n);
+    assert(s->id == id);
     size_t left = s->out.n - s->out_at, n = left < room ? left : room;
     memcpy(buf, s->out.p + s->out_at, n);
     s->out_at += n;
@@ -356,7 +371,8 @@ static void submit(struct http2_stream *s, int status, const char *content_type,
 void http2_reply(struct http_exchange *x, int status, const char *content_type, struct span body)
 {
     struct http2_stream *s = of(x);
-    assert(status >= 200 && status < 600 && (s->state == S_READ || s->state == S_WAIT));
+    assert(status >= 200 && status < 600);
+    assert((s->state == S_READ || s->state == S_WAIT));
     bool bodyless = status == 204 || status == 304;
     bool has_body = !bodyless && !x->is_head && body.n;
     s->state = S_SENT;
@@ -379,7 +395,8 @@ static void h2_abort_later(struct http_exchange *x)
 static void h2_begin(struct http_exchange *x, int status, const char *content_type)
 {
     struct http2_stream *s = of(x);
-    assert(s->state == S_WAIT && status >= 200);
+    assert(s->state == S_WAIT);
+    assert(status >= 200);
     s->state = S_STREAM;
     submit(s, status, content_type, NULL, !x->is_head);
     if (x->conn->server->is_closing && !x->is_pulled) {
@@ -571,6 +588,7 @@ void http2_read(struct http2 *h, struct span bytes)
 
 void http2_drain(struct http2 *h)
 {
+    assert(h->conn);
     pump(h);
     tell_drained(h);
 }
@@ -601,6 +619,7 @@ void http2_end(struct http2 *h)
 
 void http2_timer(struct http2 *h)
 {
+    assert(h->conn);
     struct http_conn *c = h->conn;
     int64_t now = env_mono_ns(env_of(h));
     int64_t next = list_is_empty(&h->streams) ? h->idle_due_ns : INT64_MAX;
@@ -632,7 +651,8 @@ void http2_timer(struct http2 *h)
 void http2_stop(struct http2 *h)
 {
     struct http_conn *c = h->conn;
-    assert(c->depth > 0 && c->server->is_closing);
+    assert(c->depth > 0);
+    assert(c->server->is_closing);
     LIST_EACH(link, &h->streams)
     {
         struct http2_stream *s = link_stream(link);

@@ -160,6 +160,7 @@ static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *
 
 void http2_request_callbacks(nghttp2_session_callbacks *callbacks)
 {
+    assert(callbacks);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);

@@ -52,6 +52,7 @@ static struct span field_value(const struct http_exchange *x, size_t i)
 
 struct span http_header(const struct http_exchange *x, const char *name)
 {
+    assert(name);
     struct span want = span_cstr(name);
     for (size_t i = 0; i < x->field_count; i++) {
         if (field_is(x, i, want)) {
@@ -64,6 +65,9 @@ struct span http_header(const struct http_exchange *x, const char *name)
 bool http_header_next(const struct http_exchange *x, size_t *at, struct span *ret_name,
                       struct span *ret_value)
 {
+    assert(ret_name);
+    assert(ret_value);
+    assert(x->field_count <= LIMIT_HTTP_HEADERS);
     if (*at >= x->field_count) {
         return false;
     }
@@ -75,6 +79,7 @@ bool http_header_next(const struct http_exchange *x, size_t *at, struct span *re
 
 struct span http_header_all(struct http_exchange *x, const char *name)
 {
+    assert(name);
     struct span want = span_cstr(name), all = SPAN_NULL;
     for (size_t i = 0; i < x->field_count; i++) {
         if (field_is(x, i, want)) {
@@ -92,6 +97,7 @@ struct span http_body(const struct http_exchange *x)
 
 struct span http_client_name(const struct http_exchange *x)
 {
+    assert(x->conn);
     const struct http_conn *c = x->conn;
     if (c->is_root) {
         return SPAN("root-socket");
@@ -101,12 +107,14 @@ struct span http_client_name(const struct http_exchange *x)
 
 struct span http_client_orgs(const struct http_exchange *x)
 {
+    assert(x->conn);
     const struct http_conn *c = x->conn;
     return c->stream ? tls_peer_orgs(c->stream) : SPAN_NULL;
 }
 
 const char *http_peer(const struct http_exchange *x)
 {
+    assert(x->conn);
     const struct http_conn *c = x->conn;
     return c->stream ? env_stream_peer(c->stream) : "";
 }
@@ -115,6 +123,7 @@ const char *http_peer(const struct http_exchange *x)
 
 const char *http_status_text(int status)
 {
+    assert(status >= 100 && status < 1000);
     static const struct {
         int status;
         const char *text;
@@ -192,6 +201,7 @@ void http_add_header(struct http_exchange *x, const char *name, struct span valu
 
 bool http_wants_gzip(struct http_exchange *x)
 {
+    assert(x);
     struct span rest = http_header_all(x, "accept-encoding");
     while (rest.n) {
         struct span params = span_trim(span_cut(&rest, ','));
@@ -227,7 +237,8 @@ void http_reply(struct http_exchange *x, int status, const char *content_type, s
 void http_stream_begin(struct http_exchange *x, int status, const char *content_type,
                        const struct http_stream_handler *handler, void *data)
 {
-    assert(handler && handler->on_abort);
+    assert(handler);
+    assert(handler->on_abort);
     x->stream = *handler;
     x->stream_data = data;
     if (x->ops->is_gone(x)) {
@@ -240,6 +251,7 @@ void http_stream_begin(struct http_exchange *x, int status, const char *content_
 
 void http_stream_write(struct http_exchange *x, struct span bytes)
 {
+    assert(bytes.p || bytes.n == 0);
     if (bytes.n && !x->is_head && !x->ops->is_gone(x)) {
         x->ops->write(x, bytes);
     }
@@ -247,11 +259,13 @@ void http_stream_write(struct http_exchange *x, struct span bytes)
 
 size_t http_stream_queued(const struct http_exchange *x)
 {
+    assert(x->ops);
     return x->ops->is_gone(x) ? 0 : x->ops->queued(x);
 }
 
 void http_stream_end(struct http_exchange *x)
 {
+    assert(x->ops);
     if (x->ops->is_gone(x)) {
         x->ops->done(x);
     } else {
@@ -261,6 +275,7 @@ void http_stream_end(struct http_exchange *x)
 
 void http_stream_abort(struct http_exchange *x)
 {
+    assert(x->ops);
     if (x->ops->is_gone(x)) {
         x->ops->done(x);
     } else {

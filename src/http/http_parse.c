@@ -158,6 +158,7 @@ void http_parse_settings(llhttp_settings_t *settings)
 
 void http_parse_begin(struct http_conn *c)
 {
+    assert(c->server);
     struct http_exchange *x = &c->x;
     llhttp_init(&c->parser, HTTP_REQUEST, &c->server->settings);
     c->headers_over = c->head_done = c->in_head = false;
@@ -169,7 +170,8 @@ void http_parse_begin(struct http_conn *c)
 
 size_t http_parse(struct http_conn *c, struct span bytes, bool *ret_done)
 {
-    assert(c->error_status == 0 && !c->head_done);
+    assert(c->error_status == 0);
+    assert(!c->head_done);
     *ret_done = false;
     enum llhttp_errno e = llhttp_execute(&c->parser, bytes.p, bytes.n);
     if (e == HPE_OK) {

@@ -13,7 +13,8 @@ static int hex(char c)
 
 bool http_unescape(struct arena *a, struct span in, bool in_query, struct span *ret)
 {
-    assert(a && ret);
+    assert(a);
+    assert(ret);
     char *out = arena_alloc_raw(a, in.n + 1);
     size_t n = 0;
     for (size_t i = 0; i < in.n; i++) {
@@ -39,6 +40,8 @@ bool http_unescape(struct arena *a, struct span in, bool in_query, struct span *
 bool http_query_next(struct http_exchange *x, size_t *at, struct span *ret_key,
                      struct span *ret_value)
 {
+    assert(ret_key);
+    assert(ret_value);
     struct span query = http_query(x);
     while (*at < query.n) {
         struct span value = span_from(query, *at);
@@ -60,6 +63,8 @@ bool http_query_true(struct span value)
 
 bool http_query_get(struct http_exchange *x, const char *name, struct span *ret)
 {
+    assert(name);
+    assert(ret);
     struct span want = span_cstr(name), rest = http_query(x);
     while (rest.n) {
         struct span value = span_cut(&rest, '&'), key = span_cut(&value, '=');

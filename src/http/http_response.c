@@ -140,7 +140,9 @@ static int on_complete(llhttp_t *p)
 struct http_response *http_response_new(bool to_head, const struct http_response_handler *handler,
                                         void *data)
 {
-    assert(handler && handler->on_head && handler->on_body);
+    assert(handler);
+    assert(handler->on_head);
+    assert(handler->on_body);
     struct http_response *r = MEM_NEW(struct http_response);
     llhttp_settings_init(&r->settings);
     r->settings.on_header_field = on_field;
@@ -196,6 +198,8 @@ int http_response_status(const struct http_response *r)
 bool http_response_header(const struct http_response *r, size_t *at, struct span *ret_name,
                           struct span *ret_value)
 {
+    assert(ret_name);
+    assert(ret_value);
     if (*at >= r->field_count) {
         return false;
     }
@@ -207,5 +211,6 @@ bool http_response_header(const struct http_response *r, size_t *at, struct span
 
 const char *http_response_why(const struct http_response *r)
 {
+    assert(r);
     return r->why;
 }

@@ -26,7 +26,9 @@ static void server_release(struct http_server *s)
 static void conn_free(struct http_conn *c)
 {
     struct http_server *s = c->server;
-    assert(c->depth == 0 && !c->stream && c->state == CONN_CLOSED);
+    assert(c->depth == 0);
+    assert(!c->stream);
+    assert(c->state == CONN_CLOSED);
     env_timer_stop(s->env, &c->timer);
     env_post_cancel(s->env, &c->task);
     list_remove(&c->link);
@@ -40,6 +42,7 @@ static void conn_free(struct http_conn *c)
 
 void conn_enter(struct http_conn *c)
 {
+    assert(c->depth >= 0);
     c->depth++;
 }
 
@@ -71,6 +74,7 @@ static void on_timer(struct env_timer *timer);
 
 void conn_deadline(struct http_conn *c, int64_t delay_ms)
 {
+    assert(delay_ms >= 0);
     struct env *env = c->server->env;
     int64_t due = env_mono_ns(env) + delay_ms * 1000000;
     c->deadline_ns = due;
@@ -184,6 +188,7 @@ void conn_abort_later(struct http_conn *c)
 
 struct span conn_rest(const struct http_conn *c)
 {
+    assert(c->is_feeding || c->in_at <= c->in.n);
     return c->is_feeding ? c->rest : span_from(strbuf_span(&c->in), c->in_at);
 }
 
@@ -452,7 +457,9 @@ static void on_accept(void *data, struct env_stream *stream)
 
 struct http_server *http_server_new(struct env *env, const struct http_handler *handler, void *data)
 {
-    assert(env && handler && handler->on_request);
+    assert(env);
+    assert(handler);
+    assert(handler->on_request);
     struct http_server *s = MEM_NEW(struct http_server);
     s->env = env;
     s->handler = *handler;
@@ -485,6 +492,7 @@ static const struct env_listener_handler listener_handler = {on_accept};
 int http_server_listen_tcp(struct http_server *s, const char *addr, uint16_t port,
                            struct tls_server *tls, uint16_t *ret_port)
 {
+    assert(addr);
     struct http_listener *l = listener_new(s);
     l->tls = tls;
     int code = env_listen_tcp(s->env, addr, port, &listener_handler, l, &l->listener);
@@ -496,6 +504,7 @@ int http_server_listen_tcp(struct http_server *s, const char *addr, uint16_t por
 
 int http_server_listen_unix(struct http_server *s, const char *path, mode_t mode)
 {
+    assert(path);
     struct http_listener *l = listener_new(s);
     l->is_root = true;
     return listener_keep(s, l,
@@ -558,5 +567,6 @@ void http_server_free(struct http_server *s)
 
 void http_server_stats(const struct http_server *s, struct http_server_stats *ret)
 {
+    assert(ret);
     *ret = s->stats;
 }

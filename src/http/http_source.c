@@ -156,7 +156,9 @@ static void begin(struct http_pull *p, int status, const char *content_type, str
 void http_reply_source(struct http_exchange *x, int status, const char *content_type,
                        const struct http_source *source, void *data)
 {
-    assert(source && source->next && source->done);
+    assert(source);
+    assert(source->next);
+    assert(source->done);
     struct strbuf first cleanup_strbuf = STRBUF_INIT;
     bool more = true, idle = false;
     while (!x->ops->is_gone(x) && more && !idle && first.n <= FIRST_BYTES) {

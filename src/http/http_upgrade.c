@@ -82,6 +82,7 @@ struct env_stream *http_upgraded_new(struct env_stream *inner, struct span early
 
 struct env_stream *http_upgraded_dead(struct env *env)
 {
+    assert(env);
     struct upgraded *u = MEM_NEW(struct upgraded);
     u->base = (struct env_stream){.ops = &upgraded_ops, .env = env};
     u->ended = true;

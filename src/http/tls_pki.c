@@ -52,7 +52,8 @@ static struct span bio_take(struct arena *a, BIO *b)
 {
     char *p = NULL;
     long n = BIO_get_mem_data(b, &p);
-    assert(n > 0 && p);
+    assert(n > 0);
+    assert(p);
     return arena_dup(a, span_of(p, (size_t)n));
 }
 
@@ -120,7 +121,8 @@ static X509 *begin_cert(EVP_PKEY *key, int64_t now_ms, int32_t days)
 
 int tls_make_ca(struct arena *a, struct span common_name, int64_t now_ms, struct tls_pair *ret)
 {
-    assert(a && ret);
+    assert(a);
+    assert(ret);
     assert(common_name.n > 0);
     EVP_PKEY *key CLEANUP(cleanup_EVP_PKEY_free_fn) = EVP_EC_gen("P-256");
     X509 *cert CLEANUP(cleanup_X509_free_fn) = key ? begin_cert(key, now_ms, CA_DAYS) : NULL;
@@ -199,7 +201,10 @@ static bool fill_leaf(struct arena *a, X509 *cert, X509 *issuer, const struct tl
 int tls_make_leaf(struct arena *a, const struct tls_pair *ca, const struct tls_leaf *leaf,
                   int64_t now_ms, struct tls_pair *ret)
 {
-    assert(a && ca && leaf && ret);
+    assert(a);
+    assert(ca);
+    assert(leaf);
+    assert(ret);
     assert(leaf->common_name.n > 0 && leaf->valid_days > 0);
     X509 *issuer CLEANUP(cleanup_X509_free_fn) = read_cert(ca->cert_pem);
     EVP_PKEY *issuer_key CLEANUP(cleanup_EVP_PKEY_free_fn) = read_key(ca->key_pem);
@@ -228,7 +233,9 @@ static struct span entry_text(X509_NAME *name, int at)
 
 void tls_subject(X509 *cert, struct strbuf *ret_name, struct strbuf *ret_orgs)
 {
-    assert(cert && ret_name && ret_orgs);
+    assert(cert);
+    assert(ret_name);
+    assert(ret_orgs);
     X509_NAME *subject = X509_get_subject_name(cert);
     int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
     if (at >= 0) {
@@ -284,7 +291,10 @@ static bool holds_names(struct arena *a, X509 *cert, const struct tls_leaf *leaf
 bool tls_leaf_fits(struct arena *a, const struct tls_pair *ca, const struct tls_pair *pair,
                    const struct tls_leaf *leaf, int64_t now_ms, int32_t min_days)
 {
-    assert(a && ca && pair && leaf);
+    assert(a);
+    assert(ca);
+    assert(pair);
+    assert(leaf);
     assert(min_days >= 0);
     X509 *issuer CLEANUP(cleanup_X509_free_fn) = read_cert(ca->cert_pem);
     X509 *cert CLEANUP(cleanup_X509_free_fn) = read_cert(pair->cert_pem);

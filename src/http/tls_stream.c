@@ -127,7 +127,8 @@ static void context_init(struct tls_context *c, const SSL_METHOD *method)
     c->refs = 1;
     c->ctx = SSL_CTX_new(method);
     c->bio = BIO_meth_new(BIO_TYPE_STREAM, "env_stream");
-    assert(c->ctx && c->bio);
+    assert(c->ctx);
+    assert(c->bio);
     BIO_meth_set_write_ex(c->bio, bio_write);
     BIO_meth_set_read_ex(c->bio, bio_read);
     BIO_meth_set_ctrl(c->bio, bio_ctrl);
@@ -194,7 +195,9 @@ int tls_server_new(struct span cert_chain_pem, struct span key_pem, struct span 
                    struct arena *a, struct tls_server **ret, struct span *ret_detail)
 {
     static const unsigned char id[] = "berth";
-    assert(a && ret && ret_detail);
+    assert(a);
+    assert(ret);
+    assert(ret_detail);
     struct tls_server *s = MEM_NEW(struct tls_server);
     context_init(&s->c, TLS_server_method());
     const char *wrong = NULL;
@@ -230,7 +233,9 @@ void tls_server_free(struct tls_server *s)
 int tls_client_new(struct span ca_pem, struct span cert_pem, struct span key_pem, struct arena *a,
                    struct tls_client **ret, struct span *ret_detail)
 {
-    assert(a && ret && ret_detail);
+    assert(a);
+    assert(ret);
+    assert(ret_detail);
     struct tls_client *c = MEM_NEW(struct tls_client);
     context_init(&c->c, TLS_client_method());
     const char *wrong = NULL;
@@ -280,7 +285,8 @@ static const struct env_stream_ops tls_ops;
 
 static void stream_free(struct tls_stream *s)
 {
-    assert(!s->inner && s->busy == 0);
+    assert(!s->inner);
+    assert(s->busy == 0);
     env_timer_stop(s->base.env, &s->timer);
     env_post_cancel(s->base.env, &s->task);
     SSL_free(s->ssl);
@@ -355,7 +361,8 @@ static void learn_peer(struct tls_stream *s)
 /* Callers are inside enter/leave. */
 static void handshake_failed(struct tls_stream *s, int code)
 {
-    assert(!s->is_ready && code < 0);
+    assert(!s->is_ready);
+    assert(code < 0);
     env_connect_fn *fn = s->on_ready;
     drop_inner(s, true); /* the alert may still leave */
     fn(s->ready_data, code, NULL);
@@ -507,7 +514,9 @@ static void on_timer(struct env_timer *timer)
 static struct env_stream *stream_new(struct tls_context *c, struct env_stream *inner,
                                      env_connect_fn *on_ready, void *data)
 {
-    assert(c && inner && on_ready);
+    assert(c);
+    assert(inner);
+    assert(on_ready);
     struct tls_stream *s = MEM_NEW(struct tls_stream);
     s->base = (struct env_stream){.ops = &tls_ops, .env = inner->env};
     s->c = c;
@@ -518,7 +527,8 @@ static struct env_stream *stream_new(struct tls_context *c, struct env_stream *i
     s->reading = true;
     s->ssl = SSL_new(c->ctx);
     BIO *b = BIO_new(c->bio);
-    assert(s->ssl && b);
+    assert(s->ssl);
+    assert(b);
     BIO_set_data(b, s);
     BIO_set_init(b, 1);
     SSL_set_bio(s->ssl, b, b);
@@ -531,6 +541,8 @@ static struct env_stream *stream_new(struct tls_context *c, struct env_stream *i
 struct env_stream *tls_accept(struct tls_server *server, struct env_stream *inner,
                               env_connect_fn *on_ready, void *data)
 {
+    assert(inner);
+    assert(on_ready);
     struct env_stream *st = stream_new(&server->c, inner, on_ready, data);
     SSL_set_accept_state(((struct tls_stream *)st)->ssl);
     return st;
@@ -545,7 +557,8 @@ static bool is_ip(const char *name)
 struct env_stream *tls_connect(struct tls_client *client, struct env_stream *inner,
                                const char *server_name, env_connect_fn *on_ready, void *data)
 {
-    assert(server_name && server_name[0]);
+    assert(server_name);
+    assert(server_name[0]);
     struct env_stream *st = stream_new(&client->c, inner, on_ready, data);
     struct tls_stream *s = (struct tls_stream *)st;
     if (is_ip(server_name)) {
@@ -564,7 +577,8 @@ struct env_stream *tls_connect(struct tls_client *client, struct env_stream *inn
 static void tls_read(struct env_stream *st, bool on)
 {
     struct tls_stream *s = (struct tls_stream *)st;
-    assert(s->inner && s->is_ready);
+    assert(s->inner);
+    assert(s->is_ready);
     if (s->reading == on) {
         return;
     }
@@ -581,7 +595,8 @@ static void tls_read(struct env_stream *st, bool on)
 static void tls_write(struct env_stream *st, struct span bytes)
 {
     struct tls_stream *s = (struct tls_stream *)st;
-    assert(s->inner && s->is_ready);
+    assert(s->inner);
+    assert(s->is_ready);
     while (bytes.n && !s->has_failed && !s->has_ended) {
         struct span step = span_first(bytes, WRITE_STEP_BYTES);
         size_t n = 0;
@@ -615,7 +630,8 @@ static void close_alert(struct tls_stream *s)
 static void tls_shutdown(struct env_stream *st)
 {
     struct tls_stream *s = (struct tls_stream *)st;
-    assert(s->inner && s->is_ready);
+    assert(s->inner);
+    assert(s->is_ready);
     close_alert(s);
     env_stream_shutdown(s->inner);
 }

@@ -5,6 +5,7 @@
 
 bool digest_ok(struct span digest)
 {
+    assert(digest.p || digest.n == 0);
     if (digest.n != 7 + DIGEST_HEX_BYTES || !span_starts(digest, SPAN("sha256:"))) {
         return false;
     }
@@ -43,7 +44,8 @@ struct span digest_end(struct digest_ctx *d, struct arena *a)
     unsigned char raw[32];
     unsigned n = 0;
     int ok = EVP_DigestFinal_ex(d->md, raw, &n);
-    assert(ok == 1 && n == sizeof raw);
+    assert(ok == 1);
+    assert(n == sizeof raw);
     digest_abandon(d);
     struct span out = arena_dup(
         a, SPAN("sha256:0000000000000000000000000000000000000000000000000000000000000000"));
@@ -63,6 +65,7 @@ void digest_abandon(struct digest_ctx *d)
 
 struct span digest_of(struct arena *a, struct span bytes)
 {
+    assert(a);
     struct digest_ctx d;
     digest_begin(&d);
     digest_add(&d, bytes.p, bytes.n);
@@ -71,6 +74,7 @@ struct span digest_of(struct arena *a, struct span bytes)
 
 struct span digest_of_file(struct arena *a, const char *path)
 {
+    assert(path);
     int fd cleanup_close = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return SPAN_NULL;

@@ -26,6 +26,7 @@ int fail(struct arena *a, struct span *detail, int code, const char *fmt, ...)
 
 const char *image_path(const struct image_store *s, struct arena *a, const char *fmt, ...)
 {
+    assert(fmt);
     va_list ap;
     va_start(ap, fmt);
     struct span tail = arena_vprintf(a, fmt, ap);
@@ -35,6 +36,8 @@ const char *image_path(const struct image_store *s, struct arena *a, const char 
 
 int image_tmp_new(const struct image_store *s, struct arena *a, struct image_tmp *ret)
 {
+    assert(s);
+    assert(a);
     char *path = (char *)(uintptr_t)image_path(s, a, "tmp/work-XXXXXX");
     *ret = (struct image_tmp){.path = NULL, .lock_fd = -1};
     if (!mkdtemp(path)) {
@@ -80,6 +83,7 @@ void image_store_clean(struct image_store *s)
 
 int sync_tree(const char *path)
 {
+    assert(path);
     int fd cleanup_close = open(path, O_RDONLY | O_CLOEXEC);
     return fd < 0 || syncfs(fd) != 0 ? -errno : 0;
 }

@@ -380,6 +380,9 @@ int image_import(struct image_store *s, int fd, struct span as, struct arena *a,
                  void (*on_ref)(void *data, struct span ref, struct span digest), void *data,
                  struct span *ret_detail)
 {
+    assert(fd >= 0);
+    assert(on_ref);
+    assert(ret_detail);
     struct import im = {
         .store = s, .a = a, .on_ref = on_ref, .data = data, .as = as, .detail = ret_detail};
     int code = image_tmp_new(s, a, &im.tmp);

@@ -131,6 +131,10 @@ static int pull_all(struct pull *p, struct span ref)
 int image_pull(struct image_store *s, struct span ref, const struct image_pull_options *options,
                struct arena *a, struct image_config *ret, struct span *ret_detail)
 {
+    assert(ref.n > 0);
+    assert(options);
+    assert(ret);
+    assert(ret_detail);
     struct span why = SPAN_NULL;
     struct pull p = {.store = s, .a = a, .options = options, .detail = &why};
     p.registry = registry_new(a, ref, options);

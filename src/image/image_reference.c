@@ -55,6 +55,8 @@ static bool looks_like_host(struct span first)
 bool image_reference_normalise(struct arena *a, struct span in, struct span *ret,
                                struct span *ret_detail)
 {
+    assert(ret);
+    assert(ret_detail);
     struct span rest = in, host = SPAN("docker.io"), tag = SPAN_NULL, digest = SPAN_NULL;
     const char *wrong = NULL;
     size_t at = span_find(rest, '@');
@@ -104,6 +106,7 @@ bool image_reference_normalise(struct arena *a, struct span in, struct span *ret
 
 bool image_reference_is_latest(struct span ref)
 {
+    assert(ref.n > 0);
     return span_find(ref, '@') == ref.n && span_ends(ref, SPAN(":latest"));
 }
 

@@ -81,6 +81,7 @@ void registry_free(struct registry *r)
 
 struct span registry_version(const struct registry *r)
 {
+    assert(r);
     return r->version;
 }
 
@@ -302,6 +303,8 @@ static int request(struct registry *r, struct span url, const char *accept, uint
 int registry_get_manifest(struct registry *r, struct span version, struct span *ret,
                           struct span *detail)
 {
+    assert(ret);
+    assert(detail);
     static const char accept[] = "Accept: application/vnd.oci.image.index.v1+json, "
                                  "application/vnd.oci.image.manifest.v1+json, "
                                  "application/vnd.docker.distribution.manifest.list.v2+json, "
@@ -318,6 +321,8 @@ int registry_get_manifest(struct registry *r, struct span version, struct span *
 int registry_get_blob(struct registry *r, struct span digest, int fd, uint64_t size,
                       struct span *detail)
 {
+    assert(fd >= 0);
+    assert(digest.n > 0);
     struct span url = arena_printf(r->a, "%.*s/v2/%.*s/blobs/%.*s", SPAN_ARG(r->base),
                                    SPAN_ARG(r->repository), SPAN_ARG(digest));
     enum { TRIES = 5 };

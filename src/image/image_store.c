@@ -20,6 +20,9 @@ enum { MANIFEST_BYTES_MAX = 2 * 1024 * 1024, LAYERS_MAX = 256 };
 int image_store_open(struct span data_dir, struct arena *a, struct image_store **ret,
                      struct span *ret_detail)
 {
+    assert(data_dir.n > 0);
+    assert(ret);
+    assert(ret_detail);
     struct image_store s = {
         .root = (char *)(uintptr_t)arena_printf(a, "%.*s/images", SPAN_ARG(data_dir)).p};
     static const char *const dirs[] = {"", "/blobs", "/blobs/sha256", "/layers", "/tmp"};
@@ -57,12 +60,16 @@ static const char *layer_path(const struct image_store *s, struct arena *a, stru
 
 bool blob_exists(const struct image_store *s, struct span digest)
 {
+    assert(s);
+    assert(digest.n > 0);
     struct arena *a cleanup_arena = arena_new();
     return access(blob_path(s, a, digest), R_OK) == 0;
 }
 
 int blob_adopt(const struct image_store *s, const char *path, struct span digest)
 {
+    assert(path);
+    assert(digest.n > 0);
     struct arena *a cleanup_arena = arena_new();
     int fd cleanup_close = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fsync(fd) != 0) {
@@ -74,6 +81,7 @@ int blob_adopt(const struct image_store *s, const char *path, struct span digest
 int blob_write(const struct image_store *s, struct arena *a, struct span content,
                struct span digest)
 {
+    assert(digest.n > 0);
     return os_fs_write_atomic(blob_path(s, a, digest), content, 0644, true);
 }
 
@@ -259,6 +267,8 @@ static int config_of(struct image_store *s, struct arena *a, struct span ref, st
 
 int image_find(struct image_store *s, struct span ref, struct arena *a, struct image_config *ret)
 {
+    assert(ref.n > 0);
+    assert(ret);
     yyjson_val *refs;
     if (digest_ok(ref)) {
         return config_of(s, a, ref, ref, ret);
@@ -284,6 +294,8 @@ static int by_reference(const void *x, const void *y)
 
 int image_list(struct image_store *s, struct arena *a, struct image_config **ret, size_t *ret_count)
 {
+    assert(ret);
+    assert(ret_count);
     yyjson_val *refs;
     int code = refs_load(s, a, &refs);
     if (code < 0) {
@@ -455,6 +467,8 @@ static int check_unused(struct arena *a, const yyjson_val *refs, struct span ref
 int image_remove(struct image_store *s, struct span ref, const struct image_users *users,
                  struct arena *a, struct span *ret_detail)
 {
+    assert(ref.n > 0);
+    assert(ret_detail);
     static const struct image_users nobody = {NULL, NULL};
     users = users ? users : &nobody;
     *ret_detail = SPAN_NULL;

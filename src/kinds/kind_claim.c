@@ -1,9 +1,11 @@
 /* kinds/kind_claim.c: claims on volumes. */
+#include "base/check.h"
 #include "codec/quantity.h"
 #include "kinds/kind.h"
 
 void check_claim_spec(struct check *c, const struct path *p, const yyjson_val *spec)
 {
+    assert(c);
     const yyjson_val *modes = json_get(spec, "accessModes");
     if (json_len(modes) == 0) {
         cause_required(c, AT_FIELD(p, "accessModes"), "at least 1 access mode is required");

@@ -1,4 +1,5 @@
 /* kinds/kind_container.c: rules of containers that span several fields. */
+#include "base/check.h"
 #include "codec/quantity.h"
 #include "kinds/kind.h"
 
@@ -387,6 +388,7 @@ static void check_extras(struct check *c, const struct path *p, const struct pod
 void check_containers(struct check *c, const struct path *p, const yyjson_val *spec,
                       const yyjson_val *extra_volumes)
 {
+    assert(c);
     static const char *const lists[] = {"containers", "initContainers"};
     const struct pod pod = {spec, extra_volumes};
     for (size_t l = 0; l < 2; l++) {

@@ -1,4 +1,5 @@
 /* kinds/kind_event.c: events, namespaces and service accounts. */
+#include "base/check.h"
 #include "codec/time.h"
 #include "kinds/kind.h"
 
@@ -64,6 +65,7 @@ static void event_row(struct row *r)
 
 bool kind_field_event(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)
 {
+    assert(ret);
     static const char *const keys[] = {"involvedObject.kind",
                                        "involvedObject.namespace",
                                        "involvedObject.name",

@@ -46,6 +46,7 @@ static void account_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec)
 
 void pod_spec_defaults(yyjson_mut_doc *doc, yyjson_mut_val *spec)
 {
+    assert(doc);
     account_defaults(doc, spec);
     static const char *const lists[] = {"initContainers", "containers", "ephemeralContainers"};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {

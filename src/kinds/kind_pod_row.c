@@ -1,4 +1,5 @@
 /* kinds/kind_pod_row.c: the one word that kubectl shows for a pod, and its other cells. */
+#include "base/check.h"
 #include "codec/time.h"
 #include "kinds/kind.h"
 
@@ -189,6 +190,7 @@ static struct span gates(struct arena *a, const yyjson_val *pod)
 
 void pod_row(struct row *r)
 {
+    assert(r->obj);
     struct summary s = summarise(r->a, r->obj);
     const yyjson_val *status = json_get(r->obj, "status");
     cell_name(r);

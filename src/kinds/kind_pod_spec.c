@@ -1,10 +1,13 @@
 /* kinds/kind_pod_spec.c: rules of a pod spec that span several fields. Containers are in
  * kind_container.c. */
+#include "base/check.h"
 #include "kinds/kind.h"
 
 void check_one_source(struct check *c, const struct path *p, const yyjson_val *obj,
                       const char *const *sources, size_t n, const char *what)
 {
+    assert(sources);
+    assert(what);
     size_t found = 0;
     for (size_t i = 0; i < n; i++) {
         if (!json_get(obj, sources[i])) {
@@ -215,6 +218,7 @@ static void check_host_ports(struct check *c, const struct path *p, const yyjson
 void check_pod_spec(struct check *c, const struct path *p, const yyjson_val *spec,
                     const yyjson_val *extra_volumes)
 {
+    assert(c);
     check_volumes(c, AT_FIELD(p, "volumes"), json_get(spec, "volumes"));
     check_containers(c, p, spec, extra_volumes);
     check_host_ports(c, AT_FIELD(p, "containers"), json_get(spec, "containers"));
@@ -232,6 +236,7 @@ void check_pod_spec(struct check *c, const struct path *p, const yyjson_val *spe
 void check_template_spec(struct check *c, const struct path *p, const yyjson_val *spec,
                          const yyjson_val *extra_volumes)
 {
+    assert(c);
     if (json_len(json_get(spec, "ephemeralContainers")) > 0) {
         cause_forbidden(c, AT_FIELD(p, "ephemeralContainers"),
                         "ephemeral containers not allowed in pod template");

@@ -1,4 +1,5 @@
 /* pods/resize: what may become of the resources of a pod's containers while they run. */
+#include "base/check.h"
 #include "codec/quantity.h"
 #include "kinds/kind.h"
 
@@ -83,6 +84,7 @@ static struct span qos_class(const yyjson_val *spec)
 void check_resize_policy(struct check *c, const struct path *p, const yyjson_val *list,
                          const yyjson_val *pod_spec)
 {
+    assert(c);
     bool never = span_eq(json_get_str(pod_spec, "restartPolicy"), SPAN("Never"));
     JSON_EACH(it, list)
     {
@@ -100,6 +102,8 @@ void check_resize_policy(struct check *c, const struct path *p, const yyjson_val
 
 void check_resize(struct check *c, const yyjson_val *obj, const yyjson_val *old)
 {
+    assert(c);
+    assert(old);
     static const char *const lists[] = {"containers", "initContainers"};
     const yyjson_val *now = json_get(obj, "spec"), *was = json_get(old, "spec");
     const struct path *p = AT_FIELD(NULL, "spec");

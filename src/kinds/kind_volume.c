@@ -7,6 +7,7 @@
 
 struct span short_access_modes(struct arena *a, const yyjson_val *modes)
 {
+    assert(a);
     static const char *const names[][2] = {{"ReadWriteOnce", "RWO"},
                                            {"ReadOnlyMany", "ROX"},
                                            {"ReadWriteMany", "RWX"},

@@ -9,7 +9,9 @@
 void check_workload_selector(struct check *c, const struct path *p, const yyjson_val *spec,
                              const char *empty_detail)
 {
-    assert(c && p && empty_detail);
+    assert(c);
+    assert(p);
+    assert(empty_detail);
     const yyjson_val *selector = json_get(spec, "selector");
     size_t terms = json_len(json_get(selector, "matchLabels")) +
                    json_len(json_get(selector, "matchExpressions"));
@@ -36,7 +38,9 @@ void check_workload_selector(struct check *c, const struct path *p, const yyjson
 void check_workload_template(struct check *c, const struct path *p, const yyjson_val *spec,
                              const yyjson_val *claims, const char *deadline_detail)
 {
-    assert(c && p && deadline_detail);
+    assert(c);
+    assert(p);
+    assert(deadline_detail);
     const yyjson_val *t = json_get(spec, "template"), *meta = json_get(t, "metadata");
     const yyjson_val *pod = json_get(t, "spec");
     const struct path *here = AT_FIELD(p, "template"), *in = AT_FIELD(here, "spec");
@@ -64,6 +68,7 @@ static int64_t percent_of(struct span s)
 
 bool check_count_or_percent(struct check *c, const struct path *p, const yyjson_val *v)
 {
+    assert(c);
     if (yyjson_is_str((yyjson_val *)v) && percent_of(json_str(v)) < 0) {
         cause_invalid(c, p, shown(c->a, v),
                       "a valid percent string must be a numeric string followed by an ending '%' "
@@ -84,6 +89,7 @@ bool count_or_percent_is_zero(const yyjson_val *v)
 
 void check_at_most_100_percent(struct check *c, const struct path *p, const yyjson_val *v)
 {
+    assert(c);
     if (yyjson_is_str((yyjson_val *)v) && percent_of(json_str(v)) > 100) {
         cause_invalid(c, p, shown(c->a, v), "must not be greater than 100%");
     }
@@ -107,6 +113,8 @@ static void check_count(struct check *c, const yyjson_val *obj, const char *name
 
 void check_counts(struct check *c, const yyjson_val *obj, const char *const *names)
 {
+    assert(c);
+    assert(names);
     for (; *names; names++) {
         check_count(c, obj, *names);
     }
@@ -115,6 +123,9 @@ void check_counts(struct check *c, const yyjson_val *obj, const char *const *nam
 void check_replicas(struct check *c, const yyjson_val *obj, const char *const *parts,
                     const char *beyond_ready)
 {
+    assert(c);
+    assert(parts);
+    assert(beyond_ready);
     check_count(c, obj, "replicas");
     check_counts(c, obj, parts);
     check_parts(c, obj, parts, beyond_ready);
@@ -151,6 +162,7 @@ void check_collisions_grow(struct check *c, const yyjson_val *obj)
 
 void cell_containers(struct row *r)
 {
+    assert(r->obj);
     const yyjson_val *list = json_path(r->obj, "spec", "template", "spec", "containers", NULL);
     cell(r, joined(r->a, list, "name"));
     cell(r, joined(r->a, list, "image"));

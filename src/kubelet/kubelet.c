@@ -23,6 +23,7 @@ struct kubelet_pod *kubelet_pod_find(struct kubelet *k, struct span uid)
 
 size_t kubelet_pod_count(const struct kubelet *k)
 {
+    assert(k);
     return k->by_uid.n;
 }
 
@@ -93,7 +94,8 @@ static void verify_pods(const struct kubelet *k)
     struct span name;
     for (const struct kubelet_pod *pod; (pod = map_next(&k->by_name, &it, &name)) != NULL;) {
         for (; pod; pod = pod->same_name, n++) {
-            assert(pod->k == k && span_eq(pod->full_name, name));
+            assert(pod->k == k);
+            assert(span_eq(pod->full_name, name));
             assert(map_get(&k->by_uid, pod->uid) == pod);
         }
     }
@@ -102,7 +104,9 @@ static void verify_pods(const struct kubelet *k)
 
 static void know(struct kubelet *k, struct kubelet_pod *pod)
 {
-    assert(pod->k == k && pod->uid.n > 0 && !kubelet_pod_find(k, pod->uid));
+    assert(pod->k == k);
+    assert(pod->uid.n > 0);
+    assert(!kubelet_pod_find(k, pod->uid));
     map_put(&k->by_uid, pod->uid, pod);
     pod->full_name = arena_printf(pod->arena, "%.*s/%.*s", SPAN_ARG(pod->ns), SPAN_ARG(pod->name));
 }
@@ -261,7 +265,8 @@ static void adopt_all(struct kubelet *k)
         return;
     }
     k->adopted = true;
-    assert(k->by_uid.n == 0 && k->found.arena);
+    assert(k->by_uid.n == 0);
+    assert(k->found.arena);
     informer_each(k->pods, adopt_one, k);
     for (size_t i = 0; i < k->found.sandbox_count; i++) {
         const struct runtime_sandbox_status *s = &k->found.sandboxes[i];
@@ -377,7 +382,9 @@ static void keep_options(struct kubelet *k, const struct kubelet_options *o)
 struct kubelet *kubelet_new(struct env *env, struct client *client,
                             const struct kubelet_options *options)
 {
-    assert(options->node_name.n > 0 && options->runtime != NULL && options->images != NULL);
+    assert(options->node_name.n > 0);
+    assert(options->runtime != NULL);
+    assert(options->images != NULL);
     assert(options->no_files || (options->data_dir.n > 0 && options->data_dir.p[0] == '/'));
     struct kubelet *k = MEM_NEW(struct kubelet);
     k->env = env;
@@ -411,6 +418,7 @@ struct kubelet *kubelet_new(struct env *env, struct client *client,
 
 void kubelet_on_ready(struct kubelet *k, void (*fn)(void *data), void *data)
 {
+    assert(fn);
     k->ready_fn = fn;
     k->ready_data = data;
 }

@@ -339,6 +339,7 @@ static struct span host_of(const struct kubelet_container *container, const yyjs
 struct span kubelet_check_question(struct arena *a, const struct kubelet_container *container,
                                    const yyjson_val *handler)
 {
+    assert(a);
     const yyjson_val *what = json_get(handler, "exec");
     struct span text = SPAN_NULL;
     JSON_EACH(it, json_get(what, "command"))

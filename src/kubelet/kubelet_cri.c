@@ -11,6 +11,7 @@
 
 bool kubelet_cri_parse(struct span line, struct cri_line *ret)
 {
+    assert(ret);
     struct span rest = line;
     struct cri_line l = {.time = span_cut(&rest, ' ')};
     l.stream = span_cut(&rest, ' ');
@@ -61,6 +62,8 @@ static void print_line(struct cri_filter *f, struct span line, struct strbuf *ou
 
 size_t kubelet_cri_print(struct cri_filter *f, struct span text, struct strbuf *out)
 {
+    assert(out);
+    assert(f->left_bytes >= -1);
     size_t used = 0;
     while (f->left_bytes != 0) {
         struct span rest = span_from(text, used);
@@ -70,6 +73,7 @@ size_t kubelet_cri_print(struct cri_filter *f, struct span text, struct strbuf *
         }
         print_line(f, span_first(rest, end), out);
         used += end + 1;
+        assert(used <= text.n);
     }
     return used;
 }

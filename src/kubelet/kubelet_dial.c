@@ -29,7 +29,8 @@ struct kubelet_dial {
 
 static void dial_free(struct kubelet_dial *d)
 {
-    assert(!d->stream && !d->connecting);
+    assert(!d->stream);
+    assert(!d->connecting);
     strbuf_done(&d->early);
     free(d->netns);
     free(d);
@@ -81,7 +82,8 @@ static void dial_run(struct env_work *work)
 static void dial_done(struct env_work *work)
 {
     struct kubelet_dial *d = CONTAINER_OF(work, struct kubelet_dial, work);
-    assert(d->connecting && !d->stream);
+    assert(d->connecting);
+    assert(!d->stream);
     d->connecting = false;
     if (d->released) {
         if (d->fd >= 0) {
@@ -115,7 +117,8 @@ static void dial_done(struct env_work *work)
 struct kubelet_dial *kubelet_dial_new(struct env *env, const char *netns, uint16_t port,
                                       const struct kubelet_dial_handler *handler, void *data)
 {
-    assert(port > 0 && handler);
+    assert(port > 0);
+    assert(handler);
     struct kubelet_dial *d = MEM_NEW(struct kubelet_dial);
     d->env = env;
     d->handler = handler;
@@ -158,11 +161,13 @@ void kubelet_dial_write(struct kubelet_dial *d, struct span bytes)
 
 size_t kubelet_dial_queued(const struct kubelet_dial *d)
 {
+    assert(d);
     return d->stream ? env_stream_queued(d->stream) : d->early.n;
 }
 
 void kubelet_dial_shutdown(struct kubelet_dial *d)
 {
+    assert(d);
     if (d->is_shut) {
         return;
     }
@@ -174,6 +179,7 @@ void kubelet_dial_shutdown(struct kubelet_dial *d)
 
 void kubelet_dial_pause(struct kubelet_dial *d, bool paused)
 {
+    assert(d);
     d->paused = paused;
     if (d->stream) {
         env_stream_read(d->stream, !paused);

@@ -9,6 +9,8 @@ enum { NAMESERVERS_MAX = 3, SEARCHES_MAX = 32, SEARCH_BYTES_MAX = 2048, OPTIONS_
 
 struct span kubelet_dns_hostname(struct arena *a, const yyjson_val *pod, struct span zone)
 {
+    assert(a);
+    assert(pod);
     const yyjson_val *spec = json_get(pod, "spec");
     struct span name = json_get_str(spec, "hostname");
     if (name.n == 0) {
@@ -38,6 +40,8 @@ static struct span short_hostname(const yyjson_val *pod)
 
 struct span kubelet_dns_hosts_names(struct arena *a, const yyjson_val *pod, struct span zone)
 {
+    assert(a);
+    assert(pod);
     struct span name = short_hostname(pod);
     struct span sub = json_str(json_path(pod, "spec", "subdomain", NULL));
     struct span ns = json_str(json_path(pod, "metadata", "namespace", NULL));
@@ -50,6 +54,8 @@ struct span kubelet_dns_hosts_names(struct arena *a, const yyjson_val *pod, stru
 
 struct span kubelet_dns_hosts(struct arena *a, const yyjson_val *pod, struct span node_hosts)
 {
+    assert(a);
+    assert(pod);
     struct strbuf b cleanup_strbuf = STRBUF_INIT;
     if (json_get_bool(json_get(pod, "spec"), "hostNetwork", false)) {
         strbuf_puts(&b, "# Kubernetes-managed hosts file (host network).\n");
@@ -192,6 +198,7 @@ static struct span write_resolv(struct arena *a, const struct resolv *r)
 struct span kubelet_dns_resolv(struct arena *a, const yyjson_val *pod, struct span cluster_dns,
                                struct span zone, struct span node_conf, bool *ret_missing_dns)
 {
+    assert(ret_missing_dns);
     struct resolv r = {.server_count = 0};
     const yyjson_val *spec = json_get(pod, "spec");
     struct span policy = json_get_str(spec, "dnsPolicy");

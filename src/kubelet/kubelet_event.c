@@ -1,6 +1,7 @@
 /* kubelet/kubelet_event.c: events about pods and their containers. */
 #include <stdarg.h>
 
+#include "base/check.h"
 #include "client/client_event.h"
 #include "kubelet/kubelet_priv.h"
 
@@ -13,6 +14,9 @@ static struct span field_path(struct arena *a, const struct kubelet_container *c
 void kubelet_event(struct kubelet_pod *pod, const struct kubelet_container *c, enum event_type type,
                    const char *reason, const char *fmt, ...)
 {
+    assert(reason);
+    assert(fmt);
+    assert(!c || c->pod == pod);
     if (pod->name.n == 0) {
         return; /* an orphan without a name: nobody could see it */
     }

@@ -216,6 +216,9 @@ static void real_free(struct kubelet_images *base)
 struct kubelet_images *kubelet_images_new(struct env *env, struct image_store *store,
                                           const struct span *mirrors, size_t mirror_count)
 {
+    assert(env);
+    assert(store);
+    assert(mirrors || mirror_count == 0);
     static const struct kubelet_images_ops ops = {.prepare = real_prepare, .free = real_free};
     struct images *im = MEM_NEW(struct images);
     im->base = (struct kubelet_images){.ops = &ops, .env = env};
@@ -293,6 +296,7 @@ static void fake_free(struct kubelet_images *base)
 
 struct kubelet_images *kubelet_images_fake_new(struct env *env)
 {
+    assert(env);
     static const struct kubelet_images_ops ops = {.prepare = fake_prepare, .free = fake_free};
     struct images *im = MEM_NEW(struct images);
     im->base = (struct kubelet_images){.ops = &ops, .env = env};

@@ -26,12 +26,15 @@ static struct span kubelet_log_dir(struct arena *a, const struct kubelet_pod *po
 
 struct span kubelet_log_path(struct arena *a, const struct kubelet_container *c, uint32_t attempt)
 {
+    assert(c->pod);
     struct span dir = kubelet_log_dir(a, c->pod);
     return arena_printf(a, "%.*s/%.*s/%u.log", SPAN_ARG(dir), SPAN_ARG(c->v->name), attempt);
 }
 
 struct span kubelet_log_end(struct arena *a, struct span path, int64_t lines, size_t max)
 {
+    assert(lines > 0);
+    assert(max > 0);
     enum { READ_MAX = 64 * 1024 };
     cleanup_close int fd = open(path.p, O_RDONLY | O_CLOEXEC);
     struct stat st;
@@ -77,6 +80,7 @@ static void removal_done(struct env_work *work)
 
 void kubelet_logs_remove(struct kubelet_pod *pod)
 {
+    assert(pod->uid.n > 0);
     if (pod->k->options.no_files || pod->name.n == 0) {
         return;
     }
@@ -190,6 +194,7 @@ static void rotation_check(struct env_timer *timer)
 
 struct kubelet_rotation *kubelet_rotation_new(struct kubelet_container *c)
 {
+    assert(c->pod);
     struct kubelet_rotation *r = MEM_NEW(struct kubelet_rotation);
     r->c = c;
     r->arena = arena_new();

@@ -57,6 +57,8 @@ static void measure(struct kubelet_node *n)
 
 int64_t kubelet_node_capacity(const struct kubelet *k, const char *resource)
 {
+    assert(resource);
+    assert(k->node);
     const struct kubelet_node *n = k->node;
     return strcmp(resource, "cpu") == 0                 ? n->cpu_milli
            : strcmp(resource, "memory") == 0            ? n->memory_bytes
@@ -372,6 +374,8 @@ static void on_synced(void *data)
 
 struct kubelet_node *kubelet_node_new(struct kubelet *k)
 {
+    assert(k->client);
+    assert(k->options.node_name.n > 0);
     static const struct client_watch_handler handler = {.on_event = on_event,
                                                         .on_synced = on_synced};
     struct kubelet_node *n = MEM_NEW(struct kubelet_node);

@@ -19,11 +19,13 @@ enum { WRITE_RETRY_MS = 500, WRITE_RETRY_MAX_MS = 10000 };
 struct span kubelet_container_id(struct arena *a, const struct kubelet_container *c,
                                  uint32_t attempt)
 {
+    assert(c->pod->uid.n > 0);
     return arena_printf(a, "%.*s-%.*s-%u", SPAN_ARG(c->pod->uid), SPAN_ARG(c->v->name), attempt);
 }
 
 struct kubelet_container *kubelet_pod_container(struct kubelet_pod *pod, struct span name)
 {
+    assert(pod->containers || pod->container_count == 0);
     for (size_t i = 0; i < pod->container_count; i++) {
         if (span_eq(pod->containers[i]->v->name, name)) {
             return pod->containers[i];
@@ -34,6 +36,7 @@ struct kubelet_container *kubelet_pod_container(struct kubelet_pod *pod, struct 
 
 const char *kubelet_container_list(const struct kubelet_container *c)
 {
+    assert(!c->init || !c->extra);
     return c->init ? "initContainers" : c->extra ? "ephemeralContainers" : "containers";
 }
 
@@ -42,7 +45,8 @@ static const struct pod_container_view *kubelet_container_in(const struct kubele
                                                              const struct pod_view *view)
 {
     const struct pod_view *own = &c->pod->view;
-    assert(view->init_count == own->init_count && view->main_count == own->main_count);
+    assert(view->init_count == own->init_count);
+    assert(view->main_count == own->main_count);
     assert(view->extra_count == own->extra_count);
     return c->init    ? &view->inits[c->v - own->inits]
            : c->extra ? &view->extras[c->v - own->extras]
@@ -51,6 +55,7 @@ static const struct pod_container_view *kubelet_container_in(const struct kubele
 
 void kubelet_container_event(struct kubelet_container *c, enum pod_event event)
 {
+    assert(c->v->instance < POD_INSTANCE_COUNT);
     c->v->instance = pod_instance_next(c->v->instance, event);
 }
 
@@ -345,6 +350,7 @@ static void on_tick(struct env_task *task)
 
 void kubelet_pod_poke(struct kubelet_pod *pod)
 {
+    assert(pod->k);
     env_post(pod->k->env, &pod->tick, on_tick);
 }
 
@@ -368,6 +374,7 @@ void kubelet_write_ended(struct kubelet_pod *pod, bool ok)
 {
     int64_t ms = WRITE_RETRY_MS << (pod->write_failures < 5 ? pod->write_failures : 5);
     ms = ms < WRITE_RETRY_MAX_MS ? ms : WRITE_RETRY_MAX_MS;
+    assert(ms > 0 && ms <= WRITE_RETRY_MAX_MS);
     pod->write_failures = ok ? 0 : pod->write_failures + 1;
     pod->write_due_ns = ok ? 0 : env_mono_ns(pod->k->env) + ms * 1000000;
     if (!ok) {
@@ -657,7 +664,8 @@ void kubelet_pod_adopt(struct kubelet_pod *pod, const struct kubelet_found *foun
 {
     struct pod_view *v = &pod->view;
     bool has_sandbox = false;
-    assert(list_is_empty(&pod->ops) && v->sandbox.state == POD_PREP_TODO);
+    assert(list_is_empty(&pod->ops));
+    assert(v->sandbox.state == POD_PREP_TODO);
     for (size_t i = 0; i < found->sandbox_count; i++) {
         const struct runtime_sandbox_status *s = &found->sandboxes[i];
         if (span_eq(s->uid, pod->uid)) {

@@ -76,11 +76,15 @@ static void start(const struct kubelet_provisioner *p, struct span name, int64_t
 void kubelet_provision_create(const struct kubelet_provisioner *p, struct span name,
                               int64_t size_bytes, kubelet_provision_fn *done, void *data)
 {
+    assert(name.n > 0);
+    assert(done);
     start(p, name, size_bytes, false, done, data);
 }
 
 void kubelet_provision_remove(const struct kubelet_provisioner *p, struct span name,
                               kubelet_provision_fn *done, void *data)
 {
+    assert(name.n > 0);
+    assert(done);
     start(p, name, 0, true, done, data);
 }

@@ -82,6 +82,8 @@ struct object *kubelet_ref(struct kubelet_pod *pod, const char *kind, struct spa
                            struct span name)
 {
     struct kubelet *k = pod->k;
+    assert(kind);
+    assert(pod->k);
     struct arena *a cleanup_arena = arena_new();
     struct span key = arena_printf(a, "%s/%.*s/%.*s", kind, SPAN_ARG(ns), SPAN_ARG(name));
     struct kubelet_ref *ref = map_get(&k->refs, key);

@@ -256,6 +256,7 @@ static int log_open(struct node_session *s, const struct node_log_request *r)
 struct node_session *kubelet_logs(struct kubelet *k, const struct node_log_request *r,
                                   const struct node_session_handler *handler, void *data)
 {
+    assert(r->pod.n > 0);
     struct node_session *s = session_new(k, handler, data);
     struct kubelet_container *c = find_container(s, r->ns, r->pod, r->container);
     if (!c) {
@@ -306,6 +307,7 @@ struct node_session *kubelet_logs(struct kubelet *k, const struct node_log_reque
 
 void kubelet_sessions_exited(struct kubelet *k, const struct kubelet_container *c)
 {
+    assert(c);
     LIST_EACH(l, &k->sessions)
     {
         struct node_session *s = CONTAINER_OF(l, struct node_session, link);
@@ -348,6 +350,7 @@ static void exec_end(void *data, int exit_code, struct span detail)
 struct node_session *kubelet_exec(struct kubelet *k, const struct node_exec_request *r,
                                   const struct node_session_handler *handler, void *data)
 {
+    assert(r->command || r->command_count == 0);
     static const struct runtime_session_handler runtime_handler = {.on_output = exec_output,
                                                                    .on_end = exec_end};
     struct node_session *s = session_new(k, handler, data);
@@ -413,6 +416,7 @@ static void dial_drain(void *data)
 struct node_session *kubelet_dial(struct kubelet *k, const struct node_dial_request *r,
                                   const struct node_session_handler *handler, void *data)
 {
+    assert(r->pod.n > 0);
     static const struct kubelet_dial_handler dial_handler = {dial_output, dial_end, dial_drain};
     struct node_session *s = session_new(k, handler, data);
     struct kubelet_pod *pod = find_pod(k, r->ns, r->pod);
@@ -441,6 +445,7 @@ struct node_session *kubelet_dial(struct kubelet *k, const struct node_dial_requ
 
 void kubelet_session_write(struct node_session *s, struct span bytes)
 {
+    assert(!s->runtime || !s->dial);
     if (s->runtime) {
         s->k->runtime->ops->session_write(s->runtime, bytes);
     } else if (s->dial) {
@@ -450,6 +455,7 @@ void kubelet_session_write(struct node_session *s, struct span bytes)
 
 size_t kubelet_session_queued(const struct node_session *s)
 {
+    assert(!s->runtime || !s->dial);
     return s->runtime ? s->k->runtime->ops->session_queued(s->runtime)
            : s->dial  ? kubelet_dial_queued(s->dial)
                       : 0;
@@ -457,6 +463,7 @@ size_t kubelet_session_queued(const struct node_session *s)
 
 void kubelet_session_close_stdin(struct node_session *s)
 {
+    assert(!s->runtime || !s->dial);
     if (s->runtime) {
         s->k->runtime->ops->session_close_stdin(s->runtime);
     } else if (s->dial) {
@@ -466,6 +473,7 @@ void kubelet_session_close_stdin(struct node_session *s)
 
 void kubelet_session_resize(struct node_session *s, uint16_t width, uint16_t height)
 {
+    assert(s->k);
     if (s->runtime) {
         s->k->runtime->ops->session_resize(s->runtime, width, height);
     }
@@ -473,6 +481,7 @@ void kubelet_session_resize(struct node_session *s, uint16_t width, uint16_t hei
 
 void kubelet_session_pause(struct node_session *s, bool paused)
 {
+    assert(s->k);
     s->paused = paused;
     if (s->runtime) {
         s->k->runtime->ops->session_pause(s->runtime, paused);
@@ -485,14 +494,17 @@ void kubelet_session_pause(struct node_session *s, bool paused)
 
 void kubelet_session_abort(struct node_session *s)
 {
+    assert(s);
     release(s);
 }
 
 void kubelet_sessions_done(struct kubelet *k)
 {
+    assert(k);
     LIST_EACH(l, &k->sessions)
     {
         struct node_session *s = CONTAINER_OF(l, struct node_session, link);
+        assert(s->k == k);
         s->runtime = NULL; /* the runtime is gone already */
         s->waits = false;
         kubelet_dial_free(TAKE_PTR(s->dial));

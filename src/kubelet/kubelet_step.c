@@ -140,7 +140,8 @@ static void create_sandbox(struct kubelet_pod *pod)
             "create Pod using \"ClusterFirst\" policy. Falling back to \"Default\" policy.",
             SPAN_ARG(pod->name), SPAN_ARG(pod->ns));
     }
-    assert(pod->view.sandbox.state != POD_PREP_BUSY && pod->object);
+    assert(pod->view.sandbox.state != POD_PREP_BUSY);
+    assert(pod->object);
     pod->view.sandbox.state = POD_PREP_BUSY;
     k->runtime->ops->sandbox_create(k->runtime, s, on_sandbox, op);
 }
@@ -333,6 +334,7 @@ static void send_signal(struct kubelet_container *c, int number)
 
 int kubelet_stop_signal(const struct kubelet_container *c)
 {
+    assert(c);
     struct span wanted =
         json_str(json_path(kubelet_container_spec(c), "lifecycle", "stopSignal", NULL));
     return kubelet_signal(wanted.n ? wanted : c->image.stop_signal, SIGTERM);
@@ -362,7 +364,8 @@ static void stop_container(struct kubelet_container *c, const struct pod_view *v
     struct kubelet_pod *pod = c->pod;
     kubelet_container_quiet(c);
     kubelet_container_event(c, POD_EVENT_TERM);
-    assert(c->v->instance == POD_INSTANCE_STOPPING && !c->hook);
+    assert(c->v->instance == POD_INSTANCE_STOPPING);
+    assert(!c->hook);
     c->v->stop_ms = view->now_ms;
     c->v->kill_sent = false;
     if (!c->v->unhealthy || pod_is_ending(view)) {
@@ -431,7 +434,8 @@ static void on_delete_reply(void *data, const struct client_reply *reply)
 
 static void delete_object(struct kubelet_pod *pod)
 {
-    assert(!pod->view.object_deleted && pod->view.exists);
+    assert(!pod->view.object_deleted);
+    assert(pod->view.exists);
     if (!kubelet_may_write(pod)) {
         return;
     }
@@ -466,7 +470,8 @@ void kubelet_step_run(struct kubelet_pod *pod, const struct pod_view *view,
                 (step->extra ? pod->view.main_count : 0);
     struct kubelet_container *c = at < pod->container_count ? pod->containers[at] : NULL;
     struct kubelet_op *op = NULL;
-    assert(!pod->dead && at <= pod->container_count);
+    assert(!pod->dead);
+    assert(at <= pod->container_count);
     switch (step->type) {
     case POD_STEP_PREPARE_VOLUMES:
         pod->view.volumes.state = POD_PREP_BUSY;

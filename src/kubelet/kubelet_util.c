@@ -14,6 +14,7 @@
 
 void kubelet_keep(struct span *dst, struct span src)
 {
+    assert(src.p || src.n == 0);
     char *copy = NULL;
     if (src.n > 0) {
         copy = mem_new(src.n + 1);
@@ -59,6 +60,7 @@ struct kubelet_pod *kubelet_op_end(struct kubelet_op *op)
 
 bool kubelet_quantity_milli(struct span text, int64_t *ret)
 {
+    assert(ret);
     struct quantity q;
     if (quantity_parse(text, &q) != NULL) {
         return false;
@@ -115,6 +117,7 @@ int kubelet_signal(struct span text, int otherwise)
 
 struct span kubelet_duration(struct arena *a, int64_t ns)
 {
+    assert(a);
     int64_t ms = ns / 1000000;
     if (ms < 1000) {
         return arena_printf(a, "%lldms", (long long)ms);
@@ -131,6 +134,9 @@ struct span kubelet_duration(struct arena *a, int64_t ns)
 
 int kubelet_read_file(struct arena *a, const char *path, size_t max, struct span *ret)
 {
+    assert(path);
+    assert(max > 0);
+    assert(ret);
     cleanup_close int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         return -errno;
@@ -149,6 +155,7 @@ int kubelet_read_file(struct arena *a, const char *path, size_t max, struct span
             break;
         }
         n += (size_t)got;
+        assert(n <= max);
     }
     buf[n] = 0;
     *ret = span_of(buf, n);
@@ -209,6 +216,7 @@ static int remove_at(int dir, const char *name, dev_t dev, int depth)
 
 int kubelet_remove_tree(const char *path)
 {
+    assert(path);
     struct stat st;
     if (lstat(path, &st) < 0) {
         return errno == ENOENT ? 0 : -errno;
@@ -218,6 +226,7 @@ int kubelet_remove_tree(const char *path)
 
 bool kubelet_base64(struct arena *a, struct span text, struct span *ret)
 {
+    assert(ret);
     unsigned char *out = arena_alloc_raw(a, text.n / 4 * 3 + 4);
     size_t n = 0, bits = 0;
     uint32_t acc = 0;
@@ -245,6 +254,7 @@ bool kubelet_base64(struct arena *a, struct span text, struct span *ret)
         if (bits >= 8) {
             bits -= 8;
             out[n++] = (unsigned char)(acc >> bits);
+            assert(n <= text.n / 4 * 3 + 4);
         }
     }
     *ret = span_of(out, n);

@@ -18,6 +18,7 @@
 
 struct span kubelet_pod_dir(struct arena *a, const struct kubelet_pod *pod)
 {
+    assert(pod->uid.n > 0);
     return arena_printf(a, "%.*s/pods/%.*s", SPAN_ARG(pod->k->options.data_dir),
                         SPAN_ARG(pod->uid));
 }
@@ -322,6 +323,8 @@ static bool describe_volume(struct describe *d, const yyjson_val *volume)
 void kubelet_volumes_missing(struct kubelet_pod *pod, struct arena *a, struct span *ret_reason,
                              struct span *ret_message)
 {
+    assert(ret_reason);
+    assert(ret_message);
     JSON_EACH(it, json_get(kubelet_pod_spec(pod), "volumes"))
     {
         struct volume_desc v;
@@ -422,6 +425,7 @@ static void job_start(struct job *j)
 void kubelet_volumes_prepare(struct kubelet_pod *pod,
                              void (*done)(struct kubelet_op *op, int code, struct span detail))
 {
+    assert(done);
     struct job *j = job_new(pod, done);
     const yyjson_val *list = json_get(kubelet_pod_spec(pod), "volumes");
     j->volumes = ARENA_ARRAY(j->arena, struct volume_desc, json_len(list) + 1);
@@ -456,6 +460,7 @@ static void on_refreshed(struct kubelet_op *op, int code, struct span detail)
 
 void kubelet_volumes_refresh(struct kubelet_pod *pod)
 {
+    assert(pod->k);
     if (!pod->volumes_stale || pod->volumes_writing || pod->view.volumes.state != POD_PREP_DONE ||
         !pod->object) {
         return;
@@ -481,6 +486,7 @@ void kubelet_volumes_refresh(struct kubelet_pod *pod)
 void kubelet_volumes_teardown(struct kubelet_pod *pod,
                               void (*done)(struct kubelet_op *op, int code, struct span detail))
 {
+    assert(done);
     struct job *j = job_new(pod, done);
     j->teardown = true;
     j->remove = !pod->k->stopping || !pod->view.exists;
@@ -552,6 +558,9 @@ static const yyjson_val *find_volume(struct kubelet_pod *pod, struct span name)
 int kubelet_volumes_mounts(struct kubelet_pod *pod, const yyjson_val *container, struct arena *a,
                            struct runtime_mount **ret, size_t *ret_count, struct span *ret_detail)
 {
+    assert(ret);
+    assert(ret_count);
+    assert(ret_detail);
     const yyjson_val *list = json_get(container, "volumeMounts");
     struct runtime_mount *out = ARENA_ARRAY(a, struct runtime_mount, json_len(list) + 1);
     size_t n = 0;

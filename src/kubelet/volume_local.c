@@ -168,6 +168,9 @@ static int check_size(struct span dir, int64_t size_bytes, struct arena *a, stru
 int volume_local_create(struct span data_dir, struct span name, int64_t size_bytes, bool enforce,
                         struct arena *a, struct volume_local_made *ret, struct span *ret_detail)
 {
+    assert(ret);
+    assert(ret_detail);
+    assert(data_dir.n > 0);
     enum { SMALLEST_BYTES = 4 * 1024 * 1024 }; /* ext4 with a journal needs about this */
     if (name.n == 0 || span_find(name, '/') < name.n || name.p[0] == '.') {
         *ret_detail = SPAN("a volume's name is one path component");
@@ -215,6 +218,8 @@ int volume_local_create(struct span data_dir, struct span name, int64_t size_byt
 
 int volume_local_attach(struct span path, struct arena *a, struct span *ret_detail)
 {
+    assert(path.n > 0);
+    assert(ret_detail);
     struct stat st;
     struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
     struct span dir = arena_dup(a, path);
@@ -241,6 +246,9 @@ static uint64_t image_bytes(uint64_t size_bytes)
 int volume_local_limit(struct span path, uint64_t size_bytes, struct arena *a,
                        struct span *ret_warning, struct span *ret_detail)
 {
+    assert(path.n > 0);
+    assert(ret_warning);
+    assert(ret_detail);
     struct stat st;
     struct statvfs fs;
     const char *image = arena_printf(a, "%.*s.img", SPAN_ARG(path)).p;
@@ -268,6 +276,8 @@ int volume_local_limit(struct span path, uint64_t size_bytes, struct arena *a,
 int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
                         struct span *ret_detail)
 {
+    assert(data_dir.n > 0);
+    assert(ret_detail);
     if (name.n == 0 || span_find(name, '/') < name.n || name.p[0] == '.') {
         *ret_detail = SPAN("a volume's name is one path component");
         return -EINVAL;
@@ -286,6 +296,7 @@ int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
 
 int volume_local_detach_all(struct span data_dir, struct arena *a, struct span *ret_detail)
 {
+    assert(data_dir.n > 0);
     static const char *const dirs[] = {"volumes", "pods"};
     int code = 0;
     for (size_t i = 0; i < sizeof dirs / sizeof *dirs && code == 0; i++) {

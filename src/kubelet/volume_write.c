@@ -20,6 +20,9 @@
 int volume_fail(struct arena *a, struct span *ret_detail, int code, const char *what,
                 struct span path)
 {
+    assert(code < 0);
+    assert(what);
+    assert(ret_detail);
     *ret_detail = arena_printf(a, "%s %.*s: %s", what, SPAN_ARG(path), code_text(code));
     return code;
 }
@@ -261,7 +264,8 @@ int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *re
                    struct span *ret_detail)
 {
     int code = 0;
-    assert(v->path.n > 0 && v->path.p[0] == '/');
+    assert(v->path.n > 0);
+    assert(v->path.p[0] == '/');
     switch (v->kind) {
     case VOLUME_EMPTY:
     case VOLUME_TMPFS:
@@ -298,6 +302,8 @@ int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *re
 
 int volume_teardown(const char *dir, bool remove, struct arena *a, struct span *ret_detail)
 {
+    assert(dir);
+    assert(ret_detail);
     int code = os_umount_beneath(a, span_cstr(dir));
     if (code < 0) {
         return volume_fail(a, ret_detail, code, "cannot unmount what is beneath", span_cstr(dir));

@@ -20,6 +20,7 @@
 
 void server_phase(struct server *s, const char *name)
 {
+    assert(name);
     int64_t now = env_mono_ns(s->env);
     (void)printf("  %-12s %7.1f ms\n", name, (double)(now - s->phase_ns) / 1e6);
     (void)fflush(stdout);
@@ -28,6 +29,7 @@ void server_phase(struct server *s, const char *name)
 
 void server_die(const struct server *s, struct span why)
 {
+    assert(why.n > 0);
     (void)s;
     (void)fflush(stdout);
     (void)fprintf(stderr, "berth server: %.*s\n", SPAN_ARG(why));

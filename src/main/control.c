@@ -70,6 +70,9 @@ static int perform(struct arena *a, struct span data_dir, const char *path, bool
 int control_get(struct arena *a, struct span data_dir, const char *path, yyjson_doc **ret,
                 struct span *detail)
 {
+    assert(path);
+    assert(ret);
+    assert(detail);
     struct answer answer = {.body = STRBUF_INIT};
     int code = perform(a, data_dir, path, false, &answer, detail);
     if (code == 0) {
@@ -88,6 +91,9 @@ int control_get(struct arena *a, struct span data_dir, const char *path, yyjson_
 int control_post_lines(struct arena *a, struct span data_dir, const char *path,
                        void (*on_line)(void *, struct span), void *data, struct span *detail)
 {
+    assert(path);
+    assert(on_line);
+    assert(detail);
     struct answer answer = {.body = STRBUF_INIT, .on_line = on_line, .data = data};
     int code = perform(a, data_dir, path, true, &answer, detail);
     strbuf_done(&answer.body);

@@ -27,6 +27,7 @@ static int complain(struct arena *a, struct span *detail, const char *what, cons
 
 int data_dir_lock(struct arena *a, struct span data_dir, struct span *ret_detail)
 {
+    assert(ret_detail);
     const char *dir = arena_cstr(a, data_dir);
     int code = os_fs_mkdirs(dir, 0700);
     if (code < 0) {
@@ -148,6 +149,8 @@ int data_dir_pki(struct arena *a, const struct options *o, struct span gateway,
                  struct span service_ip, int64_t now_ms, struct data_dir_pki *ret,
                  struct span *ret_detail)
 {
+    assert(ret_detail);
+    assert(now_ms > 0);
     const char *dir = arena_printf(a, "%.*s/tls", SPAN_ARG(o->data_dir)).p;
     int code = os_fs_mkdirs(dir, 0700);
     if (code == 0 && !load_pair(a, dir, "ca", &ret->ca)) {
@@ -169,6 +172,7 @@ int data_dir_pki(struct arena *a, const struct options *o, struct span gateway,
 
 struct span data_dir_url(struct arena *a, const struct options *o)
 {
+    assert(a);
     struct span host = o->bind_address;
     if (span_eq(host, SPAN("0.0.0.0")) || span_eq(host, SPAN("::"))) {
         host = SPAN("127.0.0.1");
@@ -181,6 +185,7 @@ struct span data_dir_url(struct arena *a, const struct options *o)
 static struct span kubeconfig(struct arena *a, const struct options *o, const struct tls_pair *ca,
                               struct span user, const struct tls_pair *pair)
 {
+    assert(ret_detail);
     /* A JSON text is one in YAML, too. */
     struct span name = json_write_mut(
         a, json_new_str(json_mut_new(a), json_clean_text(a, user, LIMIT_CERTIFICATE_NAME_BYTES)));

@@ -321,7 +321,9 @@ static void range_of(struct arena *a, struct span cidr, uint32_t *first, uint32_
     int64_t bits = 0;
     int ok = inet_pton(AF_INET, arena_cstr(a, span_cut(&cidr, '/')), &addr);
     bool is_number = span_to_i64(cidr, &bits);
-    assert(ok == 1 && is_number && bits >= 8 && bits <= 28);
+    assert(ok == 1);
+    assert(is_number);
+    assert(bits >= 8 && bits <= 28);
     uint32_t hosts = UINT32_MAX >> bits;
     *first = ntohl(addr.s_addr) & ~hosts;
     *last = *first | hosts;
@@ -392,6 +394,7 @@ static const char *remembered(struct arena *a, const struct options *o)
 
 int options_remember(struct arena *a, const struct options *o)
 {
+    assert(o);
     struct strbuf text cleanup_strbuf = STRBUF_INIT;
     for (size_t i = 0; i < SETTINGS; i++) {
         const void *value = (const char *)o + settings[i].offset;

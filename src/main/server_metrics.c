@@ -1,5 +1,6 @@
 /* What /metrics has besides the API's own figures: the process, the connections, the work queues.
  */
+#include "base/check.h"
 #include "client/workqueue.h"
 #include "main/server.h"
 #include "os/os_process.h"
@@ -87,6 +88,8 @@ static void put_queues(const struct workqueue *first, struct strbuf *out)
 
 void server_metrics(void *data, struct strbuf *out)
 {
+    assert(data);
+    assert(out);
     const struct server *s = data;
     put_process(out);
     put_connections(s->http, out);

@@ -41,6 +41,7 @@ static bool kernel_has_filesystem(struct arena *a, const char *name)
 
 int server_node_check(struct server *s, struct span *ret_detail)
 {
+    assert(ret_detail);
     static const char *const programs[] = {"conmon", "crun"};
     const char *path;
     if (geteuid() != 0) {
@@ -96,6 +97,7 @@ static int make_net(struct arena *a, const struct options *o, struct net_pod **r
 
 int server_node_plan(struct server *s, struct span *ret_detail)
 {
+    assert(ret_detail);
     if (make_net(s->arena, &s->options, &s->net, ret_detail) < 0) {
         return -1;
     }
@@ -287,6 +289,8 @@ void server_node_start(struct server *s)
 
 int server_node_purge(struct arena *a, const struct options *o, struct span *ret_detail)
 {
+    assert(o);
+    assert(ret_detail);
     struct net_pod *net = NULL;
     const struct runtime_crun_config config = {.data_dir = o->data_dir};
     int code = runtime_crun_purge(&config, a, ret_detail);

@@ -107,6 +107,8 @@ static void begin(struct server *s, struct http_exchange *x)
 
 bool server_control(void *data, struct http_exchange *x)
 {
+    assert(data);
+    assert(x);
     struct server *s = data;
     if (!span_eq(http_path(x), SPAN("/berth/stop"))) {
         return false;

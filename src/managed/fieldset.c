@@ -123,6 +123,8 @@ static const struct fieldset *some(const struct fieldset *s)
 void fieldset_add(struct arena *a, struct fieldset *s, struct fieldset_elem e, bool member,
                   const struct fieldset *below)
 {
+    assert(a);
+    assert(s);
     below = some(below);
     if (!member && !below) {
         return;
@@ -280,6 +282,7 @@ static int parse_level(struct parse *p, const yyjson_val *obj, const struct fiel
 int fieldset_parse(struct arena *a, const yyjson_val *fields, const struct fieldset **ret,
                    struct err *reterr)
 {
+    assert(a);
     struct parse p = {.a = a, .err = reterr};
     bool member;
     *ret = NULL;
@@ -315,6 +318,7 @@ bool fieldset_equal(const struct fieldset *a, const struct fieldset *b)
 
 const struct fieldset_node *fieldset_find(const struct fieldset *s, const struct fieldset_elem *e)
 {
+    assert(e);
     if (fieldset_is_empty(s)) {
         return NULL;
     }
@@ -343,7 +347,8 @@ static void paths_below(struct arena *a, const struct fieldset *s, struct span p
 void fieldset_paths(struct arena *a, const struct fieldset *s,
                     void (*fn)(void *data, struct span path), void *data)
 {
-    assert(a && fn);
+    assert(a);
+    assert(fn);
     paths_below(a, s, SPAN(""), fn, data);
 }
 
@@ -375,6 +380,7 @@ const struct fieldset *fieldset_union(struct arena *a, const struct fieldset *x,
 const struct fieldset *fieldset_intersection(struct arena *a, const struct fieldset *x,
                                              const struct fieldset *y)
 {
+    assert(a);
     if (fieldset_is_empty(x) || fieldset_is_empty(y)) {
         return NULL;
     }
@@ -394,6 +400,7 @@ const struct fieldset *fieldset_intersection(struct arena *a, const struct field
 const struct fieldset *fieldset_difference(struct arena *a, const struct fieldset *x,
                                            const struct fieldset *y)
 {
+    assert(a);
     if (fieldset_is_empty(x) || fieldset_is_empty(y)) {
         return some(x);
     }
@@ -414,6 +421,7 @@ const struct fieldset *fieldset_difference(struct arena *a, const struct fieldse
 const struct fieldset *fieldset_without(struct arena *a, const struct fieldset *s,
                                         struct span field)
 {
+    assert(field.n > 0);
     struct fieldset_elem e = fieldset_field(field);
     if (!fieldset_find(s, &e)) {
         return some(s);

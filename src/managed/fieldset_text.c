@@ -318,6 +318,7 @@ static bool touches(struct search *f, struct span object, const struct fieldset 
 
 bool fieldset_text_holds(struct arena *a, struct span text, const struct fieldset *s)
 {
+    assert(a);
     char room[256];
     struct search f = {{a, room, 0, sizeof room}, SOUGHT_MAX};
     return fieldset_is_empty(s) || holds(&f, text, s);
@@ -325,6 +326,7 @@ bool fieldset_text_holds(struct arena *a, struct span text, const struct fieldse
 
 bool fieldset_text_touches(struct arena *a, struct span text, const struct fieldset *s)
 {
+    assert(a);
     char room[256];
     struct search f = {{a, room, 0, sizeof room}, SOUGHT_MAX};
     return !fieldset_is_empty(s) && touches(&f, text, s);

@@ -88,11 +88,13 @@ static const struct fieldset *strip(struct managed *m, const struct fieldset *se
 
 const struct fieldset *managed_strip(struct managed *m, const struct fieldset *set)
 {
+    assert(m);
     return strip(m, set, false);
 }
 
 const char *managed_skip(const struct managed_write *w)
 {
+    assert(w);
     return span_eq(w->subresource, SPAN("status")) ? "spec" : "status";
 }
 
@@ -190,6 +192,7 @@ static bool has_others(const struct managed *m)
 
 int managed_track(struct managed *m, const yyjson_val *live, const yyjson_val *next)
 {
+    assert(next);
     const struct schema_kind *kind = m->write->kind;
     bool others = has_others(m);
     if (kind->custom &&
@@ -254,7 +257,8 @@ yyjson_mut_val *managed_update(struct arena *a, yyjson_mut_doc *doc, const struc
                                const yyjson_val *live, const yyjson_val *next,
                                const yyjson_val *given)
 {
-    assert(w->kind && next);
+    assert(w->kind);
+    assert(next);
     struct span list = updated(a, w, live, next, given);
     return list.n ? json_new_raw(doc, list) : NULL;
 }
@@ -263,6 +267,7 @@ yyjson_mut_val *managed_update(struct arena *a, yyjson_mut_doc *doc, const struc
 
 struct span managed_agent(struct arena *a, struct span user_agent)
 {
+    assert(a);
     struct span name = span_first(user_agent, span_find(user_agent, '/'));
     char *out = arena_alloc_raw(a, LIMIT_FIELD_MANAGER_BYTES);
     size_t n = 0;

@@ -490,7 +490,9 @@ int managed_apply(struct arena *a, yyjson_mut_doc *doc, const struct managed_wri
                   const yyjson_val *live, const yyjson_val *config, struct managed_applied *ret,
                   struct err *reterr)
 {
-    assert(w->kind && w->manager.n && reterr);
+    assert(w->kind);
+    assert(w->manager.n);
+    assert(reterr);
     struct managed m = {.a = a, .write = w};
     const yyjson_val *next = NULL;
     if (check_head(&m, config) || read_entries(&m, live) || check_config(&m, config, live) ||

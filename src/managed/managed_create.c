@@ -359,7 +359,8 @@ static bool put_all(struct walk *w, const struct schema_kind *kind, const yyjson
 yyjson_mut_val *managed_create(struct arena *a, yyjson_mut_doc *doc, const struct managed_write *w,
                                const yyjson_mut_val *next)
 {
-    assert(w->kind && yyjson_mut_is_obj((yyjson_mut_val *)(uintptr_t)next));
+    assert(w->kind);
+    assert(yyjson_mut_is_obj((yyjson_mut_val *)(uintptr_t)next));
     struct managed m = {.a = a, .write = w};
     struct managed_entry own = managed_writer(&m, false);
     struct walk walk = {.text = {.a = a}, .a = a};

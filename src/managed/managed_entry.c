@@ -14,6 +14,8 @@
 
 bool managed_same_owner(const struct managed_entry *x, const struct managed_entry *y)
 {
+    assert(x);
+    assert(y);
     return x->is_apply == y->is_apply && span_eq(x->manager, y->manager) &&
            span_eq(x->subresource, y->subresource) &&
            (x->is_apply || span_eq(x->version, y->version));
@@ -121,7 +123,8 @@ static bool decode_text(struct managed *m, struct span text)
 
 int managed_decode(struct managed *m, const yyjson_val *list)
 {
-    assert(m->a && m->write);
+    assert(m->a);
+    assert(m->write);
     yyjson_val *raw = (yyjson_val *)(uintptr_t)list;
     if (yyjson_is_raw(raw)) {
         if (decode_text(m, span_of(yyjson_get_raw(raw), yyjson_get_len(raw)))) {
@@ -216,6 +219,7 @@ static void put_fields(struct fieldset_text *t, const struct managed_entry *e)
 
 void managed_put_head(struct fieldset_text *t, const struct managed_entry *e)
 {
+    assert(t);
     fieldset_text_put(t, SPAN("{"));
     if (e->manager.n) {
         put_member(t, SPAN("\"manager\":\""), e->manager);
@@ -232,6 +236,7 @@ void managed_put_head(struct fieldset_text *t, const struct managed_entry *e)
 
 void managed_put_tail(struct fieldset_text *t, const struct managed_entry *e)
 {
+    assert(t);
     if (e->subresource.n) {
         put_member(t, SPAN(",\"subresource\":\""), e->subresource);
     }

@@ -47,6 +47,7 @@ static yyjson_mut_val *encoded(struct managed *m, yyjson_mut_doc *doc)
 yyjson_mut_val *managed_to_scale(struct arena *a, yyjson_mut_doc *doc,
                                  const struct schema_kind *kind, const yyjson_val *list)
 {
+    assert(kind);
     const struct managed_write w = {.kind = kind};
     struct managed m = {.a = a, .write = &w};
     if (managed_decode(&m, list)) {

@@ -17,6 +17,7 @@ static const struct schema_kind *stored_kind(const struct schema_kind *kind)
 
 const struct schema_kind *managed_kind(const struct managed *m, struct span version)
 {
+    assert(version.p || version.n == 0);
     const struct schema_kind *kind = m->write->kind;
     if (span_eq_cstr(version, schema_api_version(kind))) {
         return kind;
@@ -36,7 +37,8 @@ const struct schema_kind *managed_kind(const struct managed *m, struct span vers
 const yyjson_val *managed_convert(struct managed *m, const struct schema_kind *from,
                                   const struct schema_kind *to, const yyjson_val *obj)
 {
-    assert(from && to);
+    assert(from);
+    assert(to);
     if (from == to || !obj) {
         return obj;
     }
@@ -66,6 +68,7 @@ struct span managed_title(struct managed *m, const yyjson_val *obj)
 int managed_check(struct managed *m, const struct schema_kind *kind, const yyjson_val *obj,
                   bool with_repeats)
 {
+    assert(kind);
     struct span why = typed_check(m->a, kind, obj, with_repeats);
     return why.n ? err_set(m->a, &m->err, ERR_UNKNOWN, "%.*s", SPAN_ARG(why)) : 0;
 }
@@ -75,6 +78,7 @@ int managed_check(struct managed *m, const struct schema_kind *kind, const yyjso
 void managed_change(struct managed *m, const yyjson_val *old, const yyjson_val *next,
                     const struct typed_diff *d)
 {
+    assert(d);
     struct managed_side *own = &m->own;
     *own = (struct managed_side){.kind = m->write->kind, .d = *d};
     own->taken = fieldset_union(m->a, d->added, d->modified);
@@ -110,6 +114,7 @@ static struct managed_side *other_side(struct managed *m, const struct schema_ki
 
 bool managed_is_own(const struct managed *m, const struct managed_entry *e)
 {
+    assert(e);
     return span_eq_cstr(e->version, schema_api_version(m->write->kind));
 }
 

@@ -135,7 +135,8 @@ static const char *keyed_elem(struct arena *a, struct typed_ref list, const yyjs
 const char *typed_elem(struct arena *a, struct typed_ref list, const yyjson_val *item, bool zero,
                        struct fieldset_elem *ret)
 {
-    assert(list.field && typed_class(list) == TYPED_LIST);
+    assert(list.field);
+    assert(typed_class(list) == TYPED_LIST);
     if (list.field->list_kind == SCHEMA_LIST_MAP && list.field->map_keys) {
         return keyed_elem(a, list, item, zero, ret);
     }
@@ -228,12 +229,14 @@ static const struct fieldset *set_below(struct arena *a, struct typed_ref r, con
 
 const struct fieldset *typed_set(struct arena *a, struct typed_ref r, const yyjson_val *v)
 {
+    assert(a);
     bool self;
     return set_below(a, r, v, &self);
 }
 
 const struct fieldset *typed_named(struct arena *a, struct typed_ref r, const struct fieldset *set)
 {
+    assert(a);
     if (fieldset_is_empty(set)) {
         return NULL;
     }

@@ -289,6 +289,8 @@ static void check_value(struct mistakes *m, const struct place *p, struct typed_
 struct span typed_check(struct arena *a, const struct schema_kind *kind, const yyjson_val *config,
                         bool with_repeats)
 {
+    assert(a);
+    assert(kind);
     struct mistakes m = {.a = a, .with_repeats = with_repeats};
     check_value(&m, NULL, typed_root(kind), config);
     if (m.n == 0) {

@@ -422,7 +422,8 @@ static void compare_top(struct arena *a, struct typed_ref r, struct span name,
 struct typed_diff typed_compare(struct arena *a, const struct schema_kind *kind,
                                 const yyjson_val *old, const yyjson_val *next, const char *skip)
 {
-    assert(kind && next);
+    assert(kind);
+    assert(next);
     struct typed_ref r = typed_root(kind);
     struct change c = {0};
     JSON_EACH(it, next)

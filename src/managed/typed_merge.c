@@ -173,6 +173,8 @@ static yyjson_mut_val *merge_members(struct arena *a, yyjson_mut_doc *doc, struc
 yyjson_mut_val *typed_merge(struct arena *a, yyjson_mut_doc *doc, struct typed_ref r,
                             const yyjson_val *live, const yyjson_val *config)
 {
+    assert(a);
+    assert(doc);
     enum typed_class class = typed_class_of(r, is_map(live) && is_map(config));
     bool both_empty = json_len(live) == 0 && json_len(config) == 0;
     if (!live || !config || class == TYPED_LEAF || both_empty) {
@@ -239,6 +241,8 @@ static yyjson_mut_val *remove_from_object(struct arena *a, yyjson_mut_doc *doc, 
 yyjson_mut_val *typed_remove(struct arena *a, yyjson_mut_doc *doc, struct typed_ref r,
                              const yyjson_val *v, const struct fieldset *set)
 {
+    assert(a);
+    assert(doc);
     enum typed_class class = typed_class_of(r, is_map(v));
     if (fieldset_is_empty(set) || !yyjson_is_ctn(unconst(v))) {
         return json_mut_copy(doc, v);

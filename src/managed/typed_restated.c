@@ -148,7 +148,8 @@ static const struct fieldset *below(struct arena *a, struct typed_ref r, const y
 const struct fieldset *typed_restated(struct arena *a, const struct schema_kind *kind,
                                       const yyjson_val *live, const yyjson_val *config)
 {
-    assert(kind && config);
+    assert(kind);
+    assert(config);
     bool self = false;
     return live && !kind->custom ? below(a, typed_root(kind), live, config, &self) : NULL;
 }

@@ -103,6 +103,9 @@ static struct informer *watch(struct dns_feed *f, struct client *client,
 
 struct dns_feed *dns_feed_new(struct client *client, struct dns_zone *zone, struct span domain)
 {
+    assert(client);
+    assert(zone);
+    assert(domain.n > 0);
     struct dns_feed *f = MEM_NEW(struct dns_feed);
     f->zone = zone;
     f->domain = strndup(domain.p, domain.n);

@@ -57,6 +57,7 @@ static void read_resolvers(struct dns_server *s)
 
 void dns_forward_close(struct dns_server *s, struct dns_forward *f)
 {
+    assert(s);
     if (f->source.fd >= 0) {
         (void)close(f->source.fd);
         free(f->message);
@@ -195,6 +196,7 @@ void dns_forward_start(struct dns_server *s, struct span message, struct span as
 
 void dns_forward_late(struct dns_server *s, struct dns_forward *f)
 {
+    assert(s);
     f->resolver++;
     if (!ask(s, f)) {
         give_up(s, f);
@@ -263,6 +265,7 @@ static void on_tcp_answer(struct dns_server *s, struct dns_forward *f)
 
 void dns_forward_event(struct dns_server *s, struct dns_forward *f, uint32_t events)
 {
+    assert(s);
     if (!f->tcp) {
         on_udp_answer(s, f);
         return;

@@ -25,6 +25,7 @@ static int64_t mono_ms(void)
 
 int dns_watch(struct dns_server *s, struct dns_source *source, uint32_t events, bool again)
 {
+    assert(source);
     struct epoll_event e = {.events = events, .data.ptr = source};
     return epoll_ctl(s->epoll, again ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, source->fd, &e) != 0 ? -errno
                                                                                            : 0;
@@ -34,6 +35,8 @@ int dns_watch(struct dns_server *s, struct dns_source *source, uint32_t events, 
 
 void dns_reply_udp(struct dns_server *s, const struct sockaddr_in *to, const uint8_t *p, size_t n)
 {
+    assert(p);
+    assert(n > 0);
     (void)!sendto(s->udp.fd, p, n, MSG_DONTWAIT, (const struct sockaddr *)to, sizeof *to);
 }
 
@@ -82,6 +85,8 @@ static void client_close(struct dns_server *s, struct dns_client *c)
 
 void dns_reply_tcp(struct dns_server *s, struct dns_client *c, const uint8_t *p, size_t n)
 {
+    assert(p);
+    assert(n > 0 && n <= LIMIT_DNS_TCP_BYTES);
     uint8_t head[2] = {(uint8_t)(n >> 8), (uint8_t)n};
     struct iovec iov[2] = {{head, 2}, {(void *)(uintptr_t)p, n}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
@@ -265,6 +270,8 @@ static void release(struct dns_server *s)
 int dns_server_start(struct dns_zone *zone, const struct dns_server_options *options,
                      struct dns_server **ret)
 {
+    assert(zone);
+    assert(ret);
     struct dns_server *s = MEM_NEW(struct dns_server);
     s->zone = zone;
     s->udp = (struct dns_source){DNS_SOURCE_UDP, -1};

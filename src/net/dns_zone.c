@@ -54,6 +54,7 @@ struct pod_address {
 
 struct dns_zone *dns_zone_new(struct span domain)
 {
+    assert(domain.n > 0);
     struct dns_zone *z = MEM_NEW(struct dns_zone);
     (void)pthread_mutex_init(&z->lock, NULL);
     z->domain = strndup(domain.p, domain.n);
@@ -115,6 +116,8 @@ static void add(struct dns_zone *z, struct owner *o, const struct zone_record *r
 void dns_zone_set(struct dns_zone *z, struct span owner, const struct zone_record *records,
                   size_t count)
 {
+    assert(owner.n > 0);
+    assert(records || count == 0);
     (void)pthread_mutex_lock(&z->lock);
     struct owner *o = map_get(&z->owners, owner);
     if (o) {
@@ -134,6 +137,7 @@ void dns_zone_set(struct dns_zone *z, struct span owner, const struct zone_recor
 
 void dns_zone_set_namespace(struct dns_zone *z, struct span name, bool exists)
 {
+    assert(name.n > 0);
     (void)pthread_mutex_lock(&z->lock);
     if (exists && !map_get(&z->namespaces, name)) {
         char *copy = strndup(name.p, name.n);
@@ -163,6 +167,7 @@ static void pod_address_free(struct pod_address *p)
 
 void dns_zone_set_pod(struct dns_zone *z, struct span uid, struct span ns)
 {
+    assert(uid.n > 0);
     (void)pthread_mutex_lock(&z->lock);
     pod_home_free(map_remove(&z->pods, uid));
     if (ns.n) {
@@ -470,6 +475,8 @@ static size_t answer_alias(struct dns_zone *z, const struct dns_query *q, const 
 
 size_t dns_zone_error(struct span message, int rcode, uint8_t *out)
 {
+    assert(out);
+    assert(rcode > 0 && rcode < 16);
     struct dns_query q;
     struct dns_writer w;
     if (message.n < DNS_HEADER_BYTES || ((uint8_t)message.p[2] & 0x80)) {
@@ -540,6 +547,8 @@ static enum dns_verdict answer_external(struct dns_zone *z, const struct dns_que
 size_t dns_zone_alias(struct span message, struct span target, struct span answer, bool tcp,
                       uint8_t *out)
 {
+    assert(out);
+    assert(target.n > 0);
     struct dns_query q;
     struct dns_writer w;
     struct dns_answers found;
@@ -570,6 +579,8 @@ size_t dns_zone_alias(struct span message, struct span target, struct span answe
 enum dns_verdict dns_zone_answer(struct dns_zone *z, struct span message, const uint8_t *from,
                                  bool tcp, uint8_t *out, size_t *ret_bytes)
 {
+    assert(out);
+    assert(ret_bytes);
     struct dns_query q;
     char full[2 * DNS_NAME_BYTES_MAX];
     int code = dns_query_read(message, &q);

@@ -42,6 +42,9 @@ static int fail(struct arena *a, struct span *detail, int code, const char *what
 int net_pod_new(const struct net_pod_config *config, struct arena *a, struct net_pod **ret,
                 struct span *ret_detail)
 {
+    assert(a);
+    assert(ret);
+    assert(ret_detail);
     struct net_cidr pods, services = {0};
     uint32_t dns = 0;
     if (config->bridge.n == 0 || config->bridge.n >= IFNAMSIZ ||
@@ -89,11 +92,13 @@ void net_pod_free(struct net_pod *net)
 
 uint32_t net_pod_gateway(const struct net_pod *net)
 {
+    assert(net);
     return net->pods.addr + 1;
 }
 
 bool net_pod_service_table(const struct net_pod *net, struct os_nft_service_table *ret)
 {
+    assert(net);
     *ret = (struct os_nft_service_table){.pods = net->pods.addr,
                                          .pods_prefix = net->pods.prefix,
                                          .services = net->services.addr,
@@ -164,6 +169,7 @@ static int make_state_dir(const struct net_pod *net, struct arena *a)
 
 int net_pod_setup(struct net_pod *net, struct arena *a, struct span *ret_detail)
 {
+    assert(ret_detail);
     struct os_netlink *nl;
     int code = make_state_dir(net, a);
     if (code) {
@@ -388,11 +394,13 @@ static bool is_other(void *data, struct span uid)
 
 int net_pod_detach(struct net_pod *net, struct span uid, struct arena *a)
 {
+    assert(uid.n > 0);
     return release_all(net, is_other, &uid, a);
 }
 
 int net_pod_remove(struct net_pod *net, struct arena *a)
 {
+    assert(a);
     struct os_netlink *nl;
     int code = release_all(net, NULL, NULL, a);
     int one = os_netlink_open(-1, &nl);

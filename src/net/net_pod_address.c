@@ -4,6 +4,7 @@
 
 bool net_ipv4_parse(struct span text, uint32_t *ret)
 {
+    assert(ret);
     uint32_t addr = 0;
     size_t dots = 0;
     for (size_t i = 0; i < text.n; i++) {
@@ -36,6 +37,7 @@ bool net_ipv4_parse(struct span text, uint32_t *ret)
 
 bool net_cidr_parse(struct span text, struct net_cidr *ret)
 {
+    assert(ret);
     struct span rest = text;
     struct span ip = span_cut(&rest, '/');
     uint32_t addr;
@@ -51,6 +53,7 @@ bool net_cidr_parse(struct span text, struct net_cidr *ret)
 
 struct span net_ipv4_text(struct arena *a, uint32_t addr)
 {
+    assert(a);
     return arena_printf(a, "%u.%u.%u.%u", addr >> 24, addr >> 16 & 255, addr >> 8 & 255,
                         addr & 255);
 }

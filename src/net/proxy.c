@@ -287,6 +287,9 @@ static struct informer *watch(struct proxy *p, struct client *client,
 struct proxy *proxy_new(struct env *env, struct client *client,
                         const struct os_nft_service_table *table, struct span node)
 {
+    assert(env);
+    assert(client);
+    assert(table);
     struct proxy *p = MEM_NEW(struct proxy);
     p->env = env;
     p->node = strndup(node.p, node.n);

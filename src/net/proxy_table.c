@@ -35,6 +35,7 @@ struct proxy_table {
 
 struct proxy_table *proxy_table_new(const struct os_nft_service_table *table)
 {
+    assert(table->bridge);
     struct proxy_table *t = MEM_NEW(struct proxy_table);
     t->kernel = *table;
     t->batch = os_nft_batch_new();
@@ -43,11 +44,13 @@ struct proxy_table *proxy_table_new(const struct os_nft_service_table *table)
 
 const char *proxy_table_name(const struct proxy_table *t)
 {
+    assert(t);
     return t->kernel.table;
 }
 
 int proxy_table_stale_code(const struct proxy_table *t)
 {
+    assert(t);
     return t->stale_code;
 }
 
@@ -109,6 +112,8 @@ static bool leads(const struct proxy_plan *plan, const struct proxy_port *port)
 bool proxy_table_release(struct proxy_table *t, const void *owner, const struct proxy_plan *was,
                          const struct proxy_plan *now)
 {
+    assert(owner);
+    assert(was);
     bool wanted = false;
     for (size_t i = 0; i < was->count; i++) {
         struct slot *s = slot_of(t, key_of(&was->ports[i]), false);
@@ -173,12 +178,14 @@ static void put_slot(struct proxy_table *t, struct slot *s)
     const struct proxy_port *port = s->wants;
     struct os_nft_endpoint to[PROXY_ENDPOINTS_MAX];
     _Static_assert((int)PROXY_ENDPOINTS_MAX <= (int)OS_NFT_ENDPOINTS_MAX, "the table takes them");
-    assert(has_chain(port) && port->endpoint_count <= PROXY_ENDPOINTS_MAX);
+    assert(has_chain(port));
+    assert(port->endpoint_count <= PROXY_ENDPOINTS_MAX);
     to[0] = (struct os_nft_endpoint){t->kernel.services, port->port};
     for (size_t k = 0; k < port->endpoint_count; k++) {
         to[k] = (struct os_nft_endpoint){port->endpoints[k].addr, port->endpoints[k].port};
     }
-    assert(s->owner && s->touched);
+    assert(s->owner);
+    assert(s->touched);
     struct os_nft_service now = {.key = s->key,
                                  .hash = proxy_port_hash(port),
                                  .affinity_s = port->affinity_s,

@@ -67,6 +67,8 @@ void os_cgroup_warm(const struct os_cgroup *cg)
 
 int os_cgroup_detect(struct arena *a, struct os_cgroup *ret)
 {
+    assert(a);
+    assert(ret);
     struct span text;
     int code = os_fs_read(a, AT_FDCWD, "/proc/thread-self/mountinfo", TEXT_MAX, &text);
     if (code) {
@@ -104,6 +106,7 @@ int os_cgroup_detect(struct arena *a, struct os_cgroup *ret)
         memcpy((struct span *)(uintptr_t)ret->roots, roots.at, roots.n * sizeof *roots.at);
     }
     ret->root_count = roots.n;
+    assert((ret->mode == OS_CGROUP_NONE) == (ret->root_count == 0));
     VEC_DONE(&roots);
     ret->self_procs = find_self(a, ret);
     return 0;
@@ -180,7 +183,8 @@ static int open_group(struct span root, struct span path)
 
 int os_cgroup_kill(const struct os_cgroup *cg, struct span path)
 {
-    assert(path.n > 1 && path.p[0] == '/');
+    assert(path.n > 1);
+    assert(path.p[0] == '/');
     for (int i = 0; i < KILL_TRIES; i++) {
         long members = 0;
         for (size_t r = 0; r < cg->root_count; r++) {
@@ -198,7 +202,8 @@ int os_cgroup_kill(const struct os_cgroup *cg, struct span path)
 
 int os_cgroup_remove(const struct os_cgroup *cg, struct span path)
 {
-    assert(path.n > 1 && path.p[0] == '/');
+    assert(path.n > 1);
+    assert(path.p[0] == '/');
     int code = 0;
     for (size_t r = 0; r < cg->root_count; r++) {
         char full[4096];

@@ -99,7 +99,9 @@ static int limit_cpu(const struct os_cgroup *cg, struct span path,
 int os_cgroup_limit(const struct os_cgroup *cg, struct span path,
                     const struct os_cgroup_limits *limits, int64_t *ret_used)
 {
-    assert(path.n > 1 && path.p[0] == '/' && limits->cpu_shares >= 2);
+    assert(path.n > 1);
+    assert(path.p[0] == '/');
+    assert(limits->cpu_shares >= 2);
     *ret_used = 0;
     int code = limits->memory_bytes ? limit_memory(cg, path, limits->memory_bytes, ret_used) : 0;
     return code ? code : limit_cpu(cg, path, limits);

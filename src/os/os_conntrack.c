@@ -198,6 +198,7 @@ static int end_them(struct mnl_socket *sock, const struct sweep *s)
 
 int os_conntrack_forget(struct os_conntrack_way *ways, size_t count)
 {
+    assert(ways || count == 0);
     char buf[256];
     if (count == 0) {
         return 0;

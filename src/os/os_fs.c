@@ -46,6 +46,8 @@ static int sync_parent(const char *path)
 
 int os_fs_write_atomic(const char *path, struct span bytes, mode_t mode, bool durable)
 {
+    assert(path);
+    assert(bytes.p || bytes.n == 0);
     static atomic_uint serial;
     char tmp[4096];
     int n = snprintf(tmp, sizeof tmp, "%s.tmp-%d-%u", path, (int)getpid(),
@@ -76,12 +78,17 @@ int os_fs_write_atomic(const char *path, struct span bytes, mode_t mode, bool du
 
 int os_fs_write(const char *path, struct span bytes, mode_t mode)
 {
+    assert(path);
+    assert(bytes.p || bytes.n == 0);
     cleanup_close int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
     return fd < 0 ? -errno : write_all(fd, bytes);
 }
 
 int os_fs_read(struct arena *a, int dirfd, const char *path, size_t max, struct span *ret)
 {
+    assert(path);
+    assert(max > 0);
+    assert(ret);
     cleanup_close int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0) {
         return -errno;
@@ -113,6 +120,7 @@ int os_fs_read(struct arena *a, int dirfd, const char *path, size_t max, struct 
 
 int os_fs_mkdirs(const char *path, mode_t mode)
 {
+    assert(path);
     char buf[4096];
     int n = snprintf(buf, sizeof buf, "%s", path);
     if (n < 0 || (size_t)n >= sizeof buf) {
@@ -207,7 +215,9 @@ static int remove_children(struct removal *r, int fd, unsigned depth)
 /* Removes name beneath dirfd. */
 static int remove_tree(int dirfd, const char *name)
 {
-    assert(name[0] && strcmp(name, ".") != 0 && strcmp(name, "..") != 0);
+    assert(name[0]);
+    assert(strcmp(name, ".") != 0);
+    assert(strcmp(name, "..") != 0);
     if (unlinkat(dirfd, name, 0) == 0 || errno == ENOENT) {
         return 0;
     }
@@ -239,6 +249,7 @@ static int remove_tree(int dirfd, const char *name)
 
 int os_fs_remove_tree_at(const char *path)
 {
+    assert(path);
     char dir[4096];
     struct span s = span_cstr(path);
     size_t slash = span_rfind(s, '/');
@@ -258,6 +269,8 @@ int os_fs_remove_tree_at(const char *path)
 
 int os_fs_open_in_root(int rootfd, const char *path, int flags)
 {
+    assert(rootfd >= 0);
+    assert(path);
     struct open_how how = {.flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
                            .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
     long fd = syscall(SYS_openat2, rootfd, path, &how, sizeof how);
@@ -266,6 +279,7 @@ int os_fs_open_in_root(int rootfd, const char *path, int flags)
 
 int os_fs_mkdirs_in_root(struct arena *a, int rootfd, struct span path, mode_t mode)
 {
+    assert(rootfd >= 0);
     struct span rest = path;
     struct span done = SPAN("/");
     while (rest.n) {
@@ -292,6 +306,8 @@ int os_fs_mkdirs_in_root(struct arena *a, int rootfd, struct span path, mode_t m
 
 int os_fs_find_program(struct arena *a, const char *name, const char **ret)
 {
+    assert(name);
+    assert(ret);
     if (strchr(name, '/')) {
         *ret = name;
         return access(name, X_OK) == 0 ? 0 : -errno;
@@ -313,6 +329,9 @@ int os_fs_find_program(struct arena *a, const char *name, const char **ret)
 
 int os_fs_list(struct arena *a, const char *path, struct span **ret, size_t *ret_count)
 {
+    assert(path);
+    assert(ret);
+    assert(ret_count);
     DIR *d = opendir(path);
     if (!d) {
         return -errno;

@@ -120,8 +120,11 @@ int os_mount_overlay(const char *target, const struct span *lower, size_t lower_
 
 int os_mount_tmpfs(const char *target, uint64_t size_bytes, unsigned mode)
 {
+    assert(target);
     char options[64];
     int n = snprintf(options, sizeof options, "mode=%04o", mode);
+    assert(n > 0);
+    assert((size_t)n < sizeof options);
     if (size_bytes) {
         (void)snprintf(options + n, sizeof options - (size_t)n, ",size=%llu",
                        (unsigned long long)size_bytes);
@@ -131,6 +134,7 @@ int os_mount_tmpfs(const char *target, uint64_t size_bytes, unsigned mode)
 
 int os_umount(const char *target)
 {
+    assert(target);
     if (umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 || errno == EINVAL || errno == ENOENT) {
         return 0;
     }
@@ -139,6 +143,7 @@ int os_umount(const char *target)
 
 bool os_is_mount_point(const char *path)
 {
+    assert(path);
     struct stat here, above;
     int fd cleanup_close = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     return fd >= 0 && fstat(fd, &here) == 0 && fstatat(fd, "..", &above, 0) == 0 &&
@@ -165,6 +170,7 @@ static struct span unescape(struct arena *a, struct span s)
 bool os_mountinfo_line(struct arena *a, struct span line, struct span *ret_point,
                        struct span *ret_type, struct span *ret_options)
 {
+    assert(a);
     struct span rest = line, field[5];
     for (size_t i = 0; i < 5; i++) {
         field[i] = span_cut(&rest, ' ');
@@ -182,6 +188,9 @@ bool os_mountinfo_line(struct arena *a, struct span line, struct span *ret_point
 
 int os_mounts_beneath(struct arena *a, struct span dir, struct span **ret, size_t *ret_count)
 {
+    assert(dir.n > 0);
+    assert(ret);
+    assert(ret_count);
     struct span text;
     int code = os_fs_read(a, AT_FDCWD, "/proc/thread-self/mountinfo", MOUNTINFO_MAX, &text);
     if (code) {
@@ -208,6 +217,7 @@ int os_umount_beneath(struct arena *a, struct span dir)
 {
     struct span *points;
     size_t n;
+    assert(dir.n > 0);
     int code = os_mounts_beneath(a, dir, &points, &n);
     for (size_t i = 0; code == 0 && i < n; i++) {
         code = os_umount(arena_cstr(a, points[i]));

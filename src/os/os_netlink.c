@@ -30,6 +30,7 @@ static int open_here(void *data)
 
 int os_netlink_open(int nsfd, struct os_netlink **ret)
 {
+    assert(ret);
     struct os_netlink *nl = MEM_NEW(struct os_netlink);
     int code = nsfd >= 0 ? os_ns_run_in_net(nsfd, open_here, nl) : open_here(nl);
     if (code) {
@@ -98,6 +99,8 @@ static int get_link(struct os_netlink *nl, const char *name, int index, struct l
 
 int os_netlink_index(struct os_netlink *nl, const char *name)
 {
+    assert(nl);
+    assert(name);
     struct link_info info;
     int code = get_link(nl, name, 0, &info);
     return code ? code : info.index;
@@ -105,6 +108,7 @@ int os_netlink_index(struct os_netlink *nl, const char *name)
 
 int os_netlink_up(struct os_netlink *nl, int index)
 {
+    assert(index > 0);
     struct nlmsghdr *h = message(nl, RTM_NEWLINK, 0);
     struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
     m->ifi_index = index;
@@ -115,6 +119,8 @@ int os_netlink_up(struct os_netlink *nl, int index)
 int os_netlink_bridge_ensure(struct os_netlink *nl, const char *name, const uint8_t mac[6],
                              unsigned mtu)
 {
+    assert(name);
+    assert(mac);
     struct nlmsghdr *h = message(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
     m->ifi_flags = m->ifi_change = IFF_UP;
@@ -175,6 +181,7 @@ int os_netlink_hairpin(struct os_netlink *nl, int index)
 
 int os_netlink_link_delete(struct os_netlink *nl, const char *name)
 {
+    assert(name);
     struct nlmsghdr *h = message(nl, RTM_DELLINK, 0);
     struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
     (void)m;
@@ -250,6 +257,7 @@ static int on_route(const struct nlmsghdr *h, void *data)
 
 unsigned os_netlink_uplink_mtu(struct os_netlink *nl)
 {
+    assert(nl);
     enum { MTU_DEFAULT = 1500 };
     struct nlmsghdr *h = message(nl, RTM_GETROUTE, NLM_F_DUMP);
     struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);

@@ -66,6 +66,8 @@ void os_nft_batch_free(struct os_nft_batch *b)
 
 struct nlmsghdr *os_nft_message(struct os_nft_batch *b, char *buf, uint16_t type, uint16_t flags)
 {
+    assert(b->seq > 0);
+    assert(buf);
     return nftnl_nlmsg_build_hdr(buf, type, NFPROTO_IPV4, flags, b->seq++);
 }
 
@@ -97,6 +99,7 @@ static void put_table(struct os_nft_batch *b, const char *table, uint16_t type, 
 
 void os_nft_table_add(struct os_nft_batch *b, const char *table, bool fresh)
 {
+    assert(table);
     put_table(b, table, NFT_MSG_NEWTABLE, NLM_F_CREATE);
     if (fresh) {
         put_table(b, table, NFT_MSG_DELTABLE, 0);
@@ -126,6 +129,7 @@ void os_nft_chain_add(struct os_nft_batch *b, const char *table, const char *cha
 
 void os_nft_rule_add(struct os_nft_batch *b, struct nftnl_rule *rule)
 {
+    assert(rule);
     char buf[OS_NFT_MESSAGE_BYTES];
     struct nlmsghdr *h = os_nft_message(b, buf, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
     nftnl_rule_nlmsg_build_payload(h, rule);
@@ -178,6 +182,7 @@ int os_nft_commit(struct os_nft_batch *b)
 {
     char buf[256];
     uint32_t last = b->seq - 1;
+    assert(last <= 1 || b->last_at + sizeof(struct nlmsghdr) <= b->out.n);
     struct nlmsghdr *h = nftnl_batch_end(buf, b->seq++);
     strbuf_put(&b->out, span_of(buf, h->nlmsg_len));
     if (last > 1) {
@@ -203,6 +208,7 @@ int os_nft_commit(struct os_nft_batch *b)
 
 int os_nft_table_remove(const char *table)
 {
+    assert(table);
     struct os_nft_batch *b = os_nft_batch_new();
     put_table(b, table, NFT_MSG_DELTABLE, 0);
     int code = os_nft_commit(b);
@@ -233,6 +239,8 @@ struct nftnl_expr *os_nft_expr(struct nftnl_rule *rule, const char *kind)
 void os_nft_load(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32_t len,
                  uint32_t reg)
 {
+    assert(rule);
+    assert(len > 0);
     struct nftnl_expr *e = os_nft_expr(rule, "payload");
     nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
     nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, reg);
@@ -242,6 +250,7 @@ void os_nft_load(struct nftnl_rule *rule, uint32_t base, uint32_t offset, uint32
 
 void os_nft_meta(struct nftnl_rule *rule, uint32_t key, uint32_t reg)
 {
+    assert(rule);
     struct nftnl_expr *e = os_nft_expr(rule, "meta");
     nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
     nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, reg);
@@ -249,6 +258,8 @@ void os_nft_meta(struct nftnl_rule *rule, uint32_t key, uint32_t reg)
 
 void os_nft_cmp(struct nftnl_rule *rule, uint32_t op, const void *data, uint32_t n)
 {
+    assert(data);
+    assert(n > 0);
     struct nftnl_expr *e = os_nft_expr(rule, "cmp");
     nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
     nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, op);
@@ -257,6 +268,7 @@ void os_nft_cmp(struct nftnl_rule *rule, uint32_t op, const void *data, uint32_t
 
 void os_nft_verdict(struct nftnl_rule *rule, uint32_t verdict)
 {
+    assert(rule);
     struct nftnl_expr *e = os_nft_expr(rule, "immediate");
     nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
     nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, verdict);
@@ -265,6 +277,7 @@ void os_nft_verdict(struct nftnl_rule *rule, uint32_t verdict)
 void os_nft_match_address(struct nftnl_rule *rule, uint32_t offset, uint32_t mask, uint32_t op,
                           uint32_t value)
 {
+    assert(offset == 12 || offset == 16);
     const uint32_t zero = 0;
     os_nft_load(rule, NFT_PAYLOAD_NETWORK_HEADER, offset, 4, NFT_REG_1);
     struct nftnl_expr *e = os_nft_expr(rule, "bitwise");
@@ -290,7 +303,8 @@ void os_nft_match_oifname(struct nftnl_rule *rule, uint32_t op, const char *link
 int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const char *bridge)
 {
     enum { SADDR = 12, DADDR = 16 };
-    assert(prefix >= 1 && prefix <= 32 && strlen(bridge) < IFNAMSIZ);
+    assert(prefix >= 1 && prefix <= 32);
+    assert(strlen(bridge) < IFNAMSIZ);
     uint32_t host_mask = ~0u << (32 - prefix);
     uint32_t mask = htonl(host_mask), value = htonl(net & host_mask);
     struct os_nft_batch *b = os_nft_batch_new();

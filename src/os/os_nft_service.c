@@ -398,6 +398,8 @@ static void put_loopback_guard(struct os_nft_batch *b, const struct os_nft_servi
 
 void os_nft_service_reset(struct os_nft_batch *b, const struct os_nft_service_table *t)
 {
+    assert(b);
+    assert(t->table);
     static const struct {
         const char *name, *type;
         uint32_t hook;
@@ -708,6 +710,8 @@ void os_nft_service_set(struct os_nft_batch *b, const char *table, struct os_nft
 void os_nft_service_remove(struct os_nft_batch *b, const char *table,
                            const struct os_nft_service *was)
 {
+    assert(b);
+    assert(table);
     char chain[CHAIN_NAME];
     if (was->key.host) {
         put_host_port(b, table, was, NULL);

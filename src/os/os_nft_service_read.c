@@ -54,6 +54,8 @@ static struct nftnl_udata_buf *note_of(const struct os_nft_service *s)
 
 void os_nft_service_note(struct nftnl_rule *rule, const struct os_nft_service *s)
 {
+    assert(rule);
+    assert(s);
     struct nftnl_udata_buf *data = note_of(s);
     nftnl_rule_set_data(rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(data),
                         nftnl_udata_buf_len(data));
@@ -62,6 +64,8 @@ void os_nft_service_note(struct nftnl_rule *rule, const struct os_nft_service *s
 
 void os_nft_service_note_element(struct nftnl_set_elem *e, const struct os_nft_service *s)
 {
+    assert(e);
+    assert(s);
     struct nftnl_udata_buf *data = note_of(s);
     nftnl_set_elem_set(e, NFTNL_SET_ELEM_USERDATA, nftnl_udata_buf_data(data),
                        nftnl_udata_buf_len(data));
@@ -70,6 +74,7 @@ void os_nft_service_note_element(struct nftnl_set_elem *e, const struct os_nft_s
 
 uint64_t os_nft_service_layout(const struct os_nft_service_table *t)
 {
+    assert(t->bridge);
     const uint64_t parts[] = {LAYOUT,      t->pods, t->pods_prefix, t->services, t->services_prefix,
                               t->kept_port};
     uint64_t h = 14695981039346656037u;
@@ -177,6 +182,8 @@ static int dump_all(struct mnl_socket *sock, const char *table, struct reading *
 int os_nft_service_read(const struct os_nft_service_table *t, struct os_nft_service **ret,
                         size_t *ret_count)
 {
+    assert(ret);
+    assert(ret_count);
     struct reading r = {.layout = os_nft_service_layout(t)};
     int code = -EINTR;
     for (int i = 0; i < ATTEMPTS && code == -EINTR; i++) {

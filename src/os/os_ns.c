@@ -25,6 +25,7 @@ int os_sysctl_write(struct span name, struct span value)
 {
     char path[512];
     int n = snprintf(path, sizeof path, "/proc/sys/%.*s", SPAN_ARG(name));
+    assert(value.p || value.n == 0);
     if (n < 0 || (size_t)n >= sizeof path || name.n == 0) {
         return -ENAMETOOLONG;
     }
@@ -135,6 +136,7 @@ int os_ns_pin(struct os_ns_pin *pin)
 
 int os_ns_open(const char *path)
 {
+    assert(path);
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) {
         return -errno;

@@ -31,7 +31,9 @@ int os_run_output(struct arena *a, const char *const *argv, size_t max, struct s
     int fds[2];
     posix_spawn_file_actions_t actions;
     pid_t pid = -1;
-    assert(argv && argv[0] && ret);
+    assert(argv);
+    assert(argv[0]);
+    assert(ret);
     if (pipe2(fds, O_CLOEXEC) != 0) {
         return -errno;
     }

@@ -36,6 +36,8 @@ static int open_at(const char *dir, const char *name, int type, struct sockaddr_
 
 int os_socket_listen_at(const char *dir, const char *name)
 {
+    assert(dir);
+    assert(name);
     struct sockaddr_un addr;
     cleanup_close int dirfd = -1;
     cleanup_close int fd = open_at(dir, name, SOCK_STREAM, &addr, &dirfd);
@@ -50,6 +52,8 @@ int os_socket_listen_at(const char *dir, const char *name)
 
 int os_socket_connect_packets(const char *dir, const char *name)
 {
+    assert(dir);
+    assert(name);
     struct sockaddr_un addr;
     cleanup_close int dirfd = -1;
     cleanup_close int fd = open_at(dir, name, SOCK_SEQPACKET | SOCK_NONBLOCK, &addr, &dirfd);

@@ -11,7 +11,10 @@
 
 void remote_free(struct remote *r)
 {
-    assert(r->depth == 0 && !r->stream && !r->session && r->hub->open > 0);
+    assert(r->depth == 0);
+    assert(!r->stream);
+    assert(!r->session);
+    assert(r->hub->open > 0);
     env_timer_stop(r->hub->env, &r->timer);
     list_remove(&r->link);
     r->hub->open--;
@@ -81,7 +84,8 @@ static void on_timer(struct env_timer *timer)
 static void let_finish(struct remote *r)
 {
     const struct node_api_ops *ops = r->hub->node->ops;
-    assert(r->session && r->request.with_stdin);
+    assert(r->session);
+    assert(r->request.with_stdin);
     enter(r);
     r->state = REMOTE_LEFT;
     close_client(r);
@@ -99,6 +103,8 @@ static void let_finish(struct remote *r)
 
 void remote_drop(struct remote *r)
 {
+    assert(r->hub);
+    assert(r->state <= REMOTE_DEAD);
     bool reads = r->request.command_count && r->request.with_stdin && !r->request.tty;
     if (r->state == REMOTE_RUNNING && r->session && reads) {
         let_finish(r);
@@ -157,7 +163,9 @@ static void on_wait(struct env_timer *timer)
 {
     struct remote *r = CONTAINER_OF(timer, struct remote, timer);
     struct env *env = r->hub->env;
-    assert(r->state == REMOTE_RUNNING && r->client_paused && r->session);
+    assert(r->state == REMOTE_RUNNING);
+    assert(r->client_paused);
+    assert(r->session);
     if (r->hub->node->ops->queued(r->session) == 0) {
         pause_client(r, false);
         return;
@@ -220,7 +228,8 @@ static void pass_size(struct remote *r)
 
 void remote_start(struct remote *r)
 {
-    assert(r->state == REMOTE_SETUP && !r->session);
+    assert(r->state == REMOTE_SETUP);
+    assert(!r->session);
     struct node_api *n = r->hub->node;
     env_timer_stop(r->hub->env, &r->timer);
     r->state = REMOTE_RUNNING;
@@ -240,6 +249,7 @@ void remote_start(struct remote *r)
 
 void remote_stdin(struct remote *r, struct span bytes)
 {
+    assert(bytes.p || bytes.n == 0);
     if (!r->request.with_stdin || r->stdin_ended || bytes.n == 0) {
         return;
     }
@@ -262,6 +272,7 @@ void remote_stdin(struct remote *r, struct span bytes)
 
 void remote_stdin_end(struct remote *r)
 {
+    assert(r->hub);
     if (!r->request.with_stdin || r->stdin_ended) {
         return;
     }
@@ -287,6 +298,7 @@ static void resize_line(struct remote *r)
 
 void remote_resize(struct remote *r, struct span bytes)
 {
+    assert(r->resize_n <= sizeof r->resize);
     for (size_t i = 0; i < bytes.n && r->state != REMOTE_DEAD; i++) {
         if (r->resize_n == sizeof r->resize) {
             remote_drop(r); /* no size is that long */
@@ -323,6 +335,7 @@ static void on_end(void *data, int code)
 
 void remote_room(struct remote *r)
 {
+    assert(!r->session || r->hub->node);
     if (r->node_paused && r->session && queued(r) <= LIMIT_REMOTE_QUEUE_BYTES) {
         r->node_paused = false;
         r->hub->node->ops->pause(r->session, false);
@@ -365,7 +378,9 @@ struct remote *remote_new(struct remote_hub *h, const struct node_exec_request *
 
 void remote_attach(struct remote *r, struct env_stream *stream)
 {
-    assert(r->proto && !r->stream && r->state == REMOTE_SETUP);
+    assert(r->proto);
+    assert(!r->stream);
+    assert(r->state == REMOTE_SETUP);
     r->stream = stream;
     env_stream_set(stream, &stream_handler, r);
     env_stream_read(stream, true);
@@ -374,6 +389,7 @@ void remote_attach(struct remote *r, struct env_stream *stream)
 
 void remote_sessions_end_all(struct remote_hub *h)
 {
+    assert(h);
     LIST_EACH(link, &h->sessions)
     {
         end_now(CONTAINER_OF(link, struct remote, link));

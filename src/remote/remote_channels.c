@@ -102,7 +102,9 @@ static void on_output(void *data, int fd, struct span bytes)
 {
     struct channel_port *p = data;
     struct channels *c = p->c;
-    assert(fd == 1 && p->session && c->l.stream);
+    assert(fd == 1);
+    assert(p->session);
+    assert(c->l.stream);
     put(p, false, bytes);
     remote_link_flush(&c->l);
     if (!p->paused && env_stream_queued(c->l.stream) > LIMIT_REMOTE_QUEUE_BYTES) {
@@ -116,7 +118,8 @@ static void on_session_end(void *data, int exit_code, const struct err *err)
     struct channel_port *p = data;
     struct channels *c = p->c;
     (void)exit_code;
-    assert(p->session && c->live > 0);
+    assert(p->session);
+    assert(c->live > 0);
     p->session = NULL;
     c->live--;
     if (err) {
@@ -222,6 +225,8 @@ static void start(struct channels *c)
 
 void remote_channels(struct remote_hub *h, struct http_exchange *x, struct span ns, struct span pod)
 {
+    assert(h->node);
+    assert(pod.n > 0);
     struct err err = {0};
     uint16_t ports[LIMIT_FORWARD_PORTS];
     size_t count;
@@ -234,6 +239,7 @@ void remote_channels(struct remote_hub *h, struct http_exchange *x, struct span 
     c->ws.expect_mask = true;
     c->channel = REMOTE_CHANNEL_NONE;
     c->count = count;
+    assert(count > 0 && count <= LIMIT_FORWARD_PORTS);
     for (size_t i = 0; i < count; i++) {
         c->ports[i] = (struct channel_port){.c = c, .port = ports[i]};
     }

@@ -283,6 +283,8 @@ static int begin_spdy(struct http_exchange *x, struct err *reterr)
 
 void remote_forward(struct remote_hub *h, struct http_exchange *x, struct span ns, struct span pod)
 {
+    assert(x);
+    assert(pod.n > 0);
     struct err err = {0};
     struct arena *a = http_arena(x);
     bool ws = remote_ws_wanted(x);

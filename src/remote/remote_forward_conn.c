@@ -109,12 +109,14 @@ static void resume_conn(struct forward_conn *c)
 
 bool forward_conn_is_stuck(const struct forward_conn *c)
 {
+    assert(c->f);
     return c->session && c->f->l.hub->node->ops->queued(c->session) > LIMIT_REMOTE_QUEUE_BYTES;
 }
 
 void forward_conn_room(struct forward_conn *c)
 {
     struct forward *f = c->f;
+    assert(c->f);
     pump(f, &c->s[FORWARD_ERROR]);
     pump(f, &c->s[FORWARD_DATA]);
     resume_conn(c);
@@ -127,7 +129,8 @@ static void on_output(void *data, int fd, struct span bytes)
 {
     struct forward_conn *c = data;
     struct forward *f = c->f;
-    assert(fd == 1 && !c->is_over);
+    assert(fd == 1);
+    assert(!c->is_over);
     put(f, &c->s[FORWARD_DATA], false, bytes);
     remote_link_flush(&f->l);
     if (!c->paused && waiting(c) > LIMIT_REMOTE_QUEUE_BYTES) {
@@ -141,7 +144,8 @@ static void on_session_end(void *data, int exit_code, const struct err *err)
     struct forward_conn *c = data;
     struct forward *f = c->f;
     (void)exit_code;
-    assert(c->session && !c->is_over);
+    assert(c->session);
+    assert(!c->is_over);
     c->session = NULL;
     conn_end(c, err ? err->message : SPAN_NULL);
     remote_link_flush(&f->l);
@@ -201,7 +205,8 @@ void forward_conn_dial(struct forward_conn *c)
     struct forward *f = c->f;
     struct node_api *n = f->l.hub->node;
     const struct node_dial_request request = {.ns = f->l.ns, .pod = f->l.pod, .port = c->port};
-    assert(!c->session && c->port > 0);
+    assert(!c->session);
+    assert(c->port > 0);
     env_timer_stop(f->l.hub->env, &c->timer);
     c->session = n->ops->dial(n, &request, &session_handler, c);
     assert(c->session);
@@ -216,6 +221,7 @@ void forward_conn_dial(struct forward_conn *c)
 
 struct forward_conn *forward_conn_of(struct forward *f, uint32_t id, enum forward_kind *ret)
 {
+    assert(ret);
     LIST_EACH(link, &f->conns)
     {
         struct forward_conn *c = CONTAINER_OF(link, struct forward_conn, link);
@@ -231,6 +237,7 @@ struct forward_conn *forward_conn_of(struct forward *f, uint32_t id, enum forwar
 
 void forward_conn_in_end(struct forward_conn *c)
 {
+    assert(c->f);
     if (!c->in_ended && !c->is_over) {
         c->in_ended = true;
         if (c->session) {
@@ -241,6 +248,7 @@ void forward_conn_in_end(struct forward_conn *c)
 
 void forward_conn_take(struct forward_conn *c, struct span bytes)
 {
+    assert(bytes.p || bytes.n == 0);
     struct forward *f = c->f;
     if (c->in_ended || c->is_over || bytes.n == 0) {
         return;
@@ -257,6 +265,7 @@ void forward_conn_take(struct forward_conn *c, struct span bytes)
 
 void forward_conn_reset(struct forward_conn *c, enum forward_kind kind)
 {
+    assert(kind < FORWARD_KINDS);
     c->s[kind].is_reset = true;
     strbuf_done(&c->s[kind].held);
     if (kind == FORWARD_DATA && !c->is_over) {

@@ -8,7 +8,8 @@
 
 struct remote_hub *remote_hub_new(struct env *env, struct node_api *node, remote_refuse_fn *refuse)
 {
-    assert(env && refuse);
+    assert(env);
+    assert(refuse);
     struct remote_hub *h = MEM_NEW(struct remote_hub);
     h->env = env;
     h->node = node;
@@ -29,13 +30,16 @@ void remote_hub_free(struct remote_hub *h)
     remote_sessions_end_all(h);
     remote_logs_end_all(h);
     remote_links_end_all(h);
-    assert(list_is_empty(&h->sessions) && list_is_empty(&h->logs));
-    assert(list_is_empty(&h->links) && h->open == 0);
+    assert(list_is_empty(&h->sessions));
+    assert(list_is_empty(&h->logs));
+    assert(list_is_empty(&h->links));
+    assert(h->open == 0);
     free(h);
 }
 
 size_t remote_hub_open(const struct remote_hub *h)
 {
+    assert(h);
     return h->open;
 }
 
@@ -44,6 +48,7 @@ size_t remote_hub_open(const struct remote_hub *h)
 int remote_exec_parse(struct http_exchange *x, bool with_command, struct node_exec_request *ret,
                       struct err *reterr)
 {
+    assert(ret);
     struct arena *a = http_arena(x);
     struct span key, value;
     size_t at = 0, count = 0;
@@ -68,6 +73,7 @@ int remote_exec_parse(struct http_exchange *x, bool with_command, struct node_ex
         }
     }
     ret->command = command;
+    assert(ret->command_count == count);
     if (with_command && ret->command_count == 0) {
         return err_set(a, reterr, ERR_BAD_REQUEST,
                        "you must specify at least one command for the container");
@@ -88,6 +94,8 @@ int remote_exec_parse(struct http_exchange *x, bool with_command, struct node_ex
 void remote_exec(struct remote_hub *h, struct http_exchange *x,
                  const struct node_exec_request *request)
 {
+    assert(x);
+    assert(request);
     struct err err;
     struct arena *a = http_arena(x);
     if (!h->node) {

@@ -27,6 +27,7 @@ static void leave(struct remote_link *l)
 
 void remote_link_flush(struct remote_link *l)
 {
+    assert(l->ops);
     if (l->ops->wrap) {
         l->ops->wrap(l);
     }
@@ -71,6 +72,7 @@ static void on_ask(struct env_timer *timer)
 
 void remote_link_look(struct remote_link *l)
 {
+    assert(l->ops->is_stuck);
     bool stuck = l->stream && l->ops->is_stuck(l);
     if (!l->stream || stuck == l->client_paused) {
         return;
@@ -117,7 +119,8 @@ void remote_link_init(struct remote_link *l, const struct remote_link_ops *ops,
                       struct span pod)
 {
     static const struct env_stream_handler handler = {on_read, on_end, on_drain};
-    assert(!l->hub && hub->node);
+    assert(!l->hub);
+    assert(hub->node);
     l->ops = ops;
     l->hub = hub;
     hub->open++;
@@ -132,6 +135,7 @@ void remote_link_init(struct remote_link *l, const struct remote_link_ops *ops,
 
 void remote_link_start(struct remote_link *l)
 {
-    assert(l->stream && !l->client_paused);
+    assert(l->stream);
+    assert(!l->client_paused);
     env_stream_read(l->stream, true);
 }

@@ -26,7 +26,9 @@ struct remote_log {
 
 static void log_free(struct remote_log *l)
 {
-    assert(!l->session && !l->x && !l->stream);
+    assert(!l->session);
+    assert(!l->x);
+    assert(!l->stream);
     if (l->is_ws) {
         ws_decoder_done(&l->decoder);
         arena_free(l->arena);
@@ -208,6 +210,7 @@ void remote_logs(struct remote_hub *h, struct http_exchange *x,
 
 void remote_logs_end_all(struct remote_hub *h)
 {
+    assert(h);
     LIST_EACH(link, &h->logs)
     {
         struct remote_log *l = CONTAINER_OF(link, struct remote_log, link);
@@ -273,6 +276,7 @@ int remote_logs_parse(struct env *env, struct http_exchange *x, struct node_log_
     struct span since_time = SPAN_NULL;
     int64_t since_s = 0;
     struct span pod = ret->pod;
+    assert(env);
     *ret = (struct node_log_request){.pod = pod, .tail_lines = -1, .limit_bytes = -1};
     (void)http_query_get(x, "container", &ret->container);
     ret->follow = take_flag(x, "follow");

@@ -229,6 +229,8 @@ static void on_connected(void *data, int code, struct env_stream *stream)
 void remote_proxy(struct remote_hub *h, struct http_exchange *x,
                   const struct remote_proxy_target *target)
 {
+    assert(x);
+    assert(target->host.n > 0);
     struct arena *a = http_arena(x);
     struct remote_proxy *p = MEM_NEW(struct remote_proxy);
     p->hub = h;
@@ -250,6 +252,7 @@ void remote_proxy(struct remote_hub *h, struct http_exchange *x,
 
 void remote_proxies_end_all(struct remote_hub *h)
 {
+    assert(h);
     LIST_EACH(link, &h->proxies)
     {
         refuse(CONTAINER_OF(link, struct remote_proxy, link), ERR_UNAVAILABLE,

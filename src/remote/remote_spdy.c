@@ -281,6 +281,7 @@ static const struct remote_proto spdy_proto = {
 
 int remote_spdy_begin(struct remote *r, struct http_exchange *x, struct err *reterr)
 {
+    assert(!r->proto);
     static const char *const names[] = {"channel.k8s.io", "v2.channel.k8s.io", "v3.channel.k8s.io",
                                         "v4.channel.k8s.io"};
     struct span offered = http_header_all(x, "x-stream-protocol-version");

@@ -5,6 +5,7 @@
 
 bool remote_has_token(struct span list, const char *token)
 {
+    assert(token);
     while (list.n) {
         if (span_eq_nocase(span_trim(span_cut(&list, ',')), span_cstr(token))) {
             return true;

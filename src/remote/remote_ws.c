@@ -106,6 +106,7 @@ static const struct remote_proto ws_proto = {
 
 int remote_ws_begin(struct remote *r, struct http_exchange *x, struct err *reterr)
 {
+    assert(!r->proto);
     struct span offered = http_header_all(x, "sec-websocket-protocol");
     static const struct {
         const char *name;

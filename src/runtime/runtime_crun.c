@@ -21,6 +21,7 @@ enum { NAME_MAX_BYTES = 160 };
 
 struct crun_runtime *crun_of(struct runtime *rt)
 {
+    assert(rt);
     return CONTAINER_OF(rt, struct crun_runtime, rt);
 }
 
@@ -60,6 +61,8 @@ void crun_unref(struct crun_runtime *r)
 
 void job_init(struct job *job, struct crun_runtime *r)
 {
+    assert(r);
+    assert(!job->a);
     job->r = r;
     job->a = arena_new();
     crun_ref(r);
@@ -67,6 +70,7 @@ void job_init(struct job *job, struct crun_runtime *r)
 
 void job_free(struct job *job)
 {
+    assert(job->a);
     struct crun_runtime *r = job->r;
     arena_free(job->a);
     free(job);
@@ -85,6 +89,7 @@ static void warm_done(struct env_work *work)
 
 void crun_warm(struct crun_runtime *r)
 {
+    assert(r);
     struct job *job = MEM_NEW(struct job);
     job_init(job, r);
     env_work_start(r->rt.env, &job->work, warm_run, warm_done);
@@ -98,6 +103,8 @@ void args_add(struct args *args, const char *arg)
 
 void args_crun(const struct host *host, struct args *args, struct arena *a)
 {
+    assert(args);
+    assert(host->crun);
     if (host->shim) {
         args_add(args, host->shim);
         args_add(args, host->shim_is_self ? "runtime-shim" : host->hidden);
@@ -110,6 +117,7 @@ void args_crun(const struct host *host, struct args *args, struct arena *a)
 
 struct container *crun_container(struct crun_runtime *r, struct span id)
 {
+    assert(r);
     return map_get(&r->containers, id);
 }
 
@@ -139,6 +147,7 @@ struct container *crun_container_add(struct crun_runtime *r, const struct runtim
 
 struct runtime_status crun_status(const struct container *c)
 {
+    assert(c);
     return (struct runtime_status){
         .id = span_cstr(c->id),
         .sandbox_uid = c->uid,
@@ -201,6 +210,7 @@ static void reap_done(struct env_work *work)
 
 void crun_reap(struct crun_runtime *r, struct container *c)
 {
+    assert(r);
     if (c->starting || c->reaping || c->state == RUNTIME_EXITED) {
         c->exit_seen = true;
         c->reap_again = true;
@@ -568,6 +578,8 @@ static void op_container_remove(struct runtime *rt, struct span id, runtime_done
 
 int conmon_control(const struct host *host, struct span id, const char *line)
 {
+    assert(id.n > 0);
+    assert(line);
     cleanup_arena struct arena *a = arena_new();
     const char *path = host_path(host, a, "containers", id, "ctl");
     cleanup_close int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);

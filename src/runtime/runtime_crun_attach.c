@@ -51,6 +51,7 @@ static void on_attach_end(void *data, int code)
 
 void session_container_ended(struct list *attached, int exit_code)
 {
+    assert(attached);
     /* Those whose last output is still in the socket end when that has been read. */
     struct list *link;
     while ((link = list_pop_front(attached)) != NULL) {
@@ -63,6 +64,7 @@ void session_container_ended(struct list *attached, int exit_code)
 
 int session_attach(struct runtime_session *s)
 {
+    assert(s->attach);
     cleanup_arena struct arena *a = arena_new();
     const char *dir = host_path(&s->r->host, a, "containers", span_cstr(s->id), NULL);
     int fd = os_socket_connect_packets(dir, "attach");

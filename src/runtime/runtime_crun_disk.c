@@ -53,6 +53,7 @@ static uint64_t process_start_ticks(pid_t pid)
 
 int disk_kill(pid_t pid, uint64_t start_ticks, int signal)
 {
+    assert(signal > 0);
     if (pid <= 1) {
         return -ESRCH;
     }
@@ -91,6 +92,7 @@ static pid_t monitor_of(const struct host *host, struct span id, struct arena *a
 
 int disk_kill_programs(const struct host *host, struct span id, struct arena *a)
 {
+    assert(host);
     struct span *names;
     size_t n;
     struct span bundles = span_cstr(host_path(host, a, "containers", id, NULL));
@@ -119,6 +121,8 @@ int disk_kill_programs(const struct host *host, struct span id, struct arena *a)
 int disk_load_exit(const struct host *host, struct span id, struct arena *a,
                    struct runtime_status *status)
 {
+    assert(id.n > 0);
+    assert(status);
     struct span text;
     int64_t exit_code;
     struct stat st;
@@ -200,6 +204,7 @@ static int check_alive(const struct host *host, struct span id, struct arena *a,
 
 int disk_load(const struct host *host, struct span id, struct arena *a, struct disk_container *ret)
 {
+    assert(id.n > 0);
     *ret = (struct disk_container){.state = DISK_NONE};
     if (access(file_of(host, a, id, NULL), F_OK) != 0) {
         return errno == ENOENT ? 0 : -errno;
@@ -439,6 +444,8 @@ static int write_state(const struct host *host, struct span id,
 int disk_prepare(const struct host *host, struct span id, const struct runtime_container_spec *spec,
                  struct arena *a, struct span *ret_detail)
 {
+    assert(id.n > 0);
+    assert(ret_detail);
     struct runtime_sandbox_status sandbox;
     bool host_network;
     if (sandbox_load(host, spec->sandbox_uid, a, &sandbox, &host_network) != 0) {
@@ -463,6 +470,9 @@ int disk_prepare(const struct host *host, struct span id, const struct runtime_c
 int disk_start(const struct host *host, struct span id, pid_t pid, int64_t now_ms, struct arena *a,
                uint64_t *ret_ticks, struct span *ret_detail)
 {
+    assert(id.n > 0);
+    assert(pid > 1);
+    assert(ret_ticks);
     *ret_ticks = process_start_ticks(pid);
     if (*ret_ticks == 0) {
         *ret_detail = SPAN("the container ended before it was started");
@@ -477,6 +487,7 @@ int disk_start(const struct host *host, struct span id, pid_t pid, int64_t now_m
 
 int disk_let_go(const struct host *host, struct span id, struct arena *a, struct span *ret_detail)
 {
+    assert(id.n > 0);
     /* What `crun start` does, without the 4 ms of running it: the waiting process goes on after one
      * byte. */
     const char *fifo = host_path(host, a, "crun", id, "exec.fifo");
@@ -512,6 +523,7 @@ static int remove_bundle(const struct host *host, struct span id, struct arena *
 
 int disk_destroy(const struct host *host, struct span id, struct arena *a)
 {
+    assert(id.n > 0);
     struct disk_container c = {0};
     /* state.json is written before the monitor is run: without it there is no process and no
      * cgroup. */
@@ -548,6 +560,7 @@ static bool contains(struct span s, const char *what)
 
 int crun_error(struct arena *a, struct span message, struct span arg0, struct span *ret_detail)
 {
+    assert(ret_detail);
     message = span_trim(message);
     bool path = span_find(arg0, '/') < arg0.n;
     if (contains(message, "executable file") && contains(message, "not found")) {

@@ -398,6 +398,8 @@ static void exec_prepared(struct env_work *work)
 
 void session_exec_start(struct runtime_session *s, const struct runtime_exec_spec *spec)
 {
+    assert(spec->arg_count > 0);
+    assert(!s->attach);
     struct exec_op *op = MEM_NEW(struct exec_op);
     job_init(&op->job, s->r);
     op->s = s;

@@ -17,6 +17,8 @@ extern const char _binary_shim_start[], _binary_shim_end[];
 
 int host_fail(struct arena *a, struct span *detail, int code, const char *what)
 {
+    assert(code <= 0);
+    assert(what);
     if (code) {
         *detail = arena_printf(a, "%s: %s", what, code_text(code));
     }
@@ -26,6 +28,8 @@ int host_fail(struct arena *a, struct span *detail, int code, const char *what)
 const char *host_path(const struct host *host, struct arena *a, const char *dir, struct span name,
                       const char *file)
 {
+    assert(dir);
+    assert(host->run.n > 0);
     return arena_printf(a, "%.*s/%s%s%.*s%s%s", SPAN_ARG(host->run), dir, name.n ? "/" : "",
                         SPAN_ARG(name), file ? "/" : "", file ? file : "")
         .p;
@@ -33,6 +37,7 @@ const char *host_path(const struct host *host, struct arena *a, const char *dir,
 
 bool host_name_ok(struct span name, size_t max)
 {
+    assert(max > 0);
     if (name.n == 0 || name.n > max || name.p[0] == '.' || name.p[0] == '-') {
         return false;
     }
@@ -83,7 +88,8 @@ static int find_self(struct host *host, const struct runtime_crun_config *config
 int host_init(struct host *host, const struct runtime_crun_config *config, bool need_programs,
               struct arena *a, struct span *ret_detail)
 {
-    assert(config->data_dir.n && config->data_dir.p[0] == '/');
+    assert(config->data_dir.n);
+    assert(config->data_dir.p[0] == '/');
     *host = (struct host){
         .arena = arena_new(),
         .network = config->network,
@@ -159,6 +165,7 @@ static void install_shim(struct host *host, struct arena *a)
 
 int host_prepare(struct host *host, struct arena *a, struct span *ret_detail)
 {
+    assert(ret_detail);
     static const char *const dirs[] = {"sandboxes", "containers", "exits", "crun", "exec", "spool"};
     int code = os_fs_mkdirs(host->run.p, 0700);
     code = code ? code : drop_other_boot(host, a);
@@ -223,6 +230,8 @@ static int purge_sandboxes(const struct host *host, struct arena *a)
 int runtime_crun_purge(const struct runtime_crun_config *config, struct arena *a,
                        struct span *ret_detail)
 {
+    assert(config);
+    assert(ret_detail);
     struct host host;
     int code = host_init(&host, config, false, a, ret_detail);
     if (code) {
@@ -246,6 +255,7 @@ int runtime_crun_purge(const struct runtime_crun_config *config, struct arena *a
 int runtime_crun_images(struct span data_dir, struct arena *a, struct runtime_image_use **ret,
                         size_t *ret_count)
 {
+    assert(ret_count);
     enum { IMAGE_ID_MAX = 256 };
     *ret = NULL;
     *ret_count = 0;

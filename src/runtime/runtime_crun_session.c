@@ -19,16 +19,19 @@ enum {
 
 struct env *session_env(struct runtime_session *s)
 {
+    assert(s->r);
     return s->r->rt.env;
 }
 
 void session_ref(struct runtime_session *s)
 {
+    assert(s->refs > 0);
     s->refs++;
 }
 
 void session_unref(struct runtime_session *s)
 {
+    assert(s->refs > 0);
     if (--s->refs > 0) {
         return;
     }
@@ -46,6 +49,7 @@ void session_unref(struct runtime_session *s)
 
 void session_close_stream(struct env_stream **stream, bool flush)
 {
+    assert(stream);
     if (*stream && flush) {
         env_stream_close_flush(*stream);
     } else if (*stream) {
@@ -56,6 +60,8 @@ void session_close_stream(struct env_stream **stream, bool flush)
 
 const char *session_file(struct runtime_session *s, struct arena *a, const char *suffix)
 {
+    assert(s->serial);
+    assert(suffix);
     return host_path(&s->r->host, a, "exec", arena_printf(a, "%s%s", s->serial, suffix), NULL);
 }
 
@@ -86,6 +92,7 @@ void session_release(struct runtime_session *s)
 
 void session_end(struct runtime_session *s, int code, struct span detail)
 {
+    assert(s->r);
     if (!s->aborted && !s->r->closed) {
         s->handler.on_end(s->data, code, detail);
     }
@@ -104,6 +111,8 @@ void session_output(struct runtime_session *s, int fd, struct span bytes)
 int session_open_stream(struct runtime_session *s, int fd, const struct env_stream_handler *handler,
                         bool read, struct env_stream **ret)
 {
+    assert(handler);
+    assert(ret);
     if (fd < 0) {
         return 0;
     }
@@ -123,6 +132,7 @@ int session_open_stream(struct runtime_session *s, int fd, const struct env_stre
 
 void session_pump(struct runtime_session *s)
 {
+    assert(s->r);
     struct env_stream *to = s->attach || s->tty ? s->out : s->in;
     while (to && s->input.n && (!s->attach || env_stream_queued(to) == 0)) {
         struct span chunk =
@@ -148,7 +158,8 @@ void session_on_drain(void *data)
 
 void op_session_write(struct runtime_session *s, struct span bytes)
 {
-    assert(!s->over && !s->aborted);
+    assert(!s->over);
+    assert(!s->aborted);
     if (!s->with_stdin || s->close_stdin || s->exited) {
         return;
     }
@@ -158,12 +169,14 @@ void op_session_write(struct runtime_session *s, struct span bytes)
 
 size_t op_session_queued(const struct runtime_session *s)
 {
+    assert(s->r);
     struct env_stream *to = s->attach || s->tty ? s->out : s->in;
     return s->input.n + (to ? env_stream_queued(to) : 0);
 }
 
 void op_session_close_stdin(struct runtime_session *s)
 {
+    assert(s->r);
     if (!s->close_stdin && s->with_stdin) {
         s->close_stdin = true;
         session_pump(s);
@@ -172,6 +185,7 @@ void op_session_close_stdin(struct runtime_session *s)
 
 void op_session_pause(struct runtime_session *s, bool paused)
 {
+    assert(s->r);
     s->paused = paused;
     if (s->out) {
         env_stream_read(s->out, !paused);
@@ -185,6 +199,7 @@ void op_session_pause(struct runtime_session *s, bool paused)
 
 void op_session_resize(struct runtime_session *s, uint16_t width, uint16_t height)
 {
+    assert(s->r);
     s->width = width;
     s->height = height;
     if (!s->tty || width == 0 || height == 0) {
@@ -204,7 +219,8 @@ void op_session_resize(struct runtime_session *s, uint16_t width, uint16_t heigh
 
 void op_session_abort(struct runtime_session *s)
 {
-    assert(!s->aborted && !s->over);
+    assert(!s->aborted);
+    assert(!s->over);
     s->aborted = true;
     if (s->process) {
         session_exec_abort(s);
@@ -228,6 +244,8 @@ static void on_refused(struct env_task *task)
 struct runtime_session *op_exec(struct runtime *rt, const struct runtime_exec_spec *spec,
                                 const struct runtime_session_handler *handler, void *data)
 {
+    assert(handler);
+    assert(spec->args || spec->arg_count == 0);
     struct crun_runtime *r = crun_of(rt);
     struct container *c = crun_container(r, spec->container_id);
     struct runtime_session *s = MEM_NEW(struct runtime_session);

@@ -115,6 +115,7 @@ static void on_held(struct env_timer *timer)
 
 void crun_let_go(struct container *c, int64_t after_ms)
 {
+    assert(after_ms >= 0);
     struct crun_runtime *r = c->held_by;
     if (!r) {
         return;
@@ -140,7 +141,8 @@ static void release_done(struct env_work *work)
         return;
     }
     struct container *c = crun_container(r, op->id);
-    assert(c && c->starting);
+    assert(c);
+    assert(c->starting);
     c->starting = false;
     c->state = RUNTIME_RUNNING;
     c->pid = op->pid;
@@ -443,6 +445,7 @@ static void nothing(struct env_work *work)
 void op_container_start(struct runtime *rt, const struct runtime_container_spec *spec,
                         runtime_start_fn *done, void *data)
 {
+    assert(done);
     struct crun_runtime *r = crun_of(rt);
     struct start *op = MEM_NEW(struct start);
     job_init(&op->job, r);

@@ -540,6 +540,7 @@ void runtime_fake_reboot(struct runtime *rt, bool keep_sandboxes)
 bool runtime_fake_exit(struct runtime *rt, struct span id, int32_t exit_code)
 {
     struct container *n = map_get(&fake_of(rt)->containers, id);
+    assert(id.n > 0);
     if (!n || n->status.state != RUNTIME_RUNNING) {
         return false;
     }
@@ -591,6 +592,7 @@ int runtime_fake_last_signal(const struct runtime *rt)
 
 void runtime_fake_each(const struct runtime *rt, runtime_fake_pod_fn *fn, void *data)
 {
+    assert(fn);
     struct container *n = NULL;
     for (size_t it = 0; (n = map_next(&fake_of(rt)->containers, &it, NULL)) != NULL;) {
         if (n->status.state == RUNTIME_RUNNING) {
@@ -647,6 +649,7 @@ static const struct runtime_ops ops = {
 
 struct runtime *runtime_fake_new(struct env *env)
 {
+    assert(env);
     struct fake *f = MEM_NEW(struct fake);
     f->base = (struct runtime){.ops = &ops, .env = env};
     list_init(&f->calls);

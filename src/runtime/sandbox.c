@@ -23,6 +23,9 @@ static const char *file_of(const struct host *host, struct arena *a, struct span
 int sandbox_load(const struct host *host, struct span uid, struct arena *a,
                  struct runtime_sandbox_status *ret, bool *ret_host_network)
 {
+    assert(uid.n > 0);
+    assert(ret);
+    assert(ret_host_network);
     struct span text;
     yyjson_doc *doc;
     struct err err;
@@ -127,6 +130,8 @@ static int write_state(const struct host *host, const struct runtime_sandbox_spe
 int sandbox_create(const struct host *host, const struct runtime_sandbox_spec *spec,
                    struct arena *a, struct span *ret_ip, struct span *ret_detail)
 {
+    assert(ret_ip);
+    assert(ret_detail);
     struct runtime_sandbox_status status;
     bool host_network;
     if (!host_name_ok(spec->uid, UID_MAX) || spec->hostname.n > HOSTNAME_MAX) {
@@ -181,6 +186,8 @@ static int remove_containers(const struct host *host, struct span uid, struct ar
 int sandbox_remove(const struct host *host, struct span uid, struct arena *a,
                    struct span *ret_detail)
 {
+    assert(uid.n > 0);
+    assert(ret_detail);
     if (!host_name_ok(uid, UID_MAX)) {
         *ret_detail = SPAN("not a sandbox");
         return -EINVAL;

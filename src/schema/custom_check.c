@@ -423,7 +423,9 @@ static void check_junctors(struct check *c, const struct path *p, const struct c
 void custom_check_value(struct check *c, const struct path *p, const struct custom_node *n,
                         const yyjson_val *v)
 {
-    assert(c && n && v);
+    assert(c);
+    assert(n);
+    assert(v);
     yyjson_val *x = (yyjson_val *)v;
     if (yyjson_is_null(x) && n->nullable) {
         return;
@@ -453,6 +455,8 @@ void custom_check_value(struct check *c, const struct path *p, const struct cust
 
 void custom_check(struct check *c, const struct schema_kind *kind, const yyjson_val *obj)
 {
-    assert(c && kind->custom && obj);
+    assert(c);
+    assert(kind->custom);
+    assert(obj);
     custom_check_value(c, NULL, kind->custom->root, obj);
 }

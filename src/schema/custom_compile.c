@@ -321,7 +321,8 @@ static struct custom_node *compile(struct compiler *x, const struct path *p, con
 struct custom_node *custom_compile_schema(struct check *c, const struct path *p,
                                           const yyjson_val *schema)
 {
-    assert(c && is_object(schema));
+    assert(c);
+    assert(is_object(schema));
     struct compiler x = {.c = c};
     return compile(&x, p, schema, AT_ROOT);
 }

@@ -267,7 +267,8 @@ static void set_kinds(struct custom_definition *d, const yyjson_val *spec, struc
 struct custom_definition *custom_compile(const yyjson_val *definition, struct err *reterr,
                                          struct arena *a)
 {
-    assert(definition && a);
+    assert(definition);
+    assert(a);
     struct custom_definition *d = MEM_NEW(struct custom_definition);
     struct err found = {0};
     yyjson_doc *doc = NULL;
@@ -299,7 +300,8 @@ struct custom_definition *custom_compile(const yyjson_val *definition, struct er
 
 static struct custom_definition *custom_ref(struct custom_definition *d)
 {
-    assert(d && d->refs > 0);
+    assert(d);
+    assert(d->refs > 0);
     d->refs++;
     return d;
 }
@@ -329,7 +331,8 @@ void custom_sketch(struct arena *a, struct schema_kind *ret, struct span resourc
                    struct span group, struct span version, struct span kind, struct span plural,
                    bool namespaced)
 {
-    assert(a && ret);
+    assert(a);
+    assert(ret);
     static const struct custom nothing;
     static const char *const none[] = {NULL};
     *ret = (struct schema_kind){.group = arena_cstr(a, group),
@@ -360,6 +363,7 @@ struct custom_definition *custom_definition_of(const struct schema_kind *kind)
 
 bool custom_has_status(const struct schema_kind *kind)
 {
+    assert(kind);
     return kind->custom && kind->custom->has_status;
 }
 
@@ -388,7 +392,8 @@ const struct schema_kind *custom_kind(const struct custom *c)
 
 const char *const *custom_scale_path(const struct schema_kind *kind, enum custom_scale which)
 {
-    assert(kind->custom && (size_t)which < 3);
+    assert(kind->custom);
+    assert((size_t)which < 3);
     return kind->custom->scale[which];
 }
 
@@ -437,7 +442,8 @@ static void warn_schema(struct arena *a, const struct path *p, const yyjson_val 
 
 void custom_warnings(struct arena *a, const yyjson_val *definition, struct schema_warnings *w)
 {
-    assert(a && w);
+    assert(a);
+    assert(w);
     const struct path *spec = AT_FIELD(NULL, "spec");
     size_t i = 0;
     JSON_EACH(it, json_path(definition, "spec", "versions", NULL))

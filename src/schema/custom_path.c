@@ -113,7 +113,8 @@ static struct custom_step take_bracket(struct scan *s)
 
 const char *custom_path_parse(struct arena *a, struct span text, struct custom_path *ret)
 {
-    assert(a && ret);
+    assert(a);
+    assert(ret);
     struct scan s = {.a = a, .rest = text};
     *ret = (struct custom_path){.at = ARENA_ARRAY(a, struct custom_step, STEPS_MAX)};
     if (!span_starts(text, SPAN("."))) {

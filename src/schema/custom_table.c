@@ -190,7 +190,9 @@ static const struct schema_type *object_type(struct maker *x, const struct custo
 /* The root: head, then the schema's other members. */
 const struct schema_type *custom_tables(struct arena *a, const struct custom *custom)
 {
-    assert(a && custom && custom->kind);
+    assert(a);
+    assert(custom);
+    assert(custom->kind);
     const struct schema_type *like = SCHEMA_KIND(PartialObjectMetadata)->type;
     struct maker x = {.a = a, .keeps_unknown = custom->root->preserve};
     const struct schema_type *body = object_type(&x, custom->root, custom->kind->kind);

@@ -158,7 +158,9 @@ yyjson_mut_val *custom_decode(struct arena *a, const struct schema_kind *kind, c
                               yyjson_mut_doc *doc, enum schema_strictness strictness,
                               struct schema_warnings *warnings, struct err *reterr)
 {
-    assert(a && kind->custom && doc);
+    assert(a);
+    assert(kind->custom);
+    assert(doc);
     if (!yyjson_is_obj((yyjson_val *)in)) {
         (void)err_set(a, reterr, ERR_BAD_REQUEST, "the body is not a JSON object");
         return NULL;
@@ -233,6 +235,8 @@ static void fill(yyjson_mut_doc *doc, const struct custom_node *n, yyjson_mut_va
 
 void custom_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj)
 {
-    assert(doc && kind->custom && obj);
+    assert(doc);
+    assert(kind->custom);
+    assert(obj);
     fill(doc, kind->custom->root, obj, true);
 }

@@ -26,6 +26,7 @@ static void put_path(struct strbuf *b, const struct path *p)
 
 struct span path_text(struct arena *a, const struct path *p)
 {
+    assert(a);
     cleanup_strbuf struct strbuf b = STRBUF_INIT;
     if (p) {
         put_path(&b, p);
@@ -35,12 +36,14 @@ struct span path_text(struct arena *a, const struct path *p)
 
 struct span shown_text(struct arena *a, struct span text)
 {
+    assert(a);
     yyjson_mut_doc *doc = json_mut_new(a);
     return json_write_mut(a, json_new_str(doc, text));
 }
 
 struct span shown(struct arena *a, const yyjson_val *v)
 {
+    assert(a);
     return v ? json_write(a, v) : SPAN("null");
 }
 
@@ -60,12 +63,14 @@ static void add(struct check *c, const struct path *p, const char *type, struct 
 
 void cause_required(struct check *c, const struct path *p, const char *detail)
 {
+    assert(c->a);
     add(c, p, "FieldValueRequired",
         detail ? arena_printf(c->a, "Required value: %s", detail) : SPAN("Required value"));
 }
 
 void cause_invalid(struct check *c, const struct path *p, struct span value, const char *detail)
 {
+    assert(c->a);
     add(c, p, "FieldValueInvalid",
         arena_printf(c->a, "Invalid value: %.*s%s%s", SPAN_ARG(value), detail ? ": " : "",
                      detail ? detail : ""));
@@ -79,16 +84,19 @@ void cause_forbidden(struct check *c, const struct path *p, const char *detail)
 
 void cause_duplicate(struct check *c, const struct path *p, struct span value)
 {
+    assert(c->a);
     add(c, p, "FieldValueDuplicate", arena_printf(c->a, "Duplicate value: %.*s", SPAN_ARG(value)));
 }
 
 void cause_not_found(struct check *c, const struct path *p, struct span value)
 {
+    assert(c->a);
     add(c, p, "FieldValueNotFound", arena_printf(c->a, "Not found: %.*s", SPAN_ARG(value)));
 }
 
 void cause_too_long(struct check *c, const struct path *p, size_t max_bytes)
 {
+    assert(max_bytes > 0);
     add(c, p, "FieldValueTooLong",
         arena_printf(c->a, "Too long: may not be more than %zu bytes", max_bytes));
 }
@@ -151,7 +159,9 @@ void causes_in_order(struct check *c, const char *const *paths)
 void schema_invalid(struct arena *a, struct err *err, struct span field, struct span shown_value,
                     const char *detail)
 {
-    assert(a && err && detail);
+    assert(a);
+    assert(err);
+    assert(detail);
     struct check c = {.a = a, .err = err};
     cause_invalid(&c, AT_SPAN(NULL, field), shown_value, detail);
 }
@@ -170,7 +180,10 @@ static bool said_before(const struct err_cause *first, const struct err_cause *c
 int schema_invalid_finish(struct arena *a, const struct schema_kind *kind, struct span name,
                           struct err *err)
 {
-    assert(a && kind && err && err->causes);
+    assert(a);
+    assert(kind);
+    assert(err);
+    assert(err->causes);
     cleanup_strbuf struct strbuf b = STRBUF_INIT;
     size_t said = 0;
     for (const struct err_cause *x = err->causes; x; x = x->next) {

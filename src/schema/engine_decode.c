@@ -521,6 +521,7 @@ int decode_report(struct arena *a, const struct span *complaints, size_t n,
                   enum schema_strictness strictness, struct schema_warnings *warnings,
                   struct err *reterr)
 {
+    assert(complaints || n == 0);
     if (strictness == SCHEMA_WARN && warnings) {
         for (size_t i = 0; i < n && warnings->n < sizeof warnings->text / sizeof *warnings->text;
              i++) {
@@ -542,7 +543,9 @@ static yyjson_mut_val *decode_whole(struct arena *a, const struct schema_kind *k
                                     enum schema_strictness strictness, bool defaults,
                                     struct schema_warnings *warnings, struct err *reterr)
 {
-    assert(a && kind && doc);
+    assert(a);
+    assert(kind);
+    assert(doc);
     if (kind->custom) {
         return custom_decode(a, kind, in, doc, strictness, warnings, reterr);
     }
@@ -581,6 +584,8 @@ yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, c
                               yyjson_mut_doc *doc, enum schema_strictness strictness,
                               struct schema_warnings *warnings, struct err *reterr)
 {
+    assert(kind);
+    assert(doc);
     return decode_whole(a, kind, in, doc, strictness, false, warnings, reterr);
 }
 
@@ -589,5 +594,7 @@ yyjson_mut_val *schema_decode_defaults(struct arena *a, const struct schema_kind
                                        enum schema_strictness strictness,
                                        struct schema_warnings *warnings, struct err *reterr)
 {
+    assert(kind);
+    assert(doc);
     return decode_whole(a, kind, in, doc, strictness, true, warnings, reterr);
 }

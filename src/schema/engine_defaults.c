@@ -108,6 +108,8 @@ yyjson_mut_val *default_instead(yyjson_mut_doc *doc, const struct schema_field *
 void default_missing(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj,
                      uint64_t seen)
 {
+    assert(doc);
+    assert(obj);
     for (size_t k = 0; k < type->defaulted_n; k++) {
         const struct schema_field *f = &type->fields[type->defaulted[k]];
         if (seen >> type->defaulted[k] & 1) {
@@ -127,7 +129,9 @@ void default_missing(yyjson_mut_doc *doc, const struct schema_type *type, yyjson
 static void rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj,
                  bool inside)
 {
-    assert(doc && type && yyjson_mut_is_obj(obj));
+    assert(doc);
+    assert(type);
+    assert(yyjson_mut_is_obj(obj));
     assert(type->field_count <= SCHEMA_FIELDS_MAX);
     if (type->defaulted_n == 0) {
         return;
@@ -156,13 +160,17 @@ static void rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut
 
 void default_rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj)
 {
+    assert(type);
+    assert(obj);
     rows(doc, type, obj, true);
 }
 
 static void defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj,
                      bool inside)
 {
-    assert(doc && kind && yyjson_mut_is_obj(obj));
+    assert(doc);
+    assert(kind);
+    assert(yyjson_mut_is_obj(obj));
     if (kind->custom) {
         custom_defaults(doc, kind, obj);
         return;
@@ -175,11 +183,15 @@ static void defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson
 
 void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj)
 {
+    assert(doc);
+    assert(obj);
     defaults(doc, kind, obj, true);
 }
 
 void schema_defaults_rest(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj)
 {
+    assert(doc);
+    assert(obj);
     defaults(doc, kind, obj, false);
 }
 

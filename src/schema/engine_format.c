@@ -55,6 +55,7 @@ static const struct {
 
 void check_port_number(struct check *c, const struct path *p, int64_t port)
 {
+    assert(c);
     if (port < 1 || port > 65535) {
         cause_invalid(c, p, arena_printf(c->a, "%lld", (long long)port),
                       "must be between 1 and 65535, inclusive");
@@ -130,6 +131,7 @@ static const struct {
 
 bool format_known(const char *format)
 {
+    assert(format);
     for (size_t i = 0; i < sizeof name_formats / sizeof *name_formats; i++) {
         if (strcmp(format, name_formats[i].format) == 0) {
             return true;
@@ -145,6 +147,7 @@ bool format_known(const char *format)
 
 struct names_fault format_name_fault(const char *format, struct span s)
 {
+    assert(format);
     for (size_t i = 0; i < sizeof name_formats / sizeof *name_formats; i++) {
         if (strcmp(format, name_formats[i].format) == 0) {
             return name_formats[i].check(s);
@@ -172,6 +175,7 @@ void format_check(struct check *c, const struct path *p, const char *format, con
 
 void check_port(struct check *c, const struct path *p, const yyjson_val *v)
 {
+    assert(c);
     if (yyjson_is_str((yyjson_val *)v)) {
         complain(c, p, json_str(v), names_port(json_str(v)));
     } else {
@@ -181,6 +185,7 @@ void check_port(struct check *c, const struct path *p, const yyjson_val *v)
 
 void check_not_negative(struct check *c, const struct path *p, const yyjson_val *number)
 {
+    assert(c);
     if (json_int(number, 0) < 0) {
         cause_invalid(c, p, shown(c->a, number), "must be greater than or equal to 0");
     }
@@ -188,6 +193,7 @@ void check_not_negative(struct check *c, const struct path *p, const yyjson_val 
 
 void check_labels(struct check *c, const struct path *p, const yyjson_val *labels)
 {
+    assert(c);
     JSON_EACH(it, labels)
     {
         complain(c, p, json_str(it.key), names_qualified(json_str(it.key)));
@@ -207,6 +213,7 @@ static struct span lower(struct arena *a, struct span s)
 
 void check_annotations(struct check *c, const struct path *p, const yyjson_val *annotations)
 {
+    assert(c);
     size_t total = 0;
     JSON_EACH(it, annotations)
     {
@@ -247,6 +254,7 @@ static void check_expression(struct check *c, const struct path *p, const yyjson
 
 void check_label_selector(struct check *c, const struct path *p, const yyjson_val *selector)
 {
+    assert(c);
     size_t i = 0; /* matchLabels are checked by their row */
     JSON_EACH(it, json_get(selector, "matchExpressions"))
     {
@@ -257,6 +265,7 @@ void check_label_selector(struct check *c, const struct path *p, const yyjson_va
 
 void check_quantities(struct check *c, const struct path *p, const yyjson_val *map)
 {
+    assert(c);
     JSON_EACH(it, map)
     {
         struct quantity q;

@@ -31,7 +31,8 @@ static const struct schema_kind *find_in(const struct schema_kind *const *kinds,
 
 const struct schema_kind *schema_kind_find(const char *group, const char *kind)
 {
-    assert(group && kind);
+    assert(group);
+    assert(kind);
     const struct schema_kind *k =
         find_in(schema_tables_kinds, schema_tables_kinds_count, group, kind);
     return k ? k : find_in(schema_tables_bodies, schema_tables_bodies_count, group, kind);
@@ -73,7 +74,9 @@ const struct schema_type *schema_type_at(size_t i)
 
 const struct schema_type *schema_type_find(const char *group, const char *version, const char *name)
 {
-    assert(group && version && name);
+    assert(group);
+    assert(version);
+    assert(name);
     for (size_t i = 0; i < schema_tables_types_count; i++) {
         const struct schema_type *t = schema_tables_types[i];
         if (strcmp(t->name, name) == 0 && strcmp(t->group, group) == 0 &&

@@ -130,7 +130,8 @@ void check_embedded_metadata(struct check *c, const struct path *p, const yyjson
 {
     static const char *const formats[][2] = {
         {"generateName", "path-segment"}, {"name", "path-segment"}, {"namespace", "dns-label"}};
-    assert(c && p);
+    assert(c);
+    assert(p);
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         const yyjson_val *v = json_get(meta, formats[i][0]);
         if (json_str(v).n) {
@@ -143,7 +144,8 @@ void check_embedded_metadata(struct check *c, const struct path *p, const yyjson
 void check_metadata(struct check *c, const struct schema_kind *kind, const yyjson_val *meta,
                     const yyjson_val *old)
 {
-    assert(c && kind);
+    assert(c);
+    assert(kind);
     const struct path *p = AT_FIELD(NULL, "metadata");
     if (old) {
         check_unchanged(c, p, meta, old);

@@ -237,7 +237,8 @@ static void collect(const struct schema_type *type, const yyjson_val *obj,
 static void check_rows(struct check *c, const struct path *p, const struct schema_type *type,
                        const yyjson_val *obj, const yyjson_val *old)
 {
-    assert(c && type);
+    assert(c);
+    assert(type);
     assert(type->field_count <= SCHEMA_FIELDS_MAX);
     if (type->checked_n == 0) {
         return;
@@ -275,7 +276,9 @@ static int finish(struct arena *a, const struct schema_kind *kind, const yyjson_
 static int validate(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                     const yyjson_val *old, bool own, struct err *reterr)
 {
-    assert(a && kind && obj);
+    assert(a);
+    assert(kind);
+    assert(obj);
     struct err found = {0};
     struct check c = {.a = a, .err = &found, .old = old, .own = own};
     check_metadata(&c, kind, json_get(obj, "metadata"), json_get(old, "metadata"));
@@ -305,7 +308,10 @@ int schema_validate_own(struct arena *a, const struct schema_kind *kind, const y
 int schema_validate_metadata(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                              const yyjson_val *old, struct err *reterr)
 {
-    assert(a && kind && obj && old);
+    assert(a);
+    assert(kind);
+    assert(obj);
+    assert(old);
     if (kind->custom || kind->hooks->validates_metadata) {
         return schema_validate(a, kind, obj, old, reterr);
     }
@@ -318,7 +324,10 @@ int schema_validate_metadata(struct arena *a, const struct schema_kind *kind, co
 int schema_validate_sub(struct arena *a, const struct schema_kind *kind, const char *sub,
                         const yyjson_val *obj, const yyjson_val *old, struct err *reterr)
 {
-    assert(a && kind && obj && old);
+    assert(a);
+    assert(kind);
+    assert(obj);
+    assert(old);
     assert(kind->hooks->validate_sub);
     struct err found = {0};
     struct check c = {.a = a, .err = &found, .old = old};
@@ -333,7 +342,9 @@ int schema_validate_sub(struct arena *a, const struct schema_kind *kind, const c
 int schema_validate_status(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                            const yyjson_val *old, struct err *reterr)
 {
-    assert(a && kind && obj);
+    assert(a);
+    assert(kind);
+    assert(obj);
     struct err found = {0};
     struct check c = {.a = a, .err = &found, .old = old};
     if (kind->custom) {

@@ -9,6 +9,7 @@
 
 bool kind_field_metadata(struct arena *a, const yyjson_val *obj, struct span key, struct span *ret)
 {
+    assert(ret);
     return kind_field(a, obj, key, NULL, ret);
 }
 
@@ -45,6 +46,7 @@ bool kind_field(struct arena *a, const yyjson_val *obj, struct span key, const c
 
 bool equal_except(const yyjson_val *a, const yyjson_val *b, const char *const *except)
 {
+    assert(except);
     const yyjson_val *sides[2] = {a, b};
     for (size_t s = 0; s < 2; s++) {
         JSON_EACH(it, sides[s])
@@ -67,6 +69,7 @@ bool equal_except(const yyjson_val *a, const yyjson_val *b, const char *const *e
 
 void cell(struct row *r, struct span text)
 {
+    assert(text.p || text.n == 0);
     yyjson_mut_arr_append(r->cells, yyjson_mut_strncpy(r->doc, text.p ? text.p : "", text.n));
 }
 
@@ -93,6 +96,7 @@ void cell_age(struct row *r)
 
 struct span joined(struct arena *a, const yyjson_val *list, const char *key)
 {
+    assert(a);
     cleanup_strbuf struct strbuf b = STRBUF_INIT;
     JSON_EACH(it, list)
     {

@@ -179,6 +179,7 @@ static cell_fn *cell_fn_find(struct span name)
 
 bool cell_known(const char *text)
 {
+    assert(text);
     struct span form = span_cstr(text), path = span_cut(&form, ':');
     if (span_eq(path, SPAN("fn"))) {
         return cell_fn_find(form) != NULL;
@@ -205,7 +206,9 @@ static void cell_by_row(struct row *r, const char *text)
 void schema_row(struct arena *a, const struct schema_kind *kind, yyjson_mut_doc *doc,
                 yyjson_mut_val *cells, const yyjson_val *obj, int64_t now_ms)
 {
-    assert(kind && doc && cells);
+    assert(kind);
+    assert(doc);
+    assert(cells);
     struct row r = {a, doc, cells, obj, now_ms};
     if (kind->custom) {
         custom_row(a, kind, doc, cells, obj, now_ms);

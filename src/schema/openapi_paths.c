@@ -330,7 +330,8 @@ static void add_path(struct openapi *o, yyjson_mut_val *paths, const struct sche
 
 void openapi_paths_of(struct openapi *o, yyjson_mut_val *paths, const struct schema_kind *kind)
 {
-    assert(kind && kind->plural);
+    assert(kind);
+    assert(kind->plural);
     add_path(o, paths, kind, NULL, "", kind->verbs);
     add_path(o, paths, kind, NULL, "/{name}", kind->verbs);
     if (kind->namespaced) { /* across all namespaces */

@@ -223,6 +223,7 @@ static void put_message(struct strbuf *b, yyjson_mut_val *v, const struct member
 
 void openapi_pb_document(struct strbuf *out, yyjson_mut_val *document)
 {
-    assert(out && yyjson_mut_is_obj(document));
+    assert(out);
+    assert(yyjson_mut_is_obj(document));
     put_message(out, document, document_members);
 }

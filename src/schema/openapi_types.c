@@ -10,7 +10,8 @@
 
 void openapi_put(struct openapi *o, yyjson_mut_val *obj, const char *key, const char *value)
 {
-    assert(yyjson_mut_is_obj(obj) && value);
+    assert(yyjson_mut_is_obj(obj));
+    assert(value);
     (void)yyjson_mut_obj_add(obj, json_new_str(o->doc, span_cstr(key)),
                              json_new_str(o->doc, span_cstr(value)));
 }
@@ -24,6 +25,9 @@ static void put_val(struct openapi *o, yyjson_mut_val *obj, const char *key, yyj
  * custom resources. */
 struct span openapi_name(struct arena *a, const char *group, const char *version, const char *name)
 {
+    assert(group);
+    assert(version);
+    assert(name);
     struct span g = span_cstr(group), first = span_first(g, span_find(g, '.'));
     if (strcmp(group, "meta") == 0 || strcmp(group, "meta.k8s.io") == 0) {
         return arena_printf(a, OPENAPI_META "%s", name);
@@ -53,6 +57,7 @@ struct span openapi_name(struct arena *a, const char *group, const char *version
 
 yyjson_mut_val *openapi_ref_name(struct openapi *o, struct span name)
 {
+    assert(name.n > 0);
     yyjson_mut_val *ref = yyjson_mut_obj(o->doc);
     struct span text = arena_printf(
         o->a, "%s%.*s", o->v3 ? "#/components/schemas/" : "#/definitions/", SPAN_ARG(name));
@@ -62,7 +67,8 @@ yyjson_mut_val *openapi_ref_name(struct openapi *o, struct span name)
 
 yyjson_mut_val *openapi_ref(struct openapi *o, const struct schema_type *type)
 {
-    assert(type && o->needed_n <= o->needed_cap);
+    assert(type);
+    assert(o->needed_n <= o->needed_cap);
     bool known = false;
     for (size_t i = 0; i < o->needed_n && !known; i++) {
         known = o->needed[i] == type;
@@ -236,6 +242,7 @@ static yyjson_mut_val *field_schema(struct openapi *o, const struct schema_field
 yyjson_mut_val *openapi_gvk(struct openapi *o, struct span group, struct span version,
                             struct span kind)
 {
+    assert(kind.n > 0);
     yyjson_mut_val *out = yyjson_mut_obj(o->doc);
     (void)yyjson_mut_obj_add(out, json_new_str(o->doc, SPAN("group")), json_new_str(o->doc, group));
     (void)yyjson_mut_obj_add(out, json_new_str(o->doc, SPAN("kind")), json_new_str(o->doc, kind));
@@ -323,6 +330,7 @@ static void put_fixed(struct openapi *o, yyjson_mut_val *definitions, const char
 
 void openapi_fixed_types(struct openapi *o, yyjson_mut_val *definitions)
 {
+    assert(definitions);
     yyjson_mut_val *quantity = o->v3 ? one_of(o, "string", "number") : plain(o, "string", NULL);
     yyjson_mut_val *intstr =
         o->v3 ? one_of(o, "integer", "string") : plain(o, "string", "int-or-string");

@@ -24,6 +24,7 @@ bool patch_spend(struct patch_ctx *c, size_t steps)
 
 void *patch_bad(struct patch_ctx *c, const char *fmt, ...)
 {
+    assert(fmt);
     va_list ap;
     va_start(ap, fmt);
     struct span text = arena_vprintf(c->a, fmt, ap);
@@ -161,7 +162,10 @@ static yyjson_mut_val *merge(struct patch_ctx *c, yyjson_mut_val *original, cons
 yyjson_mut_val *patch_merge(struct arena *a, yyjson_mut_doc *doc, const yyjson_val *original,
                             const yyjson_val *patch, struct err *reterr)
 {
-    assert(a && doc && original && patch);
+    assert(a);
+    assert(doc);
+    assert(original);
+    assert(patch);
     struct patch_ctx c = {.a = a, .doc = doc, .err = reterr, .steps = LIMIT_PATCH_STEPS};
     if (!yyjson_is_obj((yyjson_val *)patch)) {
         return patch_bad(&c,

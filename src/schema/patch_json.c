@@ -280,7 +280,10 @@ static bool apply(struct json_patch *p, const yyjson_val *operation)
 yyjson_mut_val *patch_json(struct arena *a, yyjson_mut_doc *doc, const yyjson_val *original,
                            const yyjson_val *patch, struct err *reterr)
 {
-    assert(a && doc && original && patch);
+    assert(a);
+    assert(doc);
+    assert(original);
+    assert(patch);
     struct patch_ctx c = {.a = a, .doc = doc, .err = reterr, .steps = LIMIT_PATCH_STEPS};
     if (!yyjson_is_arr((yyjson_val *)patch)) {
         return patch_bad(&c, "json: cannot unmarshal %s into Go value of type jsonpatch.Patch",

@@ -10,6 +10,8 @@
 
 bool patch_ident_eq(const struct patch_ident *x, const struct patch_ident *y)
 {
+    assert(x);
+    assert(y);
     return x->tag && x->tag == y->tag && span_eq(x->text, y->text);
 }
 
@@ -79,6 +81,8 @@ struct patch_items patch_items_of(struct patch_ctx *c, yyjson_mut_val *list, con
 int64_t patch_items_find(struct patch_ctx *c, const struct patch_items *list,
                          const struct patch_ident *id)
 {
+    assert(id);
+    assert(list->n == 0 || list->at);
     if (!patch_spend(c, list->n)) {
         return -1;
     }
@@ -137,5 +141,6 @@ void patch_items_order(struct patch_ctx *c, struct patch_items *merged,
                              others[i].in_server < named[j].in_server);
         merged->at[k] = other ? others[i++].item : named[j++].item;
     }
-    assert(i == others_n && j == named_n);
+    assert(i == others_n);
+    assert(j == named_n);
 }

@@ -500,7 +500,11 @@ yyjson_mut_val *patch_strategic(struct arena *a, yyjson_mut_doc *doc,
                                 const struct schema_type *type, const yyjson_val *original,
                                 const yyjson_val *patch, struct err *reterr)
 {
-    assert(a && doc && type && original && patch);
+    assert(a);
+    assert(doc);
+    assert(type);
+    assert(original);
+    assert(patch);
     struct patch_ctx c = {.a = a, .doc = doc, .err = reterr, .steps = LIMIT_PATCH_STEPS};
     struct known root = {.shape = SCHEMA_OBJECT, .type = type};
     if (!yyjson_is_obj((yyjson_val *)patch)) {

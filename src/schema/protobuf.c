@@ -21,6 +21,7 @@ bool protobuf_is(struct span body)
 
 int protobuf_bad(struct protobuf *d, const char *what)
 {
+    assert(what);
     return err_set(d->a, d->err, ERR_BAD_REQUEST, "the protobuf body is malformed: %s", what);
 }
 
@@ -197,7 +198,8 @@ static int decode_field(struct protobuf *d, const struct schema_field *row,
 static int protobuf_fields(struct protobuf *d, const struct schema_type *type, uint32_t outer,
                            struct span message, yyjson_mut_val *obj, int depth)
 {
-    assert(type && yyjson_mut_is_obj(obj));
+    assert(type);
+    assert(yyjson_mut_is_obj(obj));
     struct pb_reader r = pb_read(message);
     struct pb_field f;
     if (depth > LIMIT_JSON_DEPTH / 2) {
@@ -284,7 +286,8 @@ static int decode_object(struct protobuf *d, const struct envelope *e,
 
 int protobuf_decode(struct arena *a, struct span body, yyjson_doc **ret, struct err *reterr)
 {
-    assert(a && ret);
+    assert(a);
+    assert(ret);
     struct envelope e = {0};
     struct span text;
     struct protobuf d = {.a = a, .doc = json_mut_new(a), .err = reterr};

@@ -218,7 +218,8 @@ static void put_fields(struct strbuf *out, const struct schema_type *type, uint3
 
 void protobuf_put(struct strbuf *out, const struct schema_type *type, const yyjson_val *obj)
 {
-    assert(out && type);
+    assert(out);
+    assert(type);
     put_fields(out, type, 0, obj);
 }
 
@@ -242,6 +243,7 @@ size_t protobuf_open(struct strbuf *out, struct span api_version, struct span ki
 
 void protobuf_close(struct strbuf *out, size_t mark)
 {
+    assert(mark <= out->n);
     pb_close(out, mark);
     protobuf_end(out);
 }
@@ -262,6 +264,7 @@ void protobuf_end(struct strbuf *out)
 
 bool protobuf_put_object(struct strbuf *out, const yyjson_val *obj)
 {
+    assert(out);
     struct span version = json_get_str(obj, "apiVersion"), name = json_get_str(obj, "kind");
     const struct schema_kind *kind = protobuf_kind(version, name);
     if (!kind) {

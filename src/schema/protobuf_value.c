@@ -190,7 +190,8 @@ static int small_value(struct protobuf *d, enum schema_shape shape, struct span 
 int protobuf_value(struct protobuf *d, enum schema_shape shape, const struct pb_field *f,
                    yyjson_mut_val **ret)
 {
-    assert(f && ret);
+    assert(f);
+    assert(ret);
     *ret = NULL;
     if (shape == SCHEMA_BOOL || shape == SCHEMA_INT32 || shape == SCHEMA_INT64 ||
         shape == SCHEMA_DOUBLE) {

@@ -61,7 +61,8 @@ struct span token_sign(struct arena *a, const struct token_key *k, const struct 
     char signature[TOKEN_SIGNATURE_BYTES];
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
-    assert(c->subject.n && c->ns.n);
+    assert(c->subject.n);
+    assert(c->ns.n);
     (span_eq(c->issuer, SPAN(TOKEN_OLD_ISSUER)) ? put_old : put_new)(doc, root, c);
     json_put_str(doc, root, "sub", c->subject);
     struct span head =
@@ -169,7 +170,8 @@ enum token_fault token_verify(struct arena *a, const struct token_key *k, struct
                               struct span text, struct token_claims *ret)
 {
     struct token_text t;
-    assert(k && issuer.n);
+    assert(k);
+    assert(issuer.n);
     if (!token_split(a, text, &t)) {
         return TOKEN_FOREIGN;
     }

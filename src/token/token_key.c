@@ -38,7 +38,8 @@ int token_key_make(struct arena *a, struct span *ret_pem)
         return -EIO;
     }
     long n = BIO_get_mem_data(b, &p);
-    assert(n > 0 && p);
+    assert(n > 0);
+    assert(p);
     *ret_pem = arena_dup(a, span_of(p, (size_t)n));
     return 0;
 }
@@ -96,7 +97,8 @@ static struct span coordinate(struct arena *a, const struct token_key *k, const 
     BIGNUM *n = NULL;
     int ok = EVP_PKEY_get_bn_param(k->pkey, name, &n);
     BIGNUM *held CLEANUP(cleanup_BN_free_fn) = n;
-    assert(ok == 1 && held);
+    assert(ok == 1);
+    assert(held);
     ok = BN_bn2binpad(held, (unsigned char *)bytes, HALF);
     assert(ok == HALF);
     return base64url(a, span_of(bytes, HALF));
@@ -115,7 +117,8 @@ void token_hash(struct span bytes, char ret[TOKEN_HASH_BYTES])
 {
     unsigned n = 0;
     int ok = EVP_Digest(bytes.p, bytes.n, (unsigned char *)ret, &n, EVP_sha256(), NULL);
-    assert(ok == 1 && n == TOKEN_HASH_BYTES);
+    assert(ok == 1);
+    assert(n == TOKEN_HASH_BYTES);
 }
 
 bool token_key_sign(const struct token_key *k, struct span text, char ret[TOKEN_SIGNATURE_BYTES])
