@@ -37,14 +37,19 @@ struct span base64url(struct arena *a, struct span bytes)
     return encode(a, bytes, ALNUM "-_", false);
 }
 
-static int value_of(char c)
+int base64_digit(char c)
 {
     return c >= 'A' && c <= 'Z'   ? c - 'A'
            : c >= 'a' && c <= 'z' ? c - 'a' + 26
            : c >= '0' && c <= '9' ? c - '0' + 52
-           : c == '-'             ? 62
-           : c == '_'             ? 63
+           : c == '+'             ? 62
+           : c == '/'             ? 63
                                   : -1;
+}
+
+static int url_digit(char c)
+{
+    return c == '-' ? 62 : c == '_' ? 63 : c == '+' || c == '/' ? -1 : base64_digit(c);
 }
 
 bool base64url_decode(struct arena *a, struct span text, struct span *ret)
@@ -54,7 +59,7 @@ bool base64url_decode(struct arena *a, struct span text, struct span *ret)
     unsigned bits = 0;
     uint32_t acc = 0;
     for (size_t i = 0; i < text.n; i++) {
-        int v = value_of(text.p[i]);
+        int v = url_digit(text.p[i]);
         if (v < 0) {
             return false;
         }
@@ -71,4 +76,36 @@ bool base64url_decode(struct arena *a, struct span text, struct span *ret)
     assert(n <= text.n);
     *ret = span_of(out, n);
     return true;
+}
+
+bool base64_decode(struct arena *a, struct span text, struct span *ret)
+{
+    assert(ret);
+    unsigned char *out = arena_alloc_raw(a, text.n / 4 * 3 + 4);
+    size_t n = 0, bits = 0;
+    uint32_t acc = 0;
+    size_t pad = 0;
+    for (size_t i = 0; i < text.n; i++) {
+        char ch = text.p[i];
+        int v = base64_digit(ch);
+        if (ch == '\n' || ch == '\r') {
+            continue;
+        }
+        if (ch == '=') {
+            pad++;
+            continue;
+        }
+        if (v < 0 || pad > 0) {
+            return false;
+        }
+        acc = (acc << 6 | (uint32_t)v) & 0xffffff;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            out[n++] = (unsigned char)(acc >> bits);
+            assert(n <= text.n / 4 * 3 + 4);
+        }
+    }
+    *ret = span_of(out, n);
+    return pad <= 2;
 }

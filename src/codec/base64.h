@@ -6,7 +6,11 @@
 #include "base/arena.h"
 #include "base/span.h"
 
+/* What a letter of base64 stands for, 0 to 63; -1: it is none. */
+int base64_digit(char c);
 struct span base64(struct arena *a, struct span bytes);
+/* Line ends are passed over. False: another letter, or more behind the padding. */
+bool base64_decode(struct arena *a, struct span text, struct span *ret);
 struct span base64url(struct arena *a, struct span bytes);
 /* False: another letter, an impossible length, or bits that are left over and not zero, so that
  * two texts never mean the same bytes. */

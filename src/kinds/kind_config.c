@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "codec/base64.h"
 #include "kinds/kind.h"
 
 /* Entries together, as in Kubernetes. */
@@ -78,21 +79,9 @@ const struct schema_hooks schema_hooks_configmap = {
 
 static yyjson_mut_val *base64_of(yyjson_mut_doc *doc, struct span s)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t n = (s.n + 2) / 3 * 4;
-    char *text = mem_new(n + 1);
-    for (size_t i = 0, o = 0; i < s.n; i += 3, o += 4) {
-        uint32_t bits = (uint32_t)(uint8_t)s.p[i] << 16;
-        bits |= i + 1 < s.n ? (uint32_t)(uint8_t)s.p[i + 1] << 8 : 0;
-        bits |= i + 2 < s.n ? (uint8_t)s.p[i + 2] : 0;
-        text[o] = digits[bits >> 18];
-        text[o + 1] = digits[bits >> 12 & 63];
-        text[o + 2] = i + 1 < s.n ? digits[bits >> 6 & 63] : '=';
-        text[o + 3] = i + 2 < s.n ? digits[bits & 63] : '=';
-    }
-    yyjson_mut_val *v = yyjson_mut_strncpy(doc, text, n);
-    free(text);
-    return v;
+    struct arena *a cleanup_arena = arena_new();
+    struct span text = base64(a, s);
+    return yyjson_mut_strncpy(doc, text.p, text.n);
 }
 
 /* stringData is for writing only: it goes into data, wins over what is there, and is not kept. */

@@ -2,6 +2,7 @@
  * the objects it refers to, the services of its namespace and the image. */
 #include "base/check.h"
 #include "base/strbuf.h"
+#include "codec/base64.h"
 #include "kubelet/kubelet_dns.h"
 #include "kubelet/kubelet_env_priv.h"
 #include "kubelet/kubelet_priv.h"
@@ -305,7 +306,7 @@ static bool key_value(struct build *b, const yyjson_val *ref, const char *kind, 
     {
         if (span_eq(json_str(it.key), key)) {
             *ret = json_str(it.val);
-            return !secret || kubelet_base64(b->a, *ret, ret);
+            return !secret || base64_decode(b->a, *ret, ret);
         }
     }
     if (!optional) {
@@ -402,7 +403,7 @@ static void put_all(struct build *b, const yyjson_val *source, struct span prefi
     JSON_EACH(it, o ? json_get(object_root(o), "data") : NULL)
     {
         struct span value = json_str(it.val);
-        if (!secret || kubelet_base64(b->a, value, &value)) {
+        if (!secret || base64_decode(b->a, value, &value)) {
             set_put(&b->own,
                     arena_printf(b->a, "%.*s%.*s", SPAN_ARG(prefix), SPAN_ARG(json_str(it.key))),
                     value);

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "codec/base64.h"
 #include "codec/json.h"
 #include "kubelet/kubelet_priv.h"
 
@@ -88,7 +89,7 @@ static void credentials(struct job *j)
             j->username = json_get_str(it.val, "username");
             j->password = json_get_str(it.val, "password");
             if (j->username.n == 0 &&
-                kubelet_base64(j->arena, json_get_str(it.val, "auth"), &text)) {
+                base64_decode(j->arena, json_get_str(it.val, "auth"), &text)) {
                 j->username = span_cut(&text, ':');
                 j->password = text;
             }

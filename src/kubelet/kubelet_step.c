@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "codec/base64.h"
 #include "kubelet/kubelet_check_priv.h"
 #include "kubelet/kubelet_dns.h"
 #include "kubelet/kubelet_env_priv.h"
@@ -284,8 +285,8 @@ static void pull_secrets(struct kubelet_pod *pod, struct arena *a, struct kubele
         struct object *o = kubelet_ref(pod, "Secret", pod->ns, json_get_str(it.val, "name"));
         struct span text = SPAN_NULL;
         if (o &&
-            kubelet_base64(
-                a, json_str(json_path(object_root(o), "data", ".dockerconfigjson", NULL)), &text) &&
+            base64_decode(a, json_str(json_path(object_root(o), "data", ".dockerconfigjson", NULL)),
+                          &text) &&
             text.n > 0) {
             out[r->docker_config_count++] = text;
         }

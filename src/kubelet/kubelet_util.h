@@ -27,7 +27,5 @@ int kubelet_read_file(struct arena *a, const char *path, size_t max, struct span
 int kubelet_mkdirs(const char *path, mode_t mode);
 /* rm -r that never follows a link and never crosses into a mount; -errno. Blocking. */
 int kubelet_remove_tree(const char *path);
-/* base64 (standard alphabet) to bytes; false when malformed. */
-bool kubelet_base64(struct arena *a, struct span text, struct span *ret);
 
 #endif

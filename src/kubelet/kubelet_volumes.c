@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "codec/base64.h"
 #include "kubelet/kubelet_env_priv.h"
 #include "kubelet/kubelet_priv.h"
 #include "kubelet/kubelet_volumes_priv.h"
@@ -75,13 +76,13 @@ static bool key_bytes(struct describe *d, struct object *o, struct span key, boo
     {
         if (span_eq(json_str(it.key), key)) {
             *ret = json_str(it.val);
-            return !secret || kubelet_base64(d->a, *ret, ret);
+            return !secret || base64_decode(d->a, *ret, ret);
         }
     }
     JSON_EACH(it, json_get(object_root(o), "binaryData"))
     {
         if (span_eq(json_str(it.key), key)) {
-            return kubelet_base64(d->a, json_str(it.val), ret);
+            return base64_decode(d->a, json_str(it.val), ret);
         }
     }
     return false;

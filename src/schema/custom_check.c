@@ -6,6 +6,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/strbuf.h"
+#include "codec/base64.h"
 #include "codec/time.h"
 #include "schema/custom_priv.h"
 
@@ -119,8 +120,7 @@ static bool is_base64(struct span s)
     size_t pad = 0;
     for (size_t i = 0; i < s.n; i++) {
         char x = s.p[i];
-        bool digit = (x >= 'A' && x <= 'Z') || (x >= 'a' && x <= 'z') || (x >= '0' && x <= '9') ||
-                     x == '+' || x == '/';
+        bool digit = base64_digit(x) >= 0;
         pad += x == '=';
         if ((!digit && x != '=') || (digit && pad)) {
             return false;

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/map.h"
+#include "codec/base64.h"
 #include "codec/quantity.h"
 #include "codec/time.h"
 #include "schema/custom_priv.h"
@@ -226,8 +227,7 @@ static size_t base64_fault(struct span s, char *clean, size_t *ret_n)
         if (c == '\n' || c == '\r') {
             continue;
         }
-        bool digit = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                     c == '+' || c == '/';
+        bool digit = base64_digit(c) >= 0;
         bool pad = c == '=' && n % 4 >= 2;
         if ((!digit && !pad) || (digit && padding)) {
             return i;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "codec/base64.h"
 #include "codec/json.h"
 #include "codec/pb.h"
 #include "codec/time.h"
@@ -11,16 +12,6 @@
 
 /* ---- values without rows ---- */
 
-static int digit_of(char c)
-{
-    return c >= 'A' && c <= 'Z'   ? c - 'A'
-           : c >= 'a' && c <= 'z' ? c - 'a' + 26
-           : c >= '0' && c <= '9' ? c - '0' + 52
-           : c == '+'             ? 62
-           : c == '/'             ? 63
-                                  : -1;
-}
-
 /* Standard base64, as the engine has checked it; what is none of it is skipped. */
 static void put_base64(struct strbuf *out, uint32_t number, struct span text)
 {
@@ -28,7 +19,7 @@ static void put_base64(struct strbuf *out, uint32_t number, struct span text)
     uint32_t bits = 0;
     int have = 0;
     for (size_t i = 0; i < text.n; i++) {
-        int d = digit_of(text.p[i]);
+        int d = base64_digit(text.p[i]);
         if (d < 0) {
             continue;
         }

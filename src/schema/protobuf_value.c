@@ -1,6 +1,7 @@
 /* schema/protobuf_value.c: protobuf values of the types that have no rows: scalars, bytes, times,
  * quantities, raw JSON. */
 #include "base/check.h"
+#include "codec/base64.h"
 #include "codec/json.h"
 #include "codec/time.h"
 #include "schema/protobuf_priv.h"
@@ -27,25 +28,6 @@ bool protobuf_utf8_ok(struct span s)
         i += more + 1;
     }
     return true;
-}
-
-static struct span base64(struct arena *a, struct span in)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    size_t n = (in.n + 2) / 3 * 4, o = 0;
-    char *out = arena_alloc_raw(a, n + 1);
-    for (size_t i = 0; i < in.n; i += 3) {
-        uint32_t v = 0;
-        for (size_t k = 0; k < 3; k++) {
-            v = v << 8 | (i + k < in.n ? (unsigned char)in.p[i + k] : 0);
-        }
-        out[o++] = digits[v >> 18];
-        out[o++] = digits[v >> 12 & 63];
-        out[o++] = i + 1 < in.n ? digits[v >> 6 & 63] : '=';
-        out[o++] = i + 2 < in.n ? digits[v & 63] : '=';
-    }
-    assert(o == n);
-    return span_of(out, n);
 }
 
 /* A small message of three numbered values at most. */

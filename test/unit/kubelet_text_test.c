@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "codec/base64.h"
 #include "kubelet/kubelet_check.h"
 #include "kubelet/kubelet_cri.h"
 #include "kubelet/kubelet_dns.h"
@@ -212,9 +213,9 @@ TEST(signals_base64_and_durations)
     CHECK_EQ(kubelet_signal(SPAN("RTMIN+3"), 15), 37);
     CHECK_EQ(kubelet_signal(SPAN("nonsense"), 15), 15);
     CHECK_EQ(kubelet_signal(SPAN(""), 15), 15);
-    CHECK(kubelet_base64(a, SPAN("aGVsbG8="), &out));
+    CHECK(base64_decode(a, SPAN("aGVsbG8="), &out));
     CHECK_SPAN(out, "hello");
-    CHECK(!kubelet_base64(a, SPAN("a*"), &out));
+    CHECK(!base64_decode(a, SPAN("a*"), &out));
     CHECK_SPAN(kubelet_duration(a, 203000000), "203ms");
     CHECK_SPAN(kubelet_duration(a, 1500000000), "1.500s");
     CHECK_SPAN(kubelet_duration(a, 62000000000), "1m2s");
