@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/vec.h"
@@ -68,6 +69,7 @@ static void by_node(struct object *o, void (*emit)(void *ctx, struct span key), 
 static struct seen *seen_of(struct node_controller *c, struct span name)
 {
     struct seen *s = map_get(&c->seen, name);
+    assert(!s || span_eq(span_of(s->name, s->name_n), name));
     if (!s) {
         s = mem_new(sizeof *s + name.n + 1);
         s->name_n = name.n;
@@ -96,6 +98,7 @@ static bool agent_spoke(struct object *old, struct object *now)
 
 static void on_node(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct node_controller *c = data;
     struct object *node = now ? now : old;
     struct seen *s = seen_of(c, object_name(node));
@@ -109,6 +112,7 @@ static void on_node(void *data, struct object *old, struct object *now)
 
 static void on_lease(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct node_controller *c = data;
     if (!now || !span_eq(object_namespace(now), LEASE_NAMESPACE)) {
         return;
@@ -126,6 +130,7 @@ static void on_lease(void *data, struct object *old, struct object *now)
 
 static void on_pod(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct node_controller *c = data;
     struct span node =
         now ? json_str(json_path(object_root(now), "spec", "nodeName", NULL)) : SPAN_NULL;
@@ -229,6 +234,7 @@ static bool fix_taints(struct node_sync *x)
 
 static void mark_not_ready(struct node_sync *x, struct object *pod)
 {
+    assert(pod);
     if (!client_condition_true(pod, "Ready")) {
         return;
     }
@@ -264,6 +270,7 @@ static void delete_pod(struct node_sync *x, struct object *pod, int64_t grace_s)
 /* How long the pod bears the taint: -1 for ever, 0 not at all. */
 static int64_t tolerated_s(struct node_sync *x, struct object *pod)
 {
+    assert(x->taint);
     yyjson_val *tolerations = json_path(object_root(pod), "spec", "tolerations", NULL);
     if (!schedule_tolerates(tolerations, span_cstr(x->taint), SPAN(""), SPAN("NoExecute"))) {
         return 0;
@@ -279,12 +286,13 @@ static int64_t tolerated_s(struct node_sync *x, struct object *pod)
             shortest = s;
         }
     }
-    return shortest;
+    return shortest < LIMIT_GRACE_S ? shortest : LIMIT_GRACE_S;
 }
 
 /* Why the pod goes, for those who made it. */
 static void say_disruption(struct node_sync *x, struct object *pod)
 {
+    assert(pod);
     struct client_body b = client_patch_new(x->a, pod);
     yyjson_mut_val *list = yyjson_mut_arr(b.doc), *c = yyjson_mut_obj(b.doc);
     JSON_EACH(it, json_path(object_root(pod), "status", "conditions", NULL))
@@ -309,6 +317,7 @@ static void say_disruption(struct node_sync *x, struct object *pod)
 /* Somebody asserts that the node is off, and that whatever ran there has ended. */
 static bool is_out_of_service(struct node_sync *x, struct object *pod)
 {
+    assert(x->node);
     yyjson_val *tolerations = json_path(object_root(pod), "spec", "tolerations", NULL);
     JSON_EACH(it, json_path(object_root(x->node), "spec", "taints", NULL))
     {
@@ -363,6 +372,8 @@ static void run_missing(struct node_sync *x)
 
 static void run_present(struct node_sync *x)
 {
+    assert(x->node);
+    assert(x->seen);
     int64_t left_ms = x->seen->alive_ms + GRACE_MS - mono_ms(x->c);
     yyjson_val *ready = client_condition(x->node, "Ready");
     struct span status = json_get_str(ready, "status");
@@ -423,6 +434,8 @@ static void *make(const struct controller_place *place)
     c->client = place->client;
     c->node_kind = schema_kind_find("", "Node");
     c->pod_kind = schema_kind_find("", "Pod");
+    assert(c->node_kind);
+    assert(c->pod_kind);
     c->nodes = informer_set_get(place->informers, c->node_kind);
     c->pods = informer_set_get(place->informers, c->pod_kind);
     c->leases = informer_set_find(place->informers, "coordination.k8s.io", "Lease");
