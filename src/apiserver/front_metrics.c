@@ -39,7 +39,6 @@ static struct metric_request request_of(const struct front *f, int code)
 
 void front_count(struct front *f, int code)
 {
-    assert(code >= 100 && code < 600);
     struct metric_request r = request_of(f, code);
     f->metric = metrics_count(&f->server->metrics, &r,
                               f->is_stream ? -1 : env_mono_ns(f->server->env) - f->start_ns);

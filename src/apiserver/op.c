@@ -59,7 +59,6 @@ int api_op_conflict(struct api_op *op, struct span why)
 void api_op_warn(struct api_op *op, struct span text)
 {
     struct schema_warnings *w = &op->warnings;
-    assert(text.n > 0);
     assert(w->n <= sizeof w->text / sizeof *w->text);
     if (w->n < sizeof w->text / sizeof *w->text) {
         w->text[w->n++] = text;

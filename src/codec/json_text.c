@@ -14,7 +14,6 @@ void json_text_next(struct strbuf *b)
 
 void json_text_key(struct strbuf *b, struct span key)
 {
-    assert(key.n > 0);
     json_text_next(b);
     char *at = strbuf_room(b, key.n + 3);
     at[0] = '"';

@@ -50,6 +50,7 @@ static struct span stored_version(const yyjson_val *spec)
 
 static void add(struct all_kinds *c, struct object *o)
 {
+    assert(!map_get(&c->entries, object_name(o)));
     const yyjson_val *spec = json_get(object_root(o), "spec"), *names = json_get(spec, "names");
     struct arena *a = arena_new();
     struct entry *e = MEM_NEW(struct entry);

@@ -239,6 +239,8 @@ static yyjson_mut_val *without_blocked(struct claim_sync *x, yyjson_mut_doc *doc
  * changes. */
 static void write_blocked(struct claim_sync *x, const char *reason, struct span message)
 {
+    assert(reason);
+    assert(message.n > 0);
     yyjson_val *was = client_condition(x->claim, WHY_CLAIM_CONDITION);
     if (span_eq(json_get_str(was, "message"), message)) {
         return;
@@ -261,6 +263,7 @@ static void write_blocked(struct claim_sync *x, const char *reason, struct span 
 
 static void write_claim_status(struct claim_sync *x, struct span phase)
 {
+    assert(phase.n > 0);
     struct client_body b = client_patch_any(x->a, x->claim);
     yyjson_mut_val *status = client_body_obj(&b, "status");
     json_put_str(b.doc, status, "phase", phase);
@@ -300,6 +303,7 @@ static void write_claim(struct claim_sync *x)
 /* The volume is ours now: the rest goes out in one turn. */
 static void finish_binding(struct claim_sync *x, struct object *volume)
 {
+    assert(volume);
     yyjson_val *spec = json_get(object_root(hold(x, volume)), "spec");
     x->volume_name = object_name(volume);
     x->capacity = json_str(json_path(spec, "capacity", "storage", NULL));
@@ -339,6 +343,8 @@ static bool on_volume_taken(struct sync *s, void *data, const struct client_repl
 
 static void bind_to(struct claim_sync *x, struct object *volume)
 {
+    assert(volume);
+    assert(!object_is_deleting(x->claim));
     yyjson_val *ref = json_path(object_root(volume), "spec", "claimRef", NULL);
     if (span_eq(json_get_str(ref, "uid"), object_uid(x->claim))) {
         finish_binding(x, volume);
@@ -402,6 +408,7 @@ static struct span volume_body(struct claim_sync *x, struct volume_job *job)
 static bool on_volume_created(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct claim_sync *x = data;
+    assert(x->claim);
     (void)s;
     if (reply->err.reason != ERR_NONE) {
         return false;
@@ -420,6 +427,8 @@ static bool on_volume_created(struct sync *s, void *data, const struct client_re
 
 static void provision(struct claim_sync *x)
 {
+    assert(!x->view.named);
+    assert(!x->view.bound);
     struct span name = arena_printf(x->a, "pvc-%.*s", SPAN_ARG(object_uid(x->claim)));
     struct volume_job *job = claim_job_get(x->c, name);
     if (!job) {
@@ -455,6 +464,7 @@ static void assign_default(struct claim_sync *x)
 
 static void wait_external(struct claim_sync *x)
 {
+    assert(x->class);
     static const char *const keys[] = {"volume.kubernetes.io/storage-provisioner",
                                        "volume.beta.kubernetes.io/storage-provisioner"};
     struct span provisioner = json_get_str(object_root(x->class), "provisioner");
@@ -593,6 +603,7 @@ static void act(struct claim_sync *x, const struct claim_plan *plan)
 
 static bool uses_claim(struct object *pod, struct span claim)
 {
+    assert(claim.n > 0);
     yyjson_val *spec = json_get(object_root(pod), "spec");
     JSON_EACH(it, claim_pod_is_shut_down(pod) ? NULL : json_get(spec, "volumes"))
     {
@@ -636,6 +647,7 @@ static bool see_user(void *data, struct object *pod)
  */
 static void unprotect(struct claim_sync *x)
 {
+    assert(object_is_deleting(x->claim));
     bool used = false;
     struct claim_controller *c = x->c;
     informer_index_each(c->pods, c->pods_by_claim, claim_ref_key(x->a, x->s->ns, x->s->name),
@@ -649,8 +661,6 @@ static void unprotect(struct claim_sync *x)
 
 void claim_run(struct sync *s)
 {
-    assert(s->name.n > 0);
-    assert(s->ns.n > 0);
     struct claim_controller *c = s->controller;
     struct object *claim = informer_get(c->claims, s->ns, s->name);
     if (!claim) {

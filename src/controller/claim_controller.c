@@ -51,6 +51,7 @@ bool claim_pod_is_shut_down(struct object *pod)
 
 static void pod_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
 {
+    assert(emit);
     yyjson_val *spec = json_get(object_root(o), "spec");
     if (json_get_str(spec, "nodeName").n == 0 || claim_pod_is_shut_down(o)) {
         return;
@@ -109,6 +110,7 @@ static void add_claim_of(struct claim_controller *c, struct object *volume)
 
 static void on_volume(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct claim_controller *c = data;
     struct object *volume = now ? now : old;
     reconciler_add_object(c->volume_reconciler, volume);
@@ -132,6 +134,7 @@ static void on_class(void *data, struct object *old, struct object *now)
 /* A pod that goes may be the last to use a claim that is being deleted. */
 static void on_pod(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct claim_controller *c = data;
     struct object *pod = now ? now : old;
     if (now && !claim_pod_is_shut_down(now)) {
@@ -166,6 +169,7 @@ static void *make(const struct controller_place *place)
     c->claim_kind = schema_kind_find("", "PersistentVolumeClaim");
     c->volume_kind = schema_kind_find("", "PersistentVolume");
     c->pod_kind = schema_kind_find("", "Pod");
+    assert(c->claim_kind && c->volume_kind && c->pod_kind);
     c->claims = informer_set_get(place->informers, c->claim_kind);
     c->volumes = informer_set_get(place->informers, c->volume_kind);
     c->pods = informer_set_get(place->informers, c->pod_kind);

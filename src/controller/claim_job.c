@@ -40,6 +40,7 @@ static void on_done(void *data, int code, struct span text, struct span warning)
 static struct volume_job *job_new(struct claim_controller *c, struct span name, struct span ns,
                                   struct span claim)
 {
+    assert(name.n > 0);
     struct volume_job *job = mem_new(sizeof *job + name.n + ns.n + claim.n + 1);
     job->controller = c;
     struct span *parts[] = {&job->name, &job->claim_ns, &job->claim_name};
@@ -104,7 +105,6 @@ void claim_job_forget(struct volume_job *job)
 void claim_job_abandon(struct claim_controller *c, struct span ns, struct span name,
                        struct span keep)
 {
-    assert(name.n > 0);
     size_t pos = 0;
     struct volume_job *job;
     while ((job = map_next(&c->jobs, &pos, NULL))) {

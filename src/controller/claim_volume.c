@@ -25,6 +25,8 @@ static void set_phase(struct volume_sync *x, enum volume_phase phase)
                                         [VOLUME_BOUND] = "Bound",
                                         [VOLUME_RELEASED] = "Released",
                                         [VOLUME_FAILED] = "Failed"};
+    assert(phase < sizeof names / sizeof *names);
+    assert(names[phase]);
     struct span is = json_str(json_path(object_root(x->volume), "status", "phase", NULL));
     if (span_eq_cstr(is, names[phase])) {
         return;

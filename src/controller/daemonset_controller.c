@@ -30,6 +30,7 @@ static void tell_ended(struct daemon_sync *x, const struct daemonset_delete *d)
 {
     struct owned_sync *own = &x->own;
     struct object *pod = x->pods.at[d->pod];
+    assert(d->pod < x->pods.n);
     struct span node = x->node_names[x->view.pods[d->pod].node];
     if (d->why == DAEMONSET_WHY_FAILED) {
         event_record(own->events, own->kind, own->owner, EVENT_WARNING, "FailedDaemonPod",

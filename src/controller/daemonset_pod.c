@@ -56,6 +56,7 @@ yyjson_val *daemonset_tolerations(struct arena *a, const yyjson_val *pod_spec)
 /* {"matchFields":[{"key":"metadata.name","operator":"In","values":[node]}]} */
 static yyjson_mut_val *pin(yyjson_mut_doc *doc, struct span node)
 {
+    assert(node.n > 0);
     yyjson_mut_val *term = yyjson_mut_obj(doc), *fields = yyjson_mut_arr(doc);
     yyjson_mut_val *field = yyjson_mut_obj(doc), *values = yyjson_mut_arr(doc);
     yyjson_mut_arr_append(values, json_new_str(doc, node));

@@ -91,9 +91,11 @@ struct located {
 
 static int32_t find_node(const struct daemon_sync *x, struct span name)
 {
+    assert(x->node_names || x->view.node_count == 0);
     size_t low = 0, high = x->view.node_count;
     while (low < high) {
         size_t mid = (low + high) / 2;
+        assert(mid < x->view.node_count);
         int order = span_cmp(x->node_names[mid], name);
         if (order == 0) {
             return (int32_t)mid;

@@ -68,6 +68,7 @@ static bool put_notes(struct deployment_sync *x, struct client_body *b, const yy
 
 static bool put_revision(struct deployment_sync *x, struct client_body *b, const yyjson_val *has)
 {
+    assert(x->plan.revision > 0);
     struct span was = json_get_str(has, revision_key), now = number(x, x->plan.revision);
     if (span_eq(was, now)) {
         return false;
@@ -106,6 +107,7 @@ static bool same_condition(const struct deployment_condition *c, const yyjson_va
 static void put_conditions(struct deployment_sync *x, struct owned_status *st)
 {
     const struct deployment_status *now = &x->plan.status;
+    assert(now->condition_count <= sizeof now->conditions / sizeof *now->conditions);
     yyjson_mut_doc *doc = st->body.doc;
     yyjson_mut_val *list = yyjson_mut_arr(doc);
     yyjson_val *was = json_get(x->own.status, "conditions");
@@ -180,6 +182,7 @@ static void on_collision(struct deployment_sync *x)
 static bool on_created(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct deployment_sync *x = data;
+    assert(x->plan.create);
     (void)s;
     if (reply->err.reason == ERR_ALREADY_EXISTS) {
         on_collision(x);
@@ -209,6 +212,8 @@ static void put_hash_label(struct deployment_sync *x, struct client_body *b, yyj
 
 static void create_set(struct deployment_sync *x)
 {
+    assert(x->plan.create);
+    assert(x->view.new_name.n > 0);
     struct owned_sync *own = &x->own;
     yyjson_val *template = json_get(own->spec, "template");
     yyjson_val *labels = json_path(template, "metadata", "labels", NULL);
@@ -258,6 +263,8 @@ static bool on_set_written(struct sync *s, void *data, const struct client_reply
 /* Size, revision, annotations and minReadySeconds of one set in one write, if anything differs. */
 static void write_set(struct deployment_sync *x, size_t at, const struct deployment_scale *scale)
 {
+    assert(at < x->sets.n);
+    assert(!scale || scale->replicas >= 0);
     struct object *set = x->sets.at[at];
     struct client_body b = client_patch_any(x->own.a, set);
     bool changed = scale != NULL;

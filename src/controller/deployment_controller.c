@@ -33,6 +33,7 @@ static bool has_ended(struct object *pod)
 /* Recreate waits for old pods to be gone; other changes of pods come through their set. */
 static void on_pod(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct deployment_controller *c = data;
     struct span set_name = old ? owned_controller_name(c->sets.kind, old) : SPAN_NULL;
     if (set_name.n == 0 || (now && has_ended(now) == has_ended(old))) {

@@ -129,6 +129,7 @@ static bool old_pods_live(struct deployment_sync *x, int32_t newest)
 
 static void read_condition(struct deployment_status *st, const yyjson_val *c)
 {
+    assert(st->condition_count <= sizeof st->conditions / sizeof *st->conditions);
     struct span type = json_get_str(c, "type"), status = json_get_str(c, "status");
     size_t room = sizeof st->conditions / sizeof *st->conditions;
     for (int t = DEPLOYMENT_PROGRESSING; t <= DEPLOYMENT_FAILURE; t++) {

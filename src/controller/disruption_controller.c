@@ -85,6 +85,7 @@ static int scaled_kind_of(const struct disruption_controller *c, yyjson_val *ref
     size_t slash = span_find(version, '/');
     struct span group = slash < version.n ? span_first(version, slash) : SPAN_NULL;
     for (int i = 0; i < SCALED_KINDS; i++) {
+        assert(c->scaled_kind[i]);
         if (span_eq_cstr(json_get_str(ref, "kind"), c->scaled_kind[i]->kind) &&
             span_eq_cstr(group, c->scaled_kind[i]->group)) {
             return i;
@@ -240,6 +241,8 @@ static void put_disrupted(struct budget_sync *x, yyjson_mut_doc *doc, yyjson_mut
 static void write_status(struct budget_sync *x)
 {
     const struct disruption_status *st = &x->plan.status;
+    assert(st->allowed >= 0);
+    assert(st->healthy >= 0);
     struct client_body b = client_patch_new(x->s->arena, x->budget);
     yyjson_mut_val *to = client_body_obj(&b, "status");
     if (st->observed_generation > 0) {
@@ -335,6 +338,7 @@ struct pod_change {
 static bool add_if_selects(void *data, struct object *budget)
 {
     struct pod_change *x = data;
+    assert(x->old || x->now);
     cleanup_arena struct arena *a = arena_new();
     struct selector sel;
     struct err err;

@@ -87,6 +87,7 @@ static void selector_key(struct object *o, void (*emit)(void *ctx, struct span k
 
 static void on_pod(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct endpoint_controller *c = data;
     struct pod_change x = {.c = c};
     if (informer_count(c->services) == 0) {

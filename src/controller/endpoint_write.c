@@ -26,6 +26,7 @@ static struct span hostname_of(struct endpoint_sync *x, struct object *pod)
 
 static yyjson_mut_val *endpoint_json(struct endpoint_sync *x, yyjson_mut_doc *doc, size_t at)
 {
+    assert(x->pods[at]);
     struct object *pod = x->pods[at];
     struct endpoint_conditions is = endpoint_conditions(&x->view, at);
     yyjson_mut_val *e = yyjson_mut_obj(doc), *addresses = yyjson_mut_arr(doc);
@@ -86,6 +87,7 @@ static yyjson_mut_val *ports_json(struct endpoint_sync *x, yyjson_mut_doc *doc,
 static void put_labels(struct endpoint_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *meta,
                        bool slice)
 {
+    assert(x->service);
     yyjson_mut_val *labels = json_mut_obj(doc, meta, "labels");
     JSON_EACH(it, json_path(object_root(x->service), "metadata", "labels", NULL))
     {
@@ -149,6 +151,8 @@ void endpoint_put_slice(struct endpoint_sync *x, struct client_body *b, struct o
 static void write_slice(struct endpoint_sync *x, const struct endpoint_slice *slice,
                         struct object *old)
 {
+    assert(slice->pod_count <= ENDPOINT_SLICE_MAX);
+    assert(slice->pods || slice->pod_count == 0);
     struct client_body b =
         old ? client_patch_new(x->a, old) : client_body_new(x->a, x->c->slice_kind, SPAN_NULL);
     yyjson_mut_val *endpoints = yyjson_mut_arr(b.doc);
@@ -211,6 +215,7 @@ void endpoint_remove_all(struct endpoint_sync *x)
 
 static yyjson_mut_val *address_json(struct endpoint_sync *x, yyjson_mut_doc *doc, size_t at)
 {
+    assert(x->pods[at]);
     struct object *pod = x->pods[at];
     yyjson_mut_val *e = yyjson_mut_obj(doc);
     json_put_str(doc, e, "ip", x->view.pods[at].ip);

@@ -47,6 +47,7 @@ struct gc_controller {
 
 static void remember_gone(struct gc_controller *c, struct span uid)
 {
+    assert(c->ring_at < GONE_MAX);
     if (uid.n == 0 || uid.n > sizeof((struct gone *)0)->uid || map_get(&c->gone, uid)) {
         return;
     }
@@ -141,6 +142,7 @@ static bool enqueue_living(struct visit *v, struct object *o)
 
 static void enqueue_waiting_owners(struct gc_controller *c, struct object *o)
 {
+    assert(o);
     JSON_EACH(it, client_owners(o))
     {
         struct gc_kind *k = kind_of_ref(c, it.val);
@@ -156,6 +158,7 @@ static void enqueue_waiting_owners(struct gc_controller *c, struct object *o)
 
 static void on_change(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct gc_kind *k = data;
     struct gc_controller *c = k->controller;
     if (!now) {
@@ -192,6 +195,7 @@ static struct span owner_namespace(struct gc_sync *x, const struct gc_kind *k)
 
 static enum gc_owner owner_state(struct gc_sync *x, const yyjson_val *ref)
 {
+    assert(x->object);
     struct gc_kind *k = kind_of_ref(x->c, ref);
     struct span uid = json_get_str(ref, "uid");
     if (!k || (k->kind->namespaced && object_namespace(x->object).n == 0)) {
@@ -295,6 +299,7 @@ static void write_patch(struct gc_sync *x, const struct gc_kind *kind, struct ob
 
 static void drop_owners(struct gc_sync *x)
 {
+    assert(x->owners);
     struct client_body b = client_patch_new(x->s->arena, x->object);
     yyjson_mut_val *keep = yyjson_mut_arr(b.doc);
     size_t i = 0;
@@ -328,6 +333,7 @@ static void unblock_owners(struct gc_sync *x)
 static bool release(struct visit *v, struct object *dependent)
 {
     struct gc_sync *x = v->data;
+    assert(x->object);
     struct client_body b = client_patch_new(x->s->arena, dependent);
     yyjson_mut_val *keep = yyjson_mut_arr(b.doc);
     JSON_EACH(it, client_owners(dependent))
@@ -453,6 +459,8 @@ static void on_custom_synced(void *data)
 static void on_kind(void *data, const struct schema_kind *kind, struct informer *informer,
                     bool custom)
 {
+    assert(kind);
+    assert(informer);
     static const struct informer_handler handler = {on_change};
     struct gc_controller *c = data;
     struct gc_kind *k = MEM_NEW(struct gc_kind);

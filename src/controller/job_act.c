@@ -141,6 +141,7 @@ static void put_uids(yyjson_mut_doc *doc, yyjson_mut_val *to, const char *key, s
 static yyjson_mut_val *new_condition(struct job_sync *x, yyjson_mut_doc *doc,
                                      const struct job_condition *c)
 {
+    assert(c->type);
     yyjson_mut_val *v = yyjson_mut_obj(doc);
     struct span now = time_format(x->own.a, x->own.s->now_ms);
     json_put_str(doc, v, "type", span_cstr(c->type));
@@ -154,6 +155,7 @@ static yyjson_mut_val *new_condition(struct job_sync *x, yyjson_mut_doc *doc,
 
 static void put_conditions(struct job_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *to)
 {
+    assert(x->plan.condition_count <= JOB_CONDITIONS_MAX);
     yyjson_mut_val *list = yyjson_mut_arr(doc);
     bool done[JOB_CONDITIONS_MAX] = {false};
     JSON_EACH(it, json_get(x->own.status, "conditions"))
@@ -213,6 +215,7 @@ static void tell(struct job_sync *x)
 {
     struct owned_sync *own = &x->own;
     const struct job_plan *plan = &x->plan;
+    assert(plan->condition_count <= JOB_CONDITIONS_MAX);
     for (size_t i = 0; i < plan->condition_count; i++) {
         const struct job_condition *c = &plan->conditions[i];
         if (strcmp(c->type, "Suspended") == 0) {

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "base/vec.h"
 #include "client/client_body.h"
@@ -46,6 +47,7 @@ static void on_namespace(void *data, struct object *old, struct object *now)
 
 static void on_content(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct ns_kind *k = data;
     struct namespace_controller *c = k->controller;
     struct object *o = now ? now : old;
@@ -90,6 +92,7 @@ static bool delete_one(void *data, struct object *o)
 
 static void finalize(struct emptying *x)
 {
+    assert(object_is_deleting(x->ns));
     struct client_body b = client_body_new(x->s->arena, x->c->kind, object_name(x->ns));
     json_put_str(b.doc, b.meta, "uid", object_uid(x->ns));
     json_put_str(b.doc, b.meta, "resourceVersion",
@@ -148,6 +151,7 @@ static void create(struct sync *s, const struct ns_kind *k, const struct client_
 /* The account that pods run as by default, and whom pods may trust. */
 static void furnish(struct namespace_controller *c, struct sync *s)
 {
+    assert(s->name.n > 0);
     struct arena *a = s->arena;
     if (!informer_get(c->accounts->informer, s->name, ACCOUNT)) {
         struct client_body b = client_body_new(a, c->accounts->kind, ACCOUNT);
@@ -170,6 +174,7 @@ static void furnish(struct namespace_controller *c, struct sync *s)
 
 static void run(struct sync *s)
 {
+    assert(s->name.n > 0);
     struct namespace_controller *c = s->controller;
     struct object *ns = informer_get(c->namespaces, SPAN_NULL, s->name);
     if (!ns) {
@@ -200,6 +205,8 @@ static void run(struct sync *s)
 static void on_kind(void *data, const struct schema_kind *kind, struct informer *informer,
                     bool custom)
 {
+    assert(kind);
+    assert(informer);
     struct namespace_controller *c = data;
     (void)custom;
     if (!kind->namespaced) {
@@ -228,6 +235,8 @@ static void *make(const struct controller_place *place)
     }
     c->kind = schema_kind_find("", "Namespace");
     c->event_kind = schema_kind_find("", "Event");
+    assert(c->kind);
+    assert(c->event_kind);
     c->namespaces = informer_set_get(place->informers, c->kind);
     c->reconciler = reconciler_new(place, "namespace-controller", 4, run, c);
     static const struct informer_handler namespaces = {on_namespace};

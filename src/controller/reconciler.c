@@ -336,7 +336,6 @@ static void reconciler_add_after(struct reconciler *r, struct span ns, struct sp
 
 void reconciler_add(struct reconciler *r, struct span ns, struct span name)
 {
-    assert(name.n > 0);
     reconciler_add_after(r, ns, name, 0);
 }
 

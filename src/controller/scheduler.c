@@ -161,6 +161,7 @@ static void place(struct scheduler *c, struct object *pod, struct span node)
 
 static void wait_add(struct scheduler *c, struct sync *s)
 {
+    assert(s->name.n > 0);
     cleanup_arena struct arena *a = arena_new();
     struct span key = arena_printf(a, "%.*s/%.*s", SPAN_ARG(s->ns), SPAN_ARG(s->name));
     if (map_get(&c->waiting, key)) {
@@ -231,6 +232,7 @@ static bool is_gated(struct object *pod)
 static void recount(struct scheduler *c, struct object *pod)
 {
     const struct placed *was = map_get(&c->placed, object_uid(pod));
+    assert(was);
     if (json_int(json_path(object_root(pod), "metadata", "generation", NULL), 0) < 2) {
         return;
     }
@@ -244,6 +246,7 @@ static void recount(struct scheduler *c, struct object *pod)
 
 static void on_pod(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct scheduler *c = data;
     struct object *pod = now ? now : old;
     if (!now || has_ended(now)) {
@@ -407,6 +410,7 @@ static bool ports_taken(const struct pod_sync *x, const struct usage *u)
 static bool observe_node(void *data, struct object *node)
 {
     struct pod_sync *x = data;
+    assert(x->nodes);
     struct schedule_node *n = &x->nodes[x->view.node_count++];
     yyjson_val *root = object_root(node), *can = json_path(root, "status", "allocatable", NULL);
     yyjson_val *labels = json_path(root, "metadata", "labels", NULL);
@@ -461,6 +465,7 @@ static void observe(struct pod_sync *x)
 static bool on_bound(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct pod_sync *x = data;
+    assert(x->pod);
     (void)s;
     if (reply->err.reason != ERR_NONE) {
         unplace(x->c, object_uid(x->pod));
@@ -474,6 +479,8 @@ static bool on_bound(struct sync *s, void *data, const struct client_reply *repl
 
 static void bind_pod(struct pod_sync *x, struct span node)
 {
+    assert(node.n > 0);
+    assert(x->s->name.n > 0);
     struct client_body b = {.arena = x->a, .doc = json_mut_new(x->a)};
     b.root = yyjson_mut_obj(b.doc);
     json_put_str(b.doc, b.root, "kind", SPAN("Binding"));
@@ -516,6 +523,7 @@ static void select_node(struct pod_sync *x, struct span node)
 
 static void write_condition(struct pod_sync *x, struct span message)
 {
+    assert(message.n > 0);
     yyjson_val *was = client_condition(x->pod, "PodScheduled");
     if (span_eq_cstr(json_get_str(was, "status"), "False") &&
         span_eq(json_get_str(was, "message"), message)) {
@@ -607,6 +615,8 @@ static void *make(const struct controller_place *place)
     c->client = place->client;
     c->pod_kind = schema_kind_find("", "Pod");
     c->claim_kind = schema_kind_find("", "PersistentVolumeClaim");
+    assert(c->pod_kind);
+    assert(c->claim_kind);
     c->pods = informer_set_get(place->informers, c->pod_kind);
     c->claims = informer_set_get(place->informers, c->claim_kind);
     c->nodes = informer_set_find(place->informers, "", "Node");

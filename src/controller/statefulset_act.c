@@ -8,6 +8,10 @@
 static void tell(struct set_sync *x, const char *verb, const char *reason_ok,
                  const char *reason_failed, struct span pod, const struct err *err)
 {
+    assert(verb);
+    assert(reason_ok);
+    assert(reason_failed);
+    assert(err);
     if (err->reason == ERR_NONE) {
         event_record(x->own.events, x->own.kind, x->own.owner, EVENT_NORMAL, reason_ok,
                      "%s Pod %.*s in StatefulSet %.*s successful", verb, SPAN_ARG(pod),
@@ -22,6 +26,8 @@ static void tell(struct set_sync *x, const char *verb, const char *reason_ok,
 static void tell_claim(struct set_sync *x, struct span claim, struct span pod,
                        const struct err *err)
 {
+    assert(claim.n > 0);
+    assert(err);
     if (err->reason == ERR_NONE) {
         event_record(x->own.events, x->own.kind, x->own.owner, EVENT_NORMAL, "SuccessfulCreate",
                      "create Claim %.*s Pod %.*s in StatefulSet %.*s success", SPAN_ARG(claim),
@@ -115,6 +121,8 @@ static bool on_claim_created(struct sync *s, void *data, const struct client_rep
 static void create_claims(struct set_sync *x, const struct statefulset_action *action,
                           bool make_pod)
 {
+    assert(action->ordinal >= 0);
+    assert(action->kind == STATEFULSET_CREATE_POD || action->kind == STATEFULSET_FIX_CLAIMS);
     struct creation *k = ARENA_NEW(x->own.a, struct creation);
     *k = (struct creation){.x = x, .action = action, .make_pod = make_pod};
     k->pod = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)action->ordinal);
@@ -141,6 +149,7 @@ static void create_claims(struct set_sync *x, const struct statefulset_action *a
 
 static void refuse_create(struct set_sync *x, const struct statefulset_action *action)
 {
+    assert(action->kind == STATEFULSET_REFUSE_CREATE);
     struct span pod =
         arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)action->ordinal);
     JSON_EACH(it, json_get(x->own.spec, "volumeClaimTemplates"))
@@ -167,6 +176,7 @@ struct pod_write {
 static bool on_pod_deleted(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct pod_write *w = data;
+    assert(w->action->kind == STATEFULSET_DELETE_POD);
     bool gone = reply->err.reason == ERR_NOT_FOUND || reply->err.reason == ERR_CONFLICT;
     bool stuck = w->action->why == STATEFULSET_WHY_STUCK;
     if (gone && stuck) {
@@ -215,6 +225,7 @@ static void delete_pod(struct set_sync *x, const struct statefulset_action *acti
 
 static void fix_pod(struct set_sync *x, const struct statefulset_action *action)
 {
+    assert(action->kind == STATEFULSET_FIX_POD);
     struct pod_write *w = pod_write_new(x, action);
     struct client_body b = client_patch_any(x->own.a, w->pod);
     yyjson_mut_val *labels = json_mut_obj(b.doc, b.meta, "labels");
@@ -361,6 +372,8 @@ static bool on_status_written(struct sync *s, void *data, const struct client_re
 static void write_status(struct set_sync *x, const struct deadline_plan *deadline)
 {
     const struct statefulset_status *st = &x->plan->status;
+    assert(deadline);
+    assert(st->replicas >= 0);
     struct client_body b = client_patch_any(x->own.a, x->own.owner);
     yyjson_mut_val *to = client_body_obj(&b, "status");
     int64_t generation =

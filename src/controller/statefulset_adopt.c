@@ -28,6 +28,7 @@ static bool see_owned_pod(void *data, struct object *pod)
 static void see_changed_pods(struct candidates *k)
 {
     struct set_sync *x = k->x;
+    assert(!object_is_deleting(x->own.owner));
     for (size_t i = 0; i < x->state->dirty.n; i++) {
         struct span name =
             arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)x->state->dirty.at[i]);

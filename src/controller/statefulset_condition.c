@@ -8,6 +8,8 @@
 
 static size_t claims_of(struct set_sync *x, int32_t ordinal, struct why_claim **ret)
 {
+    assert(ordinal >= 0);
+    assert(ret);
     yyjson_val *templates = json_get(x->own.spec, "volumeClaimTemplates");
     struct why_claim *claims = ARENA_ARRAY(x->own.a, struct why_claim, json_len(templates) + 1);
     size_t n = 0;
@@ -25,6 +27,7 @@ static size_t claims_of(struct set_sync *x, int32_t ordinal, struct why_claim **
  */
 static struct why why_missing(struct set_sync *x, int32_t ordinal)
 {
+    assert(ordinal >= 0);
     struct span pod = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
     const struct set_state *state = x->state;
     if (x->plan->waiting == STATEFULSET_WHY_CLAIM_TERMINATING ||
@@ -107,6 +110,9 @@ static bool is_ours(struct span type, const struct rollout_condition *ours)
 static bool put_condition(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *list,
                           const struct rollout_condition *c)
 {
+    assert(c->type);
+    assert(c->status);
+    assert(c->reason);
     yyjson_val *was = standing(x, c->type);
     bool same_status = span_eq_cstr(json_get_str(was, "status"), c->status);
     struct span since = json_get_str(was, "lastTransitionTime");
@@ -126,6 +132,7 @@ static bool put_condition(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_va
 static bool put_clock(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *list,
                       const struct deadline_plan *deadline)
 {
+    assert(deadline);
     yyjson_val *was = standing(x, DEADLINE_CONDITION);
     if (deadline->stands.n == 0) {
         return was != NULL;
@@ -144,6 +151,7 @@ static bool put_clock(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *l
  * pass by itself is told as one, once. */
 static void tell_trouble(struct set_sync *x, const struct rollout_condition *c)
 {
+    assert(c->reason);
     static const char *const trouble[] = {
         "ClaimNotBound", "ContainerCrashed", "ContainerNotStarted", "ImageNotAvailable",
         "NodeLost",      "PodNotReady",      "Unschedulable"};

@@ -19,6 +19,7 @@
 /* Notes which pod of its set has changed, for the next sync to look at. */
 static void note_pod(struct statefulset_controller *c, struct object *pod)
 {
+    assert(pod);
     yyjson_val *owner = client_controller_of(pod);
     struct set_state *state = owner ? statefulset_state_find(c, json_get_str(owner, "uid")) : NULL;
     if (state) {
@@ -54,6 +55,7 @@ static void wake_namesake(struct statefulset_controller *c, struct object *gone)
 
 static void on_pod(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct statefulset_controller *c = data;
     if (old) {
         note_pod(c, old);
@@ -77,6 +79,7 @@ static void on_set(void *data, struct object *old, struct object *now)
  * each dash is tried. */
 static void mark_named_by(struct statefulset_controller *c, struct object *claim, bool wake)
 {
+    assert(claim);
     struct span name = object_name(claim);
     struct span stem = span_first(name, span_rfind(name, '-'));
     int32_t ordinal = statefulset_ordinal(name, stem);

@@ -5,6 +5,8 @@
 static void put_metadata(struct set_sync *x, struct client_body *b, const yyjson_val *template,
                          int32_t ordinal, struct span revision)
 {
+    assert(ordinal >= 0);
+    assert(revision.n > 0);
     yyjson_val *from = json_get(template, "metadata");
     json_put_str(b->doc, b->meta, "generateName",
                  arena_printf(x->own.a, "%.*s-", SPAN_ARG(x->own.name)));
@@ -42,6 +44,7 @@ static bool is_claim_template(struct set_sync *x, struct span volume)
 static void put_volumes(struct set_sync *x, struct client_body *b, yyjson_mut_val *spec,
                         const yyjson_val *template_spec, int32_t ordinal)
 {
+    assert(ordinal >= 0);
     yyjson_mut_val *volumes = yyjson_mut_arr(b->doc);
     JSON_EACH(it, json_get(x->own.spec, "volumeClaimTemplates"))
     {

@@ -45,6 +45,7 @@ bool statefulset_claim_is_foreign(struct set_sync *x, struct object *claim, stru
 static uint8_t owner_fits(struct set_sync *x, struct object *claim, struct span pod_name,
                           struct span pod_uid)
 {
+    assert(claim);
     bool set_ref = false, pod_ref = false, weak = false;
     JSON_EACH(it, client_owners(claim))
     {
@@ -79,6 +80,7 @@ static bool has_stale_owner(struct object *claim, struct span pod_name)
 /* pod_uid is empty for a hole. */
 static struct statefulset_claims claims_of(struct set_sync *x, int32_t ordinal, struct span pod_uid)
 {
+    assert(ordinal >= 0);
     struct statefulset_claims r = {.owner_fits = ALL_OWNERS_FIT};
     struct span pod_name = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
     JSON_EACH(it, json_get(x->own.spec, "volumeClaimTemplates"))
@@ -156,6 +158,7 @@ static bool may_have_been_ready(struct object *pod, const yyjson_val *ready)
 
 static struct statefulset_pod pod_of(struct set_sync *x, struct object *pod, int32_t ordinal)
 {
+    assert(ordinal >= 0);
     struct span label = json_get_str(json_path(object_root(pod), "metadata", "labels", NULL),
                                      "controller-revision-hash");
     yyjson_val *ready = client_condition(pod, "Ready");
@@ -270,6 +273,7 @@ static bool see_pod(void *data, struct object *pod)
  * the dirty ones. */
 static void catch_up(struct set_sync *x)
 {
+    assert(x->rules);
     struct set_state *state = x->state;
     for (size_t i = 0; i < state->dirty.n; i++) {
         look_at(x, state->dirty.at[i]);

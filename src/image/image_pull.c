@@ -131,7 +131,6 @@ static int pull_all(struct pull *p, struct span ref)
 int image_pull(struct image_store *s, struct span ref, const struct image_pull_options *options,
                struct arena *a, struct image_config *ret, struct span *ret_detail)
 {
-    assert(ref.n > 0);
     assert(options);
     assert(ret);
     assert(ret_detail);

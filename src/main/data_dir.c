@@ -150,7 +150,6 @@ int data_dir_pki(struct arena *a, const struct options *o, struct span gateway,
                  struct span *ret_detail)
 {
     assert(ret_detail);
-    assert(now_ms > 0);
     const char *dir = arena_printf(a, "%.*s/tls", SPAN_ARG(o->data_dir)).p;
     int code = os_fs_mkdirs(dir, 0700);
     if (code == 0 && !load_pair(a, dir, "ca", &ret->ca)) {
@@ -185,7 +184,6 @@ struct span data_dir_url(struct arena *a, const struct options *o)
 static struct span kubeconfig(struct arena *a, const struct options *o, const struct tls_pair *ca,
                               struct span user, const struct tls_pair *pair)
 {
-    assert(ret_detail);
     /* A JSON text is one in YAML, too. */
     struct span name = json_write_mut(
         a, json_new_str(json_mut_new(a), json_clean_text(a, user, LIMIT_CERTIFICATE_NAME_BYTES)));

@@ -234,7 +234,6 @@ static bool is_own(struct span type)
 
 static struct span add_name(struct arena *a, struct span list, struct span name)
 {
-    assert(name.n > 0);
     return list.n ? arena_printf(a, "%.*s %.*s", SPAN_ARG(list), SPAN_ARG(name)) : name;
 }
 

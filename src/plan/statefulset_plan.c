@@ -573,7 +573,6 @@ int32_t statefulset_max_unavailable(int64_t value, bool percent, int32_t replica
 
 int32_t statefulset_ordinal(struct span pod_name, struct span set_name)
 {
-    assert(set_name.n > 0);
     if (pod_name.n <= set_name.n + 1 || !span_starts(pod_name, set_name) ||
         pod_name.p[set_name.n] != '-') {
         return -1;

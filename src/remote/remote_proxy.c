@@ -230,7 +230,6 @@ void remote_proxy(struct remote_hub *h, struct http_exchange *x,
                   const struct remote_proxy_target *target)
 {
     assert(x);
-    assert(target->host.n > 0);
     struct arena *a = http_arena(x);
     struct remote_proxy *p = MEM_NEW(struct remote_proxy);
     p->hub = h;
