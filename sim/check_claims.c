@@ -147,11 +147,11 @@ void check_orphans(struct platform *w, const struct client_request *rq)
         claim = rq->kind == SCHEMA_KIND(PersistentVolumeClaim)
                     ? sim_ordinal(rq->name, "data-redis-")
                     : -1;
-    int64_t born_ms = pod >= 0     ? w->seats[pod].born_ms
-                      : claim >= 0 ? w->seats[claim].claim_born_ms
-                                   : INT64_MAX;
-    if (born_ms >= w->orphaned_ms) {
-        return; /* made meanwhile, and empty */
+    int64_t since_ms = pod >= 0     ? w->seats[pod].owned_ms
+                       : claim >= 0 ? w->seats[claim].claim_born_ms
+                                    : INT64_MAX;
+    if (since_ms >= w->orphaned_ms) {
+        return; /* made, or a pod adopted, while the set went: as with Kubernetes, too late */
     }
     if (o && span_eq(object_uid(o), rq->precondition_uid) && is_orphan(w, o)) {
         sim_fail(w, "orphan-kept", "%s %.*s is taken after its set, which was to leave it",

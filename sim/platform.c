@@ -22,7 +22,7 @@
 enum {
     SETTLE_MS = 30 * 60 * 1000,
     START_LIMIT_MS = 5000,
-    SQLITE_SHARE = 8,
+    SQLITE_SHARE = 6,
     SMALL_SHARE = 2,
     ORPHAN_MS = 500
 };

@@ -47,7 +47,8 @@ struct sim_seat {
     bool primary;                                                  /* by its label */
     bool ever_ready;                                               /* this pod was Ready once */
     int64_t exists_ms, absent_ms, well_ms, unwell_ms, terminal_ms; /* true last at this time */
-    int64_t born_ms, claim_born_ms;
+    int64_t owned_ms;                                              /* by this owner since then */
+    int64_t claim_born_ms;                                         /* made */
     int64_t labels_ms;  /* another pod, or another label, since then */
     char taken_uid[40]; /* the controller deleted this well pod for an update, and no later one was
                            well yet; empty: no */

@@ -226,7 +226,8 @@ static void on_pod(struct platform *w, struct sim_seat *s, struct object *now)
     struct span uid = now ? object_uid(now) : SPAN_NULL;
     bool fresh = !span_eq_cstr(uid, s->uid);
     s->ever_ready &= !fresh;
-    s->born_ms = fresh ? sim_now_ms(w) : s->born_ms;
+    bool other = !span_eq_cstr(now ? client_controller_uid(now) : SPAN_NULL, s->owner);
+    s->owned_ms = fresh || other ? sim_now_ms(w) : s->owned_ms;
     (void)snprintf(s->uid, sizeof s->uid, "%.*s", SPAN_ARG(uid));
     take_labels(w, s, now, fresh);
     s->exists = now;
