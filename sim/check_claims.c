@@ -79,9 +79,11 @@ static bool is_orphan(const struct platform *w, struct object *o)
 static bool is_forsaken(struct platform *w, struct object *claim)
 {
     struct arena *a cleanup_arena = arena_new();
+    int64_t born_ms = w->seats[sim_ordinal(object_name(claim), "data-redis-")].claim_born_ms;
     JSON_EACH(it, client_owners(claim))
     {
-        if (span_eq_cstr(json_get_str(it.val, "uid"), w->orphaned_uid)) {
+        if (born_ms < w->orphaned_ms &&
+            span_eq_cstr(json_get_str(it.val, "uid"), w->orphaned_uid)) {
             continue; /* and its own stays */
         }
         bool set = span_eq_cstr(json_get_str(it.val, "kind"), "StatefulSet");

@@ -140,7 +140,7 @@ static void on_set(struct platform *w, struct object *now)
         strcmp(is->update, was->update) != 0) {
         w->set_ms = sim_now_ms(w);
     }
-    if (now && object_is_deleting(now) && client_has_finalizer(now, "orphan")) {
+    if (now && !was->deleting && object_is_deleting(now) && client_has_finalizer(now, "orphan")) {
         if (!span_eq_cstr(object_uid(now), w->orphaned_uid)) {
             w->orphaned_ms = sim_now_ms(w);
         }

@@ -3,6 +3,7 @@
 #include "apiserver/server.h"
 #include "apiserver/write.h"
 #include "base/check.h"
+#include "schema/kinds.h"
 #include "schema/patch.h"
 
 /* The object that a patch is for. managedFields are taken apart only for patches that may name
@@ -71,6 +72,59 @@ static int update_gone(struct api_op *op)
     return replaced ? write_conflict_uid(op, uid, SPAN_NULL) : api_op_not_found(op);
 }
 
+static bool has_owner(struct object *o, struct span uid)
+{
+    JSON_EACH(it, json_path(object_root(o), "metadata", "ownerReferences", NULL))
+    {
+        if (span_eq(json_get_str(it.val, "uid"), uid)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool leaves_its_own(struct object *set)
+{
+    JSON_EACH(it, json_path(object_root(set), "metadata", "finalizers", NULL))
+    {
+        if (object_is_deleting(set) && span_eq_cstr(json_str(it.val), "orphan")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A claim that is given to a set which has just gone would go with its data, though the set may
+ * have been deleted so that its claims stay: a controller that has not seen that yet is told to
+ * look again. */
+static int check_claim_owners(struct api_op *op, struct object *current, yyjson_mut_val *obj)
+{
+    size_t i, n;
+    yyjson_mut_val *ref, *list = json_mut_get(json_mut_get(obj, "metadata"), "ownerReferences");
+    if (op->kind != SCHEMA_KIND(PersistentVolumeClaim)) {
+        return 0;
+    }
+    yyjson_mut_arr_foreach(list, i, n, ref)
+    {
+        struct span uid = json_mut_str(json_mut_get(ref, "uid")),
+                    name = json_mut_str(json_mut_get(ref, "name"));
+        if (!span_eq_cstr(json_mut_str(json_mut_get(ref, "kind")), "StatefulSet") ||
+            has_owner(current, uid)) {
+            continue;
+        }
+        struct object *set =
+            api_peek(op->server, op->arena, SCHEMA_KIND(StatefulSet)->resource, op->ns, name);
+        if (!set || !span_eq(object_uid(set), uid) || leaves_its_own(set)) {
+            return api_op_conflict(
+                op, arena_printf(op->arena,
+                                 "its new owner, StatefulSet \"%.*s\", is gone or leaves what it "
+                                 "owns: the claim would be deleted with its data",
+                                 SPAN_ARG(name)));
+        }
+    }
+    return 0;
+}
+
 static int update_attempt(struct api_op *op)
 {
     struct object *current = store_peek(op->server->store, op->key);
@@ -94,7 +148,10 @@ static int update_attempt(struct api_op *op)
             return write_err_nameless(op);
         }
     }
-    return obj ? write_change(op, current, doc, obj, to_status) : -1;
+    if (!obj || check_claim_owners(op, current, obj)) {
+        return -1;
+    }
+    return write_change(op, current, doc, obj, to_status);
 }
 
 void op_update(struct api_op *op)

@@ -256,3 +256,45 @@ TEST(a_bound_claim_is_not_given_more_room_than_its_volume_has)
                      "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}");
     api_kit_stop(&k);
 }
+
+/* ---- claims and their owners ---- */
+
+static const char *owned_by(struct span uid)
+{
+    static char text[512];
+    (void)snprintf(text, sizeof text,
+                   "{\"metadata\":{\"ownerReferences\":[{\"apiVersion\":\"apps/v1\",\"kind\":"
+                   "\"StatefulSet\",\"name\":\"s\",\"uid\":\"%.*s\"}]}}",
+                   SPAN_ARG(uid));
+    return text;
+}
+
+#define OWNER_MERGE "Content-Type: application/merge-patch+json\r\n"
+#define OWNED "/api/v1/namespaces/default/persistentvolumeclaims/data-s-0"
+#define SETS "/apis/apps/v1/namespaces/default/statefulsets"
+
+/* A controller that is a moment behind would give it away with its data (sim seed 2705319). */
+TEST(a_claim_is_not_given_to_a_set_that_leaves_what_it_owns)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces/default/persistentvolumeclaims", "",
+                     "{\"metadata\":{\"name\":\"data-s-0\"},\"spec\":{\"accessModes\":["
+                     "\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}");
+    (void)api_expect(&k, 409, "PATCH", OWNED, OWNER_MERGE,
+                     owned_by(SPAN("00000000-0000-4000-8000-000000000001")));
+    struct api_reply set = api_expect(
+        &k, 201, "POST", SETS, "",
+        "{\"metadata\":{\"name\":\"s\"},\"spec\":{\"serviceName\":\"s\",\"selector\":{"
+        "\"matchLabels\":{\"a\":\"b\"}},\"template\":{\"metadata\":{\"labels\":{\"a\":\"b\"}},"
+        "\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"c\"}]}}}}");
+    struct span uid = api_str(&set, "metadata.uid");
+    (void)api_expect(&k, 200, "PATCH", OWNED, OWNER_MERGE, owned_by(uid));
+    (void)api_expect(&k, 200, "PATCH", OWNED, OWNER_MERGE,
+                     "{\"metadata\":{\"ownerReferences\":null}}");
+    (void)api_expect(&k, 200, "DELETE", SETS "/s?propagationPolicy=Orphan", "", NULL);
+    (void)api_expect(&k, 409, "PATCH", OWNED, OWNER_MERGE, owned_by(uid));
+    (void)api_expect(&k, 200, "PATCH", OWNED, OWNER_MERGE,
+                     "{\"metadata\":{\"labels\":{\"still\":\"writable\"}}}");
+    api_kit_stop(&k);
+}
