@@ -507,6 +507,28 @@ static void ask_volume(struct claim_sync *x)
     sync_do(x->s, &rq, NULL, on_volume_read, x);
 }
 
+/* Nothing that is there fits, and nobody makes one. */
+static struct span no_volume(struct claim_sync *x)
+{
+    struct span size = json_str(json_path(x->spec, "resources", "requests", "storage", NULL));
+    struct span class = json_get_str(x->spec, "storageClassName");
+    struct span fits =
+        arena_printf(x->a, "no free volume fits (%.*s, %.*s)", SPAN_ARG(size),
+                     SPAN_ARG(json_str(yyjson_arr_get_first(json_get(x->spec, "accessModes")))));
+    if (class.n) {
+        return arena_printf(
+            x->a, "%.*s, and provisioner %.*s of StorageClass \"%.*s\" makes none", SPAN_ARG(fits),
+            SPAN_ARG(json_get_str(object_root(x->class), "provisioner")), SPAN_ARG(class));
+    }
+    return json_get(x->spec, "storageClassName")
+               ? arena_printf(x->a, "%.*s, and storageClassName \"\" says that none is to be made",
+                              SPAN_ARG(fits))
+               : arena_printf(x->a,
+                              "%.*s, it names no StorageClass that could make one, and none is the "
+                              "default",
+                              SPAN_ARG(fits));
+}
+
 /* Tells it as an event in Kubernetes' words, and as a condition in plain ones. */
 static void blocked(struct claim_sync *x, enum event_type type, const char *reason,
                     struct span message, struct span plain)
@@ -527,7 +549,7 @@ static void explain(struct claim_sync *x, const struct claim_plan *plan)
     case CLAIM_NO_VOLUME:
         blocked(x, EVENT_NORMAL, "FailedBinding",
                 SPAN("no persistent volumes available for this claim and no storage class is set"),
-                SPAN("no free volume fits, and it names no StorageClass that could make one"));
+                no_volume(x));
         break;
     case CLAIM_NO_CLASS:
         blocked(
@@ -542,11 +564,17 @@ static void explain(struct claim_sync *x, const struct claim_plan *plan)
             SPAN_NULL);
         break;
     case CLAIM_MISMATCH:
-        blocked(x, EVENT_WARNING, "VolumeMismatch",
-                arena_printf(x->a, "Cannot bind to requested volume \"%.*s\": %s", SPAN_ARG(volume),
-                             plan->why),
-                arena_printf(x->a, "volume \"%.*s\", which it names, does not fit: %s",
-                             SPAN_ARG(volume), plan->why));
+        blocked(
+            x, EVENT_WARNING, "VolumeMismatch",
+            arena_printf(x->a, "Cannot bind to requested volume \"%.*s\": %s", SPAN_ARG(volume),
+                         plan->why),
+            arena_printf(
+                x->a, "volume \"%.*s\" (%.*s), which it names, does not fit its %.*s: %s",
+                SPAN_ARG(volume),
+                SPAN_ARG(json_str(
+                    json_path(object_root(x->named), "spec", "capacity", "storage", NULL))),
+                SPAN_ARG(json_str(json_path(x->spec, "resources", "requests", "storage", NULL))),
+                plan->why));
         break;
     case CLAIM_TAKEN:
         blocked(x, EVENT_WARNING, "FailedBinding",

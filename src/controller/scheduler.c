@@ -44,6 +44,7 @@ struct placed {
     int64_t cpu_milli, memory_bytes;
     struct host_port *ports; /* NULL: none */
     size_t port_count;
+    char *who;        /* with ports: NAMESPACE/NAME */
     struct list link; /* in on->with_ports, if there are any */
     size_t uid_n;
     char uid[];
@@ -105,6 +106,14 @@ static void verify_usage(const struct scheduler *c)
     assert(memory_bytes == 0);
 }
 
+static void placed_free(void *value)
+{
+    struct placed *p = value;
+    free(p->ports);
+    free(p->who);
+    free(p);
+}
+
 static void unplace(struct scheduler *c, struct span uid)
 {
     struct placed *p = map_remove(&c->placed, uid);
@@ -116,8 +125,7 @@ static void unplace(struct scheduler *c, struct span uid)
         if (p->port_count) {
             list_remove(&p->link);
         }
-        free(p->ports);
-        free(p);
+        placed_free(p);
     }
 }
 
@@ -134,6 +142,10 @@ static void take_ports(struct placed *p, struct object *pod)
     p->port_count = host_ports(a, spec, &ports);
     p->ports = mem_new(p->port_count * sizeof *ports);
     memcpy(p->ports, ports, p->port_count * sizeof *ports);
+    struct span who =
+        arena_printf(a, "%.*s/%.*s", SPAN_ARG(object_namespace(pod)), SPAN_ARG(object_name(pod)));
+    p->who = mem_new(who.n + 1);
+    memcpy(p->who, who.p, who.n + 1);
     list_push_back(&p->on->with_ports, &p->link);
 }
 
@@ -307,6 +319,7 @@ struct pod_sync {
         *wait_claim; /* of a class that waits for its first consumer: needs a node named */
     const struct host_port *ports; /* that the pod asks for */
     size_t port_count;
+    struct span port_note; /* who has one of them, of the first node where that is so */
     yyjson_val **volume_terms;
     size_t volume_count;
     struct span target; /* the chosen node */
@@ -395,16 +408,20 @@ static struct span taint_of(struct pod_sync *x, struct object *node)
     return taint;
 }
 
-static bool ports_taken(const struct pod_sync *x, const struct usage *u)
+/* Who has which of them, as a sentence; empty: nobody. */
+static struct span ports_taken(const struct pod_sync *x, const struct usage *u)
 {
     LIST_EACH(l, &u->with_ports)
     {
         const struct placed *p = CONTAINER_OF(l, struct placed, link);
-        if (host_ports_clash(x->ports, x->port_count, p->ports, p->port_count)) {
-            return true;
+        for (size_t i = 0; i < x->port_count; i++) {
+            if (host_ports_clash(&x->ports[i], 1, p->ports, p->port_count)) {
+                return arena_printf(x->a, "Pod %s has host port %u of node %.*s.", p->who,
+                                    x->ports[i].port, SPAN_ARG(span_of(u->name, u->name_n)));
+            }
         }
     }
-    return false;
+    return SPAN_NULL;
 }
 
 static bool observe_node(void *data, struct object *node)
@@ -436,7 +453,9 @@ static bool observe_node(void *data, struct object *node)
         n->used_cpu_milli = u->cpu_milli;
         n->used_memory_bytes = u->memory_bytes;
         n->used_pods = u->pods;
-        n->ports_taken = x->port_count > 0 && ports_taken(x, u);
+        struct span taken = x->port_count > 0 ? ports_taken(x, u) : SPAN_NULL;
+        n->ports_taken = taken.n > 0;
+        x->port_note = x->port_note.n ? x->port_note : taken;
     }
     return true;
 }
@@ -597,7 +616,9 @@ static void run(struct sync *s)
     observe(x);
     struct schedule_plan plan = schedule_plan(x->a, &x->view);
     if (!plan.fits) {
-        refuse(x, plan.message);
+        refuse(x, x->port_note.n ? arena_printf(x->a, "%.*s %.*s", SPAN_ARG(plan.message),
+                                                SPAN_ARG(x->port_note))
+                                 : plan.message);
     } else if (x->wait_claim) {
         select_node(x, x->nodes[plan.node].name);
     } else {
@@ -631,13 +652,6 @@ static void *make(const struct controller_place *place)
     reconciler_follow(c->reconciler, c->claims, &claims, c);
     reconciler_follow(c->reconciler, c->volumes, &volumes, c);
     return c;
-}
-
-static void placed_free(void *value)
-{
-    struct placed *p = value;
-    free(p->ports);
-    free(p);
 }
 
 static void end(void *controller)

@@ -23,6 +23,54 @@ static size_t claims_of(struct set_sync *x, int32_t ordinal, struct why_claim **
     return n;
 }
 
+/* Those that the pod uses, of the set's templates or not. */
+static size_t claims_used(struct set_sync *x, struct object *pod, struct why_claim **ret)
+{
+    yyjson_val *volumes = json_path(object_root(pod), "spec", "volumes", NULL);
+    struct why_claim *claims = ARENA_ARRAY(x->own.a, struct why_claim, json_len(volumes) + 1);
+    size_t n = 0;
+    JSON_EACH(it, volumes)
+    {
+        struct span name = json_str(json_path(it.val, "persistentVolumeClaim", "claimName", NULL));
+        struct object *claim = name.n ? informer_get(x->c->claims, x->own.ns, name) : NULL;
+        if (name.n) {
+            claims[n++] = (struct why_claim){name, claim ? object_root(claim) : NULL};
+        }
+    }
+    *ret = claims;
+    return n;
+}
+
+static struct why why_stale(struct set_sync *x, struct span pod, int32_t ordinal)
+{
+    struct why_claim *claims;
+    size_t n = claims_of(x, ordinal, &claims);
+    for (size_t i = 0; i < n; i++) {
+        if (claims[i].claim && json_path(claims[i].claim, "metadata", "deletionTimestamp", NULL)) {
+            return why_claims(x->own.a, pod, &claims[i], 1);
+        }
+    }
+    return (struct why){"ClaimStale",
+                        arena_printf(x->own.a,
+                                     "%.*s waits until the claim of its predecessor is gone",
+                                     SPAN_ARG(pod))};
+}
+
+/* Somebody else's pod has the name. */
+static struct why why_foreign(struct set_sync *x, struct object *pod)
+{
+    yyjson_val *owner = client_controller_of(pod);
+    struct span whose = owner ? arena_printf(x->own.a, "it belongs to %.*s %.*s",
+                                             SPAN_ARG(json_get_str(owner, "kind")),
+                                             SPAN_ARG(json_get_str(owner, "name")))
+                              : SPAN("its labels do not match the selector");
+    struct span text = arena_printf(x->own.a,
+                                    "%.*s cannot be made: there is a pod of this name that is not "
+                                    "the set's (%.*s); it has to go first",
+                                    SPAN_ARG(object_name(pod)), SPAN_ARG(whose));
+    return (struct why){"CreationRefused", why_line(x->own.a, text, WHY_TEXT_MAX)};
+}
+
 /* A pod that is not there: the server refuses it, its claims hold it back, or it comes right now.
  */
 static struct why why_missing(struct set_sync *x, int32_t ordinal)
@@ -32,35 +80,18 @@ static struct why why_missing(struct set_sync *x, int32_t ordinal)
     const struct set_state *state = x->state;
     if (x->plan->waiting == STATEFULSET_WHY_CLAIM_TERMINATING ||
         x->plan->waiting == STATEFULSET_WHY_CLAIM_STALE) {
-        struct why_claim *claims;
-        size_t n = claims_of(x, ordinal, &claims);
-        for (size_t i = 0; i < n; i++) {
-            if (claims[i].claim &&
-                json_path(claims[i].claim, "metadata", "deletionTimestamp", NULL)) {
-                return why_claims(x->own.a, pod, &claims[i], 1);
-            }
-        }
-        return (struct why){"ClaimStale",
-                            arena_printf(x->own.a,
-                                         "%.*s waits until the claim of its predecessor is gone",
-                                         SPAN_ARG(pod))};
+        return why_stale(x, pod, ordinal);
     }
-    if (informer_get(x->c->pods.informer, x->own.ns,
-                     pod)) { /* and statefulset_pod_at() did not find it */
-        return (struct why){"CreationRefused",
-                            arena_printf(x->own.a,
-                                         "%.*s cannot be made: there is a pod of this name that is "
-                                         "not the set's",
-                                         SPAN_ARG(pod))};
+    struct object *foreign = informer_get(x->c->pods.informer, x->own.ns, pod);
+    if (foreign) { /* and statefulset_pod_at() did not find it */
+        return why_foreign(x, foreign);
     }
     struct span refused =
         arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)state->refused_ordinal);
     bool is_missing = statefulset_is_wanted(x->rules, state->refused_ordinal) &&
                       !informer_get(x->c->pods.informer, x->own.ns, refused);
     if (state->refused.n && is_missing) { /* of several that are made at once, the last */
-        struct span text = arena_printf(x->own.a, "%.*s cannot be made: %.*s", SPAN_ARG(refused),
-                                        SPAN_ARG(state->refused));
-        return (struct why){"CreationRefused", why_line(x->own.a, text, WHY_TEXT_MAX)};
+        return (struct why){"CreationRefused", why_refused(x->own.a, refused, state->refused)};
     }
     return (struct why){"PodMissing", arena_printf(x->own.a, "%.*s is being made", SPAN_ARG(pod))};
 }
@@ -80,9 +111,18 @@ static struct why blocking(struct set_sync *x)
         return (struct why){"ScalingDown", arena_printf(x->own.a, "%.*s is next to go",
                                                         SPAN_ARG(object_name(pod)))};
     }
-    struct why_claim *claims;
-    size_t n = claims_of(x, ordinal, &claims);
-    return why_pod(x->own.a, object_root(pod), claims, n, x->rules->min_ready_s);
+    struct span on = json_str(json_path(object_root(pod), "spec", "nodeName", NULL));
+    struct object *node = on.n ? informer_get(x->c->nodes, SPAN_NULL, on) : NULL;
+    struct why why = {0};
+    if (informer_count(x->c->nodes) > 0) { /* else they are not known yet */
+        why = why_on_node(x->own.a, object_root(pod), node ? object_root(node) : NULL);
+    }
+    if (!why.reason) {
+        struct why_claim *claims;
+        size_t n = claims_used(x, pod, &claims);
+        why = why_pod(x->own.a, object_root(pod), claims, n, x->rules->min_ready_s);
+    }
+    return why;
 }
 
 static yyjson_val *standing(struct set_sync *x, const char *type)
@@ -147,20 +187,40 @@ static bool put_clock(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *l
     return !span_eq(json_get_str(was, "message"), deadline->stands);
 }
 
+/* The number of restarts: the same trouble makes the same event, which is counted. */
+static struct span without_count(struct span text)
+{
+    size_t open = span_rfind(text, '(');
+    return open < text.n && span_starts(span_from(text, open), SPAN("(restarted "))
+               ? span_trim(span_first(text, open))
+               : text;
+}
+
 /* What kubectl describe shows of a set is its events, not its conditions: a cause that will not
- * pass by itself is told as one, once. */
-static void tell_trouble(struct set_sync *x, const struct rollout_condition *c)
+ * pass by itself is told as one, once for each pod that is in the way. */
+static void tell_trouble(struct set_sync *x, const struct rollout_condition *c,
+                         const struct why *blocking)
 {
     assert(c->reason);
     static const char *const trouble[] = {
-        "ClaimNotBound", "ContainerCrashed", "ContainerNotStarted", "ImageNotAvailable",
-        "NodeLost",      "PodNotReady",      "Unschedulable"};
+        "ClaimNotBound",     "ContainerCrashed", "ContainerNotStarted",
+        "ImageNotAvailable", "NodeLost",         "NodeMissing",
+        "PodHeld",           "PodNotReady",      "Unschedulable",
+        "VolumeNotMounted"};
+    struct set_state *state = x->state;
     yyjson_val *was = standing(x, c->type);
-    bool told = span_eq_cstr(json_get_str(was, "reason"), c->reason);
-    for (size_t i = 0; i < sizeof trouble / sizeof *trouble && !told; i++) {
-        if (strcmp(c->reason, trouble[i]) == 0) {
+    if (strcmp(c->status, "True") == 0 || state->trouble_ordinal != x->plan->blocking) {
+        state->trouble_told = 0;
+        state->trouble_ordinal = x->plan->blocking;
+    }
+    for (size_t i = 0; i < sizeof trouble / sizeof *trouble; i++) {
+        if (strcmp(c->reason, trouble[i]) != 0 || (state->trouble_told >> i & 1)) {
+            continue;
+        }
+        state->trouble_told |= 1u << i;
+        if (!span_eq(json_get_str(was, "message"), c->message)) { /* by the server before this */
             event_record(x->own.events, x->own.kind, x->own.owner, EVENT_WARNING, c->reason, "%.*s",
-                         SPAN_ARG(c->message));
+                         SPAN_ARG(without_count(blocking->text)));
         }
     }
 }
@@ -171,6 +231,18 @@ static int32_t paused_behind(struct set_sync *x)
     yyjson_val *rolling = json_path(x->own.spec, "updateStrategy", "rollingUpdate", NULL);
     int64_t from = x->rules->start + json_get_int(rolling, "partition", 0);
     return ordinal_tree_count_from(&x->view.index->wanted, MARK_OLD, from);
+}
+
+/* Whoever put it there has to take it away; the garbage collector does so with its own. */
+static struct span own_finalizer(struct set_sync *x)
+{
+    JSON_EACH(it, json_path(object_root(x->own.owner), "metadata", "finalizers", NULL))
+    {
+        if (span_find(json_str(it.val), '/') < json_str(it.val).n) {
+            return json_str(it.val);
+        }
+    }
+    return SPAN_NULL;
 }
 
 bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status,
@@ -191,6 +263,7 @@ bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mu
                                     !st->complete && !span_eq(x->current_name, x->update_name),
                                 .overdue = deadline->overdue,
                                 .left = span_eq(left, x->update_name) ? SPAN_NULL : left,
+                                .kept_by = own_finalizer(x),
                                 .wrong = x->notes.wrong_count ? x->notes.wrong[0] : SPAN_NULL,
                                 .replicas = v->replicas,
                                 .available = st->well,
@@ -208,7 +281,7 @@ bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mu
     for (size_t i = 0; i < ROLLOUT_CONDITIONS; i++) {
         changed |= put_condition(x, b->doc, list, &ours[i]);
         if (strcmp(ours[i].type, "Available") == 0) {
-            tell_trouble(x, &ours[i]);
+            tell_trouble(x, &ours[i], &view.blocking);
         }
     }
     changed |= put_clock(x, b->doc, list, deadline);

@@ -107,9 +107,18 @@ static void mark_named_by(struct statefulset_controller *c, struct object *claim
     }
 }
 
-static struct span blocked_by(struct object *claim)
+static bool same_obstacle(struct object *x, struct object *y)
 {
-    return json_get_str(client_condition(claim, WHY_CLAIM_CONDITION), "message");
+    static const char maker[] = "volume.kubernetes.io/storage-provisioner";
+    struct span blocked[2], by[2];
+    struct object *const both[2] = {x, y};
+    for (size_t i = 0; i < 2; i++) {
+        yyjson_val *root = object_root(both[i]);
+        blocked[i] = json_get_str(client_condition(both[i], WHY_CLAIM_CONDITION), "message");
+        by[i] = json_str(json_path(root, "metadata", "annotations", maker, NULL));
+    }
+    return span_eq(blocked[0], blocked[1]) && span_eq(by[0], by[1]) &&
+           object_is_deleting(x) == object_is_deleting(y);
 }
 
 /* A claim that went away may be what a pod's creation waits for; one that says anew what hinders
@@ -118,8 +127,9 @@ static struct span blocked_by(struct object *claim)
 static void on_claim(void *data, struct object *old, struct object *now)
 {
     struct statefulset_controller *c = data;
-    bool wake = !now || (old && (!span_eq(blocked_by(old), blocked_by(now)) ||
-                                 !json_equal(client_owners(old), client_owners(now))));
+    bool wake =
+        !now ||
+        (old && (!same_obstacle(old, now) || !json_equal(client_owners(old), client_owners(now))));
     mark_named_by(c, now ? now : old, wake);
 }
 
@@ -174,6 +184,7 @@ static void *make(const struct controller_place *place)
     c->states = MAP_INIT;
     c->claim_kind = SCHEMA_KIND(PersistentVolumeClaim);
     c->claims = informer_set_get(place->informers, c->claim_kind);
+    c->nodes = informer_set_get(place->informers, SCHEMA_KIND(Node));
     owners_init(&c->sets, place, SCHEMA_KIND(StatefulSet), "statefulset-controller", run, c);
     c->sets.on_orphan = on_orphan;
     c->sets.data = c;

@@ -17,7 +17,7 @@ struct statefulset_controller {
     struct owners sets;
     struct owned_kind pods, revisions;
     const struct schema_kind *claim_kind;
-    struct informer *claims;
+    struct informer *claims, *nodes;
     struct map states; /* struct set_state by uid */
 };
 
@@ -34,6 +34,9 @@ struct set_state {
     /* Owned; the revisions that the index knows, and the pods that come last. */
     struct span current_name, update_name, order;
     uint64_t notes_told; /* a hash of the wrong annotations that events told of */
+    /* Causes that events have told of this ordinal, bit by bit; forgotten when all is well. */
+    uint32_t trouble_told;
+    int32_t trouble_ordinal;
     /* The last answer of the server to the creation of a pod, when it was no. */
     int32_t refused_ordinal;
     struct span refused; /* owned; empty: none */

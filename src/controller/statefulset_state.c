@@ -96,6 +96,7 @@ void statefulset_state_revisions(struct set_state *state, struct span current, s
     replace(&state->current_name, current);
     replace(&state->update_name, update);
     state->look_at_all = true;
+    state->trouble_told = 0;
 }
 
 void statefulset_state_order(struct set_state *state, struct span order)

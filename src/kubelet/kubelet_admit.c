@@ -39,6 +39,20 @@ static const struct kubelet_pod *ports_holder(const struct kubelet_pod *pod)
     return NULL;
 }
 
+/* The first of its ports that the holder has. */
+static unsigned taken_port(const struct kubelet_pod *pod, const struct kubelet_pod *holder)
+{
+    struct arena *a cleanup_arena = arena_new();
+    const struct host_port *mine = NULL, *theirs = NULL;
+    size_t n = host_ports(a, kubelet_pod_spec(pod), &mine);
+    size_t count = host_ports(a, kubelet_pod_spec(holder), &theirs), at = 0;
+    while (at < n && !host_ports_clash(&mine[at], 1, theirs, count)) {
+        at++;
+    }
+    assert(at < n);
+    return mine[at].port;
+}
+
 /* True: until later. */
 static bool waits(struct kubelet_pod *pod, const struct kubelet_pod *holder)
 {
@@ -53,6 +67,12 @@ static bool waits(struct kubelet_pod *pod, const struct kubelet_pod *holder)
                       "pod %.*s has a host port that this one asks for; it fails if that lasts %d "
                       "seconds more",
                       SPAN_ARG(holder->full_name), CONTROLLED_WAIT_MS / 1000);
+        struct arena *a cleanup_arena = arena_new();
+        kubelet_status_held(pod, "HostPortTaken",
+                            arena_printf(a,
+                                         "pod %.*s on the same node has host port %u, which it "
+                                         "asks for as well",
+                                         SPAN_ARG(holder->full_name), taken_port(pod, holder)));
     }
     kubelet_pod_poke_after(pod, (pod->ports_due_ns - now_ns) / 1000000 + 1);
     pod->k->ports_awaited = true;

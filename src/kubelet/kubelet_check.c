@@ -336,6 +336,14 @@ static struct span host_of(const struct kubelet_container *container, const yyjs
     return host.n > 0 ? host : v->host_network ? v->host_ip : v->pod_ip;
 }
 
+/* "8080"; the name when no port has it. */
+static struct span port_text(struct arena *a, const struct kubelet_container *container,
+                             const yyjson_val *port)
+{
+    uint16_t number = port_of(container, port);
+    return number ? arena_printf(a, "%u", number) : json_str(port);
+}
+
 struct span kubelet_check_question(struct arena *a, const struct kubelet_container *container,
                                    const yyjson_val *handler)
 {
@@ -350,18 +358,18 @@ struct span kubelet_check_question(struct arena *a, const struct kubelet_contain
     if ((what = json_get(handler, "httpGet")) != NULL) {
         struct span path = json_get_str(what, "path");
         bool tls = span_eq_cstr(json_get_str(what, "scheme"), "HTTPS");
-        text = arena_printf(a, "%s://%.*s:%u%s%.*s", tls ? "https" : "http",
+        text = arena_printf(a, "%s://%.*s:%.*s%s%.*s", tls ? "https" : "http",
                             SPAN_ARG(host_of(container, what)),
-                            port_of(container, json_get(what, "port")),
+                            SPAN_ARG(port_text(a, container, json_get(what, "port"))),
                             path.n && path.p[0] == '/' ? "" : "/", SPAN_ARG(path));
     } else if ((what = json_get(handler, "tcpSocket")) != NULL) {
-        text = arena_printf(a, "tcp %.*s:%u", SPAN_ARG(host_of(container, what)),
-                            port_of(container, json_get(what, "port")));
+        text = arena_printf(a, "tcp %.*s:%.*s", SPAN_ARG(host_of(container, what)),
+                            SPAN_ARG(port_text(a, container, json_get(what, "port"))));
     } else if ((what = json_get(handler, "grpc")) != NULL) {
         struct span service = json_get_str(what, "service");
-        text = arena_printf(a, "grpc %.*s:%u%s%.*s", SPAN_ARG(host_of(container, what)),
-                            port_of(container, json_get(what, "port")), service.n ? "/" : "",
-                            SPAN_ARG(service));
+        text = arena_printf(a, "grpc %.*s:%.*s%s%.*s", SPAN_ARG(host_of(container, what)),
+                            SPAN_ARG(port_text(a, container, json_get(what, "port"))),
+                            service.n ? "/" : "", SPAN_ARG(service));
     }
     return text;
 }
@@ -406,7 +414,11 @@ static void start_net(struct kubelet_check *c, struct kubelet_container *contain
         return;
     }
     if (port == 0 || host.n == 0) {
-        end_soon(c, KUBELET_CHECK_ERROR, SPAN("the port or the address is not known"), 0);
+        end_soon(c, KUBELET_CHECK_ERROR,
+                 host.n == 0 ? SPAN("the pod's address is not known")
+                             : arena_printf(c->arena, "no port of the container is named \"%.*s\"",
+                                            SPAN_ARG(json_str(json_get(what, "port")))),
+                 0);
         return;
     }
     c->kind = kind;

@@ -17,6 +17,25 @@ struct span kubelet_check_question(struct arena *a, const struct kubelet_contain
                                    const yyjson_val *handler);
 void kubelet_check_cancel(struct kubelet_check *check); /* NULL is fine */
 
+/* ---- kubelet_cause.c: why a container is not ready, for the pod's condition ---- */
+
+struct kubelet_probe_cause {
+    const char *word;       /* "readiness", "startup", "liveness" */
+    const yyjson_val *spec; /* the probe's */
+    int64_t failures;       /* in a row */
+    bool grown;             /* there may be more of them by the time that somebody reads it */
+    struct span output;     /* of the last one */
+};
+void kubelet_cause_unready(struct kubelet_container *c, const struct kubelet_probe_cause *p);
+/* The container is being killed because of it. */
+void kubelet_cause_killed(struct kubelet_container *c, const struct kubelet_probe_cause *p);
+void kubelet_cause_hook(struct kubelet_container *c, struct span output);
+/* The container has ended: its last words, unless it was killed, or left a message. Blocking,
+ * small. */
+void kubelet_cause_exit(struct kubelet_container *c);
+/* The same for answers that differ in digits only. */
+uint64_t kubelet_cause_hash(struct span output);
+
 /* ---- kubelet_probe.c ---- */
 
 void kubelet_probes_start(struct kubelet_container *c);

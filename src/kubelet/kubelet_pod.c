@@ -82,6 +82,7 @@ static void container_done(struct kubelet_container *c)
     kubelet_keep(&c->v->image_prep.message, SPAN_NULL);
     kubelet_keep(&c->v->image_id, SPAN_NULL);
     kubelet_keep(&c->v->unready_cause, SPAN_NULL);
+    kubelet_keep(&c->v->end_cause, SPAN_NULL);
     kubelet_keep(&c->v->image, SPAN_NULL);
     kubelet_keep(&c->spec_image, SPAN_NULL);
     kubelet_keep(&c->told, SPAN_NULL);
@@ -482,8 +483,9 @@ void kubelet_pod_exited(struct kubelet_pod *pod, const struct runtime_status *st
         .finished_ms = status->finished_ms ? status->finished_ms : env_now_ms(pod->k->env),
         .attempt = c->v->attempt,
     };
-    c->v->unhealthy = c->v->ready = c->v->started = c->v->kill_sent = false;
     read_message(c);
+    kubelet_cause_exit(c);
+    c->v->unhealthy = c->v->ready = c->v->started = c->v->kill_sent = false;
     kubelet_sessions_exited(pod->k, c);
     kubelet_pod_poke(pod);
 }

@@ -168,7 +168,8 @@ int kubelet_stop_signal(const struct kubelet_container *c);
 
 void kubelet_step_run(struct kubelet_pod *pod, const struct pod_view *view,
                       const struct pod_step *step);
-void kubelet_started(struct kubelet_container *c); /* probes, rotation of a running instance */
+/* Rotation of a running instance, and its probes, unless its postStart hook comes first. */
+void kubelet_started(struct kubelet_container *c);
 
 /* ---- kubelet_view.c ---- */
 
@@ -196,6 +197,8 @@ void kubelet_admit_again(struct kubelet *k);
 void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
                          const struct pod_status *status, struct arena *a);
 void kubelet_status_seen(struct kubelet_pod *pod); /* a new object version arrived */
+/* Before the pod is admitted, nothing is told of it but this: why it is held back. */
+void kubelet_status_held(struct kubelet_pod *pod, const char *reason, struct span why);
 
 /* ---- kubelet_event.c ---- */
 

@@ -9,7 +9,6 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/log.h"
-#include "base/strbuf.h"
 #include "kubelet/kubelet_check_priv.h"
 #include "kubelet/kubelet_priv.h"
 
@@ -28,6 +27,8 @@ struct kubelet_probe {
     int64_t retry_ms;            /* of the quick runs; 0: regular */
     int64_t failed_ns; /* monotonic time of the last counted failure, or of the first run */
     int64_t tell_at;   /* failures in a row at which the cause is told next */
+    int64_t told;      /* how often it was, since the last success */
+    uint64_t answer;   /* a hash of what was told last */
 };
 
 static void probe_free(struct kubelet_probe *p)
@@ -50,41 +51,37 @@ static void probe_new(struct kubelet_container *c, enum probe_kind kind);
 
 /* ---- why a container is not ready, in the pod's conditions ---- */
 
-enum { CAUSE_QUESTION_MAX = 200, CAUSE_OUTPUT_MAX = 300, CAUSE_STARTUP_FIRST = 3 };
+enum { CAUSE_STARTUP_FIRST = 3 };
 
-/* Without times and told at doubling counts only: a failure does not cost a status write. */
+static struct kubelet_probe_cause cause_of(const struct kubelet_probe *p, struct span output)
+{
+    static const char *const lower[] = {"startup", "readiness", "liveness"};
+    return (struct kubelet_probe_cause){.word = lower[p->kind],
+                                        .spec =
+                                            json_get(kubelet_container_spec(p->c), field[p->kind]),
+                                        .failures = p->failures,
+                                        .grown = p->told > 0,
+                                        .output = output};
+}
+
 static void tell_cause(struct kubelet_probe *p, struct span output)
 {
-    struct kubelet_container *c = p->c;
-    struct arena *a cleanup_arena = arena_new();
-    const yyjson_val *spec = json_get(kubelet_container_spec(c), field[p->kind]);
-    struct span question =
-        json_clean_text(a, kubelet_check_question(a, c, spec), CAUSE_QUESTION_MAX);
-    struct span result = SPAN("has not passed yet");
-    if (p->failures > 0) {
-        struct strbuf text cleanup_strbuf = STRBUF_INIT;
-        strbuf_put(&text, json_clean_text(a, span_trim(output), CAUSE_OUTPUT_MAX));
-        for (size_t i = 0; i < text.n; i++) {
-            text.p[i] = (unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f ? ' ' : text.p[i];
-        }
-        result =
-            arena_printf(a, "failed %lld time%s, last output: \"%.*s\"", (long long)p->failures,
-                         p->failures == 1 ? "" : "s", SPAN_ARG(strbuf_span(&text)));
-    }
-    kubelet_keep(&c->v->unready_cause,
-                 arena_printf(a, "%s probe `%.*s` %.*s",
-                              p->kind == PROBE_STARTUP ? "startup" : "readiness",
-                              SPAN_ARG(question), SPAN_ARG(result)));
+    struct kubelet_probe_cause cause = cause_of(p, output);
+    kubelet_cause_unready(p->c, &cause);
 }
 
 static void count_cause(struct kubelet_probe *p, struct span output)
 {
-    if (p->kind == PROBE_LIVENESS || p->failures < p->tell_at) {
+    uint64_t answer = kubelet_cause_hash(output);
+    bool other = p->told > 0 && answer != p->answer;
+    if (p->kind == PROBE_LIVENESS || (p->failures < p->tell_at && !other)) {
         return;
     }
     assert(p->failures > 0);
     p->tell_at = p->failures * 2;
+    p->answer = answer;
     tell_cause(p, output);
+    p->told++;
     kubelet_pod_poke(p->c->pod);
 }
 
@@ -93,6 +90,7 @@ static void succeeded(struct kubelet_probe *p)
     struct kubelet_container *c = p->c;
     p->failures = 0;
     p->tell_at = p->failure_threshold;
+    p->told = 0;
     p->successes++;
     p->retry_ms = 0;
     if (p->successes < p->success_threshold) {
@@ -101,12 +99,16 @@ static void succeeded(struct kubelet_probe *p)
     if (p->kind == PROBE_READINESS && !c->v->ready) {
         c->v->ready = true;
         kubelet_keep(&c->v->unready_cause, SPAN_NULL);
+        kubelet_keep(&c->v->end_cause, SPAN_NULL);
         kubelet_pod_poke(c->pod);
     }
     if (p->kind == PROBE_STARTUP) {
         c->v->started = true;
         c->v->ready = json_get(kubelet_container_spec(c), field[PROBE_READINESS]) == NULL;
         kubelet_keep(&c->v->unready_cause, SPAN_NULL);
+        if (c->v->ready) {
+            kubelet_keep(&c->v->end_cause, SPAN_NULL);
+        }
         probe_new(c, PROBE_READINESS);
         probe_new(c, PROBE_LIVENESS);
         kubelet_pod_poke(c->pod);
@@ -137,6 +139,9 @@ static void failed(struct kubelet_probe *p, bool error, struct span output)
         return;
     }
     if (!c->v->unhealthy) {
+        struct kubelet_probe_cause cause = cause_of(p, output);
+        cause.grown = false;
+        kubelet_cause_killed(c, &cause);
         c->v->unhealthy = true;
         int64_t grace_s = json_get_int(json_get(kubelet_container_spec(c), field[p->kind]),
                                        "terminationGracePeriodSeconds", 0);
@@ -225,6 +230,9 @@ void kubelet_probes_start(struct kubelet_container *c)
     if (!startup || c->v->started) {
         c->v->started = true;
         c->v->ready = c->v->ready || json_get(spec, field[PROBE_READINESS]) == NULL;
+        if (c->v->ready) {
+            kubelet_keep(&c->v->end_cause, SPAN_NULL);
+        }
         probe_new(c, PROBE_READINESS);
         probe_new(c, PROBE_LIVENESS);
         return;

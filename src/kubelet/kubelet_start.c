@@ -189,6 +189,7 @@ static void start_failed(struct kubelet_container *c, int32_t exit_code, struct 
                                        .finished_ms = now,
                                        .attempt = c->v->attempt};
     kubelet_keep(&c->v->result.message, message);
+    kubelet_keep(&c->v->end_cause, SPAN_NULL);
     if (c->v->image_prep.state == POD_PREP_DONE) {
         c->v->image_prep.state = POD_PREP_TODO; /* the image may be what is gone */
     }
@@ -202,10 +203,14 @@ static void on_post_start(void *data, enum kubelet_check_result result, struct s
     c->hook = NULL;
     if (result != KUBELET_CHECK_OK) {
         c->v->unhealthy = true;
+        kubelet_cause_hook(c, output);
         kubelet_event(c->pod, c, EVENT_WARNING, "FailedPostStartHook", "PostStartHook failed: %.*s",
                       SPAN_ARG(output));
-        kubelet_pod_poke(c->pod);
+    } else if (c->v->instance == POD_INSTANCE_RUNNING) {
+        kubelet_keep(&c->v->unready_cause, SPAN_NULL);
+        kubelet_probes_start(c);
     }
+    kubelet_pod_poke(c->pod);
 }
 
 static void on_start(void *data, int code, const struct runtime_status *status, struct span detail)
@@ -234,12 +239,14 @@ static void on_start(void *data, int code, const struct runtime_status *status, 
     }
     kubelet_container_event(c, POD_EVENT_STARTED);
     c->v->started_ms = status && status->started_ms ? status->started_ms : env_now_ms(pod->k->env);
-    kubelet_started(c);
-    kubelet_resize_started(c);
     const yyjson_val *hook = json_path(kubelet_container_spec(c), "lifecycle", "postStart", NULL);
     if (hook && !c->hook) {
+        /* As on Kubernetes, nobody takes it for started before its hook has ended. */
+        kubelet_keep(&c->v->unready_cause, SPAN("its postStart hook has not ended yet"));
         c->hook = kubelet_check_new(c, hook, 0, on_post_start, c);
     }
+    kubelet_started(c);
+    kubelet_resize_started(c);
 }
 
 /* Supplied before anything is handed over, so that a failure leaves nothing behind. */

@@ -3,6 +3,7 @@
  * HOLD_MS, so that one write says Running and Ready. */
 #include "base/check.h"
 #include "base/log.h"
+#include "codec/time.h"
 #include "kubelet/kubelet_priv.h"
 #include "plan/pod_status_json.h"
 
@@ -48,6 +49,44 @@ static void on_written(void *data, const struct client_reply *reply)
     log_event(LOG_WARN, "kubelet_status_write_failed", LOG_S("pod", pod->name),
               LOG_S("error", reply->err.message));
     kubelet_write_ended(pod, false);
+}
+
+static void on_held(void *data, const struct client_reply *reply)
+{
+    const struct kubelet_pod *pod = data;
+    if (reply->err.reason != ERR_NONE) { /* an event says it as well */
+        log_event(LOG_WARN, "kubelet_status_write_failed", LOG_S("pod", pod->name),
+                  LOG_S("error", reply->err.message));
+    }
+}
+
+void kubelet_status_held(struct kubelet_pod *pod, const char *reason, struct span why)
+{
+    static const char type[] = "PodReadyToStartContainers";
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *root = yyjson_mut_obj(doc), *list = yyjson_mut_arr(doc);
+    assert(pod->object && pod->sent.n == 0 && why.n > 0);
+    JSON_EACH(it, json_path(object_root(pod->object), "status", "conditions", NULL))
+    {
+        if (!span_eq_cstr(json_get_str(it.val, "type"), type)) {
+            yyjson_mut_arr_append(list, json_mut_copy(doc, it.val));
+        }
+    }
+    yyjson_mut_val *held = yyjson_mut_arr_add_obj(doc, list);
+    json_put_str(doc, held, "type", span_cstr(type));
+    json_put_str(doc, held, "status", SPAN("False"));
+    json_put_str(doc, held, "reason", span_cstr(reason));
+    json_put_str(doc, held, "message", why);
+    json_put_str(doc, held, "lastTransitionTime", time_format(a, env_now_ms(pod->k->env)));
+    json_put_str(doc, json_mut_obj(doc, root, "metadata"), "uid", pod->uid);
+    json_put(doc, json_mut_obj(doc, root, "status"), "conditions", list);
+    client_do(pod->k->client,
+              &(struct client_request){
+                  CLIENT_REQUEST_INIT, .verb = CLIENT_PATCH_MERGE, .kind = kubelet_kind("", "Pod"),
+                  .ns = pod->ns, .name = pod->name, .subresource = SPAN("status"),
+                  .body = json_write_mut(a, root), .field_manager = SPAN("kubelet")},
+              on_held, pod);
 }
 
 /* The API server says something else than we told last (another writer): tell again. */

@@ -457,7 +457,9 @@ static void delete_object(struct kubelet_pod *pod)
 void kubelet_started(struct kubelet_container *c)
 {
     assert(c->v->instance == POD_INSTANCE_RUNNING);
-    kubelet_probes_start(c);
+    if (!c->hook) {
+        kubelet_probes_start(c);
+    }
     if (!c->rotation && !c->pod->k->options.no_files) {
         c->rotation = kubelet_rotation_new(c);
     }

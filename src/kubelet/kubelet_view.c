@@ -220,6 +220,10 @@ static void gather_references(struct kubelet_pod *pod, struct arena *a, struct p
         cv->config_message = env.message;
     }
     v->inputs_ready = !pod->refs_pending && !pod->predecessor;
+    if (pod->predecessor) {
+        v->held = SPAN("the pod of this name before it, which was deleted by force, still runs on "
+                       "the node: it has to stop first");
+    }
 }
 
 /* Owned strings are copied: the plan, which points to them, outlives the steps, which replace them.
@@ -230,7 +234,7 @@ static struct pod_container_view copy_container(struct arena *a,
     struct pod_container_view c = *from;
     struct span *owned[] = {&c.image,         &c.image_id,          &c.result.message,
                             &c.last.message,  &c.image_prep.reason, &c.image_prep.message,
-                            &c.unready_cause, &c.resources};
+                            &c.unready_cause, &c.end_cause,         &c.resources};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         *owned[i] = arena_dup(a, *owned[i]);
     }

@@ -100,6 +100,8 @@ struct pod_container_view {
     int64_t unhealthy_grace_ms; /* the failed probe's own grace; 0: the pod's */
     bool started, ready;        /* what the probes say of the running instance */
     struct span unready_cause;  /* of a running instance: "readiness probe `x` failed 4 times" */
+    struct span end_cause; /* of the instance that ended last, while none has become ready since:
+                              "killed after its liveness probe ...", "last words: ..." */
     struct pod_prep image_prep;
     struct span image_id;
     struct span resources; /* that the latest instance has: limits and requests of cpu and memory as
@@ -125,6 +127,7 @@ struct pod_view {
     int64_t ending_ms;   /* when it was first seen on its way out; 0: not yet, or unknown */
     int64_t deadline_ms; /* activeDeadlineSeconds as a point in time; 0: none */
     bool inputs_ready;   /* every referenced object has been looked up */
+    struct span held;    /* what keeps the node from starting it, in words; empty: nothing known */
     bool host_network;
     struct span refused; /* the spec asks for what we do not do: why; nothing is started */
     struct span rejected, rejected_message; /* the node does not take it at all: the reason; it

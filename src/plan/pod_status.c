@@ -64,6 +64,22 @@ static struct pod_state image_waiting(struct arena *a, const struct pod_view *v,
     return waiting(p->reason, p->message);
 }
 
+/* What keeps the whole pod from its first container: missing objects, what did not work when it was
+ * tried last (also while it is tried again), or the node. */
+static struct span pod_obstacle(struct arena *a, const struct pod_view *v)
+{
+    if (v->volumes_message.n > 0) {
+        return v->volumes_message;
+    }
+    if (v->volumes.failures > 0) {
+        return v->volumes.message;
+    }
+    if (v->sandbox.failures > 0 && v->sandbox.message.n > 0) {
+        return arena_printf(a, "Failed to create pod sandbox: %.*s", SPAN_ARG(v->sandbox.message));
+    }
+    return v->held;
+}
+
 /* Why a container that is not there is not there. */
 static struct pod_state why_waiting(struct arena *a, const struct pod_view *v,
                                     const struct pod_container_view *c, bool init)
@@ -99,7 +115,7 @@ static struct pod_state why_waiting(struct arena *a, const struct pod_view *v,
         return waiting(SPAN("RunContainerError"), c->result.message);
     }
     return waiting(v->init_count > 0 ? SPAN("PodInitializing") : SPAN("ContainerCreating"),
-                   v->volumes_message);
+                   pod_obstacle(a, v));
 }
 
 static struct pod_container_status container_status(struct arena *a, const struct pod_view *v,
@@ -274,9 +290,16 @@ static struct span unready_message(struct arena *a, const struct pod_view *v,
         size_t i = init ? n : n - v->init_count;
         const struct pod_container_view *c = init ? &v->inits[i] : &v->mains[i];
         bool ready = init ? s->inits[i].ready : s->mains[i].ready;
-        if (!ready && c->unready_cause.n > 0 && c->instance == POD_INSTANCE_RUNNING) {
-            text = arena_printf(a, "%.*s; %.*s: %.*s", SPAN_ARG(text), SPAN_ARG(c->name),
-                                SPAN_ARG(c->unready_cause));
+        bool running = c->instance == POD_INSTANCE_RUNNING;
+        struct span cause = running ? c->unready_cause : c->end_cause;
+        if (ready || cause.n == 0) {
+            continue;
+        }
+        text =
+            arena_printf(a, "%.*s; %.*s: %.*s", SPAN_ARG(text), SPAN_ARG(c->name), SPAN_ARG(cause));
+        if (running && c->end_cause.n > 0 && span_ends(c->unready_cause, SPAN("yet"))) {
+            text =
+                arena_printf(a, "%.*s (before that: %.*s)", SPAN_ARG(text), SPAN_ARG(c->end_cause));
         }
     }
     return text;

@@ -56,6 +56,10 @@ static struct span advancing(struct arena *a, const struct rollout_view *v)
     } else if (v->available < v->replicas) {
         text = arena_printf(a, "%d of %d replica%s %s available", (int)v->available,
                             (int)v->replicas, plural(v->replicas), v->replicas == 1 ? "is" : "are");
+        if (v->surplus > 0) {
+            text = arena_printf(a, "%.*s, %d pod%s to go", SPAN_ARG(text), (int)v->surplus,
+                                v->surplus == 1 ? " has" : "s have");
+        }
     } else if (v->surplus > 0) {
         text =
             arena_printf(a, "%d pod%s to go", (int)v->surplus, v->surplus == 1 ? " has" : "s have");
@@ -87,6 +91,10 @@ static void set_progress(struct arena *a, const struct rollout_view *v, struct r
     if (v->deleting) {
         c->reason = "SetDeleting";
         c->message = SPAN("the set is being deleted: its pods are not replaced any more");
+        if (v->kept_by.n) {
+            c->message = arena_printf(a, "%.*s, and its finalizer %.*s has to be taken away",
+                                      SPAN_ARG(c->message), SPAN_ARG(v->kept_by));
+        }
     } else if (settled && v->behind > 0 && v->paused) {
         c->status = "Unknown";
         c->reason = "Paused";

@@ -23,6 +23,7 @@ struct rollout_view {
     bool terminating;     /* a wanted pod is on its way out */
     struct span revision; /* the update revision's name */
     struct span left;     /* the revision that an automatic rollback has left; empty: none */
+    struct span kept_by;  /* the finalizer that keeps a deleted set; empty: none */
     struct span wrong;    /* what is wrong with an annotation; empty: nothing */
     struct why blocking;  /* the first pod in the way; reason NULL: none */
 };

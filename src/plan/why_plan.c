@@ -110,44 +110,182 @@ struct why why_claims(struct arena *a, struct span pod, const struct why_claim *
     return (struct why){0};
 }
 
-/* ---- containers ---- */
+/* ---- words ---- */
 
 struct pod_facts {
     struct arena *a;
-    const yyjson_val *pod, *ready; /* ready: the condition */
+    const yyjson_val *pod, *spec, *ready; /* ready: the condition */
     struct span name;
 };
+
+static size_t find(struct span text, struct span what)
+{
+    assert(what.n > 0);
+    size_t i = 0;
+    while (i + what.n <= text.n && !span_starts(span_from(text, i), what)) {
+        i++;
+    }
+    return i + what.n <= text.n ? i : text.n;
+}
+
+static bool contains(struct span text, const char *what)
+{
+    return find(text, span_cstr(what)) < text.n;
+}
+
+/* What follows the first `until`; all of it when there is none. */
+static struct span after(struct span text, const char *until)
+{
+    size_t at = find(text, span_cstr(until));
+    return at < text.n ? span_from(text, at + span_cstr(until).n) : text;
+}
+
+static struct span before(struct span text, const char *until)
+{
+    return span_first(text, find(text, span_cstr(until)));
+}
 
 static struct span times(struct arena *a, int64_t n)
 {
     return n == 1 ? SPAN("once") : arena_printf(a, "%lld times", (long long)n);
 }
 
+/* A program in the pod may listen where nobody else can reach it. */
+static struct span with_hint(struct arena *a, struct span cause)
+{
+    return span_ends(cause, SPAN("Connection refused\""))
+               ? arena_printf(a, "%.*s: nothing listens on that port of the pod's address",
+                              SPAN_ARG(cause))
+               : cause;
+}
+
+static const yyjson_val *container_spec(const struct pod_facts *f, struct span name)
+{
+    static const char *const lists[] = {"initContainers", "containers"};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        JSON_EACH(it, json_get(f->spec, lists[i]))
+        {
+            if (span_eq(json_get_str(it.val, "name"), name)) {
+                return it.val;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* The condition Ready is "containers with unready status: [x y]; x: CAUSE; y: CAUSE": the causes.
+ */
+static struct span causes(const struct pod_facts *f)
+{
+    struct span text = json_get_str(f->ready, "message");
+    struct span tail = after(text, "; ");
+    return tail.n < text.n ? tail : SPAN_NULL;
+}
+
+/* What it says of this container; empty: nothing. */
+static struct span cause_of(const struct pod_facts *f, struct span container)
+{
+    assert(f->pod);
+    static const char *const lists[] = {"initContainers", "containers"};
+    struct span text = causes(f), mark = arena_printf(f->a, "%.*s: ", SPAN_ARG(container));
+    if (!span_starts(text, mark)) {
+        mark = arena_printf(f->a, "; %.*s: ", SPAN_ARG(container));
+        size_t at = find(text, mark);
+        text = span_from(text, at < text.n ? at : text.n);
+    }
+    if (text.n == 0) {
+        return SPAN_NULL;
+    }
+    text = span_from(text, mark.n);
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        JSON_EACH(it, json_get(f->spec, lists[i]))
+        {
+            struct span other =
+                arena_printf(f->a, "; %.*s: ", SPAN_ARG(json_get_str(it.val, "name")));
+            text = span_first(text, find(text, other));
+        }
+    }
+    return text;
+}
+
+/* ---- containers ---- */
+
+static const char *signal_name(long long number)
+{
+    static const struct {
+        long long number;
+        const char *name;
+    } known[] = {{2, " (SIGINT)"},   {3, " (SIGQUIT)"}, {4, " (SIGILL)"},  {6, " (SIGABRT)"},
+                 {7, " (SIGBUS)"},   {8, " (SIGFPE)"},  {9, " (SIGKILL)"}, {11, " (SIGSEGV)"},
+                 {13, " (SIGPIPE)"}, {15, " (SIGTERM)"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (known[i].number == number) {
+            return known[i].name;
+        }
+    }
+    return "";
+}
+
+static struct span out_of_memory(const struct pod_facts *f, struct span container)
+{
+    struct span limit =
+        json_str(json_path(container_spec(f, container), "resources", "limits", "memory", NULL));
+    return limit.n ? arena_printf(f->a, "was killed for using more memory than its limit (%.*s)",
+                                  SPAN_ARG(limit))
+                   : SPAN("was killed for using more memory than its limit");
+}
+
 /* How a container ended: "exited with code 1, last words: ..." */
-static struct span how_ended(struct arena *a, const yyjson_val *ended)
+static struct span how_ended(const struct pod_facts *f, struct span container,
+                             const yyjson_val *ended)
 {
     assert(ended);
+    struct arena *a = f->a;
     long long code = json_get_int(ended, "exitCode", 0), signal = json_get_int(ended, "signal", 0);
+    signal = signal == 0 && code > 128 && code < 128 + 64 ? code - 128 : signal;
     struct span last = words(a, json_get_str(ended, "message"));
-    struct span how = is(ended, "reason", "OOMKilled")
-                          ? SPAN("was killed for using more memory than its limit")
-                      : signal ? arena_printf(a, "was killed by signal %lld", signal)
-                               : arena_printf(a, "exited with code %lld", code);
-    return last.n ? arena_printf(a, "%.*s, last words: \"%.*s\"", SPAN_ARG(how), SPAN_ARG(last))
-                  : how;
+    struct span told = cause_of(f, container);
+    if (contains(told, " (before that: ") && span_ends(told, SPAN(")"))) {
+        told = after(told, " (before that: ");
+        told = span_first(told, told.n - 1);
+    }
+    if (is(ended, "reason", "OOMKilled")) {
+        return out_of_memory(f, container);
+    }
+    if (span_starts(told, SPAN("killed "))) {
+        return arena_printf(a, "was %.*s", SPAN_ARG(words(a, told)));
+    }
+    last = last.n ? arena_printf(a, "last words: \"%.*s\"", SPAN_ARG(last))
+                  : (span_starts(told, SPAN("last words: ")) ? words(a, told) : SPAN_NULL);
+    struct span how =
+        signal ? arena_printf(a, "was killed by signal %lld%s", signal, signal_name(signal))
+        : code ? arena_printf(a, "exited with code %lld", code)
+               : SPAN("ended by itself (exit code 0), though it has to stay");
+    return last.n ? arena_printf(a, "%.*s, %.*s", SPAN_ARG(how), SPAN_ARG(last)) : how;
+}
+
+static struct why not_started(const struct pod_facts *f, struct span container, struct span cause)
+{
+    return why_of(f->a, "ContainerNotStarted",
+                  arena_printf(f->a, "%.*s cannot start container %.*s: %.*s", SPAN_ARG(f->name),
+                               SPAN_ARG(container), SPAN_ARG(cause)));
 }
 
 static struct why crashed(const struct pod_facts *f, const yyjson_val *c, const yyjson_val *ended)
 {
     assert(ended);
     int64_t restarts = json_get_int(c, "restartCount", 0);
+    struct span name = json_get_str(c, "name");
     struct span again =
         restarts ? arena_printf(f->a, " (restarted %.*s)", SPAN_ARG(times(f->a, restarts)))
                  : SPAN("");
+    if (is(ended, "reason", "ContainerCannotRun")) {
+        return not_started(f, name, words(f->a, json_get_str(ended, "message")));
+    }
     return why_of(f->a, "ContainerCrashed",
                   arena_printf(f->a, "%.*s is not Ready: container %.*s %.*s%.*s",
-                               SPAN_ARG(f->name), SPAN_ARG(json_get_str(c, "name")),
-                               SPAN_ARG(how_ended(f->a, ended)), SPAN_ARG(again)));
+                               SPAN_ARG(f->name), SPAN_ARG(name),
+                               SPAN_ARG(how_ended(f, name, ended)), SPAN_ARG(again)));
 }
 
 static bool is_image_trouble(struct span reason)
@@ -156,16 +294,29 @@ static bool is_image_trouble(struct span reason)
            span_eq_cstr(reason, "ErrImageNeverPull") || span_eq_cstr(reason, "InvalidImageName");
 }
 
-/* "Back-off pulling image "x": ErrImagePull: cause" tells the cause at its end. */
-static struct span without_prefix(struct span text, struct span until)
+/* "Back-off pulling image "x": ErrImagePull: failed to pull image "x": cause" tells the cause at
+ * its end; the image has been named already. */
+static struct span image_cause(struct arena *a, struct span reason, struct span text)
 {
-    assert(until.n > 0);
-    for (size_t i = 0; i + until.n <= text.n; i++) {
-        if (span_starts(span_from(text, i), until)) {
-            return span_from(text, i + until.n);
-        }
+    if (span_eq_cstr(reason, "ErrImageNeverPull")) {
+        return SPAN("it is not on this machine, and imagePullPolicy Never forbids fetching it "
+                    "(\"berth image import\" brings it)");
     }
-    return text;
+    text = after(text, "ErrImagePull: ");
+    text = after(text, "couldn't parse image name: ");
+    if (span_starts(text, SPAN("failed to pull image \"")) ||
+        span_starts(text, SPAN("invalid image reference \""))) {
+        text = after(text, "\": ");
+    }
+    size_t at = find(text, SPAN(" after ")), end = at;
+    while (end < text.n && !span_starts(span_from(text, end), SPAN(" ms: "))) {
+        end++;
+    }
+    if (end < text.n && end - at < 16) { /* "Failed to connect ... after 3 ms": differs each time */
+        text = arena_printf(a, "%.*s%.*s", SPAN_ARG(span_first(text, at)),
+                            SPAN_ARG(span_from(text, end + 3)));
+    }
+    return text.n ? text : reason;
 }
 
 static struct why waits(const struct pod_facts *f, const yyjson_val *c, const yyjson_val *waiting)
@@ -175,18 +326,32 @@ static struct why waits(const struct pod_facts *f, const yyjson_val *c, const yy
     struct span reason = json_get_str(waiting, "reason"), container = json_get_str(c, "name");
     struct span text = words(a, json_get_str(waiting, "message"));
     if (is_image_trouble(reason)) {
-        text = without_prefix(text, SPAN("ErrImagePull: "));
         return why_of(a, "ImageNotAvailable",
                       arena_printf(a, "%.*s cannot start: image \"%.*s\" cannot be had: %.*s",
                                    SPAN_ARG(f->name), SPAN_ARG(json_get_str(c, "image")),
-                                   SPAN_ARG(text.n ? text : reason)));
+                                   SPAN_ARG(image_cause(a, reason, text))));
     }
-    if (text.n) {
+    if (span_starts(text, SPAN("MountVolume."))) {
+        struct span volume = before(after(text, "volume \""), "\"");
+        return why_of(a, "VolumeNotMounted",
+                      arena_printf(a, "%.*s cannot start: volume %.*s: %.*s", SPAN_ARG(f->name),
+                                   SPAN_ARG(volume), SPAN_ARG(after(text, "\" : "))));
+    }
+    if (span_starts(text, SPAN("Failed to create pod sandbox: "))) {
         return why_of(a, "ContainerNotStarted",
-                      arena_printf(a, "%.*s cannot start container %.*s: %.*s", SPAN_ARG(f->name),
-                                   SPAN_ARG(container), SPAN_ARG(text)));
+                      arena_printf(a, "%.*s cannot start: %.*s", SPAN_ARG(f->name),
+                                   SPAN_ARG(after(text, "sandbox: "))));
     }
-    return (struct why){0};
+    if (text.n &&
+        (is(waiting, "reason", "ContainerCreating") || is(waiting, "reason", "PodInitializing"))) {
+        return why_of(a, "PodHeld",
+                      arena_printf(a, "%.*s waits: %.*s", SPAN_ARG(f->name), SPAN_ARG(text)));
+    }
+    if (contains(text, "has runAsNonRoot")) {
+        text = arena_printf(a, "%.*s: set securityContext.runAsUser to another user",
+                            SPAN_ARG(before(text, " (pod: ")));
+    }
+    return text.n ? not_started(f, container, text) : (struct why){0};
 }
 
 /* What is wrong with one container; reason NULL: nothing that it says. */
@@ -224,17 +389,33 @@ static struct why containers(const struct pod_facts *f, const char *list)
 static struct why stopping(const struct pod_facts *f)
 {
     assert(f->pod);
-    struct span node = json_str(json_path(f->pod, "spec", "nodeName", NULL));
+    struct arena *a = f->a;
+    struct span node = json_get_str(f->spec, "nodeName");
+    yyjson_val *meta = json_get(f->pod, "metadata");
+    struct span finalizer = json_str(yyjson_arr_get_first(json_get(meta, "finalizers")));
+    long long grace_s = json_get_int(meta, "deletionGracePeriodSeconds", 30);
     if (is(f->ready, "reason", "NodeStatusUnknown")) {
         return why_of(
-            f->a, "NodeLost",
-            arena_printf(f->a,
+            a, "NodeLost",
+            arena_printf(a,
                          "%.*s is on node %.*s, which does not answer: it may still run, so "
                          "no other takes its place until the node is back or is deleted",
                          SPAN_ARG(f->name), SPAN_ARG(node)));
     }
-    return why_of(f->a, "PodTerminating",
-                  arena_printf(f->a, "%.*s is still stopping", SPAN_ARG(f->name)));
+    if (finalizer.n && grace_s == 0) {
+        return why_of(a, "PodTerminating",
+                      arena_printf(a,
+                                   "%.*s has stopped, but stays until its finalizer %.*s is taken "
+                                   "away by whoever set it",
+                                   SPAN_ARG(f->name), SPAN_ARG(finalizer)));
+    }
+    struct span until =
+        grace_s > 30
+            ? arena_printf(a, ": it has %lld seconds (terminationGracePeriodSeconds)", grace_s)
+            : SPAN("");
+    return why_of(
+        a, "PodTerminating",
+        arena_printf(a, "%.*s is still stopping%.*s", SPAN_ARG(f->name), SPAN_ARG(until)));
 }
 
 static struct why over(const struct pod_facts *f, struct span phase)
@@ -249,47 +430,185 @@ static struct why over(const struct pod_facts *f, struct span phase)
                                SPAN_ARG(text)));
 }
 
-/* "containers with unready status: [redis]; redis: readiness probe ... failed": what follows the
- * first "; " is the cause, the name of the only container in front of it adds nothing. */
+/* On its way, and what it is at: an init container, a host port that another pod has. */
+static struct why starting(const struct pod_facts *f)
+{
+    struct arena *a = f->a;
+    yyjson_val *held = condition(f->pod, "PodReadyToStartContainers");
+    struct span why = words(a, json_get_str(held, "message"));
+    if (is(held, "status", "False") && why.n) {
+        return why_of(a, "PodHeld",
+                      arena_printf(a, "%.*s waits: %.*s", SPAN_ARG(f->name), SPAN_ARG(why)));
+    }
+    size_t at = 0;
+    yyjson_val *inits = json_get(f->spec, "initContainers");
+    JSON_EACH(it, json_path(f->pod, "status", "initContainerStatuses", NULL))
+    {
+        struct span name = json_get_str(it.val, "name");
+        at++;
+        if (json_path(it.val, "state", "running", NULL) &&
+            !is(container_spec(f, name), "restartPolicy", "Always")) {
+            return why_of(a, "PodStarting",
+                          arena_printf(a, "%.*s is starting: init container %.*s (%zu of %zu) runs",
+                                       SPAN_ARG(f->name), SPAN_ARG(name), at, json_len(inits)));
+        }
+    }
+    return why_of(a, "PodStarting", arena_printf(a, "%.*s is starting", SPAN_ARG(f->name)));
+}
+
+/* The name of the only container adds nothing to what the condition says of it. */
 static struct why not_ready(const struct pod_facts *f)
 {
-    struct span text = json_get_str(f->ready, "message");
-    struct span cause = without_prefix(text, SPAN("; "));
-    bool told = cause.n < text.n && cause.n > 0;
-    yyjson_val *list = json_path(f->pod, "spec", "containers", NULL);
-    if (told && json_len(list) == 1) {
+    struct span cause = causes(f);
+    yyjson_val *list = json_get(f->spec, "containers");
+    if (cause.n && json_len(list) == 1) {
         struct span only = arena_printf(
             f->a, "%.*s: ", SPAN_ARG(json_get_str(yyjson_arr_get_first(list), "name")));
         cause = span_starts(cause, only) ? span_from(cause, only.n) : cause;
     }
     if (is(f->ready, "reason", "ReadinessGatesNotReady")) {
-        cause = text;
-        told = text.n > 0;
+        cause = json_get_str(f->ready, "message");
     }
-    if (!told) {
-        return why_of(f->a, "PodStarting",
-                      arena_printf(f->a, "%.*s is starting", SPAN_ARG(f->name)));
+    if (cause.n == 0) {
+        return starting(f);
     }
-    return why_of(f->a, "PodNotReady",
-                  arena_printf(f->a, "%.*s is not Ready: %.*s", SPAN_ARG(f->name),
-                               SPAN_ARG(words(f->a, cause))));
+    /* Nothing has been heard from the program yet, but it may have been tried before. */
+    bool early = (contains(cause, "` has not passed yet") ||
+                  contains(cause, "its postStart hook has not ended yet")) &&
+                 !contains(cause, "failed ") && !contains(cause, "(before that: ");
+    bool killed = span_starts(cause, SPAN("killed "));
+    return why_of(f->a,
+                  early    ? "PodStarting"
+                  : killed ? "ContainerCrashed"
+                           : "PodNotReady",
+                  arena_printf(f->a, "%.*s is %s: %.*s", SPAN_ARG(f->name),
+                               early ? "starting" : "not Ready",
+                               SPAN_ARG(words(f->a, with_hint(f->a, cause)))));
+}
+
+/* ---- pods that cannot be made ---- */
+
+struct span why_refused(struct arena *a, struct span pod, struct span answer)
+{
+    assert(pod.n > 0);
+    struct span prefixes[] = {
+        arena_printf(a, "pods \"%.*s\" is forbidden: ", SPAN_ARG(pod)),
+        arena_printf(a, "Pod \"%.*s\" is invalid: ", SPAN_ARG(pod)),
+    };
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        answer = span_starts(answer, prefixes[i]) ? span_from(answer, prefixes[i].n) : answer;
+    }
+    return why_line(a,
+                    arena_printf(a, "%.*s cannot be made: %.*s", SPAN_ARG(pod), SPAN_ARG(answer)),
+                    WHY_TEXT_MAX);
+}
+
+/* ---- pods without a node ---- */
+
+static struct span pairs(struct arena *a, const yyjson_val *object)
+{
+    struct span text = SPAN_NULL;
+    JSON_EACH(it, object)
+    {
+        text = arena_printf(a, "%.*s%s%.*s=%.*s", SPAN_ARG(text), text.n ? ", " : "",
+                            SPAN_ARG(json_str(it.key)), SPAN_ARG(json_str(it.val)));
+    }
+    return text;
+}
+
+/* What the containers ask for of it together, as far as one can say that in one word. */
+static struct span asked(const struct pod_facts *f, const char *resource)
+{
+    struct span only = SPAN_NULL;
+    size_t n = 0;
+    JSON_EACH(it, json_get(f->spec, "containers"))
+    {
+        struct span own = json_str(json_path(it.val, "resources", "requests", resource, NULL));
+        only = own.n ? own : only;
+        n += own.n > 0;
+    }
+    return n == 1 ? arena_printf(f->a, "it asks for %s %.*s", resource, SPAN_ARG(only)) : SPAN_NULL;
+}
+
+/* What in the pod makes the scheduler say that. */
+static struct span asks(const struct pod_facts *f, struct span message)
+{
+    assert(message.n > 0);
+    yyjson_val *selector = json_get(f->spec, "nodeSelector");
+    if (contains(message, "node affinity/selector")) {
+        return selector ? arena_printf(f->a, "it asks for a node with the label %.*s",
+                                       SPAN_ARG(pairs(f->a, selector)))
+                        : SPAN("its spec.affinity.nodeAffinity asks for another one");
+    }
+    if (contains(message, "node(s) were unschedulable")) {
+        return SPAN("\"kubectl uncordon NODE\" lets pods onto it again");
+    }
+    if (contains(message, "volume node affinity conflict")) {
+        return SPAN("the volume of its claim is on another node");
+    }
+    return contains(message, "Insufficient cpu")      ? asked(f, "cpu")
+           : contains(message, "Insufficient memory") ? asked(f, "memory")
+                                                      : SPAN_NULL;
+}
+
+static struct why no_scheduler(const struct pod_facts *f)
+{
+    struct arena *a = f->a;
+    struct span gate =
+        json_get_str(yyjson_arr_get_first(json_get(f->spec, "schedulingGates")), "name");
+    struct span scheduler = json_get_str(f->spec, "schedulerName");
+    if (gate.n) {
+        return why_of(a, "Unschedulable",
+                      arena_printf(a, "%.*s waits until its scheduling gate %.*s is taken away",
+                                   SPAN_ARG(f->name), SPAN_ARG(gate)));
+    }
+    if (scheduler.n && !span_eq_cstr(scheduler, "default-scheduler")) {
+        return why_of(a, "Unschedulable",
+                      arena_printf(a,
+                                   "%.*s waits for scheduler \"%.*s\" (schedulerName), which is no "
+                                   "part of Berth",
+                                   SPAN_ARG(f->name), SPAN_ARG(scheduler)));
+    }
+    return (struct why){0};
 }
 
 static struct why unscheduled(const struct pod_facts *f, const struct why_claim *claims, size_t n)
 {
     yyjson_val *scheduled = condition(f->pod, "PodScheduled");
-    struct why why = why_claims(f->a, f->name, claims, n);
-    if (!is(scheduled, "status", "False") || json_get_str(scheduled, "message").n == 0) {
-        /* Claims on their way to being bound are part of starting. */
-        return why.reason && !span_ends(why.text, SPAN("its volume is being made")) ? why
-                                                                                    : not_ready(f);
-    }
+    struct why why = no_scheduler(f);
+    why = why.reason ? why : why_claims(f->a, f->name, claims, n);
+    struct span text = json_get_str(scheduled, "message");
+    /* Claims that have been bound since: it is looked at again. */
+    bool told = is(scheduled, "status", "False") && text.n > 0 &&
+                !(n > 0 && contains(text, "unbound immediate PersistentVolumeClaims"));
     if (why.reason) {
-        return why;
+        /* Claims on their way to being bound are part of starting. */
+        return told || !span_ends(why.text, SPAN("its volume is being made")) ? why : not_ready(f);
     }
+    if (!told) {
+        return not_ready(f);
+    }
+    struct span ask = asks(f, text);
+    text = words(f->a, text);
+    text = ask.n && span_ends(text, SPAN(".")) ? span_first(text, text.n - 1) : text;
     return why_of(f->a, "Unschedulable",
-                  arena_printf(f->a, "%.*s finds no node: %.*s", SPAN_ARG(f->name),
-                               SPAN_ARG(words(f->a, json_get_str(scheduled, "message")))));
+                  arena_printf(f->a, "%.*s finds no node: %.*s%s%.*s", SPAN_ARG(f->name),
+                               SPAN_ARG(text), ask.n ? "; " : "", SPAN_ARG(ask)));
+}
+
+struct why why_on_node(struct arena *a, const yyjson_val *pod, const yyjson_val *node)
+{
+    assert(a);
+    assert(pod);
+    struct span name = json_str(json_path(pod, "metadata", "name", NULL));
+    struct span on = json_str(json_path(pod, "spec", "nodeName", NULL));
+    if (on.n == 0 || json_path(pod, "status", "startTime", NULL) || is_deleting(pod) ||
+        is(condition(node, "Ready"), "status", "True")) {
+        return (struct why){0};
+    }
+    return why_of(a, node ? "NodeLost" : "NodeMissing",
+                  arena_printf(a, "%.*s waits for node %.*s, which %s", SPAN_ARG(name),
+                               SPAN_ARG(on), node ? "is not Ready" : "does not exist"));
 }
 
 struct why why_pod(struct arena *a, const yyjson_val *pod, const struct why_claim *claims,
@@ -299,8 +618,11 @@ struct why why_pod(struct arena *a, const yyjson_val *pod, const struct why_clai
     assert(claims || claim_count == 0);
     assert(pod);
     assert(min_ready_s >= 0);
-    struct pod_facts f = {.a = a, .pod = pod, .ready = condition(pod, "Ready")};
-    f.name = json_str(json_path(pod, "metadata", "name", NULL));
+    struct pod_facts f = {.a = a,
+                          .pod = pod,
+                          .spec = json_get(pod, "spec"),
+                          .ready = condition(pod, "Ready"),
+                          .name = json_str(json_path(pod, "metadata", "name", NULL))};
     struct span phase = json_str(json_path(pod, "status", "phase", NULL));
     if (is_deleting(pod)) {
         return stopping(&f);
@@ -308,7 +630,7 @@ struct why why_pod(struct arena *a, const yyjson_val *pod, const struct why_clai
     if (span_eq_cstr(phase, "Failed") || span_eq_cstr(phase, "Succeeded")) {
         return over(&f, phase);
     }
-    if (json_str(json_path(pod, "spec", "nodeName", NULL)).n == 0) {
+    if (json_get_str(f.spec, "nodeName").n == 0) {
         return unscheduled(&f, claims, claim_count);
     }
     if (is(f.ready, "reason", "NodeStatusUnknown")) {

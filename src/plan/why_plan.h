@@ -35,6 +35,11 @@ struct span why_claim(struct arena *a, const yyjson_val *claim);
  * is Ready is told to wait for that long. */
 struct why why_pod(struct arena *a, const yyjson_val *pod, const struct why_claim *claims,
                    size_t claim_count, int32_t min_ready_s);
+/* What keeps a bound pod that no agent has taken up yet: its node (NULL: does not exist) is not
+ * Ready. reason NULL: nothing. */
+struct why why_on_node(struct arena *a, const yyjson_val *pod, const yyjson_val *node);
+/* "POD cannot be made: CAUSE", of the API server's answer to its creation. */
+struct span why_refused(struct arena *a, struct span pod, struct span answer);
 /* "POD waits for claim NAME: CAUSE" of the first claim that has one; reason NULL when all are
  * bound. */
 struct why why_claims(struct arena *a, struct span pod, const struct why_claim *claims,

@@ -52,7 +52,7 @@ check 'by the claim as well' contains 'StorageClass "fast" does not exist' k get
 
 set_of robot "sleep 9999" | sed 's/    spec:/    spec:\n      serviceAccountName: robot/' >"$work/robot.yaml"
 check 'a set with an account that does not exist' contains created k apply -f "$work/robot.yaml"
-check 'says so' within 20 says robot Available 'robot-0 cannot be made: pods "robot-0" is forbidden: error looking up service account default/robot: serviceaccount "robot" not found'
+check 'says so' within 20 says robot Available 'robot-0 cannot be made: error looking up service account default/robot: serviceaccount "robot" not found'
 check 'and goes on with it' contains created k create serviceaccount robot
 check 'at once' within 20 equal RolloutComplete field robot Progressing reason
 k delete sts robot >/dev/null

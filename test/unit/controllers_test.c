@@ -437,7 +437,7 @@ TEST(scheduler_gives_a_host_port_to_one_pod_at_a_time)
     struct bed b;
     bed_init(&b);
     const char *why = "0/1 nodes are available: 1 node(s) didn't have free ports for the requested "
-                      "pod ports.";
+                      "pod ports. Pod default/a has host port 80 of node node-1.";
     pod(&b, "a", ",\"ports\":[{\"containerPort\":1,\"hostPort\":80}]}]}");
     pod(&b, "b", ",\"ports\":[{\"containerPort\":1,\"hostPort\":80}]}]}");
     pod(&b, "c", ",\"ports\":[{\"containerPort\":1,\"hostPort\":80,\"protocol\":\"UDP\"}]}]}");

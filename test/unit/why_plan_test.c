@@ -67,7 +67,7 @@ static const struct {
      "redis-1 is not Ready: container redis was killed for using more memory than its limit "
      "(restarted once)"},
     {POD(ON_NODE, RUNS("\"state\":{\"terminated\":{\"exitCode\":139,\"signal\":11}}")),
-     "ContainerCrashed", "redis-1 is not Ready: container redis was killed by signal 11"},
+     "ContainerCrashed", "redis-1 is not Ready: container redis was killed by signal 11 (SIGSEGV)"},
     {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"CreateContainerConfigError\","
                        "\"message\":\"secret \\\"s\\\" not found\"}}")),
      "ContainerNotStarted", "redis-1 cannot start container redis: secret \"s\" not found"},
@@ -75,7 +75,8 @@ static const struct {
      "ImageNotAvailable", "redis-1 cannot start: image \"redis:x\" cannot be had: ErrImagePull"},
     {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"ErrImageNeverPull\"}}")),
      "ImageNotAvailable",
-     "redis-1 cannot start: image \"redis:x\" cannot be had: ErrImageNeverPull"},
+     "redis-1 cannot start: image \"redis:x\" cannot be had: it is not on this machine, and "
+     "imagePullPolicy Never forbids fetching it (\"berth image import\" brings it)"},
     {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"InvalidImageName\"}}")),
      "ImageNotAvailable",
      "redis-1 cannot start: image \"redis:x\" cannot be had: InvalidImageName"},
@@ -128,6 +129,202 @@ static const struct {
      "redis-1 is on node n1, which does not answer: it may still run, so no other takes its "
      "place until the node is back or is deleted"},
 };
+
+#define INIT(container) ",\"initContainerStatuses\":[{\"name\":\"i\"," container "}]"
+#define UNREADY(cause)                                                                             \
+    COND("Ready", "False", "ContainersNotReady",                                                   \
+         "containers with unready status: [redis]; redis: " cause)
+#define UNPLACED(message) COND("PodScheduled", "False", "Unschedulable", message)
+#define NOT_FIT "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+
+/* What people meet who try it for the first time. */
+static const struct {
+    const char *pod, *reason, *text;
+} newcomers[] = {
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"ErrImagePull\",\"message\":\"failed "
+                       "to pull image \\\"redis:x\\\": https://r/v2: Failed to connect to r port 1 "
+                       "after 12 ms: Couldn't connect\"}}")),
+     "ImageNotAvailable",
+     "redis-1 cannot start: image \"redis:x\" cannot be had: https://r/v2: Failed to connect to r "
+     "port 1: Couldn't connect"},
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"InvalidImageName\",\"message\":"
+                       "\"Failed to apply default image tag \\\"X\\\": couldn't parse image name: "
+                       "invalid image reference \\\"X\\\": no capitals\"}}")),
+     "ImageNotAvailable", "redis-1 cannot start: image \"redis:x\" cannot be had: no capitals"},
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"CrashLoopBackOff\"}},"
+                       "\"restartCount\":2,\"lastState\":{\"terminated\":{\"exitCode\":127,"
+                       "\"reason\":\"ContainerCannotRun\",\"message\":\"exec: no such file\"}}")),
+     "ContainerNotStarted", "redis-1 cannot start container redis: exec: no such file"},
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"CrashLoopBackOff\"}},\"lastState\":{"
+                       "\"terminated\":{\"exitCode\":3}}") UNREADY("last words: \\\"no file\\\"")),
+     "ContainerCrashed",
+     "redis-1 is not Ready: container redis exited with code 3, last words: \"no file\""},
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"CrashLoopBackOff\"}},\"lastState\":{"
+                       "\"terminated\":{\"exitCode\":0}}")),
+     "ContainerCrashed",
+     "redis-1 is not Ready: container redis ended by itself (exit code 0), though it has to stay"},
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"CrashLoopBackOff\"}},\"lastState\":{"
+                       "\"terminated\":{\"exitCode\":137}}")),
+     "ContainerCrashed", "redis-1 is not Ready: container redis was killed by signal 9 (SIGKILL)"},
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"CrashLoopBackOff\"}},\"lastState\":{"
+                       "\"terminated\":{\"exitCode\":190}}")),
+     "ContainerCrashed", "redis-1 is not Ready: container redis was killed by signal 62"},
+    {POD(ON_NODE,
+         RUNS("\"restartCount\":1,\"state\":{\"waiting\":{\"reason\":\"CrashLoopBackOff\"}},"
+              "\"lastState\":{\"terminated\":{\"exitCode\":137}}")
+             UNREADY("killed after its liveness probe `x` failed 3 times, without output")),
+     "ContainerCrashed",
+     "redis-1 is not Ready: container redis was killed after its liveness probe `x` failed 3 "
+     "times, "
+     "without output (restarted once)"},
+    {POD(ON_NODE, RUNS("\"started\":false,\"state\":{\"running\":{}},\"lastState\":{"
+                       "\"terminated\":{\"exitCode\":137}}")
+                      UNREADY("startup probe `x` has not passed yet (before that: killed after its "
+                              "startup probe `x` failed 2 times, without output)")),
+     "ContainerCrashed",
+     "redis-1 is not Ready: container redis was killed after its startup probe `x` failed 2 times, "
+     "without output"},
+    {POD(ON_NODE, RUNS("\"started\":true,\"state\":{\"running\":{}}")
+                      UNREADY("killed after its postStart hook failed: \\\"x\\\"")),
+     "ContainerCrashed", "redis-1 is not Ready: killed after its postStart hook failed: \"x\""},
+    {POD(ON_NODE, UNREADY("readiness probe `x` has not passed yet")), "PodStarting",
+     "redis-1 is starting: readiness probe `x` has not passed yet"},
+    {POD(ON_NODE, UNREADY("its postStart hook has not ended yet")), "PodStarting",
+     "redis-1 is starting: its postStart hook has not ended yet"},
+    {POD(ON_NODE, UNREADY("readiness probe `x` has not passed yet (before that: last words: "
+                          "\\\"no\\\")")),
+     "PodNotReady",
+     "redis-1 is not Ready: readiness probe `x` has not passed yet (before that: last words: "
+     "\"no\")"},
+    {POD(ON_NODE, UNREADY("readiness probe `tcp 10.1.0.1:80` failed 3 times, last output: \\\"dial "
+                          "tcp 10.1.0.1:80: Connection refused\\\"")),
+     "PodNotReady",
+     "redis-1 is not Ready: readiness probe `tcp 10.1.0.1:80` failed 3 times, last output: \"dial "
+     "tcp 10.1.0.1:80: Connection refused\": nothing listens on that port of the pod's address"},
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"ContainerCreating\",\"message\":"
+                       "\"MountVolume.SetUp failed for volume \\\"v\\\" : /x is no Directory\"}}")),
+     "VolumeNotMounted", "redis-1 cannot start: volume v: /x is no Directory"},
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"ContainerCreating\",\"message\":"
+                       "\"Failed to create pod sandbox: no room\"}}")),
+     "ContainerNotStarted", "redis-1 cannot start: no room"},
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"ContainerCreating\",\"message\":"
+                       "\"the pod before it still runs\"}}")),
+     "PodHeld", "redis-1 waits: the pod before it still runs"},
+    {POD(ON_NODE, COND("PodReadyToStartContainers", "False", "HostPortTaken", "pod x/y has it")),
+     "PodHeld", "redis-1 waits: pod x/y has it"},
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"CreateContainerConfigError\","
+                       "\"message\":\"container has runAsNonRoot and image will run as root (pod: "
+                       "x)\"}}")),
+     "ContainerNotStarted",
+     "redis-1 cannot start container redis: container has runAsNonRoot and image will run as root: "
+     "set securityContext.runAsUser to another user"},
+    {POD(",\"initContainers\":[{\"name\":\"s\",\"restartPolicy\":\"Always\"},{\"name\":\"i\"}"
+         "]" ON_NODE,
+         ",\"initContainerStatuses\":[{\"name\":\"s\",\"started\":true,\"state\":{\"running\":{}}},"
+         "{"
+         "\"name\":\"i\",\"state\":{\"running\":{}}}]"),
+     "PodStarting", "redis-1 is starting: init container i (2 of 2) runs"},
+    {POD(",\"initContainers\":[{\"name\":\"i\"}]" ON_NODE,
+         INIT("\"state\":{\"terminated\":{\"exitCode\":4}}")
+             COND("Ready", "False", "x",
+                  "unready; i: last words: \\\"a; b: c\\\"; redis: last words: \\\"d\\\"")),
+     "ContainerCrashed",
+     "redis-1 is not Ready: container i exited with code 4, last words: \"a; b: c\""},
+    {POD(ON_NODE, RUNS("\"state\":{\"terminated\":{\"exitCode\":4}}")
+                      COND("Ready", "False", "x",
+                           "unready; i: last words: \\\"a\\\"; redis: last words: \\\"d\\\"")),
+     "ContainerCrashed",
+     "redis-1 is not Ready: container redis exited with code 4, last words: \"d\""},
+    {"{\"metadata\":{\"name\":\"redis-1\"},\"spec\":{\"nodeName\":\"n\",\"containers\":[{\"name\":"
+     "\"redis\",\"resources\":{\"limits\":{\"memory\":\"16Mi\"}}}]},\"status\":{"
+     "\"containerStatuses\":[{\"name\":\"redis\",\"state\":{\"terminated\":{\"exitCode\":137,"
+     "\"reason\":\"OOMKilled\"}}}]}}",
+     "ContainerCrashed",
+     "redis-1 is not Ready: container redis was killed for using more memory than its limit "
+     "(16Mi)"},
+    {POD(",\"nodeSelector\":{\"disk\":\"ssd\",\"zone\":\"a\"}", UNPLACED(NOT_FIT)), "Unschedulable",
+     "redis-1 finds no node: 0/1 nodes are available: 1 node(s) didn't match Pod's node "
+     "affinity/selector; it asks for a node with the label disk=ssd, zone=a"},
+    {POD("", UNPLACED(NOT_FIT)), "Unschedulable",
+     "redis-1 finds no node: 0/1 nodes are available: 1 node(s) didn't match Pod's node "
+     "affinity/selector; its spec.affinity.nodeAffinity asks for another one"},
+    {POD("", UNPLACED("0/1 nodes are available: 1 node(s) were unschedulable.")), "Unschedulable",
+     "redis-1 finds no node: 0/1 nodes are available: 1 node(s) were unschedulable; \"kubectl "
+     "uncordon NODE\" lets pods onto it again"},
+    {POD("", UNPLACED("0/1 nodes are available: 1 node(s) had volume node affinity conflict.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/1 nodes are available: 1 node(s) had volume node affinity conflict; "
+     "the volume of its claim is on another node"},
+    {"{\"metadata\":{\"name\":\"redis-1\"},\"spec\":{\"containers\":[{\"resources\":{\"requests\":{"
+     "\"memory\":\"9Ti\",\"cpu\":\"90\"}}}]},\"status\":{\"phase\":\"Pending\"" UNPLACED(
+         "0/1 nodes are available: 1 Insufficient cpu.") "}}",
+     "Unschedulable",
+     "redis-1 finds no node: 0/1 nodes are available: 1 Insufficient cpu; it asks for cpu 90"},
+    {"{\"metadata\":{\"name\":\"redis-1\"},\"spec\":{\"containers\":[{\"resources\":{\"requests\":{"
+     "\"memory\":\"9Ti\"}}}]},\"status\":{\"phase\":\"Pending\"" UNPLACED(
+         "0/1 nodes are available: 1 Insufficient memory.") "}}",
+     "Unschedulable",
+     "redis-1 finds no node: 0/1 nodes are available: 1 Insufficient memory; it asks for memory "
+     "9Ti"},
+    {POD(",\"schedulingGates\":[{\"name\":\"x.io/g\"}]", ""), "Unschedulable",
+     "redis-1 waits until its scheduling gate x.io/g is taken away"},
+    {POD(",\"schedulerName\":\"other\"", ""), "Unschedulable",
+     "redis-1 waits for scheduler \"other\" (schedulerName), which is no part of Berth"},
+    {POD(",\"schedulerName\":\"default-scheduler\"", ""), "PodStarting", "redis-1 is starting"},
+    {"{\"metadata\":{\"name\":\"redis-1\",\"deletionTimestamp\":\"x\",\"finalizers\":[\"x.io/f\"],"
+     "\"deletionGracePeriodSeconds\":0}}",
+     "PodTerminating",
+     "redis-1 has stopped, but stays until its finalizer x.io/f is taken away by whoever set it"},
+    {"{\"metadata\":{\"name\":\"redis-1\",\"deletionTimestamp\":\"x\",\"finalizers\":[\"x.io/f\"],"
+     "\"deletionGracePeriodSeconds\":60}}",
+     "PodTerminating",
+     "redis-1 is still stopping: it has 60 seconds (terminationGracePeriodSeconds)"},
+};
+
+TEST(why_pod_speaks_to_newcomers)
+{
+    a = arena_new();
+    for (size_t i = 0; i < sizeof newcomers / sizeof *newcomers; i++) {
+        check_pod(newcomers[i].pod, NULL, newcomers[i].reason, newcomers[i].text);
+    }
+    /* Bound since: what the scheduler said of it is over. */
+    check_pod(POD("", UNPLACED("0/1: pod has unbound immediate PersistentVolumeClaims: x.")),
+              "{\"status\":{\"phase\":\"Bound\"}}", "PodStarting", "redis-1 is starting");
+    arena_free(a);
+}
+
+TEST(why_on_node_names_a_node_that_cannot_take_the_pod)
+{
+    a = arena_new();
+    yyjson_val *bound = parse(POD(ON_NODE, "")),
+               *taken = parse(POD(ON_NODE, ",\"startTime\":\"x\""));
+    yyjson_val *ready =
+        parse("{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}");
+    yyjson_val *silent = parse("{}");
+    CHECK_SPAN(why_on_node(a, bound, NULL).text, "redis-1 waits for node n1, which does not exist");
+    CHECK_SPAN(why_on_node(a, bound, silent).text, "redis-1 waits for node n1, which is not Ready");
+    CHECK(!why_on_node(a, bound, ready).reason);
+    CHECK(!why_on_node(a, taken, silent).reason);
+    CHECK(!why_on_node(a, parse(POD("", "")), NULL).reason);
+    CHECK(!why_on_node(a,
+                       parse("{\"metadata\":{\"deletionTimestamp\":\"x\"},\"spec\":{\"nodeName\":"
+                             "\"n1\"}}"),
+                       NULL)
+               .reason);
+    arena_free(a);
+}
+
+TEST(why_refused_leaves_out_what_has_been_said)
+{
+    a = arena_new();
+    CHECK_SPAN(why_refused(a, SPAN("r-1"), SPAN("pods \"r-1\" is forbidden: no account")),
+               "r-1 cannot be made: no account");
+    CHECK_SPAN(why_refused(a, SPAN("r-1"), SPAN("Pod \"r-1\" is invalid: spec.x: no")),
+               "r-1 cannot be made: spec.x: no");
+    CHECK_SPAN(why_refused(a, SPAN("r-1"), SPAN("Pod \"r-2\" is invalid: spec.x: no")),
+               "r-1 cannot be made: Pod \"r-2\" is invalid: spec.x: no");
+    arena_free(a);
+}
 
 TEST(why_pod_names_the_cause)
 {
@@ -276,6 +473,10 @@ TEST(rollout_conditions_tell_what_a_set_lacks_or_has_too_many_of)
     check_set(&v, "Available False PodNotReady: 1 of 3 replicas are available; r-1 is not Ready: x",
               "Progressing True RolloutInProgress: 1 of 3 replicas are available; r-1 is not "
               "Ready: x");
+    v.surplus = 2;
+    check_set(&v, "Available False PodNotReady: 1 of 3 replicas are available; r-1 is not Ready: x",
+              "Progressing True RolloutInProgress: 1 of 3 replicas are available, 2 pods have to "
+              "go; r-1 is not Ready: x");
     v = (struct rollout_view){.replicas = 1, .on_delete = true, .behind = 1};
     check_set(&v, "Available False ReplicasUnavailable: 0 of 1 replica is available",
               "Progressing True RolloutInProgress: 0 of 1 replica is available");
@@ -286,5 +487,9 @@ TEST(rollout_conditions_tell_what_a_set_lacks_or_has_too_many_of)
     check_set(&v, "Available True AllReplicasAvailable: no replicas are wanted",
               "Progressing True SetDeleting: the set is being deleted: its pods are not replaced "
               "any more");
+    v.kept_by = SPAN("x.io/f");
+    check_set(&v, "Available True AllReplicasAvailable: no replicas are wanted",
+              "Progressing True SetDeleting: the set is being deleted: its pods are not replaced "
+              "any more, and its finalizer x.io/f has to be taken away");
     arena_free(a);
 }
