@@ -203,10 +203,8 @@ static void tell_trouble(struct set_sync *x, const struct rollout_condition *c,
 {
     assert(c->reason);
     static const char *const trouble[] = {
-        "ClaimNotBound",     "ContainerCrashed", "ContainerNotStarted",
-        "ImageNotAvailable", "NodeLost",         "NodeMissing",
-        "PodHeld",           "PodNotReady",      "Unschedulable",
-        "VolumeNotMounted"};
+        "ClaimNotBound", "ContainerCrashed", "ContainerNotStarted", "ImageNotAvailable", "NodeLost",
+        "NodeMissing",   "PodNotReady",      "Unschedulable",       "VolumeNotMounted"};
     struct set_state *state = x->state;
     yyjson_val *was = standing(x, c->type);
     if (strcmp(c->status, "True") == 0 || state->trouble_ordinal != x->plan->blocking) {
@@ -233,6 +231,16 @@ static int32_t paused_behind(struct set_sync *x)
     return ordinal_tree_count_from(&x->view.index->wanted, MARK_OLD, from);
 }
 
+/* The revision that missed its deadline, as long as nothing else has been rolled out since. */
+static struct span revision_left(struct set_sync *x)
+{
+    const struct owned_history *h = &x->history;
+    struct span left =
+        json_get_str(json_path(object_root(x->own.owner), "metadata", "annotations", NULL),
+                     STATEFULSET_NOTE_ROLLED_BACK);
+    return left.n && h->n >= 2 && span_eq(h->entries[h->n - 2].name, left) ? left : SPAN_NULL;
+}
+
 /* Whoever put it there has to take it away; the garbage collector does so with its own. */
 static struct span own_finalizer(struct set_sync *x)
 {
@@ -251,9 +259,7 @@ bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mu
     const struct statefulset_rules *v = x->rules;
     const struct statefulset_status *st = &x->plan->status;
     bool paused = x->notes.paused && v->partition == INT32_MAX;
-    struct span left =
-        json_get_str(json_path(object_root(x->own.owner), "metadata", "annotations", NULL),
-                     STATEFULSET_NOTE_ROLLED_BACK);
+    struct span left = revision_left(x);
     struct rollout_view view = {.deleting = v->deleting,
                                 .on_delete = v->on_delete,
                                 .paused = paused,
@@ -262,7 +268,7 @@ bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mu
                                 .moving =
                                     !st->complete && !span_eq(x->current_name, x->update_name),
                                 .overdue = deadline->overdue,
-                                .left = span_eq(left, x->update_name) ? SPAN_NULL : left,
+                                .left = left,
                                 .kept_by = own_finalizer(x),
                                 .wrong = x->notes.wrong_count ? x->notes.wrong[0] : SPAN_NULL,
                                 .replicas = v->replicas,

@@ -133,6 +133,29 @@ static void read_order(struct reading *r)
     r->to->has_last = true;
 }
 
+/* A typo would be ignored in silence otherwise. */
+static void tell_unknown(struct arena *a, const yyjson_val *annotations, const struct span *known,
+                         size_t n, struct statefulset_notes *ret)
+{
+    JSON_EACH(it, annotations)
+    {
+        struct span key = json_str(it.key);
+        bool is_ours = span_starts(key, SPAN("berth.dev/"));
+        for (size_t i = 0; i < n; i++) {
+            is_ours &= !span_eq(key, known[i]);
+        }
+        if (is_ours && !span_eq_cstr(key, STATEFULSET_NOTE_ROLLED_BACK) &&
+            ret->wrong_count < STATEFULSET_NOTES_MAX) {
+            ret->wrong[ret->wrong_count++] = arena_printf(
+                a,
+                "annotation %.*s is ignored: a StatefulSet may have progress-deadline, "
+                "auto-rollback, paused, reserve-ordinals, start-parallelism and update-order",
+                SPAN_ARG(key));
+            return;
+        }
+    }
+}
+
 void statefulset_notes(struct arena *a, const yyjson_val *annotations,
                        struct statefulset_notes *ret)
 {
@@ -145,9 +168,11 @@ void statefulset_notes(struct arena *a, const yyjson_val *annotations,
                  {"berth.dev/reserve-ordinals", read_reserved},
                  {"berth.dev/start-parallelism", read_window},
                  {"berth.dev/update-order", read_order}};
-    _Static_assert(sizeof known / sizeof *known == STATEFULSET_NOTES_MAX, "one sentence for each");
+    struct span keys[STATEFULSET_NOTES_MAX];
+    enum { KNOWN = sizeof known / sizeof *known };
+    _Static_assert(KNOWN + 1 == STATEFULSET_NOTES_MAX, "one sentence for each");
     *ret = (struct statefulset_notes){0};
-    for (size_t i = 0; i < STATEFULSET_NOTES_MAX; i++) {
+    for (size_t i = 0; i < KNOWN; i++) {
         const yyjson_val *v = json_get(annotations, known[i].key);
         if (v) {
             struct reading r = {a, ret, known[i].key, span_trim(json_str(v))};
@@ -159,4 +184,8 @@ void statefulset_notes(struct arena *a, const yyjson_val *annotations,
         ret->wrong[ret->wrong_count++] = SPAN(
             "annotation berth.dev/auto-rollback has no effect without berth.dev/progress-deadline");
     }
+    for (size_t i = 0; i < KNOWN; i++) {
+        keys[i] = span_cstr(known[i].key);
+    }
+    tell_unknown(a, annotations, keys, KNOWN, ret);
 }

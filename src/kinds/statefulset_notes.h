@@ -9,7 +9,7 @@
 #include "codec/json.h"
 #include "codec/selector.h"
 
-enum { STATEFULSET_NOTES_RESERVED_MAX = 64, STATEFULSET_NOTES_MAX = 6 };
+enum { STATEFULSET_NOTES_RESERVED_MAX = 64, STATEFULSET_NOTES_MAX = 7 };
 
 /* Set by the controller: the revision that an automatic rollback left behind. */
 #define STATEFULSET_NOTE_ROLLED_BACK "berth.dev/rolled-back-from"
@@ -23,7 +23,8 @@ struct statefulset_notes {
         reserved[STATEFULSET_NOTES_RESERVED_MAX]; /* reserve-ordinals; ascending, no two alike */
     bool has_last;
     struct selector last; /* update-order: pods that it matches come last */
-    /* One sentence for each annotation that has a wrong value or no effect. */
+    /* One sentence for each annotation that has a wrong value or no effect, and one for the first
+     * that is not known. */
     struct span wrong[STATEFULSET_NOTES_MAX];
     size_t wrong_count;
 };

@@ -11,6 +11,9 @@
 #include "plan/host_port.h"
 #include "plan/pod_status_json.h"
 
+/* Most predecessors have stopped by then: nobody needs to be told. */
+enum { HELD_QUIET_MS = 1000 };
+
 yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod)
 {
     assert(pod);
@@ -220,9 +223,11 @@ static void gather_references(struct kubelet_pod *pod, struct arena *a, struct p
         cv->config_message = env.message;
     }
     v->inputs_ready = !pod->refs_pending && !pod->predecessor;
-    if (pod->predecessor) {
-        v->held = SPAN("the pod of this name before it, which was deleted by force, still runs on "
-                       "the node: it has to stop first");
+    if (pod->predecessor && v->start_ms > 0 && v->now_ms - v->start_ms >= HELD_QUIET_MS) {
+        v->held = SPAN("the pod of this name before it, deleted without a grace period, still runs "
+                       "on the node and has to stop first");
+    } else if (pod->predecessor) {
+        kubelet_pod_poke_after(pod, HELD_QUIET_MS);
     }
 }
 

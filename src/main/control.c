@@ -2,6 +2,8 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/err.h"
@@ -51,6 +53,12 @@ static int perform(struct arena *a, struct span data_dir, const char *path, bool
     (void)curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &http);
     curl_easy_cleanup(c);
     if (code == CURLE_COULDNT_CONNECT) {
+        struct stat st;
+        if (stat(socket, &st) != 0 ? errno == EACCES : access(socket, W_OK) != 0) {
+            *detail =
+                arena_printf(a, "%s may be asked by its owner only: run this as root", socket);
+            return -EACCES;
+        }
         *detail = arena_printf(a, "no server runs on %.*s", SPAN_ARG(data_dir));
         return -ECONNREFUSED;
     }

@@ -11,8 +11,8 @@
 /* Name of the socket within the data directory. */
 #define CONTROL_SOCKET "berth.sock"
 
-/* GETs a path; *ret belongs to the arena. 0; -ECONNREFUSED when no server listens; -EIO with a
- * sentence otherwise. */
+/* GETs a path; *ret belongs to the arena. 0; -ECONNREFUSED when no server listens; -EACCES
+ * when this user may not ask it; -EIO; each with a sentence. */
 int control_get(struct arena *a, struct span data_dir, const char *path, yyjson_doc **ret,
                 struct span *detail);
 /* POSTs to a path and hands every line of the answer to on_line as it comes. Same codes. */

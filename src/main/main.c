@@ -20,7 +20,8 @@ static const struct command {
 } commands[] = {
     {"server", cmd_server, "run the server in the foreground"},
     {"image", cmd_image, "import FILE..., pull REF, ls, rm REF"},
-    {"status", cmd_status, "one screen: the node, the sets with their pods, what waits and why"},
+    {"status", cmd_status,
+     "[[NAMESPACE/]SET]: the nodes, the sets with their pods, what waits and why"},
     {"stop", cmd_stop, "end the pods in order, remove network and mounts, stop the server"},
     {"kubeconfig", cmd_kubeconfig,
      "USER [GROUP...]: print a kubeconfig with a certificate of theirs"},

@@ -1,6 +1,8 @@
 /* test/unit/statefulset_notes_test.c: the annotations of sets: every form, right and wrong. */
 #include "kinds/statefulset_notes.h"
 
+#include <stdio.h>
+
 #include "kit/kit.h"
 
 static struct arena *a;
@@ -47,6 +49,8 @@ TEST(notes_that_are_right)
     CHECK_EQ(n.window, 3);
     read_note("update-order", "last: role=primary");
     CHECK(n.has_last && n.last.n == 1 && n.wrong_count == 0);
+    read_note("rolled-back-from", "web-1");
+    CHECK_EQ(n.wrong_count, 0); /* Berth's own */
     statefulset_notes(a, NULL, &n);
     CHECK_EQ(n.wrong_count, 0);
     arena_free(a);
@@ -78,6 +82,8 @@ TEST(notes_that_are_wrong_are_ignored_and_told)
         {"update-order", "role=primary"},
         {"update-order", "last:"},
         {"update-order", "last:=x"},
+        {"Paused", "true"}, /* not known */
+        {"pause", "true"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         check_wrong(bad[i][0], bad[i][1]);
@@ -87,5 +93,44 @@ TEST(notes_that_are_wrong_are_ignored_and_told)
         many = arena_printf(a, "%.*s,%d", SPAN_ARG(many), i);
     }
     check_wrong("reserve-ordinals", many.p);
+    arena_free(a);
+}
+
+/* "| `key` | `value`, `value` | why |" */
+static void check_row(struct span line)
+{
+    (void)span_cut(&line, '|');
+    struct span key = span_trim(span_cut(&line, '|'));
+    struct span values = span_cut(&line, '|'), why = span_trim(span_cut(&line, '|'));
+    (void)span_cut(&key, '`');
+    (void)span_cut(&values, '`');
+    struct span name = span_cut(&key, '`');
+    while (values.n > 0) {
+        struct span value = span_cut(&values, '`');
+        check_wrong(arena_cstr(a, name), arena_cstr(a, value));
+        CHECK(span_ends(n.wrong[0], why));
+        (void)span_cut(&values, '`');
+    }
+}
+
+TEST(the_page_on_annotations_tells_what_is_wrong)
+{
+    static char page[32 * 1024];
+    FILE *f = fopen("doc/annotations.md", "r");
+    CHECK(f != NULL);
+    struct span rest = span_of(page, fread(page, 1, sizeof page, f));
+    (void)fclose(f);
+    a = arena_new();
+    size_t rows = 0;
+    bool in_table = false;
+    while (rest.n > 0) {
+        struct span line = span_cut(&rest, '\n');
+        in_table |= span_starts(line, SPAN("| annotation | wrong |"));
+        if (in_table && span_starts(line, SPAN("| `"))) {
+            check_row(line);
+            rows++;
+        }
+    }
+    CHECK_EQ(rows, STATEFULSET_NOTES_MAX);
     arena_free(a);
 }

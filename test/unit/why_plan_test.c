@@ -1,6 +1,8 @@
 /* test/unit/why_plan_test.c: what a pod, a claim and a set say that they wait for, fact by fact. */
 #include "plan/why_plan.h"
 
+#include <stdio.h>
+
 #include "kit/kit.h"
 #include "plan/rollout_plan.h"
 
@@ -335,28 +337,29 @@ TEST(why_pod_names_the_cause)
     arena_free(a);
 }
 
+static const struct {
+    const char *claim, *text;
+} claim_cases[] = {
+    {"{\"status\":{\"phase\":\"Pending\",\"conditions\":[{\"type\":\"berth.dev/Blocked\","
+     "\"status\":\"True\",\"message\":\"StorageClass \\\"fast\\\" does not exist\"}]}}",
+     "redis-1 waits for claim data-redis-1: StorageClass \"fast\" does not exist"},
+    {"{\"metadata\":{\"deletionTimestamp\":\"x\"}}",
+     "redis-1 waits for claim data-redis-1: it is being deleted"},
+    {"{\"spec\":{\"volumeName\":\"v\"},\"status\":{\"phase\":\"Lost\"}}",
+     "redis-1 waits for claim data-redis-1: its volume v is gone, and the data with it"},
+    {"{\"metadata\":{\"annotations\":{\"volume.kubernetes.io/storage-provisioner\":\"x.y\"}},"
+     "\"status\":{\"phase\":\"Pending\"}}",
+     "redis-1 waits for claim data-redis-1: provisioner x.y, which is no part of Berth, has to "
+     "make its volume"},
+};
+
 TEST(why_pod_names_the_claim_in_its_way)
 {
-    static const struct {
-        const char *claim, *text;
-    } cases[] = {
-        {"{\"status\":{\"phase\":\"Pending\",\"conditions\":[{\"type\":\"berth.dev/Blocked\","
-         "\"status\":\"True\",\"message\":\"StorageClass \\\"fast\\\" does not exist\"}]}}",
-         "redis-1 waits for claim data-redis-1: StorageClass \"fast\" does not exist"},
-        {"{\"metadata\":{\"deletionTimestamp\":\"x\"}}",
-         "redis-1 waits for claim data-redis-1: it is being deleted"},
-        {"{\"spec\":{\"volumeName\":\"v\"},\"status\":{\"phase\":\"Lost\"}}",
-         "redis-1 waits for claim data-redis-1: its volume v is gone, and the data with it"},
-        {"{\"metadata\":{\"annotations\":{\"volume.kubernetes.io/storage-provisioner\":\"x.y\"}},"
-         "\"status\":{\"phase\":\"Pending\"}}",
-         "redis-1 waits for claim data-redis-1: provisioner x.y, which is no part of Berth, has to "
-         "make its volume"},
-    };
     a = arena_new();
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        check_pod(POD("", COND("PodScheduled", "False", "Unschedulable", "0/1")), cases[i].claim,
-                  "ClaimNotBound", cases[i].text);
-        check_pod(POD("", ""), cases[i].claim, "ClaimNotBound", cases[i].text);
+    for (size_t i = 0; i < sizeof claim_cases / sizeof *claim_cases; i++) {
+        check_pod(POD("", COND("PodScheduled", "False", "Unschedulable", "0/1")),
+                  claim_cases[i].claim, "ClaimNotBound", claim_cases[i].text);
+        check_pod(POD("", ""), claim_cases[i].claim, "ClaimNotBound", claim_cases[i].text);
     }
     static const char *const on_its_way[] = {
         "{\"status\":{\"phase\":\"Pending\"}}",
@@ -372,6 +375,79 @@ TEST(why_pod_names_the_claim_in_its_way)
     }
     CHECK_SPAN(why_claim(a, NULL), "it does not exist");
     CHECK_EQ(why_claim(a, parse("{\"status\":{\"phase\":\"Bound\"}}")).n, 0);
+    arena_free(a);
+}
+
+/* ---- doc/conditions.md ---- */
+
+/* What the controllers say themselves; their own tests and the end-to-end ones check it. */
+static const char *const said_elsewhere[][2] = {
+    {"ClaimStale", "redis-2 waits until the claim of its predecessor is gone"},
+    {"CreationRefused", "redis-1 cannot be made: there is a pod of this name that is not the set's "
+                        "(it belongs to ReplicaSet x); it has to go first"},
+};
+
+static bool is_said(struct span reason, struct span text)
+{
+    bool said = false;
+    for (size_t i = 0; i < sizeof pod_cases / sizeof *pod_cases; i++) {
+        said |= span_eq_cstr(reason, pod_cases[i].reason) && span_eq_cstr(text, pod_cases[i].text);
+    }
+    for (size_t i = 0; i < sizeof newcomers / sizeof *newcomers; i++) {
+        said |= span_eq_cstr(reason, newcomers[i].reason) && span_eq_cstr(text, newcomers[i].text);
+    }
+    for (size_t i = 0; i < sizeof claim_cases / sizeof *claim_cases; i++) {
+        said |= span_eq_cstr(reason, "ClaimNotBound") && span_eq_cstr(text, claim_cases[i].text);
+    }
+    for (size_t i = 0; i < sizeof said_elsewhere / sizeof *said_elsewhere; i++) {
+        said |=
+            span_eq_cstr(reason, said_elsewhere[i][0]) && span_eq_cstr(text, said_elsewhere[i][1]);
+    }
+    struct why on[] = {why_on_node(a, parse(POD(ON_NODE, "")), NULL),
+                       why_on_node(a, parse(POD(ON_NODE, "")), parse("{}")),
+                       {"CreationRefused", why_refused(a, SPAN("r-1"), SPAN("no account"))}};
+    for (size_t i = 0; i < sizeof on / sizeof *on; i++) {
+        said |= span_eq_cstr(reason, on[i].reason) && span_eq(text, on[i].text);
+    }
+    return said;
+}
+
+/* "| cause | reason | example |" */
+static bool row_of(struct span line, struct span *reason, struct span *text)
+{
+    struct span cell[5] = {{0}};
+    size_t n = 0;
+    while (line.n > 0 && n < 5) {
+        cell[n++] = span_trim(span_cut(&line, '|'));
+    }
+    *reason = cell[2];
+    *text = cell[3];
+    return n == 4 && cell[0].n == 0;
+}
+
+TEST(the_page_on_conditions_shows_what_sets_say)
+{
+    static char page[64 * 1024];
+    FILE *f = fopen("doc/conditions.md", "r");
+    CHECK(f != NULL);
+    size_t n = fread(page, 1, sizeof page, f), rows = 0;
+    CHECK(n > 0 && n < sizeof page);
+    (void)fclose(f);
+    struct span rest = span_of(page, n), reason, text;
+    bool in_table = false;
+    a = arena_new();
+    while (rest.n > 0) {
+        struct span line = span_cut(&rest, '\n');
+        bool row = row_of(line, &reason, &text);
+        in_table = row && (in_table || span_eq_cstr(text, "example"));
+        if (in_table && !span_eq_cstr(text, "example") && !span_eq_cstr(text, "---")) {
+            rows++;
+            if (!is_said(reason, text)) {
+                CHECK_SPAN(text, "a sentence of the tables of this test");
+            }
+        }
+    }
+    CHECK(rows > 40);
     arena_free(a);
 }
 
