@@ -55,7 +55,7 @@ static void on_held(void *data, const struct client_reply *reply)
 {
     const struct kubelet_pod *pod = data;
     if (reply->err.reason != ERR_NONE) { /* an event says it as well */
-        log_event(LOG_WARN, "kubelet_status_write_failed", LOG_S("pod", pod->name),
+        log_event(LOG_WARN, "kubelet_held_write_failed", LOG_S("pod", pod->name),
                   LOG_S("error", reply->err.message));
     }
 }

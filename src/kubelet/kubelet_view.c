@@ -316,7 +316,7 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
                 ? json_get_int(json_get(root, "metadata"), "deletionGracePeriodSeconds", grace_s)
                 : grace_s;
     }
-    if (!v->exists && !object_is_deleting(pod->object)) {
+    if (!v->exists) {
         grace_s = 1; /* forced: the user takes it for gone, a successor may be waiting */
     }
     grace_s = grace_s < LIMIT_GRACE_S ? grace_s : LIMIT_GRACE_S;

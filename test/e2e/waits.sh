@@ -171,7 +171,7 @@ k create serviceaccount robot >/dev/null; well account
 forget holder; well port
 forget taken-0; well taken
 k label node edge disk=ssd >/dev/null; well label
-k create priorityclass urgent --value=7 >/dev/null; well class
+k create priorityclass urgent --value=7 >/dev/null 2>&1; well class
 k patch sc local -p '{"metadata":{"annotations":{"storageclass.kubernetes.io/is-default-class":"false"}}}' >/dev/null
 s nodefault '' '' "$(claim '')" | k apply -f - >/dev/null
 says nodefault 'no free volume fits (1Mi, ReadWriteOnce), it names no StorageClass that could make one, and none is the default'
@@ -184,8 +184,8 @@ k uncordon edge >/dev/null; well cordon
 k delete pod grace-0 --wait=false >/dev/null
 says grace 'grace-0 is still stopping: it has 600 seconds (terminationGracePeriodSeconds)'
 forget grace-0
-says grace 'grace-0 waits: the pod of this name before it, deleted without a grace period, still runs on the node'
 well grace
+k delete sts grace --cascade=orphan >/dev/null; forget grace-0 grace-1
 k patch pod cordon-0 -p '{"metadata":{"finalizers":["example.com/wait"]}}' >/dev/null; k delete pod cordon-0 --wait=false >/dev/null
 says cordon 'cordon-0 has stopped, but stays until its finalizer example.com/wait is taken away by whoever set it'
 k patch pod cordon-0 --type=json -p '[{"op":"remove","path":"/metadata/finalizers"}]' >/dev/null; well cordon
