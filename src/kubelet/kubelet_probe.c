@@ -51,7 +51,10 @@ static void probe_new(struct kubelet_container *c, enum probe_kind kind);
 
 /* ---- why a container is not ready, in the pod's conditions ---- */
 
-enum { CAUSE_STARTUP_FIRST = 3 };
+enum {
+    CAUSE_STARTUP_FIRST = 3,
+    CAUSE_ANSWERS_MAX = 8, /* a probe may answer something else each time */
+};
 
 static struct kubelet_probe_cause cause_of(const struct kubelet_probe *p, struct span output)
 {
@@ -73,7 +76,7 @@ static void tell_cause(struct kubelet_probe *p, struct span output)
 static void count_cause(struct kubelet_probe *p, struct span output)
 {
     uint64_t answer = kubelet_cause_hash(output);
-    bool other = p->told > 0 && answer != p->answer;
+    bool other = p->told > 0 && p->told < CAUSE_ANSWERS_MAX && answer != p->answer;
     if (p->kind == PROBE_LIVENESS || (p->failures < p->tell_at && !other)) {
         return;
     }

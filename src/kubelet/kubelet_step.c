@@ -182,6 +182,8 @@ static void on_pulling(void *data)
     if (op->pod) {
         kubelet_event(op->pod, op->c, EVENT_NORMAL, "Pulling", "Pulling image \"%.*s\"",
                       SPAN_ARG(op->c->v->image));
+        op->c->v->pulling = true;
+        kubelet_pod_poke(op->pod);
     }
 }
 
@@ -228,6 +230,7 @@ static void on_image(void *data, const struct kubelet_image_result *r)
         return;
     }
     struct pod_prep *p = &c->v->image_prep;
+    c->v->pulling = false;
     kubelet_pod_poke(pod);
     if (r->code == 0) {
         keep_image(c, r->config);

@@ -103,6 +103,7 @@ struct pod_container_view {
     struct span end_cause; /* of the instance that ended last, while none has become ready since:
                               "killed after its liveness probe ...", "last words: ..." */
     struct pod_prep image_prep;
+    bool pulling; /* it is being fetched, which may take a while */
     struct span image_id;
     struct span resources; /* that the latest instance has: limits and requests of cpu and memory as
                               JSON; empty: none */

@@ -114,8 +114,12 @@ static struct pod_state why_waiting(struct arena *a, const struct pod_view *v,
     if (c->instance == POD_INSTANCE_NONE && c->has_result && c->result.start_failed) {
         return waiting(SPAN("RunContainerError"), c->result.message);
     }
+    struct span obstacle = pod_obstacle(a, v);
+    if (c->pulling && obstacle.n == 0) {
+        obstacle = arena_printf(a, "image \"%.*s\" is being fetched", SPAN_ARG(c->image));
+    }
     return waiting(v->init_count > 0 ? SPAN("PodInitializing") : SPAN("ContainerCreating"),
-                   pod_obstacle(a, v));
+                   obstacle);
 }
 
 static struct pod_container_status container_status(struct arena *a, const struct pod_view *v,

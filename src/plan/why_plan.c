@@ -316,6 +316,10 @@ static struct span image_cause(struct arena *a, struct span reason, struct span 
         text = arena_printf(a, "%.*s%.*s", SPAN_ARG(span_first(text, at)),
                             SPAN_ARG(span_from(text, end + 3)));
     }
+    if (contains(text, "access denied (HTTP ")) {
+        text = arena_printf(a, "%.*s: it does not exist there, or an imagePullSecret is missing",
+                            SPAN_ARG(text));
+    }
     return text.n ? text : reason;
 }
 
@@ -341,6 +345,10 @@ static struct why waits(const struct pod_facts *f, const yyjson_val *c, const yy
         return why_of(a, "ContainerNotStarted",
                       arena_printf(a, "%.*s cannot start: %.*s", SPAN_ARG(f->name),
                                    SPAN_ARG(after(text, "sandbox: "))));
+    }
+    if (span_ends(text, SPAN(" is being fetched"))) {
+        return why_of(a, "PodStarting",
+                      arena_printf(a, "%.*s is starting: %.*s", SPAN_ARG(f->name), SPAN_ARG(text)));
     }
     if (text.n &&
         (is(waiting, "reason", "ContainerCreating") || is(waiting, "reason", "PodInitializing"))) {
@@ -542,6 +550,15 @@ static struct span asks(const struct pod_facts *f, struct span message)
     }
     if (contains(message, "node(s) were unschedulable")) {
         return SPAN("\"kubectl uncordon NODE\" lets pods onto it again");
+    }
+    if (contains(message, "untolerated taint {node.kubernetes.io/not-ready")) {
+        return SPAN("a node with that taint is not Ready");
+    }
+    if (contains(message, "untolerated taint {node.kubernetes.io/unreachable")) {
+        return SPAN("a node with that taint does not answer");
+    }
+    if (contains(message, "untolerated taint {")) {
+        return SPAN("tolerations in its spec let a pod onto a node with a taint");
     }
     if (contains(message, "volume node affinity conflict")) {
         return SPAN("the volume of its claim is on another node");

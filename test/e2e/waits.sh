@@ -154,6 +154,13 @@ check 'a start that goes well so far is none' equal '' events_of longhook PodNot
 check 'the wide table says it too' contains 'ends-0 is not Ready: container c ended by itself' k get sts ends -o wide
 check 'and kubectl wait sees it' contains 'condition met' k wait --for=condition=Available=false sts/ends --timeout=30s
 
+k patch sts gated --subresource=status --type=json -p '[{"op":"add","path":"/status/conditions/-","value":{"type":"example.com/Backup","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z","reason":"Done","message":"x"}}]' >/dev/null
+k patch sts gated -p '{"spec":{"replicas":2}}' >/dev/null
+check 'conditions that others set are kept' contains 'condition met' k wait --for=condition=example.com/Backup sts/gated --timeout=10s
+types() { k get sts gated -o 'jsonpath={.status.conditions[*].type}'; }
+check 'its own have changed since' within 10 contains '0 of 2 replicas' message gated
+check 'and stand before them' equal 'Available Progressing example.com/Backup' types
+
 status() { "$berth" status --data-dir "$data" "$@"; }
 check 'berth status names them all' contains 'claim d-noclass-0: StorageClass "fast" does not exist' status
 check 'one set' contains 'set default/noclass: 0/1 ready (0 starting)' status noclass

@@ -462,6 +462,63 @@ TEST(a_liveness_probe_that_fails_for_good_restarts_the_container)
     kk_stop(&k);
 }
 
+TEST(a_container_that_was_killed_says_by_which_probe)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(
+        &k, "Pod",
+        kk_pod_json(&k, "p",
+                    "\"berth.dev/fake-ready-ms\":\"1000000\","
+                    "\"berth.dev/fake-ignore-term\":\"true\"",
+                    "\"livenessProbe\":{\"exec\":{\"command\":[\"ping\"]},\"periodSeconds\":1,"
+                    "\"failureThreshold\":2}",
+                    "\"terminationGracePeriodSeconds\":2"));
+    kk_run(&k, 2000);
+    CHECK_SPAN(ready_message(&k, "p"),
+               "containers with unready status: [c]; c: killed after its liveness probe `ping` "
+               "failed 2 times, without output");
+    kk_run(&k, 1600);
+    CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True"); /* what was before it is over */
+    CHECK_EQ(ready_message(&k, "p").n, 0);
+    kk_stop(&k);
+}
+
+TEST(a_pod_is_not_ready_before_its_post_start_hook_has_ended)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(&k, "Pod",
+              kk_pod_json(&k, "p", "\"berth.dev/fake-exec-ms\":\"3000\"",
+                          "\"lifecycle\":{\"postStart\":{\"exec\":{\"command\":[\"x\"]}}}", ""));
+    kk_run(&k, 1500);
+    CHECK_SPAN(ready_message(&k, "p"),
+               "containers with unready status: [c]; c: its postStart hook has not ended yet");
+    CHECK_SPAN(kk_condition(&k, "p", "Ready"), "False");
+    kk_run(&k, 2500);
+    CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
+    kk_stop(&k);
+}
+
+TEST(a_pod_that_is_forced_away_while_it_stops_has_a_second)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    const char *pod = kk_pod_json(&k, "p", "\"berth.dev/fake-ignore-term\":\"true\"", "",
+                                  "\"terminationGracePeriodSeconds\":600");
+    kk_create(&k, "Pod", pod);
+    kk_run(&k, 100);
+    kk_delete(&k, "Pod", "p", -1);
+    kk_run(&k, 5000);
+    CHECK_EQ(runtime_fake_running(k.runtime), 1);
+    kk_delete(&k, "Pod", "p", 0);
+    kk_create(&k, "Pod", pod);
+    kk_run(&k, 2000);
+    CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+    CHECK_EQ(runtime_fake_running(k.runtime), 1);
+    kk_stop(&k);
+}
+
 TEST(a_missing_config_map_volume_holds_the_pod_until_it_appears)
 {
     struct kubelet_kit k;

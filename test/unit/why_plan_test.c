@@ -149,6 +149,11 @@ static const struct {
      "ImageNotAvailable",
      "redis-1 cannot start: image \"redis:x\" cannot be had: https://r/v2: Failed to connect to r "
      "port 1: Couldn't connect"},
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"ErrImagePull\",\"message\":"
+                       "\"access denied (HTTP 401 from r)\"}}")),
+     "ImageNotAvailable",
+     "redis-1 cannot start: image \"redis:x\" cannot be had: access denied (HTTP 401 from r): it "
+     "does not exist there, or an imagePullSecret is missing"},
     {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"InvalidImageName\",\"message\":"
                        "\"Failed to apply default image tag \\\"X\\\": couldn't parse image name: "
                        "invalid image reference \\\"X\\\": no capitals\"}}")),
@@ -268,6 +273,23 @@ static const struct {
      "Unschedulable",
      "redis-1 finds no node: 0/1 nodes are available: 1 Insufficient memory; it asks for memory "
      "9Ti"},
+    {POD("", UNPLACED("0/1 nodes are available: 1 node(s) had untolerated taint "
+                      "{node.kubernetes.io/not-ready: }.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/1 nodes are available: 1 node(s) had untolerated taint "
+     "{node.kubernetes.io/not-ready: }; a node with that taint is not Ready"},
+    {POD("", UNPLACED("0/1 nodes are available: 1 node(s) had untolerated taint "
+                      "{node.kubernetes.io/unreachable: }.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/1 nodes are available: 1 node(s) had untolerated taint "
+     "{node.kubernetes.io/unreachable: }; a node with that taint does not answer"},
+    {POD("", UNPLACED("0/1 nodes are available: 1 node(s) had untolerated taint {a: b}.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/1 nodes are available: 1 node(s) had untolerated taint {a: b}; "
+     "tolerations in its spec let a pod onto a node with a taint"},
+    {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"ContainerCreating\",\"message\":"
+                       "\"image \\\"redis:7\\\" is being fetched\"}}")),
+     "PodStarting", "redis-1 is starting: image \"redis:7\" is being fetched"},
     {POD(",\"schedulingGates\":[{\"name\":\"x.io/g\"}]", ""), "Unschedulable",
      "redis-1 waits until its scheduling gate x.io/g is taken away"},
     {POD(",\"schedulerName\":\"other\"", ""), "Unschedulable",
