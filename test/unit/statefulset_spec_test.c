@@ -170,7 +170,7 @@ TEST(spec_2_3_a_set_makes_its_pod_as_soon_as_a_released_one_frees_the_name)
     struct object *set = set_kit_set(k, "web");
     CHECK_SPAN(json_get_str(client_condition(set, "Available"), "message"),
                "1 of 2 replicas are available; web-1 cannot be made: there is a pod of this name "
-               "that is not the set's");
+               "that is not the set's (its labels do not match the selector); it has to go first");
     set_kit_delete(k, "Pod", "web-1");
     set_kit_run(k, 50); /* 10 to stop, 10 to start */
     struct object *pod = set_kit_get(k, "Pod", "web-1");
