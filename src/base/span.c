@@ -15,11 +15,6 @@ int span_cmp(struct span a, struct span b)
     return a.n < b.n ? -1 : a.n > b.n;
 }
 
-bool span_starts(struct span s, struct span prefix)
-{
-    return s.n >= prefix.n && span_eq(span_first(s, prefix.n), prefix);
-}
-
 bool span_ends(struct span s, struct span suffix)
 {
     return s.n >= suffix.n && span_eq(span_from(s, s.n - suffix.n), suffix);

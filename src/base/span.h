@@ -33,9 +33,34 @@ static inline struct span span_cstr(const char *s)
     return (struct span){s, s ? strlen(s) : 0};
 }
 
+/* memcmp() == 0 for what is mostly short: two words that may overlap instead of a call. */
+static inline bool span_same_short(const char *a, const char *b, size_t n)
+{
+    uint64_t a8, b8, a8_last, b8_last;
+    uint32_t a4, b4, a4_last, b4_last;
+    if (n > 2 * sizeof a8) {
+        return memcmp(a, b, n) == 0;
+    }
+    if (n >= sizeof a8) {
+        memcpy(&a8, a, sizeof a8);
+        memcpy(&b8, b, sizeof b8);
+        memcpy(&a8_last, a + n - sizeof a8, sizeof a8);
+        memcpy(&b8_last, b + n - sizeof b8, sizeof b8);
+        return ((a8 ^ b8) | (a8_last ^ b8_last)) == 0;
+    }
+    if (n >= sizeof a4) {
+        memcpy(&a4, a, sizeof a4);
+        memcpy(&b4, b, sizeof b4);
+        memcpy(&a4_last, a + n - sizeof a4, sizeof a4);
+        memcpy(&b4_last, b + n - sizeof b4, sizeof b4);
+        return ((a4 ^ b4) | (a4_last ^ b4_last)) == 0;
+    }
+    return n == 0 || (a[0] == b[0] && a[n - 1] == b[n - 1] && a[n / 2] == b[n / 2]);
+}
+
 static inline bool span_eq(struct span a, struct span b)
 {
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+    return a.n == b.n && span_same_short(a.p, b.p, b.n);
 }
 
 static inline bool span_eq_cstr(struct span a, const char *s)
@@ -46,14 +71,28 @@ static inline bool span_eq_cstr(struct span a, const char *s)
 /* memcpy for what is mostly short: a call takes longer than copying two words that may overlap. */
 static inline void span_copy_short(char *to, const char *from, size_t n)
 {
+    struct {
+        uint64_t low, high;
+    } first16, last16;
     uint64_t first, last;
-    if (n > 2 * sizeof first) {
+    uint32_t first4, last4;
+    if (n > 2 * sizeof first16) {
         memcpy(to, from, n);
+    } else if (n >= sizeof first16) {
+        memcpy(&first16, from, sizeof first16);
+        memcpy(&last16, from + n - sizeof last16, sizeof last16);
+        memcpy(to, &first16, sizeof first16);
+        memcpy(to + n - sizeof last16, &last16, sizeof last16);
     } else if (n >= sizeof first) {
         memcpy(&first, from, sizeof first);
         memcpy(&last, from + n - sizeof last, sizeof last);
         memcpy(to, &first, sizeof first);
         memcpy(to + n - sizeof last, &last, sizeof last);
+    } else if (n >= sizeof first4) {
+        memcpy(&first4, from, sizeof first4);
+        memcpy(&last4, from + n - sizeof last4, sizeof last4);
+        memcpy(to, &first4, sizeof first4);
+        memcpy(to + n - sizeof last4, &last4, sizeof last4);
     } else {
         for (size_t i = 0; i < n; i++) {
             to[i] = from[i];
@@ -82,7 +121,10 @@ static inline struct span span_first(struct span s, size_t n)
 
 /* Bytewise order as strcmp would have it; <0, 0, >0. */
 int span_cmp(struct span a, struct span b);
-bool span_starts(struct span s, struct span prefix);
+static inline bool span_starts(struct span s, struct span prefix)
+{
+    return s.n >= prefix.n && span_eq(span_first(s, prefix.n), prefix);
+}
 bool span_ends(struct span s, struct span suffix);
 bool span_eq_nocase(struct span a, struct span b);
 /* Index of the first byte c, or s.n. */

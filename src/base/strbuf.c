@@ -6,6 +6,8 @@
 #include "base/format.h"
 #include "base/mem.h"
 
+enum { FIRST_BYTES = 256 };
+
 void strbuf_done(struct strbuf *b)
 {
     if (b) {
@@ -27,7 +29,7 @@ char *strbuf_room(struct strbuf *b, size_t n)
 {
     assert(n < SIZE_MAX / 4);
     if (b->cap < b->n + n + 1) {
-        size_t cap = b->cap ? b->cap : 64;
+        size_t cap = b->cap ? b->cap : FIRST_BYTES;
         while (cap < b->n + n + 1) {
             cap *= 2;
         }
@@ -48,15 +50,18 @@ void strbuf_put(struct strbuf *b, struct span s)
 {
     assert(s.p || s.n == 0);
     if (s.n) {
-        memcpy(strbuf_room(b, s.n), s.p, s.n);
+        span_copy_short(strbuf_room(b, s.n), s.p, s.n);
         strbuf_added(b, s.n);
     }
 }
 
 void strbuf_putc(struct strbuf *b, char c)
 {
-    *strbuf_room(b, 1) = c;
-    strbuf_added(b, 1);
+    if (b->cap < b->n + 2) {
+        (void)strbuf_room(b, 1);
+    }
+    b->p[b->n++] = c;
+    b->p[b->n] = '\0';
 }
 
 void strbuf_puts(struct strbuf *b, const char *s)

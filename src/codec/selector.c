@@ -3,10 +3,9 @@
  * codec/selector_field.c. */
 #include "codec/selector.h"
 
-#include <stdlib.h>
-
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/sort.h"
 #include "base/strbuf.h"
 #include "codec/names.h"
 
@@ -466,7 +465,7 @@ static void put_set(struct arena *a, struct strbuf *b, const struct selector_ter
     for (size_t i = 0; i < term->n; i++) {
         sorted[i] = term->values[i];
     }
-    qsort(sorted, term->n, sizeof *sorted, cmp_span);
+    sort_few(sorted, term->n, sizeof *sorted, cmp_span);
     strbuf_puts(b, term->op == SELECTOR_IN ? " in (" : " notin (");
     for (size_t i = 0; i < term->n; i++) {
         strbuf_puts(b, i > 0 ? "," : "");
@@ -487,7 +486,7 @@ struct span selector_text(struct arena *a, const struct selector *s)
     for (size_t i = 0; i < s->n; i++) {
         sorted[i] = &s->terms[i];
     }
-    qsort(sorted, s->n, sizeof *sorted, cmp_term);
+    sort_few(sorted, s->n, sizeof *sorted, cmp_term);
     for (size_t i = 0; i < s->n; i++) {
         const struct selector_term *term = sorted[i];
         strbuf_puts(&b, i > 0 ? "," : "");

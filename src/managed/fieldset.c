@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/sort.h"
 #include "base/strbuf.h"
 #include "codec/json.h"
 
@@ -154,7 +155,7 @@ const struct fieldset *fieldset_seal(struct arena *a, struct fieldset *s)
         ordered = cmp_node(&s->at[i - 1], &s->at[i]) < 0;
     }
     if (!ordered) {
-        qsort(s->at, s->n, sizeof *s->at, cmp_node);
+        sort_few(s->at, s->n, sizeof *s->at, cmp_node);
         uint32_t n = 1;
         for (uint32_t i = 1; i < s->n; i++) {
             struct fieldset_node *last = &s->at[n - 1];
@@ -210,7 +211,7 @@ static int parse_parts(struct parse *p, struct span key, const yyjson_val *obj,
         }
         parts[e->part_n++] = (struct fieldset_part){json_str(it.key), it.val};
     }
-    qsort(parts, e->part_n, sizeof *parts, cmp_part);
+    sort_few(parts, e->part_n, sizeof *parts, cmp_part);
     e->parts = parts;
     return 0;
 }

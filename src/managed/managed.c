@@ -1,9 +1,8 @@
 /* managed/managed.c: entries, and what an update does to them. */
 #include "managed/managed.h"
 
-#include <stdlib.h>
-
 #include "base/check.h"
+#include "base/sort.h"
 #include "codec/time.h"
 #include "managed/fieldset_text.h"
 #include "managed/managed_priv.h"
@@ -138,7 +137,7 @@ static void cap_updaters(struct managed *m)
             old[n++] = &m->at[i];
         }
     }
-    qsort(old, n, sizeof *old, cmp_updater);
+    sort_few(old, n, sizeof *old, cmp_updater);
     for (size_t i = 1, left = n; i < n && left > UPDATERS_MAX; i++) {
         struct managed_entry *e = old[i], *first = NULL;
         for (size_t k = 0; k < i && !first; k++) {

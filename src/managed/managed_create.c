@@ -4,9 +4,8 @@
  * straight to text. A value is compared only with what Go would have there (typed_zero()), as an
  * object of which nothing is set. Where the walk meets what is rare (elements of the same name, a
  * value of another type than its row's) it gives up, and the comparison does it. */
-#include <stdlib.h>
-
 #include "base/check.h"
+#include "base/sort.h"
 #include "managed/fieldset_text.h"
 #include "managed/managed_priv.h"
 
@@ -57,7 +56,7 @@ enum { FEW = 48 };
 static bool sort_given(struct given *at, size_t n)
 {
     if (n > FEW) {
-        qsort(at, n, sizeof *at, cmp_given);
+        sort_few(at, n, sizeof *at, cmp_given);
     }
     for (size_t i = 1; i < n; i++) {
         struct given one = at[i];
@@ -255,7 +254,7 @@ static bool put_list(struct walk *w, struct typed_ref r, const yyjson_val *old,
             return give_up(w);
         }
     }
-    qsort(items, n, sizeof *items, cmp_item);
+    sort_few(items, n, sizeof *items, cmp_item);
     fieldset_text_put(&w->text, old ? SPAN("{") : SPAN("{\".\":{}"));
     for (size_t i = 0; i < n && !w->has_given_up; i++) {
         if (i && cmp_item(&items[i - 1], &items[i]) == 0) {

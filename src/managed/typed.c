@@ -1,10 +1,9 @@
 /* managed/typed.c: what a value at a path is, and how elements of lists are named. */
 #include "managed/typed.h"
 
-#include <stdlib.h>
-
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/sort.h"
 #include "codec/json.h"
 
 /* The one field that is granular although its type is atomic. */
@@ -125,7 +124,7 @@ static const char *keyed_elem(struct arena *a, struct typed_ref list, const yyjs
         }
         part[n++] = (struct fieldset_part){key, v};
     }
-    qsort(part, n, sizeof *part, cmp_part);
+    sort_few(part, n, sizeof *part, cmp_part);
     struct fieldset_part *parts = arena_alloc_raw(a, (n + 1) * sizeof *parts);
     memcpy(parts, part, n * sizeof *parts);
     *ret = (struct fieldset_elem){.what = FIELDSET_KEY, .part_n = n, .parts = parts};
@@ -193,7 +192,7 @@ static const struct fieldset *set_of_list(struct arena *a, struct typed_ref r, c
         at[n].v = it.val;
         n += typed_elem(a, r, it.val, true, &at[n].e) == NULL;
     }
-    qsort(at, n, sizeof *at, cmp_named);
+    sort_few(at, n, sizeof *at, cmp_named);
     for (size_t i = 0; i < n; i++) {
         bool self, alone = (i == 0 || cmp_named(&at[i - 1], &at[i])) &&
                            (i + 1 == n || cmp_named(&at[i], &at[i + 1]));

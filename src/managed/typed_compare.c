@@ -2,9 +2,8 @@
  *
  * This runs at every write, so that the common case (most of the tree is the same) allocates
  * nothing: equal plain values are passed over before their row is looked up. */
-#include <stdlib.h>
-
 #include "base/check.h"
+#include "base/sort.h"
 #include "codec/json.h"
 #include "managed/typed.h"
 
@@ -94,7 +93,7 @@ static bool same_head(const yyjson_val *x, const yyjson_val *y)
     switch (unsafe_yyjson_get_type(unconst(x))) {
     case YYJSON_TYPE_STR:
         return (tags & ~(uint64_t)YYJSON_SUBTYPE_NOESC) == 0 &&
-               memcmp(x->uni.str, y->uni.str, unsafe_yyjson_get_len(unconst(x))) == 0;
+               span_same_short(x->uni.str, y->uni.str, unsafe_yyjson_get_len(unconst(x)));
     case YYJSON_TYPE_RAW:
         return tags == 0 && memcmp(x->uni.str, y->uni.str, unsafe_yyjson_get_len(unconst(x))) == 0;
     case YYJSON_TYPE_NUM: /* what we made is signed, what was read is not */
@@ -261,7 +260,7 @@ static struct item *items_of(struct arena *a, struct typed_ref r, const yyjson_v
         items[n] = (struct item){.v = it.val, .place = n};
         n += typed_elem(a, r, it.val, true, &items[n].e) == NULL;
     }
-    qsort(items, n, sizeof *items, cmp_item);
+    sort_few(items, n, sizeof *items, cmp_item);
     *ret_n = n;
     return items;
 }

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/sort.h"
 #include "schema/schema.h"
 
 enum { SET_NAME_BYTES_MAX = 223 };
@@ -34,7 +35,7 @@ static void add_sorted(yyjson_mut_doc *doc, yyjson_mut_val *to, const yyjson_val
         pairs[i++] = (struct pair){it.key, it.val};
     }
     assert(i == n);
-    qsort(pairs, n, sizeof *pairs, by_key);
+    sort_few(pairs, n, sizeof *pairs, by_key);
     for (i = 0; i < n; i++) {
         json_put_span(doc, to, json_str(pairs[i].key), sorted_copy(doc, pairs[i].val, depth));
     }
@@ -119,7 +120,7 @@ void revision_sort(struct revision_entry *entries, size_t n)
 {
     assert(entries || n == 0);
     if (n > 1) {
-        qsort(entries, n, sizeof *entries, by_age);
+        sort_few(entries, n, sizeof *entries, by_age);
     }
 }
 

@@ -120,7 +120,7 @@ const struct schema_field *schema_field_find(const struct schema_type *type, str
     for (; type->slots[at] != SCHEMA_NO_FIELD; at = (at + 1) & mask) {
         const struct schema_field *f = &type->fields[type->slots[at]];
         /* A decoded tree's keys are the tables' own. */
-        if (f->name_n == name.n && (f->name == name.p || memcmp(f->name, name.p, name.n) == 0)) {
+        if (f->name_n == name.n && (f->name == name.p || span_same_short(f->name, name.p, name.n))) {
             return f;
         }
     }

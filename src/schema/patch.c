@@ -1,10 +1,9 @@
 /* schema/patch.c: what the patch forms share, and the JSON merge patch (RFC 7386). */
 #include "schema/patch.h"
 
-#include <stdlib.h>
-
 #include "base/check.h"
 #include "base/limits.h"
+#include "base/sort.h"
 #include "codec/json.h"
 #include "schema/patch_priv.h"
 
@@ -71,7 +70,7 @@ struct patch_members patch_members(struct patch_ctx *c, const yyjson_val *obj)
         m.has_directives = m.has_directives || span_starts(m.sorted[m.n].key, SPAN("$"));
         m.n++;
     }
-    qsort(m.sorted, m.n, sizeof *m.sorted, cmp_member);
+    sort_few(m.sorted, m.n, sizeof *m.sorted, cmp_member);
     for (size_t i = 0; i < m.n; i++) {
         bool overridden = i + 1 < m.n && span_eq(m.sorted[i].key, m.sorted[i + 1].key);
         m.in_order[m.sorted[i].place] = overridden ? NULL : &m.sorted[i];
