@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "codec/json.h"
+#include "codec/json_text.h"
 
 enum {
     FIRST_BYTES = 2048,
@@ -29,20 +30,9 @@ void fieldset_text_grow(struct fieldset_text *t, size_t n)
     t->cap = cap;
 }
 
-static bool is_plain(struct span s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c < ' ' || c == '"' || c == '\\') {
-            return false;
-        }
-    }
-    return true;
-}
-
 void fieldset_text_put_quoted(struct fieldset_text *t, struct span s)
 {
-    if (is_plain(s)) {
+    if (json_text_is_plain(s)) {
         fieldset_text_put(t, s);
         return;
     }
@@ -62,7 +52,7 @@ static bool put_value(struct fieldset_text *t, const yyjson_val *value, struct s
 {
     yyjson_val *v = (yyjson_val *)(uintptr_t)value;
     if (is_string(v)) {
-        if (!is_plain(json_str(v))) {
+        if (!json_text_is_plain(json_str(v))) {
             return false;
         }
         fieldset_text_put(t, quote);
@@ -78,7 +68,7 @@ static bool put_parts(struct fieldset_text *t, const struct fieldset_elem *e)
 {
     const struct span quote = SPAN("\\\"");
     for (uint32_t i = 0; i < e->part_n; i++) {
-        if (!is_plain(e->parts[i].name)) {
+        if (!json_text_is_plain(e->parts[i].name)) {
             return false;
         }
         fieldset_text_put(t, i ? SPAN(",\\\"") : SPAN("\"k:{\\\""));
@@ -204,35 +194,46 @@ size_t fieldset_text_end(struct span text)
     return (size_t)(p - text.p);
 }
 
-/* One member of an object: its key with quotes, and its value. */
-struct member {
-    struct span key, value;
+/* A walk along the members of an object. What follows the object is in `rest`, too: a walk ends at
+ * the closing brace. */
+struct walk {
+    struct span rest;
+    bool at_value; /* rest begins with the value of the member told last, else with a key */
 };
 
-/* Takes the next member from what follows a brace or a comma. False: there is none. */
-static bool next_member(struct span *rest, struct member *ret)
+static struct walk walk_from(struct span object)
 {
-    const char *end = rest->p + rest->n;
-    if (rest->n == 0 || *rest->p != '"') {
+    return (struct walk){span_from(object, 1), false};
+}
+
+/* Goes on to the value of the next member; its key has quotes. False: there is none. */
+static bool walk_next(struct walk *w, struct span *ret_key)
+{
+    if (w->at_value) {
+        w->rest = span_from(w->rest, fieldset_text_end(w->rest));
+        if (span_starts(w->rest, SPAN(","))) {
+            w->rest = span_from(w->rest, 1);
+        }
+        w->at_value = false;
+    }
+    const char *end = w->rest.p + w->rest.n;
+    if (w->rest.n == 0 || *w->rest.p != '"') {
         return false;
     }
-    const char *key_end = string_end(rest->p, end);
+    const char *key_end = string_end(w->rest.p, end);
     if (key_end + 1 >= end || *key_end != ':') {
         return false;
     }
-    ret->key = span_of(rest->p, (size_t)(key_end - rest->p));
-    ret->value = span_of(key_end + 1, (size_t)(end - key_end - 1));
-    ret->value.n = fieldset_text_end(ret->value);
-    *rest = span_from(*rest, (size_t)(ret->value.p + ret->value.n - rest->p));
-    if (span_starts(*rest, SPAN(","))) {
-        *rest = span_from(*rest, 1);
-    }
+    *ret_key = span_of(w->rest.p, (size_t)(key_end - w->rest.p));
+    w->rest = span_of(key_end + 1, (size_t)(end - key_end - 1));
+    w->at_value = true;
     return true;
 }
 
+/* Of a value and what follows it. */
 static bool is_member(struct span value)
 {
-    return value.n == 2 || span_starts(value, SPAN("{\".\":"));
+    return span_starts(value, SPAN("{}")) || span_starts(value, SPAN("{\".\":"));
 }
 
 /* What is sought in a text. Both are in order, so that the next one sought is mostly the next one
@@ -254,47 +255,53 @@ static bool is_ambiguous(const struct fieldset_elem *e)
     return doubt;
 }
 
-static bool next_is(struct span *rest, const char *until, struct span key, struct span *ret_value)
+static bool next_is(struct walk *w, const char *until, struct span key)
 {
-    struct member m;
-    while (rest->p < until && next_member(rest, &m)) {
-        if (span_eq(m.key, key)) {
-            *ret_value = m.value;
+    struct span at;
+    while (w->rest.p < until && walk_next(w, &at)) {
+        if (span_eq(at, key)) {
             return true;
         }
     }
     return false;
 }
 
-/* From *rest on, which is somewhere in object, to its end, and then from its beginning. */
-static enum found find(struct search *f, struct span object, struct span *rest,
-                       const struct fieldset_elem *e, struct span *ret_value)
+static struct span sought_key(struct search *f, const struct fieldset_elem *e)
+{
+    f->key.n = 0;
+    fieldset_text_put_key(&f->key, e);
+    return span_of(f->key.p, f->key.n - 1);
+}
+
+/* From where w is in the object to its end, and then from its beginning. Found: w is at the value.
+ */
+static enum found find(struct search *f, struct span object, struct walk *w,
+                       const struct fieldset_elem *e)
 {
     if (f->left == 0) {
         return IN_DOUBT;
     }
     f->left--;
-    f->key.n = 0;
-    fieldset_text_put_key(&f->key, e);
-    struct span key = span_of(f->key.p, f->key.n - 1), from = *rest;
-    if (next_is(rest, object.p + object.n, key, ret_value)) {
+    struct span key = sought_key(f, e);
+    const struct walk from = *w;
+    if (next_is(w, object.p + object.n, key)) {
         return FOUND;
     }
-    *rest = span_from(object, 1);
-    if (next_is(rest, from.p, key, ret_value)) {
+    *w = walk_from(object);
+    if (next_is(w, from.rest.p, key)) {
         return FOUND;
     }
-    *rest = from;
+    *w = from;
     return is_ambiguous(e) ? IN_DOUBT : ABSENT;
 }
 
 static bool holds(struct search *f, struct span object, const struct fieldset *s)
 {
-    struct span rest = span_from(object, 1), value;
+    struct walk w = walk_from(object);
     for (uint32_t i = 0; i < s->n; i++) {
         const struct fieldset_node *node = &s->at[i];
-        if (find(f, object, &rest, &node->elem, &value) != FOUND ||
-            (node->member && !is_member(value)) || (node->below && !holds(f, value, node->below))) {
+        if (find(f, object, &w, &node->elem) != FOUND || (node->member && !is_member(w.rest)) ||
+            (node->below && !holds(f, w.rest, node->below))) {
             return false;
         }
     }
@@ -303,17 +310,30 @@ static bool holds(struct search *f, struct span object, const struct fieldset *s
 
 static bool touches(struct search *f, struct span object, const struct fieldset *s)
 {
-    struct span rest = span_from(object, 1), value;
+    struct walk w = walk_from(object);
     for (uint32_t i = 0; i < s->n; i++) {
         const struct fieldset_node *node = &s->at[i];
-        enum found found = find(f, object, &rest, &node->elem, &value);
+        enum found found = find(f, object, &w, &node->elem);
         if (found == IN_DOUBT ||
-            (found == FOUND && ((node->member && is_member(value)) ||
-                                (node->below && touches(f, value, node->below))))) {
+            (found == FOUND && ((node->member && is_member(w.rest)) ||
+                                (node->below && touches(f, w.rest, node->below))))) {
             return true;
         }
     }
     return false;
+}
+
+/* Is none of the fields that s begins with named anywhere in the text? Mostly a write changes
+ * status, and most entries hold nothing of it. */
+static bool is_elsewhere(struct search *f, struct span text, const struct fieldset *s)
+{
+    for (uint32_t i = 0; i < s->n; i++) {
+        struct span key = sought_key(f, &s->at[i].elem);
+        if (s->at[i].elem.what != FIELDSET_FIELD || memmem(text.p, text.n, key.p, key.n)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 bool fieldset_text_holds(struct arena *a, struct span text, const struct fieldset *s)
@@ -329,5 +349,5 @@ bool fieldset_text_touches(struct arena *a, struct span text, const struct field
     assert(a);
     char room[256];
     struct search f = {{a, room, 0, sizeof room}, SOUGHT_MAX};
-    return !fieldset_is_empty(s) && touches(&f, text, s);
+    return !fieldset_is_empty(s) && !is_elsewhere(&f, text, s) && touches(&f, text, s);
 }

@@ -23,10 +23,8 @@ static inline void fieldset_text_put(struct fieldset_text *t, struct span s)
     if (t->cap - t->n < s.n) {
         fieldset_text_grow(t, s.n);
     }
-    if (s.n) {
-        memcpy(t->p + t->n, s.p, s.n);
-        t->n += s.n;
-    }
+    span_copy_short(t->p + t->n, s.p, s.n);
+    t->n += s.n;
 }
 
 /* What stands between the quotes of a JSON string. */

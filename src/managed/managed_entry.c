@@ -3,9 +3,8 @@
  * A stored list is text, and stays text as far as nothing changes: its entries are told apart
  * without a document, their sets are read when they are needed, and what did not change is written
  * as it was. */
-#include <stdlib.h>
-
 #include "base/check.h"
+#include "base/sort.h"
 #include "codec/time.h"
 #include "managed/fieldset_text.h"
 #include "managed/managed_priv.h"
@@ -76,6 +75,49 @@ static bool take_string(struct span *rest, struct span *ret)
     return span_find(*ret, '\\') == ret->n;
 }
 
+/* What is left of `rest`, which begins with the set of an entry, from the end of that entry on.
+ * The next one is found by a member that each has: between quotes that are not escaped, no set says
+ * `operation`, and no set has a text as a value. */
+static struct span entry_end(struct span rest)
+{
+    static const struct span op = SPAN("\"operation\":\""), open = SPAN("{\"manager\":\"");
+    const char *at = memmem(rest.p, rest.n, op.p, op.n);
+    if (!at) {
+        return rest.n ? span_from(rest, rest.n - 1) : rest; /* the bracket */
+    }
+    size_t start = (size_t)(at - rest.p) - 1;
+    while (start > 0 && !(rest.p[start] == '{' && (rest.p + start + 1 == at ||
+                                                   span_starts(span_from(rest, start), open)))) {
+        start--;
+    }
+    return start > 0 ? span_from(rest, start - 1) : span_from(rest, rest.n);
+}
+
+/* The set and the subresource at the end of an entry. */
+static bool take_fields(struct span *rest, struct managed_entry *e)
+{
+    static const struct span sub = SPAN(",\"subresource\":\"");
+    struct span after = entry_end(*rest), in = span_first(*rest, rest->n - after.n);
+    if (!span_ends(in, SPAN("}"))) {
+        return false;
+    }
+    in.n--;
+    if (span_ends(in, SPAN("\""))) {
+        size_t quote = span_rfind(span_first(in, in.n - 1), '"');
+        struct span name = span_from(span_first(in, in.n - 1), quote + 1);
+        if (quote + 1 < sub.n || !span_ends(span_first(in, quote + 1), sub)) {
+            return false;
+        }
+        e->subresource = name;
+        in.n = quote + 1 - sub.n;
+    }
+    e->fields_text = in;
+    verify(!in.n || fieldset_text_end(in) == in.n);
+    *rest = after;
+    return span_starts(in, SPAN("{")) && span_ends(in, SPAN("}")) &&
+           span_find(e->subresource, '\\') == e->subresource.n;
+}
+
 /* The first entry of the text, in the form that encode_entry() gives it; false: in another. */
 static bool take_entry(struct span *rest, struct managed_entry *e)
 {
@@ -88,14 +130,7 @@ static bool take_entry(struct span *rest, struct managed_entry *e)
         !take(rest, SPAN("\"operation\":\"")) || !take_string(rest, &op) ||
         !take(rest, SPAN(",\"apiVersion\":\"")) || !take_string(rest, &e->version) ||
         (take(rest, SPAN(",\"time\":\"")) && !take_string(rest, &e->time)) ||
-        !take(rest, SPAN(",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":")) ||
-        !span_starts(*rest, SPAN("{"))) {
-        return false;
-    }
-    e->fields_text = span_first(*rest, fieldset_text_end(*rest));
-    *rest = span_from(*rest, e->fields_text.n);
-    if ((take(rest, SPAN(",\"subresource\":\"")) && !take_string(rest, &e->subresource)) ||
-        !take(rest, SPAN("}"))) {
+        !take(rest, SPAN(",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":")) || !take_fields(rest, e)) {
         return false;
     }
     e->text = span_of(start, (size_t)(rest->p - start));
@@ -256,7 +291,7 @@ struct span managed_encode(struct managed *m)
     if (n == 0) {
         return SPAN_NULL;
     }
-    qsort(in_order, n, sizeof *in_order, cmp_entry);
+    sort_few(in_order, n, sizeof *in_order, cmp_entry);
     for (size_t i = 0; i < n; i++) {
         const struct managed_entry *e = in_order[i];
         fieldset_text_put(&t, i ? SPAN(",") : SPAN("["));
