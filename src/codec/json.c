@@ -120,6 +120,9 @@ int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *
  * what is used. A document that a cache keeps is moved into one block of the size it needs. */
 yyjson_doc *json_pack(yyjson_doc *doc)
 {
+    if (!doc->str_pool && doc->root == (yyjson_val *)(doc + 1)) {
+        return doc; /* is that already */
+    }
     size_t values = doc->val_read, text = 0;
     for (size_t i = 0; i < values; i++) {
         text += yyjson_is_str(doc->root + i) ? yyjson_get_len(doc->root + i) + 1 : 0;
@@ -168,24 +171,6 @@ yyjson_mut_doc *json_mut_new(struct arena *a)
     yyjson_mut_doc *doc = yyjson_mut_doc_new(&alc);
     assert(doc);
     return doc;
-}
-
-struct span json_write(struct arena *a, const yyjson_val *v)
-{
-    yyjson_alc alc = arena_alc(a);
-    size_t n = 0;
-    char *p = yyjson_val_write_opts(unconst(v), YYJSON_WRITE_NOFLAG, &alc, &n, NULL);
-    assert(p);
-    return span_of(p, n);
-}
-
-struct span json_write_mut(struct arena *a, const yyjson_mut_val *v)
-{
-    yyjson_alc alc = arena_alc(a);
-    size_t n = 0;
-    char *p = yyjson_mut_val_write_opts(v, YYJSON_WRITE_NOFLAG, &alc, &n, NULL);
-    assert(p);
-    return span_of(p, n);
 }
 
 yyjson_val *json_freeze(struct arena *a, const yyjson_mut_val *v)
@@ -330,13 +315,11 @@ const yyjson_val *json_whole(struct arena *a, const yyjson_val *v)
 
 /* ---- reading ---- */
 
-/* Is the string value this key? Of keys of one length hardly two begin and end alike. */
+/* Is the string value this key? */
 static inline bool is_key(const void *value, struct span key)
 {
     const yyjson_val *k = value;
-    return k->tag >> YYJSON_TAG_BIT == key.n &&
-           (key.n == 0 || (k->uni.str[0] == key.p[0] && k->uni.str[key.n - 1] == key.p[key.n - 1] &&
-                           memcmp(k->uni.str, key.p, key.n) == 0));
+    return k->tag >> YYJSON_TAG_BIT == key.n && span_same_short(k->uni.str, key.p, key.n);
 }
 
 yyjson_val *json_get_span(const yyjson_val *v, struct span key)
@@ -402,7 +385,7 @@ static bool scalars_equal(const yyjson_val *a, const yyjson_val *b)
     case YYJSON_TYPE_RAW:
         return a->tag >> YYJSON_TAG_BIT == b->tag >> YYJSON_TAG_BIT &&
                (a->uni.str == b->uni.str ||
-                memcmp(a->uni.str, b->uni.str, a->tag >> YYJSON_TAG_BIT) == 0);
+                span_same_short(a->uni.str, b->uni.str, a->tag >> YYJSON_TAG_BIT));
     case YYJSON_TYPE_BOOL:
         return yyjson_get_bool(unconst(a)) == yyjson_get_bool(unconst(b));
     default:
@@ -427,7 +410,7 @@ bool json_same(const yyjson_val *a, const yyjson_val *b)
             }
         } else if (yyjson_is_str(unconst(x)) && x->tag == y->tag) {
             size_t len = x->tag >> YYJSON_TAG_BIT;
-            if (x->uni.str != y->uni.str && memcmp(x->uni.str, y->uni.str, len) != 0) {
+            if (x->uni.str != y->uni.str && !span_same_short(x->uni.str, y->uni.str, len)) {
                 return false;
             }
         } else if (!scalars_equal(x, y)) {

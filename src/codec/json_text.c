@@ -17,7 +17,7 @@ void json_text_key(struct strbuf *b, struct span key)
     json_text_next(b);
     char *at = strbuf_room(b, key.n + 3);
     at[0] = '"';
-    memcpy(at + 1, key.p, key.n);
+    span_copy_short(at + 1, key.p, key.n);
     at[key.n + 1] = '"';
     at[key.n + 2] = ':';
     strbuf_added(b, key.n + 3);
@@ -40,9 +40,14 @@ static char *put_escaped(char *at, unsigned char c)
 void json_text_str(struct strbuf *b, struct span key, struct span value)
 {
     json_text_key(b, key);
-    char *from = strbuf_room(b, value.n * ESCAPE_BYTES + 2), *at = from;
+    bool plain = json_text_is_plain(value);
+    char *from = strbuf_room(b, value.n * (plain ? 1 : ESCAPE_BYTES) + 2), *at = from;
     *at++ = '"';
-    for (size_t i = 0; i < value.n; i++) {
+    if (plain) {
+        span_copy_short(at, value.p, value.n);
+        at += value.n;
+    }
+    for (size_t i = 0; !plain && i < value.n; i++) {
         unsigned char c = (unsigned char)value.p[i];
         if (c < 0x20 || c == '"' || c == '\\') {
             at = put_escaped(at, c);

@@ -19,56 +19,58 @@ static yyjson_mut_val *unconst(const yyjson_mut_val *v)
     return (yyjson_mut_val *)(uintptr_t)v;
 }
 
-/* Keys and members of a container, each once, in order: they are a ring, and the container knows
- * the last one. */
-struct children {
-    const yyjson_mut_val *at;
-    size_t left;
-    bool is_object;
-};
-
-static struct children children_of(const yyjson_mut_val *v)
+static inline uint8_t type_of(const yyjson_mut_val *v)
 {
-    struct children c = {.is_object = yyjson_mut_is_obj(unconst(v))};
-    c.left = yyjson_mut_is_ctn(unconst(v)) ? unsafe_yyjson_get_len(unconst(v)) : 0;
-    c.at = c.left ? v->uni.ptr : NULL;
-    if (c.at) {
-        c.at = c.is_object ? c.at->next->next : c.at->next;
-    }
-    return c;
+    return v->tag & YYJSON_TYPE_MASK;
 }
 
-static void children_next(struct children *c)
+static inline size_t length_of(const yyjson_mut_val *v)
 {
-    c->left--;
-    c->at = c->is_object ? c->at->next->next : c->at->next;
+    return v->tag >> YYJSON_TAG_BIT;
 }
 
-static const yyjson_mut_val *child_value(const struct children *c)
+static inline bool is_container(const yyjson_mut_val *v)
 {
-    return c->is_object ? c->at->next : c->at;
+    return type_of(v) == YYJSON_TYPE_OBJ || type_of(v) == YYJSON_TYPE_ARR;
 }
 
-static bool has_text(const yyjson_mut_val *v)
+static inline bool has_text(const yyjson_mut_val *v)
 {
-    return yyjson_mut_is_str(unconst(v)) || yyjson_mut_is_raw(unconst(v));
+    return type_of(v) == YYJSON_TYPE_STR || type_of(v) == YYJSON_TYPE_RAW;
 }
 
+/* What is followed by the first child (of an object: the first key): children are a ring. */
+static const yyjson_mut_val *before_first(const yyjson_mut_val *container)
+{
+    const yyjson_mut_val *last = container->uni.ptr;
+    return type_of(container) == YYJSON_TYPE_OBJ ? last->next : last;
+}
+
+/* Of what is in a container. */
 static void measure(const yyjson_mut_val *v, struct size *s)
 {
-    s->values++;
-    s->text += has_text(v) ? unsafe_yyjson_get_len(unconst(v)) + 1 : 0;
-    s->raws += yyjson_mut_is_raw(unconst(v));
-    for (struct children c = children_of(v); c.left; children_next(&c)) {
-        if (c.is_object) {
-            s->values++;
-            s->text += unsafe_yyjson_get_len(unconst(c.at)) + 1;
+    bool is_object = type_of(v) == YYJSON_TYPE_OBJ;
+    size_t left = length_of(v);
+    if (left == 0) {
+        return;
+    }
+    s->values += is_object ? 2 * left : left;
+    for (const yyjson_mut_val *at = before_first(v); left; left--) {
+        at = at->next;
+        if (is_object) {
+            s->text += length_of(at) + 1;
+            at = at->next;
         }
-        measure(child_value(&c), s);
+        if (has_text(at)) {
+            s->text += length_of(at) + 1;
+            s->raws += type_of(at) == YYJSON_TYPE_RAW;
+        } else if (is_container(at)) {
+            measure(at, s);
+        }
     }
 }
 
-static void put_text(struct build *b, uint64_t tag, struct span text)
+static inline void put_text(struct build *b, uint64_t tag, struct span text)
 {
     span_copy_short(b->text, text.p, text.n);
     b->text[text.n] = '\0';
@@ -78,10 +80,10 @@ static void put_text(struct build *b, uint64_t tag, struct span text)
     b->text += text.n + 1;
 }
 
-static void put_scalar(struct build *b, const yyjson_mut_val *v)
+static inline void put_scalar(struct build *b, const yyjson_mut_val *v)
 {
     if (has_text(v)) {
-        put_text(b, v->tag, span_of(v->uni.str, unsafe_yyjson_get_len(unconst(v))));
+        put_text(b, v->tag, span_of(v->uni.str, length_of(v)));
         return;
     }
     b->at->tag = v->tag;
@@ -94,39 +96,50 @@ static void put_string(struct build *b, struct span text)
     put_text(b, (uint64_t)text.n << YYJSON_TAG_BIT | YYJSON_TYPE_STR, text);
 }
 
-static void put_value(struct build *b, const yyjson_mut_val *v)
+static void put_container(struct build *b, const yyjson_mut_val *v)
 {
-    if (!yyjson_mut_is_ctn(unconst(v))) {
-        put_scalar(b, v);
-        return;
-    }
+    bool is_object = type_of(v) == YYJSON_TYPE_OBJ;
+    size_t left = length_of(v);
     yyjson_val *to = b->at++;
     to->tag = v->tag;
-    for (struct children c = children_of(v); c.left; children_next(&c)) {
-        if (c.is_object) {
-            put_scalar(b, c.at);
+    for (const yyjson_mut_val *at = left ? before_first(v) : NULL; left; left--) {
+        at = at->next;
+        if (is_object) {
+            put_text(b, at->tag, span_of(at->uni.str, length_of(at)));
+            at = at->next;
         }
-        put_value(b, child_value(&c));
+        if (is_container(at)) {
+            put_container(b, at);
+        } else {
+            put_scalar(b, at);
+        }
     }
     to->uni.ofs = (size_t)(b->at - to) * sizeof *to;
+}
+
+static void put_value(struct build *b, const yyjson_mut_val *v)
+{
+    (is_container(v) ? put_container : put_scalar)(b, v);
 }
 
 static void put_metadata(struct build *b, const yyjson_mut_val *v, struct span revision,
                          struct span managed)
 {
+    size_t left = length_of(v);
     yyjson_val *to = b->at++;
     to->tag = v->tag + (UINT64_C(1) << YYJSON_TAG_BIT); /* one member more */
     put_string(b, SPAN("resourceVersion"));
     put_string(b, revision);
-    for (struct children c = children_of(v); c.left; children_next(&c)) {
-        const yyjson_mut_val *value = child_value(&c);
-        put_scalar(b, c.at);
-        if (managed.n && yyjson_mut_equals_str(unconst(c.at), "managedFields")) {
-            b->at->tag = value->tag;
+    for (const yyjson_mut_val *at = left ? before_first(v) : NULL; left; left--) {
+        const yyjson_mut_val *key = at->next;
+        at = key->next;
+        put_scalar(b, key);
+        if (managed.n && yyjson_mut_equals_str(unconst(key), "managedFields")) {
+            b->at->tag = at->tag;
             b->at->uni.str = managed.p;
             b->at++;
         } else {
-            put_value(b, value);
+            put_value(b, at);
         }
     }
     to->uni.ofs = (size_t)(b->at - to) * sizeof *to;
@@ -157,7 +170,7 @@ yyjson_doc *object_tree(const yyjson_mut_val *root, struct span revision, struct
 {
     assert(yyjson_mut_is_obj(unconst(root)));
     assert(revision.n);
-    struct size size = {.values = 2, .text = sizeof "resourceVersion" + revision.n + 1};
+    struct size size = {.values = 3, .text = sizeof "resourceVersion" + revision.n + 1};
     measure(root, &size);
     size.text -= managed.n ? managed.n + 1 : 0;
     if (size.raws > (managed.n > 0)) {
@@ -172,14 +185,17 @@ yyjson_doc *object_tree(const yyjson_mut_val *root, struct span revision, struct
     yyjson_val *to = b.at++;
     to->tag = root->tag;
     bool found = false;
-    for (struct children c = children_of(root); c.left; children_next(&c)) {
-        bool is_meta = !found && yyjson_mut_equals_str(unconst(c.at), "metadata") &&
-                       yyjson_mut_is_obj(unconst(child_value(&c)));
-        put_scalar(&b, c.at);
+    size_t left = length_of(root);
+    for (const yyjson_mut_val *at = left ? before_first(root) : NULL; left; left--) {
+        const yyjson_mut_val *key = at->next;
+        at = key->next;
+        bool is_meta = !found && yyjson_mut_equals_str(unconst(key), "metadata") &&
+                       type_of(at) == YYJSON_TYPE_OBJ;
+        put_scalar(&b, key);
         if (is_meta) {
-            put_metadata(&b, child_value(&c), revision, managed);
+            put_metadata(&b, at, revision, managed);
         } else {
-            put_value(&b, child_value(&c));
+            put_value(&b, at);
         }
         found |= is_meta;
     }

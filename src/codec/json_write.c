@@ -1,0 +1,220 @@
+/* codec/json_write.c: trees as compact text, byte for byte as yyjson writes them. Nearly all values
+ * of ours are short plain strings, which this copies a few words at a time; what is not that simple
+ * (escapes, fractions) is yyjson's. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "codec/json.h"
+#include "codec/json_text.h"
+
+enum { FIRST_BYTES = 2000, VALUE_BYTES = 32 }; /* the latter: what is no string, with a comma */
+
+struct text {
+    struct arena *a;
+    char *p;
+    size_t n, cap;
+};
+
+static void grow(struct text *t, size_t n)
+{
+    size_t cap = t->cap ? t->cap * 2 : FIRST_BYTES;
+    while (cap - t->n < n) {
+        cap *= 2;
+    }
+    char *p = arena_alloc_raw(t->a, cap);
+    if (t->n) {
+        memcpy(p, t->p, t->n);
+    }
+    t->p = p;
+    t->cap = cap;
+}
+
+/* n bytes may be put then without a look. */
+static inline char *room(struct text *t, size_t n)
+{
+    if (__builtin_expect(t->cap - t->n < n, 0)) {
+        grow(t, n);
+    }
+    return t->p + t->n;
+}
+
+/* As it is, with its quotes or without. */
+static void put_plain(struct text *t, const char *p, size_t n)
+{
+    char *at = room(t, n + VALUE_BYTES);
+    span_copy_short(at, p, n);
+    t->n += n;
+}
+
+/* Strings with escapes, fractions. */
+static void put_rare(struct text *t, uint64_t tag, const void *bits)
+{
+    yyjson_val v = {.tag = tag};
+    memcpy(&v.uni, bits, sizeof v.uni);
+    size_t n = 0;
+    char *p = yyjson_val_write(&v, YYJSON_WRITE_NOFLAG, &n);
+    assert(p); /* texts are UTF-8, numbers finite */
+    put_plain(t, p, n);
+    free(p);
+}
+
+static inline void put_string(struct text *t, uint64_t tag, const char *p)
+{
+    size_t n = tag >> YYJSON_TAG_BIT;
+    if (!json_text_is_plain(span_of(p, n))) {
+        put_rare(t, tag, &p);
+        return;
+    }
+    char *at = room(t, n + VALUE_BYTES);
+    at[0] = '"';
+    span_copy_short(at + 1, p, n);
+    at[n + 1] = '"';
+    t->n += n + 2;
+}
+
+static void put_number(struct text *t, uint64_t tag, uint64_t bits)
+{
+    char digits[24], *at = digits + sizeof digits;
+    bool negative = (tag & YYJSON_SUBTYPE_MASK) == YYJSON_SUBTYPE_SINT && (int64_t)bits < 0;
+    if ((tag & YYJSON_SUBTYPE_MASK) == YYJSON_SUBTYPE_REAL) {
+        put_rare(t, tag, &bits);
+        return;
+    }
+    bits = negative ? 0 - bits : bits;
+    do {
+        *--at = (char)('0' + bits % 10);
+        bits /= 10;
+    } while (bits);
+    if (negative) {
+        *--at = '-';
+    }
+    put_plain(t, at, (size_t)(digits + sizeof digits - at));
+}
+
+/* What is no container; bits are the value's. */
+static inline void put_scalar(struct text *t, uint64_t tag, const void *value)
+{
+    const yyjson_val *v = value; /* a mutable value begins in the same way */
+    switch (tag & YYJSON_TYPE_MASK) {
+    case YYJSON_TYPE_STR:
+        put_string(t, tag, v->uni.str);
+        return;
+    case YYJSON_TYPE_RAW:
+        put_plain(t, v->uni.str, tag >> YYJSON_TAG_BIT);
+        return;
+    case YYJSON_TYPE_NUM:
+        put_number(t, tag, v->uni.u64);
+        return;
+    case YYJSON_TYPE_BOOL:
+        if ((tag & YYJSON_SUBTYPE_MASK) == YYJSON_SUBTYPE_TRUE) {
+            put_plain(t, "true", 4);
+        } else {
+            put_plain(t, "false", 5);
+        }
+        return;
+    default:
+        assert((tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_NULL);
+        put_plain(t, "null", 4);
+    }
+}
+
+static inline void put_char(struct text *t, char c)
+{
+    *room(t, VALUE_BYTES) = c;
+    t->n++;
+}
+
+/* Behind a value or key: there is room. */
+static inline void put_after(struct text *t, char c)
+{
+    t->p[t->n++] = c;
+}
+
+static inline bool is_container(uint64_t tag)
+{
+    return (tag & (YYJSON_TYPE_MASK & (uint8_t)~1)) == (YYJSON_TYPE_ARR & (uint8_t)~1);
+}
+
+/* Returns what follows v. */
+static const yyjson_val *put_value(struct text *t, const yyjson_val *v)
+{
+    if (!is_container(v->tag)) {
+        put_scalar(t, v->tag, v);
+        return v + 1;
+    }
+    bool is_object = (v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ;
+    size_t left = v->tag >> YYJSON_TAG_BIT;
+    put_char(t, is_object ? '{' : '[');
+    for (v++; left; left--) {
+        if (is_object) {
+            put_string(t, v->tag, v->uni.str);
+            put_after(t, ':');
+            v++;
+        }
+        v = put_value(t, v);
+        if (left > 1) {
+            put_after(t, ',');
+        }
+    }
+    put_char(t, is_object ? '}' : ']');
+    return v;
+}
+
+static void put_mut(struct text *t, const yyjson_mut_val *v)
+{
+    if (!is_container(v->tag)) {
+        put_scalar(t, v->tag, v);
+        return;
+    }
+    bool is_object = (v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ;
+    size_t left = v->tag >> YYJSON_TAG_BIT;
+    const yyjson_mut_val *at = left ? v->uni.ptr : NULL; /* the last one, in a ring */
+    put_char(t, is_object ? '{' : '[');
+    at = at && is_object ? at->next : at;
+    for (; left; left--) {
+        at = at->next;
+        if (is_object) {
+            put_string(t, at->tag, at->uni.str);
+            put_after(t, ':');
+            at = at->next;
+        }
+        put_mut(t, at);
+        if (left > 1) {
+            put_after(t, ',');
+        }
+    }
+    put_char(t, is_object ? '}' : ']');
+}
+
+static struct span done(struct text *t)
+{
+    *room(t, 1) = '\0';
+    return span_of(t->p, t->n);
+}
+
+static bool is_as_yyjson(struct span text, char *theirs)
+{
+    bool same = theirs && span_eq(text, span_cstr(theirs));
+    free(theirs);
+    return same;
+}
+
+struct span json_write(struct arena *a, const yyjson_val *v)
+{
+    struct text t = {.a = a};
+    assert(a && v);
+    (void)put_value(&t, v);
+    struct span text = done(&t);
+    verify(is_as_yyjson(text, yyjson_val_write((yyjson_val *)(uintptr_t)v, 0, NULL)));
+    return text;
+}
+
+struct span json_write_mut(struct arena *a, const yyjson_mut_val *v)
+{
+    struct text t = {.a = a};
+    assert(a && v);
+    put_mut(&t, v);
+    struct span text = done(&t);
+    verify(is_as_yyjson(text, yyjson_mut_val_write(v, 0, NULL)));
+    return text;
+}
