@@ -115,6 +115,7 @@ void write_start(struct api_op *op)
         op->first_warnings = (uint8_t)op->warnings.n;
     }
     op->warnings.n = op->first_warnings;
+    op->rest = SPAN_NULL;
     /* The version that this one replaces stays in the history for long, unread. */
     struct object *current = op->key.n ? store_peek(op->server->store, op->key) : NULL;
     struct object_glance glance = object_glance_begin(current);
@@ -137,6 +138,7 @@ int write_submit(struct api_op *op, int64_t expect_rev, struct span body,
         .key = op->key, .expect_rev = expect_rev, .body = body, .done = on_written};
     if (op->kind != SCHEMA_KIND(Event)) { /* what hardly anybody looks at */
         op->write.tree = tree;
+        op->write.rest = op->rest;
     }
     submit(op);
     return 0;
@@ -506,7 +508,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
         ownership_keep(doc, obj, old);
     }
     if (head) {
-        obj = write_whole(op, doc, obj, current);
+        obj = write_whole(doc, obj, current);
     }
     if (op->options.dry_run) {
         service_claims_release(&op->server->services, &op->claimed);
@@ -520,5 +522,6 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
         op->rev = rev;
         return 1;
     }
-    return write_submit(op, rev, write_stored(op, doc, obj), obj);
+    struct span body = head ? write_whole_text(op, obj, current) : write_stored(op, doc, obj);
+    return write_submit(op, rev, body, obj);
 }

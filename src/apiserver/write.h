@@ -60,9 +60,11 @@ const yyjson_val *write_head(struct arena *a, const yyjson_val *obj);
 bool write_patches_head(const struct api_op *op);
 /* Can the new status in obj be dealt with in the head of the old object alone? */
 bool write_changes_head(const struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old);
-/* The changed head, which is used up, with the rest of the old object, in the old order. */
-yyjson_mut_val *write_whole(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *head,
-                            struct object *old);
+/* The changed head, whose members are linked elsewhere then, with the rest of the old object, in
+ * the old order. */
+yyjson_mut_val *write_whole(yyjson_mut_doc *doc, const yyjson_mut_val *head, struct object *old);
+/* What write_whole() made as text, in which the rest is the old object's text. */
+struct span write_whole_text(struct api_op *op, const yyjson_mut_val *obj, struct object *old);
 
 /* What follows the change of an existing object, for every kind of update: server-owned metadata,
  * defaults, admission, generation, validation, no-op, finalizers, dry run, submit. `status` says

@@ -24,9 +24,10 @@ struct object {
     uint8_t warm;    /* how many said object_warm() */
     bool has_sketch; /* labels, deleting, owned and uid are set */
     bool deleting, owned;
-    bool has_uid;        /* one of the usual form */
-    uint32_t managed_n;  /* bytes of managedFields behind the splice; NOT_SOUGHT */
-    uint32_t list_bytes; /* object_list_bytes */
+    bool has_uid;             /* one of the usual form */
+    uint32_t managed_n;       /* bytes of managedFields behind the splice; NOT_SOUGHT */
+    uint32_t list_bytes;      /* object_list_bytes */
+    uint32_t part_at, part_n; /* object_note_text, within the JSON; 0: none */
     int64_t rev;
     yyjson_doc *doc;
     uint64_t labels; /* object_labels_sketch */
@@ -291,13 +292,34 @@ static size_t place_of(struct object *o, const yyjson_val *key)
     return behind ? at + managed.n - 1 : at;
 }
 
+void object_note_text(struct object *o, struct span body, struct span part)
+{
+    size_t at = part.n ? (size_t)(part.p - body.p) : 0;
+    assert(at + part.n <= body.n && body.n + o->splice_n == o->json_n);
+    if (at > o->splice_at) {
+        o->part_at = (uint32_t)at + o->splice_n;
+        o->part_n = (uint32_t)part.n;
+    }
+}
+
+/* What was noted, when it is this member's. */
+static struct span noted_text(struct object *o, const struct json_iter *member)
+{
+    struct span before = span_first(object_json(o), o->part_at);
+    struct span key = span_of(member->key->uni.str, yyjson_get_len(member->key));
+    bool is = o->part_n && span_ends(before, SPAN("\":")) &&
+              span_ends(span_first(before, before.n - 2), key) &&
+              span_ends(span_first(before, before.n - 2 - key.n), SPAN("\""));
+    return is ? span_of(json_of(o) + o->part_at, o->part_n) : SPAN_NULL;
+}
+
 struct span object_member_text(struct object *o, const struct json_iter *member)
 {
     assert(o->doc);
     assert(member->key);
     assert(member->val);
     if (!o->doc->str_pool) {
-        return SPAN_NULL;
+        return noted_text(o, member);
     }
     struct span json = object_json(o);
     const yyjson_val *next = member->left ? unsafe_yyjson_get_next(member->val) : NULL;

@@ -39,6 +39,7 @@ struct store_write {
     struct span body; /* as object_new() takes it; copied by store_submit. A delete needs it too */
     const yyjson_mut_val *tree; /* what body is the text of, for the time of store_submit, so that
                                  * nobody parses it; NULL: whoever looks does */
+    struct span rest;           /* of body, with tree: what object_member_text() may be asked for */
     /* Called once, on the loop, never inside store_submit.
      * code 0: object is the new version (of a delete: the last state, at the delete's revision).
      * E_CONFLICT: the revision differs; -EEXIST: expected to be absent; object is the current

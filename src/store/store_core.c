@@ -426,6 +426,7 @@ void store_submit(struct store *s, struct store_write *w)
         warm(w);
         if (w->tree) {
             object_adopt_tree(w->object, TAKE_PTR(w->tree));
+            object_note_text(w->object, w->body, w->rest);
         }
     } else if (e->latest && w->code != E_LIMIT) {
         w->object = object_ref(e->latest);

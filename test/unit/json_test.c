@@ -265,6 +265,28 @@ TEST(members_know_their_text_while_the_document_lies_in_it)
     }
 }
 
+TEST(a_noted_text_is_told_of_its_own_member_only)
+{
+    struct span body = SPAN("{\"kind\":\"A\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"n\"},"
+                            "\"aspec\":{\"a\":1},\"spec\":{\"a\":1},\"status\":{}}");
+    struct object *o cleanup_object = object_new(SPAN("as/d/n"), 7, body);
+    size_t at = (size_t)(strstr(body.p, ",\"spec\":") + 8 - body.p), told = 0;
+    object_note_text(o, body, span_of(body.p + at, 7));
+    JSON_EACH(it, object_root(o))
+    {
+        struct span text = object_member_text(o, &it);
+        bool is = span_eq(json_str(it.key), SPAN("spec"));
+        CHECK_EQ(text.n, is ? 7 : 0);
+        CHECK(!is || span_eq(text, SPAN("{\"a\":1}")));
+        told += is;
+    }
+    CHECK_EQ(told, 1);
+    struct object *none cleanup_object = object_new(SPAN("as/d/n"), 7, body);
+    object_note_text(none, body, SPAN_NULL);
+    struct json_iter first = json_iter_begin(object_root(none));
+    CHECK_EQ(object_member_text(none, &first).n, 0);
+}
+
 TEST(a_glance_leaves_no_document_behind)
 {
     struct object *o cleanup_object = sample();
