@@ -91,10 +91,11 @@ const struct fieldset *managed_strip(struct managed *m, const struct fieldset *s
     return strip(m, set, false);
 }
 
-const char *managed_skip(const struct managed_write *w)
+struct typed_skip managed_skip(const struct managed_write *w, bool revision)
 {
     assert(w);
-    return span_eq(w->subresource, SPAN("status")) ? "spec" : "status";
+    const char *root = span_eq(w->subresource, SPAN("status")) ? "spec" : "status";
+    return (struct typed_skip){root, revision};
 }
 
 int managed_lose(struct managed *m, size_t self)
@@ -202,8 +203,9 @@ int managed_track(struct managed *m, const yyjson_val *live, const yyjson_val *n
     if ((kind->custom || others) && managed_settle(m, live)) {
         return -1;
     }
-    struct typed_diff d = typed_compare(m->a, kind, live, next, managed_skip(m->write));
-    if (!d.added && !d.modified && !d.removed && !others) {
+    struct typed_diff d =
+        typed_compare(m->a, kind, live, next, managed_skip(m->write, m->no_revision));
+    if (!d.added && !d.modified && !d.removed && !others && !m->no_revision) {
         return 0;
     }
     managed_change(m, live, next, &d);
@@ -232,6 +234,15 @@ static bool is_reset(const yyjson_val *given)
             yyjson_is_obj(json_iter_begin(given).val));
 }
 
+/* Nobody is given it, but a client can have claimed it; then it leaves its entry at the next write.
+ */
+static bool names_no_revision(const yyjson_val *list)
+{
+    static const struct span name = SPAN("\"f:resourceVersion\"");
+    yyjson_val *raw = (yyjson_val *)(uintptr_t)list;
+    return yyjson_is_raw(raw) && !memmem(yyjson_get_raw(raw), yyjson_get_len(raw), name.p, name.n);
+}
+
 static struct span updated(struct arena *a, const struct managed_write *w, const yyjson_val *live,
                            const yyjson_val *next, const yyjson_val *given)
 {
@@ -246,6 +257,7 @@ static struct span updated(struct arena *a, const struct managed_write *w, const
             return SPAN_NULL;
         }
     }
+    m.no_revision = !has_given && names_no_revision(were);
     if (m.n == 0 && live) {
         return SPAN_NULL; /* not tracked before the first apply */
     }

@@ -271,7 +271,7 @@ static const struct fieldset *own_by_annotation(struct managed *m, const yyjson_
         typed_check(a, kind, config, false).n) {
         return NULL;
     }
-    struct typed_diff d = typed_compare(a, kind, config, live, NULL);
+    struct typed_diff d = typed_compare(a, kind, config, live, (struct typed_skip){0});
     const struct fieldset *set = typed_set(a, typed_root(kind), config), *other = d.modified;
     other = fieldset_union(a, other, typed_restated(a, kind, live, config));
     return fieldset_difference(a, set,
@@ -454,7 +454,7 @@ static int apply(struct managed *m, bool force, const yyjson_val *was, const yyj
     struct arena *a = m->a;
     const struct schema_kind *kind = m->write->kind;
     struct typed_ref r = typed_root(kind);
-    struct span skip = span_cstr(managed_skip(m->write)), version;
+    struct span skip = span_cstr(managed_skip(m->write, false).root), version;
     const yyjson_val *merged = json_freeze(a, typed_merge(a, json_mut_new(a), r, was, config));
     struct managed_entry *own = managed_own(m, true);
     size_t self = (size_t)(own - m->at);
@@ -464,7 +464,7 @@ static int apply(struct managed *m, bool force, const yyjson_val *was, const yyj
     if (!next) {
         return err_wrap(a, &m->err, "failed to prune fields");
     }
-    struct typed_diff d = typed_compare(a, kind, was, next, managed_skip(m->write));
+    struct typed_diff d = typed_compare(a, kind, was, next, managed_skip(m->write, false));
     const struct fieldset *restated = typed_restated(a, kind, was, config);
     d.modified = fieldset_union(a, d.modified, fieldset_without(a, restated, skip));
     managed_change(m, was, next, &d);

@@ -366,7 +366,7 @@ yyjson_mut_val *managed_create(struct arena *a, yyjson_mut_doc *doc, const struc
     managed_touch(&m, &own);
     fieldset_text_put(&walk.text, SPAN("["));
     managed_put_head(&walk.text, &own);
-    bool any = put_all(&walk, w->kind, next, span_cstr(managed_skip(w)));
+    bool any = put_all(&walk, w->kind, next, span_cstr(managed_skip(w, false).root));
     if (walk.has_given_up) {
         return managed_update(a, doc, w, NULL, json_freeze(a, next), NULL);
     }

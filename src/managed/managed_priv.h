@@ -33,6 +33,7 @@ struct managed {
     size_t n, cap;
     struct managed_side own;      /* by managed_change(): in the version written, then others */
     const yyjson_val *old, *next; /* in the version written */
+    bool no_revision; /* no entry holds metadata.resourceVersion, which always changes */
     struct err err;
 };
 
@@ -66,7 +67,7 @@ bool managed_is_unowned(struct span name, bool in_meta);
 /* Takes what nobody owns out of a set. */
 const struct fieldset *managed_strip(struct managed *m, const struct fieldset *set);
 /* What the comparison of a write passes over: the other side of the status subresource. */
-const char *managed_skip(const struct managed_write *w);
+struct typed_skip managed_skip(const struct managed_write *w, bool revision);
 /* Every entry but `self` (an index; SIZE_MAX: none) loses what managed_change() found. -1: m->err.
  */
 int managed_lose(struct managed *m, size_t self);

@@ -104,7 +104,7 @@ static struct managed_side *other_side(struct managed *m, const struct schema_ki
     }
     s = ARENA_NEW(m->a, struct managed_side);
     s->kind = kind;
-    s->d = typed_compare(m->a, kind, old, next, managed_skip(m->write));
+    s->d = typed_compare(m->a, kind, old, next, managed_skip(m->write, false));
     s->taken = fieldset_union(m->a, s->d.added, s->d.modified);
     s->gone = fieldset_union(m->a, s->taken, s->d.removed);
     s->next = m->own.next;

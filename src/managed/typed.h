@@ -52,10 +52,15 @@ const yyjson_val *typed_zero(const struct schema_field *f);
 struct typed_diff {
     const struct fieldset *added, *modified, *removed;
 };
-/* What differs from old to next. A member of the root object named `skip`, and managedFields, are
- * not looked at. old NULL: an object of which nothing is set. */
+/* What a comparison passes over, beside managedFields. */
+struct typed_skip {
+    const char *root; /* a member of the object; NULL: none */
+    bool revision;    /* metadata.resourceVersion */
+};
+/* What differs from old to next. old NULL: an object of which nothing is set. */
 struct typed_diff typed_compare(struct arena *a, const struct schema_kind *kind,
-                                const yyjson_val *old, const yyjson_val *next, const char *skip);
+                                const yyjson_val *old, const yyjson_val *next,
+                                struct typed_skip skip);
 /* Has an apply changed nothing? What old lacks, Go has as a zero; what next lacks has been removed.
  * The order of lists counts. */
 bool typed_same(struct typed_ref r, const yyjson_val *old, const yyjson_val *next);

@@ -379,23 +379,54 @@ static bool is_skipped(struct typed_ref r, struct span name, const char *skip)
     return !r.field && skip && span_eq_cstr(name, skip);
 }
 
-/* metadata without managedFields. */
+static bool is_passed(struct span name, struct typed_skip skip)
+{
+    return span_eq(name, SPAN("managedFields")) ||
+           (skip.revision && span_eq(name, SPAN("resourceVersion")));
+}
+
+static void pass_over(struct json_iter *it, struct typed_skip skip)
+{
+    while (it->key && is_passed(json_str(it->key), skip)) {
+        json_iter_next(it);
+    }
+}
+
+/* The same members in the same order? Mostly: few writes change metadata. */
+static bool is_same_meta(const yyjson_val *old, const yyjson_val *next, struct typed_skip skip)
+{
+    struct json_iter x = json_iter_begin(old), y = json_iter_begin(next);
+    pass_over(&x, skip);
+    pass_over(&y, skip);
+    while (x.key && y.key && same_head(x.key, y.key) && same_run(x.val, y.val)) {
+        json_iter_next(&x);
+        json_iter_next(&y);
+        pass_over(&x, skip);
+        pass_over(&y, skip);
+    }
+    return !x.val && !y.val;
+}
+
 static void compare_meta(struct arena *a, struct typed_ref r, const yyjson_val *old,
-                         const yyjson_val *next, struct change *c)
+                         const yyjson_val *next, struct typed_skip skip, struct change *c)
 {
     struct change at = {0};
     struct pair in = {old, next};
+    if (yyjson_is_obj(unconst(old)) && yyjson_is_obj(unconst(next)) &&
+        is_same_meta(old, next, skip)) {
+        return;
+    }
     JSON_EACH(it, next)
     {
         struct span name = json_str(it.key);
-        if (!span_eq(name, SPAN("managedFields"))) {
+        if (!is_passed(name, skip)) {
             compare_member(a, r, name, in, member(old, name), it.val, &at);
         }
     }
     JSON_EACH(it, old)
     {
         struct span name = json_str(it.key);
-        if (!span_eq(name, SPAN("managedFields")) && !member(next, name)) {
+        if (!is_passed(name, skip) && !member(next, name)) {
             compare_member(a, r, name, in, it.val, NULL, &at);
         }
     }
@@ -408,10 +439,11 @@ static void compare_meta(struct arena *a, struct typed_ref r, const yyjson_val *
 }
 
 static void compare_top(struct arena *a, struct typed_ref r, struct span name,
-                        const yyjson_val *old, const yyjson_val *next, struct change *c)
+                        const yyjson_val *old, const yyjson_val *next, struct typed_skip skip,
+                        struct change *c)
 {
     if (span_eq(name, SPAN("metadata"))) {
-        compare_meta(a, typed_member(r, name), old, next, c);
+        compare_meta(a, typed_member(r, name), old, next, skip, c);
     } else {
         struct pair in = {&empty_object, &empty_object}; /* the object itself is always there */
         compare_member(a, r, name, in, old, next, c);
@@ -419,7 +451,8 @@ static void compare_top(struct arena *a, struct typed_ref r, struct span name,
 }
 
 struct typed_diff typed_compare(struct arena *a, const struct schema_kind *kind,
-                                const yyjson_val *old, const yyjson_val *next, const char *skip)
+                                const yyjson_val *old, const yyjson_val *next,
+                                struct typed_skip skip)
 {
     assert(kind);
     assert(next);
@@ -428,15 +461,15 @@ struct typed_diff typed_compare(struct arena *a, const struct schema_kind *kind,
     JSON_EACH(it, next)
     {
         struct span name = json_str(it.key);
-        if (!is_skipped(r, name, skip)) {
-            compare_top(a, r, name, member(old, name), it.val, &c);
+        if (!is_skipped(r, name, skip.root)) {
+            compare_top(a, r, name, member(old, name), it.val, skip, &c);
         }
     }
     JSON_EACH(it, old)
     {
         struct span name = json_str(it.key);
-        if (!is_skipped(r, name, skip) && !member(next, name)) {
-            compare_top(a, r, name, it.val, NULL, &c);
+        if (!is_skipped(r, name, skip.root) && !member(next, name)) {
+            compare_top(a, r, name, it.val, NULL, skip, &c);
         }
     }
     const struct fieldset *set[CHANGES];
