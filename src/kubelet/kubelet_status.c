@@ -92,7 +92,7 @@ void kubelet_status_held(struct kubelet_pod *pod, const char *reason, struct spa
 /* The API server says something else than we told last (another writer): tell again. */
 void kubelet_status_seen(struct kubelet_pod *pod)
 {
-    if (pod->sent.n == 0 || pod->status_busy) {
+    if (pod->sent.n == 0 || pod->status_busy || object_rev(pod->object) == pod->sent_rev) {
         return;
     }
     struct arena *a cleanup_arena = arena_new();
@@ -132,6 +132,12 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
         view->object_deleted || k->stopping) {
         return;
     }
+    int64_t now = env_mono_ns(k->env);
+    bool holds = !pod_is_ending(view) && moving(pod);
+    if (holds && !pod->status_busy && now < pod->status_due_ns) {
+        kubelet_pod_poke_after(pod, (pod->status_due_ns - now) / 1000000 + 1);
+        return; /* whatever it is by now */
+    }
     struct strbuf json cleanup_strbuf = STRBUF_INIT;
     pod_status_json(a, status, &json);
     struct span text = strbuf_span(&json);
@@ -144,8 +150,7 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
         pod->status_dirty = true;
         return;
     }
-    int64_t now = env_mono_ns(k->env);
-    if (!pod_is_ending(view) && moving(pod)) {
+    if (holds) {
         if (pod->status_due_ns == 0) {
             pod->status_due_ns = now + HOLD_MS * 1000000LL;
         }

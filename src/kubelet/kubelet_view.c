@@ -130,15 +130,47 @@ static enum pod_policy policy_of(const yyjson_val *spec)
                                           : POD_ALWAYS;
 }
 
+/* The members in one go. */
+static struct pod_condition condition_of(const yyjson_val *from)
+{
+    struct pod_condition c = {
+        .type = SPAN(""), .status = SPAN(""), .reason = SPAN(""), .message = SPAN("")};
+    JSON_EACH(it, from)
+    {
+        struct span key = json_str(it.key), value = json_str(it.val);
+        if (span_eq(key, SPAN("type"))) {
+            c.type = value;
+        } else if (span_eq(key, SPAN("status"))) {
+            c.status = value;
+        } else if (span_eq(key, SPAN("reason"))) {
+            c.reason = value;
+        } else if (span_eq(key, SPAN("message"))) {
+            c.message = value;
+        } else if (span_eq(key, SPAN("lastTransitionTime"))) {
+            c.transition_ms = time_or(value, 0);
+        }
+    }
+    return c;
+}
+
+static bool is_own_condition(struct span type)
+{
+    return span_eq(type, SPAN("Ready")) || span_eq(type, SPAN("ContainersReady")) ||
+           span_eq(type, SPAN("Initialized")) || span_eq(type, SPAN("PodScheduled")) ||
+           span_starts(type, SPAN("PodResize")) || span_eq(type, SPAN("PodReadyToStartContainers"));
+}
+
 /* Conditions as last told: our own from the last write, foreign ones from the object; while that is
  * older than our last write, from the write too: else two versions on their way to us would each be
- * answered with a write like the other one, for ever. */
+ * answered with a write like the other one, for ever. The version that our write made says what it
+ * said. */
 static void gather_conditions(struct kubelet_pod *pod, struct arena *a, struct pod_view *v)
 {
     yyjson_val *status = json_get(object_root(pod->object), "status");
     yyjson_doc *doc = NULL;
     const yyjson_val *lists[2] = {json_get(status, "conditions"), NULL};
-    if (pod->sent.n > 0 && json_parse(a, pod->sent, &doc, NULL) == 0) {
+    bool is_ours = !pod->status_busy && object_rev(pod->object) == pod->sent_rev;
+    if (pod->sent.n > 0 && !is_ours && json_parse(a, pod->sent, &doc, NULL) == 0) {
         lists[1] = json_get(yyjson_doc_get_root(doc), "conditions");
     }
     bool is_old = lists[1] && object_rev(pod->object) < pod->sent_rev;
@@ -147,23 +179,12 @@ static void gather_conditions(struct kubelet_pod *pod, struct arena *a, struct p
     for (size_t l = 0; l < 2; l++) {
         JSON_EACH(it, lists[l])
         {
-            struct pod_condition c = {
-                .type = json_get_str(it.val, "type"),
-                .status = json_get_str(it.val, "status"),
-                .reason = json_get_str(it.val, "reason"),
-                .message = json_get_str(it.val, "message"),
-                .transition_ms = time_or(json_get_str(it.val, "lastTransitionTime"), 0),
-            };
+            struct pod_condition c = condition_of(it.val);
             size_t at = 0;
             while (at < v->condition_count && !span_eq(out[at].type, c.type)) {
                 at++;
             }
-            bool own = span_eq_cstr(c.type, "Ready") || span_eq_cstr(c.type, "ContainersReady") ||
-                       span_eq_cstr(c.type, "Initialized") ||
-                       span_eq_cstr(c.type, "PodScheduled") ||
-                       span_starts(c.type, SPAN("PodResize")) ||
-                       span_eq_cstr(c.type, "PodReadyToStartContainers");
-            if (!own && (l == 1) != is_old) {
+            if (!is_own_condition(c.type) && (l == 1) != is_old) {
                 continue; /* the other list has the newer word */
             }
             out[at] = c;
