@@ -32,6 +32,11 @@ static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson
     if (api_sub_is(op, "status") && write_patches_head(op)) {
         was = write_head(op->arena, was);
     }
+    const yyjson_val *quick =
+        op->patch_type == API_PATCH_MERGE ? patch_merge_quick(op->arena, was, op->body) : NULL;
+    if (quick) {
+        return write_decode(op, quick, doc);
+    }
     yyjson_mut_val *out = NULL;
     switch (op->patch_type) {
     case API_PATCH_JSON:

@@ -242,8 +242,11 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut
     if (write_check_kind(op, op->kind, schema_api_version(shown), in)) {
         return NULL;
     }
-    yyjson_mut_val *obj = (op->view ? schema_decode : schema_decode_defaults)(
-        op->arena, shown, in, doc, op->options.strictness, &op->warnings, &op->err);
+    enum schema_defaults_of defaults = op->view                   ? SCHEMA_DEFAULTS_NONE
+                                       : api_sub_is(op, "status") ? SCHEMA_DEFAULTS_STATUS
+                                                                  : SCHEMA_DEFAULTS_SPEC;
+    yyjson_mut_val *obj = schema_decode_defaults(op->arena, shown, in, doc, op->options.strictness,
+                                                 defaults, &op->warnings, &op->err);
     if (!obj && op->err.reason == ERR_BAD_REQUEST && op->verb != API_PATCH) {
         (void)err_wrap(op->arena, &op->err, "%s in version \"%s\" cannot be handled as a %s",
                        shown->kind, shown->version, shown->kind);
@@ -452,6 +455,14 @@ static int check_rules(struct api_op *op, const yyjson_val *obj, const yyjson_va
                              : schema_validate_own)(op->arena, op->kind, obj, old, &op->err);
 }
 
+/* Does the status that write_decode() made want no more defaults? */
+static bool has_defaults(const struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *copy = yyjson_mut_val_mut_copy(doc, obj);
+    schema_defaults_head(doc, op->kind, copy, true);
+    return json_mut_equal(copy, obj);
+}
+
 int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                  yyjson_mut_val *obj, bool status)
 {
@@ -474,7 +485,8 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     }
     meta_update(doc, obj, old);
     if (head) {
-        schema_defaults_head(doc, op->kind, obj);
+        schema_defaults_head(doc, op->kind, obj, !api_sub_is(op, "status"));
+        verify(has_defaults(op, doc, obj));
     } else {
         write_defaults(op, doc, obj);
     }

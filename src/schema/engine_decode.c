@@ -20,6 +20,7 @@ struct decoder {
     size_t n;
     bool keep_complaints;
     bool defaults; /* objects get those of their rows */
+    bool status;   /* the status, too */
     bool failed;
     struct err *err;
 };
@@ -431,10 +432,12 @@ static void put_member(struct decoder *d, yyjson_mut_val *object, const struct s
     }
 }
 
-/* Metadata and status get their defaults when the server has had its say about them. */
-static bool is_head_row(const struct schema_field *f)
+/* Metadata and status get their defaults when the server has had its say about them, which of a
+ * write to /status it has. */
+static bool is_for_later(const struct decoder *d, const struct schema_field *f)
 {
-    return strcmp(f->name, "metadata") == 0 || strcmp(f->name, "status") == 0;
+    struct span name = span_of(f->name, f->name_n);
+    return span_eq(name, SPAN("metadata")) || (!d->status && span_eq(name, SPAN("status")));
 }
 
 /* Members of an object. With `root`, members already put there (kind, apiVersion) are skipped. */
@@ -462,7 +465,7 @@ static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type
             continue;
         }
         const struct slot slot = {f, type, f->shape};
-        d->defaults = root ? defaults && !is_head_row(f) : defaults;
+        d->defaults = root ? defaults && !is_for_later(d, f) : defaults;
         yyjson_mut_val *one = decode(d, &slot, it.val, here);
         if (d->failed) {
             return NULL;
@@ -540,7 +543,8 @@ int decode_report(struct arena *a, const struct span *complaints, size_t n,
 
 static yyjson_mut_val *decode_whole(struct arena *a, const struct schema_kind *kind,
                                     const yyjson_val *in, yyjson_mut_doc *doc,
-                                    enum schema_strictness strictness, bool defaults,
+                                    enum schema_strictness strictness,
+                                    enum schema_defaults_of defaults,
                                     struct schema_warnings *warnings, struct err *reterr)
 {
     assert(a);
@@ -553,7 +557,8 @@ static yyjson_mut_val *decode_whole(struct arena *a, const struct schema_kind *k
                         .doc = doc,
                         .err = reterr,
                         .keep_complaints = strictness != SCHEMA_IGNORE,
-                        .defaults = defaults};
+                        .defaults = defaults != SCHEMA_DEFAULTS_NONE,
+                        .status = defaults == SCHEMA_DEFAULTS_STATUS};
     if (!yyjson_is_obj((yyjson_val *)in)) {
         (void)err_set(a, reterr, ERR_BAD_REQUEST,
                       "json: cannot unmarshal %s into Go value of type v1.%s",
@@ -586,15 +591,16 @@ yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, c
 {
     assert(kind);
     assert(doc);
-    return decode_whole(a, kind, in, doc, strictness, false, warnings, reterr);
+    return decode_whole(a, kind, in, doc, strictness, SCHEMA_DEFAULTS_NONE, warnings, reterr);
 }
 
 yyjson_mut_val *schema_decode_defaults(struct arena *a, const struct schema_kind *kind,
                                        const yyjson_val *in, yyjson_mut_doc *doc,
                                        enum schema_strictness strictness,
-                                       struct schema_warnings *warnings, struct err *reterr)
+                                       enum schema_defaults_of of, struct schema_warnings *warnings,
+                                       struct err *reterr)
 {
     assert(kind);
     assert(doc);
-    return decode_whole(a, kind, in, doc, strictness, true, warnings, reterr);
+    return decode_whole(a, kind, in, doc, strictness, of, warnings, reterr);
 }

@@ -202,11 +202,12 @@ bool schema_status_stands_alone(const struct schema_kind *kind, const yyjson_mut
            (!kind->hooks->status_settled || kind->hooks->status_settled(status));
 }
 
-void schema_defaults_head(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj)
+void schema_defaults_head(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj,
+                          bool status)
 {
     static const char *const names[] = {"metadata", "status"};
     assert(!kind->custom);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < (status ? 2 : 1); i++) {
         const struct schema_field *f = schema_field_find(kind->type, span_cstr(names[i]));
         yyjson_mut_val *v = json_mut_get(obj, names[i]);
         if (f && v) {

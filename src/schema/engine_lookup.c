@@ -22,7 +22,8 @@ static const struct schema_kind *find_in(const struct schema_kind *const *kinds,
                                          const char *group, const char *kind)
 {
     for (size_t i = 0; i < n; i++) {
-        if (strcmp(kinds[i]->kind, kind) == 0 && strcmp(kinds[i]->group, group) == 0) {
+        if (kinds[i]->kind[0] == kind[0] && strcmp(kinds[i]->kind, kind) == 0 &&
+            strcmp(kinds[i]->group, group) == 0) {
             return kinds[i];
         }
     }
@@ -120,7 +121,8 @@ const struct schema_field *schema_field_find(const struct schema_type *type, str
     for (; type->slots[at] != SCHEMA_NO_FIELD; at = (at + 1) & mask) {
         const struct schema_field *f = &type->fields[type->slots[at]];
         /* A decoded tree's keys are the tables' own. */
-        if (f->name_n == name.n && (f->name == name.p || span_same_short(f->name, name.p, name.n))) {
+        if (f->name_n == name.n &&
+            (f->name == name.p || span_same_short(f->name, name.p, name.n))) {
             return f;
         }
     }

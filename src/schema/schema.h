@@ -221,12 +221,14 @@ struct schema_warnings {
 yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
                               yyjson_mut_doc *doc, enum schema_strictness strictness,
                               struct schema_warnings *warnings, struct err *reterr);
-/* The same, with the static defaults of what the members other than metadata and status hold, as
+/* The same, with the static defaults of what the members other than metadata (and status) hold, as
  * schema_defaults() gives them; schema_defaults_rest() does what is missing. */
+enum schema_defaults_of { SCHEMA_DEFAULTS_NONE, SCHEMA_DEFAULTS_SPEC, SCHEMA_DEFAULTS_STATUS };
 yyjson_mut_val *schema_decode_defaults(struct arena *a, const struct schema_kind *kind,
                                        const yyjson_val *in, yyjson_mut_doc *doc,
                                        enum schema_strictness strictness,
-                                       struct schema_warnings *warnings, struct err *reterr);
+                                       enum schema_defaults_of of, struct schema_warnings *warnings,
+                                       struct err *reterr);
 void schema_defaults_rest(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj);
 /* Static defaults of the rows and the zero values that Go would write (a status without omitempty
  * counts, "resources": {}), then hooks->defaults. Idempotent. */
@@ -234,8 +236,9 @@ void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson
 /* Would schema_defaults() do nothing to an object with this status that schema_defaults_head() does
  * not do, when the rest has had its defaults? */
 bool schema_status_stands_alone(const struct schema_kind *kind, const yyjson_mut_val *status);
-/* The same for metadata and status alone. */
-void schema_defaults_head(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj);
+/* The same for metadata and status (decoded with SCHEMA_DEFAULTS_STATUS: it has them) alone. */
+void schema_defaults_head(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj,
+                          bool status);
 /* Two objects of a built-in type as Go's Semantic.DeepEqual compares them: quantities by their
  * amount, nothing and empty alike. The members named in except (NULL ends them, may be NULL) do not
  * count. Absent objects are empty ones. */

@@ -23,6 +23,20 @@ static yyjson_mut_val *apply(struct arena *a, yyjson_mut_doc *doc, const yyjson_
     return patch_strategic(a, doc, kind->type, original, patch, err);
 }
 
+/* The quick way gives the same, or nothing. */
+static void check_quick(struct arena *a, const yyjson_val *original, const yyjson_val *patch,
+                        const yyjson_mut_val *got)
+{
+    const yyjson_val *quick = patch_merge_quick(a, original, patch);
+    if (quick) {
+        CHECK(got);
+        CHECK_SPAN(json_write(a, quick), json_write_mut(a, got).p);
+        size_t values = (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)quick) - quick);
+        yyjson_val *frozen = json_freeze(a, got);
+        CHECK_EQ(values, (size_t)(unsafe_yyjson_get_next(frozen) - frozen));
+    }
+}
+
 static void check_case(const yyjson_val *c)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -33,6 +47,9 @@ static void check_case(const yyjson_val *c)
     kit_note("%.*s", SPAN_ARG(json_get_str(c, "name")));
     yyjson_mut_val *got = apply(a, json_mut_new(a), c, &err);
     struct span after = json_write(a, json_get(c, "original"));
+    if (span_eq(json_get_str(c, "form"), SPAN("merge")) && json_get(c, "original")) {
+        check_quick(a, json_get(c, "original"), json_get(c, "patch"), got);
+    }
     CHECK(span_eq(before, after));
     if (!want) {
         CHECK(!got);
@@ -181,4 +198,80 @@ TEST(a_quadratic_list_merge_runs_out_of_steps)
     yyjson_val *big = json_kit_parse(a, strbuf_span(&b));
     CHECK(!patch_strategic(a, json_mut_new(a), &thing_type, big, big, &err));
     CHECK_EQ(err.reason, ERR_TOO_LARGE);
+}
+
+static uint32_t pick(uint32_t *state, uint32_t n)
+{
+    *state = *state * 1664525u + 1013904223u;
+    return (*state >> 8) % n;
+}
+
+/* Few names, so that the two trees meet; now and then a name twice. */
+static yyjson_mut_val *any_tree(yyjson_mut_doc *doc, uint32_t *state, int depth)
+{
+    static const char *const names[] = {"a", "b", "metadata", "name", "status"};
+    yyjson_mut_val *v;
+    switch (depth == 0 ? 5 : pick(state, depth < 4 ? 8 : 4)) {
+    case 0:
+        return yyjson_mut_null(doc);
+    case 1:
+        return yyjson_mut_sint(doc, (int64_t)pick(state, 3));
+    case 2:
+        return yyjson_mut_bool(doc, pick(state, 2));
+    case 3:
+        return json_new_str(doc, SPAN("text"));
+    case 4:
+        v = yyjson_mut_arr(doc);
+        for (uint32_t n = pick(state, 3); n; n--) {
+            yyjson_mut_arr_append(v, any_tree(doc, state, depth + 1));
+        }
+        return v;
+    default:
+        v = yyjson_mut_obj(doc);
+        for (uint32_t i = 0; i < 5; i++) {
+            if (pick(state, 2)) {
+                uint32_t name = pick(state, 40) ? i : pick(state, 5);
+                yyjson_mut_obj_add(v, json_new_str(doc, span_cstr(names[name])),
+                                   any_tree(doc, state, depth + 1));
+            }
+        }
+        return v;
+    }
+}
+
+TEST(the_quick_merge_ends_where_the_other_one_ends)
+{
+    size_t quick = 0;
+    for (uint32_t seed = 1; seed <= 20000; seed++) {
+        struct arena *a cleanup_arena = arena_new();
+        yyjson_mut_doc *doc = json_mut_new(a);
+        uint32_t state = seed * 2654435761u;
+        struct err err = {0};
+        yyjson_val *original = json_freeze(a, any_tree(doc, &state, 0));
+        yyjson_val *patch = json_freeze(a, any_tree(doc, &state, 0));
+        check_quick(a, original, patch, patch_merge(a, doc, original, patch, &err));
+        quick += patch_merge_quick(a, original, patch) != NULL;
+    }
+    CHECK(quick > 10000 && quick < 20000); /* both ways were taken */
+}
+
+TEST(the_quick_merge_leaves_raw_managed_fields_out)
+{
+    static const char *const patches[] = {"{}", "{\"metadata\":{\"name\":\"n\"}}",
+                                          "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}"};
+    static const char *const want[] = {"{\"metadata\":{\"name\":\"m\"},\"spec\":1}",
+                                       "{\"metadata\":{\"name\":\"n\"},\"spec\":1}",
+                                       "{\"metadata\":{\"name\":\"m\",\"labels\":{\"a\":\"b\"}},"
+                                       "\"spec\":1}"};
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *v = yyjson_mut_obj(doc), *meta = json_mut_obj(doc, v, "metadata");
+    json_put(doc, meta, "managedFields", json_new_raw(doc, SPAN("[]")));
+    json_put_str(doc, meta, "name", SPAN("m"));
+    json_put_int(doc, v, "spec", 1);
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        const yyjson_val *got =
+            patch_merge_quick(a, json_freeze(a, v), json_kit_parse(a, span_cstr(patches[i])));
+        CHECK_SPAN(json_write(a, got), want[i]);
+    }
 }
