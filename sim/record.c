@@ -46,6 +46,7 @@ struct record {
     struct stream streams[RESOURCES];
     int64_t hub_rev;
     bool is_new; /* the hub, and was not compared yet */
+    int64_t pulled_rev; /* of the hub, when all streams were last read to their end */
 };
 
 static void wrong(struct record *r, const char *checker, const char *what, struct span key,
@@ -188,6 +189,11 @@ static void pull(struct stream *s)
 
 void record_pull(struct record *r)
 {
+    int64_t rev = r->hub ? watch_hub_rev(r->hub) : 0;
+    if (rev == r->pulled_rev) {
+        return; /* mostly: this is called at every step */
+    }
+    r->pulled_rev = rev;
     for (size_t i = 0; r->hub && i < RESOURCES; i++) {
         pull(&r->streams[i]);
     }
@@ -200,6 +206,7 @@ void record_connect(struct record *r, struct watch_hub *hub)
     }
     r->hub = hub;
     r->is_new = true;
+    r->pulled_rev = -1;
     if (hub && watch_hub_rev(hub) < r->hub_rev) {
         wrong(r, "acknowledged", "the server forgot revisions that it had told", SPAN("hub"),
               watch_hub_rev(hub), r->hub_rev);
