@@ -70,8 +70,7 @@ static void call_free(struct call *c)
     for (size_t i = 0; i < c->reply.item_count; i++) {
         object_unref(c->reply.items[i]);
     }
-    arena_free(c->arena);
-    free(c);
+    arena_free(c->arena); /* c is in it */
 }
 
 static void on_deliver(struct env_timer *timer)
@@ -183,9 +182,10 @@ static void link_request(struct client *base, const struct client_request *q, cl
                          void *data)
 {
     struct link *l = CONTAINER_OF(base, struct link, base);
-    struct call *c = MEM_NEW(struct call);
+    struct arena *a = arena_new();
+    struct call *c = ARENA_NEW(a, struct call);
     c->l = l;
-    c->arena = arena_new();
+    c->arena = a;
     c->rq = link_request_dup(c->arena, q);
     c->from_rev = link_from_rev(q);
     c->fn = fn;
@@ -464,7 +464,7 @@ static struct client_watch *link_watch_new(struct client *base,
     struct link_watch *w = MEM_NEW(struct link_watch);
     w->base.client = base;
     w->l = l;
-    w->arena = arena_new();
+    w->arena = arena_new_small();
     w->selection = link_request_dup(w->arena, selection);
     w->handler = *handler;
     w->data = data;

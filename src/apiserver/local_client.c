@@ -33,8 +33,7 @@ static void finish(struct local_request *r)
 {
     list_remove(&r->link);
     api_op_release(&r->op);
-    arena_free(r->arena);
-    free(r);
+    arena_free(r->arena); /* r is in it */
 }
 
 static void on_done(struct api_op *op)
@@ -122,8 +121,8 @@ static void local_request(struct client *c, const struct client_request *q, clie
                           void *data)
 {
     struct local_client *lc = (struct local_client *)c;
-    struct local_request *r = MEM_NEW(struct local_request);
     struct arena *a = arena_new();
+    struct local_request *r = ARENA_NEW(a, struct local_request);
     assert(q->kind);
     r->arena = a;
     const struct schema_kind *kind = q->kind, *ours = NULL;

@@ -292,7 +292,7 @@ struct client_watch *local_watch_new(struct client *c, const struct client_reque
                                      const struct client_watch_handler *handler, void *data)
 {
     struct local_watch *w = MEM_NEW(struct local_watch);
-    struct arena *a = arena_new();
+    struct arena *a = arena_new_small();
     w->base.client = c;
     w->server = local_client_server(c);
     w->handler = *handler;

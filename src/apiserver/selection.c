@@ -159,7 +159,7 @@ int selection_new(struct api_op *op)
         return -1;
     }
     sel->label_bits = label_bits(&sel->labels);
-    sel->scratch = arena_new();
+    sel->scratch = arena_new_small();
     op->selection = sel;
     if (check_fields(op, sel)) {
         return -1;

@@ -44,7 +44,7 @@ struct arena {
 /* Most arenas live for less than a millisecond and want chunks of the same few sizes: malloc would
  * split and merge its large blocks for each. A thread keeps a few, and none under AddressSanitizer.
  */
-enum { SPARE_SIZES = 5, SPARE_MAX = 4, SPARE_ARENAS = 16 };
+enum { SPARE_SIZES = 5, SPARE_MAX = 4, SPARE_FIRST_MAX = 24, SPARE_ARENAS = 64 };
 
 struct spare {
     struct {
@@ -85,7 +85,7 @@ static struct chunk *chunk_new(size_t size)
 static void chunk_free(struct chunk *c)
 {
     size_t at = c ? spare_at(c->size) : SPARE_SIZES;
-    if (at == SPARE_SIZES || spare.chunks[at].n == SPARE_MAX) {
+    if (at == SPARE_SIZES || spare.chunks[at].n == (at ? SPARE_MAX : SPARE_FIRST_MAX)) {
         free(c);
         return;
     }

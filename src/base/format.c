@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/span.h"
 
 struct arguments {
     va_list ap;
@@ -20,9 +21,7 @@ struct out {
 static void put(struct out *o, const char *p, size_t n)
 {
     size_t left = o->n < o->room ? o->room - o->n : 0, fits = n < left ? n : left;
-    if (fits > 0) {
-        memcpy(o->to + o->n, p, fits);
-    }
+    span_copy_short(o->to + o->n, p, fits);
     o->n += n;
 }
 
@@ -50,25 +49,39 @@ enum conversion { PERCENT, CHAR, TEXT, TEXT_N, INT, UNSIGNED, LONG, ULONG, OTHER
 
 _Static_assert(sizeof(long) == sizeof(long long) && sizeof(long) == sizeof(size_t), "LP64");
 
+/* n bytes belong to it. */
+static enum conversion taken(const char **at, size_t n, enum conversion is)
+{
+    *at += n;
+    return is;
+}
+
 static enum conversion conversion(const char **at)
 {
-    static const struct {
-        char text[5];
-        enum conversion is;
-    } all[] = {{"s", TEXT},    {".*s", TEXT_N}, {"d", INT},      {"lld", LONG},
-               {"zu", ULONG},  {"c", CHAR},     {"u", UNSIGNED}, {"%", PERCENT},
-               {"llu", ULONG}, {"ld", LONG},    {"lu", ULONG}};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        size_t n = 0;
-        while (all[i].text[n] && all[i].text[n] == (*at)[n]) {
-            n++;
-        }
-        if (!all[i].text[n]) {
-            *at += n;
-            return all[i].is;
-        }
+    const char *p = *at;
+    switch (p[0]) {
+    case '.':
+        return p[1] == '*' && p[2] == 's' ? taken(at, 3, TEXT_N) : OTHER;
+    case 's':
+        return taken(at, 1, TEXT);
+    case 'd':
+        return taken(at, 1, INT);
+    case 'u':
+        return taken(at, 1, UNSIGNED);
+    case 'c':
+        return taken(at, 1, CHAR);
+    case '%':
+        return taken(at, 1, PERCENT);
+    case 'z':
+        return p[1] == 'u' ? taken(at, 2, ULONG) : OTHER;
+    case 'l':
+        p += p[1] == 'l' ? 2 : 1;
+        return p[0] == 'd'   ? taken(at, (size_t)(p - *at) + 1, LONG)
+               : p[0] == 'u' ? taken(at, (size_t)(p - *at) + 1, ULONG)
+                             : OTHER;
+    default:
+        return OTHER;
     }
-    return OTHER;
 }
 
 /* False: vsnprintf shall do it. */

@@ -28,6 +28,12 @@ static uint64_t last_word(struct span key, size_t at)
         memcpy(&w, key.p + key.n - sizeof w, sizeof w);
         return left ? w >> 8 * (sizeof w - left) : 0;
     }
+    uint32_t first, last;
+    if (key.n >= sizeof first) { /* two words that may overlap */
+        memcpy(&first, key.p, sizeof first);
+        memcpy(&last, key.p + key.n - sizeof last, sizeof last);
+        return first | (uint64_t)last << 8 * (key.n - sizeof last);
+    }
     for (size_t i = key.n; i > at; i--) {
         w = w << 8 | (unsigned char)key.p[i - 1];
     }

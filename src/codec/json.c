@@ -182,16 +182,30 @@ yyjson_val *json_freeze(struct arena *a, const yyjson_mut_val *v)
     return yyjson_doc_get_root(doc);
 }
 
-/* Values of a tree, itself and keys included. */
+static inline bool is_container(const yyjson_mut_val *v)
+{
+    uint8_t type = v->tag & YYJSON_TYPE_MASK;
+    return type == YYJSON_TYPE_OBJ || type == YYJSON_TYPE_ARR;
+}
+
+/* What is followed by the first child (of an object: the first key): children are a ring. */
+static inline const yyjson_mut_val *before_first(const yyjson_mut_val *container, bool is_object)
+{
+    const yyjson_mut_val *last = container->uni.ptr;
+    return is_object ? last->next : last;
+}
+
+/* Values within a container, keys included. */
 static size_t count_values(const yyjson_mut_val *v)
 {
-    size_t n = 1,
-           left = yyjson_mut_is_ctn(unconst_mut(v)) ? unsafe_yyjson_get_len(unconst_mut(v)) : 0;
-    bool is_object = left && yyjson_mut_is_obj(unconst_mut(v));
-    const yyjson_mut_val *child = left ? v->uni.ptr : NULL; /* the last one, in a ring */
+    bool is_object = (v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ;
+    size_t left = v->tag >> YYJSON_TAG_BIT, n = is_object ? 2 * left : left;
+    const yyjson_mut_val *at = left ? before_first(v, is_object) : NULL;
     for (; left; left--) {
-        child = is_object ? child->next->next : child->next;
-        n += is_object ? 1 + count_values(child->next) : count_values(child);
+        at = is_object ? at->next->next : at->next;
+        if (is_container(at)) {
+            n += count_values(at);
+        }
     }
     return n;
 }
@@ -199,23 +213,26 @@ static size_t count_values(const yyjson_mut_val *v)
 /* Returns where the next value goes. */
 static yyjson_val *freeze_at(yyjson_val *to, const yyjson_mut_val *v)
 {
-    to->tag = v->tag;
-    if (!yyjson_mut_is_ctn(unconst_mut(v))) {
-        to->uni = v->uni;
-        return to + 1;
-    }
-    size_t left = unsafe_yyjson_get_len(unconst_mut(v));
-    bool is_object = yyjson_mut_is_obj(unconst_mut(v));
-    const yyjson_mut_val *child = left ? v->uni.ptr : NULL;
+    bool is_object = (v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ;
+    size_t left = v->tag >> YYJSON_TAG_BIT;
+    const yyjson_mut_val *child = left ? before_first(v, is_object) : NULL;
     yyjson_val *at = to + 1;
+    to->tag = v->tag;
     for (; left; left--) {
-        child = is_object ? child->next->next : child->next;
+        child = child->next;
         if (is_object) {
             at->tag = child->tag;
             at->uni = child->uni;
             at++;
+            child = child->next;
         }
-        at = freeze_at(at, is_object ? child->next : child);
+        if (is_container(child)) {
+            at = freeze_at(at, child);
+        } else {
+            at->tag = child->tag;
+            at->uni = child->uni;
+            at++;
+        }
     }
     to->uni.ofs = (size_t)(at - to) * sizeof *to;
     return at;
@@ -225,7 +242,13 @@ yyjson_val *json_freeze_shared(struct arena *a, const yyjson_mut_val *v)
 {
     assert(a);
     assert(v);
-    size_t n = count_values(v);
+    if (!is_container(v)) {
+        yyjson_val *one = arena_alloc_raw(a, sizeof *one);
+        one->tag = v->tag;
+        one->uni = v->uni;
+        return one;
+    }
+    size_t n = 1 + count_values(v);
     yyjson_val *root = arena_alloc_raw(a, n * sizeof *root);
     yyjson_val *end = freeze_at(root, v);
     assert(end == root + n);
@@ -322,11 +345,30 @@ static inline bool is_key(const void *value, struct span key)
     return k->tag >> YYJSON_TAG_BIT == key.n && span_same_short(k->uni.str, key.p, key.n);
 }
 
-yyjson_val *json_get_span(const yyjson_val *v, struct span key)
+/* The member whose key has these first and last words, of `word` bytes: two that may overlap. */
+static inline __attribute__((always_inline)) yyjson_val *find_by_words(const yyjson_val *v,
+                                                                       struct span key, size_t word)
 {
-    if (!yyjson_is_obj(unconst(v))) {
-        return NULL;
+    const size_t tail = key.n - word;
+    uint64_t first = 0, last = 0, k_first = 0, k_last = 0;
+    memcpy(&first, key.p, word);
+    memcpy(&last, key.p + tail, word);
+    yyjson_val *k = unsafe_yyjson_get_first(unconst(v));
+    for (size_t left = unsafe_yyjson_get_len(unconst(v)); left; left--) {
+        if (k->tag >> YYJSON_TAG_BIT == key.n) {
+            memcpy(&k_first, k->uni.str, word);
+            memcpy(&k_last, k->uni.str + tail, word);
+            if (k_first == first && k_last == last) {
+                return k + 1;
+            }
+        }
+        k = unsafe_yyjson_get_next(k + 1);
     }
+    return NULL;
+}
+
+static yyjson_val *find_long(const yyjson_val *v, struct span key)
+{
     yyjson_val *k = unsafe_yyjson_get_first(unconst(v));
     for (size_t left = unsafe_yyjson_get_len(unconst(v)); left; left--) {
         if (is_key(k, key)) {
@@ -337,22 +379,23 @@ yyjson_val *json_get_span(const yyjson_val *v, struct span key)
     return NULL;
 }
 
+yyjson_val *json_get_span(const yyjson_val *v, struct span key)
+{
+    if (!yyjson_is_obj(unconst(v))) {
+        return NULL;
+    }
+    if (key.n >= sizeof(uint32_t) && key.n <= sizeof(uint64_t)) { /* most are that long */
+        return find_by_words(v, key, sizeof(uint32_t));
+    }
+    if (key.n > sizeof(uint64_t) && key.n <= 2 * sizeof(uint64_t)) {
+        return find_by_words(v, key, sizeof(uint64_t));
+    }
+    return find_long(v, key);
+}
+
 int64_t json_int(const yyjson_val *v, int64_t otherwise)
 {
     return yyjson_is_int(unconst(v)) ? yyjson_get_sint(unconst(v)) : otherwise;
-}
-
-int64_t json_get_int(const yyjson_val *v, const char *key, int64_t otherwise)
-{
-    assert(key);
-    return json_int(json_get(v, key), otherwise);
-}
-
-bool json_get_bool(const yyjson_val *v, const char *key, bool otherwise)
-{
-    assert(key);
-    yyjson_val *b = json_get(v, key);
-    return yyjson_is_bool(b) ? yyjson_get_bool(b) : otherwise;
 }
 
 size_t json_len(const yyjson_val *v)
@@ -528,19 +571,56 @@ yyjson_mut_val *json_new_str(yyjson_mut_doc *doc, struct span value)
     return v;
 }
 
+/* As find_by_words(). */
+static inline __attribute__((always_inline)) yyjson_mut_val *
+mut_find_by_words(const yyjson_mut_val *obj, struct span key, size_t word)
+{
+    const size_t tail = key.n - word;
+    uint64_t first = 0, last = 0, k_first = 0, k_last = 0;
+    memcpy(&first, key.p, word);
+    memcpy(&last, key.p + tail, word);
+    size_t left = obj->tag >> YYJSON_TAG_BIT;
+    const yyjson_mut_val *at = left ? before_first(obj, true) : NULL;
+    for (; left; left--) {
+        const yyjson_mut_val *k = at->next;
+        at = k->next;
+        if (k->tag >> YYJSON_TAG_BIT == key.n) {
+            memcpy(&k_first, k->uni.str, word);
+            memcpy(&k_last, k->uni.str + tail, word);
+            if (k_first == first && k_last == last) {
+                return unconst_mut(at);
+            }
+        }
+    }
+    return NULL;
+}
+
+static yyjson_mut_val *mut_find_any(const yyjson_mut_val *obj, struct span key)
+{
+    size_t left = obj->tag >> YYJSON_TAG_BIT;
+    const yyjson_mut_val *at = left ? before_first(obj, true) : NULL;
+    for (; left; left--) {
+        const yyjson_mut_val *k = at->next;
+        at = k->next;
+        if (is_key(k, key)) {
+            return unconst_mut(at);
+        }
+    }
+    return NULL;
+}
+
 yyjson_mut_val *json_mut_get_span(const yyjson_mut_val *obj, struct span key)
 {
     if (!yyjson_mut_is_obj(unconst_mut(obj))) {
         return NULL;
     }
-    size_t left = unsafe_yyjson_get_len(unconst_mut(obj));
-    yyjson_mut_val *k = left ? ((yyjson_mut_val *)obj->uni.ptr)->next->next : NULL;
-    for (; left; left--, k = k->next->next) {
-        if (is_key(k, key)) {
-            return k->next;
-        }
+    if (key.n >= sizeof(uint32_t) && key.n <= sizeof(uint64_t)) {
+        return mut_find_by_words(obj, key, sizeof(uint32_t));
     }
-    return NULL;
+    if (key.n > sizeof(uint64_t) && key.n <= 2 * sizeof(uint64_t)) {
+        return mut_find_by_words(obj, key, sizeof(uint64_t));
+    }
+    return mut_find_any(obj, key);
 }
 
 void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, yyjson_mut_val *value)
@@ -556,34 +636,22 @@ void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, yy
     }
 }
 
-void json_put_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span value)
+void json_put_text(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, struct span value)
 {
-    assert(key);
-    json_put(doc, obj, key, json_new_str(doc, value));
+    assert(key.p);
+    json_put_span(doc, obj, key, json_new_str(doc, value));
 }
 
-void json_put_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, int64_t value)
-{
-    assert(key);
-    json_put(doc, obj, key, yyjson_mut_sint(doc, value));
-}
-
-void json_put_bool(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, bool value)
-{
-    assert(key);
-    json_put(doc, obj, key, yyjson_mut_bool(doc, value));
-}
-
-yyjson_mut_val *json_mut_obj(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key)
+yyjson_mut_val *json_mut_obj_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key)
 {
     assert(doc);
-    assert(key);
-    yyjson_mut_val *v = json_mut_get(obj, key);
+    assert(key.p);
+    yyjson_mut_val *v = json_mut_get_span(obj, key);
     if (v && !yyjson_mut_is_null(v)) {
         return yyjson_mut_is_obj(v) ? v : NULL;
     }
     v = yyjson_mut_obj(doc);
-    json_put(doc, obj, key, v);
+    json_put_span(doc, obj, key, v);
     return v;
 }
 
@@ -594,10 +662,10 @@ struct span json_mut_str(const yyjson_mut_val *v)
                                 : span_of("", 0);
 }
 
-void json_remove(yyjson_mut_val *obj, const char *key)
+void json_remove_span(yyjson_mut_val *obj, struct span key)
 {
-    assert(key);
-    if (json_mut_get(obj, key)) {
-        (void)yyjson_mut_obj_remove_key(obj, key);
+    assert(key.p);
+    if (json_mut_get_span(obj, key)) {
+        (void)yyjson_mut_obj_remove_keyn(obj, key.p, key.n);
     }
 }

@@ -79,8 +79,15 @@ static inline struct span json_get_str(const yyjson_val *v, const char *key)
 }
 /* Integer value or `otherwise`. */
 int64_t json_int(const yyjson_val *v, int64_t otherwise);
-int64_t json_get_int(const yyjson_val *v, const char *key, int64_t otherwise);
-bool json_get_bool(const yyjson_val *v, const char *key, bool otherwise);
+static inline int64_t json_get_int(const yyjson_val *v, const char *key, int64_t otherwise)
+{
+    return json_int(json_get(v, key), otherwise);
+}
+static inline bool json_get_bool(const yyjson_val *v, const char *key, bool otherwise)
+{
+    yyjson_val *b = json_get(v, key);
+    return yyjson_is_bool(b) ? unsafe_yyjson_get_bool(b) : otherwise;
+}
 /* Element count of an array or object; 0 otherwise. */
 size_t json_len(const yyjson_val *v);
 
@@ -131,9 +138,6 @@ bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b);
  * not UTF-8 replaced by U+FFFD. (The writers fail on anything else.) */
 struct span json_clean_text(struct arena *a, struct span bytes, size_t max);
 
-void json_put_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span value);
-void json_put_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, int64_t value);
-void json_put_bool(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, bool value);
 /* Puts or replaces; key and value belong to the document or a longer-lived arena. */
 void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key,
                    yyjson_mut_val *value);
@@ -142,6 +146,23 @@ static inline void json_put(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char
 {
     json_put_span(doc, obj, span_of(key, strlen(key)), value);
 }
+void json_put_text(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, struct span value);
+/* Inline for the same reason as json_get(). */
+static inline void json_put_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
+                                struct span value)
+{
+    json_put_text(doc, obj, span_of(key, strlen(key)), value);
+}
+static inline void json_put_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
+                                int64_t value)
+{
+    json_put(doc, obj, key, yyjson_mut_sint(doc, value));
+}
+static inline void json_put_bool(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
+                                 bool value)
+{
+    json_put(doc, obj, key, yyjson_mut_bool(doc, value));
+}
 yyjson_mut_val *json_mut_get_span(const yyjson_mut_val *obj, struct span key);
 static inline yyjson_mut_val *json_mut_get(const yyjson_mut_val *obj, const char *key)
 {
@@ -149,9 +170,18 @@ static inline yyjson_mut_val *json_mut_get(const yyjson_mut_val *obj, const char
 }
 /* The member `key` as an object, created when absent or null. NULL when it exists with another
  * type. */
-yyjson_mut_val *json_mut_obj(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key);
+yyjson_mut_val *json_mut_obj_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key);
+static inline yyjson_mut_val *json_mut_obj(yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                                           const char *key)
+{
+    return json_mut_obj_span(doc, obj, span_of(key, strlen(key)));
+}
 struct span json_mut_str(const yyjson_mut_val *v);
 yyjson_mut_val *json_new_str(yyjson_mut_doc *doc, struct span value);
-void json_remove(yyjson_mut_val *obj, const char *key);
+void json_remove_span(yyjson_mut_val *obj, struct span key);
+static inline void json_remove(yyjson_mut_val *obj, const char *key)
+{
+    json_remove_span(obj, span_of(key, strlen(key)));
+}
 
 #endif

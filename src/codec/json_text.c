@@ -4,23 +4,39 @@
 
 enum { ESCAPE_BYTES = sizeof "\\u0000" - 1 };
 
-void json_text_next(struct strbuf *b)
+/* Is a comma due behind what is there? */
+static inline bool is_next(const struct strbuf *b)
 {
     char last = b->n > 0 ? b->p[b->n - 1] : '{';
-    if (last != '{' && last != '[' && last != ':') {
+    return last != '{' && last != '[' && last != ':';
+}
+
+void json_text_next(struct strbuf *b)
+{
+    if (is_next(b)) {
         strbuf_putc(b, ',');
     }
 }
 
+/* Comma, key and colon, to where there is room for KEY_BYTES beside the key. */
+enum { KEY_BYTES = sizeof ",\"\":" - 1 };
+
+static char *put_key(char *at, bool comma, struct span key)
+{
+    *at = ',';
+    at += comma;
+    *at++ = '"';
+    span_copy_short(at, key.p, key.n);
+    at[key.n] = '"';
+    at[key.n + 1] = ':';
+    return at + key.n + 2;
+}
+
 void json_text_key(struct strbuf *b, struct span key)
 {
-    json_text_next(b);
-    char *at = strbuf_room(b, key.n + 3);
-    at[0] = '"';
-    span_copy_short(at + 1, key.p, key.n);
-    at[key.n + 1] = '"';
-    at[key.n + 2] = ':';
-    strbuf_added(b, key.n + 3);
+    bool comma = is_next(b);
+    char *from = strbuf_room(b, key.n + KEY_BYTES);
+    strbuf_added(b, (size_t)(put_key(from, comma, key) - from));
 }
 
 static char *put_escaped(char *at, unsigned char c)
@@ -39,9 +55,9 @@ static char *put_escaped(char *at, unsigned char c)
 
 void json_text_str(struct strbuf *b, struct span key, struct span value)
 {
-    json_text_key(b, key);
-    bool plain = json_text_is_plain(value);
-    char *from = strbuf_room(b, value.n * (plain ? 1 : ESCAPE_BYTES) + 2), *at = from;
+    bool plain = json_text_is_plain(value), comma = is_next(b);
+    size_t room = key.n + KEY_BYTES + value.n * (plain ? 1 : ESCAPE_BYTES) + 2;
+    char *from = strbuf_room(b, room), *at = put_key(from, comma, key);
     *at++ = '"';
     if (plain) {
         span_copy_short(at, value.p, value.n);
@@ -56,7 +72,7 @@ void json_text_str(struct strbuf *b, struct span key, struct span value)
         }
     }
     *at++ = '"';
-    assert((size_t)(at - from) <= value.n * ESCAPE_BYTES + 2);
+    assert((size_t)(at - from) <= room);
     strbuf_added(b, (size_t)(at - from));
 }
 

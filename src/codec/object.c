@@ -22,11 +22,12 @@ struct object {
     bool glanced;    /* within a glance: the document will not be kept */
     bool wanted;     /* somebody keeps values of the document */
     uint8_t warm;    /* how many said object_warm() */
-    bool has_sketch; /* labels, deleting, owned and uid are set */
-    bool deleting, owned;
-    bool has_uid;             /* one of the usual form */
-    uint32_t managed_n;       /* bytes of managedFields behind the splice; NOT_SOUGHT */
-    uint32_t list_bytes;      /* object_list_bytes */
+    bool has_sketch; /* labels, deleting, owners_at and uid are set */
+    bool deleting;
+    bool has_uid;        /* one of the usual form */
+    uint32_t managed_n;  /* bytes of managedFields behind the splice; NOT_SOUGHT */
+    uint32_t list_bytes; /* object_list_bytes */
+    uint32_t owners_at;  /* which value of the document ownerReferences are; 0: there are none */
     uint32_t part_at, part_n; /* object_note_text, within the JSON; 0: none */
     int64_t rev;
     yyjson_doc *doc;
@@ -253,7 +254,8 @@ static void sketch(struct object *o)
     const yyjson_val *meta = json_get(yyjson_doc_get_root(o->doc), "metadata");
     struct span uid = json_get_str(meta, "uid");
     o->deleting = json_get(meta, "deletionTimestamp") != NULL;
-    o->owned = json_get(meta, "ownerReferences") != NULL;
+    const yyjson_val *owners = json_get(meta, "ownerReferences");
+    o->owners_at = owners ? (uint32_t)(owners - yyjson_doc_get_root(o->doc)) : 0;
     o->has_uid = uid.n == UID_BYTES;
     if (o->has_uid) {
         memcpy(o->uid, uid.p, UID_BYTES);
@@ -453,12 +455,16 @@ bool object_is_deleting(struct object *o)
     return o->deleting;
 }
 
+/* The values of a version's document are the same ones in the same order, whoever made it. */
 yyjson_val *object_owners(struct object *o)
 {
     assert(o);
-    return o->has_sketch && !o->owned
-               ? NULL
-               : json_path(object_root(o), "metadata", "ownerReferences", NULL);
+    if (!o->has_sketch) {
+        (void)object_root(o);
+    }
+    yyjson_val *owners = o->owners_at ? object_root(o) + o->owners_at : NULL;
+    verify(owners == json_path(object_root(o), "metadata", "ownerReferences", NULL));
+    return owners;
 }
 
 struct span object_key(struct arena *a, struct span resource, struct span ns, struct span name)
