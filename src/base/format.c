@@ -18,7 +18,7 @@ struct out {
     size_t room, n; /* n: bytes of the text, which may be more than fit */
 };
 
-static void put(struct out *o, const char *p, size_t n)
+static inline void put(struct out *o, const char *p, size_t n)
 {
     size_t left = o->n < o->room ? o->room - o->n : 0, fits = n < left ? n : left;
     span_copy_short(o->to + o->n, p, fits);

@@ -426,9 +426,9 @@ void object_glance_end(struct object_glance *glance)
 struct span object_name(struct object *o)
 {
     assert(o);
-    struct span resource, ns, name = {0};
-    (void)object_key_split(object_store_key(o), &resource, &ns, &name);
-    return name;
+    struct span key = object_store_key(o);
+    size_t slash = span_rfind(key, '/');
+    return slash < key.n ? span_from(key, slash + 1) : SPAN_NULL;
 }
 
 struct span object_namespace(struct object *o)

@@ -5,8 +5,6 @@
 #include "codec/json.h"
 #include "schema/patch.h"
 
-enum { MEMBERS_MAX = 64 }; /* of one object of a patch: a bit each */
-
 static size_t values_of(const yyjson_val *v)
 {
     return (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
@@ -23,19 +21,12 @@ static yyjson_val *put(yyjson_val *at, const yyjson_val *from, size_t n)
     return at + n;
 }
 
-/* Place of the member among those of the patch; SIZE_MAX: none. */
-static size_t place_of(const yyjson_val *patch, const yyjson_val *key, const yyjson_val **ret)
+enum { MEMBERS_MAX = 64 }; /* of one object of a patch: each is looked for among the others */
+
+/* Is this the first member of its name? */
+static bool is_first(const yyjson_val *object, const struct json_iter *it)
 {
-    size_t place = 0;
-    JSON_EACH(it, patch)
-    {
-        if (span_eq(json_str(it.key), json_str(key))) {
-            *ret = it.val;
-            return place;
-        }
-        place++;
-    }
-    return SIZE_MAX;
+    return json_get_span(object, json_str(it->key)) == it->val;
 }
 
 static bool is_simple(const yyjson_val *patch)
@@ -45,9 +36,7 @@ static bool is_simple(const yyjson_val *patch)
     }
     JSON_EACH(it, patch)
     {
-        const yyjson_val *first = NULL;
-        (void)place_of(patch, it.key, &first);
-        if (first != it.val || (is_object(it.val) && !is_simple(it.val))) {
+        if (!is_first(patch, &it) || (is_object(it.val) && !is_simple(it.val))) {
             return false;
         }
     }
@@ -57,20 +46,37 @@ static bool is_simple(const yyjson_val *patch)
 static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjson_val *patch);
 
 /* A member of the original; returns where the next goes. */
-static yyjson_val *take(yyjson_val *at, const struct json_iter *it, const yyjson_val *patch,
-                        uint64_t *used)
+static yyjson_val *take(yyjson_val *at, const yyjson_val *original, const struct json_iter *it,
+                        const yyjson_val *patch)
 {
-    const yyjson_val *change = NULL;
-    size_t place = place_of(patch, it->key, &change);
-    if (place == SIZE_MAX) {
+    const yyjson_val *change = json_get_span(patch, json_str(it->key));
+    if (!change) {
         return yyjson_is_raw(it->val) ? at : put(at, it->key, 1 + values_of(it->val));
     }
-    bool again = *used >> place & 1;
-    *used |= UINT64_C(1) << place;
-    if (again || yyjson_is_null((yyjson_val *)(uintptr_t)change)) {
+    if (yyjson_is_null((yyjson_val *)(uintptr_t)change) || !is_first(original, it)) {
         return at;
     }
     return merge(put(at, it->key, 1), it->val, change);
+}
+
+/* The members of the patch that the original (NULL: nothing) has not. */
+static yyjson_val *add_new(yyjson_val *at, const yyjson_val *original, const yyjson_val *patch,
+                           uint64_t *members)
+{
+    JSON_EACH(it, patch)
+    {
+        if (!yyjson_is_null(it.val) && !json_get_span(original, json_str(it.key))) {
+            at = merge(put(at, it.key, 1), NULL, it.val);
+            ++*members;
+        }
+    }
+    return at;
+}
+
+static void close_object(yyjson_val *to, const yyjson_val *at, uint64_t members)
+{
+    to->tag = members << YYJSON_TAG_BIT | YYJSON_TYPE_OBJ;
+    to->uni.ofs = (size_t)(at - to) * sizeof *to;
 }
 
 static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjson_val *patch)
@@ -78,23 +84,16 @@ static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjso
     if (!is_object(patch)) {
         return put(to, patch, values_of(patch));
     }
-    uint64_t used = 0, members = 0, place = 0;
+    uint64_t members = 0;
     yyjson_val *at = to + 1;
     JSON_EACH(it, is_object(original) ? original : NULL)
     {
-        yyjson_val *next = take(at, &it, patch, &used);
+        yyjson_val *next = take(at, original, &it, patch);
         members += next > at;
         at = next;
     }
-    JSON_EACH(it, patch)
-    {
-        if (!(used >> place++ & 1) && !yyjson_is_null(it.val)) {
-            at = merge(put(at, it.key, 1), NULL, it.val);
-            members++;
-        }
-    }
-    to->tag = members << YYJSON_TAG_BIT | YYJSON_TYPE_OBJ;
-    to->uni.ofs = (size_t)(at - to) * sizeof *to;
+    at = add_new(at, original, patch, &members);
+    close_object(to, at, members);
     return at;
 }
 
@@ -102,31 +101,26 @@ const yyjson_val *patch_merge_quick(struct arena *a, const yyjson_val *original,
                                     const yyjson_val *patch)
 {
     static const yyjson_val no_change = {.tag = YYJSON_TYPE_OBJ, .uni.ofs = sizeof(yyjson_val)};
-    assert(a && original && patch);
+    assert(a);
+    assert(original && patch);
     if (!is_object(patch) || !is_object(original) || !is_simple(patch)) {
         return NULL;
     }
     size_t room = values_of(original) + values_of(patch);
     yyjson_val *root = arena_alloc_raw(a, room * sizeof *root), *at = root + 1;
-    uint64_t used = 0, members = 0, place = 0;
+    bool patches_meta = json_get(patch, "metadata") != NULL;
+    uint64_t members = 0;
     JSON_EACH(it, original)
     {
-        bool meta = span_eq(json_str(it.key), SPAN("metadata")) && !json_get(patch, "metadata") &&
-                    is_object(it.val); /* taken apart in any case */
+        bool apart = !patches_meta && span_eq(json_str(it.key), SPAN("metadata")) &&
+                     is_object(it.val); /* taken apart in any case */
         yyjson_val *next =
-            meta ? merge(put(at, it.key, 1), it.val, &no_change) : take(at, &it, patch, &used);
+            apart ? merge(put(at, it.key, 1), it.val, &no_change) : take(at, original, &it, patch);
         members += next > at;
         at = next;
     }
-    JSON_EACH(it, patch)
-    {
-        if (!(used >> place++ & 1) && !yyjson_is_null(it.val)) {
-            at = merge(put(at, it.key, 1), NULL, it.val);
-            members++;
-        }
-    }
-    root->tag = members << YYJSON_TAG_BIT | YYJSON_TYPE_OBJ;
-    root->uni.ofs = (size_t)(at - root) * sizeof *root;
+    at = add_new(at, original, patch, &members);
+    close_object(root, at, members);
     assert(at <= root + room);
     return root;
 }
