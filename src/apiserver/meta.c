@@ -107,6 +107,15 @@ void meta_create(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct schema_k
     }
 }
 
+void meta_drop_versions(yyjson_mut_val *meta)
+{
+    static const char *const dropped[] = {"resourceVersion", "managedFields", "selfLink"};
+    assert(yyjson_mut_is_obj(meta));
+    for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++) {
+        json_remove(meta, dropped[i]);
+    }
+}
+
 void meta_update(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old)
 {
     static const char *const kept[] = {"name",
@@ -117,7 +126,6 @@ void meta_update(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old
                                        "generateName",
                                        "deletionTimestamp",
                                        "deletionGracePeriodSeconds"};
-    static const char *const dropped[] = {"resourceVersion", "managedFields", "selfLink"};
     yyjson_mut_val *meta = json_mut_obj(doc, obj, "metadata");
     const yyjson_val *was = json_get(old, "metadata");
     assert(meta);
@@ -130,9 +138,7 @@ void meta_update(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old
             json_remove(meta, kept[i]);
         }
     }
-    for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++) {
-        json_remove(meta, dropped[i]);
-    }
+    meta_drop_versions(meta);
 }
 
 static bool is_bookkeeping(struct span key)

@@ -19,6 +19,8 @@ bool meta_counts_changes(const struct schema_kind *kind);
 /* Sets the members of a new object: name is there already. */
 void meta_create(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct schema_kind *kind,
                  struct arena *a, struct env *env);
+/* Takes away what is put there at each write: resourceVersion, managedFields, selfLink. */
+void meta_drop_versions(yyjson_mut_val *meta);
 /* Carries over what a client cannot change from the stored object. */
 void meta_update(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old);
 /* True when anything but metadata and status differs. */

@@ -479,11 +479,14 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
         old = write_head(op->arena, whole);
     }
     if (status) {
-        obj = status_only(doc, obj, old);
+        obj = status_only(doc, obj, old); /* with the old metadata */
+        meta_drop_versions(json_mut_get(obj, "metadata"));
     } else if (!op->mutate && (!op->kind->custom || custom_has_status(op->kind))) {
         take_member(doc, obj, old, "status");
     }
-    meta_update(doc, obj, old);
+    if (!status) {
+        meta_update(doc, obj, old);
+    }
     if (head) {
         schema_defaults_head(doc, op->kind, obj, !api_sub_is(op, "status"));
         verify(has_defaults(op, doc, obj));

@@ -7,17 +7,18 @@
 #include "codec/json.h"
 #include "codec/json_text.h"
 
-enum { FIRST_BYTES = 2000, VALUE_BYTES = 32 }; /* the latter: what is no string, with a comma */
+/* Of a tree, and of one value: what is no string has at most VALUE_BYTES, with a comma. */
+enum { FIRST_BYTES = 2000, FIRST_BYTES_SMALL = 80, VALUE_BYTES = 32 };
 
 struct text {
     struct arena *a;
     char *p;
-    size_t n, cap;
+    size_t n, cap, first;
 };
 
 static void grow(struct text *t, size_t n)
 {
-    size_t cap = t->cap ? t->cap * 2 : FIRST_BYTES;
+    size_t cap = t->cap ? t->cap * 2 : t->first;
     while (cap - t->n < n) {
         cap *= 2;
     }
@@ -201,8 +202,8 @@ static bool is_as_yyjson(struct span text, char *theirs)
 
 struct span json_write(struct arena *a, const yyjson_val *v)
 {
-    struct text t = {.a = a};
     assert(a && v);
+    struct text t = {.a = a, .first = is_container(v->tag) ? FIRST_BYTES : FIRST_BYTES_SMALL};
     (void)put_value(&t, v);
     struct span text = done(&t);
     verify(is_as_yyjson(text, yyjson_val_write((yyjson_val *)(uintptr_t)v, 0, NULL)));
@@ -211,8 +212,8 @@ struct span json_write(struct arena *a, const yyjson_val *v)
 
 struct span json_write_mut(struct arena *a, const yyjson_mut_val *v)
 {
-    struct text t = {.a = a};
     assert(a && v);
+    struct text t = {.a = a, .first = is_container(v->tag) ? FIRST_BYTES : FIRST_BYTES_SMALL};
     put_mut(&t, v);
     struct span text = done(&t);
     verify(is_as_yyjson(text, yyjson_mut_val_write(v, 0, NULL)));
