@@ -365,6 +365,23 @@ static int grant_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *
     return authorize_grant(op, obj, old);
 }
 
+/* ---- secrets ---- */
+
+static int secret_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    admission_secret(op, doc, obj);
+    return 0;
+}
+
+static int secret_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                         const yyjson_val *old)
+{
+    if (!json_get_bool(old, "immutable", false)) {
+        admission_secret(op, doc, obj);
+    }
+    return 0;
+}
+
 /* ---- the table ---- */
 
 static const struct admission {
@@ -377,6 +394,7 @@ static const struct admission {
     {SCHEMA_KIND(Service), admission_service_create, admission_service_update},
     {SCHEMA_KIND(PersistentVolumeClaim), claim_create, claim_update},
     {SCHEMA_KIND(StatefulSet), set_create, set_update},
+    {SCHEMA_KIND(Secret), secret_create, secret_update},
     {SCHEMA_KIND(PersistentVolume), volume_create, NULL},
     {SCHEMA_KIND(Namespace), namespace_create, namespace_update},
     {SCHEMA_KIND(Role), grant_create, grant_update},

@@ -22,6 +22,8 @@ int admission_delete(struct api_op *op, const yyjson_val *obj);
 void admission_token(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *spec,
                      const struct object *account);
 void admission_token_init(struct apiserver *s);
+/* admission_secret.c: what a Secret for a token lacks, of a new one or one that may change. */
+void admission_secret(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 /* admission_service.c: addresses and node ports. */
 int admission_service_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
 int admission_service_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,

@@ -21,10 +21,11 @@ struct apiserver_options {
     struct span git_version;    /* "v1.34.0+berth" for /version */
     struct span platform;       /* "linux/amd64" */
     struct span public_url;     /* "https://127.0.0.1:6443" for discovery's serverAddress */
-    struct span token_key;      /* PEM that signs tokens of service accounts; empty: there are none */
-    struct span token_issuer;   /* "https://kubernetes.default.svc.cluster.local" */
-    bool no_default_roles;      /* for those who do everything as system:masters */
-    struct node_api *node;      /* may be NULL: pod logs and exec answer 503 */
+    struct span token_key;    /* PEM that signs tokens of service accounts; empty: there are none */
+    struct span token_issuer; /* "https://kubernetes.default.svc.cluster.local" */
+    struct span root_ca;      /* PEM for Secrets with tokens; may be empty */
+    bool no_default_roles;    /* for those who do everything as system:masters */
+    struct node_api *node;    /* may be NULL: pod logs and exec answer 503 */
 };
 
 /* Creates what a fresh cluster has: namespaces default, kube-system, kube-public, kube-node-lease;

@@ -30,6 +30,7 @@ static struct apiserver_options copy_options(struct arena *a, const struct apise
     c.platform = arena_dup(a, o->platform);
     c.public_url = arena_dup(a, o->public_url);
     c.token_issuer = arena_dup(a, o->token_issuer);
+    c.root_ca = arena_dup(a, o->root_ca);
     c.token_key = SPAN_NULL; /* as PEM it is needed once */
     return c;
 }

@@ -113,6 +113,8 @@ static void secret_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
     json_put(doc, obj, "data", data);
 }
 
+#define ACCOUNT_NAME "kubernetes.io/service-account.name"
+
 static void secret_validate(struct check *c, const yyjson_val *obj)
 {
     static const char *const members[] = {"data"};
@@ -140,6 +142,12 @@ static void secret_validate(struct check *c, const yyjson_val *obj)
         !json_get(data, "username") && !json_get(data, "password")) {
         cause_required(c, AT_KEY(p, SPAN("username")), NULL);
         cause_required(c, AT_KEY(p, SPAN("password")), NULL);
+    }
+    if (span_eq(json_get_str(obj, "type"), SPAN("kubernetes.io/service-account-token")) &&
+        json_str(json_path(obj, "metadata", "annotations", ACCOUNT_NAME, NULL)).n == 0) {
+        cause_required(
+            c, AT_KEY(AT_FIELD(AT_FIELD(NULL, "metadata"), "annotations"), SPAN(ACCOUNT_NAME)),
+            NULL);
     }
     check_immutable(c, obj, c->old, members, 1);
 }

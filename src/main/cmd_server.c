@@ -122,6 +122,7 @@ static void start_api(struct server *s)
         .git_version = SPAN(BERTH_API_VERSION),
         .platform = arena_printf(s->arena, "linux/%.*s", SPAN_ARG(image_host_arch())),
         .public_url = data_dir_url(s->arena, o),
+        .root_ca = s->pki.ca.cert_pem,
         .token_key = s->pki.accounts_key,
         .token_issuer = arena_printf(s->arena, "https://kubernetes.default.svc.%.*s",
                                      SPAN_ARG(o->cluster_domain)),

@@ -574,3 +574,67 @@ TEST(projected_tokens_have_kubernetes_rules)
     }
     api_kit_stop(&k);
 }
+
+/* ---- Secrets with tokens ---- */
+
+#define SECRETS "/api/v1/namespaces/default/secrets"
+#define OLD_SECRET(more)                                                                           \
+    "{\"metadata\":{\"name\":\"s\",\"annotations\":{\"kubernetes.io/service-account.name\":"       \
+    "\"robot\"}},\"type\":\"kubernetes.io/service-account-token\"" more "}"
+
+static const char *token_in(const struct api_reply *r)
+{
+    struct span bytes = SPAN_NULL, text = api_str(r, "data.token");
+    while (text.n && text.p[text.n - 1] == '=') { /* of the alphabet, only + and / differ */
+        text.n--;
+    }
+    char *copy = (char *)(uintptr_t)arena_dup(api_arena(), text).p;
+    for (size_t i = 0; i < text.n; i++) {
+        copy[i] = copy[i] == '+' ? '-' : copy[i] == '/' ? '_' : copy[i];
+    }
+    CHECK(base64url_decode(api_arena(), span_of(copy, text.n), &bytes));
+    return api_text(bytes);
+}
+
+TEST(a_secret_for_a_token_of_an_account_is_filled_and_its_token_counts)
+{
+    struct api_kit k;
+    start(&k);
+    struct api_reply r = api_expect(&k, 201, "POST", SECRETS, "", OLD_SECRET(""));
+    CHECK_SPAN(api_str(&r, "data.namespace"), "ZGVmYXVsdA==");
+    CHECK(span_eq(json_get_str(api_at(r.json, "data"), "ca.crt"), SPAN("Q0E=")));
+    CHECK_EQ(
+        json_get_str(api_at(r.json, "metadata.annotations"), "kubernetes.io/service-account.uid").n,
+        36);
+    const char *token = token_in(&r);
+    r = review(&k, token, "");
+    CHECK(json_get_bool(api_at(r.json, "status"), "authenticated", false));
+    CHECK_SPAN(api_str(&r, "status.user.username"), "system:serviceaccount:default:robot");
+    CHECK_SPAN(api_str(&r, "status.audiences.0"), ISSUER);
+    CHECK(api_at(r.json, "status.user.extra") == NULL);
+    r = api_expect(&k, 200, "PATCH", SECRETS "/s", "Content-Type: application/merge-patch+json\r\n",
+                   "{\"data\":{\"token\":null,\"more\":\"eA==\"}}");
+    CHECK_EQ(json_len(api_at(r.json, "data")), 4);
+    CHECK(strcmp(token_in(&r), token) != 0);
+    check_error(&k, token, "[invalid bearer token, Token does not match server's copy]");
+    token = token_in(&r);
+    (void)api_expect(&k, 200, "DELETE", SECRETS "/s", "", NULL);
+    check_error(&k, token, "[invalid bearer token, Token has been invalidated]");
+    api_kit_stop(&k);
+}
+
+TEST(a_secret_for_a_token_names_an_account)
+{
+    struct api_kit k;
+    start(&k);
+    struct api_reply r = api_expect(
+        &k, 422, "POST", SECRETS, "",
+        "{\"metadata\":{\"name\":\"s\"},\"type\":\"kubernetes.io/service-account-token\"}");
+    CHECK_SPAN(api_str(&r, "message"),
+               "Secret \"s\" is invalid: metadata.annotations[kubernetes.io/service-account.name]: "
+               "Required value");
+    (void)api_expect(&k, 200, "DELETE", ACCOUNTS "/robot", "", NULL);
+    r = api_expect(&k, 201, "POST", SECRETS, "", OLD_SECRET(""));
+    CHECK_EQ(json_len(api_at(r.json, "data")), 0);
+    api_kit_stop(&k);
+}

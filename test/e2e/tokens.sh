@@ -1,6 +1,6 @@
 #!/bin/bash
 # Tokens of service accounts: a program in a pod (kubectl, which finds the API as client-go's InClusterConfig does) is its account, as long as the pod
-# and the account are there; kubectl create token; the file is renewed; users, groups and who wants no token.
+# and the account are there; kubectl create token; users, groups and who wants no token; Secrets with tokens.
 . "$(dirname "$0")/lib.sh"
 E2E_IMAGES=busybox start_berth
 
@@ -102,5 +102,21 @@ files() {
     forget user
 }
 
-for part in ${PARTS:-in_pods who_wants_none created files}; do $part; done
+secrets() {
+    k apply -f - >/dev/null <<'Y'
+apiVersion: v1
+kind: Secret
+metadata: {name: old, annotations: {kubernetes.io/service-account.name: robot}}
+type: kubernetes.io/service-account-token
+Y
+    check 'a Secret for a token is filled' equal "$(cat "$work/ca.crt")" bash -c "'$kubectl' get secret old -o 'jsonpath={.data.ca\\.crt}' | base64 -d"
+    token=$(field secret/old .data.token | base64 -d)
+    check 'its token counts' contains '"username": "system:serviceaccount:default:robot"' whoami "$token"
+    k delete serviceaccount robot >/dev/null
+    check 'it goes with the account' within 20 gone secret old
+    check 'and its token with it' equal 401 code /version -H "Authorization: Bearer $token"
+    k create serviceaccount robot >/dev/null
+}
+
+for part in ${PARTS:-in_pods who_wants_none created files secrets}; do $part; done
 finish

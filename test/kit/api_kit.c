@@ -107,6 +107,7 @@ const struct apiserver_options api_kit_options = {
     .git_version = SPAN("v1.34.0+berth"),
     .platform = SPAN("linux/amd64"),
     .public_url = SPAN("https://127.0.0.1:6443"),
+    .root_ca = SPAN("CA"),
     .token_issuer = SPAN("https://kubernetes.default.svc.cluster.local"),
 };
 
