@@ -49,6 +49,7 @@ struct kubelet_options {
     void *tls_data;
     bool no_host_ports; /* nobody leads ports of the node to pods: said by an event of the pod */
     uint16_t kept_port; /* of TCP: so is this one, which is the API's; 0: none */
+    bool secrets_in_memory; /* volumes with secrets and tokens are file systems in memory */
     bool no_files; /* with the fake runtime: no directory, no log, no mount is made, probes by the
                       runtime only */
     bool made_up;  /* the node's size and names are constants instead of this machine's, so that a

@@ -116,6 +116,7 @@ static bool add_object(struct describe *d, const yyjson_val *source, const char 
     const char *word = secret ? "secret" : "configmap";
     bool optional = json_get_bool(source, "optional", false);
     struct object *o = kubelet_ref(pod, kind, pod->ns, name);
+    d->v->in_memory |= secret && pod->k->options.secrets_in_memory;
     if (!o) {
         return optional ||
                refuse(d, arena_printf(d->a, "%s \"%.*s\" not found", word, SPAN_ARG(name)));
@@ -172,6 +173,7 @@ static bool add_token(struct describe *d, const yyjson_val *source, mode_t mode)
     struct span text = kubelet_token(d->pod, json_get_str(source, "audience"),
                                      json_get_int(source, "expirationSeconds", 3600), &d->why);
     int64_t user = kubelet_pod_user(d->pod);
+    d->v->in_memory |= d->pod->k->options.secrets_in_memory;
     mode = user >= 0 || d->v->fs_group >= 0 ? 0600 : mode;
     if (text.n == 0 || !add_file(d, json_get_str(source, "path"), text, mode)) {
         return false;

@@ -260,6 +260,26 @@ static int prepare_tmpfs(const struct volume_desc *v, struct arena *a, struct sp
     return 0;
 }
 
+/* A file system in memory for secret files, kept out of swap where the kernel (6.3 and later) can
+ * do that. A volume that has files already is left: containers have it mounted as it is. */
+static int prepare_secret(const struct volume_desc *v, struct arena *a, struct span *ret_detail)
+{
+    struct stat st;
+    int code = kubelet_mkdirs(v->path.p, 0755);
+    if (code < 0) {
+        return volume_fail(a, ret_detail, code, "cannot make", v->path);
+    }
+    if (os_is_mount_point(v->path.p) ||
+        lstat(arena_printf(a, "%.*s/..data", SPAN_ARG(v->path)).p, &st) == 0) {
+        return 0;
+    }
+    if (mount("tmpfs", v->path.p, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755,noswap") < 0 &&
+        mount("tmpfs", v->path.p, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0) {
+        return volume_fail(a, ret_detail, -errno, "cannot mount tmpfs on", v->path);
+    }
+    return 0;
+}
+
 int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *ret_warning,
                    struct span *ret_detail)
 {
@@ -285,6 +305,10 @@ int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *re
         share(v->path.p, v->fs_group);
         return 0;
     case VOLUME_FILES:
+        code = v->in_memory ? prepare_secret(v, a, ret_detail) : 0;
+        if (code < 0) {
+            return code;
+        }
         return volume_write_files(v->path.p, v->files, v->file_count, v->fs_group, a, ret_detail);
     case VOLUME_HOST:
         return prepare_host(v, a, ret_detail);

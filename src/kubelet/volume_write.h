@@ -31,6 +31,7 @@ struct volume_desc {
     int64_t fs_group;       /* -1: none */
     struct volume_file *files;
     size_t file_count;
+    bool in_memory; /* VOLUME_FILES: what is in it never comes to a disk */
 };
 
 /* *ret_detail becomes "WHAT PATH: text of code"; returns code. */

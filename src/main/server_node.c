@@ -205,6 +205,7 @@ static void start_kubelet(struct server *s)
             arena_printf(s->arena, "%.*s://1", SPAN_ARG(s->options.container_runtime)),
         .runtime = s->runtime,
         .images = s->kubelet_images,
+        .secrets_in_memory = true,
         .no_files = s->fake,
         .no_host_ports = !s->fake && !s->proxy,
         .kept_port = s->fake ? 0 : s->options.https_listen_port,

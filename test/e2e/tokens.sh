@@ -38,6 +38,7 @@ token" inside one -- ls $place
     check 'its namespace' equal default inside one -- cat $place/namespace
     check 'the volume is as Kubernetes has it' contains '"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}' k get pod one -o json -o 'jsonpath={.spec.volumes}'
     check 'nobody owns the volume that admission added' lacks kube-api-access k get pod one --show-managed-fields -o 'jsonpath={.metadata.managedFields}'
+    check 'the files are in memory' contains "tmpfs $place tmpfs" inside one -- grep $place /proc/mounts
     check 'the program in it finds the API and is its account' within 30 contains 'system:serviceaccount:default:robot' asks one auth whoami
     check 'of its groups' contains 'system:serviceaccounts:default' asks one auth whoami
     check 'bound to its pod and node' contains '[edge]' asks one auth whoami
