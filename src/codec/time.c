@@ -8,12 +8,7 @@
 
 enum { DAYS_PER_ERA = 146097, ERA_TO_1970_DAYS = 719468, DAY_S = 24 * 60 * 60 };
 
-struct civil {
-    int64_t year;
-    int month, day;
-};
-
-static struct civil civil_of_days(int64_t days)
+struct time_date time_date_of(int64_t days)
 {
     days += ERA_TO_1970_DAYS;
     int64_t era = (days >= 0 ? days : days - (DAYS_PER_ERA - 1)) / DAYS_PER_ERA;
@@ -24,7 +19,7 @@ static struct civil civil_of_days(int64_t days)
     int month = (int)(mp < 10 ? mp + 3 : mp - 9);
     assert(doe >= 0 && doe < DAYS_PER_ERA);
     assert(month >= 1 && month <= 12);
-    return (struct civil){yoe + era * 400 + (month <= 2), month,
+    return (struct time_date){yoe + era * 400 + (month <= 2), month,
                           (int)(doy - (153 * mp + 2) / 5 + 1)};
 }
 
@@ -61,7 +56,7 @@ static int format_seconds(char *buf, size_t cap, int64_t s)
 {
     int64_t days = floor_div(s, DAY_S);
     int in_day = (int)(s - days * DAY_S);
-    struct civil c = civil_of_days(days);
+    struct time_date c = time_date_of(days);
     char *at = buf;
     assert(cap >= sizeof "-9223372036-01-01T00:00:00");
     if (c.year >= 0 && c.year <= 9999) {
@@ -230,7 +225,7 @@ bool time_parse_us(struct span text, int64_t *ret_us)
     }
     int64_t s =
         days_of_civil(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second - offset;
-    int64_t utc_year = offset ? civil_of_days(floor_div(s, DAY_S)).year : year;
+    int64_t utc_year = offset ? time_date_of(floor_div(s, DAY_S)).year : year;
     if (utc_year < 0 || utc_year > 9999) {
         return false; /* an offset led out of the years that can be written */
     }

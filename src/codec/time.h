@@ -19,6 +19,12 @@ bool time_parse(struct span text, int64_t *ret_ms);
 bool time_parse_us(struct span text, int64_t *ret_us);
 /* The parsed time, or `otherwise` when absent or malformed. */
 int64_t time_or(struct span text, int64_t otherwise);
+/* The date of a day, counted from 1970-01-01. */
+struct time_date {
+    int64_t year;
+    int month, day; /* from 1 */
+};
+struct time_date time_date_of(int64_t days);
 /* An age as kubectl shows it: "30s", "4m30s", "3h5m", "2d", "1y30d"; "<invalid>" for the future. */
 struct span time_age(struct arena *a, int64_t age_ms);
 /* Age at now_ms of a time in an object; "<unknown>" when the text is empty or no time. */

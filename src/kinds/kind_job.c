@@ -1,9 +1,8 @@
-/* kinds/kind_job.c: jobs and cron jobs. */
+/* kinds/kind_job.c: jobs. */
 #include "kinds/kind_job.h"
 #include "base/check.h"
 #include "codec/names.h"
 #include "codec/selector.h"
-#include "kinds/kind_cron.h"
 #include "kinds/kind_workload.h"
 
 static void put_absent_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, int64_t n)
@@ -360,38 +359,3 @@ const struct schema_hooks schema_hooks_job = {.defaults = job_defaults,
                                               .validate = job_validate,
                                               .validate_status = check_job_status,
                                               .field = job_field};
-
-/* ---- cron jobs ---- */
-
-enum { CRON_JOB_NAME_BYTES = 52 }; /* the names of its jobs get eleven more */
-
-static void cronjob_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
-{
-    yyjson_mut_val *job =
-        json_mut_get(json_mut_get(json_mut_get(obj, "spec"), "jobTemplate"), "spec");
-    pod_spec_defaults(doc, json_mut_get(json_mut_get(job, "template"), "spec"));
-}
-
-static void cronjob_validate(struct check *c, const yyjson_val *obj)
-{
-    const yyjson_val *spec = json_get(obj, "spec"), *schedule = json_get(spec, "schedule");
-    const struct path *p = AT_FIELD(NULL, "spec");
-    struct span name = json_get_str(json_get(obj, "metadata"), "name");
-    if (!c->old && name.n > CRON_JOB_NAME_BYTES) {
-        cause_invalid(c, AT_FIELD(AT_FIELD(NULL, "metadata"), "name"), shown_text(c->a, name),
-                      "must be no more than 52 characters");
-    }
-    struct span fault = json_str(schedule).n ? cron_fault(c->a, json_str(schedule)) : SPAN_NULL;
-    if (fault.n) {
-        cause_invalid(c, AT_FIELD(p, "schedule"), shown(c->a, schedule), fault.p);
-    }
-    const yyjson_val *job = json_path(spec, "jobTemplate", "spec", NULL);
-    const struct path *at = AT_FIELD(AT_FIELD(p, "jobTemplate"), "spec");
-    check_job_spec(c, at, job);
-    if (json_get_bool(job, "manualSelector", false)) {
-        cause_not_supported(c, AT_FIELD(at, "manualSelector"), SPAN("true"), "nil|false");
-    }
-}
-
-const struct schema_hooks schema_hooks_cronjob = {
-    .defaults = cronjob_defaults, .validate = cronjob_validate, .field = kind_field_metadata};

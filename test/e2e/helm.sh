@@ -1,5 +1,5 @@
 #!/bin/bash
-# helm against Berth: install, upgrade, roll back, test and uninstall of a chart with a StatefulSet, a Deployment, a claim, hooks, a custom kind and what a
+# helm against Berth: install, upgrade, roll back, test and uninstall of a chart with a StatefulSet, a Deployment, a claim, hooks (Pods and a Job), a custom kind and what a
 # template looks up in the API; releases in Secrets and ConfigMaps; waiting, failing and going back by itself; what others own. HELM: 3 or 4.
 E2E_IMAGES='busybox web' E2E_TIMEOUT_S=${E2E_TIMEOUT_S:-420}
 . "$(dirname "$0")/lib.sh"
@@ -23,6 +23,7 @@ image: web:1
 replicas: 2
 color: blue
 hook: "true"
+migrate: "true"
 ready: "true"
 extra: false
 Y
@@ -140,6 +141,19 @@ spec:
   containers: [{name: main, image: "{{ .Values.image }}", imagePullPolicy: IfNotPresent, command: [sh, -c, '$4']}]
 Y
 }
+cat >"$chart/templates/migrate.yaml" <<'Y'
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: "{{ .Release.Name }}-migrate"
+  annotations: {helm.sh/hook: "post-install,post-upgrade", helm.sh/hook-delete-policy: "before-hook-creation,hook-succeeded,hook-failed"}
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: "{{ .Values.image }}", imagePullPolicy: IfNotPresent, command: [sh, -c, '{{ .Values.migrate }}']}]
+Y
 hook prepare.yaml pre-install,pre-upgrade before-hook-creation 'echo prepared; {{ .Values.hook }}'
 hook tidy.yaml post-delete hook-succeeded 'true'
 hook tests/visit.yaml test before-hook-creation 'echo visited; {{ .Values.hook }}'
@@ -158,6 +172,7 @@ check 'all is ready' equal '2 1' k get deploy/red sts/red-db -o 'jsonpath={.item
 check 'what the templates asked of the API' equal 'true false' k get cm red-page -o 'jsonpath={.data.apps} {.data.none}'
 check 'the custom kind and its object' equal 2 field harbour/red .spec.depth
 check 'the hook ran before' contains prepared k logs red-prepare
+check 'a hook that is a Job ran to its end' contains 'Job completed' k get events --field-selector involvedObject.name=red-migrate
 check 'the release is a Secret' equal 'helm.sh/release.v1 deployed' field secret/sh.helm.release.v1.red.v1 '.type} {.metadata.labels.status'
 check 'list' contains 'red default 1' wide list
 check 'list by label' contains red h list -l team=sea -q
@@ -190,6 +205,7 @@ check 'it is as before' equal red color
 check 'history: rolled back' contains 'Rollback to 3' h history red
 check 'what the server refuses is told' fails 'spec.depth' h upgrade red "$chart" --reuse-values --set hook=true,replicas=0
 check 'an object of others is not taken' fails 'exists and cannot be imported' h install mine "$chart" --set extra=true
+check 'a Job of a hook that fails fails the upgrade' fails 'post-upgrade hooks failed' h upgrade red "$chart" --reuse-values --set-string hook=true,migrate=false --timeout 40s
 
 # ---- back ----
 check 'roll back to the first' h rollback red 1 --wait --timeout 60s

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Jobs by kubectl, with real pods: one that succeeds, one that fails too often, one that takes too long, one by numbers, waiting and going on, time to
-# live, rules for failures and success, and every way to delete.
+# live, rules for failures and success, every way to delete; and CronJobs, whose time has come when their status says that the last one is long ago.
 . "$(dirname "$0")/lib.sh"
 E2E_IMAGES=busybox start_berth
 
@@ -108,5 +108,33 @@ job running '' 'command: [sleep, "600"]' >/dev/null
 check 'one that runs' within 20 equal 1 field job/running .status.ready
 check 'deleted while it runs' k delete job running --timeout=20s
 check 'deleted while it runs: its pod goes' within 20 count 0 pods_of running
+
+# ---- cron jobs ----
+due() { k patch cronjob "$1" --subresource=status --type=merge -p "{\"status\":{\"lastScheduleTime\":\"$2\"}}" >/dev/null; }
+year=$(date -u +%Y)
+first=yearly-$(($(date -u -d "$year-01-01" +%s) / 60)) # the job of the first of January
+check 'create cronjob gives no warning' lacks Warning k create cronjob yearly --image=busybox --schedule='0 0 1 1 *' -- echo happy new year
+check 'nothing is due' equal '' k get jobs -l tick=tack -o name
+due yearly "$((year - 1))-06-01T00:00:00Z"
+check 'one that was missed is started' within 20 k get job "$first"
+check 'it completes' complete "$first"
+check 'for which time it is' equal "$year-01-01T00:00:00Z" field "job/$first" '.metadata.annotations.batch\.kubernetes\.io/cronjob-scheduled-timestamp'
+check 'it is the cron job'"'"'s' equal 'CronJob yearly' field "job/$first" '.metadata.ownerReferences[0].kind} {.metadata.ownerReferences[0].name'
+seen() { equal "$year-01-01T00:00:00Z" field cronjob/yearly .status.lastScheduleTime && [ -n "$(field cronjob/yearly .status.lastSuccessfulTime)" ] && equal '' field cronjob/yearly .status.active; }
+check 'the status' within 10 seen
+check 'its events' contains "Created job $first" k describe cronjob yearly
+check '... and more' contains "Saw completed job: $first, condition: Complete" k describe cronjob yearly
+check 'create job --from' k create job byhand --from=cronjob/yearly
+check '... completes' complete byhand
+check 'only the newest stay' k patch cronjob yearly --type=merge -p '{"spec":{"successfulJobsHistoryLimit":1}}'
+check '... the other is gone' within 10 gone job "$first"
+check 'suspended' k patch cronjob yearly --type=merge -p '{"spec":{"suspend":true}}'
+due yearly "$((year - 1))-06-01T00:00:00Z"
+check 'suspended: the table' contains 'yearly 0 0 1 1 * <none> True 0' cells k get cronjob yearly
+check 'suspended: nothing starts' gone job "$first"
+check 'delete' k delete cronjob yearly --timeout=20s
+check 'its jobs go' within 20 gone job byhand
+check 'a schedule that is none is refused' fails 'spec.schedule: Invalid value: "61 * * * *": end of range (61) above maximum (59): 61' k create cronjob bad --image=busybox --schedule='61 * * * *' -- true
+
 check 'Always is refused' fails 'valid values: "OnFailure", "Never"' job bad '' 'command: ["true"]' Always
 finish
