@@ -10,6 +10,7 @@
 #include "codec/json.h"
 #include "codec/selector.h"
 #include "codec/time.h"
+#include "schema/patch.h"
 #include "schema/schema.h"
 
 struct fake_client {
@@ -367,6 +368,13 @@ static void decide_update(struct call *c)
     }
     if (c->rq->verb == CLIENT_UPDATE) {
         decide_write(c, doc, json_mut_copy(doc, yyjson_doc_get_root(in)));
+        return;
+    }
+    if (c->rq->verb == CLIENT_PATCH_STRATEGIC) {
+        yyjson_mut_val *made = patch_strategic(c->a, doc, c->rq->kind->type, object_root(c->old),
+                                               yyjson_doc_get_root(in), &err);
+        assert(made);
+        decide_write(c, doc, made);
         return;
     }
     assert(c->rq->verb == CLIENT_PATCH_MERGE);

@@ -4,7 +4,7 @@
  * generation, status as a subresource, finalizers, graceful deletion of bound pods, propagation
  * policies, pods/binding, namespaces/finalize, label and field selectors (metadata.name,
  * involvedObject.uid are not looked at), watches with an initial list. Simplified: no defaults, no
- * validation, merge patches only. A request is decided inside the call; its reply and the watch
+ * validation, no JSON patches. A request is decided inside the call; its reply and the watch
  * events arrive in later tasks, events after `event_delay_ms`. */
 #ifndef SIM_FAKE_CLIENT_H
 #define SIM_FAKE_CLIENT_H
