@@ -289,8 +289,13 @@ static int64_t tolerated_s(struct node_sync *x, struct object *pod)
     return shortest < LIMIT_GRACE_S ? shortest : LIMIT_GRACE_S;
 }
 
+struct disruption {
+    const char *reason, *message;
+    bool failed; /* nobody else will say how it ended */
+};
+
 /* Why the pod goes, for those who made it. */
-static void say_disruption(struct node_sync *x, struct object *pod)
+static void say_disruption(struct node_sync *x, struct object *pod, struct disruption why)
 {
     assert(pod);
     struct client_body b = client_patch_new(x->a, pod);
@@ -304,14 +309,30 @@ static void say_disruption(struct node_sync *x, struct object *pod)
     json_put_str(b.doc, c, "type", SPAN("DisruptionTarget"));
     json_put_str(b.doc, c, "status", SPAN("True"));
     json_put_str(b.doc, c, "lastTransitionTime", time_format(x->a, x->s->now_ms));
-    json_put_str(b.doc, c, "reason", SPAN("DeletionByTaintManager"));
-    json_put_str(b.doc, c, "message", SPAN("Taint manager: deleting due to NoExecute taint"));
+    json_put_str(b.doc, c, "reason", span_cstr(why.reason));
+    json_put_str(b.doc, c, "message", span_cstr(why.message));
     yyjson_mut_arr_append(list, c);
     json_put(b.doc, client_body_obj(&b, "status"), "conditions", list);
+    if (why.failed) {
+        json_put_str(b.doc, client_body_obj(&b, "status"), "phase", SPAN("Failed"));
+    }
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->pod_kind, pod);
     rq.subresource = SPAN("status");
     rq.body = client_body_text(&b);
     sync_do(x->s, &rq, x->c->pods, on_raced, NULL);
+}
+
+/* Its node is no more. One that a finalizer keeps says that it has failed: a job may wait for that.
+ */
+static void end_pod(struct node_sync *x, struct object *pod, const char *message)
+{
+    yyjson_val *root = object_root(pod);
+    struct span phase = json_get_str(json_get(root, "status"), "phase");
+    bool ended = span_eq(phase, SPAN("Failed")) || span_eq(phase, SPAN("Succeeded"));
+    if (!ended && json_len(json_path(root, "metadata", "finalizers", NULL))) {
+        say_disruption(x, pod, (struct disruption){"DeletionByPodGC", message, true});
+    }
+    delete_pod(x, pod, 0);
 }
 
 /* Somebody asserts that the node is off, and that whatever ran there has ended. */
@@ -332,7 +353,7 @@ static bool is_out_of_service(struct node_sync *x, struct object *pod)
 static void evict(struct node_sync *x, struct object *pod)
 {
     if (is_out_of_service(x, pod)) {
-        delete_pod(x, pod, 0);
+        end_pod(x, pod, "PodGC: node is out-of-service");
         return;
     }
     int64_t bears_s = tolerated_s(x, pod);
@@ -347,7 +368,9 @@ static void evict(struct node_sync *x, struct object *pod)
     event_record(x->c->events, x->c->pod_kind, pod, EVENT_NORMAL, "TaintManagerEviction",
                  "Marking for deletion Pod %.*s/%.*s", SPAN_ARG(object_namespace(pod)),
                  SPAN_ARG(object_name(pod)));
-    say_disruption(x, pod);
+    say_disruption(x, pod,
+                   (struct disruption){"DeletionByTaintManager",
+                                       "Taint manager: deleting due to NoExecute taint", false});
     delete_pod(x, pod, -1);
 }
 
@@ -366,7 +389,7 @@ static void run_missing(struct node_sync *x)
         return;
     }
     for (size_t i = 0; i < x->pods.n; i++) {
-        delete_pod(x, x->pods.at[i], 0);
+        end_pod(x, x->pods.at[i], "PodGC: node no longer exists");
     }
 }
 

@@ -183,6 +183,20 @@ TEST(a_pod_that_is_taken_in_is_tracked_and_one_that_is_let_go_is_not)
     bed_free(b);
 }
 
+TEST(a_pod_whose_node_is_gone_has_failed_and_is_replaced_also_when_only_failed_ones_are)
+{
+    struct bed *b = bed_new();
+    controller_kit_run(&b->k, CONTROLLERS(&controller_job, &controller_node));
+    fake_client_create(
+        b->k.api, JOB("\"completions\":1,\"parallelism\":1,\"podReplacementPolicy\":\"Failed\","));
+    env_sim_run_for(b->k.env, 5000);
+    CHECK_EQ(pods(b).n, 1); /* on node-1, which nobody knows */
+    env_sim_run_for(b->k.env, 5 * 60 * 1000);
+    CHECK(count(b, "failed") >= 1);
+    CHECK(pods(b).all <= 1); /* those that failed are let go */
+    bed_free(b);
+}
+
 TEST(somebody_elses_job_is_left_alone)
 {
     struct bed *b = bed_new();
