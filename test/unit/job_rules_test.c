@@ -77,6 +77,17 @@ TEST(failures_in_a_row_are_waited_for_longer_and_longer)
     }
 }
 
+TEST(a_failure_in_the_future_is_one_of_now)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct world w;
+    one_world(&w);
+    add(&w, FAILED)->finished_ms = NOW_MS + 3600 * 1000;
+    struct job_plan p = plan_of(a, &w);
+    CHECK_EQ(p.requeue_at_ms, NOW_MS + JOB_BACKOFF_MS);
+    CHECK_EQ(p.backoff.last_ms, NOW_MS);
+}
+
 TEST(only_failures_after_the_last_success_are_in_a_row)
 {
     struct arena *a cleanup_arena = arena_new();
