@@ -135,6 +135,13 @@ bool pod_wants_restart(const struct pod_view *v, const struct pod_container_view
     return v->policy == POD_ON_FAILURE && failed;
 }
 
+/* What is deleted is not started any more. A pod that ends by itself says how it has ended, since a
+ * job may keep it until it does. */
+static bool is_given_up(const struct pod_view *v)
+{
+    return v->deleting && v->policy != POD_ALWAYS;
+}
+
 struct span pod_final_phase(const struct pod_view *v)
 {
     assert(!v->acked_terminal || v->acked_phase.n > 0);
@@ -154,10 +161,11 @@ struct span pod_final_phase(const struct pod_view *v)
     bool failed = false;
     for (size_t i = 0; i < v->main_count; i++) {
         const struct pod_container_view *c = &v->mains[i];
-        if (pod_instance_live(c->instance) || !c->has_result || pod_wants_restart(v, c, false)) {
+        bool ended = c->has_result && !pod_wants_restart(v, c, false);
+        if (pod_instance_live(c->instance) || !(ended || is_given_up(v))) {
             return SPAN_NULL;
         }
-        failed |= c->result.exit_code != 0 || c->result.start_failed || c->result.lost;
+        failed |= !ended || c->result.exit_code != 0 || c->result.start_failed || c->result.lost;
     }
     if (v->main_count == 0) {
         return SPAN_NULL;
