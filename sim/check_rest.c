@@ -76,7 +76,8 @@ struct count {
 static void count_pod(void *data, struct object *pod)
 {
     struct count *c = data;
-    c->pods++;
+    struct span phase = json_str(json_path(object_root(pod), "status", "phase", NULL));
+    c->pods += !span_eq_cstr(phase, "Succeeded") && !span_eq_cstr(phase, "Failed");
     c->deleting += object_is_deleting(pod);
 }
 
@@ -103,7 +104,8 @@ const char *check_rest(struct platform *w)
     why = why ? why : set ? check_status_is_true(w, set) : NULL;
     why = why ? why : set ? check_revisions_at_rest(w, set) : NULL;
     why = why ? why : volumes_at_rest(w->volumes);
-    return why ? why : neighbours_at_rest(w);
+    why = why ? why : neighbours_at_rest(w);
+    return why ? why : jobs_at_rest(w);
 }
 
 static void print_running(void *data, struct span ns, struct span name, struct span uid)

@@ -1,8 +1,8 @@
-/* sim/neighbours.c: what else lives on the platform: a Deployment, a DaemonSet, a second
- * StatefulSet, and a budget of the first one's disruptions. Users create, scale, roll and delete
- * them; at rest the counts of each are true. Checker: unavailable (of the Deployment: never fewer
- * by our own hand than its strategy allows), budget (of an eviction); convergence asks
- * neighbours_at_rest(). */
+/* sim/neighbours.c: what else lives on the platform: a Deployment, a DaemonSet, a Job
+ * (jobs.c), a second StatefulSet, and a budget of the first one's disruptions. Users create, scale,
+ * roll and delete them; at rest the counts of each are true. Checker: unavailable (of the
+ * Deployment: never fewer by our own hand than its strategy allows), budget (of an eviction);
+ * convergence asks neighbours_at_rest(). */
 #include <stdio.h>
 
 #include "client/client_body.h"
@@ -127,8 +127,12 @@ static void create(struct platform *w, int which)
 void neighbours_act(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
-    int which = (int)sim_roll(w, NEIGHBOURS + 2);
+    int which = (int)sim_roll(w, NEIGHBOURS + 3);
     record_pull(w->record);
+    if (which > NEIGHBOURS + 1) {
+        jobs_act(w);
+        return;
+    }
     if (which > NEIGHBOURS) {
         custom_act(w);
         return;

@@ -641,6 +641,7 @@ static void on_change(void *data, struct object *old, struct object *now, int64_
     rules_on_change(w, old, now);
     neighbours_on_change(w, old, now);
     custom_on_change(w, old, now);
+    jobs_on_change(w, old, now);
 }
 
 static void on_start(void *data, struct span ns, struct span name, struct span uid)

@@ -7,6 +7,7 @@
 #include "client/client.h"
 #include "env/env.h"
 #include "sim/disk.h"
+#include "sim/jobs.h"
 #include "sim/link.h"
 #include "sim/platform.h"
 #include "sim/record.h"
@@ -158,6 +159,7 @@ struct platform {
     VEC(struct sim_acked) acked; /* since the last check */
     VEC(struct sim_orphan) orphans;
     VEC(struct sim_web) web;
+    struct sim_job job;
     bool custom_going;     /* a user asked for the end of their definition */
     uint32_t custom_asked; /* a bit for each object of the users' own kind that may go */
     int64_t budget_ms;     /* the budget of the set is another one since then */
