@@ -263,3 +263,8 @@ const char *kk_pod_json(struct kubelet_kit *k, const char *name, const char *ann
                         *spec_extra ? "," : "", spec_extra)
         .p;
 }
+
+bool kk_says(struct span text, const char *part)
+{
+    return memmem(text.p, text.n, part, strlen(part)) != NULL;
+}

@@ -56,4 +56,7 @@ size_t kk_event_count(struct kubelet_kit *k, const char *pod, const char *reason
 const char *kk_pod_json(struct kubelet_kit *k, const char *name, const char *annotations,
                         const char *container_extra, const char *spec_extra);
 
+/* Is that part of the text? */
+bool kk_says(struct span text, const char *part);
+
 #endif
