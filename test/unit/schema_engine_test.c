@@ -314,7 +314,8 @@ TEST(defaults_come_out_the_same_whether_decoding_gives_them_or_not)
         struct err e = {0}, f = {0};
         yyjson_val *in = json_freeze(a, thin);
         yyjson_mut_val *later = schema_decode(a, k, in, doc, SCHEMA_IGNORE, NULL, &e);
-        yyjson_mut_val *at_once = schema_decode_defaults(a, k, in, doc, SCHEMA_IGNORE, NULL, &f);
+        yyjson_mut_val *at_once =
+            schema_decode_defaults(a, k, in, doc, SCHEMA_IGNORE, SCHEMA_DEFAULTS_SPEC, NULL, &f);
         CHECK_EQ(later == NULL, at_once == NULL);
         CHECK_SPAN(f.message, arena_cstr(a, e.message));
         if (later && yyjson_mut_is_obj(json_mut_obj(doc, later, "metadata"))) {
