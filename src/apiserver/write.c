@@ -463,6 +463,29 @@ static bool has_defaults(const struct api_op *op, yyjson_mut_doc *doc, yyjson_mu
     return json_mut_equal(copy, obj);
 }
 
+/* What the request may not set is as it was; then come the defaults. head: the spec is not here. */
+static yyjson_mut_val *complete(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                                const yyjson_val *old, bool status, bool head)
+{
+    assert(status || !head);
+    if (status) {
+        obj = status_only(doc, obj, old); /* with the old metadata */
+        meta_drop_versions(json_mut_get(obj, "metadata"));
+    } else {
+        if (!op->mutate && (!op->kind->custom || custom_has_status(op->kind))) {
+            take_member(doc, obj, old, "status");
+        }
+        meta_update(doc, obj, old);
+    }
+    if (head) {
+        schema_defaults_head(doc, op->kind, obj, !api_sub_is(op, "status"));
+        verify(has_defaults(op, doc, obj));
+    } else {
+        write_defaults(op, doc, obj);
+    }
+    return obj;
+}
+
 int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                  yyjson_mut_val *obj, bool status)
 {
@@ -478,21 +501,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     if (head) {
         old = write_head(op->arena, whole);
     }
-    if (status) {
-        obj = status_only(doc, obj, old); /* with the old metadata */
-        meta_drop_versions(json_mut_get(obj, "metadata"));
-    } else if (!op->mutate && (!op->kind->custom || custom_has_status(op->kind))) {
-        take_member(doc, obj, old, "status");
-    }
-    if (!status) {
-        meta_update(doc, obj, old);
-    }
-    if (head) {
-        schema_defaults_head(doc, op->kind, obj, !api_sub_is(op, "status"));
-        verify(has_defaults(op, doc, obj));
-    } else {
-        write_defaults(op, doc, obj);
-    }
+    obj = complete(op, doc, obj, old, status, head);
     if (!status && !op->server_change && admission_update(op, doc, obj, old)) {
         return -1;
     }
