@@ -45,7 +45,7 @@ struct record {
     struct map kept; /* by store key */
     struct stream streams[RESOURCES];
     int64_t hub_rev;
-    bool is_new; /* the hub, and was not compared yet */
+    bool is_new;        /* the hub, and was not compared yet */
     int64_t pulled_rev; /* of the hub, when all streams were last read to their end */
 };
 

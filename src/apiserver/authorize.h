@@ -31,8 +31,8 @@ struct access_rules authorize_rules(struct apiserver *s, struct arena *a,
                                     struct span *ret_fault);
 /* Of the role that a binding in this namespace refers to; borrowed for this turn. False: there is
  * none. */
-bool authorize_role(struct apiserver *s, struct span ref_kind, struct span ref_name,
-                    struct span ns, struct access_rules *ret);
+bool authorize_role(struct apiserver *s, struct span ref_kind, struct span ref_name, struct span ns,
+                    struct access_rules *ret);
 /* The answer to what is not allowed. */
 struct err authorize_forbidden(struct arena *a, const struct access_request *r, struct span reason);
 
@@ -44,8 +44,8 @@ int authorize_apply_create(struct api_op *op);
 /* authorize_grant.c: a role or binding gives nothing that its writer does not have, unless they may
  * `escalate` or `bind`. old: NULL when it is created. */
 int authorize_grant(struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old);
-/* A certificate request is approved by who may `approve`, and gets its certificate by who may `sign`
- * for its signer. obj: with the new status. */
+/* A certificate request is approved by who may `approve`, and gets its certificate by who may
+ * `sign` for its signer. obj: with the new status. */
 int authorize_status(struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old);
 
 #endif

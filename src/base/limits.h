@@ -126,8 +126,8 @@ enum {
     LIMIT_CERTIFICATE_NAME_BYTES = 64,
     /* Groups of one certificate: each is compared at each request. */
     LIMIT_CERTIFICATE_GROUPS = 64,
-    /* Single permissions of roles that somebody gives who holds them in pieces: each is looked for in
-     * every rule of theirs. */
+    /* Single permissions of roles that somebody gives who holds them in pieces: each is looked for
+     * in every rule of theirs. */
     LIMIT_ACCESS_TUPLES = 10 * 1000,
     /* Elements that a list of kind set or map may have: each is looked up once. */
     LIMIT_CUSTOM_SET = 100 * 1000,

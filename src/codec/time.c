@@ -20,7 +20,7 @@ struct time_date time_date_of(int64_t days)
     assert(doe >= 0 && doe < DAYS_PER_ERA);
     assert(month >= 1 && month <= 12);
     return (struct time_date){yoe + era * 400 + (month <= 2), month,
-                          (int)(doy - (153 * mp + 2) / 5 + 1)};
+                              (int)(doy - (153 * mp + 2) / 5 + 1)};
 }
 
 static int64_t days_of_civil(int64_t year, int month, int day)

@@ -132,7 +132,8 @@ static void see_backoff(struct job_work *w)
         bool counts = job_pod_failed(v, p) && (is_new(w, i) || !v->knows_backoff);
         if (counts && !(success && p->finished_ms <= success_ms)) {
             b->failures += b->failures < INT32_MAX;
-            int64_t at = p->finished_ms < v->now_ms ? p->finished_ms : v->now_ms; /* clocks differ */
+            int64_t at =
+                p->finished_ms < v->now_ms ? p->finished_ms : v->now_ms; /* clocks differ */
             b->last_ms = at > b->last_ms ? at : b->last_ms;
         }
     }

@@ -170,8 +170,7 @@ TEST(what_serves_nothing_is_listed_and_tokens_are_refused_in_words)
     CHECK_SPAN(api_str(&r, "spec.nodeName"), "n");
     r = api_expect(&k, 405, "POST", "/api/v1/namespaces/default/serviceaccounts/default/token", "",
                    "{\"spec\":{}}");
-    CHECK_SPAN(api_str(&r, "message"),
-               "this server was started without a key to sign tokens with");
+    CHECK_SPAN(api_str(&r, "message"), "this server was started without a key to sign tokens with");
     api_kit_stop(&k);
 }
 
