@@ -355,7 +355,9 @@ static void plan_ending(struct work *w)
         return;
     }
     if (v->deleting && v->exists && !v->stop_only) {
-        if (!v->object_deleted) {
+        /* A finalizer may keep the object, and its owner waits to read there how it ended. */
+        bool told = v->acked_terminal || pod_final_phase(v).n == 0;
+        if (told && !v->object_deleted) {
             step(w, POD_STEP_DELETE_OBJECT);
         }
         return;

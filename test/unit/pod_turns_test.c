@@ -50,6 +50,30 @@ TEST(a_rejected_pod_fails_with_the_reason_and_nothing_is_started)
     arena_free(w.a);
 }
 
+TEST(a_pod_that_ended_and_is_deleted_says_how_it_ended_before_it_goes)
+{
+    for (int n = 0; n < 2 * 2 * 2; n++) {
+        struct world w;
+        begin(&w);
+        bool acked = n & 1, keeps = n & 2;
+        w.v.policy = n & 4 ? POD_ALWAYS : POD_NEVER;
+        w.v.deleting = true;
+        w.v.volumes.state = w.v.sandbox.state = POD_PREP_TODO;
+        w.main.has_result = keeps; /* an agent that was killed does not know it any more */
+        w.v.acked_terminal = acked;
+        w.v.acked_phase = acked ? SPAN("Failed") : SPAN_NULL;
+        pod_plan(w.a, &w.v, &w.p);
+        bool told = acked || w.v.policy == POD_ALWAYS;
+        CHECK_EQ(w.p.step_count, told);
+        if (told) {
+            CHECK_EQ(w.p.steps[0].type, POD_STEP_DELETE_OBJECT);
+        } else {
+            CHECK_SPAN(w.p.status.phase, keeps ? "Succeeded" : "Failed");
+        }
+        arena_free(w.a);
+    }
+}
+
 TEST(a_renewed_container_starts_again_at_once_whatever_the_policy_and_its_past)
 {
     static const enum pod_policy policies[] = {POD_ALWAYS, POD_ON_FAILURE, POD_NEVER};
