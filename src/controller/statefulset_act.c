@@ -378,8 +378,10 @@ static void write_status(struct set_sync *x, const struct deadline_plan *deadlin
     yyjson_mut_val *to = client_body_obj(&b, "status");
     int64_t generation =
         json_int(json_path(object_root(x->own.owner), "metadata", "generation", NULL), 0);
-    bool changed = json_get_int(x->own.status, "observedGeneration", 0) < generation;
-    json_put_int(b.doc, to, "observedGeneration", generation);
+    bool newer = json_get_int(x->own.status, "observedGeneration", 0) < generation, changed = newer;
+    if (newer) {
+        json_put_int(b.doc, to, "observedGeneration", generation);
+    }
     changed |= put_count(x, &b, to, "replicas", st->replicas, true);
     changed |= put_count(x, &b, to, "availableReplicas", st->available, true);
     changed |= put_count(x, &b, to, "readyReplicas", st->ready, false);
@@ -389,8 +391,11 @@ static void write_status(struct set_sync *x, const struct deadline_plan *deadlin
         put_text(x, &b, to, "currentRevision", st->complete ? x->update_name : x->current_name);
     changed |= put_text(x, &b, to, "updateRevision", x->update_name);
     json_put_int(b.doc, to, "collisionCount", json_get_int(x->own.status, "collisionCount", 0));
-    if (statefulset_conditions(x, &b, to, deadline)) {
-        changed = true;
+    bool says = statefulset_conditions(x, &b, to, deadline);
+    changed |= says;
+    if (newer || says) {
+        /* Not over what somebody has written since: a controller that was replaced meanwhile would
+         * take back what its successor has seen. */
         json_put_str(b.doc, b.meta, "resourceVersion",
                      arena_printf(x->own.a, "%lld", (long long)object_rev(x->own.owner)));
     }
