@@ -145,7 +145,8 @@ static struct span format_binary(__int128 units, char buf[QUANTITY_TEXT_BYTES])
 struct span quantity_format(const struct quantity *q, char buf[QUANTITY_TEXT_BYTES])
 {
     assert(q);
-    assert(q->nano <= cap() && q->nano >= -cap());
+    assert(q->nano <= cap());
+    assert(q->nano >= -cap());
     __int128 v = q->nano;
     if (v == 0) {
         buf[0] = '0';

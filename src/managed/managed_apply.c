@@ -240,7 +240,7 @@ static int refuse(struct conflicts *c, struct err *reterr)
     }
     err.message =
         arena_printf(c->a, "Apply failed with %zu conflicts: %.*s", c->count, SPAN_ARG(t.lines));
-    if (c->count == 1) {
+    if (err.causes && c->count == 1) {
         err.message = arena_printf(c->a, "Apply failed with 1 conflict: conflict with %.*s: %.*s",
                                    SPAN_ARG(t.manager), SPAN_ARG(err.causes->field));
     }

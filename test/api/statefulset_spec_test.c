@@ -244,7 +244,7 @@ static const char *filled(const char *message, const char *uid)
 {
     struct span m = span_cstr(message);
     return span_ends(m, SPAN(": UID"))
-               ? api_text(arena_printf(arena_new(), "%.*s%s", (int)m.n - 3, message, uid))
+               ? api_text(arena_printf(api_arena(), "%.*s%s", (int)m.n - 3, message, uid))
                : message;
 }
 

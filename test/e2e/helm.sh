@@ -167,7 +167,7 @@ number_of() { local n; n=$(k get "$@" --no-headers 2>/dev/null | wc -l); echo "$
 automatic=--atomic resources=--show-resources; [ "$HELM" = 3 ] || automatic=--rollback-on-failure resources=
 
 # ---- install ----
-check 'install, waiting until all is ready' contains 'stores roles' h install red "$chart" --wait --timeout 60s --labels team=sea
+check 'install, waiting until all is ready' contains 'STATUS: deployed' h install red "$chart" --wait --timeout 60s --labels team=sea
 check 'all is ready' equal '2 1' k get deploy/red sts/red-db -o 'jsonpath={.items[*].status.readyReplicas}'
 check 'what the templates asked of the API' equal 'true false' k get cm red-page -o 'jsonpath={.data.apps} {.data.none}'
 check 'the custom kind and its object' equal 2 field harbour/red .spec.depth
