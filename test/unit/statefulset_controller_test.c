@@ -243,6 +243,23 @@ TEST(set_with_a_late_view_makes_nothing_twice)
     bed_free(b);
 }
 
+TEST(set_status_of_a_late_view_takes_nothing_back)
+{
+    struct bed *b = bed_running();
+    fake_client_event_delay(b->k.api, 1000);
+    patch_set(b, "{\"spec\":{\"revisionHistoryLimit\":5}}");
+    env_sim_run_for(b->k.env, 500);
+    patch_set(b, "{\"spec\":{\"revisionHistoryLimit\":6}}");
+    /* Somebody who has taken the controller's place has seen both. */
+    fake_client_patch(b->k.api, "apps", "StatefulSet", "default", "redis", "status",
+                      "{\"status\":{\"observedGeneration\":3}}");
+    for (int i = 0; i < 40; i++) {
+        env_sim_run_for(b->k.env, 100);
+        CHECK_EQ(json_get_int(set_status(b), "observedGeneration", 0), 3);
+    }
+    bed_free(b);
+}
+
 TEST(set_deleted_pod_comes_back_with_its_claim)
 {
     struct bed *b = bed_running();
