@@ -232,7 +232,7 @@ static void put_parameters(const struct path *p, yyjson_mut_val *op, const char 
     if (post || put || patch) {
         yyjson_mut_val *schema =
             patch ? openapi_ref_name(o, SPAN(OPENAPI_META "Patch")) : ref_or_string(o, type_of(p));
-        const char *const *patches = p->kind->custom && !p->sub ? custom_patch_types : patch_types;
+        const char *const *patches = p->kind->custom ? custom_patch_types : patch_types;
         put_body(o, op, params, patch ? patches : any_type, true, schema);
         add_params(o, params, for_write, COUNT(for_write));
     }

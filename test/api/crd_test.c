@@ -211,6 +211,19 @@ TEST(status_and_scale_have_their_own_doors)
     api_kit_stop(&k);
 }
 
+/* Clients look for one path of the kind that takes it, in any order: kubectl apply. */
+TEST(no_path_of_a_custom_kind_says_that_it_takes_strategic_merges)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    define(&k);
+    struct api_reply r = api_get(&k, "/openapi/v3/apis/example.com/v1");
+    CHECK(memmem(r.body.p, r.body.n, "/{name}/status\"", 15) != NULL);
+    CHECK(memmem(r.body.p, r.body.n, "merge-patch+json", 16) != NULL);
+    CHECK(memmem(r.body.p, r.body.n, "strategic", 9) == NULL);
+    api_kit_stop(&k);
+}
+
 TEST(an_object_can_be_read_and_written_in_each_version)
 {
     struct api_kit k;
