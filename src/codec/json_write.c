@@ -169,9 +169,13 @@ static void put_mut(struct text *t, const yyjson_mut_val *v)
     }
     bool is_object = (v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ;
     size_t left = v->tag >> YYJSON_TAG_BIT;
-    const yyjson_mut_val *at = left ? v->uni.ptr : NULL; /* the last one, in a ring */
     put_char(t, is_object ? '{' : '[');
-    at = at && is_object ? at->next : at;
+    if (left == 0) {
+        put_char(t, is_object ? '}' : ']');
+        return;
+    }
+    const yyjson_mut_val *at = v->uni.ptr; /* the last one, in a ring */
+    at = is_object ? at->next : at;
     for (; left; left--) {
         at = at->next;
         if (is_object) {

@@ -124,6 +124,7 @@ seen() { equal "$year-01-01T00:00:00Z" field cronjob/yearly .status.lastSchedule
 check 'the status' within 10 seen
 check 'its events' contains "Created job $first" k describe cronjob yearly
 check '... and more' contains "Saw completed job: $first, condition: Complete" k describe cronjob yearly
+sleep 1.1 # which of the two is the newer one is told by whole seconds
 check 'create job --from' k create job byhand --from=cronjob/yearly
 check '... completes' complete byhand
 check 'only the newest stay' k patch cronjob yearly --type=merge -p '{"spec":{"successfulJobsHistoryLimit":1}}'
