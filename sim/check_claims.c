@@ -5,6 +5,7 @@
 
 #include "client/client_body.h"
 #include "schema/kinds.h"
+#include "sim/check.h"
 #include "sim/platform_priv.h"
 
 static struct object *find(struct platform *w, struct arena *a, const char *resource,

@@ -3,6 +3,7 @@
  * that it is dead: that pod does not count on another machine; on its own one, whose agent sees
  * it, its successor waits all the same. Checker: identity. */
 #include "runtime/runtime_fake.h"
+#include "sim/check.h"
 #include "sim/platform_priv.h"
 
 struct look {

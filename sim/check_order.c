@@ -6,6 +6,7 @@
 
 #include "client/client_body.h"
 #include "schema/kinds.h"
+#include "sim/check.h"
 #include "sim/platform_priv.h"
 
 struct verdict {

@@ -3,6 +3,7 @@
 
 #include "client/client_body.h"
 #include "runtime/runtime_fake.h"
+#include "sim/check.h"
 #include "sim/platform_priv.h"
 
 bool sim_mounts_claim(struct object *pod)

@@ -3,6 +3,7 @@
  * revision-kept. */
 #include "client/client_body.h"
 #include "schema/kinds.h"
+#include "sim/check.h"
 #include "sim/platform_priv.h"
 
 /* Under every version of late, so that no view is too old to know. */

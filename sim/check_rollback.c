@@ -7,6 +7,7 @@
 #include "codec/time.h"
 #include "env/env.h"
 #include "schema/kinds.h"
+#include "sim/check.h"
 #include "sim/platform_priv.h"
 
 /* The clock of the deadline counts whole seconds; a controller that holds back looks again within

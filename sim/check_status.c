@@ -3,6 +3,7 @@
  * pod or of the spec, whatever else users do meanwhile, it says what is there. Checker: status. */
 #include "client/client_body.h"
 #include "schema/kinds.h"
+#include "sim/check.h"
 #include "sim/platform_priv.h"
 
 /* From the last change to a status that is true, when nothing keeps the controllers from it. */

@@ -1,6 +1,7 @@
 /* sim/check_writes.c: no acknowledged write is lost: each was told by the watch, and what the watch
  * told is in the lists (sim/record.c), over every restart; and an update replaces the version that
  * it was made from. Checkers: acknowledged, lost-update. */
+#include "sim/check.h"
 #include "sim/platform_priv.h"
 
 void check_acknowledged(struct platform *w)

@@ -23,15 +23,7 @@ static void ask(struct platform *w, enum client_verb verb, enum client_propagati
                                       .body = body,
                                       .propagation = propagation,
                                       .field_manager = SPAN("user")};
-    bool ok = platform_request(w, &rq);
-    sim_asked(w, verb == CLIENT_CREATE   ? SIM_DEED_NEIGHBOUR_CREATE
-                 : verb == CLIENT_DELETE ? SIM_DEED_NEIGHBOUR_DELETE
-                                         : SIM_DEED_NEIGHBOUR_CHANGE);
-    sim_say(w, "%s the job %.*s: %s",
-            verb == CLIENT_CREATE   ? "create"
-            : verb == CLIENT_DELETE ? "delete"
-                                    : "patch",
-            SPAN_ARG(body), ok ? "done" : "no answer, or refused");
+    neighbours_ask(w, &rq, "the job");
 }
 
 void jobs_act(struct platform *w)

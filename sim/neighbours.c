@@ -7,6 +7,7 @@
 
 #include "client/client_body.h"
 #include "schema/kinds.h"
+#include "sim/check.h"
 #include "sim/platform_priv.h"
 
 enum { WEB, AGENT, DB, NEIGHBOURS, WEB_REPLICAS_MAX = 4 };
@@ -32,6 +33,15 @@ static struct object *find(const struct platform *w, int which)
 
 /* ---- users ---- */
 
+void neighbours_ask(struct platform *w, const struct client_request *rq, const char *what)
+{
+    sim_request(w,
+                rq->verb == CLIENT_CREATE   ? SIM_DEED_NEIGHBOUR_CREATE
+                : rq->verb == CLIENT_DELETE ? SIM_DEED_NEIGHBOUR_DELETE
+                                            : SIM_DEED_NEIGHBOUR_CHANGE,
+                rq, what);
+}
+
 static void ask(struct platform *w, int which, enum client_verb verb, struct span body)
 {
     const struct client_request rq = {CLIENT_REQUEST_INIT,
@@ -42,15 +52,7 @@ static void ask(struct platform *w, int which, enum client_verb verb, struct spa
                                                                     : span_cstr(names[which]),
                                       .body = body,
                                       .field_manager = SPAN("user")};
-    bool ok = platform_request(w, &rq);
-    sim_asked(w, verb == CLIENT_CREATE   ? SIM_DEED_NEIGHBOUR_CREATE
-                 : verb == CLIENT_DELETE ? SIM_DEED_NEIGHBOUR_DELETE
-                                         : SIM_DEED_NEIGHBOUR_CHANGE);
-    sim_say(w, "%s %s %.*s: %s",
-            verb == CLIENT_CREATE   ? "create"
-            : verb == CLIENT_DELETE ? "delete"
-                                    : "patch",
-            names[which], SPAN_ARG(body), ok ? "done" : "no answer, or refused");
+    neighbours_ask(w, &rq, kind_of(which)->kind);
 }
 
 void neighbours_budget(struct platform *w)
@@ -73,10 +75,7 @@ void neighbours_budget(struct platform *w)
                                       .name = there ? SPAN("redis") : SPAN_NULL,
                                       .body = body,
                                       .field_manager = SPAN("user")};
-    bool ok = platform_request(w, &rq);
-    sim_asked(w, SIM_DEED_BUDGET);
-    sim_say(w, "%s the budget %.*s: %s", there ? "delete" : "create", SPAN_ARG(body),
-            ok ? "done" : "no answer, or refused");
+    sim_request(w, SIM_DEED_BUDGET, &rq, "the budget");
 }
 
 static struct span notes(struct platform *w, struct arena *a)

@@ -28,10 +28,7 @@ static void ask(struct platform *w, enum sim_deed deed, enum client_verb verb,
                                       .name = name,
                                       .body = body,
                                       .field_manager = SPAN("user")};
-    bool ok = platform_request(w, &rq);
-    sim_asked(w, deed);
-    sim_say(w, "%s %.*s%.*s: %s", sim_deed_name(deed), SPAN_ARG(name), SPAN_ARG(body),
-            ok ? "done" : "no answer, or refused");
+    sim_request(w, deed, &rq, kind->kind);
 }
 
 static void define(struct platform *w)

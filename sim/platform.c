@@ -15,6 +15,7 @@
 #include "schema/kinds.h"
 #include "schema/schema.h"
 #include "sim/chance.h"
+#include "sim/check.h"
 #include "sim/env_sim.h"
 #include "sim/platform_priv.h"
 #include "store/store.h"

@@ -213,6 +213,9 @@ void sim_set_weather(struct platform *w, const struct link_weather *weather);
 
 /* Counts what was asked for; the last request's answer says whether it was done. */
 void sim_asked(struct platform *w, enum sim_deed deed);
+/* A user's request, counted as that deed and told. what: "the job". */
+void sim_request(struct platform *w, enum sim_deed deed, const struct client_request *rq,
+                 const char *what);
 /* Counts what came. */
 void sim_saw(struct platform *w, enum sim_deed deed);
 /* A clock that is set forward with the wall clock, and never back. */
@@ -231,6 +234,8 @@ void sim_declare_dead(struct platform *w, struct object *pod);
 
 /* neighbours.c */
 void neighbours_act(struct platform *w);
+/* sim_request() about one of them, counted by its verb. */
+void neighbours_ask(struct platform *w, const struct client_request *rq, const char *what);
 /* Makes the budget of the set, or deletes it. */
 void neighbours_budget(struct platform *w);
 void neighbours_on_change(struct platform *w, struct object *old, struct object *now);
@@ -255,45 +260,8 @@ void sim_ambush_sees(struct platform *w, const struct schema_kind *kind);
 void sim_ambush_strikes(struct platform *w);
 void sim_faults_end(struct platform *w);
 
-/* What the checkers are told. rules.c keeps what they know. */
-void rules_on_change(struct platform *w, struct object *old, struct object *now);
-/* A role's request is about to be done; the server refused it. */
-void rules_on_request(struct platform *w, const struct client_request *rq);
-void rules_on_refused(struct platform *w, const struct client_request *rq);
-/* True when the pod of this ordinal was taken for an update and has no available successor. */
-bool rules_is_taken(const struct platform *w, int ordinal);
-/* True when the set has a pod of this ordinal. */
-bool rules_in_range(const struct sim_rules *r, int64_t ordinal);
-/* True when the pod is the set's. */
-bool rules_is_owned(const struct platform *w, const struct sim_seat *s);
-/* True when the atom holds or did within WINDOW_MS. */
-bool rules_lately(const struct platform *w, bool now, int64_t last_ms);
-/* Somebody's request, about to be done; role: field manager. */
-void check_order(struct platform *w, const struct client_request *rq);
-/* True when the version of the rules held within the window. */
-bool rules_held_lately(const struct platform *w, const struct sim_rules *r);
-void check_claims(struct platform *w, struct object *old, struct object *now);
-void check_orphans(struct platform *w, const struct client_request *rq);
-/* check_status.c */
-void check_status_change(struct platform *w, struct object *old, struct object *now);
-void check_status_write(struct platform *w, const struct client_request *rq);
-void check_identity(struct platform *w, struct span ns, struct span name, struct span uid);
-void check_acknowledged(struct platform *w);
-void check_status(struct platform *w);
-/* What of the set's status is not true to the pods; NULL: it is. */
-const char *check_status_is_true(struct platform *w, struct object *set);
-/* check_revisions.c: of a ControllerRevision. */
-void check_revision_change(struct platform *w, struct object *old, struct object *now);
-/* NULL: the set's revisions are all there, and no more than it is to keep; else what is not. */
-const char *check_revisions_at_rest(struct platform *w, struct object *set);
-/* check_rollback.c */
-void check_rollback_change(struct platform *w, struct object *now);
-void check_rollback_write(struct platform *w, const struct client_request *rq);
-void check_rollback_late(struct platform *w);
 /* Not those that a set with claims has adopted from one without. */
 bool sim_mounts_claim(struct object *pod);
-/* NULL: at rest; else what is not. */
-const char *check_rest(struct platform *w);
 /* What a convergence that fails leaves for the reader. */
 void sim_dump(struct platform *w);
 

@@ -76,3 +76,15 @@ bool platform_request(struct platform *w, const struct client_request *rq)
     }
     return w->answered && w->answer == ERR_NONE;
 }
+
+void sim_request(struct platform *w, enum sim_deed deed, const struct client_request *rq,
+                 const char *what)
+{
+    bool ok = platform_request(w, rq);
+    sim_asked(w, deed);
+    sim_say(w, "%s %s %.*s%.*s: %s",
+            rq->verb == CLIENT_CREATE   ? "create"
+            : rq->verb == CLIENT_DELETE ? "delete"
+                                        : "patch",
+            what, SPAN_ARG(rq->name), SPAN_ARG(rq->body), ok ? "done" : "no answer, or refused");
+}

@@ -5,6 +5,7 @@
 #include "client/client_body.h"
 #include "plan/statefulset_plan.h"
 #include "schema/kinds.h"
+#include "sim/check.h"
 #include "sim/platform_priv.h"
 
 bool rules_lately(const struct platform *w, bool now, int64_t last_ms)

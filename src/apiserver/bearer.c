@@ -215,12 +215,12 @@ static struct span fault_text(enum token_fault fault)
 struct bearer bearer_find(struct apiserver *s, struct arena *a, struct span token,
                           const struct span *audiences, size_t audience_count)
 {
+    assert(s);
+    assert(a);
     struct look l = {.s = s, .a = a, .text = token, .now_s = env_now_ms(s->env) / 1000};
     struct bearer b = {0};
     struct span own = s->options.token_issuer;
     enum token_fault fault = TOKEN_FOREIGN;
-    assert(s);
-    assert(a);
     if (s->token_key) {
         fault = token_cache_verify(s->token_cache, a, s->token_key, own, token, &l.claims);
     }

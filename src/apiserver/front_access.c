@@ -74,7 +74,6 @@ static bool unknown_resource(struct front *f, struct access_request *r)
             n += http_unescape(f->arena, raw, false, &part[n]);
         }
     }
-    assert(f);
     if (span_eq(part[0], SPAN("apis"))) {
         r->group = part[1];
         at = 3;

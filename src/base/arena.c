@@ -205,6 +205,23 @@ void *arena_array(struct arena *a, size_t count, size_t size)
     return arena_alloc(a, total);
 }
 
+char *arena_regrow(struct arena *a, const char *p, size_t used, size_t more, size_t first,
+                   size_t *cap)
+{
+    assert(used <= *cap);
+    assert(first > 0);
+    size_t now = *cap ? *cap * 2 : first;
+    while (now - used < more) {
+        now *= 2;
+    }
+    char *to = arena_alloc_raw(a, now);
+    if (used) {
+        memcpy(to, p, used);
+    }
+    *cap = now;
+    return to;
+}
+
 struct span arena_dup(struct arena *a, struct span s)
 {
     if (s.n == 0) {

@@ -27,6 +27,10 @@ void *arena_alloc(struct arena *a, size_t size) __attribute__((malloc, returns_n
 void *arena_alloc_raw(struct arena *a, size_t size) __attribute__((malloc, returns_nonnull));
 void *arena_array(struct arena *a, size_t count, size_t size) __attribute__((returns_nonnull));
 #define ARENA_NEW(a, type) ((type *)arena_alloc((a), sizeof(type)))
+/* A larger block for a text that grows: with the first `used` bytes of p and room for more, twice
+ * *cap or, when that is 0, first bytes. Sets *cap; the old block stays until the arena goes. */
+char *arena_regrow(struct arena *a, const char *p, size_t used, size_t more, size_t first,
+                   size_t *cap);
 #define ARENA_ARRAY(a, type, count) ((type *)arena_array((a), (count), sizeof(type)))
 
 /* Copies; the copy is also NUL terminated (the NUL is not counted), so .p serves as a C string. */

@@ -18,16 +18,7 @@ struct text {
 
 static void grow(struct text *t, size_t n)
 {
-    size_t cap = t->cap ? t->cap * 2 : t->first;
-    while (cap - t->n < n) {
-        cap *= 2;
-    }
-    char *p = arena_alloc_raw(t->a, cap);
-    if (t->n) {
-        memcpy(p, t->p, t->n);
-    }
-    t->p = p;
-    t->cap = cap;
+    t->p = arena_regrow(t->a, t->p, t->n, n, t->first, &t->cap);
 }
 
 /* n bytes may be put then without a look. */

@@ -51,6 +51,19 @@ static void on_written(void *data, const struct client_reply *reply)
     kubelet_write_ended(pod, false);
 }
 
+/* Sends what there is below root, for this pod and none that has taken its name. */
+static void patch_status(struct kubelet_pod *pod, struct arena *a, yyjson_mut_doc *doc,
+                         yyjson_mut_val *root, client_reply_fn *fn)
+{
+    json_put_str(doc, json_mut_obj(doc, root, "metadata"), "uid", pod->uid);
+    client_do(pod->k->client,
+              &(struct client_request){
+                  CLIENT_REQUEST_INIT, .verb = CLIENT_PATCH_MERGE, .kind = kubelet_kind("", "Pod"),
+                  .ns = pod->ns, .name = pod->name, .subresource = SPAN("status"),
+                  .body = json_write_mut(a, root), .field_manager = SPAN("kubelet")},
+              fn, pod);
+}
+
 static void on_held(void *data, const struct client_reply *reply)
 {
     const struct kubelet_pod *pod = data;
@@ -79,14 +92,8 @@ void kubelet_status_held(struct kubelet_pod *pod, const char *reason, struct spa
     json_put_str(doc, held, "reason", span_cstr(reason));
     json_put_str(doc, held, "message", why);
     json_put_str(doc, held, "lastTransitionTime", time_format(a, env_now_ms(pod->k->env)));
-    json_put_str(doc, json_mut_obj(doc, root, "metadata"), "uid", pod->uid);
     json_put(doc, json_mut_obj(doc, root, "status"), "conditions", list);
-    client_do(pod->k->client,
-              &(struct client_request){
-                  CLIENT_REQUEST_INIT, .verb = CLIENT_PATCH_MERGE, .kind = kubelet_kind("", "Pod"),
-                  .ns = pod->ns, .name = pod->name, .subresource = SPAN("status"),
-                  .body = json_write_mut(a, root), .field_manager = SPAN("kubelet")},
-              on_held, pod);
+    patch_status(pod, a, doc, root, on_held);
 }
 
 /* The API server says something else than we told last (another writer): tell again. */
@@ -165,15 +172,9 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
     pod->status_due_ns = 0;
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
-    json_put_str(doc, json_mut_obj(doc, root, "metadata"), "uid", pod->uid);
     assert(text.n > 0);
     json_put(doc, root, "status", json_new_raw(doc, text));
     kubelet_keep(&pod->sent, text);
     pod->status_busy = true;
-    client_do(k->client,
-              &(struct client_request){
-                  CLIENT_REQUEST_INIT, .verb = CLIENT_PATCH_MERGE, .kind = kubelet_kind("", "Pod"),
-                  .ns = pod->ns, .name = pod->name, .subresource = SPAN("status"),
-                  .body = json_write_mut(a, root), .field_manager = SPAN("kubelet")},
-              on_written, pod);
+    patch_status(pod, a, doc, root, on_written);
 }

@@ -18,16 +18,7 @@ enum {
 
 void fieldset_text_grow(struct fieldset_text *t, size_t n)
 {
-    size_t cap = t->cap ? t->cap * 2 : FIRST_BYTES;
-    while (cap - t->n < n) {
-        cap *= 2;
-    }
-    char *p = arena_alloc_raw(t->a, cap);
-    if (t->n) {
-        memcpy(p, t->p, t->n);
-    }
-    t->p = p;
-    t->cap = cap;
+    t->p = arena_regrow(t->a, t->p, t->n, n, FIRST_BYTES, &t->cap);
 }
 
 void fieldset_text_put_quoted(struct fieldset_text *t, struct span s)

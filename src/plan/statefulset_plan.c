@@ -496,8 +496,8 @@ static void run(struct pass *s)
 
 static struct pass pass_of(const struct statefulset_index *ix)
 {
-    struct pass s = {.ix = ix, .r = &ix->rules, .first = ix->rules.start};
     assert(ix);
+    struct pass s = {.ix = ix, .r = &ix->rules, .first = ix->rules.start};
     assert(s.first >= 0);
     s.end = statefulset_end(s.r);
     assert(s.end >= s.first + s.r->replicas);

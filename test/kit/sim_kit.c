@@ -65,3 +65,17 @@ void sim_kit_end(struct platform *w, const char *checker)
     CHECK(checker ? is && strcmp(is, checker) == 0 : !is);
     platform_free(w);
 }
+
+bool sim_kit_evict(struct platform *w, const char *pod)
+{
+    char body[160];
+    (void)snprintf(body, sizeof body,
+                   "{\"kind\":\"Eviction\",\"apiVersion\":\"policy/v1\",\"metadata\":{"
+                   "\"name\":\"%s\"}}",
+                   pod);
+    const struct client_request rq = {CLIENT_REQUEST_INIT,      .verb = CLIENT_CREATE,
+                                      .kind = SCHEMA_KIND(Pod), .ns = SPAN("default"),
+                                      .name = span_cstr(pod),   .subresource = SPAN("eviction"),
+                                      .body = span_cstr(body),  .field_manager = SPAN("user")};
+    return platform_request(w, &rq);
+}

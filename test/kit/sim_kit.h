@@ -19,6 +19,8 @@ void sim_kit_ask(struct platform *w, enum client_verb verb, const struct schema_
 void sim_kit_create(struct platform *w, int replicas, const char *policy, const char *more);
 /* A merge patch of the set. */
 void sim_kit_patch(struct platform *w, const char *json);
+/* Was the eviction granted? */
+bool sim_kit_evict(struct platform *w, const char *pod);
 /* The checker that failed is this one (NULL: none did); w is freed. */
 void sim_kit_end(struct platform *w, const char *checker);
 

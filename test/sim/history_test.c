@@ -242,15 +242,6 @@ static bool counts_statuses(void *data, struct arena *a, struct client_request *
  * two versions with a write like the other one, for ever. */
 TEST(agent_does_not_argue_with_itself_about_what_others_say)
 {
-    const struct client_request evict = {
-        CLIENT_REQUEST_INIT,
-        .verb = CLIENT_CREATE,
-        .kind = SCHEMA_KIND(Pod),
-        .ns = SPAN("default"),
-        .name = SPAN("redis-0"),
-        .subresource = SPAN("eviction"),
-        .body = SPAN("{\"kind\":\"Eviction\",\"apiVersion\":\"policy/v1\",\"metadata\":{\"name\":"
-                     "\"redis-0\"}}")};
     for (int ms = 600; ms < 3600; ms += 60) { /* about when the agent says that it is Ready */
         int statuses = 0;
         const struct platform_plant plant = {.on_request = counts_statuses, .data = &statuses};
@@ -258,7 +249,7 @@ TEST(agent_does_not_argue_with_itself_about_what_others_say)
         platform_slow(w, 0, 300);
         sim_kit_create(w, 1, "OrderedReady", "");
         platform_run_for(w, ms);
-        (void)platform_request(w, &evict); /* adds a condition, then deletes */
+        (void)sim_kit_evict(w, "redis-0"); /* adds a condition, then deletes */
         statuses = 0;
         sim_kit_patch(w, "{\"spec\":{\"replicas\":0}}");
         platform_run_for(w, 10000);

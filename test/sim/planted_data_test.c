@@ -149,17 +149,7 @@ TEST(planted_budget_that_allows_more_breaks_budget)
     sim_kit_create(w, 1, "OrderedReady", "");
     platform_run_for(w, 5000);
     plant_fine(w);
-    const struct client_request evict = {
-        CLIENT_REQUEST_INIT,
-        .verb = CLIENT_CREATE,
-        .kind = SCHEMA_KIND(Pod),
-        .ns = SPAN("default"),
-        .name = SPAN("redis-0"),
-        .subresource = SPAN("eviction"),
-        .body = SPAN("{\"kind\":\"Eviction\",\"apiVersion\":\"policy/v1\",\"metadata\":{\"name\":"
-                     "\"redis-0\"}}"),
-        .field_manager = SPAN("user")};
-    CHECK(platform_request(w, &evict));
+    CHECK(sim_kit_evict(w, "redis-0"));
     sim_kit_end(w, "budget");
 }
 
