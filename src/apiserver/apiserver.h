@@ -1,18 +1,15 @@
 /* apiserver/apiserver.h: the Kubernetes API over a store and its watch hub.
  *
- * Front: http/ exchanges (TLS for clients, the plain control socket for `berth status`). Side door:
- * the local client, same verbs, same admission, no bytes. Both end in api_op (op.h): one typed
- * operation, one implementation a verb. */
+ * Clients of HTTP come by way of front/; roles in the same process by the local client: same verbs,
+ * same admission, no bytes. Both end in api_op (op.h): one typed operation, one implementation a
+ * verb. */
 #ifndef APISERVER_APISERVER_H
 #define APISERVER_APISERVER_H
 
-#include "base/strbuf.h"
 #include "client/client.h"
-#include "http/http.h"
 #include "watch/watch.h"
 
 struct apiserver;
-struct node_api;
 
 struct apiserver_options {
     struct span service_cidr;   /* "10.43.0.0/16": cluster addresses are allocated from it */
@@ -25,7 +22,6 @@ struct apiserver_options {
     struct span token_issuer; /* "https://kubernetes.default.svc.cluster.local" */
     struct span root_ca;      /* PEM for Secrets with tokens; may be empty */
     bool no_default_roles;    /* for those who do everything as system:masters */
-    struct node_api *node;    /* may be NULL: pod logs and exec answer 503 */
 };
 
 /* Creates what a fresh cluster has: namespaces default, kube-system, kube-public, kube-node-lease;
@@ -34,19 +30,14 @@ struct apiserver_options {
 struct apiserver *apiserver_new(struct env *env, struct store *store, struct watch_hub *hub,
                                 const struct apiserver_options *options);
 void apiserver_free(struct apiserver *s);
-/* For http_server_new(env, apiserver_http(), server). */
-const struct http_handler *apiserver_http(void);
 bool apiserver_is_ready(const struct apiserver *s); /* as /readyz says; for tests, sim */
 /* fn(data) once ready (in a later turn). */
 void apiserver_on_ready(struct apiserver *s, void (*fn)(void *data), void *data);
 /* Free with client_free before the server. */
 struct client *apiserver_local_client(struct apiserver *s);
-/* put(data, out) appends to /metrics what others in the process have to say. */
-void apiserver_set_metrics(struct apiserver *s, void (*put)(void *data, struct strbuf *out),
-                           void *data);
-/* Further paths on the control socket ("/berth/..."), answered by main/. Returns false when it does
- * not know the path. */
-void apiserver_set_control(struct apiserver *s, bool (*handle)(void *data, struct http_exchange *x),
-                           void *data);
+/* fn(data, "widgets") when a custom kind has changed or is gone: streams of it are to end. One
+ * listener; fn NULL: it is gone. */
+void apiserver_on_kind_changed(struct apiserver *s, void (*fn)(void *data, struct span resource),
+                               void *data);
 
 #endif

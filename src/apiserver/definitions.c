@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "apiserver/discovery.h"
-#include "apiserver/front.h"
 #include "apiserver/op.h"
 #include "apiserver/server.h"
 #include "base/check.h"
@@ -482,7 +481,9 @@ static void on_more(void *data)
             served = update(d, event.object);
         }
         if (served) {
-            front_watches_end_of(d->server, name);
+            if (d->server->kind_changed) {
+                d->server->kind_changed(d->server->kind_changed_data, name);
+            }
         }
         changed |= served;
     }

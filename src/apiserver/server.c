@@ -6,12 +6,9 @@
 #include "apiserver/definitions.h"
 #include "apiserver/discovery.h"
 #include "apiserver/event_ttl.h"
-#include "apiserver/front.h"
-#include "apiserver/reply.h"
 #include "apiserver/snapshot.h"
 #include "base/check.h"
 #include "base/mem.h"
-#include "remote/remote.h"
 #include "token/token.h"
 
 struct ready_waiter {
@@ -62,7 +59,6 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
     s->arena = arena_new();
     s->options = copy_options(s->arena, options);
     s->snapshots = snapshots_new(env);
-    list_init(&s->watches);
     list_init(&s->ready_waiters);
     uint32_t dns = 0;
     if (ip_alloc_init(&s->services.ips, s->options.service_cidr) &&
@@ -76,7 +72,6 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
         s->token_cache = token_cache_new();
         admission_token_init(s);
     }
-    s->remote = remote_hub_new(env, s->options.node, reply_err);
     (void)definitions_new(s);
     s->event_ttl = event_ttl_new(s);
     bootstrap_start(s);
@@ -86,7 +81,6 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
 static void destroy(struct apiserver *s)
 {
     ip_alloc_done(&s->services.ips);
-    metrics_done(&s->metrics);
     token_cache_free(s->token_cache);
     token_key_free(s->token_key);
     arena_free(s->arena);
@@ -107,8 +101,6 @@ void apiserver_free(struct apiserver *s)
         return;
     }
     assert(!s->is_freed);
-    front_watches_end(s);
-    remote_hub_free(s->remote);
     event_ttl_free(TAKE_PTR(s->event_ttl));
     definitions_free(TAKE_PTR(s->definitions));
     bootstrap_free(s->bootstrap);
@@ -153,16 +145,10 @@ void apiserver_on_ready(struct apiserver *s, void (*fn)(void *data), void *data)
     }
 }
 
-void apiserver_set_metrics(struct apiserver *s, void (*put)(void *data, struct strbuf *out),
-                           void *data)
+void apiserver_on_kind_changed(struct apiserver *s, void (*fn)(void *data, struct span resource),
+                               void *data)
 {
-    s->more_metrics = put;
-    s->more_metrics_data = data;
-}
-
-void apiserver_set_control(struct apiserver *s, bool (*handle)(void *data, struct http_exchange *x),
-                           void *data)
-{
-    s->control = handle;
-    s->control_data = data;
+    assert(!fn || !s->kind_changed);
+    s->kind_changed = fn;
+    s->kind_changed_data = data;
 }

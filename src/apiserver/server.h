@@ -3,7 +3,6 @@
 #define APISERVER_SERVER_H
 
 #include "apiserver/apiserver.h"
-#include "apiserver/metrics.h"
 #include "apiserver/service_alloc.h"
 #include "base/strbuf.h"
 
@@ -12,14 +11,9 @@ struct discovery;
 struct snapshots;
 struct event_ttl;
 struct bootstrap;
-struct remote_hub;
 struct token_cache;
 struct token_key;
 struct roles;
-
-struct api_counters {
-    uint64_t watches_open, watches_total;
-};
 
 struct apiserver {
     struct env *env;
@@ -34,20 +28,11 @@ struct apiserver {
     struct service_stock services;
     struct event_ttl *event_ttl;
     struct bootstrap *bootstrap;
-    struct remote_hub *remote;   /* logs, exec and attach */
     struct token_key *token_key; /* NULL: no tokens are issued, and none is known */
     struct token_cache *token_cache;
     const yyjson_val *token_volume; /* what pods get for their token; NULL: nothing */
-    struct list watches;            /* front_watch.c: open streams, ended by apiserver_free */
-    struct api_counters counters;
-    struct metrics metrics;
-    size_t requests_open; /* writes of HTTP clients that wait for their answer */
-    size_t lists_open;    /* replies with lists that clients have not taken yet */
-    uint64_t refused;     /* because there were too many of them */
-    void (*more_metrics)(void *data, struct strbuf *out);
-    void *more_metrics_data;
-    bool (*control)(void *data, struct http_exchange *x);
-    void *control_data;
+    void (*kind_changed)(void *data, struct span resource);
+    void *kind_changed_data;
     bool is_ready;
     struct list ready_waiters;
     struct env_task ready_task;

@@ -126,17 +126,17 @@ static void start_api(struct server *s)
         .token_key = s->pki.accounts_key,
         .token_issuer = arena_printf(s->arena, "https://kubernetes.default.svc.%.*s",
                                      SPAN_ARG(o->cluster_domain)),
-        .node = &s->node_join.api,
     };
     s->api = apiserver_new(s->env, s->store, s->hub, &options);
-    apiserver_set_control(s->api, server_control, s);
-    apiserver_set_metrics(s->api, server_metrics, s);
+    s->front = front_end_new(s->api, &s->node_join.api);
+    front_end_set_control(s->front, server_control, s);
+    front_end_set_metrics(s->front, server_metrics, s);
     if (tls_server_new(s->pki.server.cert_pem, s->pki.server.key_pem, s->pki.ca.cert_pem, s->arena,
                        &s->tls, &why) < 0) {
         server_die(s, why);
     }
-    s->http = http_server_new(s->env, apiserver_http(), s->api);
-    s->control = http_server_new(s->env, apiserver_http(), s->api);
+    s->http = http_server_new(s->env, front_end_http(), s->front);
+    s->control = http_server_new(s->env, front_end_http(), s->front);
     listen_on(s, o->bind_address);
     open_control(s);
     s->client = apiserver_local_client(s->api);

@@ -12,6 +12,7 @@
 #define MAIN_SERVER_H
 
 #include "apiserver/apiserver.h"
+#include "front/front.h"
 #include "main/data_dir.h"
 #include "main/node_join.h"
 #include "main/options.h"
@@ -39,6 +40,7 @@ struct server {
     struct store *store;
     struct watch_hub *hub;
     struct apiserver *api;
+    struct front_end *front;
     struct tls_server *tls;
     struct tls_client *probe_tls; /* of HTTPS probes */
     struct http_server *http, *control;

@@ -1,7 +1,8 @@
 /* What /metrics says of requests, under kube-apiserver's names, and what a server does that has too
  * many of them. */
-#include "apiserver/server.h"
+
 #include "base/limits.h"
+#include "front/front_priv.h"
 #include "kit/api_kit.h"
 
 #define CM "/api/v1/namespaces/default/configmaps"
@@ -87,14 +88,14 @@ TEST(too_many_writes_at_a_time_are_asked_to_come_back)
 {
     struct api_kit k;
     api_kit_start(&k, NULL);
-    k.server->requests_open = LIMIT_WRITES_INFLIGHT;
+    k.front->requests_open = LIMIT_WRITES_INFLIGHT;
     struct api_reply r = api_expect(&k, 429, "POST", CM, "", "{\"metadata\":{\"name\":\"a\"}}");
     CHECK_SPAN(api_header(&r, "retry-after"), "1");
     CHECK_SPAN(api_str(&r, "reason"), "TooManyRequests");
     (void)api_expect(&k, 200, "GET", CM, "", NULL); /* who only looks is let in */
-    k.server->requests_open = 0;
+    k.front->requests_open = 0;
     (void)api_expect(&k, 201, "POST", CM, "", "{\"metadata\":{\"name\":\"a\"}}");
-    CHECK_EQ(k.server->requests_open, 0);
+    CHECK_EQ(k.front->requests_open, 0);
     CHECK(has_line(page(&k), "apiserver_request_terminations_total 1"));
     api_kit_stop(&k);
 }
@@ -103,14 +104,14 @@ TEST(too_many_lists_at_a_time_are_asked_to_come_back)
 {
     struct api_kit k;
     api_kit_start(&k, NULL);
-    k.server->lists_open = LIMIT_LISTS_INFLIGHT;
+    k.front->lists_open = LIMIT_LISTS_INFLIGHT;
     struct api_reply r = api_expect(&k, 429, "GET", CM, "", NULL);
     CHECK_SPAN(api_header(&r, "retry-after"), "1");
     (void)api_expect(&k, 404, "GET", CM "/a", "", NULL);
     (void)api_expect(&k, 201, "POST", CM, "", "{\"metadata\":{\"name\":\"a\"}}");
-    k.server->lists_open = 0;
+    k.front->lists_open = 0;
     (void)api_expect(&k, 200, "GET", CM, "", NULL);
-    CHECK_EQ(k.server->lists_open, 0);
+    CHECK_EQ(k.front->lists_open, 0);
     api_kit_stop(&k);
 }
 

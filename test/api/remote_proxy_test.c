@@ -2,10 +2,10 @@
  * server on loopback; the client speaks raw HTTP/1.1. */
 #include <signal.h>
 
-#include "apiserver/reply.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "env/env_uv.h"
+#include "front/reply.h"
 #include "kit/kit.h"
 #include "remote/remote_proxy.h"
 

@@ -5,12 +5,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "apiserver/reply.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "codec/websocket.h"
 #include "env/env_uv.h"
+#include "front/reply.h"
 #include "http/http.h"
 #include "kit/https_kit.h"
 #include "kit/kit.h"

@@ -1,7 +1,7 @@
 /* Paths and Accept headers of requests: any bytes give a route or none, and a form or none. */
-#include "apiserver/negotiate.h"
-#include "apiserver/route.h"
 #include "base/check.h"
+#include "front/negotiate.h"
+#include "front/route.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -124,11 +124,11 @@ static void open_server(struct api_kit *k)
     }
     k->hub = watch_hub_new(k->env, k->store);
     struct apiserver_options o = api_kit_options;
-    o.node = k->node;
     o.token_key = k->token_key;
     k->server = apiserver_new(k->env, k->store, k->hub, &o);
     k->client = apiserver_local_client(k->server);
-    k->http = http_server_new(k->env, apiserver_http(), k->server);
+    k->front = front_end_new(k->server, k->node);
+    k->http = http_server_new(k->env, front_end_http(), k->front);
     CHECK_EQ(http_server_listen_unix(k->http, k->socket, 0600), 0);
     bool ready = false;
     apiserver_on_ready(k->server, on_ready, &ready);
@@ -140,6 +140,7 @@ static void close_server(struct api_kit *k)
     client_free(k->client);
     http_server_free(k->http);
     api_run_ms(k, 20);
+    front_end_free(k->front);
     apiserver_free(k->server);
     watch_hub_free(k->hub);
     store_free(k->store);

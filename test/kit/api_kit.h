@@ -6,6 +6,7 @@
 #include "apiserver/apiserver.h"
 #include "codec/json.h"
 #include "env/env_uv.h"
+#include "front/front.h"
 #include "store/store.h"
 #include "test/kit/kit.h"
 
@@ -21,6 +22,7 @@ struct api_kit {
     struct store *store;
     struct watch_hub *hub;
     struct apiserver *server;
+    struct front_end *front;
     struct http_server *http;
     struct client *client;
     const char *socket;

@@ -1,7 +1,7 @@
 /* test/kit/forward_kit.c: see forward_kit.h. */
 #include "kit/forward_kit.h"
 
-#include "apiserver/reply.h"
+#include "front/reply.h"
 
 #include <stdlib.h>
 

@@ -2,12 +2,12 @@
  * clients, and every way that a connection can be cut into pieces, by seed. */
 #include <stdlib.h>
 
-#include "apiserver/reply.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "codec/spdy.h"
 #include "codec/websocket.h"
+#include "front/reply.h"
 #include "http/http.h"
 #include "kit/kit.h"
 #include "remote/remote.h"

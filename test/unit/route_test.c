@@ -1,5 +1,5 @@
 /* Paths of proxies: what follows belongs to somebody else and is passed on as it is. */
-#include "apiserver/route.h"
+#include "front/route.h"
 
 #include "test/kit/kit.h"
 

@@ -2,10 +2,10 @@
  * looked at, but for its ping and its goodbye. */
 #include <stdlib.h>
 
-#include "apiserver/front_watch_priv.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "codec/websocket.h"
+#include "front/front_watch_priv.h"
 #include "remote/remote.h"
 
 struct watch_ws {

@@ -1,4 +1,4 @@
-#include "apiserver/metrics.h"
+#include "front/metrics.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Streams of a pod: log, exec, attach, portforward. Chooses the container and refuses what cannot
  * work; the rest is in remote.h. */
-#include "apiserver/front.h"
 #include "base/check.h"
+#include "front/front_priv.h"
 #include "remote/remote.h"
 #include "watch/watch.h"
 
@@ -121,7 +121,7 @@ static int start_logs(struct front *f, const yyjson_val *pod)
         return -1;
     }
     front_count(f, 200);
-    remote_logs(f->server->remote, f->x, &q);
+    remote_logs(f->end->remote, f->x, &q);
     return 0;
 }
 
@@ -154,7 +154,7 @@ static int start_exec(struct front *f, const yyjson_val *pod, bool with_command)
         return -1;
     }
     front_count(f, 101);
-    remote_exec(f->server->remote, f->x, &q);
+    remote_exec(f->end->remote, f->x, &q);
     return 0;
 }
 
@@ -165,7 +165,7 @@ static int start_forward(struct front *f, const yyjson_val *pod)
         return -1;
     }
     front_count(f, 101);
-    remote_forward(f->server->remote, f->x, op->ns, op->name);
+    remote_forward(f->end->remote, f->x, op->ns, op->name);
     return 0;
 }
 

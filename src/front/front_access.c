@@ -2,9 +2,9 @@
  * roles allow. Health and the version are open, so that probes and load balancers need no
  * certificate. */
 #include "apiserver/authorize.h"
-#include "apiserver/front.h"
 #include "base/check.h"
 #include "codec/selector.h"
+#include "front/front_priv.h"
 #include "schema/kinds.h"
 
 /* ---- what they ask for, in Kubernetes' terms ---- */

@@ -1,8 +1,8 @@
-/* apiserver/render_pb.h: the protobuf forms of render.h, for render.c alone. */
-#ifndef APISERVER_RENDER_PB_H
-#define APISERVER_RENDER_PB_H
+/* front/render_pb.h: the protobuf forms of render.h, for render.c alone. */
+#ifndef FRONT_RENDER_PB_H
+#define FRONT_RENDER_PB_H
 
-#include "apiserver/render.h"
+#include "front/render.h"
 
 /* The result of an operation; false when it has no protobuf form (nothing is appended). */
 bool render_protobuf(struct strbuf *out, const struct api_render *r, const struct api_op *op);

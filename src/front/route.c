@@ -1,4 +1,4 @@
-#include "apiserver/route.h"
+#include "front/route.h"
 
 #include "apiserver/definitions.h"
 #include "base/check.h"

@@ -1,10 +1,10 @@
-#include "apiserver/reply.h"
+#include "front/reply.h"
 
-#include "apiserver/negotiate.h"
-#include "apiserver/render.h"
 #include "base/check.h"
 #include "codec/json_pretty.h"
 #include "codec/status.h"
+#include "front/negotiate.h"
+#include "front/render.h"
 
 /* What Go's ParseBool takes for a yes. */
 static bool is_yes(struct span v)

@@ -1,6 +1,6 @@
-/* apiserver/reply.h: answers that are JSON, compact for programs and laid out for people. */
-#ifndef APISERVER_REPLY_H
-#define APISERVER_REPLY_H
+/* front/reply.h: answers that are JSON, compact for programs and laid out for people. */
+#ifndef FRONT_REPLY_H
+#define FRONT_REPLY_H
 
 #include "base/err.h"
 #include "http/http.h"

@@ -1,6 +1,6 @@
-#include "apiserver/render.h"
+#include "front/render.h"
 
-#include "apiserver/render_pb.h"
+#include "front/render_pb.h"
 
 #include "base/check.h"
 #include "schema/protobuf.h"

@@ -1,9 +1,9 @@
 /* Query parameters and bodies: from a request's bytes to the typed operation. */
-#include "apiserver/front.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "codec/json_fault.h"
 #include "codec/yaml.h"
+#include "front/front_priv.h"
 #include "schema/kinds.h"
 #include "schema/protobuf.h"
 

@@ -1,12 +1,12 @@
-/* apiserver/render.h: the bytes of an answer: an object, a list, a table, partial metadata, a watch
+/* front/render.h: the bytes of an answer: an object, a list, a table, partial metadata, a watch
  * event; as JSON or protobuf. Plain JSON of a stored version is its own bytes; nothing is
  * serialised again. */
-#ifndef APISERVER_RENDER_H
-#define APISERVER_RENDER_H
+#ifndef FRONT_RENDER_H
+#define FRONT_RENDER_H
 
-#include "apiserver/negotiate.h"
 #include "apiserver/op.h"
 #include "base/strbuf.h"
+#include "front/negotiate.h"
 #include "watch/watch.h"
 
 struct api_render {

@@ -1,7 +1,7 @@
 /* /livez, /readyz and /healthz with their checks one by one, laid out as Kubernetes does: `verbose`
  * lists them, `exclude=CHECK` passes over one, and each has a path of its own. */
-#include "apiserver/front.h"
 #include "base/check.h"
+#include "front/front_priv.h"
 
 #define PLAIN "text/plain; charset=utf-8"
 

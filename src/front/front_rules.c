@@ -1,8 +1,8 @@
 /* Which values and combinations of a request's options are refused, in Kubernetes' words: options
  * are objects there (CreateOptions, ListOptions, ...), and bad ones are invalid objects. */
-#include "apiserver/front.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "front/front_priv.h"
 
 #define NOT_SUPPORTED "FieldValueNotSupported", "Unsupported value: "
 #define FORBIDDEN "FieldValueForbidden", "Forbidden: "

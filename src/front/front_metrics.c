@@ -1,6 +1,6 @@
 /* /metrics in the Prometheus text format: requests by kube-apiserver's names (metrics.h), the
  * store, the watchers; what others in the process add comes from apiserver_set_metrics. */
-#include "apiserver/front.h"
+#include "front/front_priv.h"
 
 #include "base/check.h"
 #include "schema/custom.h"
@@ -40,7 +40,7 @@ static struct metric_request request_of(const struct front *f, int code)
 void front_count(struct front *f, int code)
 {
     struct metric_request r = request_of(f, code);
-    f->metric = metrics_count(&f->server->metrics, &r,
+    f->metric = metrics_count(&f->end->metrics, &r,
                               f->is_stream ? -1 : env_mono_ns(f->server->env) - f->start_ns);
 }
 
@@ -56,7 +56,7 @@ void front_running(struct front *f, int change)
 {
     assert(change == 1 || change == -1);
     struct metric_request r = request_of(f, 200);
-    metrics_running(&f->server->metrics, &r, change);
+    metrics_running(&f->end->metrics, &r, change);
 }
 
 /* ---- the page ---- */
@@ -116,26 +116,26 @@ void front_metrics(struct front *f)
 {
     assert(f->x);
     struct apiserver *s = f->server;
+    struct front_end *e = f->end;
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
-    metrics_put(&s->metrics, &out);
+    metrics_put(&e->metrics, &out);
     strbuf_printf(&out,
                   "# HELP apiserver_current_inflight_requests Requests that wait for their "
                   "answer.\n# TYPE apiserver_current_inflight_requests gauge\n"
                   "apiserver_current_inflight_requests{request_kind=\"mutating\"} %zu\n"
                   "apiserver_current_inflight_requests{request_kind=\"readOnly\"} %zu\n",
-                  s->requests_open, s->lists_open);
+                  e->requests_open, e->lists_open);
     put_build(s, &out);
     put_figure(&out, "apiserver_request_terminations_total",
                "Requests that were answered with 429, because too many were open.", "counter",
-               (double)s->refused);
-    put_figure(&out, "berth_watches", "Watches that are open.", "gauge",
-               (double)s->counters.watches_open);
+               (double)e->refused);
+    put_figure(&out, "berth_watches", "Watches that are open.", "gauge", (double)e->watches_open);
     put_figure(&out, "berth_watches_total", "Watches that were opened.", "counter",
-               (double)s->counters.watches_total);
+               (double)e->watches_total);
     put_store(f, &out);
     put_objects(s, &out);
-    if (s->more_metrics) {
-        s->more_metrics(s->more_metrics_data, &out);
+    if (e->more_metrics) {
+        e->more_metrics(e->more_metrics_data, &out);
     }
     front_count(f, 200);
     http_reply(f->x, 200, "text/plain; version=0.0.4; charset=utf-8", strbuf_span(&out));

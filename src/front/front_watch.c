@@ -2,23 +2,23 @@
  * events are taken from the hub's window only while the connection has room, so a slow client costs
  * nothing but its cursor.
  */
-#include "apiserver/front_watch_priv.h"
 #include "apiserver/selection.h"
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/mem.h"
 #include "codec/status.h"
+#include "front/front_watch_priv.h"
 #include "remote/remote.h"
 
 enum { QUEUE_BYTES = 64 * 1024, BATCH_BYTES = 60 * 1024, BOOKMARK_MS = 60 * 1000 };
 
 void front_watch_release(struct watch_stream *w)
 {
-    struct apiserver *s = w->f->server;
-    assert(s->counters.watches_open > 0);
+    struct env *env = w->f->server->env;
+    assert(w->f->end->watches_open > 0);
     assert(w->initial_at <= w->initial_n);
-    env_timer_stop(s->env, &w->timeout);
-    env_timer_stop(s->env, &w->bookmark);
+    env_timer_stop(env, &w->timeout);
+    env_timer_stop(env, &w->bookmark);
     watcher_free(w->watcher);
     w->watcher = NULL;
     for (size_t i = w->initial_at; i < w->initial_n; i++) {
@@ -28,7 +28,7 @@ void front_watch_release(struct watch_stream *w)
     w->initial = NULL;
     w->initial_n = w->initial_at = 0;
     list_remove(&w->link);
-    s->counters.watches_open--;
+    w->f->end->watches_open--;
     front_running(w->f, -1);
     api_op_release(&w->f->op);
 }
@@ -252,6 +252,7 @@ void front_watch(struct front *f)
     assert(f->x);
     assert(op->kind);
     struct apiserver *s = f->server;
+    struct front_end *e = f->end;
     if (op->sub || !(op->kind->verbs & SCHEMA_VERB_WATCH)) {
         (void)api_op_err(op, ERR_METHOD_NOT_ALLOWED,
                          "the server does not allow this method on the requested resource");
@@ -261,10 +262,10 @@ void front_watch(struct front *f)
     struct watch_stream *w = ARENA_NEW(f->arena, struct watch_stream);
     w->f = f;
     list_init(&w->link);
-    list_push_back(&s->watches, &w->link);
-    s->counters.watches_open++;
-    s->counters.watches_total++;
-    w->metric = metrics_events(&s->metrics, f->render.kind);
+    list_push_back(&e->watches, &w->link);
+    e->watches_open++;
+    e->watches_total++;
+    w->metric = metrics_events(&e->metrics, f->render.kind);
     front_running(f, 1);
     int64_t from = 0;
     int rc = selection_new(op);
@@ -284,18 +285,18 @@ void front_watch(struct front *f)
         rc = watch_ws_begin(w);
     }
     if (rc) {
-        struct err e = op->err;
+        struct err why = op->err;
         front_watch_release(w);
-        front_fail(f, &e);
+        front_fail(f, &why);
         return;
     }
     begin(w);
 }
 
-void front_watches_end_of(struct apiserver *s, struct span resource)
+void front_watches_end_of(struct front_end *e, struct span resource)
 {
     assert(resource.n > 0);
-    LIST_EACH(it, &s->watches)
+    LIST_EACH(it, &e->watches)
     {
         struct watch_stream *w = CONTAINER_OF(it, struct watch_stream, link);
         if (span_eq_cstr(resource, w->f->op.kind->resource)) {
@@ -304,9 +305,9 @@ void front_watches_end_of(struct apiserver *s, struct span resource)
     }
 }
 
-void front_watches_end(struct apiserver *s)
+void front_watches_end(struct front_end *e)
 {
-    LIST_EACH(it, &s->watches)
+    LIST_EACH(it, &e->watches)
     {
         struct watch_stream *w = CONTAINER_OF(it, struct watch_stream, link);
         struct watch_ws *ws = w->ws;
@@ -315,5 +316,5 @@ void front_watches_end(struct apiserver *s)
             watch_ws_end(ws);
         }
     }
-    assert(list_is_empty(&s->watches));
+    assert(list_is_empty(&e->watches));
 }

@@ -1,4 +1,4 @@
-#include "apiserver/render_pb.h"
+#include "front/render_pb.h"
 
 #include "base/check.h"
 #include "codec/pb.h"

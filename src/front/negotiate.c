@@ -1,4 +1,4 @@
-#include "apiserver/negotiate.h"
+#include "front/negotiate.h"
 #include "base/check.h"
 
 struct media {

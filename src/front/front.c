@@ -1,9 +1,9 @@
 /* The HTTP adapter: for what a request asks, and how the answer looks on the wire. */
-#include "apiserver/front.h"
+#include "front/front_priv.h"
 
-#include "apiserver/reply.h"
 #include "base/check.h"
 #include "base/limits.h"
+#include "front/reply.h"
 #include "schema/kinds.h"
 #include "token/token.h"
 
@@ -57,7 +57,7 @@ static bool list_next(void *data, struct strbuf *out)
 static void list_done(void *data)
 {
     struct front *f = data;
-    f->server->lists_open--;
+    f->end->lists_open--;
     front_size(f, f->list_bytes);
     render_list_end(&f->list);
 }
@@ -66,7 +66,7 @@ static void on_done(struct api_op *op)
 {
     struct front *f = CONTAINER_OF(op, struct front, op);
     if (f->is_open) {
-        f->server->requests_open--;
+        front_end_answered(f->end);
     }
     front_count(f, op->err.reason != ERR_NONE ? err_http_code(op->err.reason) : op->http_status);
     front_warnings(f);
@@ -89,7 +89,7 @@ static void on_done(struct api_op *op)
     const char *list_type = render_list_begin(&f->list, &f->render, op);
     if (list_type) {
         static const struct http_source source = {list_next, list_done};
-        f->server->lists_open++;
+        f->end->lists_open++;
         f->is_pretty = strcmp(list_type, "application/json") == 0 && reply_wants_pretty(f->x);
         http_reply_source(f->x, op->http_status, list_type, &source, f);
         return;
@@ -152,21 +152,21 @@ static bool is_stream(const struct route *r)
  * False: it has answered. */
 static bool has_room(struct front *f)
 {
-    struct apiserver *s = f->server;
+    struct front_end *e = f->end;
     bool is_read = f->op.verb <= API_LIST;
     if (f->op.verb == API_GET) {
         return true;
     }
-    if (is_read ? s->lists_open >= LIMIT_LISTS_INFLIGHT
-                : s->requests_open >= LIMIT_WRITES_INFLIGHT) {
-        struct err e = {.reason = ERR_TOO_MANY_REQUESTS,
-                        .message = SPAN("too many requests, please try again later"),
-                        .retry_after_s = 1};
-        s->refused++;
-        front_fail(f, &e);
+    if (is_read ? e->lists_open >= LIMIT_LISTS_INFLIGHT
+                : e->requests_open >= LIMIT_WRITES_INFLIGHT) {
+        struct err err = {.reason = ERR_TOO_MANY_REQUESTS,
+                          .message = SPAN("too many requests, please try again later"),
+                          .retry_after_s = 1};
+        e->refused++;
+        front_fail(f, &err);
         return false;
     }
-    s->requests_open += !is_read;
+    e->requests_open += !is_read;
     f->is_open = !is_read;
     return true;
 }
@@ -317,13 +317,15 @@ static void dispatch(struct front *f)
 
 static void on_request(void *data, struct http_exchange *x)
 {
-    struct apiserver *s = data;
+    struct front_end *e = data;
+    struct apiserver *s = e->server;
     struct arena *a = http_arena(x);
-    if (s->control && front_is_root_socket(x) && span_starts(http_path(x), SPAN("/berth/")) &&
-        s->control(s->control_data, x)) {
+    if (e->control && front_is_root_socket(x) && span_starts(http_path(x), SPAN("/berth/")) &&
+        e->control(e->control_data, x)) {
         return;
     }
     struct front *f = ARENA_NEW(a, struct front);
+    f->end = e;
     f->server = s;
     f->x = x;
     f->start_ns = env_mono_ns(s->env);
@@ -353,7 +355,7 @@ static void on_request(void *data, struct http_exchange *x)
     dispatch(f);
 }
 
-const struct http_handler *apiserver_http(void)
+const struct http_handler *front_end_http(void)
 {
     static const struct http_handler handler = {
         .on_request = on_request,

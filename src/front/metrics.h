@@ -1,10 +1,10 @@
-/* apiserver/metrics.h: what clients asked for and how long it took, under the names that
+/* front/metrics.h: what clients asked for and how long it took, under the names that
  * kube-apiserver gives them, so that dashboards made for Kubernetes show Berth.
  *
  * One entry for each (resource, subresource, verb, scope) that was ever asked for: bounded by the
  * kinds there are, since unknown paths count as no resource. */
-#ifndef APISERVER_METRICS_H
-#define APISERVER_METRICS_H
+#ifndef FRONT_METRICS_H
+#define FRONT_METRICS_H
 
 #include "base/histogram.h"
 #include "base/map.h"

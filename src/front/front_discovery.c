@@ -1,8 +1,8 @@
 /* Discovery and OpenAPI over HTTP: content negotiation, ETags and caching. */
 #include "apiserver/discovery.h"
-#include "apiserver/front.h"
-#include "apiserver/reply.h"
 #include "base/check.h"
+#include "front/front_priv.h"
+#include "front/reply.h"
 
 #define OPENAPI_V2_ACCEPT "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 #define OPENAPI_V2_TYPE "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"

@@ -1,15 +1,40 @@
-/* apiserver/front.h: the HTTP adapter's files among themselves. */
-#ifndef APISERVER_FRONT_H
-#define APISERVER_FRONT_H
+/* front/front_priv.h: what this folder's files share: the front end's state, and one request on its
+ * way through. */
+#ifndef FRONT_PRIV_H
+#define FRONT_PRIV_H
 
 #include "apiserver/definitions.h"
-#include "apiserver/render.h"
-#include "apiserver/route.h"
 #include "apiserver/server.h"
 #include "codec/json_pretty.h"
+#include "front/front.h"
+#include "front/metrics.h"
+#include "front/render.h"
+#include "front/route.h"
+
+struct remote_hub;
+
+struct front_end {
+    struct apiserver *server;
+    struct remote_hub *remote; /* logs, exec and attach */
+    struct list watches;       /* front_watch.c: open streams */
+    uint64_t watches_open, watches_total;
+    struct metrics metrics;
+    size_t requests_open; /* writes that wait for their answer; they hold the front end */
+    size_t lists_open;    /* replies with lists that clients have not taken yet */
+    uint64_t refused;     /* because there were too many of them */
+    void (*more_metrics)(void *data, struct strbuf *out);
+    void *more_metrics_data;
+    bool (*control)(void *data, struct http_exchange *x);
+    void *control_data;
+    bool is_freed;
+};
+
+/* front_end.c: one of requests_open has its answer. */
+void front_end_answered(struct front_end *e);
 
 /* One request on its way through. Lives in the exchange's arena. */
 struct front {
+    struct front_end *end;
     struct apiserver *server;
     struct http_exchange *x;
     struct arena *arena;
@@ -55,9 +80,9 @@ int front_check_options(struct front *f);
 int front_body(struct front *f);
 
 void front_watch(struct front *f); /* front_watch.c */
-void front_watches_end(struct apiserver *s);
+void front_watches_end(struct front_end *e);
 /* Ends the watches of one resource: its kind has changed. */
-void front_watches_end_of(struct apiserver *s, struct span resource);
+void front_watches_end_of(struct front_end *e, struct span resource);
 void front_pod_stream(struct front *f); /* front_pod.c: log, exec, attach, portforward */
 void front_proxy(struct front *f);      /* front_proxy.c: pods, services, nodes */
 void front_discovery(struct front *f);  /* front_discovery.c */

@@ -1,8 +1,8 @@
 /* proxy sub-resources: [SCHEME:]NAME[:PORT] of a pod or a service to an address; what there is of a
  * node's own API. */
-#include "apiserver/front.h"
 #include "base/check.h"
 #include "codec/json.h"
+#include "front/front_priv.h"
 #include "remote/remote_proxy.h"
 #include "schema/kinds.h"
 #include "watch/watch.h"
@@ -205,7 +205,7 @@ static int pod_or_service(struct front *f, const yyjson_val *obj, struct span po
     t.prefix = span_first(path, path.n - rest.n);
     t.path = arena_printf(f->arena, "%.*s%s%.*s", SPAN_ARG(rest.n ? rest : SPAN("/")),
                           q.n ? "?" : "", SPAN_ARG(q));
-    remote_proxy(f->server->remote, f->x, &t);
+    remote_proxy(f->end->remote, f->x, &t);
     return 0;
 }
 

@@ -1,6 +1,6 @@
-/* apiserver/route.h: what a path means. Pure: a path in, a route out; spans are in the arena. */
-#ifndef APISERVER_ROUTE_H
-#define APISERVER_ROUTE_H
+/* front/route.h: what a path means. Pure: a path in, a route out; spans are in the arena. */
+#ifndef FRONT_ROUTE_H
+#define FRONT_ROUTE_H
 
 #include "base/arena.h"
 #include "schema/schema.h"

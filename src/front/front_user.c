@@ -1,9 +1,9 @@
 /* Who asks: whom the control socket names, else the certificate, else the token; without any of
  * them somebody anonymous. */
 #include "apiserver/bearer.h"
-#include "apiserver/front.h"
 #include "base/check.h"
 #include "codec/base64.h"
+#include "front/front_priv.h"
 
 bool front_is_root_socket(const struct http_exchange *x)
 {

@@ -1,8 +1,8 @@
 /* In the name of another: whom the Impersonate headers name (kubectl --as, --as-group, --as-uid).
  */
 #include "apiserver/authorize.h"
-#include "apiserver/front.h"
 #include "base/check.h"
+#include "front/front_priv.h"
 
 static int fail(struct front *f, enum err_reason reason, struct span message)
 {

@@ -1,9 +1,9 @@
-/* apiserver/front_watch_priv.h: one watch of an HTTP client, over chunks (front_watch.c) or over
+/* front/front_watch_priv.h: one watch of an HTTP client, over chunks (front_watch.c) or over
  * WebSocket messages, one event each (front_watch_ws.c). */
-#ifndef APISERVER_FRONT_WATCH_PRIV_H
-#define APISERVER_FRONT_WATCH_PRIV_H
+#ifndef FRONT_WATCH_PRIV_H
+#define FRONT_WATCH_PRIV_H
 
-#include "apiserver/front.h"
+#include "front/front_priv.h"
 
 struct watch_ws;
 
