@@ -249,7 +249,7 @@ struct claims_fix {
 
 struct claim_fix {
     struct claims_fix *of;
-    struct object *claim;
+    struct span claim; /* its name: another version may take its place before the answer comes */
 };
 
 static bool on_claim_fixed(struct sync *s, void *data, const struct client_reply *reply)
@@ -264,7 +264,7 @@ static bool on_claim_fixed(struct sync *s, void *data, const struct client_reply
         f->err.reason = reply->err.reason;
         f->err.message = arena_printf(
             f->x->own.a, "could not update claim %.*s for delete policy ownerRefs: %.*s",
-            SPAN_ARG(object_name(c->claim)), SPAN_ARG(reply->err.message));
+            SPAN_ARG(c->claim), SPAN_ARG(reply->err.message));
     }
     if (--f->left == 0 && f->is_update) {
         tell(f->x, "update", "SuccessfulUpdate", "FailedUpdate", object_name(f->pod), &f->err);
@@ -306,7 +306,7 @@ static void fix_claim_owner(struct claims_fix *f, struct object *claim)
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, claim);
     rq.body = client_body_text(&b);
     struct claim_fix *c = ARENA_NEW(x->own.a, struct claim_fix);
-    *c = (struct claim_fix){f, claim};
+    *c = (struct claim_fix){f, arena_dup(x->own.a, object_name(claim))};
     f->left++;
     sync_do(x->own.s, &rq, x->c->claims, on_claim_fixed, c);
 }

@@ -177,3 +177,37 @@ TEST(spec_2_3_a_set_makes_its_pod_as_soon_as_a_released_one_frees_the_name)
     CHECK(pod && client_controller_of(pod) && client_condition_true(pod, "Ready"));
     set_kit_free(k);
 }
+
+/* Somebody else changes the claim before the refusal arrives: its former version is gone by then.
+ */
+static enum err_reason refuse_and_change(void *data, const struct client_request *rq)
+{
+    struct set_kit *k = data;
+    bool of_claim =
+        span_eq_cstr(rq->kind ? span_cstr(rq->kind->kind) : SPAN_NULL, "PersistentVolumeClaim") &&
+        rq->verb == CLIENT_PATCH_MERGE;
+    if (!of_claim || k->refused_kind) {
+        return ERR_NONE;
+    }
+    k->refused_kind = rq->kind; /* once */
+    cleanup_arena struct arena *a = arena_new();
+    set_kit_patch(k, "PersistentVolumeClaim", arena_cstr(a, rq->name),
+                  "{\"metadata\":{\"labels\":{\"is\":\"another\"}}}");
+    return ERR_FORBIDDEN;
+}
+
+TEST(spec_2_2_a_claim_that_changes_while_its_owners_are_refused_is_told_by_its_name)
+{
+    struct set_kit *k = set_kit_new();
+    fake_client_create(k->base.api, SET);
+    set_kit_run(k, 1000);
+    fake_client_fault(k->base.api, refuse_and_change, k);
+    set_kit_patch_set(
+        k, "web",
+        "{\"spec\":{\"persistentVolumeClaimRetentionPolicy\":{\"whenDeleted\":\"Delete\"}}}");
+    set_kit_run(k, 2000);
+    CHECK(set_kit_events(k, "Warning", "FailedUpdate",
+                         "update Pod web-0 in StatefulSet web failed error: could not update claim "
+                         "d-web-0 for delete policy ownerRefs: Forbidden") > 0);
+    set_kit_free(k);
+}
