@@ -76,6 +76,13 @@ static bool is_orphan(const struct platform *w, struct object *o)
     return w->orphaned_uid[0] && has_owner(o, span_cstr(w->orphaned_uid));
 }
 
+/* Seen by every view when the set was deleted that was to leave it. What is made, or adopted, just
+ * before or meanwhile may go with the set, as with Kubernetes: the collector has not seen it. */
+static bool was_there(const struct platform *w, int64_t since_ms)
+{
+    return since_ms < w->orphaned_ms - sim_window_ms(w);
+}
+
 /* True when an owner of the claim is gone or going. */
 static bool is_forsaken(struct platform *w, struct object *claim)
 {
@@ -83,8 +90,7 @@ static bool is_forsaken(struct platform *w, struct object *claim)
     int64_t born_ms = w->seats[sim_ordinal(object_name(claim), "data-redis-")].claim_born_ms;
     JSON_EACH(it, client_owners(claim))
     {
-        if (born_ms < w->orphaned_ms &&
-            span_eq_cstr(json_get_str(it.val, "uid"), w->orphaned_uid)) {
+        if (was_there(w, born_ms) && span_eq_cstr(json_get_str(it.val, "uid"), w->orphaned_uid)) {
             continue; /* and its own stays */
         }
         bool set = span_eq_cstr(json_get_str(it.val, "kind"), "StatefulSet");
@@ -153,10 +159,8 @@ void check_orphans(struct platform *w, const struct client_request *rq)
     int64_t since_ms = pod >= 0     ? w->seats[pod].owned_ms
                        : claim >= 0 ? w->seats[claim].claim_born_ms
                                     : INT64_MAX;
-    if (since_ms >= w->orphaned_ms) {
-        return; /* made, or a pod adopted, while the set went: as with Kubernetes, too late */
-    }
-    if (o && span_eq(object_uid(o), rq->precondition_uid) && is_orphan(w, o)) {
+    if (was_there(w, since_ms) && o && span_eq(object_uid(o), rq->precondition_uid) &&
+        is_orphan(w, o)) {
         sim_fail(w, "orphan-kept", "%s %.*s is taken after its set, which was to leave it",
                  rq->kind->resource, SPAN_ARG(rq->name));
     }
