@@ -243,7 +243,7 @@ bool neighbours_budget_counts(struct platform *w, int ordinal)
            w->rules.at[w->rules.n - 1].since_ms < long_ago_ms;
 }
 
-/* One that a role deletes meanwhile costs nothing more. */
+/* One that a role deletes meanwhile costs nothing more, nor does one that is not Ready any more. */
 void neighbours_on_eviction(struct platform *w, int ordinal, int64_t asked_ms)
 {
     struct object *o = record_get(w->record, BUDGET_KEY);
@@ -258,7 +258,8 @@ void neighbours_on_eviction(struct platform *w, int ordinal, int64_t asked_ms)
         left += i != ordinal && rules_lately(w, s->well, s->well_ms);
     }
     sim_saw(w, SIM_DEED_SAW_EVICTION);
-    if (left < need && w->seats[ordinal].deleted_ms < asked_ms) {
+    if (left < need && w->seats[ordinal].deleted_ms < asked_ms &&
+        w->seats[ordinal].unready_ms < asked_ms) {
         sim_fail(w, "budget", "redis-%d may be evicted: %lld well pods are left, and %lld must",
                  ordinal, (long long)left, (long long)need);
     }

@@ -51,6 +51,7 @@ struct sim_seat {
     int64_t owned_ms;                                              /* by this owner since then */
     int64_t claim_born_ms;                                         /* made */
     int64_t labels_ms;  /* another pod, or another label, since then */
+    int64_t unready_ms; /* was there, not to be deleted and not Ready last */
     char taken_uid[40]; /* the controller deleted this well pod for an update, and no later one was
                            well yet; empty: no */
     int64_t taken_ms;

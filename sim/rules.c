@@ -198,6 +198,7 @@ static void stamp(struct platform *w, struct sim_seat *s)
     *(s->exists ? &s->exists_ms : &s->absent_ms) = now_ms;
     *(s->well ? &s->well_ms : &s->unwell_ms) = now_ms;
     s->terminal_ms = s->terminal ? now_ms : s->terminal_ms;
+    s->unready_ms = s->exists && !s->deleting && !s->ready ? now_ms : s->unready_ms;
 }
 
 /* Copies what stands at a label; true when it is another one than before. */

@@ -130,6 +130,46 @@ static int check_claim_owners(struct api_op *op, struct object *current, yyjson_
     return 0;
 }
 
+struct left_claims {
+    struct span set; /* its uid */
+    struct object *owned;
+};
+
+static bool see_claim(void *data, struct object *claim)
+{
+    struct left_claims *x = data;
+    x->owned = has_owner(claim, x->set) ? claim : NULL;
+    return !x->owned;
+}
+
+/* A set that leaves what it owns does not end while a claim names it: the garbage collector, a
+ * moment behind, has not seen the claim, and would take it with its data once the set is gone. */
+static int check_left_claims(struct api_op *op, struct object *current, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *finalizers = json_mut_get(json_mut_get(obj, "metadata"), "finalizers"), *one;
+    size_t i, n;
+    if (op->kind != SCHEMA_KIND(StatefulSet) || !leaves_its_own(current)) {
+        return 0;
+    }
+    yyjson_mut_arr_foreach(finalizers, i, n, one)
+    {
+        if (span_eq_cstr(json_mut_str(one), "orphan")) {
+            return 0;
+        }
+    }
+    struct left_claims x = {.set = object_uid(current)};
+    struct watch_filter claims = {
+        .resource = span_cstr(SCHEMA_KIND(PersistentVolumeClaim)->resource), .ns = op->ns};
+    (void)watch_hub_list(op->server->hub, &claims, SPAN_NULL, see_claim, &x);
+    return x.owned ? api_op_conflict(
+                         op, arena_printf(op->arena,
+                                          "it leaves what it owns, and PersistentVolumeClaim "
+                                          "\"%.*s\" still names it as an owner: the claim would be "
+                                          "deleted with its data",
+                                          SPAN_ARG(object_name(x.owned))))
+                   : 0;
+}
+
 static int update_attempt(struct api_op *op)
 {
     struct object *current = store_peek(op->server->store, op->key);
@@ -153,7 +193,7 @@ static int update_attempt(struct api_op *op)
             return write_err_nameless(op);
         }
     }
-    if (!obj || check_claim_owners(op, current, obj)) {
+    if (!obj || check_claim_owners(op, current, obj) || check_left_claims(op, current, obj)) {
         return -1;
     }
     return write_change(op, current, doc, obj, to_status);

@@ -19,7 +19,7 @@
 #include "plan/gc_plan.h"
 #include "schema/schema.h"
 
-enum { PARALLEL = 32, GONE_MAX = 4096 };
+enum { PARALLEL = 32, GONE_MAX = 4096, SOON_MS = 20 };
 
 struct gc_kind {
     struct gc_controller *controller;
@@ -267,14 +267,15 @@ static void ask_owners(struct gc_sync *x)
     }
 }
 
+/* data: NULL unless it may be a dependent that has changed, which the view shows some time later.
+ */
 static bool on_raced(struct sync *s, void *data, const struct client_reply *reply)
 {
-    (void)data;
     if (reply->err.reason == ERR_NOT_FOUND) {
         return true;
     }
     if (reply->err.reason == ERR_CONFLICT) {
-        sync_after(s, 1); /* changed meanwhile: look again at what it is now */
+        sync_after(s, data ? SOON_MS : 1); /* changed meanwhile: look again at what it is now */
         return true;
     }
     return false;
@@ -294,7 +295,7 @@ static void write_patch(struct gc_sync *x, const struct gc_kind *kind, struct ob
 {
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, kind->kind, o);
     rq.body = client_body_text(b);
-    sync_do(x->s, &rq, kind->informer, on_raced, NULL);
+    sync_do(x->s, &rq, kind->informer, on_raced, o == x->object ? x : NULL);
 }
 
 static void drop_owners(struct gc_sync *x)
@@ -409,7 +410,7 @@ static void run(struct sync *s)
     }
     assert(kind);
     if (!all_kinds_synced(c->all)) { /* a kind has just come: its dependents are not seen yet */
-        sync_after(s, 20);
+        sync_after(s, SOON_MS);
         return;
     }
     struct object *o = informer_get(kind->informer, ns, s->name);

@@ -298,3 +298,25 @@ TEST(a_claim_is_not_given_to_a_set_that_leaves_what_it_owns)
                      "{\"metadata\":{\"labels\":{\"still\":\"writable\"}}}");
     api_kit_stop(&k);
 }
+
+/* The garbage collector, a moment behind, does not know of the claim that it is to let go of (sim
+ * seed 3027956). */
+TEST(a_set_that_leaves_what_it_owns_does_not_end_while_a_claim_names_it)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces/default/persistentvolumeclaims", "",
+                     "{\"metadata\":{\"name\":\"data-s-0\"},\"spec\":{\"accessModes\":["
+                     "\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}");
+    struct api_reply set = make_set(&k);
+    (void)api_expect(&k, 200, "PATCH", OWNED, OWNER_MERGE, owned_by(api_str(&set, "metadata.uid")));
+    (void)api_expect(&k, 200, "DELETE", SETS "/s?propagationPolicy=Orphan", "", NULL);
+    (void)api_expect(&k, 200, "PATCH", SETS "/s", MERGE,
+                     "{\"metadata\":{\"annotations\":{\"still\":\"writable\"}}}");
+    (void)api_expect(&k, 409, "PATCH", SETS "/s", MERGE, "{\"metadata\":{\"finalizers\":null}}");
+    (void)api_expect(&k, 200, "PATCH", OWNED, OWNER_MERGE,
+                     "{\"metadata\":{\"ownerReferences\":null}}");
+    (void)api_expect(&k, 200, "PATCH", SETS "/s", MERGE, "{\"metadata\":{\"finalizers\":null}}");
+    (void)api_expect(&k, 404, "GET", SETS "/s", "", NULL);
+    api_kit_stop(&k);
+}
