@@ -25,7 +25,7 @@ struct controller_type {
 extern const struct controller_type controller_statefulset, controller_replicaset,
     controller_replication, controller_deployment, controller_daemonset, controller_job,
     controller_cronjob, controller_disruption, controller_endpoint, controller_claim, controller_gc,
-    controller_namespace, controller_node, controller_scheduler, controller_role,
+    controller_namespace, controller_node, controller_taint, controller_scheduler, controller_role,
     controller_account;
 
 #endif

@@ -15,8 +15,8 @@ static const struct controller_type *const all[] = {
     &controller_deployment,  &controller_daemonset,  &controller_job,
     &controller_cronjob,     &controller_disruption, &controller_endpoint,
     &controller_claim,       &controller_gc,         &controller_namespace,
-    &controller_node,        &controller_scheduler,  &controller_role,
-    &controller_account,
+    &controller_node,        &controller_taint,      &controller_scheduler,
+    &controller_role,        &controller_account,
 };
 enum { TYPES = sizeof all / sizeof all[0] };
 

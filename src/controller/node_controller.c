@@ -1,12 +1,10 @@
-/* controller/node_controller.c: notices nodes that have fallen silent and removes pods that no node
- * will confirm.
+/* controller/node_controller.c: notices nodes that have fallen silent, gives nodes the taints of
+ * their conditions, and removes pods of nodes that do not exist any more.
  *
- * A node whose lease is older than the grace period gets Ready=Unknown and the taint
- * node.kubernetes.io/unreachable; one that says Ready=False gets node.kubernetes.io/not-ready; a
- * healthy one loses both. Pods of a silent node become not Ready; those that do not tolerate the
- * taint (for longer) are deleted through the API, which leaves them Terminating: only the node can
- * confirm the stop, so no second pod of an identity can appear. Pods of a Node object that does not
- * exist any more are removed by force after a quarantine.
+ * A node whose lease is older than the grace period gets Ready=Unknown, and its pods become not
+ * Ready. plan/node_plan says which taints follow, among them those that end pods, which is up to
+ * controller/taint_controller. Pods of a Node object that does not exist any more are removed by
+ * force after a quarantine.
  *
  * No polling: each sync of a node asks to be run again when its lease will have run out, and lease
  * events only move that time. A lease's age is measured on our own clock from when its renewal was
@@ -23,21 +21,34 @@
 #include "client/client_body.h"
 #include "client/client_event.h"
 #include "codec/time.h"
+#include "controller/pod_end.h"
 #include "controller/reconciler.h"
-#include "plan/schedule_plan.h"
+#include "plan/node_plan.h"
 #include "schema/schema.h"
 
-enum { GRACE_MS = 50 * 1000, QUARANTINE_MS = 40 * 1000, PARALLEL = 8 };
+enum {
+    GRACE_MS = 50 * 1000,
+    STARTUP_GRACE_MS = 60 * 1000, /* of a node whose agent has not said anything yet */
+    QUARANTINE_MS = 40 * 1000,
+    PARALLEL = 8,
+};
 
 #define LEASE_NAMESPACE SPAN("kube-node-lease")
-#define UNREACHABLE "node.kubernetes.io/unreachable"
-#define NOT_READY "node.kubernetes.io/not-ready"
-#define OUT_OF_SERVICE "node.kubernetes.io/out-of-service"
+
+/* Nodes that are likely to be lost together, by their labels; key: REGION/ZONE. */
+struct zone {
+    size_t nodes, ready;
+    int64_t next_ms; /* monotonic: when one more may get a taint that ends pods */
+    size_t key_n;
+    char key[];
+};
 
 /* When a node last showed a sign of life, on the monotonic clock; also kept while its Node object
  * is missing. */
 struct seen {
     int64_t alive_ms, missing_ms;
+    struct zone *zone; /* where its Node counts; NULL: there is none */
+    bool is_ready;
     size_t name_n;
     char name[];
 };
@@ -50,20 +61,13 @@ struct node_controller {
     int pods_by_node;
     struct reconciler *reconciler;
     struct event_recorder *events;
-    struct map seen;
+    struct map seen, zones;
+    size_t node_count, ready_count;
 };
 
 static int64_t mono_ms(struct node_controller *c)
 {
     return env_mono_ns(c->env) / 1000000;
-}
-
-static void by_node(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
-{
-    struct span node = json_str(json_path(object_root(o), "spec", "nodeName", NULL));
-    if (node.n) {
-        emit(ctx, node);
-    }
 }
 
 static struct seen *seen_of(struct node_controller *c, struct span name)
@@ -78,6 +82,80 @@ static struct seen *seen_of(struct node_controller *c, struct span name)
         map_put(&c->seen, span_of(s->name, s->name_n), s);
     }
     return s;
+}
+
+/* ---- zones ---- */
+
+static struct zone *zone_of(struct node_controller *c, struct object *node)
+{
+    cleanup_arena struct arena *a = arena_new();
+    yyjson_val *labels = json_path(object_root(node), "metadata", "labels", NULL);
+    struct span key = arena_printf(a, "%.*s/%.*s",
+                                   SPAN_ARG(json_get_str(labels, "topology.kubernetes.io/region")),
+                                   SPAN_ARG(json_get_str(labels, "topology.kubernetes.io/zone")));
+    struct zone *z = map_get(&c->zones, key);
+    if (!z) {
+        z = mem_new(sizeof *z + key.n + 1);
+        z->key_n = key.n;
+        memcpy(z->key, key.p, key.n);
+        map_put(&c->zones, span_of(z->key, z->key_n), z);
+    }
+    return z;
+}
+
+static bool add_node(void *data, struct object *node)
+{
+    struct node_controller *c = data;
+    reconciler_add(c->reconciler, SPAN_NULL, object_name(node));
+    return true;
+}
+
+static void leave_zone(struct node_controller *c, struct seen *s)
+{
+    struct zone *z = s->zone;
+    if (!z) {
+        return;
+    }
+    assert(z->nodes > 0);
+    assert(z->ready >= s->is_ready);
+    z->nodes--;
+    c->node_count--;
+    z->ready -= s->is_ready;
+    c->ready_count -= s->is_ready;
+    s->zone = NULL;
+    s->is_ready = false;
+}
+
+/* Counts the node where it is now. What all nodes may bear depends on how many are lost. */
+static void count_node(struct node_controller *c, struct seen *s, struct object *node)
+{
+    struct zone *from = s->zone, *to = node ? zone_of(c, node) : NULL;
+    bool ready = node && client_condition_true(node, "Ready");
+    if (from == to && ready == s->is_ready) {
+        return;
+    }
+    bool all_lost = c->ready_count == 0;
+    enum node_zone was = from ? node_zone(from->ready, from->nodes) : NODE_ZONE_NORMAL;
+    enum node_zone to_was = to ? node_zone(to->ready, to->nodes) : NODE_ZONE_NORMAL;
+    leave_zone(c, s);
+    if (to) {
+        s->zone = to;
+        s->is_ready = ready;
+        to->nodes++;
+        c->node_count++;
+        to->ready += ready;
+        c->ready_count += ready;
+    }
+    bool same = (c->ready_count == 0) == all_lost &&
+                (!from || node_zone(from->ready, from->nodes) == was) &&
+                (!to || node_zone(to->ready, to->nodes) == to_was);
+    if (from && from->nodes == 0) {
+        free(map_remove(&c->zones, span_of(from->key, from->key_n)));
+    }
+    assert(c->ready_count <= c->node_count);
+    if (!same) {
+        informer_each(c->nodes, add_node, c);
+    }
 }
 
 /* ---- events ---- */
@@ -107,6 +185,7 @@ static void on_node(void *data, struct object *old, struct object *now)
     } else if (!now) {
         s->missing_ms = mono_ms(c);
     }
+    count_node(c, s, now);
     reconciler_add(c->reconciler, SPAN_NULL, object_name(node));
 }
 
@@ -150,8 +229,6 @@ struct node_sync {
     struct arena *a;
     struct object *node; /* NULL: there is no such Node */
     struct seen *seen;
-    const char *taint; /* the one that the node should bear; NULL: none */
-    int64_t since_ms;  /* wall clock: since when */
     VEC(struct object *) pods;
 };
 
@@ -162,74 +239,136 @@ static bool on_raced(struct sync *s, void *data, const struct client_reply *repl
     return reply->err.reason == ERR_NOT_FOUND;
 }
 
+static void put_unknown(struct node_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *c, bool never)
+{
+    json_put_str(doc, c, "status", SPAN("Unknown"));
+    json_put_str(doc, c, "reason",
+                 never ? SPAN("NodeStatusNeverUpdated") : SPAN("NodeStatusUnknown"));
+    json_put_str(doc, c, "message",
+                 never ? SPAN("Kubelet never posted node status.")
+                       : SPAN("Kubelet stopped posting node status."));
+    json_put_str(doc, c, "lastTransitionTime", time_format(x->a, x->s->now_ms));
+}
+
+/* The conditions that its agent keeps. */
 static void say_unknown(struct node_sync *x)
 {
+    static const char *const types[] = {"Ready", "MemoryPressure", "DiskPressure", "PIDPressure"};
     assert(x->node);
     struct client_body b = client_patch_new(x->a, x->node);
     yyjson_mut_val *list = yyjson_mut_arr(b.doc);
-    struct span now = time_format(x->a, x->s->now_ms);
     JSON_EACH(it, json_path(object_root(x->node), "status", "conditions", NULL))
     {
         yyjson_mut_val *c = json_mut_copy(b.doc, it.val);
         yyjson_mut_arr_append(list, c);
-        json_put_str(b.doc, c, "status", SPAN("Unknown"));
-        json_put_str(b.doc, c, "reason", SPAN("NodeStatusUnknown"));
-        json_put_str(b.doc, c, "message", SPAN("Kubelet stopped posting node status."));
-        json_put_str(b.doc, c, "lastTransitionTime", now);
+        bool known = span_eq_cstr(json_get_str(it.val, "status"), "Unknown");
+        for (size_t i = 0; !known && i < sizeof types / sizeof *types; i++) {
+            if (span_eq_cstr(json_get_str(it.val, "type"), types[i])) {
+                put_unknown(x, b.doc, c, false);
+            }
+        }
+    }
+    struct span born =
+        json_str(json_path(object_root(x->node), "metadata", "creationTimestamp", NULL));
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        if (!client_condition(x->node, types[i])) {
+            yyjson_mut_val *c = yyjson_mut_obj(b.doc);
+            json_put_str(b.doc, c, "type", span_cstr(types[i]));
+            json_put_str(b.doc, c, "lastHeartbeatTime", born);
+            put_unknown(x, b.doc, c, true);
+            yyjson_mut_arr_append(list, c);
+        }
     }
     json_put(b.doc, client_body_obj(&b, "status"), "conditions", list);
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->node_kind, x->node);
     rq.subresource = SPAN("status");
     rq.body = client_body_text(&b);
     sync_do(x->s, &rq, x->c->nodes, on_raced, NULL);
-    event_record(x->c->events, x->c->node_kind, x->node, EVENT_NORMAL, "NodeNotReady",
-                 "Node %.*s status is now: NodeNotReady", SPAN_ARG(x->s->name));
+    if (client_condition_true(x->node, "Ready")) {
+        event_record(x->c->events, x->c->node_kind, x->node, EVENT_NORMAL, "NodeNotReady",
+                     "Node %.*s status is now: NodeNotReady", SPAN_ARG(x->s->name));
+    }
     sync_again(x->s);
 }
 
-static bool is_ours(const yyjson_val *taint)
+static uint32_t borne(const yyjson_val *taint)
 {
-    struct span key = json_get_str(taint, "key");
-    return span_eq_cstr(key, UNREACHABLE) || span_eq_cstr(key, NOT_READY);
+    for (int t = 0; t < NODE_TAINTS; t++) {
+        if (span_eq_cstr(json_get_str(taint, "key"), node_taint_key((enum node_taint)t)) &&
+            span_eq_cstr(json_get_str(taint, "effect"), node_taint_effect((enum node_taint)t))) {
+            return 1u << t;
+        }
+    }
+    return 0;
 }
 
-/* True when the taints were right already. */
-static bool fix_taints(struct node_sync *x)
+static void write_taints(struct node_sync *x, uint32_t want, uint32_t has)
 {
-    static const char *const effects[] = {"NoSchedule", "NoExecute"};
-    yyjson_val *taints = json_path(object_root(x->node), "spec", "taints", NULL);
-    size_t right = 0, wrong = 0;
-    JSON_EACH(it, taints)
-    {
-        bool ours = is_ours(it.val);
-        bool wanted = x->taint && span_eq_cstr(json_get_str(it.val, "key"), x->taint);
-        right += ours && wanted;
-        wrong += ours && !wanted;
-    }
-    if (wrong == 0 && right == (x->taint ? 2 : 0)) {
-        return true;
-    }
+    assert(want != has);
     struct client_body b = client_patch_new(x->a, x->node);
     yyjson_mut_val *list = yyjson_mut_arr(b.doc);
-    JSON_EACH(it, taints)
+    JSON_EACH(it, json_path(object_root(x->node), "spec", "taints", NULL))
     {
-        if (!is_ours(it.val)) {
+        if ((borne(it.val) & ~want) == 0) {
             yyjson_mut_arr_append(list, json_mut_copy(b.doc, it.val));
         }
     }
-    for (size_t i = 0; x->taint && i < 2; i++) {
-        yyjson_mut_val *t = yyjson_mut_obj(b.doc);
-        json_put_str(b.doc, t, "key", span_cstr(x->taint));
-        json_put_str(b.doc, t, "effect", span_cstr(effects[i]));
-        json_put_str(b.doc, t, "timeAdded", time_format(x->a, x->s->now_ms));
-        yyjson_mut_arr_append(list, t);
+    for (int i = 0; i < NODE_TAINTS; i++) {
+        if ((want & ~has) & 1u << i) {
+            yyjson_mut_val *t = yyjson_mut_obj(b.doc);
+            json_put_str(b.doc, t, "key", span_cstr(node_taint_key((enum node_taint)i)));
+            json_put_str(b.doc, t, "effect", span_cstr(node_taint_effect((enum node_taint)i)));
+            json_put_str(b.doc, t, "timeAdded", time_format(x->a, x->s->now_ms));
+            yyjson_mut_arr_append(list, t);
+        }
     }
-    json_put(b.doc, client_body_obj(&b, "spec"), "taints", list);
+    bool none = yyjson_mut_arr_size(list) == 0;
+    json_put(b.doc, client_body_obj(&b, "spec"), "taints", none ? yyjson_mut_null(b.doc) : list);
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->node_kind, x->node);
     rq.body = client_body_text(&b);
     sync_do(x->s, &rq, x->c->nodes, on_raced, NULL);
-    sync_again(x->s);
-    return false;
+}
+
+static char status_letter(struct object *node, const char *type)
+{
+    struct span status = json_get_str(client_condition(node, type), "status");
+    return span_eq_cstr(status, "True")    ? 'T'
+           : span_eq_cstr(status, "False") ? 'F'
+           : status.n > 0                  ? 'U'
+                                           : 0;
+}
+
+static void fix_taints(struct node_sync *x)
+{
+    struct node_controller *c = x->c;
+    struct zone *z = x->seen->zone;
+    assert(z);
+    assert(z->nodes > 0);
+    int64_t now_ms = mono_ms(c);
+    bool slow = node_zone(z->ready, z->nodes) == NODE_ZONE_PARTIAL;
+    bool stopped = slow && c->node_count <= NODE_MANY;
+    struct node_view view = {.ready = status_letter(x->node, "Ready"),
+                             .memory = status_letter(x->node, "MemoryPressure") == 'T',
+                             .disk = status_letter(x->node, "DiskPressure") == 'T',
+                             .pid = status_letter(x->node, "PIDPressure") == 'T',
+                             .network = status_letter(x->node, "NetworkUnavailable") == 'T',
+                             .unschedulable = json_get_bool(json_get(object_root(x->node), "spec"),
+                                                            "unschedulable", false),
+                             .all_lost = c->ready_count == 0,
+                             .turn = !stopped && now_ms >= z->next_ms};
+    JSON_EACH(it, json_path(object_root(x->node), "spec", "taints", NULL))
+    {
+        view.has |= borne(it.val);
+    }
+    struct node_plan plan = node_plan(&view);
+    if (plan.took_turn) {
+        z->next_ms = now_ms + (slow ? NODE_SLOW_PACE_MS : NODE_PACE_MS);
+    } else if (plan.waits && !stopped) {
+        sync_after(x->s, z->next_ms - now_ms);
+    }
+    if (plan.want != view.has) {
+        write_taints(x, plan.want, view.has);
+    }
 }
 
 static void mark_not_ready(struct node_sync *x, struct object *pod)
@@ -257,121 +396,22 @@ static void mark_not_ready(struct node_sync *x, struct object *pod)
     rq.subresource = SPAN("status");
     rq.body = client_body_text(&b);
     sync_do(x->s, &rq, x->c->pods, on_raced, NULL);
-}
-
-static void delete_pod(struct node_sync *x, struct object *pod, int64_t grace_s)
-{
-    struct client_request rq = client_request_for(CLIENT_DELETE, x->c->pod_kind, pod);
-    rq.precondition_uid = object_uid(pod);
-    rq.grace_s = grace_s;
-    sync_do(x->s, &rq, x->c->pods, on_raced, NULL);
-}
-
-/* How long the pod bears the taint: -1 for ever, 0 not at all. */
-static int64_t tolerated_s(struct node_sync *x, struct object *pod)
-{
-    assert(x->taint);
-    yyjson_val *tolerations = json_path(object_root(pod), "spec", "tolerations", NULL);
-    if (!schedule_tolerates(tolerations, span_cstr(x->taint), SPAN(""), SPAN("NoExecute"))) {
-        return 0;
-    }
-    int64_t shortest = -1;
-    JSON_EACH(it, tolerations)
-    {
-        struct span key = json_get_str(it.val, "key"), effect = json_get_str(it.val, "effect");
-        int64_t s = json_get_int(it.val, "tolerationSeconds", -1);
-        if ((key.n == 0 || span_eq_cstr(key, x->taint)) &&
-            (effect.n == 0 || span_eq_cstr(effect, "NoExecute")) && s >= 0 &&
-            (shortest < 0 || s < shortest)) {
-            shortest = s;
-        }
-    }
-    return shortest < LIMIT_GRACE_S ? shortest : LIMIT_GRACE_S;
-}
-
-struct disruption {
-    const char *reason, *message;
-    bool failed; /* nobody else will say how it ended */
-};
-
-/* Why the pod goes, for those who made it. */
-static void say_disruption(struct node_sync *x, struct object *pod, struct disruption why)
-{
-    assert(pod);
-    struct client_body b = client_patch_new(x->a, pod);
-    yyjson_mut_val *list = yyjson_mut_arr(b.doc), *c = yyjson_mut_obj(b.doc);
-    JSON_EACH(it, json_path(object_root(pod), "status", "conditions", NULL))
-    {
-        if (!span_eq_cstr(json_get_str(it.val, "type"), "DisruptionTarget")) {
-            yyjson_mut_arr_append(list, json_mut_copy(b.doc, it.val));
-        }
-    }
-    json_put_str(b.doc, c, "type", SPAN("DisruptionTarget"));
-    json_put_str(b.doc, c, "status", SPAN("True"));
-    json_put_str(b.doc, c, "lastTransitionTime", time_format(x->a, x->s->now_ms));
-    json_put_str(b.doc, c, "reason", span_cstr(why.reason));
-    json_put_str(b.doc, c, "message", span_cstr(why.message));
-    yyjson_mut_arr_append(list, c);
-    json_put(b.doc, client_body_obj(&b, "status"), "conditions", list);
-    if (why.failed) {
-        json_put_str(b.doc, client_body_obj(&b, "status"), "phase", SPAN("Failed"));
-    }
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->pod_kind, pod);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->pods, on_raced, NULL);
+    event_record(x->c->events, x->c->pod_kind, pod, EVENT_WARNING, "NodeNotReady",
+                 "Node is not ready");
 }
 
 /* Its node is no more. One that a finalizer keeps says that it has failed: a job may wait for that.
  */
-static void end_pod(struct node_sync *x, struct object *pod, const char *message)
+static void end_pod(struct node_sync *x, struct object *pod)
 {
     yyjson_val *root = object_root(pod);
     struct span phase = json_get_str(json_get(root, "status"), "phase");
     bool ended = span_eq(phase, SPAN("Failed")) || span_eq(phase, SPAN("Succeeded"));
+    struct pod_end how = {.grace_s = 0};
     if (!ended && json_len(json_path(root, "metadata", "finalizers", NULL))) {
-        say_disruption(x, pod, (struct disruption){"DeletionByPodGC", message, true});
+        how = (struct pod_end){"DeletionByPodGC", "PodGC: node no longer exists", true, 0};
     }
-    delete_pod(x, pod, 0);
-}
-
-/* Somebody asserts that the node is off, and that whatever ran there has ended. */
-static bool is_out_of_service(struct node_sync *x, struct object *pod)
-{
-    assert(x->node);
-    yyjson_val *tolerations = json_path(object_root(pod), "spec", "tolerations", NULL);
-    JSON_EACH(it, json_path(object_root(x->node), "spec", "taints", NULL))
-    {
-        struct span key = json_get_str(it.val, "key"), effect = json_get_str(it.val, "effect");
-        if (span_eq_cstr(key, OUT_OF_SERVICE) && span_eq_cstr(effect, "NoExecute")) {
-            return !schedule_tolerates(tolerations, key, json_get_str(it.val, "value"), effect);
-        }
-    }
-    return false;
-}
-
-static void evict(struct node_sync *x, struct object *pod)
-{
-    if (is_out_of_service(x, pod)) {
-        end_pod(x, pod, "PodGC: node is out-of-service");
-        return;
-    }
-    int64_t bears_s = tolerated_s(x, pod);
-    if (bears_s < 0 || object_is_deleting(pod)) {
-        return;
-    }
-    int64_t left_ms = x->since_ms + bears_s * 1000 - x->s->now_ms;
-    if (left_ms > 0) {
-        sync_after(x->s, left_ms);
-        return;
-    }
-    event_record(x->c->events, x->c->pod_kind, pod, EVENT_NORMAL, "TaintManagerEviction",
-                 "Marking for deletion Pod %.*s/%.*s", SPAN_ARG(object_namespace(pod)),
-                 SPAN_ARG(object_name(pod)));
-    say_disruption(x, pod,
-                   (struct disruption){"DeletionByTaintManager",
-                                       "Taint manager: deleting due to NoExecute taint", false});
-    delete_pod(x, pod, -1);
+    pod_end(x->s, x->c->pods, pod, &how);
 }
 
 static bool see_pod(void *data, struct object *pod)
@@ -389,7 +429,7 @@ static void run_missing(struct node_sync *x)
         return;
     }
     for (size_t i = 0; i < x->pods.n; i++) {
-        end_pod(x, x->pods.at[i], "PodGC: node no longer exists");
+        end_pod(x, x->pods.at[i]);
     }
 }
 
@@ -397,28 +437,18 @@ static void run_present(struct node_sync *x)
 {
     assert(x->node);
     assert(x->seen);
-    int64_t left_ms = x->seen->alive_ms + GRACE_MS - mono_ms(x->c);
-    yyjson_val *ready = client_condition(x->node, "Ready");
-    struct span status = json_get_str(ready, "status");
-    if (left_ms <= 0 && ready && !span_eq_cstr(status, "Unknown")) {
+    char ready = status_letter(x->node, "Ready");
+    int64_t left_ms = x->seen->alive_ms + (ready ? GRACE_MS : STARTUP_GRACE_MS) - mono_ms(x->c);
+    if (left_ms <= 0 && ready != 'U') {
         say_unknown(x);
         return;
     }
     if (left_ms > 0) {
         sync_after(x->s, left_ms + 1);
     }
-    x->taint = span_eq_cstr(status, "Unknown") ? UNREACHABLE
-               : !span_eq_cstr(status, "True") ? NOT_READY
-                                               : NULL;
-    x->since_ms = time_or(json_get_str(ready, "lastTransitionTime"), x->s->now_ms);
-    if (!fix_taints(x) || !x->taint) {
-        return;
-    }
-    for (size_t i = 0; i < x->pods.n; i++) {
-        if (span_eq_cstr(status, "Unknown")) {
-            mark_not_ready(x, x->pods.at[i]);
-        }
-        evict(x, x->pods.at[i]);
+    fix_taints(x);
+    for (size_t i = 0; ready == 'U' && i < x->pods.n; i++) {
+        mark_not_ready(x, x->pods.at[i]);
     }
 }
 
@@ -436,8 +466,13 @@ static void run(struct sync *s)
     if (x.node) {
         arena_on_clear(s->arena, unref_object, object_ref(x.node));
     }
-    informer_index_each(c->pods, c->pods_by_node, s->name, see_pod, &x);
+    if (!x.node || status_letter(x.node, "Ready") == 'U') {
+        informer_index_each(c->pods, c->pods_by_node, s->name, see_pod, &x);
+    }
     if (x.node) {
+        if (!x.seen->zone) {
+            count_node(c, x.seen, x.node); /* its event is still to come */
+        }
         run_present(&x);
     } else if (x.pods.n > 0) {
         run_missing(&x);
@@ -462,7 +497,7 @@ static void *make(const struct controller_place *place)
     c->nodes = informer_set_get(place->informers, c->node_kind);
     c->pods = informer_set_get(place->informers, c->pod_kind);
     c->leases = informer_set_find(place->informers, "coordination.k8s.io", "Lease");
-    c->pods_by_node = informer_add_index(c->pods, by_node);
+    c->pods_by_node = informer_add_index(c->pods, pod_end_by_node);
     c->reconciler = reconciler_new(place, "node-controller", PARALLEL, run, c);
     c->events = event_recorder_new(place->client, "node-controller", SPAN_NULL);
     static const struct informer_handler nodes = {on_node}, leases = {on_lease}, pods = {on_pod};
@@ -478,6 +513,7 @@ static void end(void *controller)
     reconciler_free(c->reconciler);
     event_recorder_free(c->events);
     map_done_values(&c->seen, free);
+    map_done_values(&c->zones, free);
     free(c);
 }
 

@@ -437,6 +437,7 @@ static bool observe_node(void *data, struct object *node)
                        !schedule_tolerates(tolerations, SPAN("node.kubernetes.io/unschedulable"),
                                            SPAN(""), SPAN("NoSchedule"));
     n->taint = taint_of(x, node);
+    n->shunned = schedule_shunned(json_path(root, "spec", "taints", NULL), tolerations);
     n->selector_fits = node_fits_selector(x, labels, n->name);
     yyjson_val *liked = json_path(x->spec, "affinity", "nodeAffinity",
                                   "preferredDuringSchedulingIgnoredDuringExecution", NULL);

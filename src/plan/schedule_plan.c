@@ -83,6 +83,16 @@ static int64_t score(const struct schedule_view *v, const struct schedule_node *
     return total - n->used_pods; /* between equals, the one with fewer pods */
 }
 
+static bool is_better(const struct schedule_node *n, int64_t free, const struct schedule_node *than,
+                      int64_t than_free)
+{
+    assert(n->shunned >= 0 && than->shunned >= 0);
+    if (n->shunned != than->shunned) {
+        return n->shunned < than->shunned;
+    }
+    return n->preference != than->preference ? n->preference > than->preference : free > than_free;
+}
+
 static int by_text(const void *a, const void *b)
 {
     return span_cmp(((const struct reason *)a)->text, ((const struct reason *)b)->text);
@@ -120,9 +130,8 @@ struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *
             tally_add(&tally, why);
             continue;
         }
-        int64_t s = score(view, &view->nodes[i]), liked = view->nodes[i].preference;
-        int64_t most = view->nodes[plan.node].preference;
-        if (!plan.fits || liked > most || (liked == most && s > best)) {
+        int64_t s = score(view, &view->nodes[i]);
+        if (!plan.fits || is_better(&view->nodes[i], s, &view->nodes[plan.node], best)) {
             plan.fits = true;
             plan.node = i;
             best = s;
@@ -247,8 +256,8 @@ bool schedule_selector_matches(const yyjson_val *node_selector, const yyjson_val
     return true;
 }
 
-bool schedule_tolerates(const yyjson_val *tolerations, struct span key, struct span value,
-                        struct span effect)
+const yyjson_val *schedule_toleration(const yyjson_val *tolerations, struct span key,
+                                      struct span value, struct span effect)
 {
     JSON_EACH(it, tolerations)
     {
@@ -257,10 +266,29 @@ bool schedule_tolerates(const yyjson_val *tolerations, struct span key, struct s
         if ((t_effect.n == 0 || span_eq(t_effect, effect)) &&
             (span_eq(t_key, key) || (t_key.n == 0 && exists)) &&
             (exists || span_eq(json_get_str(it.val, "value"), value))) {
-            return true;
+            return it.val;
         }
     }
-    return false;
+    return NULL;
+}
+
+bool schedule_tolerates(const yyjson_val *tolerations, struct span key, struct span value,
+                        struct span effect)
+{
+    return schedule_toleration(tolerations, key, value, effect) != NULL;
+}
+
+int64_t schedule_shunned(const yyjson_val *taints, const yyjson_val *tolerations)
+{
+    int64_t n = 0;
+    JSON_EACH(it, taints)
+    {
+        struct span effect = json_get_str(it.val, "effect");
+        n += span_eq_cstr(effect, "PreferNoSchedule") &&
+             !schedule_tolerates(tolerations, json_get_str(it.val, "key"),
+                                 json_get_str(it.val, "value"), effect);
+    }
+    return n;
 }
 
 struct span schedule_untolerated(struct arena *a, const yyjson_val *taints,

@@ -1,8 +1,8 @@
 /* plan/schedule_plan.h: which node a pod goes to, or the sentence that says why none does. Pure.
  *
  * The shell has reduced each node to facts about this pod; the planner filters in a fixed order, so
- * that each node counts under one reason, and picks the most preferred node, of several the one
- * that stays the emptiest. */
+ * that each node counts under one reason, and picks the least shunned node, of several the most
+ * preferred, of several the one that stays the emptiest. */
 #ifndef PLAN_SCHEDULE_PLAN_H
 #define PLAN_SCHEDULE_PLAN_H
 
@@ -18,7 +18,8 @@ struct schedule_node {
     bool selector_fits;     /* nodeSelector and required node affinity */
     bool ports_taken;       /* another pod has one of its host ports */
     bool volumes_reachable; /* node affinity of the pod's bound volumes */
-    int64_t preference;     /* weights of preferred node affinity; goes before emptiness */
+    int64_t shunned;    /* its taints of effect PreferNoSchedule that the pod does not tolerate */
+    int64_t preference; /* weights of preferred node affinity */
     int64_t cpu_milli, memory_bytes, pods;                /* allocatable */
     int64_t used_cpu_milli, used_memory_bytes, used_pods; /* by the pods there */
 };
@@ -48,12 +49,17 @@ bool schedule_terms_match(const yyjson_val *terms, const yyjson_val *labels, str
 int64_t schedule_preference(const yyjson_val *preferred, const yyjson_val *labels,
                             struct span node_name);
 bool schedule_selector_matches(const yyjson_val *node_selector, const yyjson_val *labels);
+/* The first toleration that matches the taint; NULL: none. */
+const yyjson_val *schedule_toleration(const yyjson_val *tolerations, struct span key,
+                                      struct span value, struct span effect);
 bool schedule_tolerates(const yyjson_val *tolerations, struct span key, struct span value,
                         struct span effect);
 /* The first taint of effect NoSchedule or NoExecute that is not tolerated, as "key: value"; empty:
  * none. */
 struct span schedule_untolerated(struct arena *a, const yyjson_val *taints,
                                  const yyjson_val *tolerations);
+/* How many taints of effect PreferNoSchedule are not tolerated. */
+int64_t schedule_shunned(const yyjson_val *taints, const yyjson_val *tolerations);
 /* A pod's requests: containers together, or the largest init container if that is more. resource
  * "cpu" counts in thousandths, others in units. */
 int64_t schedule_request(const yyjson_val *pod_spec, const char *resource);

@@ -451,66 +451,6 @@ TEST(scheduler_gives_a_host_port_to_one_pod_at_a_time)
     bed_done(&b);
 }
 
-TEST(node_that_falls_silent_is_tainted_and_its_pods_stay_terminating)
-{
-    struct bed b;
-    bed_init(&b);
-    fake_client_create(
-        b.api,
-        "{\"kind\":\"Lease\",\"apiVersion\":\"coordination.k8s.io/v1\",\"metadata\":{\"name\":"
-        "\"node-1\",\"namespace\":\"kube-node-lease\"},\"spec\":{\"renewTime\":\"a\"}}");
-    pod(&b, "p",
-        "}],\"tolerations\":[{\"key\":\"node.kubernetes.io/unreachable\",\"operator\":\"Exists\","
-        "\"effect\":\"NoExecute\",\"tolerationSeconds\":300}]}");
-    env_sim_run_for(b.env, 40000);
-    CHECK(client_condition_true(get(&b, "Node", "node-1"), "Ready"));
-    fake_client_patch(b.api, "coordination.k8s.io", "Lease", "kube-node-lease", "node-1", "",
-                      "{\"spec\":{\"renewTime\":\"b\"}}");
-    env_sim_run_for(b.env, 40000);
-    CHECK(client_condition_true(get(&b, "Node", "node-1"), "Ready"));
-    fake_node_set(b.node, &(struct fake_node_options){.start_ms = 10, .stop_ms = 1000000000});
-    env_sim_run_for(b.env, 20000);
-    struct object *node = get(&b, "Node", "node-1");
-    CHECK_SPAN(json_get_str(client_condition(node, "Ready"), "status"), "Unknown");
-    CHECK_EQ(json_len(json_path(object_root(node), "spec", "taints", NULL)), 2);
-    CHECK(!client_condition_true(get(&b, "Pod", "p"), "Ready"));
-    CHECK(!object_is_deleting(get(&b, "Pod", "p")));
-    env_sim_run_for(b.env, 301000);
-    CHECK(object_is_deleting(get(&b, "Pod", "p"))); /* and there: nobody has confirmed its end */
-    CHECK_SPAN(json_get_str(client_condition(get(&b, "Pod", "p"), "DisruptionTarget"), "reason"),
-               "DeletionByTaintManager");
-    fake_client_patch(b.api, "", "Node", "", "node-1", "status",
-                      "{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"True\"}]}}");
-    fake_client_patch(b.api, "coordination.k8s.io", "Lease", "kube-node-lease", "node-1", "",
-                      "{\"spec\":{\"renewTime\":\"c\"}}");
-    env_sim_run_for(b.env, 1000);
-    CHECK_EQ(json_len(json_path(object_root(get(&b, "Node", "node-1")), "spec", "taints", NULL)),
-             0);
-    bed_done(&b);
-}
-
-TEST(node_that_is_lost_and_said_to_be_off_frees_its_pods_at_once)
-{
-    struct bed b;
-    bed_init(&b);
-    fake_client_create(
-        b.api,
-        "{\"kind\":\"Lease\",\"apiVersion\":\"coordination.k8s.io/v1\",\"metadata\":{\"name\":"
-        "\"node-1\",\"namespace\":\"kube-node-lease\"},\"spec\":{\"renewTime\":\"a\"}}");
-    pod(&b, "p",
-        "}],\"tolerations\":[{\"key\":\"node.kubernetes.io/unreachable\",\"operator\":\"Exists\","
-        "\"effect\":\"NoExecute\"}]}");
-    fake_node_set(b.node, &(struct fake_node_options){.start_ms = 10, .stop_ms = 1000000000});
-    env_sim_run_for(b.env, 500000);
-    CHECK(!object_is_deleting(get(&b, "Pod", "p"))); /* it bears the taint for ever */
-    fake_client_patch(b.api, "", "Node", "", "node-1", "",
-                      "{\"spec\":{\"taints\":[{\"key\":\"node.kubernetes.io/out-of-service\","
-                      "\"effect\":\"NoExecute\"}]}}");
-    env_sim_run_for(b.env, 1000);
-    CHECK(!get(&b, "Pod", "p"));
-    bed_done(&b);
-}
-
 TEST(node_object_deleted_frees_its_pods_after_the_quarantine)
 {
     struct bed b;

@@ -71,6 +71,32 @@ TEST(schedule_message_counts_the_reasons_in_order)
     arena_free(a);
 }
 
+TEST(schedule_shuns_before_it_prefers_and_prefers_before_it_spreads)
+{
+    struct arena *a cleanup_arena = arena_new();
+    for (int code = 0; code < 3 * 3 * 3; code++) {
+        int shun = code % 3 - 1, like = code / 3 % 3 - 1, free = code / 9 - 1; /* of b against a */
+        struct schedule_node n[2] = {good("a"), good("b")};
+        n[0].shunned = n[0].preference = 1;
+        n[1].shunned = 1 + shun;
+        n[1].preference = 1 + like;
+        n[0].used_cpu_milli = 1000;
+        n[1].used_cpu_milli = 1000 - free * 500;
+        struct schedule_view v = {.cpu_milli = 100, .nodes = n, .node_count = 2};
+        bool second = shun != 0 ? shun < 0 : like != 0 ? like > 0 : free > 0;
+        CHECK_EQ(schedule_plan(a, &v).node, second);
+    }
+    yyjson_val *taints = parse(a, "[{\"key\":\"k\",\"effect\":\"PreferNoSchedule\"},{\"key\":"
+                                  "\"l\",\"effect\":\"PreferNoSchedule\"},{\"key\":\"m\","
+                                  "\"effect\":\"NoSchedule\"}]");
+    CHECK_EQ(schedule_shunned(NULL, NULL), 0);
+    CHECK_EQ(schedule_shunned(taints, NULL), 2);
+    CHECK_EQ(schedule_shunned(taints, parse(a, "[{\"key\":\"k\",\"operator\":\"Exists\"}]")), 1);
+    CHECK_EQ(schedule_shunned(taints, parse(a, "[{\"operator\":\"Exists\",\"effect\":"
+                                               "\"NoExecute\"}]")),
+             2);
+}
+
 TEST(schedule_prefers_the_emptiest_node_and_the_first_between_equals)
 {
     struct arena *a = arena_new();

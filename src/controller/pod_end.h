@@ -1,0 +1,23 @@
+/* controller/pod_end.h: how controllers end pods because of their nodes. */
+#ifndef CONTROLLER_POD_END_H
+#define CONTROLLER_POD_END_H
+
+#include "client/informer.h"
+#include "controller/reconciler.h"
+
+struct pod_end {
+    const char *reason, *message; /* of the condition DisruptionTarget; NULL: none is written */
+    bool failed;                  /* nobody else will say how it ended: its phase becomes Failed */
+    int64_t grace_s;              /* -1: the pod's own */
+};
+
+/* Deletes the pod, once the condition stands in its status: whoever made the pod reads there why it
+ * went. The condition goes to the very version that was looked at; when that is not the latest any
+ * more, the sync fails and its key runs again. */
+void pod_end(struct sync *s, struct informer *pods, struct object *pod, const struct pod_end *how);
+
+/* Pods by the node that they are bound to, for informer_add_index(). */
+void pod_end_by_node(struct object *pod, void (*emit)(void *ctx, struct span key), void *ctx);
+struct span pod_end_node(struct object *pod); /* empty: none yet */
+
+#endif
