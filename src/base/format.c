@@ -39,13 +39,24 @@ static void put_number(struct out *o, uint64_t value, bool negative)
     put(o, at, (size_t)(text + sizeof text - at));
 }
 
+static void put_hex(struct out *o, uint64_t value)
+{
+    char text[2 * sizeof value], *at = text + sizeof text;
+    do {
+        *--at = "0123456789abcdef"[value & 15];
+        value >>= 4;
+    } while (value > 0);
+    assert(at >= text);
+    put(o, at, (size_t)(text + sizeof text - at));
+}
+
 static void put_signed(struct out *o, int64_t value)
 {
     put_number(o, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, value < 0);
 }
 
 /* What stands behind the percent sign. */
-enum conversion { PERCENT, CHAR, TEXT, TEXT_N, INT, UNSIGNED, LONG, ULONG, OTHER };
+enum conversion { PERCENT, CHAR, TEXT, TEXT_N, INT, UNSIGNED, LONG, ULONG, ULONG_HEX, OTHER };
 
 _Static_assert(sizeof(long) == sizeof(long long) && sizeof(long) == sizeof(size_t), "LP64");
 
@@ -78,6 +89,7 @@ static enum conversion conversion(const char **at)
         p += p[1] == 'l' ? 2 : 1;
         return p[0] == 'd'   ? taken(at, (size_t)(p - *at) + 1, LONG)
                : p[0] == 'u' ? taken(at, (size_t)(p - *at) + 1, ULONG)
+               : p[0] == 'x' ? taken(at, (size_t)(p - *at) + 1, ULONG_HEX)
                              : OTHER;
     default:
         return OTHER;
@@ -123,6 +135,9 @@ static bool put_next(struct out *o, const char **at, struct arguments *a)
         return true;
     case ULONG:
         put_number(o, va_arg(a->ap, unsigned long), false);
+        return true;
+    case ULONG_HEX:
+        put_hex(o, va_arg(a->ap, unsigned long));
         return true;
     case OTHER:
         break;

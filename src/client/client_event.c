@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "client/client_body.h"
+#include "codec/json_text.h"
 #include "codec/time.h"
 #include "schema/schema.h"
 
@@ -181,49 +182,74 @@ static void send_count(struct series *s)
     client_do(s->recorder->client, &rq, on_reply, s);
 }
 
-static void put_about(struct client_body *b, const struct event_about *about)
+static void put_about(struct strbuf *b, const struct event_about *about)
 {
-    yyjson_mut_val *o = client_body_obj(b, "involvedObject");
-    json_put_str(b->doc, o, "kind", span_cstr(about->kind->kind));
+    json_text_key(b, SPAN("involvedObject"));
+    strbuf_putc(b, '{');
+    json_text_str(b, SPAN("kind"), span_cstr(about->kind->kind));
     if (about->ns.n) {
-        json_put_str(b->doc, o, "namespace", about->ns);
+        json_text_str(b, SPAN("namespace"), about->ns);
     }
-    json_put_str(b->doc, o, "name", about->name);
-    json_put_str(b->doc, o, "uid", about->uid);
-    json_put_str(b->doc, o, "apiVersion", span_cstr(schema_api_version(about->kind)));
+    json_text_str(b, SPAN("name"), about->name);
+    json_text_str(b, SPAN("uid"), about->uid);
+    json_text_str(b, SPAN("apiVersion"), span_cstr(schema_api_version(about->kind)));
     if (about->rev) {
-        json_put_str(b->doc, o, "resourceVersion",
-                     arena_printf(b->arena, "%lld", (long long)about->rev));
+        json_text_key(b, SPAN("resourceVersion"));
+        strbuf_printf(b, "\"%lld\"", (long long)about->rev);
     }
     if (about->field_path.n) {
-        json_put_str(b->doc, o, "fieldPath", about->field_path);
+        json_text_str(b, SPAN("fieldPath"), about->field_path);
     }
+    strbuf_putc(b, '}');
+}
+
+static void put_source(struct strbuf *b, const struct event_recorder *r)
+{
+    json_text_key(b, SPAN("source"));
+    strbuf_putc(b, '{');
+    json_text_str(b, SPAN("component"), span_cstr(r->component));
+    if (r->host[0]) {
+        json_text_str(b, SPAN("host"), span_cstr(r->host));
+    }
+    strbuf_putc(b, '}');
+}
+
+/* Written as text at once: most of what a node agent and the controllers create are Events. */
+static void put_event(struct strbuf *b, const struct series *s, const struct event_about *about,
+                      enum event_type type, const char *reason, struct span message)
+{
+    const struct event_recorder *r = s->recorder;
+    char time[TIME_TEXT_BYTES];
+    struct span now = time_format_to(time, s->first_ms);
+    strbuf_putc(b, '{');
+    json_text_str(b, SPAN("kind"), span_cstr(r->kind->kind));
+    json_text_str(b, SPAN("apiVersion"), span_cstr(schema_api_version(r->kind)));
+    json_text_key(b, SPAN("metadata"));
+    strbuf_putc(b, '{');
+    json_text_str(b, SPAN("name"), s->name);
+    json_text_str(b, SPAN("namespace"), s->ns);
+    strbuf_putc(b, '}');
+    put_about(b, about);
+    json_text_str(b, SPAN("reason"), span_cstr(reason));
+    json_text_str(b, SPAN("message"), message);
+    put_source(b, r);
+    json_text_str(b, SPAN("firstTimestamp"), now);
+    json_text_str(b, SPAN("lastTimestamp"), now);
+    json_text_int(b, SPAN("count"), s->count);
+    json_text_str(b, SPAN("type"), type == EVENT_WARNING ? SPAN("Warning") : SPAN("Normal"));
+    json_text_str(b, SPAN("reportingComponent"), span_cstr(r->component));
+    json_text_str(b, SPAN("reportingInstance"), span_cstr(r->host));
+    strbuf_putc(b, '}');
 }
 
 static void send_first(struct series *s, const struct event_about *about, enum event_type type,
                        const char *reason, struct span message)
 {
     struct event_recorder *r = s->recorder;
-    cleanup_arena struct arena *a = arena_new();
-    struct client_body b = client_body_new(a, r->kind, s->name);
-    json_put_str(b.doc, b.meta, "namespace", s->ns);
-    put_about(&b, about);
-    json_put_str(b.doc, b.root, "reason", span_cstr(reason));
-    json_put_str(b.doc, b.root, "message", message);
-    yyjson_mut_val *source = client_body_obj(&b, "source");
-    json_put_str(b.doc, source, "component", span_cstr(r->component));
-    if (r->host[0]) {
-        json_put_str(b.doc, source, "host", span_cstr(r->host));
-    }
-    struct span now = time_format(a, s->first_ms);
-    json_put_str(b.doc, b.root, "firstTimestamp", now);
-    json_put_str(b.doc, b.root, "lastTimestamp", now);
-    json_put_int(b.doc, b.root, "count", s->count);
-    json_put_str(b.doc, b.root, "type", type == EVENT_WARNING ? SPAN("Warning") : SPAN("Normal"));
-    json_put_str(b.doc, b.root, "reportingComponent", span_cstr(r->component));
-    json_put_str(b.doc, b.root, "reportingInstance", span_cstr(r->host));
+    struct strbuf body cleanup_strbuf = STRBUF_INIT;
+    put_event(&body, s, about, type, reason, message);
     struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = r->kind,
-                                .ns = s->ns, .body = client_body_text(&b)};
+                                .ns = s->ns, .body = strbuf_span(&body)};
     rq.field_manager = span_cstr(r->component);
     assert(!s->sending);
     assert(s->count == 1);

@@ -545,10 +545,31 @@ static size_t utf8_length(const unsigned char *p, size_t n)
     return code < least[len] || code > 0x10ffff || surrogate ? 0 : len;
 }
 
+/* Bytes of plain ASCII that it starts with, or a few less. */
+static size_t ascii_length(struct span s)
+{
+    uint64_t word = 0;
+    size_t n = 0;
+    for (; n + sizeof word <= s.n; n += sizeof word) {
+        memcpy(&word, s.p + n, sizeof word);
+        if (word & UINT64_C(0x8080808080808080)) {
+            return n;
+        }
+    }
+    while (n < s.n && (unsigned char)s.p[n] < 0x80) {
+        n++;
+    }
+    return n;
+}
+
 struct span json_clean_text(struct arena *a, struct span bytes, size_t max)
 {
     assert(a);
     assert(max > 0);
+    struct span start = span_first(bytes, ascii_length(span_first(bytes, max)));
+    if (start.n == bytes.n || start.n == max) { /* nearly all texts */
+        return arena_dup(a, start);
+    }
     struct strbuf b cleanup_strbuf = STRBUF_INIT;
     const struct span other = SPAN("\xef\xbf\xbd");
     while (bytes.n > 0) {
