@@ -100,13 +100,7 @@ yyjson_val *client_owners(struct object *o)
 yyjson_val *client_controller_of(struct object *o)
 {
     assert(o);
-    JSON_EACH(it, client_owners(o))
-    {
-        if (json_get_bool(it.val, "controller", false)) {
-            return it.val;
-        }
-    }
-    return NULL;
+    return object_controller(o);
 }
 
 struct span client_controller_uid(struct object *o)

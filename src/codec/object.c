@@ -22,12 +22,13 @@ struct object {
     bool glanced;    /* within a glance: the document will not be kept */
     bool wanted;     /* somebody keeps values of the document */
     uint8_t warm;    /* how many said object_warm() */
-    bool has_sketch; /* labels, deleting, owners_at and uid are set */
+    bool has_sketch; /* labels, deleting, owners_at, controller_at and uid are set */
     bool deleting;
-    bool has_uid;        /* one of the usual form */
-    uint32_t managed_n;  /* bytes of managedFields behind the splice; NOT_SOUGHT */
-    uint32_t list_bytes; /* object_list_bytes */
-    uint32_t owners_at;  /* which value of the document ownerReferences are; 0: there are none */
+    bool has_uid;           /* one of the usual form */
+    uint32_t managed_n;     /* bytes of managedFields behind the splice; NOT_SOUGHT */
+    uint32_t list_bytes;    /* object_list_bytes */
+    uint32_t owners_at;     /* which value of the document ownerReferences are; 0: there are none */
+    uint32_t controller_at; /* the same of the one among them that is the controller */
     uint32_t part_at, part_n; /* object_note_text, within the JSON; 0: none */
     int64_t rev;
     yyjson_doc *doc;
@@ -251,11 +252,16 @@ uint64_t object_labels_sketch(const struct object *o)
 /* What is asked of nearly every version, also long after its document was dropped. */
 static void sketch(struct object *o)
 {
-    const yyjson_val *meta = json_get(yyjson_doc_get_root(o->doc), "metadata");
+    const yyjson_val *root = yyjson_doc_get_root(o->doc), *meta = json_get(root, "metadata");
     struct span uid = json_get_str(meta, "uid");
     o->deleting = json_get(meta, "deletionTimestamp") != NULL;
     const yyjson_val *owners = json_get(meta, "ownerReferences");
-    o->owners_at = owners ? (uint32_t)(owners - yyjson_doc_get_root(o->doc)) : 0;
+    o->owners_at = owners ? (uint32_t)(owners - root) : 0;
+    JSON_EACH(it, owners)
+    {
+        bool first = o->controller_at == 0 && json_get_bool(it.val, "controller", false);
+        o->controller_at = first ? (uint32_t)(it.val - root) : o->controller_at;
+    }
     o->has_uid = uid.n == UID_BYTES;
     if (o->has_uid) {
         memcpy(o->uid, uid.p, UID_BYTES);
@@ -434,9 +440,9 @@ struct span object_name(struct object *o)
 struct span object_namespace(struct object *o)
 {
     assert(o);
-    struct span resource, ns = {0}, name;
-    (void)object_key_split(object_store_key(o), &resource, &ns, &name);
-    return ns;
+    struct span key = object_store_key(o);
+    size_t from = span_find(key, '/') + 1, to = span_rfind(key, '/');
+    return from < to && to < key.n ? span_of(key.p + from, to - from) : SPAN("");
 }
 
 struct span object_uid(struct object *o)
@@ -465,6 +471,15 @@ yyjson_val *object_owners(struct object *o)
     yyjson_val *owners = o->owners_at ? object_root(o) + o->owners_at : NULL;
     verify(owners == json_path(object_root(o), "metadata", "ownerReferences", NULL));
     return owners;
+}
+
+yyjson_val *object_controller(struct object *o)
+{
+    if (!o->has_sketch) {
+        (void)object_root(o);
+    }
+    assert(!o->controller_at || o->controller_at > o->owners_at);
+    return o->controller_at ? object_root(o) + o->controller_at : NULL;
 }
 
 struct span object_key(struct arena *a, struct span resource, struct span ns, struct span name)

@@ -79,6 +79,8 @@ bool object_is_deleting(struct object *o);
 /* metadata.ownerReferences, or NULL. Like the two before, not taken apart again for an object that
  * has none. */
 yyjson_val *object_owners(struct object *o);
+/* The one of them that is the controller, or NULL. */
+yyjson_val *object_controller(struct object *o);
 
 /* A sketch of metadata.labels, so that a selector over many objects does not take each apart: an
  * object that has the label has all bits of object_label_bits() set (value NULL: the key with

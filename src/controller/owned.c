@@ -37,12 +37,13 @@ struct span owned_controller_name(const struct schema_kind *kind, struct object 
     assert(kind);
     assert(o);
     yyjson_val *owner = client_controller_of(o);
+    if (!owner || !span_eq_cstr(json_get_str(owner, "kind"), kind->kind)) {
+        return SPAN_NULL;
+    }
     struct span version = json_get_str(owner, "apiVersion");
     size_t slash = span_find(version, '/');
     struct span group = slash < version.n ? span_first(version, slash) : SPAN_NULL;
-    bool fits =
-        span_eq_cstr(json_get_str(owner, "kind"), kind->kind) && span_eq_cstr(group, kind->group);
-    return fits ? json_get_str(owner, "name") : SPAN_NULL;
+    return span_eq_cstr(group, kind->group) ? json_get_str(owner, "name") : SPAN_NULL;
 }
 
 static void add_owner(struct owners *w, struct object *o)

@@ -168,7 +168,7 @@ static void run(struct sync *s)
         return;
     }
     statefulset_observe(x);
-    x->plan = ARENA_NEW(x->own.a, struct statefulset_plan);
+    x->plan = arena_alloc_raw(x->own.a, sizeof *x->plan); /* large, and filled in by the planner */
     statefulset_plan(&x->view, x->plan);
     statefulset_act(x);
     statefulset_truncate(x);
