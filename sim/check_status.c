@@ -50,9 +50,10 @@ const char *check_status_is_true(struct platform *w, struct object *set)
     yyjson_val *st = json_get(object_root(set), "status");
     int64_t generation = json_int(json_path(object_root(set), "metadata", "generation", NULL), 0);
     struct counts says = counts_of(st), is = {0};
+    uint32_t owner = sim_hash(w->set_uid), current = hash_at(a, st, "currentRevision"),
+             update = hash_at(a, st, "updateRevision");
     for (int i = 0; i < ORDINALS; i++) {
-        add_seat(&is, &w->moments.at[w->moments.n - 1], i, sim_hash(w->set_uid),
-                 hash_at(a, st, "currentRevision"), hash_at(a, st, "updateRevision"));
+        add_seat(&is, &w->moments.at[w->moments.n - 1], i, owner, current, update);
     }
     return json_get_int(st, "observedGeneration", 0) != generation ? "observedGeneration"
            : says.replicas != is.replicas                          ? "replicas"

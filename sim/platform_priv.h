@@ -43,6 +43,7 @@ struct sim_rules {
 struct sim_seat {
     char uid[40];                 /* of the pod; empty: none */
     char revision[80], owner[40]; /* uid of the controller */
+    uint32_t revision_hash, owner_hash;
     bool exists, deleting, ready, well, terminal;
     bool matches;                                                  /* the set's selector */
     bool primary;                                                  /* by its label */

@@ -1,7 +1,5 @@
 /* sim/rules.c: what the checkers know of the set and of its ordinals, from the record's changes. A
  * controller decides by a view that is a little old: rules and facts that held lately count. */
-#include <stdio.h>
-
 #include "client/client_body.h"
 #include "plan/statefulset_plan.h"
 #include "schema/kinds.h"
@@ -85,6 +83,14 @@ static void take_notes(struct sim_rules *r, const yyjson_val *notes)
         span_eq_cstr(json_get_str(notes, "berth.dev/update-order"), "last:role=primary");
 }
 
+/* As much as there is room for. */
+static void keep_text(char *to, size_t size, struct span text)
+{
+    size_t n = text.n < size ? text.n : size - 1;
+    memcpy(to, n ? text.p : "", n);
+    to[n] = '\0';
+}
+
 static struct sim_rules rules_of(struct object *set)
 {
     struct sim_rules r = {.until_ms = INT64_MAX};
@@ -111,11 +117,9 @@ static struct sim_rules rules_of(struct object *set)
                *notes = json_get(meta, "annotations");
     take_notes(&r, notes);
     if (json_get_int(status, "observedGeneration", -1) == json_get_int(meta, "generation", 0)) {
-        (void)snprintf(r.update, sizeof r.update, "%.*s",
-                       SPAN_ARG(json_get_str(status, "updateRevision")));
+        keep_text(r.update, sizeof r.update, json_get_str(status, "updateRevision"));
     }
-    (void)snprintf(r.current, sizeof r.current, "%.*s",
-                   SPAN_ARG(json_get_str(status, "currentRevision")));
+    keep_text(r.current, sizeof r.current, json_get_str(status, "currentRevision"));
     return r;
 }
 
@@ -145,10 +149,10 @@ static void on_set(struct platform *w, struct object *now)
         if (!span_eq_cstr(object_uid(now), w->orphaned_uid)) {
             w->orphaned_ms = sim_now_ms(w);
         }
-        (void)snprintf(w->orphaned_uid, sizeof w->orphaned_uid, "%.*s", SPAN_ARG(object_uid(now)));
+        keep_text(w->orphaned_uid, sizeof w->orphaned_uid, object_uid(now));
     }
     if (now) {
-        (void)snprintf(w->set_uid, sizeof w->set_uid, "%.*s", SPAN_ARG(object_uid(now)));
+        keep_text(w->set_uid, sizeof w->set_uid, object_uid(now));
     } else {
         w->set_uid[0] = '\0';
     }
@@ -175,8 +179,8 @@ static void on_moment(struct platform *w)
     size_t keep = 0;
     for (size_t i = 0; i < ORDINALS; i++) {
         const struct sim_seat *s = &w->seats[i];
-        m.seats[i].owner = s->exists && s->matches && s->owner[0] ? sim_hash(s->owner) : 0;
-        m.seats[i].revision = sim_hash(s->revision);
+        m.seats[i].owner = s->exists && s->matches && s->owner[0] ? s->owner_hash : 0;
+        m.seats[i].revision = s->revision_hash;
         m.seats[i].deleting = s->deleting;
         m.seats[i].ready = s->ready;
     }
@@ -206,7 +210,7 @@ static bool take_label(char *to, size_t size, const yyjson_val *labels, const ch
 {
     struct span text = json_get_str(labels, key);
     bool changed = !span_eq_cstr(text, to);
-    (void)snprintf(to, size, "%.*s", SPAN_ARG(text));
+    keep_text(to, size, text);
     return changed;
 }
 
@@ -230,8 +234,9 @@ static void on_pod(struct platform *w, struct sim_seat *s, struct object *now)
     s->ever_ready &= !fresh;
     bool other = !span_eq_cstr(now ? client_controller_uid(now) : SPAN_NULL, s->owner);
     s->owned_ms = fresh || other ? sim_now_ms(w) : s->owned_ms;
-    (void)snprintf(s->uid, sizeof s->uid, "%.*s", SPAN_ARG(uid));
+    keep_text(s->uid, sizeof s->uid, uid);
     take_labels(w, s, now, fresh);
+    s->revision_hash = sim_hash(s->revision);
     s->exists = now;
     s->deleting = now && object_is_deleting(now);
     struct span phase =
@@ -246,8 +251,8 @@ static void on_pod(struct platform *w, struct sim_seat *s, struct object *now)
         sim_say(w, "    redis-%d is gone", (int)(s - w->seats));
     }
     s->terminal = span_eq_cstr(phase, "Failed") || span_eq_cstr(phase, "Succeeded");
-    (void)snprintf(s->owner, sizeof s->owner, "%.*s",
-                   SPAN_ARG(now ? client_controller_uid(now) : SPAN_NULL));
+    keep_text(s->owner, sizeof s->owner, now ? client_controller_uid(now) : SPAN_NULL);
+    s->owner_hash = sim_hash(s->owner);
     if (s->well && !span_eq_cstr(uid, s->taken_uid)) {
         s->taken_uid[0] = '\0';
     }
