@@ -235,7 +235,7 @@ void kubelet_pod_free(struct kubelet_pod *pod)
     kubelet_keep(&pod->view.volumes.message, SPAN_NULL);
     kubelet_keep(&pod->view.sandbox.message, SPAN_NULL);
     kubelet_keep(&pod->view.pod_ip, SPAN_NULL);
-    kubelet_keep(&pod->sent, SPAN_NULL);
+    kubelet_status_forget(pod);
     kubelet_keep(&pod->told, SPAN_NULL);
     kubelet_keep(&pod->resize_told, SPAN_NULL);
     object_unref(pod->object);

@@ -97,7 +97,8 @@ struct kubelet_pod {
     bool stop_turn;                /* kubelet_stop_pods: its turn has come */
     struct span set_uid;           /* of the StatefulSet that owns it; empty: none */
     int64_t set_ordinal;
-    struct span sent;               /* owned: last status text sent or confirmed */
+    struct arena *sent_arena;
+    struct pod_status sent;         /* last sent or confirmed, in sent_arena; phase empty: none */
     int64_t sent_rev;               /* the version that the last acknowledged write made; 0: none */
     bool status_busy, status_dirty; /* a write is in flight; changed meanwhile */
     int64_t status_due_ns, write_due_ns; /* not before: while steps are quick; after a failure */
@@ -197,6 +198,8 @@ void kubelet_admit_again(struct kubelet *k);
 void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
                          const struct pod_status *status, struct arena *a);
 void kubelet_status_seen(struct kubelet_pod *pod); /* a new object version arrived */
+/* As if none had been sent yet. */
+void kubelet_status_forget(struct kubelet_pod *pod);
 /* Before the pod is admitted, nothing is told of it but this: why it is held back. */
 void kubelet_status_held(struct kubelet_pod *pod, const char *reason, struct span why);
 

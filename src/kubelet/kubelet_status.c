@@ -35,12 +35,12 @@ static void on_written(void *data, const struct client_reply *reply)
         if (pod->object && reply->object && object_rev(pod->object) > object_rev(reply->object)) {
             kubelet_status_seen(pod);
         }
-        if (pod->status_dirty || pod->sent.n == 0) {
+        if (pod->status_dirty || pod->sent.phase.n == 0) {
             kubelet_pod_poke(pod);
         }
         return;
     }
-    kubelet_keep(&pod->sent, SPAN_NULL);
+    kubelet_status_forget(pod);
     if (reply->err.reason == ERR_NOT_FOUND) {
         /* The watch tells; or not, when the deletion's commit failed in the end. */
         kubelet_write_ended(pod, false);
@@ -79,7 +79,7 @@ void kubelet_status_held(struct kubelet_pod *pod, const char *reason, struct spa
     struct arena *a cleanup_arena = arena_new();
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *root = yyjson_mut_obj(doc), *list = yyjson_mut_arr(doc);
-    assert(pod->object && pod->sent.n == 0 && why.n > 0);
+    assert(pod->object && pod->sent.phase.n == 0 && why.n > 0);
     JSON_EACH(it, json_path(object_root(pod->object), "status", "conditions", NULL))
     {
         if (!span_eq_cstr(json_get_str(it.val, "type"), type)) {
@@ -99,21 +99,14 @@ void kubelet_status_held(struct kubelet_pod *pod, const char *reason, struct spa
 /* The API server says something else than we told last (another writer): tell again. */
 void kubelet_status_seen(struct kubelet_pod *pod)
 {
-    if (pod->sent.n == 0 || pod->status_busy || object_rev(pod->object) == pod->sent_rev) {
+    if (pod->sent.phase.n == 0 || pod->status_busy || object_rev(pod->object) == pod->sent_rev) {
         return;
     }
-    struct arena *a cleanup_arena = arena_new();
-    yyjson_doc *doc = NULL;
-    if (json_parse(a, pod->sent, &doc, NULL) != 0) {
-        return;
-    }
-    yyjson_val *told = yyjson_doc_get_root(doc);
     yyjson_val *has = json_get(object_root(pod->object), "status");
     struct span told_ready = SPAN_NULL, has_ready = SPAN_NULL;
-    JSON_EACH(it, json_get(told, "conditions"))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), "Ready")) {
-            told_ready = json_get_str(it.val, "status");
+    for (size_t i = 0; i < pod->sent.condition_count; i++) {
+        if (span_eq_cstr(pod->sent.conditions[i].type, "Ready")) {
+            told_ready = pod->sent.conditions[i].status;
         }
     }
     JSON_EACH(it, json_get(has, "conditions"))
@@ -122,13 +115,30 @@ void kubelet_status_seen(struct kubelet_pod *pod)
             has_ready = json_get_str(it.val, "status");
         }
     }
-    bool newer = span_eq(told_ready, has_ready) &&
-                 span_eq(json_get_str(told, "phase"), json_get_str(has, "phase"));
+    bool newer =
+        span_eq(told_ready, has_ready) && span_eq(pod->sent.phase, json_get_str(has, "phase"));
     /* An older version that was under way when we wrote looks the same as a foreign write: the
      * write is repeated then, which changes nothing. */
     if (!newer) {
-        kubelet_keep(&pod->sent, SPAN_NULL);
+        kubelet_status_forget(pod);
     }
+}
+
+void kubelet_status_forget(struct kubelet_pod *pod)
+{
+    pod->sent = (struct pod_status){0};
+    arena_free(TAKE_PTR(pod->sent_arena));
+}
+
+/* The new one may point to what the last one kept. */
+static void remember(struct kubelet_pod *pod, const struct pod_status *status)
+{
+    struct arena *a = arena_new_small();
+    struct pod_status sent = pod_status_copy(a, status);
+    kubelet_status_forget(pod);
+    pod->sent = sent;
+    pod->sent_arena = a;
+    assert(pod_status_same(status, &pod->sent));
 }
 
 void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
@@ -145,11 +155,9 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
         kubelet_pod_poke_after(pod, (pod->status_due_ns - now) / 1000000 + 1);
         return; /* whatever it is by now */
     }
-    struct strbuf json cleanup_strbuf = STRBUF_INIT;
-    pod_status_json(a, status, &json);
-    struct span text = strbuf_span(&json);
+    assert(status->phase.n > 0);
     pod->status_dirty = false;
-    if (span_eq(text, pod->sent)) {
+    if (pod_status_same(status, &pod->sent)) {
         pod->status_due_ns = 0;
         return;
     }
@@ -172,9 +180,10 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
     pod->status_due_ns = 0;
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
-    assert(text.n > 0);
-    json_put(doc, root, "status", json_new_raw(doc, text));
-    kubelet_keep(&pod->sent, text);
+    struct strbuf json cleanup_strbuf = STRBUF_INIT;
+    pod_status_json(a, status, &json);
+    json_put(doc, root, "status", json_new_raw(doc, strbuf_span(&json)));
+    remember(pod, status);
     pod->status_busy = true;
     patch_status(pod, a, doc, root, on_written);
 }

@@ -160,35 +160,41 @@ static bool is_own_condition(struct span type)
            span_starts(type, SPAN("PodResize")) || span_eq(type, SPAN("PodReadyToStartContainers"));
 }
 
+/* In the place of what the list has of its type. */
+static void put_condition(struct pod_view *v, struct pod_condition *list,
+                          const struct pod_condition *c)
+{
+    size_t at = 0;
+    while (at < v->condition_count && !span_eq(list[at].type, c->type)) {
+        at++;
+    }
+    list[at] = *c;
+    v->condition_count += at == v->condition_count;
+}
+
 /* Conditions as last told: our own from the last write, foreign ones from the object; while that is
  * older than our last write, from the write too: else two versions on their way to us would each be
  * answered with a write like the other one, for ever. The version that our write made says what it
  * said. */
 static void gather_conditions(struct kubelet_pod *pod, struct arena *a, struct pod_view *v)
 {
-    yyjson_val *status = json_get(object_root(pod->object), "status");
-    yyjson_doc *doc = NULL;
-    const yyjson_val *lists[2] = {json_get(status, "conditions"), NULL};
+    const yyjson_val *list = json_path(object_root(pod->object), "status", "conditions", NULL);
+    const struct pod_status *sent = &pod->sent;
     bool is_ours = !pod->status_busy && object_rev(pod->object) == pod->sent_rev;
-    if (pod->sent.n > 0 && !is_ours && json_parse(a, pod->sent, &doc, NULL) == 0) {
-        lists[1] = json_get(yyjson_doc_get_root(doc), "conditions");
-    }
-    bool is_old = lists[1] && object_rev(pod->object) < pod->sent_rev;
-    size_t max = json_len(lists[0]) + json_len(lists[1]);
+    bool with_sent = sent->phase.n > 0 && !is_ours;
+    bool is_old = with_sent && object_rev(pod->object) < pod->sent_rev;
+    size_t max = json_len(list) + sent->condition_count;
     struct pod_condition *out = ARENA_ARRAY(a, struct pod_condition, max + 1);
-    for (size_t l = 0; l < 2; l++) {
-        JSON_EACH(it, lists[l])
-        {
-            struct pod_condition c = condition_of(it.val);
-            size_t at = 0;
-            while (at < v->condition_count && !span_eq(out[at].type, c.type)) {
-                at++;
-            }
-            if (!is_own_condition(c.type) && (l == 1) != is_old) {
-                continue; /* the other list has the newer word */
-            }
-            out[at] = c;
-            v->condition_count += at == v->condition_count;
+    JSON_EACH(it, list)
+    {
+        struct pod_condition c = condition_of(it.val);
+        if (!is_old || is_own_condition(c.type)) {
+            put_condition(v, out, &c);
+        }
+    }
+    for (size_t i = 0; with_sent && i < sent->condition_count; i++) {
+        if (is_old || is_own_condition(sent->conditions[i].type)) {
+            put_condition(v, out, &sent->conditions[i]);
         }
     }
     v->conditions = out;

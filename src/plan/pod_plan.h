@@ -213,6 +213,10 @@ struct pod_plan {
 void pod_plan(struct arena *a, const struct pod_view *view, struct pod_plan *ret);
 /* plan/pod_status.c: the status half of pod_plan(). */
 void pod_plan_status(struct arena *a, const struct pod_view *view, struct pod_status *ret);
+/* plan/pod_status_same.c: whether both are written alike. */
+bool pod_status_same(const struct pod_status *a, const struct pod_status *b);
+/* With everything that it points to. */
+struct pod_status pod_status_copy(struct arena *a, const struct pod_status *from);
 
 /* Shared by both halves. */
 /* first doubling to max; failures 0 gives 0. */
