@@ -73,6 +73,13 @@ static void add_toleration(yyjson_mut_doc *doc, yyjson_mut_val *spec, const char
     yyjson_mut_arr_append(list, t);
 }
 
+/* Of a lost node for five minutes, unless the pod says something about that itself. */
+static void add_tolerations(yyjson_mut_doc *doc, yyjson_mut_val *spec)
+{
+    add_toleration(doc, spec, "node.kubernetes.io/not-ready");
+    add_toleration(doc, spec, "node.kubernetes.io/unreachable");
+}
+
 /* Guaranteed: every container has equal limits and requests for cpu and memory; BestEffort: none
  * has any. Requests that are absent were filled from the limits by the defaults. */
 static const char *qos_class(yyjson_mut_val *spec)
@@ -199,11 +206,46 @@ static int pod_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
     if (pod_account(op, doc, spec, called(op, obj)) < 0) {
         return -1;
     }
-    add_toleration(doc, spec, "node.kubernetes.io/not-ready");
-    add_toleration(doc, spec, "node.kubernetes.io/unreachable");
+    add_tolerations(doc, spec);
     json_put_str(doc, status, "phase", SPAN("Pending"));
     json_put_str(doc, status, "qosClass", span_cstr(qos_class(spec)));
     return pod_priority(op, doc, spec, called(op, obj));
+}
+
+/* Who replaces a pod by what they once wrote does not take these away. */
+static int pod_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                      const yyjson_val *old)
+{
+    (void)old;
+    assert(op->kind == SCHEMA_KIND(Pod));
+    add_tolerations(doc, json_mut_obj(doc, obj, "spec"));
+    return 0;
+}
+
+/* ---- nodes ---- */
+
+/* A new node gets no pods until the node controller has seen it Ready. */
+static int node_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    assert(op->kind == SCHEMA_KIND(Node));
+    yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec"), *list = json_mut_get(spec, "taints");
+    yyjson_mut_val *item, *taint = yyjson_mut_obj(doc);
+    const struct span key = SPAN("node.kubernetes.io/not-ready"), effect = SPAN("NoSchedule");
+    if (!yyjson_mut_is_arr(list)) {
+        list = yyjson_mut_arr(doc);
+        json_put(doc, spec, "taints", list);
+    }
+    yyjson_mut_arr_iter it = yyjson_mut_arr_iter_with(list);
+    while ((item = yyjson_mut_arr_iter_next(&it))) {
+        if (span_eq(json_mut_str(json_mut_get(item, "key")), key) &&
+            span_eq(json_mut_str(json_mut_get(item, "effect")), effect)) {
+            return 0;
+        }
+    }
+    json_put_str(doc, taint, "key", key);
+    json_put_str(doc, taint, "effect", effect);
+    yyjson_mut_arr_append(list, taint);
+    return 0;
 }
 
 /* ---- volumes ---- */
@@ -390,7 +432,8 @@ static const struct admission {
     int (*update)(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
                   const yyjson_val *old);
 } admissions[] = {
-    {SCHEMA_KIND(Pod), pod_create, NULL},
+    {SCHEMA_KIND(Pod), pod_create, pod_update},
+    {SCHEMA_KIND(Node), node_create, NULL},
     {SCHEMA_KIND(Service), admission_service_create, admission_service_update},
     {SCHEMA_KIND(PersistentVolumeClaim), claim_create, claim_update},
     {SCHEMA_KIND(StatefulSet), set_create, set_update},

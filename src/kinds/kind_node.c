@@ -102,7 +102,8 @@ static void check_taints(struct check *c, const struct path *p, const yyjson_val
             }
             if (span_eq(json_get_str(before.val, "key"), json_get_str(it.val, "key")) &&
                 span_eq(json_get_str(before.val, "effect"), json_get_str(it.val, "effect"))) {
-                cause_duplicate(c, here, shown(c->a, it.val));
+                cause_duplicate_of(c, here, shown(c->a, it.val),
+                                   "taints must be unique by key and effect pair");
                 break;
             }
         }

@@ -129,16 +129,16 @@ static void check_toleration(struct check *c, const struct path *p, const yyjson
                       "operator must be Exists when `key` is empty, which means \"match all values "
                       "and all keys\"");
     }
+    if (json_get(t, "tolerationSeconds") &&
+        !span_eq(json_get_str(t, "effect"), SPAN("NoExecute"))) {
+        cause_invalid(c, AT_FIELD(p, "effect"), shown_text(c->a, json_get_str(t, "effect")),
+                      "effect must be 'NoExecute' when `tolerationSeconds` is set");
+    }
     if (exists && value.n) {
         cause_invalid(c, AT_FIELD(p, "operator"), shown(c->a, t),
                       "value must be empty when `operator` is 'Exists'");
     } else if (!exists) {
         format_check(c, AT_FIELD(p, "operator"), "label-value", json_get(t, "value"));
-    }
-    if (json_get(t, "tolerationSeconds") &&
-        !span_eq(json_get_str(t, "effect"), SPAN("NoExecute"))) {
-        cause_invalid(c, AT_FIELD(p, "effect"), shown_text(c->a, json_get_str(t, "effect")),
-                      "effect must be 'NoExecute' when `tolerationSeconds` is set");
     }
 }
 

@@ -53,6 +53,8 @@ void cause_required(struct check *c, const struct path *p, const char *detail);
 void cause_invalid(struct check *c, const struct path *p, struct span value, const char *detail);
 void cause_forbidden(struct check *c, const struct path *p, const char *detail);
 void cause_duplicate(struct check *c, const struct path *p, struct span value);
+void cause_duplicate_of(struct check *c, const struct path *p, struct span value,
+                        const char *detail);
 void cause_not_found(struct check *c, const struct path *p, struct span value);
 /* values: '|' separated. */
 void cause_not_supported(struct check *c, const struct path *p, struct span value,

@@ -88,6 +88,14 @@ void cause_duplicate(struct check *c, const struct path *p, struct span value)
     add(c, p, "FieldValueDuplicate", arena_printf(c->a, "Duplicate value: %.*s", SPAN_ARG(value)));
 }
 
+void cause_duplicate_of(struct check *c, const struct path *p, struct span value,
+                        const char *detail)
+{
+    assert(detail);
+    add(c, p, "FieldValueDuplicate",
+        arena_printf(c->a, "Duplicate value: %.*s: %s", SPAN_ARG(value), detail));
+}
+
 void cause_not_found(struct check *c, const struct path *p, struct span value)
 {
     assert(c->a);
