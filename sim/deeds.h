@@ -37,6 +37,8 @@
     X(CLAIM_OWNERS, "edit a claim's owners")                                                       \
     X(CORDON, "cordon")                                                                            \
     X(UNCORDON, "uncordon")                                                                        \
+    X(TAINT, "taint a node")                                                                       \
+    X(UNTAINT, "take a taint away")                                                                \
     X(DELETE_NODE, "delete a node")                                                                \
     X(NEIGHBOUR_CREATE, "create a neighbour")                                                      \
     X(NEIGHBOUR_CHANGE, "change a neighbour")                                                      \

@@ -90,6 +90,17 @@ static struct span strategy(struct platform *w, struct arena *a)
     }
 }
 
+/* Whether pods stay on a node that is tainted (sim/users_pods.c). */
+static const char *bears(struct platform *w)
+{
+    static const char *const how[] = {
+        "", "",
+        ",\"tolerations\":[{\"key\":\"sim\",\"operator\":\"Exists\",\"effect\":\"NoExecute\"}]",
+        ",\"tolerations\":[{\"key\":\"sim\",\"operator\":\"Exists\",\"effect\":\"NoExecute\","
+        "\"tolerationSeconds\":7}]"};
+    return how[sim_roll(w, 4)];
+}
+
 static struct span retention(struct platform *w, struct arena *a)
 {
     static const char *const policy[] = {"Retain", "Retain", "Delete"};
@@ -169,7 +180,7 @@ void users_put_set(struct platform *w)
         "\"revisionHistoryLimit\":%d,\"persistentVolumeClaimRetentionPolicy\":%.*s,"
         "\"selector\":{\"matchLabels\":{\"app\":\"redis\"}},\"template\":{\"metadata\":{"
         "\"labels\":{\"app\":\"redis\"},\"annotations\":%.*s},\"spec\":{"
-        "\"terminationGracePeriodSeconds\":3,\"containers\":[{\"name\":\"redis\",\"image\":"
+        "\"terminationGracePeriodSeconds\":3%s,\"containers\":[{\"name\":\"redis\",\"image\":"
         "\"redis:7\"%s,\"readinessProbe\":{\"periodSeconds\":1,\"exec\":{\"command\":[\"ping\"]}}}]"
         "}}%s}}";
     static const char resources[] =
@@ -191,7 +202,7 @@ void users_put_set(struct platform *w)
         CLIENT_REQUEST_INIT, .verb = applies ? CLIENT_PATCH_STRATEGIC : CLIENT_CREATE,
         .kind = SCHEMA_KIND(StatefulSet), .name = applies ? SPAN("redis") : SPAN_NULL};
     rq.body = arena_printf(a, set, SPAN_ARG(outside), replicas, min_ready, start, SPAN_ARG(how),
-                           (int)sim_roll(w, 4), SPAN_ARG(keep), SPAN_ARG(inside),
+                           (int)sim_roll(w, 4), SPAN_ARG(keep), SPAN_ARG(inside), bears(w),
                            w->narrow || sim_roll(w, 2) ? "" : resources,
                            applies && sim_roll(w, 8) ? "" : fixed.p);
     (void)users_ask(w, applies ? SIM_DEED_APPLY : SIM_DEED_CREATE, &rq);

@@ -221,6 +221,50 @@ static bool is_cordoned(struct platform *w, size_t node)
     return o && json_get_bool(json_get(object_root(o), "spec"), "unschedulable", false);
 }
 
+static bool is_tainted(struct platform *w, size_t node)
+{
+    struct object *o = node_of(w, node);
+    JSON_EACH(it, o ? json_path(object_root(o), "spec", "taints", NULL) : NULL)
+    {
+        if (span_eq_cstr(json_get_str(it.val, "key"), "sim")) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As kubectl does: the whole list as the user knows it, which by now may be another one. effect
+ * NULL: takes ours away. */
+static void taint(struct platform *w, size_t node, const char *effect)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct object *o = node_of(w, node);
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *root = yyjson_mut_obj(doc), *list = yyjson_mut_arr(doc);
+    JSON_EACH(it, o ? json_path(object_root(o), "spec", "taints", NULL) : NULL)
+    {
+        if (!span_eq_cstr(json_get_str(it.val, "key"), "sim")) {
+            yyjson_mut_arr_append(list, json_mut_copy(doc, it.val));
+        }
+    }
+    if (effect) {
+        yyjson_mut_val *t = yyjson_mut_obj(doc);
+        json_put_str(doc, t, "key", SPAN("sim"));
+        json_put_str(doc, t, "effect", span_cstr(effect));
+        yyjson_mut_arr_append(list, t);
+    }
+    json_put(doc, json_mut_obj(doc, root, "spec"), "taints", list);
+    edit(w, effect ? SIM_DEED_TAINT : SIM_DEED_UNTAINT, SCHEMA_KIND(Node),
+         span_cstr(w->nodes[node].name), json_write_mut(a, root));
+}
+
+static void touch_taint(struct platform *w, size_t node)
+{
+    static const char *const effects[] = {"NoExecute", "NoExecute", "NoSchedule",
+                                          "PreferNoSchedule"};
+    taint(w, node, is_tainted(w, node) ? NULL : effects[sim_roll(w, 4)]);
+}
+
 struct on_node {
     struct platform *w;
     const char *node;
@@ -254,6 +298,8 @@ void users_touch_node(struct platform *w)
     record_pull(w->record);
     if (!w->narrow && sim_roll(w, 5) == 0) {
         delete_node(w, node);
+    } else if (sim_roll(w, 3) == 0) {
+        touch_taint(w, node);
     } else {
         users_cordon(w, node, sim_roll(w, 8) ? !is_cordoned(w, node) : is_cordoned(w, node));
     }
@@ -301,6 +347,9 @@ void sim_users_tidy_up(struct platform *w)
     for (size_t i = 0; i < NODES; i++) {
         if (is_cordoned(w, i)) {
             users_cordon(w, i, false);
+        }
+        if (is_tainted(w, i)) {
+            taint(w, i, NULL);
         }
     }
     record_pull(w->record);
