@@ -2,7 +2,8 @@
  * container.
  *
  *   DATA/images/blobs/sha256/HEX      blobs: manifests, configs, layers as they came (verified)
- *   DATA/images/refs.json             reference -> manifest digest, atomically replaced
+ *   DATA/images/refs.json             reference -> manifest digest, and which references were
+ *                                     pulled; atomically replaced
  *   DATA/images/layers/DIFFID/        unpacked layers, read-only by convention, complete when the
  * directory exists DATA/images/tmp/                  work in progress; emptied by image_store_clean
  * Everything is written to tmp/ first and renamed, so a kill at any instruction leaves either
@@ -44,6 +45,7 @@ struct image_config {
     const struct span *layers; /* absolute directories, lowest first */
     size_t layer_count;
     uint64_t size_bytes;
+    bool is_imported; /* image_list only: it came in an archive, so no registry may have it */
 };
 
 /* [blocking] Looks a normalised reference (or digest) up locally; -ENOENT when absent. */
@@ -89,5 +91,13 @@ struct image_users {
  * uses; each with a sentence. */
 int image_remove(struct image_store *s, struct span ref, const struct image_users *users,
                  struct arena *a, struct span *ret_detail);
+/* [blocking] The same for all references to the image with this id, of which none is left
+ * afterwards; also for an id that has none, which removes what nothing needs any more. -EBUSY when
+ * a container uses it. */
+int image_remove_id(struct image_store *s, struct span id, const struct image_users *users,
+                    struct arena *a, struct span *ret_detail);
+
+/* [blocking] The file system that holds the images: bytes that are left to users, and all. */
+int image_disk(const struct image_store *s, uint64_t *ret_available, uint64_t *ret_capacity);
 
 #endif

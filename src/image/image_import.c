@@ -5,6 +5,7 @@
 #include <archive_entry.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -212,7 +213,7 @@ static int publish(struct import *im, struct span manifest, struct span *raw_ref
                     "the archive names no reference for image %.*s: give one with --as NAME:TAG",
                     SPAN_ARG(manifest));
     }
-    int code = image_publish(im->store, im->a, manifest, refs, count, im->detail);
+    int code = image_publish(im->store, im->a, manifest, refs, count, false, im->detail);
     for (size_t i = 0; i < count && code == 0; i++) {
         im->on_ref(im->data, refs[i], manifest);
     }
@@ -391,6 +392,10 @@ int image_import(struct image_store *s, int fd, struct span as, struct arena *a,
                     code_text(code));
     }
     code = spool_all(&im, fd);
+    int busy cleanup_close = code < 0 ? code : image_busy(s, a, LOCK_SH);
+    if (code == 0 && busy < 0) {
+        code = fail(a, ret_detail, busy, "cannot lock %s: %s", s->root, code_text(busy));
+    }
     if (code == 0 && map_get(&im.files, SPAN("index.json"))) {
         code = import_oci(&im);
     } else if (code == 0 && map_get(&im.files, SPAN("manifest.json"))) {

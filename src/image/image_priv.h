@@ -68,7 +68,11 @@ int layer_unpack(struct arena *a, const char *blob_path, const char *into, struc
 /* After all blobs of a manifest are there: unpacks what is missing, syncs, publishes the layers,
  * sets the references. */
 int image_publish(struct image_store *s, struct arena *a, struct span manifest_digest,
-                  const struct span *refs, size_t ref_count, struct span *detail);
+                  const struct span *refs, size_t ref_count, bool pulled, struct span *detail);
+/* LOCK_SH, from before the first blob is stored or found until the references are set: nothing is
+ * swept meanwhile. LOCK_EX | LOCK_NB: whoever sweeps. A descriptor to be closed, or a negative
+ * errno. */
+int image_busy(const struct image_store *s, struct arena *a, int mode);
 
 /* Formats *detail and returns code, so that callers write: return fail(a, detail, -EINVAL, ...). */
 int fail(struct arena *a, struct span *detail, int code, const char *fmt, ...)

@@ -125,7 +125,7 @@ static int pull_all(struct pull *p, struct span ref)
         code = code < 0 ? code : fetch_blob(p, it.val);
     }
     code = code < 0 ? code : blob_write(p->store, p->a, text, digest);
-    return code < 0 ? code : image_publish(p->store, p->a, digest, &ref, 1, p->detail);
+    return code < 0 ? code : image_publish(p->store, p->a, digest, &ref, 1, true, p->detail);
 }
 
 int image_pull(struct image_store *s, struct span ref, const struct image_pull_options *options,
@@ -135,6 +135,11 @@ int image_pull(struct image_store *s, struct span ref, const struct image_pull_o
     assert(ret);
     assert(ret_detail);
     struct span why = SPAN_NULL;
+    int busy cleanup_close = image_busy(s, a, LOCK_SH);
+    if (busy < 0) {
+        return fail(a, ret_detail, busy, "failed to pull image \"%.*s\": cannot lock %s: %s",
+                    SPAN_ARG(ref), s->root, code_text(busy));
+    }
     struct pull p = {.store = s, .a = a, .options = options, .detail = &why};
     p.registry = registry_new(a, ref, options);
     int code = pull_all(&p, ref);

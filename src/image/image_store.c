@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -100,7 +101,21 @@ static int refs_lock(const struct image_store *s, struct arena *a, int mode)
     return fd;
 }
 
-/* The references object, or NULL when there is no file yet. */
+int image_busy(const struct image_store *s, struct arena *a, int mode)
+{
+    int fd = open(image_path(s, a, "busy"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (flock(fd, mode) != 0) {
+        int code = -errno;
+        (void)close(fd);
+        return code;
+    }
+    return fd;
+}
+
+/* {"refs": {REF: DIGEST}, "pulled": {REF: true}}, or NULL when there is no file yet. */
 static int refs_load(const struct image_store *s, struct arena *a, yyjson_val **ret)
 {
     struct span text;
@@ -116,21 +131,18 @@ static int refs_load(const struct image_store *s, struct arena *a, yyjson_val **
     if (json_parse(a, text, &doc, NULL) != 0) {
         return E_CORRUPT;
     }
-    *ret = json_get(yyjson_doc_get_root(doc), "refs");
+    *ret = yyjson_doc_get_root(doc);
     return 0;
 }
 
-static int refs_save(const struct image_store *s, struct arena *a, yyjson_mut_doc *doc,
-                     yyjson_mut_val *refs)
+static int refs_save(const struct image_store *s, struct arena *a, const yyjson_mut_val *root)
 {
-    yyjson_mut_val *root = yyjson_mut_obj(doc);
-    json_put(doc, root, "refs", refs);
     return os_fs_write_atomic(image_path(s, a, "refs.json"), json_write_mut(a, root), 0644, true);
 }
 
 /* Points references at a manifest, under the lock. */
 static int refs_set(const struct image_store *s, struct arena *a, const struct span *refs, size_t n,
-                    struct span digest)
+                    struct span digest, bool pulled)
 {
     int lock cleanup_close = refs_lock(s, a, LOCK_EX);
     yyjson_val *old = NULL;
@@ -139,11 +151,18 @@ static int refs_set(const struct image_store *s, struct arena *a, const struct s
         return code;
     }
     yyjson_mut_doc *doc = json_mut_new(a);
-    yyjson_mut_val *all = old ? json_mut_copy(doc, old) : yyjson_mut_obj(doc);
+    yyjson_mut_val *root = old ? json_mut_copy(doc, old) : yyjson_mut_obj(doc);
+    yyjson_mut_val *all = json_mut_obj(doc, root, "refs");
+    yyjson_mut_val *origin = json_mut_obj(doc, root, "pulled");
     for (size_t i = 0; i < n; i++) {
         json_put_span(doc, all, refs[i], json_new_str(doc, digest));
+        if (pulled) {
+            json_put_span(doc, origin, refs[i], yyjson_mut_true(doc));
+        } else {
+            json_remove_span(origin, refs[i]);
+        }
     }
-    return refs_save(s, a, doc, all);
+    return refs_save(s, a, root);
 }
 
 /* ---- manifests ---- */
@@ -265,14 +284,15 @@ static int config_of(struct image_store *s, struct arena *a, struct span ref, st
 int image_find(struct image_store *s, struct span ref, struct arena *a, struct image_config *ret)
 {
     assert(ret);
-    yyjson_val *refs;
+    yyjson_val *root;
     if (digest_ok(ref)) {
         return config_of(s, a, ref, ref, ret);
     }
-    int code = refs_load(s, a, &refs);
+    int code = refs_load(s, a, &root);
     if (code < 0) {
         return code;
     }
+    yyjson_val *refs = json_get(root, "refs");
     yyjson_val *digest = refs ? yyjson_obj_getn(refs, ref.p, ref.n) : NULL;
     size_t at = span_find(ref, '@');
     if (!digest && at < ref.n && digest_ok(span_from(ref, at + 1))) {
@@ -292,17 +312,18 @@ int image_list(struct image_store *s, struct arena *a, struct image_config **ret
 {
     assert(ret);
     assert(ret_count);
-    yyjson_val *refs;
-    int code = refs_load(s, a, &refs);
+    yyjson_val *root;
+    int code = refs_load(s, a, &root);
     if (code < 0) {
         return code;
     }
+    const yyjson_val *refs = json_get(root, "refs"), *pulled = json_get(root, "pulled");
     *ret = ARENA_ARRAY(a, struct image_config, json_len(refs) + 1);
     size_t n = 0;
     JSON_EACH(it, refs)
     {
         if (config_of(s, a, json_str(it.key), json_str(it.val), &(*ret)[n]) == 0) {
-            n++;
+            (*ret)[n++].is_imported = !json_get_span(pulled, json_str(it.key));
         }
     }
     qsort(*ret, n, sizeof **ret, by_reference);
@@ -434,23 +455,17 @@ static void sweep_blobs(const struct image_store *s, struct arena *a, const stru
     }
 }
 
-/* The last reference to what a container was made from stays: the container may be started again.
- */
-static int check_unused(struct arena *a, const yyjson_val *refs, struct span ref,
-                        const struct image_users *users, struct span *detail)
+/* What a container was made from stays: it may be started again. */
+static int check_unused(struct arena *a, struct span digest, const struct image_users *users,
+                        struct span *detail)
 {
     struct image_user *list = NULL;
-    size_t n = 0, same = 0;
-    struct span digest = json_str(yyjson_obj_getn((yyjson_val *)(uintptr_t)refs, ref.p, ref.n));
+    size_t n = 0;
     int code = users->list ? users->list(users->data, a, &list, &n) : 0;
     if (code < 0) {
         return fail(a, detail, code, "cannot tell which containers use it: %s", code_text(code));
     }
-    JSON_EACH(it, refs)
-    {
-        same += span_eq(json_str(it.val), digest);
-    }
-    for (size_t i = 0; i < n && same == 1; i++) {
+    for (size_t i = 0; i < n; i++) {
         if (span_eq(list[i].image_id, digest)) {
             return fail(a, detail, -EBUSY,
                         "container %.*s uses it: delete its pod first, then remove the image",
@@ -460,52 +475,114 @@ static int check_unused(struct arena *a, const yyjson_val *refs, struct span ref
     return 0;
 }
 
-int image_remove(struct image_store *s, struct span ref, const struct image_users *users,
-                 struct arena *a, struct span *ret_detail)
+/* What pulls and imports under way have brought has no reference yet: it is left to the next
+ * removal. */
+static int sweep(const struct image_store *s, struct arena *a, struct keep_set *k,
+                 const struct image_users *users)
 {
-    assert(ret_detail);
+    int alone cleanup_close = image_busy(s, a, LOCK_EX | LOCK_NB);
+    if (alone == -EWOULDBLOCK) {
+        return 0;
+    }
+    int code = alone < 0 ? alone : sweep_layers(s, a, k, users);
+    if (code == 0) {
+        sweep_blobs(s, a, k);
+    }
+    return code;
+}
+
+/* Takes away the reference (id empty), or every reference to the image. Under the lock. */
+static int drop(const struct image_store *s, struct arena *a, const yyjson_val *root,
+                struct span ref, struct span id, const struct image_users *users)
+{
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *left = yyjson_mut_obj(doc);
+    yyjson_mut_val *refs = json_mut_obj(doc, left, "refs");
+    yyjson_mut_val *pulled = json_mut_obj(doc, left, "pulled");
+    struct keep_set k = {MAP_INIT};
+    JSON_EACH(it, json_get(root, "refs"))
+    {
+        struct span name = json_str(it.key), digest = json_str(it.val);
+        if (id.n ? span_eq(digest, id) : span_eq(name, ref)) {
+            continue;
+        }
+        json_put_span(doc, refs, name, json_new_str(doc, digest));
+        if (json_get_span(json_get(root, "pulled"), name)) {
+            json_put_span(doc, pulled, name, yyjson_mut_true(doc));
+        }
+        keep_manifest(s, a, &k, digest);
+    }
+    int code = keep_used(s, a, &k, users);
+    code = code ? code : refs_save(s, a, left);
+    code = code ? code : sweep(s, a, &k, users);
+    map_done(&k.names);
+    return code;
+}
+
+/* One of ref and id is empty. */
+static int remove_some(struct image_store *s, struct span ref, struct span id,
+                       const struct image_users *users, struct arena *a, struct span *detail)
+{
     static const struct image_users nobody = {NULL, NULL};
     users = users ? users : &nobody;
-    *ret_detail = SPAN_NULL;
+    *detail = SPAN_NULL;
     int lock cleanup_close = refs_lock(s, a, LOCK_EX);
-    yyjson_val *old = NULL;
-    int code = lock < 0 ? -errno : refs_load(s, a, &old);
+    yyjson_val *root = NULL;
+    int code = lock < 0 ? -errno : refs_load(s, a, &root);
     if (code < 0) {
-        return fail(a, ret_detail, code, "the references cannot be read: %s", code_text(code));
+        return fail(a, detail, code, "the references cannot be read: %s", code_text(code));
     }
-    if (!old || !yyjson_obj_getn(old, ref.p, ref.n)) {
-        return fail(a, ret_detail, -ENOENT, "no such image");
+    const yyjson_val *refs = json_get(root, "refs");
+    struct span digest = id.n ? id : json_str(json_get_span(refs, ref));
+    if (!digest.n) {
+        return fail(a, detail, -ENOENT, "no such image");
     }
-    code = check_unused(a, old, ref, users, ret_detail);
+    size_t others = 0;
+    JSON_EACH(it, refs)
+    {
+        others += !id.n && span_eq(json_str(it.val), digest) && !span_eq(json_str(it.key), ref);
+    }
+    code = others ? 0 : check_unused(a, digest, users, detail);
     if (code < 0) {
         return code;
     }
-    yyjson_mut_doc *doc = json_mut_new(a);
-    yyjson_mut_val *left = yyjson_mut_obj(doc);
-    struct keep_set k = {MAP_INIT};
-    JSON_EACH(it, old)
-    {
-        if (!span_eq(json_str(it.key), ref)) {
-            json_put_span(doc, left, json_str(it.key), json_new_str(doc, json_str(it.val)));
-            keep_manifest(s, a, &k, json_str(it.val));
-        }
+    code = drop(s, a, root, ref, id, users);
+    return code < 0 ? fail(a, detail, code, "not removed: %s", code_text(code)) : 0;
+}
+
+int image_remove(struct image_store *s, struct span ref, const struct image_users *users,
+                 struct arena *a, struct span *ret_detail)
+{
+    assert(ref.n > 0);
+    assert(ret_detail);
+    return remove_some(s, ref, SPAN_NULL, users, a, ret_detail);
+}
+
+int image_remove_id(struct image_store *s, struct span id, const struct image_users *users,
+                    struct arena *a, struct span *ret_detail)
+{
+    assert(digest_ok(id));
+    assert(ret_detail);
+    return remove_some(s, SPAN_NULL, id, users, a, ret_detail);
+}
+
+int image_disk(const struct image_store *s, uint64_t *ret_available, uint64_t *ret_capacity)
+{
+    struct statvfs fs;
+    assert(ret_available);
+    assert(ret_capacity);
+    if (statvfs(s->root, &fs) != 0) {
+        return -errno;
     }
-    code = keep_used(s, a, &k, users);
-    code = code ? code : refs_save(s, a, doc, left);
-    code = code ? code : sweep_layers(s, a, &k, users);
-    if (code == 0) {
-        sweep_blobs(s, a, &k);
-    } else {
-        (void)fail(a, ret_detail, code, "not removed: %s", code_text(code));
-    }
-    map_done(&k.names);
-    return code;
+    *ret_available = (uint64_t)fs.f_bavail * fs.f_frsize;
+    *ret_capacity = (uint64_t)fs.f_blocks * fs.f_frsize;
+    return 0;
 }
 
 /* ---- publishing ---- */
 
 int image_publish(struct image_store *s, struct arena *a, struct span manifest_digest,
-                  const struct span *refs, size_t ref_count, struct span *detail)
+                  const struct span *refs, size_t ref_count, bool pulled, struct span *detail)
 {
     struct image_manifest m = {0};
     struct image_config c;
@@ -538,7 +615,7 @@ int image_publish(struct image_store *s, struct arena *a, struct span manifest_d
         }
     }
     image_tmp_done(&tmp);
-    if (code == 0 && (code = refs_set(s, a, refs, ref_count, manifest_digest)) < 0) {
+    if (code == 0 && (code = refs_set(s, a, refs, ref_count, manifest_digest, pulled)) < 0) {
         (void)fail(a, detail, code, "cannot write the references: %s", code_text(code));
     }
     return code;

@@ -51,6 +51,10 @@ static void job_end(struct job *j, const struct kubelet_image_result *result)
 {
     struct images *im = j->im;
     list_remove(&j->link);
+    if (im->base.on_used && !im->dying) {
+        im->base.on_used(im->base.on_used_data, result->config ? result->config->id : SPAN_NULL,
+                         result->code < 0 || result->pull_ns > 0);
+    }
     j->handler.on_done(j->data, result);
     arena_free(j->arena);
     free(j);

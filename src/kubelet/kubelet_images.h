@@ -47,6 +47,10 @@ struct kubelet_images_ops {
 struct kubelet_images {
     const struct kubelet_images_ops *ops;
     struct env *env;
+    /* Told of each image that somebody asked for (id empty: in vain). fuller: the disk may be, since
+     * a pull ended. */
+    void (*on_used)(void *data, struct span id, bool fuller);
+    void *on_used_data;
 };
 
 /* The real one, on image/image.h with work threads. mirrors as in image_pull_options, copied; store

@@ -99,11 +99,11 @@ static int do_list(struct image_store *s, struct arena *a, const struct options 
     return 0;
 }
 
-static int image_users(void *data, struct arena *a, struct image_user **ret, size_t *ret_count)
+int image_users_of(void *data, struct arena *a, struct image_user **ret, size_t *ret_count)
 {
-    const struct options *o = data;
+    const struct span *data_dir = data;
     struct runtime_image_use *uses = NULL;
-    int code = runtime_crun_images(o->data_dir, a, &uses, ret_count);
+    int code = runtime_crun_images(*data_dir, a, &uses, ret_count);
     *ret = ARENA_ARRAY(a, struct image_user, *ret_count + 1);
     for (size_t i = 0; i < *ret_count; i++) {
         (*ret)[i] = (struct image_user){uses[i].image_id, uses[i].container_id};
@@ -118,7 +118,7 @@ static int do_remove(struct image_store *s, struct arena *a, const struct option
         return 2;
     }
     struct span why = SPAN_NULL;
-    const struct image_users users = {image_users, (void *)(uintptr_t)o};
+    const struct image_users users = {image_users_of, (void *)(uintptr_t)&o->data_dir};
     int code = image_remove(s, ref, &users, a, &why);
     return code < 0 ? complain(ref.p, why) : 0;
 }

@@ -16,7 +16,7 @@
 #include "codec/yaml.h"
 #include "os/os_fs.h"
 
-enum option_type { TYPE_TEXT, TYPE_PORT, TYPE_LEVEL, TYPE_LIST };
+enum option_type { TYPE_TEXT, TYPE_PORT, TYPE_LEVEL, TYPE_LIST, TYPE_PERCENT, TYPE_SECONDS };
 
 /* A value's check: NULL, or what is wrong with it. */
 typedef const char *check_fn(struct arena *a, struct span value);
@@ -131,6 +131,13 @@ static const struct setting {
     {"registry-mirror", 267, "HOST=URL", TYPE_LIST, OPTIONS_SERVER | OPTIONS_IMAGE, NULL,
      AT(registry_mirrors), check_mirror,
      "pull images of HOST from URL (may be repeated; http is fine)"},
+    {"image-gc-high-threshold", 271, "PERCENT", TYPE_PERCENT, OPTIONS_SERVER, "85",
+     AT(image_high_percent), NULL,
+     "use of the disk from which unused images are removed, but for imported ones; 100: never"},
+    {"image-gc-low-threshold", 272, "PERCENT", TYPE_PERCENT, OPTIONS_SERVER, "80",
+     AT(image_low_percent), NULL, "use of the disk at which that ends"},
+    {"minimum-image-ttl", 273, "SECONDS", TYPE_SECONDS, OPTIONS_SERVER, "120", AT(image_min_age_s),
+     NULL, "an image that was used within so many seconds stays"},
     {"container-runtime", 268, "NAME", TYPE_TEXT, OPTIONS_SERVER, "crun", AT(container_runtime),
      check_runtime, "crun, or fake: no container, pods become Ready by themselves"},
     {"log-format", 269, "FORMAT", TYPE_TEXT, OPTIONS_SERVER, "text", AT(log_format), check_format,
@@ -145,6 +152,8 @@ enum {
     SETTINGS = sizeof settings / sizeof *settings,
     REMEMBERED = OPTIONS_STOP | OPTIONS_KUBECONFIG
 };
+
+enum { SECONDS_MAX = 365 * 24 * 60 * 60 };
 
 struct parse {
     struct arena *a;
@@ -187,6 +196,20 @@ static int apply(struct parse *p, const char *where, const struct setting *s, st
     case TYPE_LEVEL:
         if (!span_to_i64(value, &number) || number < 0 || number > 9) {
             return complain(p, where, s->name, value, "is no level; give a number from 0 to 9");
+        }
+        *(int64_t *)at = number;
+        return 0;
+    case TYPE_PERCENT:
+        if (!span_to_i64(value, &number) || number < 0 || number > 100) {
+            return complain(p, where, s->name, value,
+                            "is no percentage; give a number from 0 to 100");
+        }
+        *(int64_t *)at = number;
+        return 0;
+    case TYPE_SECONDS:
+        if (!span_to_i64(value, &number) || number < 0 || number > SECONDS_MAX) {
+            return complain(p, where, s->name, value,
+                            "is no number of seconds; give one of up to 31536000 (a year)");
         }
         *(int64_t *)at = number;
         return 0;
@@ -353,9 +376,26 @@ static int check_ranges(struct parse *p)
     return 0;
 }
 
+static int check_thresholds(struct parse *p)
+{
+    const struct options *o = p->o;
+    if (o->image_low_percent > o->image_high_percent) {
+        return complain(p, "--", "image-gc-low-threshold",
+                        arena_printf(p->a, "%lld", (long long)o->image_low_percent),
+                        arena_printf(p->a,
+                                     "is above --image-gc-high-threshold %lld; give a smaller one",
+                                     (long long)o->image_high_percent)
+                            .p);
+    }
+    return 0;
+}
+
 static int fill_in(struct parse *p)
 {
     struct options *o = p->o;
+    if (check_thresholds(p) != 0) {
+        return -1;
+    }
     if (p->groups & (OPTIONS_SERVER | OPTIONS_STOP) && check_ranges(p) != 0) {
         return -1;
     }

@@ -19,6 +19,8 @@ struct options {
     struct span bridge;
     struct span registry_mirrors[OPTIONS_MIRRORS_MAX];
     size_t registry_mirror_count;
+    int64_t image_high_percent, image_low_percent; /* of the disk, for unused images */
+    int64_t image_min_age_s;
     struct span container_runtime;
     struct span log_format;
     int64_t verbosity;

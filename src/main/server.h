@@ -25,6 +25,7 @@ struct dns_zone;
 struct image_store;
 struct kubelet;
 struct kubelet_images;
+struct image_cleaner;
 struct net_pod;
 struct proxy;
 struct runtime;
@@ -54,6 +55,7 @@ struct server {
     struct span runtime_version; /* "crun://1.8.1" */
     struct image_store *images;
     struct kubelet_images *kubelet_images;
+    struct image_cleaner *image_cleaner;
     struct runtime *runtime;
     struct kubelet *kubelet;
     struct dns_zone *zone;

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "image/image.h"
+#include "kubelet/image_cleaner.h"
 #include "kubelet/kubelet.h"
 #include "kubelet/kubelet_images.h"
 #include "kubelet/volume_local.h"
@@ -272,6 +273,17 @@ static void on_network_done(struct env_work *work)
     }
     s->kubelet_images = kubelet_images_new(s->env, s->images, s->options.registry_mirrors,
                                            s->options.registry_mirror_count);
+    const struct image_cleaner_options cleaning = {
+        .store = s->images,
+        .images = s->kubelet_images,
+        .users = {image_users_of, &s->options.data_dir},
+        .thresholds = {(unsigned)s->options.image_high_percent,
+                       (unsigned)s->options.image_low_percent},
+        .min_age_ms = s->options.image_min_age_s * 1000,
+        .client = s->client,
+        .node_name = s->options.node_name,
+    };
+    s->image_cleaner = image_cleaner_new(s->env, &cleaning);
     start_kubelet(s);
 }
 

@@ -236,7 +236,45 @@ Y
     check 'lets the pod in' within 20 ready member
 }
 
-for part in ${PARTS:-policies removal archives broken_lines tokens}; do $part; done
+# A disk of 64 MB for images, with one that takes a third of it in use, and then another.
+full_disk() {
+    k delete pods --all --grace-period=0 --force >/dev/null 2>&1
+    kill "$server_pid"; wait "$server_pid" 2>/dev/null
+    rm -rf "$data/images"; mkdir "$data/images"; mount -t tmpfs -o size=64m tmpfs "$data/images"
+    check 'thresholds the wrong way round are refused' fails 'is above --image-gc-high-threshold 30' \
+        "$berth" server --data-dir "$data" --image-gc-high-threshold 30 --image-gc-low-threshold 40
+    check 'and a threshold that is none' fails 'is no percentage' "$berth" server --data-dir "$data" --image-gc-high-threshold 101
+    E2E_IMAGES=busybox start_berth "${mirrors[@]}" --image-gc-high-threshold 50 --image-gc-low-threshold 45 --minimum-image-ttl 1
+    listed() { "$berth" image ls --data-dir "$data" | grep -q "/$1 "; }
+    unlisted() { ! listed "$1"; }
+    image tank:1 first 9000000; push 5000 tank:1
+    image tank:2 second 9000000; push 5000 tank:2
+    run_pod one tank:1 IfNotPresent
+    check 'a large image' within 20 ready one
+    k delete pod one >/dev/null
+    check 'stays while there is room' listed tank:1
+    sleep 1.2
+    run_pod two tank:2 IfNotPresent
+    check 'another one' within 20 ready two
+    check 'takes the place of the one that nobody uses' within 20 unlisted tank:1
+    check 'the one in use stays' listed tank:2
+    check 'and so does the one that was imported' listed busybox:latest
+    check 'the pod lives on' says_word two second
+    run_pod three busybox IfNotPresent
+    check 'an imported image still starts' within 20 ready three
+    image tank:3 third 9000000; push 5000 tank:3
+    run_pod four tank:3 IfNotPresent
+    check 'when all that is left is in use' within 20 ready four
+    told() { contains 'Failed to garbage collect required amount of images' k get events --field-selector reason=FreeDiskSpaceFailed; }
+    check 'the node says so' within 20 told
+    k delete pods --all --grace-period=0 --force >/dev/null 2>&1
+    kill "$server_pid"; wait "$server_pid" 2>/dev/null
+    "$berth" stop --data-dir "$data" >/dev/null 2>&1
+    within 10 umount "$data/images"
+    launch >/dev/null 2>&1
+}
+
+for part in ${PARTS:-policies removal archives broken_lines tokens full_disk}; do $part; done
 k delete pods --all --grace-period=0 --force >/dev/null 2>&1
 kill $helpers 2>/dev/null
 finish
