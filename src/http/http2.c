@@ -533,6 +533,8 @@ struct http2 *http2_new(struct http_conn *c, struct span preface)
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_close);
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
+    /* Spaces around a value are taken off instead of refusing the request for them. */
+    nghttp2_option_set_no_rfc9113_leading_and_trailing_ws_validation(option, 1);
     r = nghttp2_session_server_new2(&h->session, callbacks, h, option);
     nghttp2_option_del(option);
     nghttp2_session_callbacks_del(callbacks);

@@ -78,7 +78,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
         return 0; /* rejected, or a trailer */
     }
     if (name.n == 0 || name.p[0] != ':') {
-        add_field(s, name, value);
+        add_field(s, name, span_trim(value));
     } else if (span_eq(name, SPAN(":method"))) {
         s->x.method = known_method(value);
         s->x.is_head = span_eq(value, SPAN("HEAD"));

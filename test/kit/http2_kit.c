@@ -222,9 +222,10 @@ int32_t http2_conn_send(struct http2_conn *c, const char *method, const char *pa
         strbuf_put(&r->send, body);
     }
     for (struct span rest = span_cstr(headers); rest.n && n < MAX + 5;) {
-        struct span value = span_trim(span_cut(&rest, '\n'));
+        struct span line = span_cut(&rest, '\n');
+        struct span value = span_cut(&line, '\r');
         struct span name = span_cut(&value, ':');
-        nva[n++] = nv(name, span_trim(value));
+        nva[n++] = nv(name, value.n && value.p[0] == ' ' ? span_from(value, 1) : value);
     }
     nghttp2_data_provider source = {.source = {.ptr = r}, .read_callback = on_source};
     int32_t id = nghttp2_submit_request(c->session, NULL, nva, n, content_type ? &source : NULL, r);

@@ -23,7 +23,8 @@ struct http2_conn *http2_conn_new(const struct https_kit *k, const struct http2_
                                   void *data);
 /* Outside callbacks of the connection only. */
 void http2_conn_free(struct http2_conn *c);
-/* content_type NULL: no body is sent. headers: "name: value\r\n" lines in lower case, may be empty.
+/* content_type NULL: no body is sent. headers: "name: value\r\n" lines in lower case, may be empty;
+ * spaces of a value, but the one after the colon, are sent.
  * Returns the stream. */
 int32_t http2_conn_send(struct http2_conn *c, const char *method, const char *path,
                         const char *headers, const char *content_type, struct span body, void *tag);

@@ -102,6 +102,9 @@ static void on_request(void *data, struct http_exchange *x)
         http_reply(x, 200, "text/plain",
                    arena_printf(http_arena(x), "%.*s %.*s %.*s", SPAN_ARG(http_client_name(x)),
                                 SPAN_ARG(http_header(x, "host")), SPAN_ARG(http_query(x))));
+    } else if (span_eq_cstr(path, "/agent")) {
+        http_reply(x, 200, "text/plain",
+                   arena_printf(http_arena(x), "[%.*s]", SPAN_ARG(http_header(x, "user-agent"))));
     } else if (span_eq_cstr(path, "/none")) {
         http_reply(x, 204, "text/plain", SPAN("never"));
     } else if (span_eq_cstr(path, "/later")) {
@@ -249,6 +252,21 @@ TEST(a_request_is_answered_and_its_client_known)
     run(&w);
     CHECK_EQ(w.status, 200);
     CHECK_EQ(w.body.n, 0);
+    world_done(&w);
+}
+
+/* As in HTTP/1.1, and in Go's server. */
+TEST(spaces_around_a_value_are_left_out_and_refuse_no_request)
+{
+    struct world w;
+    world_init(&w, &collect);
+    w.wanted = 1;
+    http2_conn_send(w.conn, "GET", "/agent", "user-agent:   a test's name \t\r\n", NULL, SPAN_NULL,
+                    NULL);
+    run(&w);
+    CHECK_EQ(w.error, 0);
+    CHECK_EQ(w.status, 200);
+    CHECK_SPAN(strbuf_span(&w.body), "[a test's name]");
     world_done(&w);
 }
 
