@@ -394,6 +394,27 @@ static struct why containers(const struct pod_facts *f, const char *list)
 
 /* ---- pods ---- */
 
+/* Its end is asked for, and only the node could confirm it. */
+static struct why lost(struct arena *a, struct span pod, struct span node)
+{
+    assert(node.n > 0);
+    return why_of(
+        a, "NodeLost",
+        arena_printf(
+            a,
+            "%.*s is on node %.*s, which does not answer: it may still run, so no other "
+            "takes its place until the node is back or, once it is surely off, is deleted "
+            "(\"kubectl delete node %.*s\"), or the pod is, by force (\"kubectl delete pod "
+            "%.*s --force\")",
+            SPAN_ARG(pod), SPAN_ARG(node), SPAN_ARG(node), SPAN_ARG(pod)));
+}
+
+static struct why unheard(struct arena *a, struct span pod, struct span text)
+{
+    return why_of(a, "NodeLost",
+                  arena_printf(a, "%.*s is not Ready: %.*s", SPAN_ARG(pod), SPAN_ARG(text)));
+}
+
 static struct why stopping(const struct pod_facts *f)
 {
     assert(f->pod);
@@ -403,12 +424,7 @@ static struct why stopping(const struct pod_facts *f)
     struct span finalizer = json_str(yyjson_arr_get_first(json_get(meta, "finalizers")));
     long long grace_s = json_get_int(meta, "deletionGracePeriodSeconds", 30);
     if (is(f->ready, "reason", "NodeStatusUnknown")) {
-        return why_of(
-            a, "NodeLost",
-            arena_printf(a,
-                         "%.*s is on node %.*s, which does not answer: it may still run, so "
-                         "no other takes its place until the node is back or is deleted",
-                         SPAN_ARG(f->name), SPAN_ARG(node)));
+        return lost(a, f->name, node);
     }
     if (finalizer.n && grace_s == 0) {
         return why_of(a, "PodTerminating",
@@ -538,6 +554,23 @@ static struct span asked(const struct pod_facts *f, const char *resource)
     return n == 1 ? arena_printf(f->a, "it asks for %s %.*s", resource, SPAN_ARG(only)) : SPAN_NULL;
 }
 
+/* Of "... untolerated taint {KEY: VALUE}...": who put it takes it away. */
+static struct span untolerated(struct arena *a, struct span message)
+{
+    struct span allow = SPAN("tolerations in its spec let a pod onto a node with a taint");
+    struct span rest = message;
+    while (rest.n && !span_starts(rest, SPAN("untolerated taint {"))) {
+        rest = span_from(rest, 1);
+    }
+    (void)span_cut(&rest, '{');
+    struct span key = span_cut(&rest, ':');
+    if (key.n == 0 || contains(key, "node.kubernetes.io/")) {
+        return allow;
+    }
+    return arena_printf(a, "%.*s, and \"kubectl taint nodes NODE %.*s-\" takes the taint away",
+                        SPAN_ARG(allow), SPAN_ARG(key));
+}
+
 /* What in the pod makes the scheduler say that. */
 static struct span asks(const struct pod_facts *f, struct span message)
 {
@@ -558,7 +591,7 @@ static struct span asks(const struct pod_facts *f, struct span message)
         return SPAN("a node with that taint does not answer");
     }
     if (contains(message, "untolerated taint {")) {
-        return SPAN("tolerations in its spec let a pod onto a node with a taint");
+        return untolerated(f->a, message);
     }
     if (contains(message, "volume node affinity conflict")) {
         return SPAN("the volume of its claim is on another node");
@@ -619,6 +652,15 @@ struct why why_on_node(struct arena *a, const yyjson_val *pod, const yyjson_val 
     assert(pod);
     struct span name = json_str(json_path(pod, "metadata", "name", NULL));
     struct span on = json_str(json_path(pod, "spec", "nodeName", NULL));
+    if (on.n && is(condition(node, "Ready"), "status", "Unknown") &&
+        !is(condition(pod, "Ready"), "status", "True")) {
+        if (is_deleting(pod)) {
+            return lost(a, name, on);
+        }
+        if (json_path(pod, "status", "startTime", NULL)) {
+            return unheard(a, name, arena_printf(a, "node %.*s does not answer", SPAN_ARG(on)));
+        }
+    }
     if (on.n == 0 || json_path(pod, "status", "startTime", NULL) || is_deleting(pod) ||
         is(condition(node, "Ready"), "status", "True")) {
         return (struct why){0};
@@ -651,9 +693,7 @@ struct why why_pod(struct arena *a, const yyjson_val *pod, const struct why_clai
         return unscheduled(&f, claims, claim_count);
     }
     if (is(f.ready, "reason", "NodeStatusUnknown")) {
-        return why_of(a, "NodeLost",
-                      arena_printf(a, "%.*s is not Ready: %.*s", SPAN_ARG(f.name),
-                                   SPAN_ARG(words(a, json_get_str(f.ready, "message")))));
+        return unheard(a, f.name, words(a, json_get_str(f.ready, "message")));
     }
     if (is(f.ready, "status", "True")) {
         return why_of(a, "MinReadySeconds",

@@ -26,6 +26,11 @@ static yyjson_val *parse(const char *json)
     ",\"conditions\":[{\"type\":\"" type "\",\"status\":\"" status "\",\"reason\":\"" reason       \
     "\",\"message\":\"" message "\"}]"
 
+#define LOST                                                                                       \
+    "redis-1 is on node n1, which does not answer: it may still run, so no other takes its place " \
+    "until the node is back or, once it is surely off, is deleted (\"kubectl delete node n1\"), "  \
+    "or the pod is, by force (\"kubectl delete pod redis-1 --force\")"
+
 static void check_pod(const char *pod, const char *claim, const char *reason, const char *text)
 {
     struct why_claim c = {SPAN("data-redis-1"), claim ? parse(claim) : NULL};
@@ -127,9 +132,7 @@ static const struct {
     {"{\"metadata\":{\"name\":\"redis-1\",\"deletionTimestamp\":\"x\"},\"spec\":{\"nodeName\":"
      "\"n1\"},\"status\":{\"conditions\":[{\"type\":\"Ready\",\"reason\":"
      "\"NodeStatusUnknown\"}]}}",
-     "NodeLost",
-     "redis-1 is on node n1, which does not answer: it may still run, so no other takes its "
-     "place until the node is back or is deleted"},
+     "NodeLost", LOST},
 };
 
 #define INIT(container) ",\"initContainerStatuses\":[{\"name\":\"i\"," container "}]"
@@ -286,7 +289,14 @@ static const struct {
     {POD("", UNPLACED("0/1 nodes are available: 1 node(s) had untolerated taint {a: b}.")),
      "Unschedulable",
      "redis-1 finds no node: 0/1 nodes are available: 1 node(s) had untolerated taint {a: b}; "
-     "tolerations in its spec let a pod onto a node with a taint"},
+     "tolerations in its spec let a pod onto a node with a taint, and \"kubectl taint nodes NODE "
+     "a-\" takes the taint away"},
+    {POD("", UNPLACED("0/1 nodes are available: 1 node(s) had untolerated taint "
+                      "{node.kubernetes.io/disk-pressure: }.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/1 nodes are available: 1 node(s) had untolerated taint "
+     "{node.kubernetes.io/disk-pressure: }; tolerations in its spec let a pod onto a node with a "
+     "taint"},
     {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"ContainerCreating\",\"message\":"
                        "\"image \\\"redis:7\\\" is being fetched\"}}")),
      "PodStarting", "redis-1 is starting: image \"redis:7\" is being fetched"},
@@ -330,6 +340,21 @@ TEST(why_on_node_names_a_node_that_cannot_take_the_pod)
     CHECK(!why_on_node(a, bound, ready).reason);
     CHECK(!why_on_node(a, taken, silent).reason);
     CHECK(!why_on_node(a, parse(POD("", "")), NULL).reason);
+    yyjson_val *unknown =
+        parse("{\"status\":{\"conditions\":[{\"type\":\"Ready\",\"status\":\"Unknown\"}]}}");
+    CHECK_SPAN(why_on_node(a, taken, unknown).text,
+               "redis-1 is not Ready: node n1 does not answer");
+    CHECK_SPAN(why_on_node(a, bound, unknown).text,
+               "redis-1 waits for node n1, which is not Ready");
+    CHECK_SPAN(why_on_node(a,
+                           parse("{\"metadata\":{\"name\":\"redis-1\",\"deletionTimestamp\":\"x\"},"
+                                 "\"spec\":{\"nodeName\":\"n1\"}}"),
+                           unknown)
+                   .text,
+               LOST);
+    CHECK(!why_on_node(a, parse(POD(ON_NODE, ",\"startTime\":\"x\"" COND("Ready", "True", "", ""))),
+                       unknown)
+               .reason);
     CHECK(!why_on_node(a,
                        parse("{\"metadata\":{\"deletionTimestamp\":\"x\"},\"spec\":{\"nodeName\":"
                              "\"n1\"}}"),
