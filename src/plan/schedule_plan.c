@@ -7,8 +7,17 @@
 #include "base/limits.h"
 #include "codec/json.h"
 #include "codec/quantity.h"
+#include "plan/affinity_plan.h"
+#include "plan/spread_plan.h"
 
-enum { REASONS_MAX = 16 };
+enum {
+    REASONS_MAX = 16,
+    /* Weights of the plugins, and the largest score that each gives before it is weighed. */
+    WEIGHT_TAINTS = 3,
+    WEIGHT_AFFINITY = 2, /* to nodes, to pods, and spread */
+    SCORE_MAX = 100,
+    FREE_UNITS = 20000, /* of score() are one point of such a score */
+};
 
 struct reason {
     struct span text;
@@ -83,37 +92,129 @@ static int64_t score(const struct schedule_view *v, const struct schedule_node *
     return total - n->used_pods; /* between equals, the one with fewer pods */
 }
 
-static bool is_better(const struct schedule_node *n, int64_t free, const struct schedule_node *than,
-                      int64_t than_free)
+/* ---- neighbours ---- */
+
+struct around {
+    struct near_view view; /* with its nodes */
+    const enum spread_refusal *spread;
+    struct affinity_plan affinity;
+};
+
+static struct around *look_around(struct arena *a, const struct schedule_view *v)
 {
-    assert(n->shunned >= 0 && than->shunned >= 0);
-    if (n->shunned != than->shunned) {
-        return n->shunned < than->shunned;
+    if (!v->near || v->obstacle.n) {
+        return NULL;
     }
-    return n->preference != than->preference ? n->preference > than->preference : free > than_free;
+    struct around *r = ARENA_NEW(a, struct around);
+    struct near_node *nodes = ARENA_ARRAY(a, struct near_node, v->node_count + 1);
+    for (size_t i = 0; i < v->node_count; i++) {
+        const struct schedule_node *n = &v->nodes[i];
+        nodes[i] = (struct near_node){n->name, n->labels, n->selector_fits,
+                                      n->unschedulable || n->taint.n};
+    }
+    r->view = *v->near;
+    r->view.nodes = nodes;
+    r->view.node_count = v->node_count;
+    r->spread = spread_filter(a, &r->view);
+    r->affinity = affinity_plan(a, &r->view);
+    return r;
 }
+
+static struct span refusal_near(const struct around *r, size_t node)
+{
+    static const char *const by_affinity[] = {
+        [AFFINITY_FITS] = "",
+        [AFFINITY_MISSES] = "node(s) didn't match pod affinity rules",
+        [AFFINITY_AVOIDS] = "node(s) didn't match pod anti-affinity rules",
+        [AFFINITY_AVOIDED] = "node(s) didn't satisfy existing pods anti-affinity rules",
+    };
+    assert(node < r->view.node_count);
+    enum spread_refusal spread = r->spread ? r->spread[node] : SPREAD_FITS;
+    return spread == SPREAD_NO_LABEL ? SPAN("node(s) didn't match pod topology spread constraints "
+                                            "(missing required label)")
+           : spread == SPREAD_UNEVEN ? SPAN("node(s) didn't match pod topology spread constraints")
+                                     : span_cstr(by_affinity[r->affinity.refusals[node]]);
+}
+
+/* ---- choice ---- */
 
 static int by_text(const void *a, const void *b)
 {
-    return span_cmp(((const struct reason *)a)->text, ((const struct reason *)b)->text);
+    return span_cmp(*(const struct span *)a, *(const struct span *)b);
 }
 
+/* Sorted as texts with their numbers in front, as Kubernetes does. */
 static struct span explain(struct arena *a, const struct schedule_view *v, struct tally *t)
 {
     assert(t->n <= REASONS_MAX);
     struct span text = arena_printf(a, "0/%zu nodes are available", v->node_count);
+    struct span lines[REASONS_MAX];
     if (v->obstacle.n) {
         return arena_printf(a, "%.*s: %.*s.", SPAN_ARG(text), SPAN_ARG(v->obstacle));
     }
     if (v->node_count == 0) {
         return SPAN("no nodes available to schedule pods");
     }
-    qsort(t->at, t->n, sizeof t->at[0], by_text);
     for (size_t i = 0; i < t->n; i++) {
-        text = arena_printf(a, "%.*s%s %zu %.*s", SPAN_ARG(text), i ? "," : ":", t->at[i].count,
-                            SPAN_ARG(t->at[i].text));
+        lines[i] = arena_printf(a, "%zu %.*s", t->at[i].count, SPAN_ARG(t->at[i].text));
+    }
+    qsort(lines, t->n, sizeof *lines, by_text);
+    for (size_t i = 0; i < t->n; i++) {
+        text = arena_printf(a, "%.*s%s %.*s", SPAN_ARG(text), i ? "," : ":", SPAN_ARG(lines[i]));
     }
     return arena_printf(a, "%.*s.", SPAN_ARG(text));
+}
+
+/* The points of each node that fits, which its neighbours give it; NULL: none. */
+static const int64_t *points_near(struct arena *a, const struct around *r, const bool *fits)
+{
+    const int64_t *spread = r ? spread_scores(a, &r->view, fits) : NULL;
+    int64_t *points = r ? ARENA_ARRAY(a, int64_t, r->view.node_count + 1) : NULL;
+    if (r && r->affinity.scores) {
+        memcpy(points, r->affinity.scores, r->view.node_count * sizeof *points);
+        affinity_normalize(points, fits, r->view.node_count);
+    }
+    for (size_t i = 0; spread && i < r->view.node_count; i++) {
+        points[i] += spread[i];
+    }
+    return points;
+}
+
+static size_t best_of(struct arena *a, const struct schedule_view *v, const struct around *around,
+                      const bool *fits)
+{
+    const int64_t *near = points_near(a, around, fits);
+    int64_t most_liked = 0, most_shunned = 0, best = INT64_MIN;
+    size_t at = 0;
+    for (size_t i = 0; i < v->node_count; i++) {
+        const struct schedule_node *n = &v->nodes[i];
+        assert(n->shunned >= 0 && n->preference >= 0);
+        most_liked = fits[i] && n->preference > most_liked ? n->preference : most_liked;
+        most_shunned = fits[i] && n->shunned > most_shunned ? n->shunned : most_shunned;
+    }
+    for (size_t i = 0; i < v->node_count; i++) {
+        const struct schedule_node *n = &v->nodes[i];
+        if (!fits[i]) {
+            continue;
+        }
+        int64_t liked = most_liked ? n->preference * SCORE_MAX / most_liked : 0;
+        int64_t shunned = most_shunned ? n->shunned * SCORE_MAX / most_shunned : 0;
+        int64_t points = WEIGHT_AFFINITY * (liked + (near ? near[i] : 0)) - WEIGHT_TAINTS * shunned;
+        int64_t total = points * FREE_UNITS + score(v, n);
+        if (total > best) {
+            best = total;
+            at = i;
+        }
+    }
+    return at;
+}
+
+static struct span note_near(struct arena *a, const struct around *r)
+{
+    struct span spread = spread_note(a, &r->view);
+    struct span affinity = affinity_note(a, &r->view, &r->affinity);
+    return arena_printf(a, "%s%.*s%s%.*s", spread.n ? " " : "", SPAN_ARG(spread),
+                        affinity.n ? " " : "", SPAN_ARG(affinity));
 }
 
 struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *view)
@@ -123,22 +224,29 @@ struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *
     assert(view->nodes || view->node_count == 0);
     struct schedule_plan plan = {.fits = false};
     struct tally tally = {.n = 0};
-    int64_t best = 0;
+    struct around *around = look_around(a, view);
+    bool *fits = ARENA_ARRAY(a, bool, view->node_count + 1);
     for (size_t i = 0; i < view->node_count && view->obstacle.n == 0; i++) {
         struct span why = refusal(a, view, &view->nodes[i]);
+        if (why.n == 0 && around) {
+            why = refusal_near(around, i);
+            plan.near |= why.n > 0;
+        }
+        fits[i] = why.n == 0;
+        plan.fits |= fits[i];
         if (why.n) {
             tally_add(&tally, why);
-            continue;
-        }
-        int64_t s = score(view, &view->nodes[i]);
-        if (!plan.fits || is_better(&view->nodes[i], s, &view->nodes[plan.node], best)) {
-            plan.fits = true;
-            plan.node = i;
-            best = s;
         }
     }
-    if (!plan.fits) {
+    if (plan.fits) {
+        plan.node = best_of(a, view, around, fits);
+        plan.near = false;
+    } else {
         plan.message = explain(a, view, &tally);
+    }
+    if (plan.near) {
+        plan.message =
+            arena_printf(a, "%.*s%.*s", SPAN_ARG(plan.message), SPAN_ARG(note_near(a, around)));
     }
     assert(plan.fits != (plan.message.n > 0));
     assert(!plan.fits || plan.node < view->node_count);

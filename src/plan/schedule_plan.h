@@ -1,18 +1,21 @@
 /* plan/schedule_plan.h: which node a pod goes to, or the sentence that says why none does. Pure.
  *
  * The shell has reduced each node to facts about this pod; the planner filters in a fixed order, so
- * that each node counts under one reason, and picks the least shunned node, of several the most
- * preferred, of several the one that stays the emptiest. */
+ * that each node counts under one reason, and picks the node of the best score. A score is what
+ * Kubernetes' plugins make of it with their weights: taints that it shuns 3, node affinity, spread
+ * and pod affinity 2 each, free room 1. */
 #ifndef PLAN_SCHEDULE_PLAN_H
 #define PLAN_SCHEDULE_PLAN_H
 
 #include <yyjson.h>
 
 #include "base/arena.h"
+#include "plan/near_plan.h"
 
 struct schedule_node {
     struct span name;
-    bool unschedulable; /* spec.unschedulable, not tolerated */
+    const yyjson_val *labels; /* read when there is a view.near */
+    bool unschedulable;       /* spec.unschedulable, not tolerated */
     struct span
         taint; /* "key: value" of the first taint that the pod does not tolerate; empty: none */
     bool selector_fits;     /* nodeSelector and required node affinity */
@@ -30,12 +33,16 @@ struct schedule_view {
                              empty: nothing */
     const struct schedule_node *nodes;
     size_t node_count;
+    /* The pod and its neighbours by index of node; its nodes are not set. NULL: no rule about
+     * neighbours concerns the pod. */
+    const struct near_view *near;
 };
 
 struct schedule_plan {
     bool fits;
     size_t node;         /* index, when it fits */
     struct span message; /* when not: "0/3 nodes are available: ..." */
+    bool near;           /* when not: neighbours keep it from one of them */
 };
 
 struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *view);
