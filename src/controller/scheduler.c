@@ -2,12 +2,12 @@
  * why it cannot.
  *
  * Event driven: a pod that fits nowhere is looked at again when a node, a claim or a volume changes
- * or a pod goes. Pod affinity, pod anti-affinity and topology spread are not looked at, which a
- * Warning event on the pod reports.
+ * or a pod goes; one whom neighbours keep out, also when a pod that its rules are about comes,
+ * changes its labels or begins to stop.
  *
  * What each node's pods use is kept up to date by pod events. A pod that is being bound is counted
  * from the decision on (assumed), until its own event shows it on the node or the binding has
- * failed. */
+ * failed; so is one whose claim needs a node named, until it is looked at again. */
 #include "controller/controller.h"
 
 #include <stdlib.h>
@@ -20,6 +20,7 @@
 #include "client/client_event.h"
 #include "codec/time.h"
 #include "controller/reconciler.h"
+#include "controller/scheduler_near.h"
 #include "plan/host_port.h"
 #include "plan/schedule_plan.h"
 #include "plan/why_plan.h"
@@ -53,6 +54,7 @@ struct placed {
 struct waiting {
     struct span ns, name;
     int64_t since_ms;
+    bool near; /* neighbours keep it out */
     size_t key_n;
     char key[]; /* NAMESPACE/NAME */
 };
@@ -60,10 +62,12 @@ struct waiting {
 struct scheduler {
     struct client *client;
     const struct schema_kind *pod_kind, *claim_kind;
-    struct informer *pods, *nodes, *claims, *volumes, *classes;
+    struct informer *pods, *nodes, *claims, *volumes, *classes, *namespaces;
     struct reconciler *reconciler;
     struct event_recorder *events;
     struct map usage, placed, waiting;
+    struct near_index *near; /* NULL until a pod has rules about its neighbours */
+    size_t near_waiting;     /* of waiting: those with `near` */
 };
 
 /* ---- accounts ---- */
@@ -125,6 +129,9 @@ static void unplace(struct scheduler *c, struct span uid)
         if (p->port_count) {
             list_remove(&p->link);
         }
+        if (c->near) {
+            near_index_remove(c->near, uid);
+        }
         placed_free(p);
     }
 }
@@ -149,6 +156,26 @@ static void take_ports(struct placed *p, struct object *pod)
     list_push_back(&p->on->with_ports, &p->link);
 }
 
+static bool put_near(void *data, struct object *pod)
+{
+    struct scheduler *c = data;
+    const struct placed *p = map_get(&c->placed, object_uid(pod));
+    if (p) {
+        near_index_put(c->near, pod, span_of(p->on->name, p->on->name_n));
+    }
+    return true;
+}
+
+/* From the first pod on that has such rules. */
+static void follow_neighbours(struct scheduler *c, struct object *pod)
+{
+    const yyjson_val *spec = json_get(object_root(pod), "spec");
+    if (!c->near && (near_pod_has_terms(spec) || near_pod_has_spread(spec))) {
+        c->near = near_index_new(c->pods, c->namespaces);
+        informer_each(c->pods, put_near, c);
+    }
+}
+
 static void place(struct scheduler *c, struct object *pod, struct span node)
 {
     struct span uid = object_uid(pod);
@@ -167,6 +194,10 @@ static void place(struct scheduler *c, struct object *pod, struct span node)
     assert(!map_get(&c->placed, uid));
     map_put(&c->placed, span_of(p->uid, p->uid_n), p);
     verify_usage(c);
+    follow_neighbours(c, pod);
+    if (c->near) {
+        near_index_put(c->near, pod, node);
+    }
 }
 
 /* ---- pods that wait ---- */
@@ -200,8 +231,16 @@ static void wait_remove(struct scheduler *c, struct span ns, struct span name)
     if (w) {
         struct waiting *known = map_remove(&c->waiting, span_of(w->key, w->key_n));
         assert(known == w);
+        c->near_waiting -= w->near;
         free(w);
     }
+}
+
+static void wait_near(struct scheduler *c, struct waiting *w, bool near)
+{
+    c->near_waiting += (size_t)near - (size_t)w->near;
+    w->near = near;
+    assert(c->near_waiting <= c->waiting.n);
 }
 
 static void wake(struct scheduler *c, struct span ns)
@@ -210,6 +249,32 @@ static void wake(struct scheduler *c, struct span ns)
     struct waiting *w;
     while ((w = map_next(&c->waiting, &pos, NULL))) {
         if (ns.n == 0 || span_eq(ns, w->ns)) {
+            reconciler_add(c->reconciler, w->ns, w->name);
+        }
+    }
+}
+
+/* Of those whom neighbours keep out, the ones that have a rule about this pod, or that it has one
+ * about. pod NULL: all. */
+static void wake_near(struct scheduler *c, struct object *pod)
+{
+    if (c->near_waiting == 0) {
+        return;
+    }
+    assert(c->near);
+    cleanup_arena struct arena *a = arena_new();
+    struct near_pod other = {0};
+    if (pod) {
+        other = near_index_pod(c->near, pod);
+    }
+    size_t pos = 0;
+    for (struct waiting *w; (w = map_next(&c->waiting, &pos, NULL));) {
+        struct object *o = w->near ? informer_get(c->pods, w->ns, w->name) : NULL;
+        if (!o) {
+            continue;
+        }
+        struct near_pod waiting = near_index_pod(c->near, o);
+        if (!pod || near_concerns(a, &waiting, &other)) {
             reconciler_add(c->reconciler, w->ns, w->name);
         }
     }
@@ -256,10 +321,38 @@ static void recount(struct scheduler *c, struct object *pod)
     }
 }
 
-static void on_pod(void *data, struct object *old, struct object *now)
+static bool same_labels(struct object *a, struct object *b)
+{
+    return json_equal(near_labels(object_root(a)), near_labels(object_root(b)));
+}
+
+/* What its neighbours may care about: it has come, goes by another name or begins to stop. */
+static void tell_neighbours(struct scheduler *c, struct object *old, struct object *now)
+{
+    if (!c->near || !now) {
+        return;
+    }
+    const struct placed *p = map_get(&c->placed, object_uid(now));
+    bool relabelled = old && !same_labels(old, now);
+    if (relabelled && !p && wait_get(c, object_namespace(now), object_name(now))) {
+        reconciler_add_object(c->reconciler, now);
+    }
+    if (!p) {
+        return;
+    }
+    if (relabelled) {
+        near_index_put(c->near, now, span_of(p->on->name, p->on->name_n));
+        wake_near(c, old);
+    }
+    if (relabelled || !old || !node_of(old).n ||
+        object_is_deleting(old) != object_is_deleting(now)) {
+        wake_near(c, now);
+    }
+}
+
+static void account(struct scheduler *c, struct object *old, struct object *now)
 {
     assert(old || now);
-    struct scheduler *c = data;
     struct object *pod = now ? now : old;
     if (!now || has_ended(now)) {
         unplace(c, object_uid(pod));
@@ -279,6 +372,19 @@ static void on_pod(void *data, struct object *old, struct object *now)
     } else if (is_ours(now) && !object_is_deleting(now) && !is_gated(now) &&
                (!old || is_gated(old))) {
         reconciler_add_object(c->reconciler, now);
+    }
+}
+
+static void on_pod(void *data, struct object *old, struct object *now)
+{
+    account(data, old, now);
+    tell_neighbours(data, old, now);
+}
+
+static void on_namespace(void *data, struct object *old, struct object *now)
+{
+    if (old && now && !same_labels(old, now)) {
+        wake_near(data, NULL);
     }
 }
 
@@ -433,6 +539,7 @@ static bool observe_node(void *data, struct object *node)
     yyjson_val *labels = json_path(root, "metadata", "labels", NULL);
     yyjson_val *tolerations = json_get(x->spec, "tolerations");
     n->name = object_name(node);
+    n->labels = labels;
     n->unschedulable = json_get_bool(json_get(root, "spec"), "unschedulable", false) &&
                        !schedule_tolerates(tolerations, SPAN("node.kubernetes.io/unschedulable"),
                                            SPAN(""), SPAN("NoSchedule"));
@@ -478,6 +585,10 @@ static void observe(struct pod_sync *x)
     qsort(x->nodes, x->view.node_count, sizeof *x->nodes, by_node_name);
     assert(x->view.node_count <= informer_count(x->c->nodes));
     x->view.nodes = x->nodes;
+    follow_neighbours(x->c, x->pod);
+    if (x->c->near) {
+        x->view.near = near_index_view(x->c->near, x->a, x->pod, x->nodes, x->view.node_count);
+    }
 }
 
 /* ---- acting ---- */
@@ -489,6 +600,7 @@ static bool on_bound(struct sync *s, void *data, const struct client_reply *repl
     (void)s;
     if (reply->err.reason != ERR_NONE) {
         unplace(x->c, object_uid(x->pod));
+        wake(x->c, SPAN_NULL); /* it may have been in somebody's way */
         return reply->err.reason == ERR_NOT_FOUND;
     }
     event_record(x->c->events, x->c->pod_kind, x->pod, EVENT_NORMAL, "Scheduled",
@@ -518,6 +630,7 @@ static void bind_pod(struct pod_sync *x, struct span node)
     rq.body = client_body_text(&b);
     place(x->c, x->pod, node);
     wait_remove(x->c, x->s->ns, x->s->name);
+    wake_near(x->c, x->pod);
     sync_do(x->s, &rq, NULL, on_bound, x);
 }
 
@@ -533,6 +646,7 @@ static void select_node(struct pod_sync *x, struct span node)
         client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, x->wait_claim);
     rq.body = client_body_text(&b);
     wait_add(x->c, x->s);
+    place(x->c, x->pod, node); /* others must not choose as if it were not to come */
     struct span is =
         json_get_str(json_path(object_root(x->wait_claim), "metadata", "annotations", NULL),
                      "volume.kubernetes.io/selected-node");
@@ -572,29 +686,19 @@ static void write_condition(struct pod_sync *x, struct span message)
                  SPAN_ARG(message));
 }
 
-static void refuse(struct pod_sync *x, struct span message)
+static void refuse(struct pod_sync *x, struct span message, bool near)
 {
     wait_add(x->c, x->s);
     struct waiting *w = wait_get(x->c, x->s->ns, x->s->name);
     assert(w);
     assert(message.n > 0);
+    wait_near(x->c, w, near);
     int64_t waited = x->s->now_ms - w->since_ms;
     if (x->unbound_only && waited >= 0 && waited < UNBOUND_QUIET_MS) {
         sync_after(x->s, UNBOUND_QUIET_MS - waited);
         return;
     }
     write_condition(x, message);
-}
-
-static void warn_of_gaps(struct pod_sync *x)
-{
-    yyjson_val *affinity = json_get(x->spec, "affinity");
-    if (json_get(affinity, "podAffinity") || json_get(affinity, "podAntiAffinity") ||
-        json_len(json_get(x->spec, "topologySpreadConstraints"))) {
-        event_record(x->c->events, x->c->pod_kind, x->pod, EVENT_WARNING, "ConstraintIgnored",
-                     "podAffinity, podAntiAffinity and topologySpreadConstraints are not looked at "
-                     "when Berth chooses a node");
-    }
 }
 
 static void unref_object(void *data)
@@ -614,16 +718,22 @@ static void run(struct sync *s)
     struct pod_sync *x = ARENA_NEW(s->arena, struct pod_sync);
     *x = (struct pod_sync){.c = c, .s = s, .a = s->arena, .pod = pod};
     x->spec = json_get(object_root(pod), "spec");
+    bool reserved = map_get(&c->placed, object_uid(pod)) != NULL;
+    unplace(c, object_uid(pod));
     observe(x);
     struct schedule_plan plan = schedule_plan(x->a, &x->view);
     if (!plan.fits) {
-        refuse(x, x->port_note.n ? arena_printf(x->a, "%.*s %.*s", SPAN_ARG(plan.message),
-                                                SPAN_ARG(x->port_note))
-                                 : plan.message);
+        if (reserved) {
+            wake(c, SPAN_NULL);
+        }
+        refuse(x,
+               x->port_note.n
+                   ? arena_printf(x->a, "%.*s %.*s", SPAN_ARG(plan.message), SPAN_ARG(x->port_note))
+                   : plan.message,
+               plan.near);
     } else if (x->wait_claim) {
         select_node(x, x->nodes[plan.node].name);
     } else {
-        warn_of_gaps(x);
         x->target = arena_dup(x->a, x->nodes[plan.node].name);
         bind_pod(x, x->target);
     }
@@ -644,14 +754,16 @@ static void *make(const struct controller_place *place)
     c->nodes = informer_set_find(place->informers, "", "Node");
     c->volumes = informer_set_find(place->informers, "", "PersistentVolume");
     c->classes = informer_set_find(place->informers, "storage.k8s.io", "StorageClass");
+    c->namespaces = informer_set_find(place->informers, "", "Namespace");
     c->reconciler = reconciler_new(place, "default-scheduler", PARALLEL, run, c);
     c->events = event_recorder_new(place->client, "default-scheduler", SPAN_NULL);
     static const struct informer_handler pods = {on_pod}, nodes = {on_node}, claims = {on_claim},
-                                         volumes = {on_volume};
+                                         volumes = {on_volume}, namespaces = {on_namespace};
     reconciler_follow(c->reconciler, c->pods, &pods, c);
     reconciler_follow(c->reconciler, c->nodes, &nodes, c);
     reconciler_follow(c->reconciler, c->claims, &claims, c);
     reconciler_follow(c->reconciler, c->volumes, &volumes, c);
+    reconciler_follow(c->reconciler, c->namespaces, &namespaces, c);
     return c;
 }
 
@@ -663,6 +775,7 @@ static void end(void *controller)
     map_done_values(&c->placed, placed_free);
     map_done_values(&c->usage, free);
     map_done_values(&c->waiting, free);
+    near_index_free(c->near);
     free(c);
 }
 

@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "base/map.h"
 
-static void read_selector(struct arena *a, const yyjson_val *object, struct selector *ret)
+void near_selector(struct arena *a, const yyjson_val *object, struct selector *ret)
 {
     struct err err = {0};
     if (!object || selector_from_object(a, object, ret, &err) < 0) {
@@ -17,8 +17,8 @@ static void read_term(struct arena *a, const yyjson_val *term, struct span ns,
 {
     const yyjson_val *named = json_get(term, "namespaces");
     const yyjson_val *by_label = json_get(term, "namespaceSelector");
-    read_selector(a, json_get(term, "labelSelector"), &ret->pods);
-    read_selector(a, by_label, &ret->namespaces);
+    near_selector(a, json_get(term, "labelSelector"), &ret->pods);
+    near_selector(a, by_label, &ret->namespaces);
     ret->named = named;
     ret->own = json_len(named) == 0 && !by_label ? ns : SPAN_NULL;
     ret->key = json_get_str(term, "topologyKey");
@@ -44,6 +44,27 @@ size_t near_terms(struct arena *a, const struct near_pod *pod, const char *list,
             terms[n].weight = weight > 0 && weight <= 100 ? weight : 0;
         }
         n++;
+    }
+    *ret = terms;
+    return n;
+}
+
+size_t near_spread(struct arena *a, const struct near_pod *pod, const char *action,
+                   const struct near_term **ret)
+{
+    const yyjson_val *all = json_path(pod->root, "spec", "topologySpreadConstraints", NULL);
+    struct near_term *terms =
+        json_len(all) ? ARENA_ARRAY(a, struct near_term, json_len(all)) : NULL;
+    size_t n = 0;
+    JSON_EACH(it, all)
+    {
+        if (!action || span_eq_cstr(json_get_str(it.val, "whenUnsatisfiable"), action)) {
+            near_selector(a, json_get(it.val, "labelSelector"), &terms[n].pods);
+            terms[n].namespaces.nothing = true;
+            terms[n].own = pod->ns;
+            terms[n].key = json_get_str(it.val, "topologyKey");
+            n++;
+        }
     }
     *ret = terms;
     return n;
@@ -76,6 +97,36 @@ bool near_pod_has_terms(const yyjson_val *pod_spec)
 bool near_pod_has_spread(const yyjson_val *pod_spec)
 {
     return json_len(json_get(pod_spec, "topologySpreadConstraints")) > 0;
+}
+
+static bool any_matches(const struct near_term *terms, size_t n, const struct near_pod *pod)
+{
+    bool any = false;
+    for (size_t i = 0; i < n && !any; i++) {
+        any = near_term_matches(&terms[i], pod);
+    }
+    return any;
+}
+
+bool near_concerns(struct arena *a, const struct near_pod *waiting, const struct near_pod *other)
+{
+    assert(waiting);
+    assert(other);
+    const struct near_term *terms = NULL;
+    size_t n = near_terms(a, waiting, "podAffinity", true, &terms);
+    if (any_matches(terms, n, other)) {
+        return true;
+    }
+    n = near_terms(a, waiting, "podAntiAffinity", true, &terms);
+    if (any_matches(terms, n, other)) {
+        return true;
+    }
+    n = near_spread(a, waiting, "DoNotSchedule", &terms);
+    if (any_matches(terms, n, other)) {
+        return true;
+    }
+    n = near_terms(a, other, "podAntiAffinity", true, &terms);
+    return any_matches(terms, n, waiting);
 }
 
 const yyjson_val *near_labels(const yyjson_val *root)

@@ -31,9 +31,6 @@ struct near_view {
     size_t node_count;
     const struct near_pod *pods; /* on nodes, in any order, each once */
     size_t pod_count;
-    /* Pods that are replicas of one thing with it, for spreading them when the pod says nothing
-     * about that; NULL: not known. */
-    const struct selector *kin;
 };
 
 /* One term of podAffinity or podAntiAffinity. */
@@ -45,15 +42,23 @@ struct near_term {
     int64_t weight;                   /* of a preferred term; 1 otherwise */
 };
 
+/* A LabelSelector; NULL or one that cannot be read: nothing. */
+void near_selector(struct arena *a, const yyjson_val *object, struct selector *ret);
 /* spec.affinity.LIST.(required|preferred)...: the terms of a pod; list "podAffinity" or
  * "podAntiAffinity". Returns their number. */
 size_t near_terms(struct arena *a, const struct near_pod *pod, const char *list, bool required,
                   const struct near_term **ret);
+/* The pods that spec.topologySpreadConstraints count. action: "DoNotSchedule", or NULL for all. */
+size_t near_spread(struct arena *a, const struct near_pod *pod, const char *action,
+                   const struct near_term **ret);
 bool near_term_matches(const struct near_term *term, const struct near_pod *pod);
 bool near_term_covers(const struct near_term *term, struct span ns, const yyjson_val *ns_labels);
 /* Has it terms or constraints of its own? */
 bool near_pod_has_terms(const yyjson_val *pod_spec);
 bool near_pod_has_spread(const yyjson_val *pod_spec);
+/* May it be that the pod, which finds no node, finds one when the other comes, goes or changes its
+ * labels: do they match in a required term or a constraint? */
+bool near_concerns(struct arena *a, const struct near_pod *waiting, const struct near_pod *other);
 
 const yyjson_val *near_labels(const yyjson_val *root);
 struct span near_name(const yyjson_val *root);

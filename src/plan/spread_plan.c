@@ -5,15 +5,9 @@
 
 #include "base/check.h"
 
-enum {
-    /* Of pods that say nothing about it, as Kubernetes has it. */
-    KIN_NODE_SKEW = 3,
-    KIN_ZONE_SKEW = 5,
-    NAMED_MAX = 4, /* domains that a sentence names */
-};
+enum { NAMED_MAX = 4 }; /* domains that a sentence names */
 
 #define KEY_NODE SPAN("kubernetes.io/hostname")
-#define KEY_ZONE SPAN("topology.kubernetes.io/zone")
 
 struct constraint {
     int64_t max_skew, min_domains;
@@ -32,27 +26,7 @@ struct spread {
     struct near_domains *known;
     struct constraint *at;
     size_t n;
-    bool all_keys; /* a node must have the labels of all constraints to count */
 };
-
-static void read_selector(const struct spread *s, const yyjson_val *constraint,
-                          struct selector *ret)
-{
-    const yyjson_val *object = json_get(constraint, "labelSelector");
-    struct err err = {0};
-    if (!object || selector_from_object(s->a, object, ret, &err) < 0) {
-        *ret = (struct selector){.nothing = true};
-    }
-}
-
-static void add(struct spread *s, struct constraint c)
-{
-    assert(c.max_skew > 0);
-    c.where = near_domains(s->a, s->view, &s->known, c.key);
-    c.count = ARENA_ARRAY(s->a, int64_t, c.where->count + 1);
-    c.is = ARENA_ARRAY(s->a, bool, c.where->count + 1);
-    s->at[s->n++] = c;
-}
 
 static void read_constraint(struct spread *s, const yyjson_val *c)
 {
@@ -63,14 +37,17 @@ static void read_constraint(struct spread *s, const yyjson_val *c)
         .key = json_get_str(c, "topologyKey"),
         .by_affinity = !span_eq_cstr(json_get_str(c, "nodeAffinityPolicy"), "Ignore"),
         .by_taints = span_eq_cstr(json_get_str(c, "nodeTaintsPolicy"), "Honor")};
-    read_selector(s, c, &read.pods);
-    add(s, read);
+    near_selector(s->a, json_get(c, "labelSelector"), &read.pods);
+    read.where = near_domains(s->a, s->view, &s->known, read.key);
+    read.count = ARENA_ARRAY(s->a, int64_t, read.where->count + 1);
+    read.is = ARENA_ARRAY(s->a, bool, read.where->count + 1);
+    s->at[s->n++] = read;
 }
 
 static struct spread spread_of(struct arena *a, const struct near_view *view, const char *action)
 {
     const yyjson_val *list = json_path(view->pod.root, "spec", "topologySpreadConstraints", NULL);
-    struct spread s = {.a = a, .view = view, .all_keys = true};
+    struct spread s = {.a = a, .view = view};
     s.at = ARENA_ARRAY(a, struct constraint, json_len(list) + 2);
     JSON_EACH(it, list)
     {
@@ -94,8 +71,8 @@ static bool node_counts(const struct spread *s, const struct constraint *c, size
 {
     const struct near_node *n = &s->view->nodes[node];
     assert(node < s->view->node_count);
-    return (!s->all_keys || has_all_keys(s, node)) && c->where->domain[node] != NEAR_NOWHERE &&
-           (!c->by_affinity || n->selected) && (!c->by_taints || !n->tainted);
+    return has_all_keys(s, node) && (!c->by_affinity || n->selected) &&
+           (!c->by_taints || !n->tainted);
 }
 
 /* A pod that is stopping makes room already. A selector that is there and empty counts nobody. */
@@ -173,25 +150,6 @@ const enum spread_refusal *spread_filter(struct arena *a, const struct near_view
 
 /* ---- scores ---- */
 
-static void add_kin(struct spread *s)
-{
-    const struct selector *kin = s->view->kin;
-    assert(s->n == 0);
-    if (kin && (kin->n > 0 || kin->nothing) &&
-        !near_pod_has_spread(json_get(s->view->pod.root, "spec"))) {
-        s->all_keys = false;
-        add(s, (struct constraint){
-                   .max_skew = KIN_NODE_SKEW, .key = KEY_NODE, .pods = *kin, .by_affinity = true});
-        add(s, (struct constraint){
-                   .max_skew = KIN_ZONE_SKEW, .key = KEY_ZONE, .pods = *kin, .by_affinity = true});
-    }
-}
-
-static bool is_ignored(const struct spread *s, size_t node)
-{
-    return s->all_keys && !has_all_keys(s, node);
-}
-
 /* The more domains there are, the more one pod too many in one of them counts. */
 static double weight(const struct spread *s, const struct constraint *c, const bool *fits)
 {
@@ -199,12 +157,10 @@ static double weight(const struct spread *s, const struct constraint *c, const b
     bool *seen = ARENA_ARRAY(s->a, bool, c->where->count + 1);
     bool by_node = span_eq(c->key, KEY_NODE);
     for (size_t i = 0; i < s->view->node_count; i++) {
-        int domain = c->where->domain[i];
-        /* Nodes without the label, where they are not ignored, are one more domain. */
-        bool *before = &seen[domain == NEAR_NOWHERE ? c->where->count : (size_t)domain];
-        if (fits[i] && !is_ignored(s, i)) {
-            size += by_node || !*before;
-            *before = true;
+        if (fits[i] && has_all_keys(s, i)) {
+            int domain = c->where->domain[i];
+            size += by_node || !seen[domain];
+            seen[domain] = true;
         }
     }
     return log((double)(size + 2));
@@ -226,13 +182,13 @@ static void normalize(const struct spread *s, const bool *fits, int64_t *scores)
 {
     int64_t min = INT64_MAX, max = INT64_MIN;
     for (size_t i = 0; i < s->view->node_count; i++) {
-        if (fits[i] && !is_ignored(s, i)) {
+        if (fits[i] && has_all_keys(s, i)) {
             min = scores[i] < min ? scores[i] : min;
             max = scores[i] > max ? scores[i] : max;
         }
     }
     for (size_t i = 0; i < s->view->node_count; i++) {
-        if (!fits[i] || is_ignored(s, i)) {
+        if (!fits[i] || !has_all_keys(s, i)) {
             scores[i] = 0;
         } else {
             scores[i] = max == 0 ? 100 : 100 * (max + min - scores[i]) / max;
@@ -245,9 +201,6 @@ const int64_t *spread_scores(struct arena *a, const struct near_view *view, cons
     assert(a);
     assert(fits);
     struct spread s = spread_of(a, view, "ScheduleAnyway");
-    if (s.n == 0) {
-        add_kin(&s);
-    }
     if (s.n == 0) {
         return NULL;
     }

@@ -1,8 +1,8 @@
 /* plan/spread_plan.h: what topologySpreadConstraints say about each node, as Kubernetes' plugin
  * PodTopologySpread. Pure.
  *
- * DoNotSchedule refuses nodes, ScheduleAnyway gives them scores. A pod without constraints whose
- * kin is known (near_view.kin) is spread over nodes and zones as far as that costs nothing else. */
+ * DoNotSchedule refuses nodes, ScheduleAnyway gives them scores. Nodes that lack the label of one
+ * of the constraints count for none of them. */
 #ifndef PLAN_SPREAD_PLAN_H
 #define PLAN_SPREAD_PLAN_H
 
