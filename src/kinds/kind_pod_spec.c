@@ -170,6 +170,56 @@ static void check_spread(struct check *c, const struct path *p, const yyjson_val
     }
 }
 
+static bool is_small_or_digit(char ch)
+{
+    return (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9');
+}
+
+/* Words between dots or slashes, with hyphens and underscores inside them. */
+static bool is_sysctl_name(struct span s)
+{
+    char before = '.';
+    for (size_t i = 0; i < s.n; i++) {
+        char ch = s.p[i];
+        bool ends = (ch == '.' || ch == '/') && is_small_or_digit(before);
+        bool inside = (ch == '-' || ch == '_') && before != '.' && before != '/';
+        if (!is_small_or_digit(ch) && !ends && !inside) {
+            return false;
+        }
+        before = ch;
+    }
+    return s.n <= 253 && is_small_or_digit(before);
+}
+
+static void check_sysctls(struct check *c, const struct path *p, const yyjson_val *spec)
+{
+    const yyjson_val *list = json_path(spec, "securityContext", "sysctls", NULL);
+    p = AT_FIELD(AT_FIELD(p, "securityContext"), "sysctls");
+    struct span *seen = ARENA_ARRAY(c->a, struct span, json_len(list) + 1);
+    size_t n = 0;
+    JSON_EACH(it, list)
+    {
+        struct span name = json_get_str(it.val, "name");
+        const struct path *here = AT_FIELD(AT_INDEX(p, n), "name");
+        bool again = false;
+        for (size_t k = 0; k < n; k++) {
+            again = again || span_eq(seen[k], name);
+        }
+        if (name.n && !is_sysctl_name(name)) {
+            cause_invalid(
+                c, here, shown_text(c->a, name),
+                "must have at most 253 characters and match regex "
+                "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$");
+        } else if (name.n && again) {
+            cause_duplicate(c, here, shown_text(c->a, name));
+        } else if (span_starts(name, SPAN("net.")) && json_get_bool(spec, "hostNetwork", false)) {
+            cause_invalid(c, here, shown_text(c->a, name),
+                          "may not be specified when 'hostNetwork' is true");
+        }
+        seen[n++] = name;
+    }
+}
+
 struct host_port {
     int64_t number;
     struct span protocol, ip;
@@ -223,6 +273,7 @@ void check_pod_spec(struct check *c, const struct path *p, const yyjson_val *spe
     check_containers(c, p, spec, extra_volumes);
     check_host_ports(c, AT_FIELD(p, "containers"), json_get(spec, "containers"));
     check_dns(c, p, spec);
+    check_sysctls(c, p, spec);
     size_t i = 0;
     JSON_EACH(it, json_get(spec, "tolerations"))
     {

@@ -319,3 +319,45 @@ TEST(a_pod_gets_the_number_of_its_priority_class)
     (void)api_expect(&k, 403, "POST", "/api/v1/namespaces/default/pods", "", text);
     api_kit_stop(&k);
 }
+
+TEST(kernel_settings_of_a_pod_have_names_that_can_be_one_and_no_name_twice)
+{
+    static const struct {
+        const char *name, *host, *why;
+    } cases[] = {
+        {"net.ipv4.ip_local_port_range", "false", NULL},
+        {"net/ipv4/conf/eth0-1.mtu_x", "false", NULL},
+        {"kernel.shmmax", "true", NULL},
+        {"foo-", "false", "must have at most 253 characters and match regex"},
+        {"bar..", "false", "must have at most 253 characters and match regex"},
+        {"a..b", "false", "must have at most 253 characters and match regex"},
+        {"a.-b", "false", "must have at most 253 characters and match regex"},
+        {"a-.b", "false", "must have at most 253 characters and match regex"},
+        {".a", "false", "must have at most 253 characters and match regex"},
+        {"Net.a", "false", "must have at most 253 characters and match regex"},
+        {"net.twice", "false", "Duplicate value: \"net.twice\""},
+        {"net.a", "true", "may not be specified when 'hostNetwork' is true"},
+    };
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool twice = strcmp(cases[i].name, "net.twice") == 0;
+        const char *body =
+            arena_printf(api_arena(),
+                         "{\"metadata\":{\"generateName\":\"p-\"},\"spec\":{\"hostNetwork\":%s,"
+                         "\"securityContext\":{\"sysctls\":[{\"name\":\"%s\",\"value\":\"1\"}%s]},"
+                         "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}",
+                         cases[i].host, cases[i].name,
+                         twice ? ",{\"name\":\"net.twice\",\"value\":\"2\"}" : "")
+                .p;
+        struct api_reply r = api_expect(&k, cases[i].why ? 422 : 201, "POST",
+                                        "/api/v1/namespaces/default/pods", "", body);
+        if (cases[i].why) {
+            CHECK_SPAN(api_str(&r, "details.causes.0.field"),
+                       twice ? "spec.securityContext.sysctls[1].name"
+                             : "spec.securityContext.sysctls[0].name");
+            CHECK(strstr(api_str(&r, "details.causes.0.message").p, cases[i].why));
+        }
+    }
+    api_kit_stop(&k);
+}
