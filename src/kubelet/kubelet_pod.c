@@ -84,7 +84,7 @@ static void container_done(struct kubelet_container *c)
     kubelet_keep(&c->v->unready_cause, SPAN_NULL);
     kubelet_keep(&c->v->end_cause, SPAN_NULL);
     kubelet_keep(&c->v->image, SPAN_NULL);
-    kubelet_keep(&c->spec_image, SPAN_NULL);
+    kubelet_keep(&c->v->ran_image, SPAN_NULL);
     kubelet_keep(&c->told, SPAN_NULL);
     kubelet_keep(&c->v->resources, SPAN_NULL);
     kubelet_keep(&c->resize_error, SPAN_NULL);
@@ -395,8 +395,15 @@ bool kubelet_may_write(struct kubelet_pod *pod)
 
 /* ---- what happens to a pod ---- */
 
-/* A container's image may be changed in place: the instance then ends and the next one has the new
- * image. */
+/* The instance ends, and the next one has the image that the spec names by now. */
+static void renew(struct kubelet_container *c)
+{
+    c->v->unhealthy = c->v->renewed = true;
+    kubelet_event(c->pod, c, EVENT_NORMAL, "Killing",
+                  "Container %.*s definition changed, will be restarted", SPAN_ARG(c->v->name));
+}
+
+/* A container's image may be changed in place. */
 static void image_changed(struct kubelet_pod *pod)
 {
     for (size_t i = 0; i < pod->container_count; i++) {
@@ -411,10 +418,7 @@ static void image_changed(struct kubelet_pod *pod)
             c->v->image_prep.failures = 0;
         }
         if (pod_instance_live(c->v->instance)) {
-            c->v->unhealthy = c->v->renewed = true;
-            kubelet_event(pod, c, EVENT_NORMAL, "Killing",
-                          "Container %.*s definition changed, will be restarted",
-                          SPAN_ARG(c->v->name));
+            renew(c);
         }
     }
 }
@@ -508,19 +512,58 @@ static void result_from(struct pod_result *r, const yyjson_val *terminated, uint
     kubelet_keep(&r->message, message);
 }
 
-/* What the API remembers of a container. */
-static void adopt_status(struct kubelet_container *c, bool has_sandbox)
+/* What the API says of a container; NULL: nothing. */
+static const yyjson_val *told_of(const struct kubelet_container *c)
 {
     const char *list = c->init    ? "initContainerStatuses"
                        : c->extra ? "ephemeralContainerStatuses"
                                   : "containerStatuses";
-    const yyjson_val *mine = NULL;
     JSON_EACH(it, json_path(object_root(c->pod->object), "status", list, NULL))
     {
         if (span_eq(json_get_str(it.val, "name"), c->v->name)) {
-            mine = it.val;
+            return it.val;
         }
     }
+    return NULL;
+}
+
+/* That this instance has ended. */
+static bool end_is_told(const struct kubelet_container *c, struct span id)
+{
+    static const char *const states[] = {"state", "lastState"};
+    const yyjson_val *status = told_of(c);
+    bool told = false;
+    for (size_t i = 0; i < 2; i++) {
+        struct span of = json_str(json_path(status, states[i], "terminated", "containerID", NULL));
+        told |= span_ends(of, id);
+    }
+    return told;
+}
+
+/* What is said to wait for its next start, and would not by its policy, was ended by us for the
+ * sake of another spec; or, of an init container, in an earlier sandbox. So was what is said to run
+ * another image than the spec names, and is gone. */
+static void adopt_renewal(struct kubelet_container *c, const yyjson_val *status)
+{
+    struct pod_container_view *v = c->v;
+    struct span image = json_get_str(status, "image");
+    const yyjson_val *state = json_get(status, "state");
+    if (!v->has_result || c->extra) {
+        return;
+    }
+    if (json_get(state, "waiting") && c->init && pod_init_completed(v)) {
+        v->stale = true;
+    } else if (json_get(state, "waiting")) {
+        v->renewed = !pod_wants_restart(&c->pod->view, v, c->init);
+    } else if (json_get(state, "running")) {
+        v->renewed = image.n > 0 && !span_eq(image, v->image);
+    }
+}
+
+/* What the API remembers of a container. */
+static void adopt_status(struct kubelet_container *c, bool has_sandbox)
+{
+    const yyjson_val *mine = told_of(c);
     uint32_t restarts = (uint32_t)json_get_int(mine, "restartCount", 0);
     const yyjson_val *state = json_get(mine, "state");
     const yyjson_val *ended = json_get(state, "terminated");
@@ -551,6 +594,7 @@ static void adopt_status(struct kubelet_container *c, bool has_sandbox)
     if (!c->v->stale) {
         c->v->restarts_in_a_row = restarts;
     }
+    adopt_renewal(c, mine);
     c->v->ready = json_get_bool(mine, "ready", false);
     c->v->started = json_get_bool(mine, "started", true);
 }
@@ -577,19 +621,26 @@ static void adopt_found(struct kubelet_container *c, const struct runtime_status
         }
         return;
     }
+    bool other_image = pod->object && !c->extra && s->image.n > 0 && !span_eq(s->image, v->image);
     drop_message(&v->result);
     v->attempt = s->attempt;
     v->has_attempt = true;
     v->stale = pod->view.sandbox.state != POD_PREP_DONE || pod->view.sandbox_broken;
     v->started_ms = s->started_ms;
     c->stop_signal = s->stop_signal;
-    kubelet_keep(&c->spec_image, v->image);
+    kubelet_keep(&v->ran_image, s->image.n > 0 ? s->image : v->image);
     if (s->state == RUNTIME_RUNNING) {
         v->instance = POD_INSTANCE_RUNNING;
-        v->has_result = false;
+        v->has_result = v->renewed = false;
         v->result = (struct pod_result){0};
         kubelet_resize_adopt(c);
+        if (other_image) {
+            renew(c);
+        }
         return;
+    }
+    if (!pod->object || !end_is_told(c, s->id)) {
+        v->renewed = other_image; /* whether it ended by itself or by us */
     }
     v->instance = POD_INSTANCE_EXITED;
     v->has_result = true;

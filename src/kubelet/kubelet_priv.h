@@ -63,7 +63,6 @@ struct kubelet_container {
     bool init, extra;             /* extra: put into the running pod later */
     struct arena *image_arena;    /* of `image` */
     struct image_config image;
-    struct span spec_image; /* owned: what the current instance was started from */
     int stop_signal;        /* of the current instance; 0: an earlier program did not keep it */
     struct kubelet_probe *probes[3];
     struct kubelet_check *hook;
@@ -121,6 +120,7 @@ struct kubelet_op {
     uint32_t attempt;
     bool outlives; /* its callback comes for certain, after kubelet_free too (no runtime does) */
     int64_t began_ns;
+    struct span image;   /* that is made ready */
     struct arena *arena; /* of the request's spans */
 };
 struct kubelet_op *kubelet_op_new(struct kubelet_pod *pod, struct kubelet_container *c);

@@ -303,7 +303,7 @@ void kubelet_step_start(struct kubelet_container *c, uint32_t attempt)
     v->stale = v->unhealthy = v->renewed = v->kill_sent = v->ready = v->started = false;
     v->unhealthy_grace_ms = 0;
     kubelet_container_event(c, POD_EVENT_START);
-    kubelet_keep(&c->spec_image, v->image);
+    kubelet_keep(&v->ran_image, v->image);
     const yyjson_val *spec = kubelet_container_spec(c);
     struct kubelet_op *op = kubelet_op_new(pod, c);
     struct arena *a = op->arena;
@@ -313,6 +313,7 @@ void kubelet_step_start(struct kubelet_container *c, uint32_t attempt)
     s->attempt = attempt;
     s->rootfs_image = c->image.id;
     s->stop_signal = c->stop_signal = kubelet_stop_signal(c);
+    s->image = v->image;
     s->tty = json_get_bool(spec, "tty", false);
     s->with_stdin = json_get_bool(spec, "stdin", false);
     s->stdin_once = json_get_bool(spec, "stdinOnce", false);

@@ -224,6 +224,7 @@ static void on_image(void *data, const struct kubelet_image_result *r)
 {
     struct kubelet_op *op = data;
     struct kubelet_container *c = op->c;
+    struct span image = op->image;
     struct arena *a cleanup_arena = TAKE_PTR(op->arena);
     struct kubelet_pod *pod = kubelet_op_end(op);
     if (!pod) {
@@ -232,6 +233,11 @@ static void on_image(void *data, const struct kubelet_image_result *r)
     struct pod_prep *p = &c->v->image_prep;
     c->v->pulling = false;
     kubelet_pod_poke(pod);
+    if (!span_eq(image, c->v->image)) { /* another one is wanted by now */
+        p->state = POD_PREP_TODO;
+        p->failures = 0;
+        return;
+    }
     if (r->code == 0) {
         keep_image(c, r->config);
         prep_done(p);
@@ -309,6 +315,7 @@ static void prepare_image(struct kubelet_container *c)
     };
     pull_secrets(pod, op->arena, &r);
     op->outlives = true;
+    op->image = arena_dup(op->arena, c->v->image);
     assert(c->v->image_prep.state != POD_PREP_BUSY);
     c->v->image_prep.state = POD_PREP_BUSY;
     struct kubelet_images *im = pod->k->options.images;

@@ -264,9 +264,10 @@ static struct pod_container_view copy_container(struct arena *a,
                                                 const struct pod_container_view *from)
 {
     struct pod_container_view c = *from;
-    struct span *owned[] = {&c.image,         &c.image_id,          &c.result.message,
-                            &c.last.message,  &c.image_prep.reason, &c.image_prep.message,
-                            &c.unready_cause, &c.end_cause,         &c.resources};
+    struct span *owned[] = {
+        &c.image,        &c.ran_image,         &c.image_id,           &c.result.message,
+        &c.last.message, &c.image_prep.reason, &c.image_prep.message, &c.unready_cause,
+        &c.end_cause,    &c.resources};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
         *owned[i] = arena_dup(a, *owned[i]);
     }

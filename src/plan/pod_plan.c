@@ -71,7 +71,7 @@ uint32_t pod_restarts_after(const struct pod_container_view *c)
 bool pod_init_completed(const struct pod_container_view *c)
 {
     assert(c->instance < POD_INSTANCE_COUNT);
-    return !pod_instance_live(c->instance) && c->has_result && !c->stale &&
+    return !pod_instance_live(c->instance) && c->has_result && !c->stale && !c->renewed &&
            c->result.exit_code == 0 && !c->result.start_failed && !c->result.lost;
 }
 

@@ -81,7 +81,8 @@ struct pod_result {
 };
 
 struct pod_container_view {
-    struct span name, image; /* image as the status shows it */
+    struct span name, image;
+    struct span ran_image; /* that the latest instance was started from; empty: none was */
     bool sidecar; /* an init container with restartPolicy Always: it stays beside the others */
     enum pod_instance instance;
     uint32_t attempt; /* of the current or latest instance; meaningless before the first */

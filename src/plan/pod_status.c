@@ -153,6 +153,9 @@ static struct pod_container_status container_status(struct arena *a, const struc
         s.container_id = instance_id(a, v, c, c->attempt);
         s.image_id = c->image_id;
     }
+    if (s.state.kind != POD_STATE_WAITING && c->ran_image.n > 0) {
+        s.image = c->ran_image; /* the spec may name another one by now */
+    }
     return s;
 }
 

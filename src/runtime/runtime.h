@@ -70,7 +70,9 @@ struct runtime_container_spec {
     enum runtime_seccomp seccomp; /* which system calls pass; a privileged container's all do */
     struct span
         seccomp_profile; /* PROFILE: a JSON object, linux.seccomp of the OCI specification */
-    int stop_signal;     /* kept with the container, for whoever adopts it; 0: none was given */
+    /* Kept with the container, for whoever adopts it: */
+    int stop_signal;   /* 0: none was given */
+    struct span image; /* as the pod names it */
 };
 
 /* What a container may use; the names as in runtime_container_spec. */
@@ -90,7 +92,8 @@ struct runtime_status {
     bool oom_killed;
     int64_t started_ms, finished_ms; /* wall clock */
     pid_t pid;
-    int stop_signal; /* of runtime_container_spec */
+    int stop_signal;   /* of runtime_container_spec */
+    struct span image; /* the same; empty: an earlier program did not keep it */
 };
 
 struct runtime_sandbox_status {

@@ -125,12 +125,16 @@ struct container *crun_container_add(struct crun_runtime *r, const struct runtim
 {
     assert(!crun_container(r, status->id));
     struct container *c = MEM_NEW(struct container);
-    char *id = mem_new(status->id.n + 1);
+    char *id = mem_new(status->id.n + 1 + status->image.n + 1);
     memcpy(id, status->id.p, status->id.n);
+    if (status->image.n > 0) {
+        memcpy(id + status->id.n + 1, status->image.p, status->image.n);
+    }
     *c = (struct container){
         .id = id,
         .uid = span_of(id, status->sandbox_uid.n),
         .name = span_of(id + status->sandbox_uid.n + 1, status->name.n),
+        .image = span_of(id + status->id.n + 1, status->image.n),
         .attempt = status->attempt,
         .state = status->state,
         .pid = status->pid,
@@ -160,6 +164,7 @@ struct runtime_status crun_status(const struct container *c)
         .finished_ms = c->finished_ms,
         .pid = c->pid,
         .stop_signal = c->stop_signal,
+        .image = c->image,
     };
 }
 

@@ -178,6 +178,7 @@ static bool load_state(const struct host *host, struct span id, struct arena *a,
     c->status.name = json_get_str(root, "name");
     c->status.attempt = (uint32_t)json_get_int(root, "attempt", 0);
     c->status.stop_signal = (int)json_get_int(root, "stopSignal", 0);
+    c->status.image = json_get_str(root, "image");
     c->tty = json_get_bool(root, "tty", false);
     c->with_stdin = json_get_bool(root, "stdin", false);
     struct span made = arena_printf(a, "%.*s-%.*s-%u", SPAN_ARG(c->status.sandbox_uid),
@@ -436,6 +437,7 @@ static int write_state(const struct host *host, struct span id,
     json_put_str(doc, root, "name", spec->name);
     json_put_int(doc, root, "attempt", spec->attempt);
     json_put_int(doc, root, "stopSignal", spec->stop_signal);
+    json_put_str(doc, root, "image", spec->image);
     json_put_bool(doc, root, "tty", spec->tty);
     json_put_bool(doc, root, "stdin", spec->with_stdin);
     return os_fs_write(file_of(host, a, id, "state.json"), json_write_mut(a, root), 0600);

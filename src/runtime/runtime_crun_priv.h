@@ -90,6 +90,7 @@ int crun_error(struct arena *a, struct span message, struct span arg0, struct sp
 struct container {
     char *id;              /* key in the map */
     struct span uid, name; /* within id */
+    struct span image;     /* of runtime_container_spec; behind id */
     uint32_t attempt;
     enum runtime_state state;
     bool starting, exit_seen, reaping, reap_again, tty, with_stdin;

@@ -475,7 +475,8 @@ void op_container_start(struct runtime *rt, const struct runtime_container_spec 
                                                            .name = op->spec.name,
                                                            .attempt = op->spec.attempt,
                                                            .state = RUNTIME_CREATED,
-                                                           .stop_signal = spec->stop_signal});
+                                                           .stop_signal = spec->stop_signal,
+                                                           .image = spec->image});
         c->starting = true;
         c->tty = spec->tty;
         c->with_stdin = spec->with_stdin;

@@ -231,13 +231,14 @@ static void container_free(struct container *n)
     free(n);
 }
 
-/* c->id: "UID\nNAME\nATTEMPT\nSIGNAL" */
+/* c->id: "UID\nNAME\nATTEMPT\nSIGNAL\nIMAGE" */
 static void start_now(struct fake *f, struct call *c)
 {
     struct span rest = span_cstr(c->id);
     struct span uid = span_cut(&rest, '\n'), name = span_cut(&rest, '\n');
     uint64_t attempt = 0, stop_signal = 0;
-    bool ok = span_to_u64(span_cut(&rest, '\n'), &attempt) && span_to_u64(rest, &stop_signal);
+    bool ok = span_to_u64(span_cut(&rest, '\n'), &attempt) &&
+              span_to_u64(span_cut(&rest, '\n'), &stop_signal);
     assert(ok);
     struct sandbox *s = map_get(&f->sandboxes, uid);
     if (!s) {
@@ -262,6 +263,7 @@ static void start_now(struct fake *f, struct call *c)
         .started_ms = env_now_ms(f->base.env),
         .pid = 1,
         .stop_signal = (int)stop_signal,
+        .image = arena_dup(a, rest),
     };
     struct container *old = map_get(&f->containers, n->status.id);
     if (old) {
@@ -287,8 +289,9 @@ static void fake_start(struct runtime *rt, const struct runtime_container_spec *
     struct fake *f = fake_of(rt);
     struct arena *a cleanup_arena = arena_new();
     struct sandbox *s = map_get(&f->sandboxes, spec->sandbox_uid);
-    struct span id = arena_printf(a, "%.*s\n%.*s\n%u\n%d", SPAN_ARG(spec->sandbox_uid),
-                                  SPAN_ARG(spec->name), spec->attempt, spec->stop_signal);
+    struct span id =
+        arena_printf(a, "%.*s\n%.*s\n%u\n%d\n%.*s", SPAN_ARG(spec->sandbox_uid),
+                     SPAN_ARG(spec->name), spec->attempt, spec->stop_signal, SPAN_ARG(spec->image));
     call_new(f, CALL_START, id, data, s ? s->knobs.start_ms : 0)->fn.start = done;
 }
 
