@@ -96,30 +96,51 @@ void kubelet_status_held(struct kubelet_pod *pod, const char *reason, struct spa
     patch_status(pod, a, doc, root, on_held);
 }
 
-/* The API server says something else than we told last (another writer): tell again. */
+static struct span condition_in(const yyjson_val *status, struct span type)
+{
+    JSON_EACH(it, json_get(status, "conditions"))
+    {
+        if (span_eq(json_get_str(it.val, "type"), type)) {
+            return json_get_str(it.val, "status");
+        }
+    }
+    return SPAN_NULL;
+}
+
+/* Every condition of ours that one of them has stands in the other as well. */
+static bool says_what(const yyjson_val *one, const yyjson_val *other)
+{
+    JSON_EACH(it, json_get(other, "conditions"))
+    {
+        struct span type = json_get_str(it.val, "type");
+        if (pod_condition_is_own(type) &&
+            !span_eq(condition_in(one, type), json_get_str(it.val, "status"))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The API server says something else than we told last: another writer, or a late request of the
+ * agent that was here before us. Tell again. */
 void kubelet_status_seen(struct kubelet_pod *pod)
 {
-    if (pod->sent.phase.n == 0 || pod->status_busy || object_rev(pod->object) == pod->sent_rev) {
+    if (pod->sent.phase.n == 0 || pod->status_busy || object_rev(pod->object) <= pod->sent_rev) {
         return;
     }
-    yyjson_val *has = json_get(object_root(pod->object), "status");
-    struct span told_ready = SPAN_NULL, has_ready = SPAN_NULL;
-    for (size_t i = 0; i < pod->sent.condition_count; i++) {
-        if (span_eq_cstr(pod->sent.conditions[i].type, "Ready")) {
-            told_ready = pod->sent.conditions[i].status;
-        }
+    struct arena *a cleanup_arena = arena_new();
+    struct strbuf json cleanup_strbuf = STRBUF_INIT;
+    yyjson_doc *doc = NULL;
+    pod_status_json(a, &pod->sent, &json);
+    if (json_parse(a, strbuf_span(&json), &doc, NULL) != 0) {
+        return;
     }
-    JSON_EACH(it, json_get(has, "conditions"))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), "Ready")) {
-            has_ready = json_get_str(it.val, "status");
-        }
-    }
-    bool newer =
-        span_eq(told_ready, has_ready) && span_eq(pod->sent.phase, json_get_str(has, "phase"));
-    /* An older version that was under way when we wrote looks the same as a foreign write: the
-     * write is repeated then, which changes nothing. */
-    if (!newer) {
+    yyjson_val *told = yyjson_doc_get_root(doc),
+               *has = json_get(object_root(pod->object), "status");
+    bool same = span_eq(pod->sent.phase, json_get_str(has, "phase")) && says_what(told, has) &&
+                says_what(has, told) &&
+                json_equal(json_get(told, "containerStatuses"), json_get(has, "containerStatuses"));
+    if (!same) {
         kubelet_status_forget(pod);
     }
 }

@@ -219,6 +219,9 @@ bool pod_status_same(const struct pod_status *a, const struct pod_status *b);
 /* With everything that it points to. */
 struct pod_status pod_status_copy(struct arena *a, const struct pod_status *from);
 
+/* True when the node agent says a condition of this type, and nobody else. */
+bool pod_condition_is_own(struct span type);
+
 /* Shared by both halves. */
 /* first doubling to max; failures 0 gives 0. */
 int64_t pod_backoff_ms(int64_t first_ms, int64_t max_ms, uint32_t failures);

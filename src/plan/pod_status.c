@@ -245,7 +245,7 @@ static const char *const own_conditions[] = {
     "PodReadyToStartContainers", "Initialized",        "Ready", "ContainersReady", "PodScheduled",
     "PodResizePending",          "PodResizeInProgress"};
 
-static bool is_own(struct span type)
+bool pod_condition_is_own(struct span type)
 {
     for (size_t i = 0; i < sizeof own_conditions / sizeof own_conditions[0]; i++) {
         if (span_eq_cstr(type, own_conditions[i])) {
@@ -379,7 +379,7 @@ static void conditions(struct arena *a, const struct pod_view *v, struct pod_sta
                       v->resize_message);
     }
     for (size_t i = 0; i < v->condition_count; i++) {
-        if (!is_own(v->conditions[i].type)) {
+        if (!pod_condition_is_own(v->conditions[i].type)) {
             s->conditions[s->condition_count++] = v->conditions[i];
         }
     }

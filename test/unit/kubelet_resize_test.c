@@ -218,6 +218,28 @@ TEST(an_agent_killed_in_a_restart_for_a_resize_finishes_it)
     CHECK(stopped > 4);
 }
 
+/* A late request of the agent that was killed, or anybody's (sim seed 3083938). */
+TEST(an_agent_corrects_what_others_say_of_its_containers)
+{
+    static const char lie[] =
+        "{\"status\":{\"conditions\":[{\"type\":\"PodResizeInProgress\",\"status\":\"True\"},{"
+        "\"type\":\"Ready\",\"status\":\"True\"}],"
+        "\"containerStatuses\":[{\"name\":\"c\",\"ready\":true,\"restartCount\":0,\"image\":"
+        "\"redis:7\",\"imageID\":\"\",\"resources\":{\"requests\":{\"cpu\":\"7m\"}}}]}}";
+    struct kubelet_kit k;
+    start_two(&k, "Always");
+    kk_patch(&k, "Pod", "p/status", lie);
+    kk_run(&k, 1000);
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.resources.limits.memory"), "128Mi");
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.1.name"), "d");
+    CHECK_SPAN(kk_condition(&k, "p", "PodResizeInProgress"), "");
+    CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
+    struct span rev = kk_pod(&k, "p", "metadata.resourceVersion");
+    kk_run(&k, 60000);
+    CHECK(span_eq(rev, kk_pod(&k, "p", "metadata.resourceVersion")));
+    kk_stop(&k);
+}
+
 TEST(a_restart_for_a_resize_waits_until_the_node_has_room)
 {
     struct kubelet_kit k;
