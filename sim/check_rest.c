@@ -106,7 +106,8 @@ const char *check_rest(struct platform *w)
     why = why ? why : set ? check_revisions_at_rest(w, set) : NULL;
     why = why ? why : volumes_at_rest(w->volumes);
     why = why ? why : neighbours_at_rest(w);
-    return why ? why : jobs_at_rest(w);
+    why = why ? why : jobs_at_rest(w);
+    return why ? why : lone_at_rest(w);
 }
 
 static void print_running(void *data, struct span ns, struct span name, struct span uid)

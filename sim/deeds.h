@@ -57,6 +57,8 @@
     X(SCHEME_CLOCK, "scheme: clock to and fro")                                                    \
     X(RESIZE, "resize a pod")                                                                      \
     X(SCHEME_RESIZE, "scheme: resize")                                                             \
+    X(IMAGE, "change a pod's image")                                                               \
+    X(SCHEME_IMAGE, "scheme: image, and kills")                                                    \
     X(SCHEME_DRAIN, "scheme: drain")                                                               \
     X(SCHEME_PRIMARY, "scheme: fail-over, roll-out")                                               \
     X(BAD_START, "template that cannot start")                                                     \
@@ -97,7 +99,8 @@
     X(SAW_STUCK, "checked: stuck pod taken")                                                       \
     X(SAW_WINDOW, "checked: made beside another")                                                  \
     X(SAW_LAST, "checked: primary taken last")                                                     \
-    X(SAW_ROLLBACK, "checked: rolled back")
+    X(SAW_ROLLBACK, "checked: rolled back")                                                        \
+    X(SAW_PORT, "checked: host port")
 
 enum sim_deed {
 #define X(id, name) SIM_DEED_##id,

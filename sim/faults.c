@@ -83,6 +83,7 @@ static void machine_goes_down(struct platform *w)
         sim_kill_node(w, n);
     }
     runtime_fake_reboot(n->runtime, sim_roll(w, 2));
+    n->down_ms = sim_now_ms(w);
     sim_saw(w, SIM_DEED_MACHINE_DOWN);
 }
 

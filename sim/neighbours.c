@@ -98,11 +98,20 @@ static struct span strategy(struct platform *w)
     return span_cstr(web[sim_roll(w, sizeof web / sizeof *web)]);
 }
 
+static bool has_port(struct object *o)
+{
+    return json_get(yyjson_arr_get_first(
+                        json_path(object_root(o), "spec", "template", "spec", "containers", NULL)),
+                    "ports");
+}
+
+/* One pod on each node has a host port: the second set and the DaemonSet may ask for one. */
 static void create(struct platform *w, int which)
 {
     struct arena *a cleanup_arena = arena_new();
     struct span knobs = notes(w, a), more = SPAN("");
-    int replicas = (int)sim_roll(w, WEB_REPLICAS_MAX + 1);
+    struct span port = which == WEB ? SPAN("") : sim_host_port(w, a, 7000 + (which == DB));
+    int replicas = (int)sim_roll(w, port.n > 0 ? NODES + 1 : WEB_REPLICAS_MAX + 1);
     if (which == WEB) {
         more =
             arena_printf(a, "\"replicas\":%d,\"strategy\":%.*s,", replicas, SPAN_ARG(strategy(w)));
@@ -118,16 +127,20 @@ static void create(struct platform *w, int which)
                      "\"spec\":{%.*s\"selector\":{\"matchLabels\":{\"app\":\"%s\"}},\"template\":{"
                      "\"metadata\":{\"labels\":{\"app\":\"%s\"},\"annotations\":%.*s},\"spec\":{"
                      "\"terminationGracePeriodSeconds\":3,\"containers\":[{\"name\":\"one\","
-                     "\"image\":\"one:1\"}]}}}}",
+                     "\"image\":\"one:1\"%.*s}]}}}}",
                      kind_of(which)->kind, names[which], SPAN_ARG(more), names[which], names[which],
-                     SPAN_ARG(knobs)));
+                     SPAN_ARG(knobs), SPAN_ARG(port)));
 }
 
 void neighbours_act(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
-    int which = (int)sim_roll(w, NEIGHBOURS + 3);
+    int which = (int)sim_roll(w, NEIGHBOURS + 4);
     record_pull(w->record);
+    if (which > NEIGHBOURS + 2) {
+        lone_act(w);
+        return;
+    }
     if (which > NEIGHBOURS + 1) {
         jobs_act(w);
         return;
@@ -152,8 +165,9 @@ void neighbours_act(struct platform *w)
     case 2:
         if (which != AGENT) {
             ask(w, which, CLIENT_PATCH_MERGE,
-                arena_printf(a, "{\"spec\":{\"replicas\":%d}}",
-                             (int)sim_roll(w, WEB_REPLICAS_MAX + 1)));
+                arena_printf(
+                    a, "{\"spec\":{\"replicas\":%d}}",
+                    (int)sim_roll(w, has_port(find(w, which)) ? NODES + 1 : WEB_REPLICAS_MAX + 1)));
         }
         break;
     default: {

@@ -643,12 +643,14 @@ static void on_change(void *data, struct object *old, struct object *now, int64_
     neighbours_on_change(w, old, now);
     custom_on_change(w, old, now);
     jobs_on_change(w, old, now);
+    lone_on_change(w, old, now);
 }
 
 static void on_start(void *data, struct span ns, struct span name, struct span uid)
 {
     struct platform *w = data;
     check_identity(w, ns, name, uid);
+    check_host_ports(w, ns, name, uid);
     volumes_on_start(w->volumes, ns, name, uid);
     sim_ambush_sees(w, NULL);
 }

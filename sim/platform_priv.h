@@ -95,6 +95,7 @@ struct sim_node {
     struct kubelet_images *images;
     struct kubelet *kubelet;
     bool is_cut;
+    int64_t down_ms; /* its machine went down last */
 };
 
 /* A request of a role that died, on its way. */
@@ -162,6 +163,7 @@ struct platform {
     VEC(struct sim_orphan) orphans;
     VEC(struct sim_web) web;
     struct sim_job job;
+    int64_t lone_ms;       /* the lone pod was made */
     bool custom_going;     /* a user asked for the end of their definition */
     uint32_t custom_asked; /* a bit for each object of the users' own kind that may go */
     int64_t budget_ms;     /* the budget of the set is another one since then */
@@ -253,6 +255,19 @@ void custom_act(struct platform *w);
 void custom_on_change(struct platform *w, struct object *old, struct object *now);
 /* NULL: at rest; else what is not. */
 const char *custom_at_rest(struct platform *w);
+
+/* lone.c */
+void lone_act(struct platform *w);
+/* Of a container that runs: another image, by kubectl set image. */
+void sim_change_image(struct platform *w, struct span pod, struct span container);
+/* "ports" of a container, after a comma, with this host port; in half of the cases empty. */
+struct span sim_host_port(struct platform *w, struct arena *a, int port);
+bool sim_has_host_port(struct object *pod);
+void lone_on_change(struct platform *w, struct object *old, struct object *now);
+/* A container of this pod has started. */
+void check_host_ports(struct platform *w, struct span ns, struct span name, struct span uid);
+/* NULL: at rest; else what is not. */
+const char *lone_at_rest(struct platform *w);
 
 /* faults.c */
 void sim_fault(struct platform *w);

@@ -330,6 +330,9 @@ static void see_bad_pod(void *data, struct object *pod)
     /* Nobody makes the claim that one waits for which a set without claims has adopted. */
     bool waits_for_ever = b->set_exists && !b->makes_claims && span_eq_cstr(phase, "Pending") &&
                           span_starts(object_name(pod), SPAN("redis-")) && sim_mounts_claim(pod);
+    /* Nobody finds a node while it has a port. */
+    bool is_lone = span_eq_cstr(object_name(pod), "lone");
+    is_in_the_way = is_lone ? sim_has_host_port(pod) : is_in_the_way;
     if (is_bad(pod, NULL) || is_in_the_way || waits_for_ever) {
         VEC_PUSH(&b->names, arena_dup(b->a, object_name(pod)));
     }

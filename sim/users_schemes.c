@@ -178,6 +178,26 @@ static void resize(struct platform *w)
     }
 }
 
+/* Another image for a pod that runs, whose agent may die of it. */
+static void change_image(struct platform *w)
+{
+    struct arena *a cleanup_arena = arena_new();
+    bool lone = sim_roll(w, 2) && record_get(w->record, SPAN("pods/default/lone"));
+    struct span pod = lone ? SPAN("lone") : some_live_pod(w, a);
+    for (int i = 0; pod.n > 0 && i < 3; i++) {
+        sim_change_image(w, pod, lone ? pod : SPAN("redis"));
+        a_moment(w);
+        for (size_t n = 0; n < NODES && !w->calm && sim_roll(w, 3) == 0; n++) {
+            if (w->nodes[n].env) {
+                sim_say(w, "the agent of node %s is killed", w->nodes[n].name);
+                sim_kill_node(w, &w->nodes[n]);
+            }
+        }
+        a_moment(w);
+        sim_start_missing(w);
+    }
+}
+
 /* `kubectl drain` where a budget says how many may go, and the node is needed again. */
 static void drain(struct platform *w)
 {
@@ -255,6 +275,7 @@ void users_scheme(struct platform *w)
                    {delete_and_create, SIM_DEED_SCHEME_AGAIN},
                    {clock_jumps, SIM_DEED_SCHEME_CLOCK},
                    {resize, SIM_DEED_SCHEME_RESIZE},
+                   {change_image, SIM_DEED_SCHEME_IMAGE},
                    {drain, SIM_DEED_SCHEME_DRAIN},
                    {fail_over, SIM_DEED_SCHEME_PRIMARY}};
     size_t which = (size_t)sim_roll(w, sizeof schemes / sizeof *schemes);

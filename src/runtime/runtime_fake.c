@@ -604,6 +604,17 @@ void runtime_fake_each(const struct runtime *rt, runtime_fake_pod_fn *fn, void *
     }
 }
 
+struct span runtime_fake_image(const struct runtime *rt, struct span uid)
+{
+    struct container *n = NULL;
+    for (size_t it = 0; (n = map_next(&fake_of(rt)->containers, &it, NULL)) != NULL;) {
+        if (n->status.state == RUNTIME_RUNNING && span_eq(n->sandbox->uid, uid)) {
+            return n->status.image;
+        }
+    }
+    return SPAN_NULL;
+}
+
 void runtime_fake_on_start(struct runtime *rt, runtime_fake_pod_fn *fn, void *data)
 {
     struct fake *f = fake_of(rt);

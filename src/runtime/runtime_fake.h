@@ -38,6 +38,8 @@ struct runtime_limits runtime_fake_last_limits(const struct runtime *rt);
 /* The pods (namespace, name, uid) whose containers run, once a container. */
 typedef void runtime_fake_pod_fn(void *data, struct span ns, struct span name, struct span uid);
 void runtime_fake_each(const struct runtime *rt, runtime_fake_pod_fn *fn, void *data);
+/* That a live container of this pod was started from; empty: none lives. */
+struct span runtime_fake_image(const struct runtime *rt, struct span uid);
 /* fn at each start of a container, when it runs. */
 void runtime_fake_on_start(struct runtime *rt, runtime_fake_pod_fn *fn, void *data);
 
