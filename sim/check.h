@@ -29,6 +29,8 @@ void check_claims(struct platform *w, struct object *old, struct object *now);
 void check_orphans(struct platform *w, const struct client_request *rq);
 /* check_status.c */
 void check_status_change(struct platform *w, struct object *old, struct object *now);
+void check_status_refused(struct platform *w, const struct client_request *rq);
+void check_status_started(struct platform *w);
 void check_status_write(struct platform *w, const struct client_request *rq);
 void check_identity(struct platform *w, struct span ns, struct span name, struct span uid);
 void check_acknowledged(struct platform *w);

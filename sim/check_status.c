@@ -81,6 +81,33 @@ static void note_trouble(struct platform *w)
     w->calm_ms = now_ms + 2 * (now_ms - w->trouble_from_ms) + QUIET_MS;
 }
 
+/* The back-off after so many refusals has passed. */
+static bool is_refusal_over(const struct platform *w)
+{
+    return sim_now_ms(w) > w->refused_ms + 2 * (w->refused_ms - w->refused_from_ms) + QUIET_MS;
+}
+
+/* A pod of somebody else has the name of one that the set is to have: it tries less and less often,
+ * and a write that fails meanwhile waits for its next try. */
+void check_status_refused(struct platform *w, const struct client_request *rq)
+{
+    if (rq->verb == CLIENT_CREATE && rq->kind == SCHEMA_KIND(Pod) &&
+        span_eq_cstr(rq->field_manager, "statefulset-controller")) {
+        w->refused_from_ms = is_refusal_over(w) ? sim_now_ms(w) : w->refused_from_ms;
+        w->refused_ms = sim_now_ms(w);
+    }
+}
+
+/* The server may have been killed and started in one turn. */
+void check_status_started(struct platform *w)
+{
+    note_trouble(w);
+    if (!is_refusal_over(w) && w->refused_from_ms < w->trouble_from_ms) {
+        w->trouble_from_ms = w->refused_from_ms;
+        note_trouble(w);
+    }
+}
+
 /* When nothing has happened for a while, everybody is there and no write has failed. */
 void check_status(struct platform *w)
 {

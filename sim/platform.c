@@ -148,6 +148,7 @@ static void on_reply(void *data, const struct client_request *rq, const struct c
     sim_note_acked(w, rq->verb, r, from_rev);
     if (r->err.reason != ERR_NONE) {
         rules_on_refused(w, rq);
+        check_status_refused(w, rq);
     }
 }
 
@@ -347,6 +348,7 @@ void sim_start_server(struct platform *w)
         env_sim_run_for(w->world, 10);
     }
     connect_links(w, w->client);
+    check_status_started(w);
     sim_say(w, "the server starts, revision %lld", (long long)store_durable_rev(w->store));
 }
 

@@ -159,6 +159,7 @@ struct platform {
     /* When something kept the controllers from their work: first and last; and until when they may
      * still hold back for it. */
     int64_t trouble_from_ms, trouble_ms, calm_ms;
+    int64_t refused_from_ms, refused_ms; /* a pod of the set: first and last in a row */
     VEC(struct sim_acked) acked; /* since the last check */
     VEC(struct sim_orphan) orphans;
     VEC(struct sim_web) web;
