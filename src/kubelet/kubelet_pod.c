@@ -554,7 +554,8 @@ static void adopt_renewal(struct kubelet_container *c, const yyjson_val *status)
     if (json_get(state, "waiting") && c->init && pod_init_completed(v)) {
         v->stale = true;
     } else if (json_get(state, "waiting")) {
-        v->renewed = !pod_wants_restart(&c->pod->view, v, c->init);
+        const struct pod_view pod = {.policy = kubelet_view_policy(kubelet_pod_spec(c->pod))};
+        v->renewed = !pod_wants_restart(&pod, v, c->init);
     } else if (json_get(state, "running")) {
         v->renewed = image.n > 0 && !span_eq(image, v->image);
     }

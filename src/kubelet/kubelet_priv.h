@@ -63,7 +63,7 @@ struct kubelet_container {
     bool init, extra;             /* extra: put into the running pod later */
     struct arena *image_arena;    /* of `image` */
     struct image_config image;
-    int stop_signal;        /* of the current instance; 0: an earlier program did not keep it */
+    int stop_signal; /* of the current instance; 0: an earlier program did not keep it */
     struct kubelet_probe *probes[3];
     struct kubelet_check *hook;
     struct kubelet_rotation *rotation;
@@ -176,6 +176,7 @@ void kubelet_started(struct kubelet_container *c);
 
 yyjson_val *kubelet_container_spec(const struct kubelet_container *c);
 yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod);
+enum pod_policy kubelet_view_policy(const yyjson_val *spec);
 /* Completes a copy of pod->view for the planner. */
 void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *ret);
 /* What of this spec keeps us from running it; empty: nothing. */

@@ -122,7 +122,7 @@ struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool h
     return propagation ? add_name(a, list, "volumeMounts.", "mountPropagation") : list;
 }
 
-static enum pod_policy policy_of(const yyjson_val *spec)
+enum pod_policy kubelet_view_policy(const yyjson_val *spec)
 {
     struct span p = json_get_str(spec, "restartPolicy");
     return span_eq_cstr(p, "Never")       ? POD_NEVER
@@ -336,7 +336,7 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
     const yyjson_val *root = object_root(pod->object);
     const yyjson_val *spec = json_get(root, "spec");
     const yyjson_val *status = json_get(root, "status");
-    v->policy = policy_of(spec);
+    v->policy = kubelet_view_policy(spec);
     int64_t grace_s = json_get_int(spec, "terminationGracePeriodSeconds", 30);
     if (v->deleting) {
         grace_s =

@@ -11,18 +11,19 @@ static const char *const policies[] = {"Always", "OnFailure", "Never"};
 enum { POLICIES = 3 };
 
 /* Beside it a container that nobody touches. */
-static void start_two(struct kubelet_kit *k, const char *policy)
+static void start_two(struct kubelet_kit *k, const char *policy, int start_ms)
 {
     char text[1024];
     kk_start(k);
     (void)snprintf(text, sizeof text,
                    "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\","
-                   "\"annotations\":{\"berth.dev/fake-stop-ms\":\"10\"}},\"spec\":{\"nodeName\":"
+                   "\"annotations\":{\"berth.dev/fake-stop-ms\":\"10\",\"berth.dev/"
+                   "fake-start-ms\":\"%d\"}},\"spec\":{\"nodeName\":"
                    "\"edge\",\"restartPolicy\":\"%s\",\"containers\":[{\"name\":\"c\",\"image\":"
                    "\"redis:7\"},{\"name\":\"d\",\"image\":\"redis:7\"}]}}",
-                   policy);
+                   start_ms, policy);
     kk_create(k, "Pod", text);
-    kk_run(k, 1000);
+    kk_run(k, 2000);
     CHECK_SPAN(kk_pod(k, "p", "status.phase"), "Running");
     CHECK_EQ(runtime_fake_starts(k->runtime), 2);
 }
@@ -48,7 +49,7 @@ TEST(an_image_that_is_changed_in_place_is_started_under_every_policy)
 {
     for (size_t i = 0; i < POLICIES; i++) {
         struct kubelet_kit k;
-        start_two(&k, policies[i]);
+        start_two(&k, policies[i], 0);
         kk_patch(&k, "Pod", "p", TO("redis:8"));
         kk_run(&k, 5);
         CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.image"), "redis:7"); /* it runs */
@@ -64,7 +65,7 @@ TEST(an_agent_killed_in_a_restart_for_another_image_finishes_it)
     int stopped = 0;
     for (int ms = 0; ms < 30 * POLICIES; ms++) {
         struct kubelet_kit k;
-        start_two(&k, policies[ms % POLICIES]);
+        start_two(&k, policies[ms % POLICIES], 0);
         kk_patch(&k, "Pod", "p", TO("redis:8"));
         kk_run(&k, ms / POLICIES);
         kk_kill(&k);
@@ -79,12 +80,32 @@ TEST(an_agent_killed_in_a_restart_for_another_image_finishes_it)
     CHECK(stopped > 20);
 }
 
+/* Twice: what the first has told may be all that the third one finds (sim seed 11911). */
+TEST(agents_killed_in_a_long_restart_for_another_image_finish_it)
+{
+    for (int i = 0; i < 10 * POLICIES; i++) {
+        struct kubelet_kit k;
+        start_two(&k, policies[i % POLICIES], 500);
+        kk_patch(&k, "Pod", "p", TO("redis:8"));
+        for (int kills = 0; kills < 2; kills++) {
+            kk_run(&k, 50 * (i / POLICIES));
+            kk_kill(&k);
+            kk_kubelet(&k);
+        }
+        kk_run(&k, 60000);
+        CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+        CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
+        CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.image"), "redis:8");
+        kk_stop(&k);
+    }
+}
+
 /* It was killed before it, and what runs goes on. */
 TEST(an_agent_that_was_away_starts_the_image_that_was_changed_meanwhile)
 {
     for (size_t i = 0; i < POLICIES; i++) {
         struct kubelet_kit k;
-        start_two(&k, policies[i]);
+        start_two(&k, policies[i], 0);
         kk_kill(&k);
         kk_patch(&k, "Pod", "p", TO("redis:8"));
         kk_run(&k, 1000);
@@ -101,7 +122,7 @@ TEST(an_agent_that_was_away_starts_the_image_that_was_changed_meanwhile)
 TEST(a_container_that_had_ended_by_itself_is_not_run_again_with_another_image)
 {
     struct kubelet_kit k;
-    start_two(&k, "Never");
+    start_two(&k, "Never", 0);
     CHECK(exits(&k, "c-0", 0));
     kk_run(&k, 1000);
     kk_kill(&k);
