@@ -12,15 +12,19 @@
 struct directory {
     char name[64];
     bool there, retains;
-    int64_t retains_ms; /* since then */
-    char data_of[40];   /* uid of the claim whose pods have run on it; empty: none has */
+    int64_t disk_bytes, file_bytes; /* it only grows; what its file system has of it */
+    int64_t retains_ms;             /* since then */
+    char data_of[40]; /* uid of the claim whose pods have run on it; empty: none has */
 };
+
+enum deed { CREATE, GROW_DISK, GROW_FILES, REMOVE };
 
 struct job {
     struct list link;
     struct volumes *v;
     struct env_timer timer;
-    bool removes;
+    enum deed deed;
+    int64_t bytes;
     char name[64];
     volume_done_fn *done; /* NULL: nobody waits */
     void *data;
@@ -50,12 +54,29 @@ static struct directory *directory_of(struct volumes *v, struct span name)
 static int carry_out(struct job *j)
 {
     struct directory *d = directory_of(j->v, span_cstr(j->name));
-    if (!j->removes && !d->there && j->v->w->disk_full) {
-        return -ENOSPC;
-    }
-    d->there = !j->removes && !j->v->w->plant->no_directories;
-    if (j->removes) {
-        d->data_of[0] = '\0';
+    bool full = j->v->w->disk_full;
+    switch (j->deed) {
+    case CREATE:
+        if (!d->there && full) {
+            return -ENOSPC;
+        }
+        d->there = !j->v->w->plant->no_directories;
+        d->disk_bytes = d->disk_bytes ? d->disk_bytes : j->bytes;
+        d->file_bytes = d->file_bytes ? d->file_bytes : j->bytes;
+        return 0;
+    case GROW_DISK:
+        if (full) {
+            return -ENOSPC;
+        }
+        d->disk_bytes = j->bytes > d->disk_bytes ? j->bytes : d->disk_bytes;
+        return 0;
+    case GROW_FILES:
+        d->file_bytes = d->disk_bytes;
+        return 0;
+    case REMOVE:
+        *d = (struct directory){.retains = d->retains, .retains_ms = d->retains_ms};
+        (void)snprintf(d->name, sizeof d->name, "%s", j->name);
+        return 0;
     }
     return 0;
 }
@@ -80,14 +101,15 @@ static void on_timer(struct env_timer *timer)
     }
 }
 
-static void start(struct volumes *v, struct span name, bool removes, volume_done_fn *done,
-                  void *data)
+static void start(struct volumes *v, struct span name, enum deed deed, int64_t bytes,
+                  volume_done_fn *done, void *data)
 {
     struct job *j = MEM_NEW(struct job);
     struct platform *w = v->w;
     assert(w->controllers_env && name.n < sizeof j->name);
     j->v = v;
-    j->removes = removes;
+    j->deed = deed;
+    j->bytes = bytes;
     memcpy(j->name, name.p, name.n);
     j->done = done;
     j->data = data;
@@ -99,8 +121,21 @@ static void start(struct volumes *v, struct span name, bool removes, volume_done
 static void create(void *data, struct span name, int64_t bytes, volume_done_fn *done,
                    void *done_data)
 {
-    (void)bytes;
-    start(data, name, false, done, done_data);
+    start(data, name, CREATE, bytes, done, done_data);
+}
+
+static void grow_disk(void *data, struct span name, int64_t bytes, volume_done_fn *done,
+                      void *done_data)
+{
+    start(data, name, GROW_DISK, bytes, done, done_data);
+}
+
+/* Some machines cannot while it is used. */
+static void grow_files(void *data, struct span name, bool used, volume_done_fn *done,
+                       void *done_data)
+{
+    (void)used;
+    start(data, name, GROW_FILES, 0, done, done_data);
 }
 
 /* The claim whose uid is in the volume's name has it still. */
@@ -129,7 +164,7 @@ static void remove_it(void *data, struct span name, volume_done_fn *done, void *
         sim_fail(v->w, "data-kept", "the data of %.*s is removed, and was to be retained",
                  SPAN_ARG(name));
     }
-    start(v, name, true, done, done_data);
+    start(v, name, REMOVE, 0, done, done_data);
 }
 
 static void cancel(void *data, void *done_data)
@@ -235,8 +270,12 @@ struct volumes *volumes_new(struct platform *w)
 {
     struct volumes *v = MEM_NEW(struct volumes);
     v->w = w;
-    v->ops =
-        (struct volume_ops){.data = v, .create = create, .remove = remove_it, .cancel = cancel};
+    v->ops = (struct volume_ops){.data = v,
+                                 .create = create,
+                                 .grow_disk = grow_disk,
+                                 .grow_files = grow_files,
+                                 .remove = remove_it,
+                                 .cancel = cancel};
     list_init(&v->jobs);
     return v;
 }

@@ -297,7 +297,8 @@ static bool may_grow(struct api_op *op, struct span class)
     return o && json_get_bool(object_root(o), "allowVolumeExpansion", false);
 }
 
-/* More room for a bound claim: no volume grows here, whatever its class allows. */
+/* More room for a bound claim, where its class allows that. (One that is not bound does not change:
+ * validation says so.) */
 static int claim_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
                         const yyjson_val *old)
 {
@@ -312,12 +313,15 @@ static int claim_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *
         quantity_cmp(&wanted, &before) <= 0) {
         return 0;
     }
-    return api_op_err(op, ERR_FORBIDDEN, "%s \"%.*s\" is forbidden: %s", op->kind->resource,
-                      SPAN_ARG(op->name),
-                      may_grow(op, json_mut_str(json_mut_get(spec, "storageClassName")))
-                          ? "this server does not resize volumes"
-                          : "only dynamically provisioned pvc can be resized and the storageclass "
-                            "that provisions the pvc must support resize");
+    struct span class = json_str(json_path(old, "spec", "storageClassName", NULL));
+    if (span_eq(class, json_mut_str(json_mut_get(spec, "storageClassName"))) &&
+        may_grow(op, class)) {
+        return 0;
+    }
+    return api_op_err(op, ERR_FORBIDDEN,
+                      "%s \"%.*s\" is forbidden: only dynamically provisioned pvc can be resized "
+                      "and the storageclass that provisions the pvc must support resize",
+                      op->kind->resource, SPAN_ARG(op->name));
 }
 
 static int volume_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)

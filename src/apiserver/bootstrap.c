@@ -134,13 +134,38 @@ static void namespaces(struct bootstrap *b)
     }
 }
 
-static void storage_class(struct bootstrap *b)
+static const char class_text[] =
+    "{\"metadata\":{\"name\":\"local\",\"annotations\":{"
+    "\"storageclass.kubernetes.io/is-default-class\":\"true\"}},"
+    "\"provisioner\":\"berth.dev/local\",\"reclaimPolicy\":\"Delete\","
+    "\"volumeBindingMode\":\"Immediate\",\"allowVolumeExpansion\":true}";
+
+/* fresh: nothing was there before; later its absence is the user's wish. One that was made before
+ * claims could grow does not say whether they may: they may. */
+static void storage_class(struct bootstrap *b, bool fresh)
 {
-    ensure(b, SCHEMA_KIND(StorageClass), "", "local",
-           SPAN("{\"metadata\":{\"name\":\"local\",\"annotations\":{"
-                "\"storageclass.kubernetes.io/is-default-class\":\"true\"}},"
-                "\"provisioner\":\"berth.dev/local\",\"reclaimPolicy\":\"Delete\","
-                "\"volumeBindingMode\":\"Immediate\"}"));
+    struct object *o = current(b, SCHEMA_KIND(StorageClass), "", "local");
+    if (!o && fresh) {
+        submit(b, API_CREATE, SCHEMA_KIND(StorageClass), "", "local", span_cstr(class_text));
+        return;
+    }
+    if (!o) {
+        return;
+    }
+    struct object_glance glance = object_glance_begin(o);
+    yyjson_val *root = object_root(o);
+    struct span text = SPAN_NULL;
+    if (span_eq(json_get_str(root, "provisioner"), SPAN("berth.dev/local")) &&
+        !json_get(root, "allowVolumeExpansion")) {
+        yyjson_mut_doc *doc = json_mut_new(b->arena);
+        yyjson_mut_val *all = json_mut_copy(doc, root);
+        json_put(doc, all, "allowVolumeExpansion", yyjson_mut_true(doc));
+        text = json_write_mut(b->arena, all);
+    }
+    object_glance_end(&glance);
+    if (text.n) {
+        submit(b, API_UPDATE, SCHEMA_KIND(StorageClass), "", "local", text);
+    }
 }
 
 static void service(struct bootstrap *b)
@@ -261,9 +286,7 @@ static void begin(struct bootstrap *b)
     b->pending = 1; /* ours, until everything is submitted */
     bool fresh = !current(b, SCHEMA_KIND(Namespace), "", "default");
     namespaces(b);
-    if (fresh) { /* later its absence is the user's wish */
-        storage_class(b);
-    }
+    storage_class(b, fresh);
     service(b);
     priority_classes(b);
     components(b);

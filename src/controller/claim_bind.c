@@ -30,7 +30,7 @@ static void tell(struct claim_sync *x, enum event_type type, const char *reason,
 
 /* ---- observing ---- */
 
-static int64_t bytes_of(const yyjson_val *amount)
+int64_t claim_bytes_of(const yyjson_val *amount)
 {
     struct quantity q;
     return quantity_parse(json_str(amount), &q) == NULL ? quantity_units(&q) : 0;
@@ -126,19 +126,20 @@ static struct claim_volume facts_of(struct claim_sync *x, struct object *volume)
     bool ours = ref && span_eq(json_get_str(ref, "namespace"), x->s->ns) &&
                 span_eq(json_get_str(ref, "name"), x->s->name) &&
                 (uid.n == 0 || span_eq(uid, object_uid(x->claim)));
-    return (struct claim_volume){.bytes = bytes_of(json_path(spec, "capacity", "storage", NULL)),
-                                 .ref = !ref   ? CLAIM_REF_NONE
-                                        : ours ? CLAIM_REF_THIS
-                                               : CLAIM_REF_OTHER,
-                                 .deleting = object_is_deleting(volume),
-                                 .available = phase.n == 0 || span_eq_cstr(phase, "Available") ||
-                                              span_eq_cstr(phase, "Pending"),
-                                 .class_fits = span_eq(json_get_str(spec, "storageClassName"),
-                                                       json_get_str(x->spec, "storageClassName")),
-                                 .mode_fits = span_eq(mode_of(spec), mode_of(x->spec)),
-                                 .access_fits = modes_within(json_get(x->spec, "accessModes"),
-                                                             json_get(spec, "accessModes")),
-                                 .selector_fits = selector_fits(x, volume)};
+    return (struct claim_volume){
+        .bytes = claim_bytes_of(json_path(spec, "capacity", "storage", NULL)),
+        .ref = !ref   ? CLAIM_REF_NONE
+               : ours ? CLAIM_REF_THIS
+                      : CLAIM_REF_OTHER,
+        .deleting = object_is_deleting(volume),
+        .available =
+            phase.n == 0 || span_eq_cstr(phase, "Available") || span_eq_cstr(phase, "Pending"),
+        .class_fits = span_eq(json_get_str(spec, "storageClassName"),
+                              json_get_str(x->spec, "storageClassName")),
+        .mode_fits = span_eq(mode_of(spec), mode_of(x->spec)),
+        .access_fits =
+            modes_within(json_get(x->spec, "accessModes"), json_get(spec, "accessModes")),
+        .selector_fits = selector_fits(x, volume)};
 }
 
 struct gathered {
@@ -181,13 +182,14 @@ static void observe_candidates(struct claim_sync *x)
     VEC_DONE(&g.volumes);
 }
 
+/* A capacity that differs from the volume's is not wrong: the file system may have to grow yet. */
 static bool status_is_right(struct claim_sync *x, struct object *volume)
 {
     yyjson_val *status = json_get(object_root(x->claim), "status");
     yyjson_val *spec = json_get(object_root(volume), "spec");
     return span_eq_cstr(json_get_str(status, "phase"), "Bound") &&
            json_equal(json_get(status, "accessModes"), json_get(spec, "accessModes")) &&
-           json_equal(json_get(status, "capacity"), json_get(spec, "capacity"));
+           json_path(status, "capacity", "storage", NULL) != NULL;
 }
 
 static void observe(struct claim_sync *x)
@@ -197,7 +199,7 @@ static void observe(struct claim_sync *x)
     v->deleting = object_is_deleting(x->claim);
     v->named = volume.n > 0;
     v->bound = v->named && json_get(x->notes, "pv.kubernetes.io/bind-completed");
-    v->bytes = bytes_of(json_path(x->spec, "resources", "requests", "storage", NULL));
+    v->bytes = claim_bytes_of(json_path(x->spec, "resources", "requests", "storage", NULL));
     v->block = span_eq_cstr(mode_of(x->spec), "Block");
     v->node_selected = json_get(x->notes, "volume.kubernetes.io/selected-node") != NULL;
     v->class = observe_class(x);
@@ -598,6 +600,9 @@ static void act(struct claim_sync *x, const struct claim_plan *plan)
 {
     switch (plan->step) {
     case CLAIM_NOTHING:
+        if (x->view.bound) {
+            claim_grow(x->s, x->claim, x->named);
+        }
         break;
     case CLAIM_ASK_VOLUME:
         ask_volume(x);

@@ -1,5 +1,5 @@
-/* controller/claim_controller.c: binds claims to volumes, makes and removes the volumes of the
- * local provisioner (berth.dev/local), and keeps claims and volumes that are in use from going
+/* controller/claim_controller.c: binds claims to volumes, makes, grows and removes the volumes of
+ * the local provisioner (berth.dev/local), and keeps claims and volumes that are in use from going
  * (pvc-protection, pv-protection).
  *
  * Data is removed only after a live read has said that the claim is gone, and only for reclaim
@@ -131,20 +131,19 @@ static void on_class(void *data, struct object *old, struct object *now)
     }
 }
 
-/* A pod that goes may be the last to use a claim that is being deleted. */
+/* A pod that goes may be the last to use a claim that is being deleted; a claim may wait for its
+ * pods to grow. */
 static void on_pod(void *data, struct object *old, struct object *now)
 {
     assert(old || now);
     struct claim_controller *c = data;
     struct object *pod = now ? now : old;
-    if (now && !claim_pod_is_shut_down(now)) {
-        return;
-    }
+    bool goes = !now || claim_pod_is_shut_down(now);
     JSON_EACH(it, json_path(object_root(pod), "spec", "volumes", NULL))
     {
         struct span name = json_str(json_path(it.val, "persistentVolumeClaim", "claimName", NULL));
         struct object *claim = name.n ? informer_get(c->claims, object_namespace(pod), name) : NULL;
-        if (claim && object_is_deleting(claim)) {
+        if (claim && ((goes && object_is_deleting(claim)) || claim_grow_waits(claim))) {
             reconciler_add_object(c->claim_reconciler, claim);
         }
     }
@@ -181,6 +180,9 @@ static void *make(const struct controller_place *place)
     c->volume_reconciler =
         reconciler_new(place, "persistentvolume-controller", PARALLEL, claim_volume_run, c);
     c->events = event_recorder_new(place->client, "persistentvolume-controller", SPAN_NULL);
+    c->resizer_events =
+        event_recorder_new(place->client, "external-resizer " LOCAL_PROVISIONER, SPAN_NULL);
+    c->node_events = event_recorder_new(place->client, "kubelet", span_cstr(c->node_name));
     static const struct informer_handler claims = {on_claim}, volumes = {on_volume},
                                          classes = {on_class}, pods = {on_pod};
     reconciler_follow(c->claim_reconciler, c->claims, &claims, c);
@@ -197,6 +199,8 @@ static void end(void *controller)
     reconciler_free(c->volume_reconciler);
     claim_jobs_free(c);
     event_recorder_free(c->events);
+    event_recorder_free(c->resizer_events);
+    event_recorder_free(c->node_events);
     free(c->node_name);
     free(c->volume_dir);
     free(c);

@@ -23,12 +23,17 @@ static void on_done(void *data, int code, struct span text, struct span warning)
 {
     struct volume_job *job = data;
     struct claim_controller *c = job->controller;
-    assert(job->state == JOB_CREATING || job->state == JOB_REMOVING);
+    assert(job->state == JOB_CREATING || job->state == JOB_REMOVING || job->state == JOB_GROWING);
     free(job->text);
     free(job->warning);
     job->text = copy(text);
     job->warning = warning.n ? copy(warning) : NULL;
-    if (job->state == JOB_CREATING) {
+    job->code = code;
+    if (job->state == JOB_GROWING) {
+        job->state = JOB_GROWN;
+        reconciler_add(c->claim_reconciler, job->claim_ns, job->claim_name);
+        reconciler_add(c->volume_reconciler, SPAN_NULL, job->name); /* its removal may wait */
+    } else if (job->state == JOB_CREATING) {
         job->state = code == 0 ? JOB_CREATED : JOB_CREATE_FAILED;
         reconciler_add(c->claim_reconciler, job->claim_ns, job->claim_name);
     } else {
@@ -71,10 +76,29 @@ void claim_job_create(struct claim_controller *c, struct span volume_name, int64
     strbuf_done(&path);
 }
 
+void claim_job_grow(struct claim_controller *c, struct span volume_name, int64_t bytes, bool used,
+                    struct object *claim)
+{
+    assert(!claim_job_get(c, volume_name));
+    assert(bytes >= 0);
+    struct volume_job *job = job_new(c, volume_name, object_namespace(claim), object_name(claim));
+    job->state = JOB_GROWING;
+    job->files = bytes == 0;
+    job->size_bytes = bytes;
+    if (!c->ops) {
+        on_done(job, 0, SPAN_NULL, SPAN_NULL);
+    } else if (job->files) {
+        c->ops->grow_files(c->ops->data, job->name, used, on_done, job);
+    } else {
+        c->ops->grow_disk(c->ops->data, job->name, bytes, on_done, job);
+    }
+}
+
 void claim_job_remove(struct claim_controller *c, struct span volume_name)
 {
     struct volume_job *job = claim_job_get(c, volume_name);
-    assert(!job || (job->state != JOB_CREATING && job->state != JOB_REMOVING));
+    assert(!job ||
+           (job->state != JOB_CREATING && job->state != JOB_REMOVING && job->state != JOB_GROWING));
     if (!job) {
         job = job_new(c, volume_name, SPAN_NULL, SPAN_NULL);
     }

@@ -62,7 +62,8 @@ static void reclaim(struct volume_sync *x, enum volume_phase phase)
 {
     struct volume_job *job = claim_job_get(x->c, x->s->name);
     set_phase(x, phase);
-    if (job && (job->state == JOB_CREATING || job->state == JOB_REMOVING)) {
+    if (job &&
+        (job->state == JOB_CREATING || job->state == JOB_REMOVING || job->state == JOB_GROWING)) {
         return;
     }
     if (job && job->state == JOB_REMOVE_FAILED) {
@@ -164,7 +165,8 @@ void claim_volume_run(struct sync *s)
     struct object *volume = informer_get(c->volumes, SPAN_NULL, s->name);
     struct volume_job *job = claim_job_get(c, s->name);
     if (!volume) {
-        if (job && (job->state == JOB_REMOVED || job->state == JOB_REMOVE_FAILED)) {
+        if (job && (job->state == JOB_REMOVED || job->state == JOB_REMOVE_FAILED ||
+                    job->state == JOB_GROWN)) {
             claim_job_forget(job);
         }
         return;

@@ -59,8 +59,9 @@ static void check_size(struct check *c, const struct path *p, const yyjson_val *
     }
     const struct path *here = AT_FIELD(AT_FIELD(AT_FIELD(p, "resources"), "requests"), "storage");
     if (quantity_parse(json_str(have), &capacity)) {
-        cause_forbidden(c, here, "field can not be less than previous value");
-    } else if (quantity_cmp(&wanted, &capacity) <= 0) {
+        capacity = (struct quantity){0};
+    }
+    if (quantity_cmp(&wanted, &capacity) <= 0) {
         cause_forbidden(c, here, "field can not be less than status.capacity");
     }
 }
@@ -98,10 +99,40 @@ static void validate(struct check *c, const yyjson_val *obj)
     }
 }
 
+/* Of Kubernetes' own resources a claim has one. */
+static void check_keys(struct check *c, const struct path *p, const yyjson_val *map)
+{
+    JSON_EACH(it, map)
+    {
+        struct span key = json_str(it.key);
+        if (span_find(key, '/') == key.n && !span_eq_cstr(key, "storage")) {
+            cause_not_supported(c, p, shown(c->a, it.key), "storage");
+        }
+    }
+}
+
 static void validate_status(struct check *c, const yyjson_val *obj)
 {
-    check_quantities(c, AT_FIELD(AT_FIELD(NULL, "status"), "capacity"),
-                     json_get(json_get(obj, "status"), "capacity"));
+    static const char stages[] = "ControllerResizeInProgress|ControllerResizeInfeasible|"
+                                 "NodeResizeInProgress|NodeResizeInfeasible|NodeResizePending";
+    const struct path *p = AT_FIELD(NULL, "status");
+    const yyjson_val *status = json_get(obj, "status");
+    check_quantities(c, AT_FIELD(p, "capacity"), json_get(status, "capacity"));
+    check_quantities(c, AT_FIELD(p, "allocatedResources"), json_get(status, "allocatedResources"));
+    check_keys(c, AT_FIELD(p, "allocatedResources"), json_get(status, "allocatedResources"));
+    p = AT_FIELD(p, "allocatedResourceStatuses");
+    check_keys(c, p, json_get(status, "allocatedResourceStatuses"));
+    JSON_EACH(it, json_get(status, "allocatedResourceStatuses"))
+    {
+        struct span rest = span_cstr(stages);
+        bool known = false;
+        while (rest.n > 0) {
+            known |= span_eq(span_cut(&rest, '|'), json_str(it.val));
+        }
+        if (!known) { /* Kubernetes names the key */
+            cause_not_supported(c, p, shown(c->a, it.key), stages);
+        }
+    }
 }
 
 static void row(struct row *r)

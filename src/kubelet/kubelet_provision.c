@@ -7,13 +7,16 @@
 #include "base/mem.h"
 #include "kubelet/volume_local.h"
 
+enum deed { CREATE, GROW_DISK, GROW_FILES, REMOVE };
+
 struct provision {
     struct env_work work;
     struct env_task task;
     struct arena *arena;
     struct span data_dir, name;
     int64_t size_bytes;
-    bool enforce, remove;
+    enum deed deed;
+    bool enforce, used;
     struct kubelet_provisioned result;
     kubelet_provision_fn *done;
     void *data;
@@ -23,14 +26,24 @@ static void run(struct env_work *work)
 {
     struct provision *j = CONTAINER_OF(work, struct provision, work);
     struct volume_local_made made = {0};
-    if (j->remove) {
-        j->result.code = volume_local_remove(j->data_dir, j->name, j->arena, &j->result.detail);
-        return;
+    struct span *why = &j->result.detail;
+    switch (j->deed) {
+    case CREATE:
+        j->result.code = volume_local_create(j->data_dir, j->name, j->size_bytes, j->enforce,
+                                             j->arena, &made, why);
+        j->result.path = made.path;
+        j->result.warning = made.warning;
+        break;
+    case GROW_DISK:
+        j->result.code = volume_local_grow_disk(j->data_dir, j->name, j->size_bytes, j->arena, why);
+        break;
+    case GROW_FILES:
+        j->result.code = volume_local_grow_files(j->data_dir, j->name, j->used, j->arena, why);
+        break;
+    case REMOVE:
+        j->result.code = volume_local_remove(j->data_dir, j->name, j->arena, why);
+        break;
     }
-    j->result.code = volume_local_create(j->data_dir, j->name, j->size_bytes, j->enforce, j->arena,
-                                         &made, &j->result.detail);
-    j->result.path = made.path;
-    j->result.warning = made.warning;
 }
 
 static void finish(struct provision *j)
@@ -53,17 +66,18 @@ static void task_done(struct env_task *task)
     finish(j);
 }
 
-static void start(const struct kubelet_provisioner *p, struct span name, int64_t size_bytes,
-                  bool remove, kubelet_provision_fn *done, void *data)
+/* What is to be done is copied. */
+static void start(const struct kubelet_provisioner *p, const struct provision *what,
+                  struct span name, kubelet_provision_fn *done, void *data)
 {
     assert(done != NULL);
+    assert(name.n > 0);
     struct provision *j = MEM_NEW(struct provision);
+    *j = *what;
     j->arena = arena_new();
     j->data_dir = arena_dup(j->arena, p->data_dir);
     j->name = arena_dup(j->arena, name);
-    j->size_bytes = size_bytes;
     j->enforce = p->enforce;
-    j->remove = remove;
     j->done = done;
     j->data = data;
     if (p->no_files) {
@@ -76,15 +90,24 @@ static void start(const struct kubelet_provisioner *p, struct span name, int64_t
 void kubelet_provision_create(const struct kubelet_provisioner *p, struct span name,
                               int64_t size_bytes, kubelet_provision_fn *done, void *data)
 {
-    assert(name.n > 0);
-    assert(done);
-    start(p, name, size_bytes, false, done, data);
+    start(p, &(struct provision){.deed = CREATE, .size_bytes = size_bytes}, name, done, data);
+}
+
+void kubelet_provision_grow_disk(const struct kubelet_provisioner *p, struct span name,
+                                 int64_t size_bytes, kubelet_provision_fn *done, void *data)
+{
+    assert(size_bytes > 0);
+    start(p, &(struct provision){.deed = GROW_DISK, .size_bytes = size_bytes}, name, done, data);
+}
+
+void kubelet_provision_grow_files(const struct kubelet_provisioner *p, struct span name, bool used,
+                                  kubelet_provision_fn *done, void *data)
+{
+    start(p, &(struct provision){.deed = GROW_FILES, .used = used}, name, done, data);
 }
 
 void kubelet_provision_remove(const struct kubelet_provisioner *p, struct span name,
                               kubelet_provision_fn *done, void *data)
 {
-    assert(name.n > 0);
-    assert(done);
-    start(p, name, 0, true, done, data);
+    start(p, &(struct provision){.deed = REMOVE}, name, done, data);
 }

@@ -1,6 +1,6 @@
-/* kubelet/kubelet_provision.h: volume_local.h for the loop thread: makes and removes the disks of
- * the local provisioner (a controller, which does not see this layer: main/ joins the two).
- * Idempotent; done comes once, in a later turn. */
+/* kubelet/kubelet_provision.h: volume_local.h for the loop thread: makes, grows and removes the
+ * disks of the local provisioner (a controller, which does not see this layer: main/ joins the
+ * two). Idempotent; done comes once, in a later turn. */
 #ifndef KUBELET_KUBELET_PROVISION_H
 #define KUBELET_KUBELET_PROVISION_H
 
@@ -25,6 +25,11 @@ typedef void kubelet_provision_fn(void *data, const struct kubelet_provisioned *
 /* name "pvc-UID"; copied. */
 void kubelet_provision_create(const struct kubelet_provisioner *p, struct span name,
                               int64_t size_bytes, kubelet_provision_fn *done, void *data);
+/* volume_local_grow_disk(), volume_local_grow_files(). */
+void kubelet_provision_grow_disk(const struct kubelet_provisioner *p, struct span name,
+                                 int64_t size_bytes, kubelet_provision_fn *done, void *data);
+void kubelet_provision_grow_files(const struct kubelet_provisioner *p, struct span name, bool used,
+                                  kubelet_provision_fn *done, void *data);
 /* The only call that removes a claim's data. */
 void kubelet_provision_remove(const struct kubelet_provisioner *p, struct span name,
                               kubelet_provision_fn *done, void *data);

@@ -4,118 +4,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/loop.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/err.h"
 #include "kubelet/kubelet_priv.h"
+#include "kubelet/volume_loop.h"
 #include "kubelet/volume_write.h"
-
-extern char **environ;
-
-/* A file system in the file: the program, because nothing else writes ext4. A work thread may wait
- * for it. */
-static int run_mkfs(const char *image)
-{
-    const char *const argv[] = {"mkfs.ext4",
-                                "-q",
-                                "-F",
-                                "-m",
-                                "0",
-                                "-E",
-                                "lazy_itable_init=1,lazy_journal_init=1,nodiscard",
-                                image,
-                                NULL};
-    posix_spawn_file_actions_t actions;
-    (void)posix_spawn_file_actions_init(&actions);
-    for (int fd = 0; fd < 3; fd++) {
-        (void)posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
-    }
-    pid_t pid = -1;
-    int code = posix_spawnp(&pid, argv[0], &actions, NULL, (char *const *)argv, environ);
-    (void)posix_spawn_file_actions_destroy(&actions);
-    if (code != 0) {
-        return -code;
-    }
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR) {
-            return errno == ECHILD
-                       ? 0
-                       : -errno; /* reaped by the loop's child handler: the mount decides */
-        }
-    }
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EIO;
-}
-
-/* A loop device for the image that goes away with its last user. */
-static int open_loop(int image_fd, const char *image, char *name, size_t name_bytes)
-{
-    cleanup_close int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-    if (control < 0) {
-        return -errno;
-    }
-    for (int tries = 0; tries < 16; tries++) {
-        int n = ioctl(control, LOOP_CTL_GET_FREE);
-        if (n < 0) {
-            return -errno;
-        }
-        (void)snprintf(name, name_bytes, "/dev/loop%d", n);
-        cleanup_close int fd = open(name, O_RDWR | O_CLOEXEC);
-        if (fd < 0) {
-            return -errno;
-        }
-        struct loop_config config = {.fd = (uint32_t)image_fd,
-                                     .info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO};
-        (void)snprintf((char *)config.info.lo_file_name, sizeof config.info.lo_file_name, "%s",
-                       image);
-        if (ioctl(fd, LOOP_CONFIGURE, &config) == 0) {
-            return TAKE_FD(fd);
-        }
-        config.info.lo_flags = LO_FLAGS_AUTOCLEAR; /* no direct I/O below this file */
-        if (errno == EINVAL && ioctl(fd, LOOP_CONFIGURE, &config) == 0) {
-            return TAKE_FD(fd);
-        }
-        if (errno != EBUSY) {
-            return -errno;
-        }
-    }
-    return -EBUSY;
-}
-
-static int mount_image(const char *image, const char *path)
-{
-    char name[32];
-    cleanup_close int image_fd = open(image, O_RDWR | O_CLOEXEC);
-    if (image_fd < 0) {
-        return -errno;
-    }
-    cleanup_close int loop = open_loop(image_fd, image, name, sizeof name);
-    if (loop < 0) {
-        return loop;
-    }
-    return mount(name, path, "ext4", MS_NOATIME, "errors=remount-ro") < 0 ? -errno : 0;
-}
-
-static int make_image(const char *image, int64_t size_bytes)
-{
-    cleanup_close int fd = open(image, O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600);
-    if (fd < 0) {
-        return -errno;
-    }
-    if (ftruncate(fd, size_bytes) < 0) {
-        return -errno;
-    }
-    return run_mkfs(image);
-}
 
 /* The image is made under another name, so that a kill leaves no half file system behind. */
 static int create_enforced(struct span path, int64_t size_bytes, struct arena *a)
@@ -127,9 +26,9 @@ static int create_enforced(struct span path, int64_t size_bytes, struct arena *a
                       MNT_DETACH); /* killed between the mount and the rename, here, before */
     }
     (void)unlink(tmp.p);
-    int code = make_image(tmp.p, size_bytes);
+    int code = volume_loop_make(tmp.p, size_bytes);
     if (code == 0) {
-        code = mount_image(tmp.p, path.p);
+        code = volume_loop_mount(tmp.p, path.p);
     }
     if (code == 0) {
         (void)rmdir(arena_printf(a, "%.*s/lost+found", SPAN_ARG(path)).p);
@@ -144,6 +43,8 @@ static int create_enforced(struct span path, int64_t size_bytes, struct arena *a
     }
     return code;
 }
+
+enum { SMALLEST_BYTES = 4 * 1024 * 1024 }; /* ext4 with a journal needs about this */
 
 /* Sizes are promises that may together exceed the disk, files being sparse; one that alone exceeds
  * it can never be kept. */
@@ -165,15 +66,19 @@ static int check_size(struct span dir, int64_t size_bytes, struct arena *a, stru
     return -ENOSPC;
 }
 
+static bool is_name(struct span name, struct span *ret_detail)
+{
+    *ret_detail = SPAN("a volume's name is one path component");
+    return name.n > 0 && span_find(name, '/') == name.n && name.p[0] != '.';
+}
+
 int volume_local_create(struct span data_dir, struct span name, int64_t size_bytes, bool enforce,
                         struct arena *a, struct volume_local_made *ret, struct span *ret_detail)
 {
     assert(ret);
     assert(ret_detail);
     assert(data_dir.n > 0);
-    enum { SMALLEST_BYTES = 4 * 1024 * 1024 }; /* ext4 with a journal needs about this */
-    if (name.n == 0 || span_find(name, '/') < name.n || name.p[0] == '.') {
-        *ret_detail = SPAN("a volume's name is one path component");
+    if (!is_name(name, ret_detail)) {
         return -EINVAL;
     }
     struct span path = arena_printf(a, "%.*s/volumes/%.*s", SPAN_ARG(data_dir), SPAN_ARG(name));
@@ -226,10 +131,10 @@ int volume_local_attach(struct span path, struct arena *a, struct span *ret_deta
         *ret_detail = arena_printf(a, "path \"%.*s\" does not exist", SPAN_ARG(path));
         return -errno;
     }
-    if (stat(image.p, &st) < 0 || os_is_mount_point(dir.p)) {
+    if (stat(image.p, &st) < 0) {
         return 0;
     }
-    int code = mount_image(image.p, dir.p);
+    int code = volume_loop_mount(image.p, dir.p);
     return code < 0 ? volume_fail(a, ret_detail, code, "cannot mount", image) : 0;
 }
 
@@ -272,13 +177,55 @@ int volume_local_limit(struct span path, uint64_t size_bytes, struct arena *a,
     return 0;
 }
 
+int volume_local_grow_disk(struct span data_dir, struct span name, int64_t size_bytes,
+                           struct arena *a, struct span *ret_detail)
+{
+    assert(data_dir.n > 0);
+    assert(ret_detail);
+    if (!is_name(name, ret_detail)) {
+        return -EINVAL;
+    }
+    struct span path = arena_printf(a, "%.*s/volumes/%.*s", SPAN_ARG(data_dir), SPAN_ARG(name));
+    struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
+    int code =
+        check_size(arena_printf(a, "%.*s/volumes", SPAN_ARG(data_dir)), size_bytes, a, ret_detail);
+    if (code < 0) {
+        return code;
+    }
+    struct stat st;
+    if (stat(image.p, &st) < 0) {
+        return stat(path.p, &st) == 0 ? 0 : volume_fail(a, ret_detail, -errno, "cannot grow", path);
+    }
+    int64_t wanted = size_bytes < SMALLEST_BYTES ? SMALLEST_BYTES : size_bytes;
+    return st.st_size >= wanted || truncate(image.p, wanted) == 0
+               ? 0
+               : volume_fail(a, ret_detail, -errno, "cannot grow", image);
+}
+
+int volume_local_grow_files(struct span data_dir, struct span name, bool used, struct arena *a,
+                            struct span *ret_detail)
+{
+    assert(data_dir.n > 0);
+    assert(ret_detail);
+    if (!is_name(name, ret_detail)) {
+        return -EINVAL;
+    }
+    struct span path = arena_printf(a, "%.*s/volumes/%.*s", SPAN_ARG(data_dir), SPAN_ARG(name));
+    struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
+    struct stat st;
+    if (stat(image.p, &st) < 0) { /* a plain directory has the whole disk */
+        return stat(path.p, &st) == 0 ? 0 : volume_fail(a, ret_detail, -errno, "cannot grow", path);
+    }
+    int code = volume_loop_grow(image.p, path.p, used);
+    return code < 0 ? volume_fail(a, ret_detail, code, "cannot grow the file system in", image) : 0;
+}
+
 int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
                         struct span *ret_detail)
 {
     assert(data_dir.n > 0);
     assert(ret_detail);
-    if (name.n == 0 || span_find(name, '/') < name.n || name.p[0] == '.') {
-        *ret_detail = SPAN("a volume's name is one path component");
+    if (!is_name(name, ret_detail)) {
         return -EINVAL;
     }
     struct span path = arena_printf(a, "%.*s/volumes/%.*s", SPAN_ARG(data_dir), SPAN_ARG(name));

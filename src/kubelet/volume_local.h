@@ -19,12 +19,20 @@ struct volume_local_made {
 /* name "pvc-UID". Idempotent: an existing volume is returned as it is. */
 int volume_local_create(struct span data_dir, struct span name, int64_t size_bytes, bool enforce,
                         struct arena *a, struct volume_local_made *ret, struct span *ret_detail);
+/* Gives the volume's disk this size, or leaves it when it is as large: -ENOSPC when it could never
+ * be that large. Its file system comes next. */
+int volume_local_grow_disk(struct span data_dir, struct span name, int64_t size_bytes,
+                           struct arena *a, struct span *ret_detail);
+/* Gives the file system all of the disk, in use or not; used: some pod has it. -EBUSY: this machine
+ * can do that only while no pod has it; a pod that starts brings it about as well. */
+int volume_local_grow_files(struct span data_dir, struct span name, bool used, struct arena *a,
+                            struct span *ret_detail);
 /* Unmounts, then removes the directory, the image and what is in them. 0 when there is nothing.
  * -EBUSY while in use. */
 int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
                         struct span *ret_detail);
-/* Makes the directory usable after a reboot: mounts the image beside it when there is one. -ENOENT:
- * no such volume. */
+/* Makes the directory usable after a reboot: mounts the image beside it when there is one, and
+ * gives its file system the room of one that has grown. -ENOENT: no such volume. */
 int volume_local_attach(struct span path, struct arena *a, struct span *ret_detail);
 /* Gives the directory PATH, of a pod, so much room of its own and hardly more: a file system in
  * PATH.img as above, which goes with both. What there is stays: an image is mounted again, files

@@ -36,6 +36,22 @@ static void op_create(void *data, struct span name, int64_t bytes, volume_done_f
     kubelet_provision_create(&j->provisioner, name, bytes, on_done, call_new(j, done, done_data));
 }
 
+static void op_grow_disk(void *data, struct span name, int64_t bytes, volume_done_fn *done,
+                         void *done_data)
+{
+    struct volume_join *j = data;
+    kubelet_provision_grow_disk(&j->provisioner, name, bytes, on_done,
+                                call_new(j, done, done_data));
+}
+
+static void op_grow_files(void *data, struct span name, bool used, volume_done_fn *done,
+                          void *done_data)
+{
+    struct volume_join *j = data;
+    kubelet_provision_grow_files(&j->provisioner, name, used, on_done,
+                                 call_new(j, done, done_data));
+}
+
 static void op_remove(void *data, struct span name, volume_done_fn *done, void *done_data)
 {
     struct volume_join *j = data;
@@ -58,7 +74,12 @@ void volume_join_init(struct volume_join *j, const struct kubelet_provisioner *p
 {
     assert(provisioner->data_dir.n);
     *j = (struct volume_join){
-        .ops = {.data = j, .create = op_create, .remove = op_remove, .cancel = op_cancel},
+        .ops = {.data = j,
+                .create = op_create,
+                .grow_disk = op_grow_disk,
+                .grow_files = op_grow_files,
+                .remove = op_remove,
+                .cancel = op_cancel},
         .provisioner = *provisioner,
     };
     list_init(&j->pending);

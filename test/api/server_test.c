@@ -4,7 +4,9 @@
 
 #include "apiserver/apiserver.h"
 #include "apiserver/ip_alloc.h"
+#include "apiserver/op.h"
 #include "base/limits.h"
+#include "codec/json.h"
 #include "schema/kinds.h"
 #include "sim/env_sim.h"
 #include "test/kit/kit.h"
@@ -130,6 +132,39 @@ TEST(addresses_of_failed_services_are_free_again)
     w.disk_full = false;
     CHECK_EQ(call(&w, CLIENT_CREATE, SCHEMA_KIND(Service), NULL, body), ERR_NONE);
     stop(&w);
+}
+
+/* One that was made when claims could not grow. */
+TEST(a_class_that_does_not_say_whether_its_claims_may_grow_lets_them_from_the_next_start_on)
+{
+    static const char *const says[] = {"", ",\"allowVolumeExpansion\":false"};
+    for (size_t i = 0; i < 2; i++) {
+        struct store_memory_disk *disk = store_memory_disk_new();
+        struct world w = {0};
+        char body[256];
+        (void)snprintf(body, sizeof body,
+                       "{\"metadata\":{\"name\":\"local\",\"labels\":{\"mine\":\"yes\"}},"
+                       "\"provisioner\":\"berth.dev/local\"%s}",
+                       says[i]);
+        start(&w, disk);
+        env_sim_run_for(w.env, 10);
+        CHECK_EQ(call(&w, CLIENT_DELETE, SCHEMA_KIND(StorageClass), "local", NULL), ERR_NONE);
+        CHECK_EQ(call(&w, CLIENT_CREATE, SCHEMA_KIND(StorageClass), NULL, body), ERR_NONE);
+        stop(&w);
+        struct world again = {0};
+        start(&again, disk);
+        env_sim_run_for(again.env, 10);
+        struct arena *a = arena_new();
+        struct object *class =
+            api_peek(again.server, a, "storageclasses.storage.k8s.io", SPAN_NULL, SPAN("local"));
+        CHECK(class);
+        CHECK_EQ(json_get_bool(object_root(class), "allowVolumeExpansion", false), i == 0);
+        CHECK_SPAN(json_str(json_path(object_root(class), "metadata", "labels", "mine", NULL)),
+                   "yes");
+        arena_free(a);
+        stop(&again);
+        store_memory_disk_free(disk);
+    }
 }
 
 TEST(a_restart_finds_its_objects_and_creates_nothing_again)

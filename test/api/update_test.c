@@ -229,31 +229,68 @@ TEST(what_is_given_once_stays)
     api_kit_stop(&k);
 }
 
-TEST(a_bound_claim_is_not_given_more_room_than_its_volume_has)
+TEST(a_bound_claim_grows_where_its_class_allows_it_and_shrinks_nowhere)
 {
 #define CLAIM "/api/v1/namespaces/default/persistentvolumeclaims"
+#define CLASS "/apis/storage.k8s.io/v1/storageclasses/local"
 #define PATCH_TYPE "Content-Type: application/merge-patch+json\r\n"
-    static const char more[] = "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"2Gi\"}}}}";
+#define ASK(size) "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"" size "\"}}}}"
     struct api_kit k;
     api_kit_start(&k, NULL);
+    struct api_reply r = api_expect(&k, 200, "GET", CLASS, "", NULL);
+    CHECK(json_get_bool(r.json, "allowVolumeExpansion", false));
     (void)api_expect(&k, 201, "POST", CLAIM, "",
                      "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"storageClassName\":\"local\","
                      "\"accessModes\":[\"ReadWriteOnce\"],\"resources\":{\"requests\":{"
                      "\"storage\":\"1Gi\"}}}}");
-    (void)api_expect(&k, 422, "PATCH", CLAIM "/c", PATCH_TYPE, more); /* not bound */
+    (void)api_expect(&k, 422, "PATCH", CLAIM "/c", PATCH_TYPE, ASK("2Gi")); /* not bound */
     (void)api_expect(&k, 200, "PATCH", CLAIM "/c/status", PATCH_TYPE,
                      "{\"status\":{\"phase\":\"Bound\",\"capacity\":{\"storage\":\"1Gi\"}}}");
-    struct api_reply r = api_expect(&k, 403, "PATCH", CLAIM "/c", PATCH_TYPE, more);
+    (void)api_expect(&k, 200, "PATCH", CLASS, PATCH_TYPE, "{\"allowVolumeExpansion\":false}");
+    r = api_expect(&k, 403, "PATCH", CLAIM "/c", PATCH_TYPE, ASK("2Gi"));
     CHECK_SPAN(api_str(&r, "message"),
                "persistentvolumeclaims \"c\" is forbidden: only dynamically provisioned pvc can be "
                "resized and the storageclass that provisions the pvc must support resize");
-    (void)api_expect(&k, 200, "PATCH", "/apis/storage.k8s.io/v1/storageclasses/local", PATCH_TYPE,
-                     "{\"allowVolumeExpansion\":true}");
-    r = api_expect(&k, 403, "PATCH", CLAIM "/c", PATCH_TYPE, more);
-    CHECK_SPAN(api_str(&r, "message"), "persistentvolumeclaims \"c\" is forbidden: this server "
-                                       "does not resize volumes");
+    (void)api_expect(&k, 200, "PATCH", CLASS, PATCH_TYPE, "{\"allowVolumeExpansion\":true}");
+    (void)api_expect(&k, 200, "PATCH", CLAIM "/c", PATCH_TYPE, ASK("4Gi"));
+    (void)api_expect(&k, 200, "PATCH", CLAIM "/c", PATCH_TYPE, ASK("2Gi")); /* not reached yet */
+    r = api_expect(&k, 422, "PATCH", CLAIM "/c", PATCH_TYPE, ASK("1Gi"));
+    CHECK_SPAN(
+        api_str(&r, "message"),
+        "PersistentVolumeClaim \"c\" is invalid: spec.resources.requests.storage: Forbidden: "
+        "field can not be less than status.capacity");
     (void)api_expect(&k, 200, "PATCH", CLAIM "/c", PATCH_TYPE,
                      "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}");
+    api_kit_stop(&k);
+}
+
+TEST(how_far_a_growth_has_come_is_one_of_five_words_about_storage)
+{
+    static const struct {
+        const char *patch, *message;
+    } cases[] = {
+        {"{\"status\":{\"allocatedResourceStatuses\":{\"storage\":\"Half\"}}}",
+         "PersistentVolumeClaim \"c\" is invalid: status.allocatedResourceStatuses: Unsupported "
+         "value: \"storage\": supported values: \"ControllerResizeInProgress\", "
+         "\"ControllerResizeInfeasible\", \"NodeResizeInProgress\", \"NodeResizeInfeasible\", "
+         "\"NodeResizePending\""},
+        {"{\"status\":{\"allocatedResources\":{\"cpu\":\"1\"}}}",
+         "PersistentVolumeClaim \"c\" is invalid: status.allocatedResources: Unsupported value: "
+         "\"cpu\": supported values: \"storage\""},
+    };
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(&k, 201, "POST", CLAIM, "",
+                     "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"accessModes\":["
+                     "\"ReadWriteOnce\"],\"resources\":{\"requests\":{\"storage\":\"1Gi\"}}}}");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct api_reply r =
+            api_expect(&k, 422, "PATCH", CLAIM "/c/status", PATCH_TYPE, cases[i].patch);
+        CHECK_SPAN(api_str(&r, "message"), cases[i].message);
+    }
+    (void)api_expect(&k, 200, "PATCH", CLAIM "/c/status", PATCH_TYPE,
+                     "{\"status\":{\"allocatedResources\":{\"storage\":\"2Gi\"},"
+                     "\"allocatedResourceStatuses\":{\"storage\":\"NodeResizePending\"}}}");
     api_kit_stop(&k);
 }
 

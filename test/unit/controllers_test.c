@@ -3,6 +3,8 @@
 #include "controller/controllers.h"
 
 #include "client/client_body.h"
+#include <errno.h>
+
 #include "kit/kit.h"
 #include "sim/env_sim.h"
 #include "sim/fake_client.h"
@@ -34,7 +36,9 @@ struct disks {
     struct env *env;
     struct disk at[16];
     size_t n;
-    int fail;
+    int fail, code; /* code: of failures */
+    int64_t grown_bytes;
+    bool used;
 };
 
 static void disk_done(struct env_timer *timer)
@@ -47,7 +51,7 @@ static void disk_done(struct env_timer *timer)
     d->of->fail -= failed;
     d->present = failed ? d->present : !d->removing;
     if (d->done) {
-        d->done(d->data, failed ? -1 : 0, failed ? SPAN("disk on fire") : span_cstr(path),
+        d->done(d->data, failed ? d->of->code : 0, failed ? SPAN("disk on fire") : span_cstr(path),
                 SPAN_NULL);
     }
 }
@@ -70,6 +74,22 @@ static void disk_start(struct disks *k, struct span name, bool removing, volume_
     d->done = done;
     d->data = data;
     env_timer_start(k->env, &d->timer, 5, disk_done);
+}
+
+static void disk_grow(void *data, struct span name, int64_t bytes, volume_done_fn *done,
+                      void *done_data)
+{
+    struct disks *k = data;
+    disk_start(data, name, false, done, done_data);
+    k->grown_bytes = bytes;
+}
+
+static void disk_grow_files(void *data, struct span name, bool used, volume_done_fn *done,
+                            void *done_data)
+{
+    struct disks *k = data;
+    disk_start(data, name, false, done, done_data);
+    k->used = used;
 }
 
 static void disk_create(void *data, struct span name, int64_t bytes, volume_done_fn *done,
@@ -117,7 +137,9 @@ static void bed_init(struct bed *b)
     *b = (struct bed){.env = env_sim_new(11)};
     b->api = fake_client_new(b->env);
     b->disks.env = b->env;
-    b->ops = (struct volume_ops){&b->disks, disk_create, disk_remove, disk_cancel};
+    b->disks.code = -1;
+    b->ops = (struct volume_ops){&b->disks,       disk_create, disk_grow,
+                                 disk_grow_files, disk_remove, disk_cancel};
     fake_client_create(
         b->api, "{\"kind\":\"StorageClass\",\"apiVersion\":\"storage.k8s.io/v1\",\"metadata\":{"
                 "\"name\":\"local\",\"annotations\":{\"storageclass.kubernetes.io/"
@@ -370,6 +392,192 @@ TEST(claim_deleted_while_its_disk_is_made_leaves_no_disk)
     CHECK_EQ(count(&b, "", "PersistentVolumeClaim"), 0);
     CHECK_EQ(count(&b, "", "PersistentVolume"), 0);
     CHECK_EQ(disks_present(&b.disks), 0);
+    bed_done(&b);
+}
+
+/* ---- growth ---- */
+
+static void ask(struct bed *b, const char *size)
+{
+    char text[128];
+    snprintf(text, sizeof text, "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"%s\"}}}}",
+             size);
+    fake_client_patch(b->api, "", "PersistentVolumeClaim", "default", "c", "", text);
+}
+
+static struct span of_status(struct bed *b, const char *member)
+{
+    return json_str(json_path(object_root(get(b, "PersistentVolumeClaim", "c")), "status", member,
+                              "storage", NULL));
+}
+
+static struct span of_volume(struct bed *b)
+{
+    char name[80];
+    snprintf(name, sizeof name, "pvc-%.*s",
+             SPAN_ARG(object_uid(get(b, "PersistentVolumeClaim", "c"))));
+    return json_str(json_path(object_root(get(b, "PersistentVolume", name)), "spec", "capacity",
+                              "storage", NULL));
+}
+
+static size_t condition_count(struct bed *b)
+{
+    return json_len(
+        json_path(object_root(get(b, "PersistentVolumeClaim", "c")), "status", "conditions", NULL));
+}
+
+TEST(claim_grows_in_kubernetes_order_while_its_pod_runs)
+{
+    struct bed b;
+    bed_init(&b);
+    claim(&b, "c", CLAIM_SPEC(LOCAL));
+    pod(&b, "p",
+        "}],\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":{\"claimName\":\"c\"}}]}");
+    env_sim_run_for(b.env, 100);
+    ask(&b, "2Gi");
+    env_sim_run_for(b.env, 2); /* the disk takes five */
+    CHECK_SPAN(of_status(&b, "allocatedResources"), "2Gi");
+    CHECK_SPAN(of_status(&b, "allocatedResourceStatuses"), "ControllerResizeInProgress");
+    CHECK(client_condition_true(get(&b, "PersistentVolumeClaim", "c"), "Resizing"));
+    CHECK_SPAN(of_volume(&b), "1Gi");
+    env_sim_run_for(b.env, 5);
+    CHECK_EQ(b.disks.grown_bytes, 2LL << 30);
+    CHECK_SPAN(of_volume(&b), "2Gi"); /* first */
+    CHECK_SPAN(of_status(&b, "capacity"), "1Gi");
+    CHECK_SPAN(of_status(&b, "allocatedResourceStatuses"), "NodeResizePending");
+    CHECK(client_condition_true(get(&b, "PersistentVolumeClaim", "c"), "FileSystemResizePending"));
+    CHECK_EQ(condition_count(&b), 1);
+    env_sim_run_for(b.env, 5);
+    CHECK(b.disks.used);
+    CHECK_SPAN(of_status(&b, "capacity"), "2Gi");
+    CHECK_SPAN(of_status(&b, "allocatedResources"), "2Gi");
+    CHECK_SPAN(of_status(&b, "allocatedResourceStatuses"), "");
+    CHECK_EQ(condition_count(&b), 0);
+    char text[160];
+    snprintf(text, sizeof text,
+             "MountVolume.NodeExpandVolume succeeded for volume \"pvc-%.*s\" node-1",
+             SPAN_ARG(object_uid(get(&b, "PersistentVolumeClaim", "c"))));
+    CHECK_EQ(events(&b, "FileSystemResizeSuccessful", text), 2); /* of the claim and of the pod */
+    CHECK_EQ(events(&b, "Resizing", NULL), 1);
+    CHECK_EQ(events(&b, "FileSystemResizeRequired", NULL), 1);
+    bed_done(&b);
+}
+
+TEST(claim_that_cannot_grow_says_why_and_may_ask_for_less)
+{
+    struct bed b;
+    bed_init(&b);
+    claim(&b, "c", CLAIM_SPEC(LOCAL));
+    env_sim_run_for(b.env, 100);
+    b.disks.fail = 1000;
+    b.disks.code = -ENOSPC;
+    ask(&b, "9Gi");
+    env_sim_run_for(b.env, 50);
+    CHECK_SPAN(of_status(&b, "allocatedResourceStatuses"), "ControllerResizeInfeasible");
+    CHECK_SPAN(json_get_str(
+                   client_condition(get(&b, "PersistentVolumeClaim", "c"), "ControllerResizeError"),
+                   "message"),
+               "failed to expand pvc with disk on fire");
+    CHECK_SPAN(of_volume(&b), "1Gi");
+    CHECK(events(&b, "VolumeResizeFailed", NULL) >= 1);
+    int64_t rev = object_rev(get(&b, "PersistentVolumeClaim", "c"));
+    env_sim_run_for(b.env, 5000); /* tried again, and nothing new to say */
+    CHECK_EQ(object_rev(get(&b, "PersistentVolumeClaim", "c")), rev);
+    ask(&b, "3Gi");
+    env_sim_run_for(b.env, 50);
+    b.disks.fail = 0;
+    env_sim_run_for(b.env, 60000); /* a back-off */
+    CHECK_SPAN(of_status(&b, "capacity"), "3Gi");
+    CHECK_SPAN(of_volume(&b), "3Gi");
+    CHECK_EQ(b.disks.grown_bytes, 3LL << 30);
+    CHECK_EQ(condition_count(&b), 0);
+    bed_done(&b);
+}
+
+TEST(claim_whose_file_system_can_only_grow_unused_waits_for_its_pods)
+{
+    struct bed b;
+    bed_init(&b);
+    claim(&b, "c", CLAIM_SPEC(LOCAL));
+    pod(&b, "p",
+        "}],\"volumes\":[{\"name\":\"v\",\"persistentVolumeClaim\":{\"claimName\":\"c\"}}]}");
+    env_sim_run_for(b.env, 100);
+    ask(&b, "2Gi");
+    env_sim_run_for(b.env, 8);
+    b.disks.fail = 1000;
+    b.disks.code = -EBUSY;
+    env_sim_run_for(b.env, 1000);
+    CHECK_SPAN(of_volume(&b), "2Gi");
+    CHECK_SPAN(of_status(&b, "capacity"), "1Gi");
+    CHECK_SPAN(of_status(&b, "allocatedResourceStatuses"), "NodeResizePending");
+    CHECK(client_condition_true(get(&b, "PersistentVolumeClaim", "c"), "FileSystemResizePending"));
+    CHECK_EQ(events(&b, "VolumeResizeFailed", NULL), 0);
+    b.disks.fail = 0;
+    fake_client_delete(b.api, "", "Pod", "default", "p", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b.env, 100);
+    CHECK_SPAN(of_status(&b, "capacity"), "2Gi");
+    bed_done(&b);
+}
+
+TEST(claim_deleted_while_its_disk_grows_leaves_no_disk)
+{
+    for (int64_t wait = 0; wait < 15; wait++) {
+        struct bed b;
+        bed_init(&b);
+        claim(&b, "c", CLAIM_SPEC(LOCAL));
+        env_sim_run_for(b.env, 100);
+        ask(&b, "2Gi");
+        env_sim_run_for(b.env, wait);
+        fake_client_delete(b.api, "", "PersistentVolumeClaim", "default", "c", -1,
+                           CLIENT_PROPAGATION_DEFAULT);
+        env_sim_run_for(b.env, 500);
+        CHECK_EQ(count(&b, "", "PersistentVolumeClaim"), 0);
+        CHECK_EQ(count(&b, "", "PersistentVolume"), 0);
+        CHECK_EQ(disks_present(&b.disks), 0);
+        bed_done(&b);
+    }
+}
+
+/* Every stage is written down: the next controllers go on. */
+TEST(claim_grows_on_when_the_controllers_are_new)
+{
+    for (int64_t wait = 0; wait < 15; wait++) {
+        struct bed b;
+        bed_init(&b);
+        claim(&b, "c", CLAIM_SPEC(LOCAL));
+        env_sim_run_for(b.env, 100);
+        ask(&b, "2Gi");
+        env_sim_run_for(b.env, wait);
+        controllers_free(b.controllers);
+        for (size_t i = 0; i < b.disks.n; i++) {
+            env_timer_stop(b.env, &b.disks.at[i].timer);
+            b.disks.at[i].busy = false;
+        }
+        struct controllers_options options = {
+            .node_name = SPAN("node-1"), .volume_dir = SPAN("/data/volumes"), .volumes = &b.ops};
+        b.controllers = controllers_new(b.env, fake_client_base(b.api), &options);
+        env_sim_run_for(b.env, 100);
+        CHECK_SPAN(of_volume(&b), "2Gi");
+        CHECK_SPAN(of_status(&b, "capacity"), "2Gi");
+        CHECK_EQ(condition_count(&b), 0);
+        bed_done(&b);
+    }
+}
+
+TEST(claim_of_somebody_elses_volume_waits_for_somebody_else)
+{
+    struct bed b;
+    bed_init(&b);
+    static_volume(&b, "v", "1Gi", "Retain");
+    claim(&b, "c", CLAIM_SPEC("\"storageClassName\":\"\","));
+    env_sim_run_for(b.env, 50);
+    ask(&b, "2Gi");
+    env_sim_run_for(b.env, 50);
+    CHECK_SPAN(of_status(&b, "capacity"), "1Gi");
+    CHECK_SPAN(of_status(&b, "allocatedResources"), "");
+    CHECK_EQ(
+        events(&b, "ExternalExpanding", "waiting for an external controller to expand this PVC"),
+        1);
     bed_done(&b);
 }
 
