@@ -333,6 +333,17 @@ static void put_claim_waiting(struct page *p, const yyjson_val *claim)
     }
 }
 
+static void put_claim_growing(struct page *p, const yyjson_val *claim)
+{
+    struct span why = why_growth(p->a, claim);
+    if (why.n) {
+        struct span text =
+            arena_printf(p->a, "claim %.*s/%.*s %.*s", SPAN_ARG(meta(claim, "namespace")),
+                         SPAN_ARG(meta(claim, "name")), SPAN_ARG(why));
+        put_waiting(p, text, text);
+    }
+}
+
 struct span status_page(struct arena *a, const struct status_world *w,
                         const struct status_view *view)
 {
@@ -364,6 +375,7 @@ struct span status_page(struct arena *a, const struct status_world *w,
     {
         if (is_chosen_claim(&p, it.val)) {
             put_claim_waiting(&p, it.val);
+            put_claim_growing(&p, it.val);
         }
     }
     if (p.told.n == 0) {

@@ -2,6 +2,7 @@
 #include "plan/why_plan.h"
 
 #include "base/check.h"
+#include "codec/quantity.h"
 
 struct span why_line(struct arena *a, struct span text, size_t max)
 {
@@ -65,6 +66,12 @@ static bool is_deleting(const yyjson_val *o)
 
 /* ---- claims ---- */
 
+static struct span provisioner_of(const yyjson_val *claim)
+{
+    return json_str(json_path(claim, "metadata", "annotations",
+                              "volume.kubernetes.io/storage-provisioner", NULL));
+}
+
 struct span why_claim(struct arena *a, const yyjson_val *claim)
 {
     assert(a);
@@ -86,14 +93,52 @@ struct span why_claim(struct arena *a, const yyjson_val *claim)
     if (is(blocked, "status", "True") && json_get_str(blocked, "message").n) {
         return words(a, json_get_str(blocked, "message"));
     }
-    struct span maker = json_str(json_path(claim, "metadata", "annotations",
-                                           "volume.kubernetes.io/storage-provisioner", NULL));
+    struct span maker = provisioner_of(claim);
     if (maker.n && !span_eq_cstr(maker, "berth.dev/local")) {
         return arena_printf(a,
                             "provisioner %.*s, which is no part of Berth, has to make its volume",
                             SPAN_ARG(maker));
     }
     return SPAN("its volume is being made");
+}
+
+/* What keeps it from the size; the message of a failure without what Kubernetes puts before it. */
+static struct span why_not_larger(struct arena *a, const yyjson_val *claim)
+{
+    static const char *const failures[] = {"ControllerResizeError", "NodeResizeError"};
+    yyjson_val *stage = json_path(claim, "status", "allocatedResourceStatuses", "storage", NULL);
+    struct span prefix = SPAN("failed to expand pvc with "), maker = provisioner_of(claim);
+    for (size_t i = 0; i < 2; i++) {
+        struct span said = json_get_str(condition(claim, failures[i]), "message");
+        if (said.n) {
+            return words(a, span_starts(said, prefix) ? span_from(said, prefix.n) : said);
+        }
+    }
+    if (span_eq_cstr(json_str(stage), "NodeResizePending")) {
+        return SPAN("its disk has grown, its file system is next (with the next start of its pod, "
+                    "where the server runs without CAP_SYS_RESOURCE)");
+    }
+    if (stage || span_eq_cstr(maker, "berth.dev/local")) {
+        return SPAN("its disk is growing");
+    }
+    return maker.n ? arena_printf(a, "provisioner %.*s, which is no part of Berth, has to do that",
+                                  SPAN_ARG(maker))
+                   : SPAN("its volume was not made by Berth, which grows its own only");
+}
+
+struct span why_growth(struct arena *a, const yyjson_val *claim)
+{
+    assert(a);
+    yyjson_val *asked = json_path(claim, "spec", "resources", "requests", "storage", NULL);
+    yyjson_val *has = json_path(claim, "status", "capacity", "storage", NULL);
+    struct quantity wanted, there;
+    if (!is(json_get(claim, "status"), "phase", "Bound") || is_deleting(claim) ||
+        quantity_parse(json_str(asked), &wanted) || quantity_parse(json_str(has), &there) ||
+        quantity_cmp(&wanted, &there) <= 0) {
+        return SPAN_NULL;
+    }
+    return arena_printf(a, "waits to grow from %.*s to %.*s: %.*s", SPAN_ARG(json_str(has)),
+                        SPAN_ARG(json_str(asked)), SPAN_ARG(why_not_larger(a, claim)));
 }
 
 struct why why_claims(struct arena *a, struct span pod, const struct why_claim *claims, size_t n)

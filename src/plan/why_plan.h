@@ -31,6 +31,8 @@ struct why_claim {
 /* Why a claim cannot be used yet, without its name ("it is being deleted"); empty: it is bound.
  * claim NULL: it does not exist. */
 struct span why_claim(struct arena *a, const yyjson_val *claim);
+/* Why a bound claim has less than it asks for; empty: it has enough. */
+struct span why_growth(struct arena *a, const yyjson_val *claim);
 /* Why a pod is not available. claims: those that it uses, as far as known. min_ready_s: a pod that
  * is Ready is told to wait for that long. */
 struct why why_pod(struct arena *a, const yyjson_val *pod, const struct why_claim *claims,

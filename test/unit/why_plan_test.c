@@ -400,6 +400,46 @@ static const struct {
      "make its volume"},
 };
 
+#define GROWING(notes, status)                                                                     \
+    "{\"metadata\":{\"annotations\":{" notes "}},\"spec\":{\"resources\":{\"requests\":{"          \
+    "\"storage\":\"2Gi\"}}},\"status\":{\"phase\":\"Bound\",\"capacity\":{\"storage\":"            \
+    "\"1Gi\"}" status "}}"
+#define OURS "\"volume.kubernetes.io/storage-provisioner\":\"berth.dev/local\""
+#define STAGE(word) ",\"allocatedResourceStatuses\":{\"storage\":\"" word "\"}"
+
+TEST(why_growth_names_what_a_claim_waits_for)
+{
+    static const struct {
+        const char *claim, *why;
+    } cases[] = {
+        {GROWING(OURS, ""), "its disk is growing"},
+        {GROWING(OURS, STAGE("ControllerResizeInProgress")), "its disk is growing"},
+        {GROWING(OURS, STAGE("NodeResizePending")),
+         "its disk has grown, its file system is next (with the next start of its pod, where the "
+         "server runs without CAP_SYS_RESOURCE)"},
+        {GROWING(OURS,
+                 STAGE("ControllerResizeInfeasible") ",\"conditions\":[{\"type\":"
+                                                     "\"ControllerResizeError\",\"message\":"
+                                                     "\"failed to expand pvc with no room\"}]"),
+         "no room"},
+        {GROWING("\"volume.kubernetes.io/storage-provisioner\":\"x.y\"", ""),
+         "provisioner x.y, which is no part of Berth, has to do that"},
+        {GROWING("", ""), "its volume was not made by Berth, which grows its own only"},
+    };
+    a = arena_new();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        CHECK_SPAN(why_growth(a, parse(cases[i].claim)),
+                   arena_printf(a, "waits to grow from 1Gi to 2Gi: %s", cases[i].why).p);
+    }
+    CHECK_EQ(why_growth(a, parse("{\"status\":{\"phase\":\"Bound\"}}")).n, 0);
+    CHECK_EQ(
+        why_growth(a, parse("{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"1024Mi\"}}},"
+                            "\"status\":{\"phase\":\"Bound\",\"capacity\":{\"storage\":\"1Gi\"}}}"))
+            .n,
+        0);
+    arena_free(a);
+}
+
 TEST(why_pod_names_the_claim_in_its_way)
 {
     a = arena_new();
