@@ -1,9 +1,11 @@
 /* sim/check_claims.c: the ordinal keeps its claim; no claim and no volume goes unless that was
  * asked for. Looked at with every change. And what a set leaves behind that is deleted so is not
- * taken. Checkers: claim, claim-kept, volume-kept, orphan-kept. */
+ * taken; none becomes smaller, or tells of room that it does not have. Checkers: claim, claim-kept,
+ * claim-size, volume-kept, orphan-kept. */
 #include <stdio.h>
 
 #include "client/client_body.h"
+#include "codec/quantity.h"
 #include "schema/kinds.h"
 #include "sim/check.h"
 #include "sim/platform_priv.h"
@@ -103,6 +105,29 @@ static bool is_forsaken(struct platform *w, struct object *claim)
     return false;
 }
 
+static int64_t size_at(struct object *o, const char *part)
+{
+    struct quantity q;
+    struct span text = json_str(json_path(object_root(o), part, "capacity", "storage", NULL));
+    return quantity_parse(text, &q) ? 0 : quantity_units(&q);
+}
+
+static void check_size(struct platform *w, struct object *old, struct object *now, const char *part)
+{
+    if (span_eq(object_uid(old), object_uid(now)) && size_at(now, part) < size_at(old, part)) {
+        sim_fail(w, "claim-size", "%.*s has become smaller", SPAN_ARG(object_name(now)));
+    }
+}
+
+/* What a claim tells that it has grown to is there. */
+static void check_room(struct platform *w, struct object *claim)
+{
+    struct span volume = json_str(json_path(object_root(claim), "spec", "volumeName", NULL));
+    if (volume.n && volumes_room(w->volumes, volume) < size_at(claim, "status")) {
+        sim_fail(w, "claim-size", "%.*s has less room than it tells", SPAN_ARG(object_name(claim)));
+    }
+}
+
 static void check_claim(struct platform *w, struct object *old, struct object *now, int ordinal)
 {
     struct sim_seat *s = &w->seats[ordinal];
@@ -120,6 +145,12 @@ static void check_claim(struct platform *w, struct object *old, struct object *n
         s->claim_born_ms = sim_now_ms(w);
     }
     check_owners(w, old, now, ordinal);
+    if (old) {
+        check_size(w, old, now, "status");
+        if (size_at(old, "status") != size_at(now, "status") && size_at(old, "status") > 0) {
+            check_room(w, now);
+        }
+    }
     struct span was =
         old ? json_str(json_path(object_root(old), "spec", "volumeName", NULL)) : SPAN_NULL;
     if (was.n &&
@@ -179,6 +210,9 @@ void check_claims(struct platform *w, struct object *old, struct object *now)
     } else if (span_eq_cstr(resource, "persistentvolumes")) {
         if (old) {
             check_volume(w, old, now);
+        }
+        if (old && now) {
+            check_size(w, old, now, "spec");
         }
         if (now) {
             volumes_on_policy(

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "client/client_body.h"
+#include "codec/quantity.h"
 #include "runtime/runtime_fake.h"
 #include "sim/check.h"
 #include "sim/platform_priv.h"
@@ -82,6 +83,26 @@ static void count_pod(void *data, struct object *pod)
     c->deleting += object_is_deleting(pod);
 }
 
+/* A bound claim has what it asks for. */
+static void see_claim(void *data, struct object *claim)
+{
+    struct quantity asked, has;
+    yyjson_val *root = object_root(claim);
+    *(bool *)data |=
+        quantity_parse(json_str(json_path(root, "spec", "resources", "requests", "storage", NULL)),
+                       &asked) == NULL &&
+        quantity_parse(json_str(json_path(root, "status", "capacity", "storage", NULL)), &has) ==
+            NULL &&
+        quantity_cmp(&has, &asked) < 0;
+}
+
+static const char *claims_at_rest(struct platform *w)
+{
+    bool waits = false;
+    record_each(w->record, SPAN("persistentvolumeclaims"), see_claim, &waits);
+    return waits ? "a claim has less than it asks for" : NULL;
+}
+
 const char *check_rest(struct platform *w)
 {
     struct object *set = record_get(w->record, SPAN("statefulsets.apps/default/redis"));
@@ -105,6 +126,7 @@ const char *check_rest(struct platform *w)
     why = why ? why : set ? check_status_is_true(w, set) : NULL;
     why = why ? why : set ? check_revisions_at_rest(w, set) : NULL;
     why = why ? why : volumes_at_rest(w->volumes);
+    why = why ? why : claims_at_rest(w);
     why = why ? why : neighbours_at_rest(w);
     why = why ? why : jobs_at_rest(w);
     return why ? why : lone_at_rest(w);

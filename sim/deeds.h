@@ -35,6 +35,7 @@
     X(PROMOTE, "label the primary")                                                                \
     X(DELETE_CLAIM, "delete a claim")                                                              \
     X(CLAIM_OWNERS, "edit a claim's owners")                                                       \
+    X(CLAIM_SIZE, "ask for another size of a claim")                                               \
     X(CORDON, "cordon")                                                                            \
     X(UNCORDON, "uncordon")                                                                        \
     X(TAINT, "taint a node")                                                                       \

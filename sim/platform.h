@@ -31,6 +31,7 @@ struct platform_plant {
                        not synced may leave it */
     bool disk_rots; /* with SQLite: while the server is away some bytes turn */
     bool no_directories; /* volumes are said to be made, and are not */
+    bool no_growth;      /* their file systems are said to grow, and do not */
     void *data;
 };
 

@@ -176,6 +176,15 @@ void users_delete_claim(struct platform *w, struct span name)
     sim_say(w, "delete %.*s: %s", SPAN_ARG(name), users_outcome(w));
 }
 
+/* More or less: it may ask for less while it has less. */
+static void resize_claim(struct platform *w, struct span name)
+{
+    struct arena *a cleanup_arena = arena_new();
+    edit(w, SIM_DEED_CLAIM_SIZE, SCHEMA_KIND(PersistentVolumeClaim), name,
+         arena_printf(a, "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"%dGi\"}}}}",
+                      1 + (int)sim_roll(w, 8)));
+}
+
 void users_touch_claim(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -194,6 +203,10 @@ void users_touch_claim(struct platform *w)
     if (!w->narrow && sim_roll(w, 3) == 0) {
         edit(w, SIM_DEED_CLAIM_OWNERS, SCHEMA_KIND(PersistentVolumeClaim), name,
              SPAN("{\"metadata\":{\"ownerReferences\":null}}"));
+        return;
+    }
+    if (!w->narrow && sim_roll(w, 2)) {
+        resize_claim(w, name);
         return;
     }
     users_delete_claim(w, name);

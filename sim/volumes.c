@@ -71,7 +71,7 @@ static int carry_out(struct job *j)
         d->disk_bytes = j->bytes > d->disk_bytes ? j->bytes : d->disk_bytes;
         return 0;
     case GROW_FILES:
-        d->file_bytes = d->disk_bytes;
+        d->file_bytes = j->v->w->plant->no_growth ? d->file_bytes : d->disk_bytes;
         return 0;
     case REMOVE:
         *d = (struct directory){.retains = d->retains, .retains_ms = d->retains_ms};
@@ -259,6 +259,16 @@ const char *volumes_at_rest(const struct volumes *v)
         }
     }
     return list_is_empty(&v->jobs) ? NULL : "a directory is being made or removed";
+}
+
+int64_t volumes_room(const struct volumes *v, struct span volume)
+{
+    for (size_t i = 0; i < v->all.n; i++) {
+        if (span_eq_cstr(volume, v->all.at[i].name)) {
+            return v->all.at[i].file_bytes;
+        }
+    }
+    return 0;
 }
 
 const struct volume_ops *volumes_ops(const struct volumes *v)

@@ -1,7 +1,7 @@
-/* sim/volumes.h: the directories of local volumes on the server's machine: they are made and
- * removed after a while, or not when the disk is full, outlive every crash, and remember whose data
- * is in them. Checker: data-kept: what a claim has stored goes after the claim, and a container
- * starts on the data of its claim and on no other; what is to be retained is. */
+/* sim/volumes.h: the directories of local volumes on the server's machine: they are made,
+ * grown and removed after a while, or not when the disk is full, outlive every crash, and remember
+ * whose data is in them. Checker: data-kept: what a claim has stored goes after the claim, and a
+ * container starts on the data of its claim and on no other; what is to be retained is. */
 #ifndef SIM_VOLUMES_H
 #define SIM_VOLUMES_H
 
@@ -18,6 +18,8 @@ const struct volume_ops *volumes_ops(const struct volumes *v);
 void volumes_kill(struct volumes *v);
 /* A volume's policy says that its data stays when its claim goes, or does not any more. */
 void volumes_on_policy(struct volumes *v, struct span volume, bool retains);
+/* What the file system of a volume has room for. */
+int64_t volumes_room(const struct volumes *v, struct span volume);
 /* NULL: at rest; else what is not. */
 const char *volumes_at_rest(const struct volumes *v);
 /* A container of this pod starts. */

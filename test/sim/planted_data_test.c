@@ -43,6 +43,46 @@ TEST(planted_volume_that_was_never_made_breaks_data_kept)
     sim_kit_end(w, "data-kept");
 }
 
+static const char larger[] = "{\"spec\":{\"resources\":{\"requests\":{\"storage\":\"2Gi\"}}}}";
+
+TEST(planted_growth_that_did_not_happen_breaks_claim_size)
+{
+    struct plant p = {.hooks.no_growth = true};
+    struct platform *w = plant_start(&p);
+    sim_kit_create(w, 1, "OrderedReady", SIM_KIT_CLAIMS);
+    platform_run_for(w, 5000);
+    plant_fine(w);
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(PersistentVolumeClaim), "data-redis-0", larger);
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "claim-size");
+}
+
+/* Whoever finishes the growth of one writes less than it had. */
+static bool writes_less(void *data, struct arena *a, struct client_request *rq)
+{
+    static const char told[] = "\"capacity\":{\"storage\":\"2Gi";
+    (void)data;
+    struct span body = arena_dup(a, rq->body);
+    char *at = rq->kind == SCHEMA_KIND(PersistentVolumeClaim) ? strstr(body.p, told) : NULL;
+    if (at) {
+        at[sizeof told - 4] = '0';
+        rq->body = body;
+    }
+    return true;
+}
+
+TEST(planted_claim_that_becomes_smaller_breaks_claim_size)
+{
+    struct plant p = {.hooks.on_request = writes_less};
+    struct platform *w = plant_start(&p);
+    sim_kit_create(w, 1, "OrderedReady", SIM_KIT_CLAIMS);
+    platform_run_for(w, 5000);
+    plant_fine(w);
+    sim_kit_ask(w, CLIENT_PATCH_MERGE, SCHEMA_KIND(PersistentVolumeClaim), "data-redis-0", larger);
+    platform_run_for(w, 5000);
+    sim_kit_end(w, "claim-size");
+}
+
 /* Every volume is where the first one is. */
 static bool puts_it_on_the_first(void *data, struct arena *a, struct client_request *rq)
 {
