@@ -300,8 +300,12 @@ static void record(struct event_recorder *r, const struct event_about *about, en
         return;
     }
     struct strbuf key = STRBUF_INIT;
-    strbuf_printf(&key, "%.*s\n%.*s\n%d\n%s\n%.*s\n", SPAN_ARG(about->uid), SPAN_ARG(about->name),
-                  (int)type, reason, SPAN_ARG(about->field_path));
+    const struct span parts[] = {about->uid, about->name, span_cstr(reason), about->field_path};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        strbuf_put(&key, parts[i]);
+        strbuf_putc(&key, '\n');
+    }
+    strbuf_putc(&key, (char)('0' + type));
     strbuf_put(&key, message);
     struct series *s = map_get(&r->series, strbuf_span(&key));
     if (s && now_ms - s->last_ms > SERIES_MS) {

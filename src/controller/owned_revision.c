@@ -112,8 +112,13 @@ static void bump(struct owned_sync *x, const struct owned_kind *k, struct object
 static struct revision_choice choose(struct owned_sync *x, const struct owned_history *h,
                                      yyjson_val **ret_data)
 {
+    const yyjson_val *template = json_get(x->spec, "template");
+    *ret_data = NULL;
+    if (h->n > 0 && revision_is_of(&h->entries[h->n - 1], template)) { /* nearly always */
+        return (struct revision_choice){.step = REVISION_KEEP, .at = h->n - 1};
+    }
     yyjson_mut_doc *doc = json_mut_new(x->a);
-    yyjson_val *data = json_freeze(x->a, revision_data(doc, json_get(x->spec, "template")));
+    yyjson_val *data = json_freeze(x->a, revision_data(doc, template));
     struct revision_choice choice = revision_choose(h->entries, h->n, data);
     *ret_data = data;
     if (choice.step == REVISION_CREATE && h->n > 0 &&

@@ -339,23 +339,34 @@ static void fix_claims(struct set_sync *x, const struct statefulset_action *acti
 
 /* ---- status ---- */
 
-static bool put_count(struct set_sync *x, struct client_body *b, yyjson_mut_val *to,
-                      const char *key, int32_t value, bool always)
+struct status_count {
+    const char *key;
+    int32_t value;
+    bool always; /* also when it is 0 */
+};
+
+enum { STATUS_COUNTS = 5 };
+
+/* True when one is not what stands there. */
+static bool counts_differ(const struct set_sync *x, const struct status_count *counts)
 {
-    int64_t was = json_get_int(x->own.status, key, always ? -1 : 0);
-    if (value || always) {
-        json_put_int(b->doc, to, key, value);
-    } else {
-        json_put(b->doc, to, key, yyjson_mut_null(b->doc));
+    bool differ = false;
+    for (size_t i = 0; i < STATUS_COUNTS; i++) {
+        int64_t was = json_get_int(x->own.status, counts[i].key, counts[i].always ? -1 : 0);
+        differ |= was != counts[i].value;
     }
-    return was != value;
+    return differ;
 }
 
-static bool put_text(struct set_sync *x, struct client_body *b, yyjson_mut_val *to, const char *key,
-                     struct span value)
+static void put_counts(struct client_body *b, yyjson_mut_val *to, const struct status_count *counts)
 {
-    json_put_str(b->doc, to, key, value);
-    return !span_eq(json_get_str(x->own.status, key), value);
+    for (size_t i = 0; i < STATUS_COUNTS; i++) {
+        if (counts[i].value || counts[i].always) {
+            json_put_int(b->doc, to, counts[i].key, counts[i].value);
+        } else {
+            json_put(b->doc, to, counts[i].key, yyjson_mut_null(b->doc));
+        }
+    }
 }
 
 /* Somebody else has written the set meanwhile: look again. */
@@ -369,38 +380,45 @@ static bool on_status_written(struct sync *s, void *data, const struct client_re
     return race;
 }
 
+/* Nothing is made of it while it says what stands there already. */
 static void write_status(struct set_sync *x, const struct deadline_plan *deadline)
 {
     const struct statefulset_status *st = &x->plan->status;
     assert(deadline);
     assert(st->replicas >= 0);
-    struct client_body b = client_patch_any(x->own.a, x->own.owner);
-    yyjson_mut_val *to = client_body_obj(&b, "status");
+    const struct status_count counts[STATUS_COUNTS] = {{"replicas", st->replicas, true},
+                                                       {"availableReplicas", st->available, true},
+                                                       {"readyReplicas", st->ready, false},
+                                                       {"currentReplicas", st->current, false},
+                                                       {"updatedReplicas", st->updated, false}};
+    struct span current = st->complete ? x->update_name : x->current_name;
     int64_t generation =
         json_int(json_path(object_root(x->own.owner), "metadata", "generation", NULL), 0);
-    bool newer = json_get_int(x->own.status, "observedGeneration", 0) < generation, changed = newer;
+    bool newer = json_get_int(x->own.status, "observedGeneration", 0) < generation;
+    struct rollout_condition conditions[ROLLOUT_CONDITIONS];
+    bool says = statefulset_conditions(x, deadline, conditions);
+    if (!newer && !says && !counts_differ(x, counts) &&
+        span_eq(json_get_str(x->own.status, "currentRevision"), current) &&
+        span_eq(json_get_str(x->own.status, "updateRevision"), x->update_name)) {
+        return;
+    }
+    struct client_body b = client_patch_any(x->own.a, x->own.owner);
+    yyjson_mut_val *to = client_body_obj(&b, "status");
     if (newer) {
         json_put_int(b.doc, to, "observedGeneration", generation);
     }
-    changed |= put_count(x, &b, to, "replicas", st->replicas, true);
-    changed |= put_count(x, &b, to, "availableReplicas", st->available, true);
-    changed |= put_count(x, &b, to, "readyReplicas", st->ready, false);
-    changed |= put_count(x, &b, to, "currentReplicas", st->current, false);
-    changed |= put_count(x, &b, to, "updatedReplicas", st->updated, false);
-    changed |=
-        put_text(x, &b, to, "currentRevision", st->complete ? x->update_name : x->current_name);
-    changed |= put_text(x, &b, to, "updateRevision", x->update_name);
+    put_counts(&b, to, counts);
+    json_put_str(b.doc, to, "currentRevision", current);
+    json_put_str(b.doc, to, "updateRevision", x->update_name);
     json_put_int(b.doc, to, "collisionCount", json_get_int(x->own.status, "collisionCount", 0));
-    bool says = statefulset_conditions(x, &b, to, deadline);
-    changed |= says;
+    if (says) {
+        statefulset_put_conditions(x, &b, to, deadline, conditions);
+    }
     if (newer || says) {
         /* Not over what somebody has written since: a controller that was replaced meanwhile would
          * take back what its successor has seen. */
         json_put_str(b.doc, b.meta, "resourceVersion",
                      arena_printf(x->own.a, "%lld", (long long)object_rev(x->own.owner)));
-    }
-    if (!changed) {
-        return;
     }
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->own.kind, x->own.owner);
     rq.subresource = SPAN("status");

@@ -4,7 +4,6 @@
 #include "base/check.h"
 #include "codec/time.h"
 #include "controller/statefulset_priv.h"
-#include "plan/rollout_plan.h"
 
 static size_t claims_of(struct set_sync *x, int32_t ordinal, struct why_claim **ret)
 {
@@ -146,45 +145,53 @@ static bool is_ours(struct span type, const struct rollout_condition *ours)
     return span_eq_cstr(type, DEADLINE_CONDITION);
 }
 
-/* Returns true when it differs from the condition that stands there. */
-static bool put_condition(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *list,
-                          const struct rollout_condition *c)
+static bool differs(struct set_sync *x, const struct rollout_condition *c)
 {
     assert(c->type);
+    yyjson_val *was = standing(x, c->type);
+    return !span_eq_cstr(json_get_str(was, "status"), c->status) ||
+           !span_eq_cstr(json_get_str(was, "reason"), c->reason) ||
+           !span_eq(json_get_str(was, "message"), c->message);
+}
+
+static void put_condition(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *list,
+                          const struct rollout_condition *c)
+{
     assert(c->status);
     assert(c->reason);
     yyjson_val *was = standing(x, c->type);
     bool same_status = span_eq_cstr(json_get_str(was, "status"), c->status);
     struct span since = json_get_str(was, "lastTransitionTime");
-    yyjson_mut_val *to = yyjson_mut_obj(doc);
+    yyjson_mut_val *to = yyjson_mut_arr_add_obj(doc, list);
     json_put_str(doc, to, "type", span_cstr(c->type));
     json_put_str(doc, to, "status", span_cstr(c->status));
     json_put_str(doc, to, "lastTransitionTime",
                  same_status && since.n ? since : time_format(x->own.a, x->own.s->now_ms));
     json_put_str(doc, to, "reason", span_cstr(c->reason));
     json_put_str(doc, to, "message", c->message);
-    yyjson_mut_arr_append(list, to);
-    return !same_status || !span_eq_cstr(json_get_str(was, "reason"), c->reason) ||
-           !span_eq(json_get_str(was, "message"), c->message);
+}
+
+static bool clock_differs(struct set_sync *x, const struct deadline_plan *deadline)
+{
+    yyjson_val *was = standing(x, DEADLINE_CONDITION);
+    return deadline->stands.n == 0 ? was != NULL
+                                   : !span_eq(json_get_str(was, "message"), deadline->stands);
 }
 
 /* The clock of the deadline, kept where the next server finds it. */
-static bool put_clock(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *list,
+static void put_clock(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *list,
                       const struct deadline_plan *deadline)
 {
     assert(deadline);
-    yyjson_val *was = standing(x, DEADLINE_CONDITION);
     if (deadline->stands.n == 0) {
-        return was != NULL;
+        return;
     }
-    yyjson_mut_val *to = yyjson_mut_obj(doc);
+    yyjson_mut_val *to = yyjson_mut_arr_add_obj(doc, list);
     json_put_str(doc, to, "type", SPAN(DEADLINE_CONDITION));
     json_put_str(doc, to, "status", SPAN("True"));
     json_put_str(doc, to, "lastTransitionTime", time_format(x->own.a, deadline->since_ms));
     json_put_str(doc, to, "reason", SPAN("RolloutAdvanced"));
     json_put_str(doc, to, "message", deadline->stands);
-    yyjson_mut_arr_append(list, to);
-    return !span_eq(json_get_str(was, "message"), deadline->stands);
 }
 
 /* The number of restarts: the same trouble makes the same event, which is counted. */
@@ -253,8 +260,8 @@ static struct span own_finalizer(struct set_sync *x)
     return SPAN_NULL;
 }
 
-bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status,
-                            const struct deadline_plan *deadline)
+bool statefulset_conditions(struct set_sync *x, const struct deadline_plan *deadline,
+                            struct rollout_condition ret[ROLLOUT_CONDITIONS])
 {
     const struct statefulset_rules *v = x->rules;
     const struct statefulset_status *st = &x->plan->status;
@@ -279,18 +286,25 @@ bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mu
                                 .terminating = st->stopping > 0,
                                 .revision = x->update_name,
                                 .blocking = blocking(x)};
-    struct rollout_condition ours[ROLLOUT_CONDITIONS];
-    rollout_plan(x->own.a, &view, ours);
-    /* Ours first, always in this order; what others have set stays behind them. */
-    yyjson_mut_val *list = yyjson_mut_arr(b->doc);
-    bool changed = false;
+    rollout_plan(x->own.a, &view, ret);
+    bool changed = clock_differs(x, deadline);
     for (size_t i = 0; i < ROLLOUT_CONDITIONS; i++) {
-        changed |= put_condition(x, b->doc, list, &ours[i]);
-        if (strcmp(ours[i].type, "Available") == 0) {
-            tell_trouble(x, &ours[i], &view.blocking);
-        }
+        changed |= differs(x, &ret[i]);
     }
-    changed |= put_clock(x, b->doc, list, deadline);
+    tell_trouble(x, &ret[ROLLOUT_AVAILABLE], &view.blocking);
+    return changed;
+}
+
+/* Ours first, always in this order; what others have set stays behind them. */
+void statefulset_put_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status,
+                                const struct deadline_plan *deadline,
+                                const struct rollout_condition *ours)
+{
+    yyjson_mut_val *list = yyjson_mut_arr(b->doc);
+    for (size_t i = 0; i < ROLLOUT_CONDITIONS; i++) {
+        put_condition(x, b->doc, list, &ours[i]);
+    }
+    put_clock(x, b->doc, list, deadline);
     JSON_EACH(it, json_get(x->own.status, "conditions"))
     {
         if (!is_ours(json_get_str(it.val, "type"), ours)) {
@@ -298,8 +312,5 @@ bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mu
         }
     }
     assert(yyjson_mut_arr_size(list) >= ROLLOUT_CONDITIONS);
-    if (changed) {
-        json_put(b->doc, status, "conditions", list);
-    }
-    return changed;
+    json_put(b->doc, status, "conditions", list);
 }

@@ -9,6 +9,7 @@
 #include "controller/owned.h"
 #include "kinds/statefulset_notes.h"
 #include "plan/deadline_plan.h"
+#include "plan/rollout_plan.h"
 #include "plan/statefulset_index.h"
 
 struct statefulset_controller {
@@ -94,10 +95,14 @@ void statefulset_deadline(struct set_sync *x, struct deadline_plan *ret);
 /* Events about annotations that are ignored. */
 void statefulset_tell_notes(struct set_sync *x);
 
-/* statefulset_condition.c: puts status.conditions when they differ from what stands there, and then
- * returns true. The patch must apply to this very version: others write into the list as well. */
-bool statefulset_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status,
-                            const struct deadline_plan *deadline);
+/* statefulset_condition.c: what status.conditions should say; true when that differs from what
+ * stands there. The patch that puts them must apply to this very version: others write into the
+ * list as well. */
+bool statefulset_conditions(struct set_sync *x, const struct deadline_plan *deadline,
+                            struct rollout_condition ret[ROLLOUT_CONDITIONS]);
+void statefulset_put_conditions(struct set_sync *x, struct client_body *b, yyjson_mut_val *status,
+                                const struct deadline_plan *deadline,
+                                const struct rollout_condition *ours);
 
 /* statefulset_act.c */
 void statefulset_act(struct set_sync *x);

@@ -178,11 +178,12 @@ static void put_condition(struct pod_view *v, struct pod_condition *list,
  * said. */
 static void gather_conditions(struct kubelet_pod *pod, struct arena *a, struct pod_view *v)
 {
-    const yyjson_val *list = json_path(object_root(pod->object), "status", "conditions", NULL);
     const struct pod_status *sent = &pod->sent;
-    bool is_ours = !pod->status_busy && object_rev(pod->object) == pod->sent_rev;
-    bool with_sent = sent->phase.n > 0 && !is_ours;
-    bool is_old = with_sent && object_rev(pod->object) < pod->sent_rev;
+    bool with_sent = sent->phase.n > 0;
+    bool is_ours = with_sent && !pod->status_busy && object_rev(pod->object) == pod->sent_rev;
+    bool is_old = with_sent && (is_ours || object_rev(pod->object) < pod->sent_rev);
+    const yyjson_val *list =
+        is_ours ? NULL : json_path(object_root(pod->object), "status", "conditions", NULL);
     size_t max = json_len(list) + sent->condition_count;
     struct pod_condition *out = ARENA_ARRAY(a, struct pod_condition, max + 1);
     JSON_EACH(it, list)

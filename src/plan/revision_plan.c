@@ -124,6 +124,25 @@ void revision_sort(struct revision_entry *entries, size_t n)
     }
 }
 
+/* An object's only member; NULL: it is no such object. */
+static const yyjson_val *only_member(const yyjson_val *of, const char *key)
+{
+    return json_len(of) == 1 ? json_get(of, key) : NULL;
+}
+
+bool revision_is_of(const struct revision_entry *entry, const yyjson_val *pod_template)
+{
+    assert(entry);
+    const yyjson_val *has = only_member(only_member(entry->data, "spec"), "template");
+    bool same = json_len(has) == json_len(pod_template) + 1 &&
+                span_eq_cstr(json_get_str(has, "$patch"), "replace");
+    JSON_EACH(it, pod_template)
+    {
+        same = same && json_equal(json_get_span(has, json_str(it.key)), it.val);
+    }
+    return same;
+}
+
 struct revision_choice revision_choose(const struct revision_entry *sorted, size_t n,
                                        const yyjson_val *wanted_data)
 {

@@ -22,6 +22,8 @@ struct revision_entry {
     size_t from; /* the caller's index */
 };
 
+/* Whether it holds the revision_data() of this template: seen without making that. */
+bool revision_is_of(const struct revision_entry *entry, const yyjson_val *pod_template);
 /* By revision, then creation time, then name. */
 void revision_sort(struct revision_entry *entries, size_t n);
 

@@ -166,11 +166,8 @@ struct pod_facts {
 static size_t find(struct span text, struct span what)
 {
     assert(what.n > 0);
-    size_t i = 0;
-    while (i + what.n <= text.n && !span_starts(span_from(text, i), what)) {
-        i++;
-    }
-    return i + what.n <= text.n ? i : text.n;
+    const char *at = text.n ? memmem(text.p, text.n, what.p, what.n) : NULL;
+    return at ? (size_t)(at - text.p) : text.n;
 }
 
 static bool contains(struct span text, const char *what)

@@ -26,6 +26,40 @@ TEST(revision_data_is_sorted_and_replaces)
     arena_free(a);
 }
 
+TEST(a_revision_is_of_a_template_exactly_when_it_holds_its_data)
+{
+    static const char *const templates[] = {"{}",
+                                            "{\"a\":1}",
+                                            "{\"a\":2}",
+                                            "{\"b\":1,\"a\":{\"d\":[1],\"c\":null}}",
+                                            "{\"a\":{\"c\":null,\"d\":[1]},\"b\":1}",
+                                            "{\"a\":{\"c\":null},\"b\":1}",
+                                            "{\"a\":null}"};
+    static const char *const others[] = {
+        "{}",
+        "{\"spec\":{}}",
+        "{\"spec\":{\"template\":{}}}",
+        "{\"spec\":{\"template\":{\"$patch\":\"merge\",\"a\":1}}}",
+        "{\"spec\":{\"template\":{\"a\":1,\"c\":1}}}",
+        "{\"spec\":{\"template\":{\"$patch\":\"replace\",\"a\":1},\"b\":1}}",
+        "{\"spec\":{\"template\":{\"$patch\":\"replace\",\"a\":1}},\"c\":1}"};
+    enum { TEMPLATES = sizeof templates / sizeof *templates };
+    enum { ALL = TEMPLATES + sizeof others / sizeof *others };
+    struct arena *a = arena_new();
+    for (size_t t = 0; t < TEMPLATES; t++) {
+        yyjson_val *template = parse(a, templates[t]);
+        yyjson_val *data = json_freeze(a, revision_data(json_mut_new(a), template));
+        for (size_t i = 0; i < ALL; i++) {
+            struct revision_entry e = {
+                .data = i < TEMPLATES
+                            ? json_freeze(a, revision_data(json_mut_new(a), parse(a, templates[i])))
+                            : parse(a, others[i - TEMPLATES])};
+            CHECK_EQ(revision_is_of(&e, template), json_equal(e.data, data));
+        }
+    }
+    arena_free(a);
+}
+
 TEST(revision_hash_is_fnv1_in_the_safe_alphabet)
 {
     struct arena *a = arena_new();
