@@ -169,7 +169,7 @@ static size_t next_size(const struct arena *a, size_t size)
     return want < size ? size : want;
 }
 
-static void *alloc_in_new_chunk(struct arena *a, size_t size)
+static seldom void *alloc_in_new_chunk(struct arena *a, size_t size)
 {
     struct chunk *c = chunk_new(next_size(a, size));
     c->next = a->head;

@@ -36,6 +36,9 @@ enum { VERIFYING = 0 };
 #define never(cond) ((cond) ? check_never(#cond, __FILE__, __LINE__, __func__) : false)
 #endif
 
+/* A path that is seldom taken, apart, so that the usual one saves no registers for its sake. */
+#define seldom __attribute__((noinline, cold))
+
 /* For a check of a whole object at each of its changes: true each time while it is small, and of a
  * large one so seldom that to look at all n parts costs the same at each change. tick: any number
  * that goes up by one with a change. */

@@ -25,16 +25,21 @@ void strbuf_clear(struct strbuf *b)
     }
 }
 
+static seldom void grow(struct strbuf *b, size_t n)
+{
+    size_t cap = b->cap ? b->cap : FIRST_BYTES;
+    while (cap < b->n + n + 1) {
+        cap *= 2;
+    }
+    b->p = mem_grow(b->p, cap, 1);
+    b->cap = cap;
+}
+
 char *strbuf_room(struct strbuf *b, size_t n)
 {
     assert(n < SIZE_MAX / 4);
     if (b->cap < b->n + n + 1) {
-        size_t cap = b->cap ? b->cap : FIRST_BYTES;
-        while (cap < b->n + n + 1) {
-            cap *= 2;
-        }
-        b->p = mem_grow(b->p, cap, 1);
-        b->cap = cap;
+        grow(b, n);
     }
     return b->p + b->n;
 }

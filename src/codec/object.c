@@ -106,6 +106,15 @@ struct object *object_ref(struct object *o)
     return o;
 }
 
+static seldom void object_free(struct object *o)
+{
+#ifdef BERTH_VERIFY
+    assert(o->born_hash == map_hash(span_of(json_of(o), o->json_n)));
+#endif
+    yyjson_doc_free(o->doc);
+    free(o);
+}
+
 void object_unref(struct object *o)
 {
     if (!o) {
@@ -113,11 +122,7 @@ void object_unref(struct object *o)
     }
     assert(o->refs > 0);
     if (--o->refs == 0) {
-#ifdef BERTH_VERIFY
-        assert(o->born_hash == map_hash(span_of(json_of(o), o->json_n)));
-#endif
-        yyjson_doc_free(o->doc);
-        free(o);
+        object_free(o);
     }
 }
 
@@ -249,32 +254,48 @@ uint64_t object_labels_sketch(const struct object *o)
     return o->has_sketch ? o->labels : UINT64_MAX;
 }
 
-/* What is asked of nearly every version, also long after its document was dropped. */
-static void sketch(struct object *o)
+static void sketch_owners(struct object *o, const yyjson_val *root, const yyjson_val *owners)
 {
-    const yyjson_val *root = yyjson_doc_get_root(o->doc), *meta = json_get(root, "metadata");
-    struct span uid = json_get_str(meta, "uid");
-    o->deleting = json_get(meta, "deletionTimestamp") != NULL;
-    const yyjson_val *owners = json_get(meta, "ownerReferences");
-    o->owners_at = owners ? (uint32_t)(owners - root) : 0;
+    o->owners_at = (uint32_t)(owners - root);
     JSON_EACH(it, owners)
     {
         bool first = o->controller_at == 0 && json_get_bool(it.val, "controller", false);
         o->controller_at = first ? (uint32_t)(it.val - root) : o->controller_at;
     }
-    o->has_uid = uid.n == UID_BYTES;
-    if (o->has_uid) {
-        memcpy(o->uid, uid.p, UID_BYTES);
-    }
-    JSON_EACH(label, json_get(meta, "labels"))
+}
+
+static void sketch_labels(struct object *o, const yyjson_val *labels)
+{
+    JSON_EACH(label, labels)
     {
         struct span value = json_str(label.val);
         o->labels |= object_label_bits(json_str(label.key), &value);
     }
+}
+
+/* What is asked of nearly every version, also long after its document was dropped: the members in
+ * one go. */
+static void sketch(struct object *o)
+{
+    const yyjson_val *root = yyjson_doc_get_root(o->doc);
+    JSON_EACH(it, json_get(root, "metadata"))
+    {
+        struct span key = json_str(it.key), text = json_str(it.val);
+        if (span_eq(key, SPAN("uid")) && text.n == UID_BYTES) {
+            o->has_uid = true;
+            memcpy(o->uid, text.p, UID_BYTES);
+        } else if (span_eq(key, SPAN("labels"))) {
+            sketch_labels(o, it.val);
+        } else if (span_eq(key, SPAN("ownerReferences"))) {
+            sketch_owners(o, root, it.val);
+        } else if (span_eq(key, SPAN("deletionTimestamp"))) {
+            o->deleting = true;
+        }
+    }
     o->has_sketch = true;
 }
 
-yyjson_val *object_root(struct object *o)
+static seldom yyjson_val *first_root(struct object *o)
 {
     if (!o->doc) {
         struct span managed = managed_text(o);
@@ -288,6 +309,12 @@ yyjson_val *object_root(struct object *o)
     }
     o->wanted = o->wanted || !o->glanced;
     return yyjson_doc_get_root(o->doc);
+}
+
+yyjson_val *object_root(struct object *o)
+{
+    bool is_usual = o->doc && o->has_sketch && (o->glanced || o->wanted);
+    return is_usual ? yyjson_doc_get_root(o->doc) : first_root(o);
 }
 
 /* Keys still lie in a copy of the text that was parsed, where they were in it. What was parsed had
