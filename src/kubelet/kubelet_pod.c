@@ -413,6 +413,7 @@ static void image_changed(struct kubelet_pod *pod)
             continue;
         }
         kubelet_keep(&c->v->image, image);
+        c->v->restarts_in_a_row = 0; /* those were the other image's */
         if (c->v->image_prep.state != POD_PREP_BUSY) {
             c->v->image_prep.state = POD_PREP_TODO;
             c->v->image_prep.failures = 0;

@@ -196,6 +196,33 @@ TEST(a_crashing_container_backs_off_ten_seconds_doubling)
     kk_stop(&k);
 }
 
+TEST(another_image_does_not_wait_for_the_back_off_of_the_one_that_crashed)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_create(
+        &k, "Pod",
+        kk_pod_json(&k, "p",
+                    "\"berth.dev/fake-exit-after-ms\":\"100\",\"berth.dev/fake-exit-code\":\"3\"",
+                    "", ""));
+    kk_run(&k, 32000); /* the fifth start would be in 40 seconds */
+    CHECK_EQ(runtime_fake_starts(k.runtime), 4);
+    CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.reason"),
+               "CrashLoopBackOff");
+    kk_patch(&k, "Pod", "p",
+             "{\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"redis:8\"}]}}");
+    kk_run(&k, 200);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 5);
+    CHECK(kk_pod(&k, "p", "status.containerStatuses.0.state.running.startedAt").n > 0 ||
+          span_starts(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.message"),
+                      SPAN("back-off 10s ")));
+    kk_run(&k, 9000);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 5);
+    kk_run(&k, 1500);
+    CHECK_EQ(runtime_fake_starts(k.runtime), 6);
+    kk_stop(&k);
+}
+
 TEST(policies_never_and_on_failure_end_a_pod)
 {
     struct kubelet_kit k;
