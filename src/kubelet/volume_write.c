@@ -252,8 +252,8 @@ static int prepare_tmpfs(const struct volume_desc *v, struct arena *a, struct sp
         return 0;
     }
     struct span options =
-        v->size_bytes ? arena_printf(a, "mode=0777,size=%llu", (unsigned long long)v->size_bytes)
-                      : SPAN("mode=0777");
+        v->size_bytes ? arena_printf(a, "mode=1777,size=%llu", (unsigned long long)v->size_bytes)
+                      : SPAN("mode=1777");
     if (mount("tmpfs", v->path.p, "tmpfs", MS_NOSUID | MS_NODEV, options.p) < 0) {
         return volume_fail(a, ret_detail, -errno, "cannot mount tmpfs on", v->path);
     }
@@ -301,7 +301,9 @@ int volume_prepare(const struct volume_desc *v, struct arena *a, struct span *re
         if (code < 0) {
             return code;
         }
-        (void)chmod(v->path.p, v->fs_group >= 0 ? 02777 : 0777);
+        /* Memory is as /tmp: what a tmpfs is by itself, and in Kubernetes remains. */
+        (void)chmod(v->path.p, 0777u | (v->kind == VOLUME_TMPFS ? 01000u : 0) |
+                                   (v->fs_group >= 0 ? 02000u : 0));
         share(v->path.p, v->fs_group);
         return 0;
     case VOLUME_FILES:

@@ -213,7 +213,12 @@ limited() { # a size limit of an emptyDir on disk
     check 'it goes' contains deleted k delete pod small
     no_mount() { ! grep -F "$uid" /proc/self/mountinfo && [ ! -e "$data/pods/$uid" ]; }
     check 'with its disk' within 10 no_mount
-    pod small "command: [sleep, \"600\"], $mount" "$volume" >/dev/null
+    volume='securityContext: {fsGroup: 123}
+  volumes: [{name: e, emptyDir: {medium: Memory}}]'
+    pod quick "command: [sleep, \"600\"], volumeMounts: [{name: e, mountPath: /e}, {name: e, mountPath: /s, subPath: s}]" "$volume" >/dev/null
+    check 'a pod with room in memory' within 15 ready quick
+    check 'as open and as sticky as /tmp, a part of it as well' equal '3777 0 123 3777 0 123' k exec quick -- sh -c 'echo $(stat -c "%a %u %g" /e /s)'
+    pod small "command: [sleep, \"600\"], $mount" "volumes: [{name: e, emptyDir: {sizeLimit: 8Mi}}]" >/dev/null
     check 'one that is left for berth stop' within 15 ready small
 }
 
