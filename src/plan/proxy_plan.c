@@ -234,6 +234,14 @@ static uint32_t affinity_of(const yyjson_val *spec)
     return s > 0 && s <= 86400 ? (uint32_t)s : AFFINITY_S;
 }
 
+/* Whoever labels a Service so sees to it that it is reached, or wants its endpoints only. */
+static bool is_left_to_others(const yyjson_val *service)
+{
+    const yyjson_val *labels = json_path(service, "metadata", "labels", NULL);
+    return json_get(labels, "service.kubernetes.io/service-proxy-name") ||
+           json_get(labels, "service.kubernetes.io/headless");
+}
+
 void proxy_plan(struct arena *a, const struct proxy_view *view, struct proxy_plan *ret)
 {
     assert(a);
@@ -243,7 +251,7 @@ void proxy_plan(struct arena *a, const struct proxy_view *view, struct proxy_pla
     const yyjson_val *spec = json_get(view->service, "spec"), *ports = json_get(spec, "ports");
     uint32_t cluster;
     if (span_eq(json_get_str(spec, "type"), SPAN("ExternalName")) ||
-        !parse_ip(json_get_str(spec, "clusterIP"), &cluster)) {
+        is_left_to_others(view->service) || !parse_ip(json_get_str(spec, "clusterIP"), &cluster)) {
         return;
     }
     bool inside = span_eq(json_get_str(spec, "internalTrafficPolicy"), SPAN("Local"));

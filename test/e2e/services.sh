@@ -49,6 +49,13 @@ check 'the node reaches every endpoint' within 5 equal 'web-0 web-1 web-2 ' reac
 check 'a pod reaches every endpoint, also itself' equal 'web-0 web-1 web-2 ' from_pod "$pool"
 check 'the name leads to the address' contains "$pool" k exec web-0 -- nslookup pool.default.svc.cluster.local
 check 'a selector by pod name leads to that pod' equal 'web-1 ' from_pod "$only"
+once() { (in_pod web-0 curl -s --max-time 3 "http://$only/") || echo nobody; }
+for label in service-proxy-name headless; do
+    k label svc only-1 service.kubernetes.io/$label= >/dev/null
+    check "a service labelled $label is left to another proxy" within 10 equal nobody once
+    k label svc only-1 service.kubernetes.io/$label- >/dev/null
+    check "and without the label to this one" within 10 equal web-1 once
+done
 itself() { (in_pod web-1 curl -s --max-time 3 "http://$only/"); }
 check 'a pod reaches itself through a service' equal web-1 itself
 echo_server='socket(S,2,2,0) or die; bind(S,pack_sockaddr_in(7000,INADDR_ANY)) or die; while (my $from=recv(S,$b,99,0)) { send(S,"$ARGV[0]\n",0,$from) }'

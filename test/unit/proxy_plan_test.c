@@ -105,7 +105,7 @@ TEST(proxy_ports_meet_by_name_and_protocol_over_all_slices)
     arena_free(a);
 }
 
-TEST(proxy_services_without_a_cluster_address_have_no_ports)
+TEST(proxy_services_without_a_cluster_address_or_of_another_proxy_have_no_ports)
 {
     static const char *const services[] = {
         "{\"spec\":{\"clusterIP\":\"None\",\"ports\":[{\"port\":80}]}}",
@@ -114,6 +114,10 @@ TEST(proxy_services_without_a_cluster_address_have_no_ports)
         "{\"spec\":{\"clusterIP\":\"\",\"ports\":[{\"port\":80}]}}",
         "{\"spec\":{\"clusterIP\":\"fd00::7\",\"ports\":[{\"port\":80}]}}",
         "{\"spec\":{\"clusterIP\":\"10.43.0.7\"}}",
+        "{\"metadata\":{\"labels\":{\"service.kubernetes.io/service-proxy-name\":\"x\"}},\"spec\":{"
+        "\"clusterIP\":\"10.43.0.7\",\"ports\":[{\"port\":80}]}}",
+        "{\"metadata\":{\"labels\":{\"service.kubernetes.io/headless\":\"\"}},\"spec\":{"
+        "\"clusterIP\":\"10.43.0.7\",\"ports\":[{\"port\":80}]}}",
         "{\"spec\":{\"clusterIP\":\"10.43.0.7\",\"ports\":[{\"port\":0},{\"port\":65536}]}}",
     };
     struct arena *a = arena_new();
