@@ -84,8 +84,7 @@ struct api_op {
     /* private to the implementation */
     struct store_write write;
     struct span key;
-    struct span rest; /* of write.body, see there */
-    int attempts;
+    int attempts;                      /* that failed so far */
     uint8_t first_warnings;            /* those from before the first attempt */
     int (*attempt)(struct api_op *op); /* decides from the current state and submits; see write.h */
     int (*mutate)(struct api_op *op, struct object *current, yyjson_mut_doc *doc,

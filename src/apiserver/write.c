@@ -115,7 +115,6 @@ void write_start(struct api_op *op)
         op->first_warnings = (uint8_t)op->warnings.n;
     }
     op->warnings.n = op->first_warnings;
-    op->rest = SPAN_NULL;
     /* The version that this one replaces stays in the history for long, unread. */
     struct object *current = op->key.n ? store_peek(op->server->store, op->key) : NULL;
     struct object_glance glance = object_glance_begin(current);
@@ -138,7 +137,6 @@ int write_submit(struct api_op *op, int64_t expect_rev, struct span body,
         .key = op->key, .expect_rev = expect_rev, .body = body, .done = on_written};
     if (op->kind != SCHEMA_KIND(Event)) { /* what hardly anybody looks at */
         op->write.tree = tree;
-        op->write.rest = op->rest;
     }
     submit(op);
     return 0;

@@ -95,8 +95,8 @@ struct span write_whole_text(struct api_op *op, const yyjson_mut_val *obj, struc
 {
     const yyjson_val *was = object_root(old);
     struct span text[MEMBERS_MAX];
-    size_t n = 0, bytes = sizeof "{}", rest = json_len(was);
-    if (rest > MEMBERS_MAX) {
+    size_t n = 0, bytes = sizeof "{}";
+    if (json_len(was) > MEMBERS_MAX) {
         return json_write_mut(op->arena, obj);
     }
     yyjson_mut_obj_iter now = yyjson_mut_obj_iter_with((yyjson_mut_val *)(uintptr_t)obj);
@@ -108,7 +108,6 @@ struct span write_whole_text(struct api_op *op, const yyjson_mut_val *obj, struc
         text[n] = SPAN_NULL;
         if (!is_head(name)) {
             text[n] = object_member_text(old, &it);
-            rest = n;
         }
         if (text[n].n == 0) {
             text[n] = json_write_mut(op->arena, yyjson_mut_obj_iter_get_val(key));
@@ -123,9 +122,6 @@ struct span write_whole_text(struct api_op *op, const yyjson_mut_val *obj, struc
         put(&out, n ? SPAN(",\"") : SPAN("{\""));
         put(&out, json_str(it.key));
         put(&out, SPAN("\":"));
-        if (n == rest) {
-            op->rest = span_of(out.p + out.n, text[n].n);
-        }
         put(&out, text[n++]);
     }
     put(&out, SPAN("}"));

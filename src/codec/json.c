@@ -48,31 +48,19 @@ static yyjson_alc arena_alc(struct arena *a)
 
 /* ---- parsing ---- */
 
-/* yyjson reads without recursion; what walks its values afterwards does not. They lie in the order
- * of the text, so that the depth costs a step for each value. */
-static bool is_too_deep(const yyjson_doc *doc)
+/* yyjson reads without recursion; what walks its values afterwards does not. A container that has
+ * no more values in it than there are levels left cannot be too deep: mostly that is known of all
+ * that the root holds. */
+static bool is_too_deep(const yyjson_val *v, size_t levels)
 {
-    size_t containers = 0;
-    for (size_t i = 0; i < doc->val_read; i++) {
-        containers += yyjson_is_ctn(doc->root + i);
-    }
-    if (containers <= LIMIT_JSON_DEPTH) { /* mostly */
+    if (!yyjson_is_ctn(unconst(v)) || (size_t)(unsafe_yyjson_get_next(unconst(v)) - v) <= levels) {
         return false;
     }
-    const yyjson_val *ends[LIMIT_JSON_DEPTH], *v = doc->root;
-    size_t depth = 0;
-    for (size_t i = 0; i < doc->val_read; i++, v++) {
-        while (depth > 0 && v >= ends[depth - 1]) {
-            depth--;
-        }
-        if (yyjson_is_ctn(unconst(v))) {
-            if (depth == LIMIT_JSON_DEPTH) {
-                return true;
-            }
-            ends[depth++] = unsafe_yyjson_get_next(unconst(v));
-        }
+    bool deep = levels == 0;
+    for (struct json_iter it = json_iter_begin(v); it.val && !deep; json_iter_next(&it)) {
+        deep = is_too_deep(it.val, levels - 1);
     }
-    return false;
+    return deep;
 }
 
 static void line_and_column(struct span text, size_t pos, size_t *line, size_t *column)
@@ -108,7 +96,7 @@ int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *
         return err_set(a, reterr, ERR_BAD_REQUEST, "invalid JSON at line %zu, column %zu: %s", line,
                        column, e.msg);
     }
-    if (is_too_deep(doc)) {
+    if (is_too_deep(doc->root, LIMIT_JSON_DEPTH)) {
         return err_set(a, reterr, ERR_BAD_REQUEST,
                        "the JSON is nested deeper than the limit of %d levels", LIMIT_JSON_DEPTH);
     }
@@ -116,31 +104,60 @@ int json_parse(struct arena *a, struct span text, yyjson_doc **ret, struct err *
     return 0;
 }
 
-/* yyjson reserves values by a guess from the text's length and keeps the text: three to four times
- * what is used. A document that a cache keeps is moved into one block of the size it needs. */
+static void *heap_malloc(void *ctx, size_t size)
+{
+    (void)ctx;
+    return malloc(size);
+}
+
+static void *heap_realloc(void *ctx, void *p, size_t old_size, size_t size)
+{
+    (void)ctx;
+    (void)old_size;
+    return realloc(p, size);
+}
+
+static void heap_free(void *ctx, void *p)
+{
+    (void)ctx;
+    free(p);
+}
+
+yyjson_doc *json_doc_new(size_t values, size_t text)
+{
+    assert(values > 0);
+    yyjson_doc *doc = malloc(sizeof *doc + values * sizeof *doc->root + text + 1);
+    assert(doc);
+    *doc = (yyjson_doc){.root = (yyjson_val *)(doc + 1),
+                        .alc = {heap_malloc, heap_realloc, heap_free, NULL},
+                        .dat_read = text,
+                        .val_read = values};
+    return doc;
+}
+
+const char *json_doc_text(const yyjson_doc *doc)
+{
+    assert(doc->str_pool || doc->root == (yyjson_val *)(doc + 1));
+    return doc->str_pool ? doc->str_pool : (const char *)(doc->root + doc->val_read);
+}
+
+/* yyjson reserves values by a guess from the text's length: several times what is used. A document
+ * that a cache keeps is moved into one block of the size it needs: values, then the text that its
+ * strings lie in, each with a zero in place of the closing quote. */
 yyjson_doc *json_pack(yyjson_doc *doc)
 {
     if (!doc->str_pool && doc->root == (yyjson_val *)(doc + 1)) {
         return doc; /* is that already */
     }
-    size_t values = doc->val_read, text = 0;
-    for (size_t i = 0; i < values; i++) {
-        text += yyjson_is_str(doc->root + i) ? yyjson_get_len(doc->root + i) + 1 : 0;
-    }
-    yyjson_doc *to = malloc(sizeof *to + values * sizeof *to->root + text);
-    assert(to);
-    *to = *doc;
-    to->root = (yyjson_val *)(to + 1);
-    to->str_pool = NULL; /* the texts are in the block, behind the values */
+    size_t values = doc->val_read;
+    yyjson_doc *to = json_doc_new(values, doc->dat_read);
+    char *text = (char *)(uintptr_t)json_doc_text(to);
+    memcpy(text, doc->str_pool, doc->dat_read);
     memcpy(to->root, doc->root, values * sizeof *to->root);
-    char *at = (char *)(to->root + values);
     for (size_t i = 0; i < values; i++) {
         yyjson_val *v = to->root + i;
         if (yyjson_is_str(v)) {
-            size_t n = yyjson_get_len(v) + 1; /* each ends with a zero */
-            span_copy_short(at, v->uni.str, n);
-            v->uni.str = at;
-            at += n;
+            v->uni.str = text + (v->uni.str - doc->str_pool);
         }
     }
     yyjson_doc_free(doc);
@@ -151,7 +168,7 @@ yyjson_doc *json_parse_heap(struct span text)
 {
     assert(text.p || text.n == 0);
     yyjson_doc *doc = yyjson_read(text.p, text.n, YYJSON_READ_NOFLAG);
-    if (doc && is_too_deep(doc)) {
+    if (doc && is_too_deep(doc->root, LIMIT_JSON_DEPTH)) {
         yyjson_doc_free(doc);
         return NULL;
     }
@@ -469,6 +486,39 @@ bool json_same(const yyjson_val *a, const yyjson_val *b)
             return false;
         }
     }
+    return true;
+}
+
+/* One value, of a container only its kind and size. */
+static inline bool same_head(const yyjson_val *x, const yyjson_val *y)
+{
+    uint64_t tags = x->tag ^ y->tag;
+    size_t len = x->tag >> YYJSON_TAG_BIT;
+    switch (x->tag & YYJSON_TYPE_MASK) {
+    case YYJSON_TYPE_STR:
+        return (tags & ~(uint64_t)YYJSON_SUBTYPE_NOESC) == 0 &&
+               (x->uni.str == y->uni.str || span_same_short(x->uni.str, y->uni.str, len));
+    case YYJSON_TYPE_RAW:
+        return tags == 0 && memcmp(x->uni.str, y->uni.str, len) == 0;
+    case YYJSON_TYPE_NUM: /* what we made is signed, what was read is not */
+        return x->uni.u64 == y->uni.u64 &&
+               (tags == 0 || (tags == YYJSON_SUBTYPE_SINT && x->uni.i64 >= 0 &&
+                              !yyjson_is_real(unconst(x)) && !yyjson_is_real(unconst(y))));
+    default:
+        return tags == 0;
+    }
+}
+
+bool json_identical(const yyjson_val *a, const yyjson_val *b)
+{
+    assert(a);
+    assert(b);
+    const yyjson_val *end = unsafe_yyjson_get_next(unconst(a));
+    do {
+        if (!same_head(a, b)) {
+            return false;
+        }
+    } while (++b, ++a < end); /* containers: their members follow */
     return true;
 }
 

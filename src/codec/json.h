@@ -24,6 +24,10 @@ yyjson_doc *json_parse_heap(struct span text);
 yyjson_doc *json_parse_own(struct span text, bool packed);
 /* One that is not packed, packed: takes doc, returns the other. */
 yyjson_doc *json_pack(yyjson_doc *doc);
+/* A packed document to be filled: room for so many values and bytes of text. */
+yyjson_doc *json_doc_new(size_t values, size_t text);
+/* The text in which the strings of a document lie, each where it stood in what was parsed. */
+const char *json_doc_text(const yyjson_doc *doc);
 
 /* A mutable document whose memory is the arena's; never free it. */
 yyjson_mut_doc *json_mut_new(struct arena *a);
@@ -128,6 +132,9 @@ static inline void json_iter_next(struct json_iter *it)
 
 /* Equal, and with the members in the same order: quick. */
 bool json_same(const yyjson_val *a, const yyjson_val *b);
+/* The same values in the same order, numbers of the same kind: what is 1 is not 1.0. Quick where
+ * the two share texts. Neither is NULL. */
+bool json_identical(const yyjson_val *a, const yyjson_val *b);
 /* Deep equality: member order does not matter, element order does; 1 and 1.0 are equal. */
 bool json_equal(const yyjson_val *a, const yyjson_val *b);
 bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b);

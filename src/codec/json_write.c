@@ -53,7 +53,8 @@ static void put_rare(struct text *t, uint64_t tag, const void *bits)
 static inline void put_string(struct text *t, uint64_t tag, const char *p)
 {
     size_t n = tag >> YYJSON_TAG_BIT;
-    if (!json_text_is_plain(span_of(p, n))) {
+    bool is_known = tag & YYJSON_SUBTYPE_NOESC; /* what was read without escapes says so */
+    if (!is_known && !json_text_is_plain(span_of(p, n))) {
         put_rare(t, tag, &p);
         return;
     }

@@ -29,7 +29,6 @@ struct object {
     uint32_t list_bytes;    /* object_list_bytes */
     uint32_t owners_at;     /* which value of the document ownerReferences are; 0: there are none */
     uint32_t controller_at; /* the same of the one among them that is the controller */
-    uint32_t part_at, part_n; /* object_note_text, within the JSON; 0: none */
     int64_t rev;
     yyjson_doc *doc;
     uint64_t labels; /* object_labels_sketch */
@@ -68,20 +67,39 @@ static char *json_of(const struct object *o)
     return (char *)(uintptr_t)o->bytes + o->key_n;
 }
 
+/* "resourceVersion":"REV" to where there is room for SPLICE_BYTES, with a comma unless it stands
+ * alone. Returns its length. */
+enum { SPLICE_BYTES = sizeof "\"resourceVersion\":\"9223372036854775807\"," };
+
+static size_t put_splice(char *to, int64_t rev, bool alone)
+{
+    static const char start[] = "\"resourceVersion\":\"";
+    char digits[24], *first = digits + sizeof digits;
+    for (uint64_t left = (uint64_t)rev; left; left /= 10) {
+        *--first = (char)('0' + left % 10);
+    }
+    size_t n = sizeof start - 1, digit_n = (size_t)(digits + sizeof digits - first);
+    memcpy(to, start, n);
+    memcpy(to + n, first, digit_n);
+    n += digit_n;
+    to[n++] = '"';
+    to[n] = ',';
+    return n + !alone;
+}
+
 struct object *object_new(struct span key, int64_t rev, struct span body)
 {
     size_t at = metadata_offset(body);
     assert(rev > 0 && at > 0);
     assert(at < body.n && body.n < UINT32_MAX / 2);
     bool alone = body.p[at] == '}'; /* metadata has no other member: no comma */
-    char splice[64];
-    int n = snprintf(splice, sizeof splice, "\"resourceVersion\":\"%lld\"%s", (long long)rev,
-                     alone ? "" : ",");
-    struct object *o = malloc(sizeof *o + key.n + body.n + (size_t)n + 1);
+    char splice[SPLICE_BYTES];
+    size_t n = put_splice(splice, rev, alone);
+    struct object *o = malloc(sizeof *o + key.n + body.n + n + 1);
     assert(o);
     *o = (struct object){.refs = 1,
                          .key_n = (uint32_t)key.n,
-                         .json_n = (uint32_t)(body.n + (size_t)n),
+                         .json_n = (uint32_t)(body.n + n),
                          .splice_at = (uint32_t)at,
                          .splice_n = (uint8_t)n,
                          .managed_n = (uint32_t)NOT_SOUGHT,
@@ -89,7 +107,7 @@ struct object *object_new(struct span key, int64_t rev, struct span body)
     memcpy(o->bytes, key.p, key.n);
     char *json = json_of(o);
     memcpy(json, body.p, at);
-    memcpy(json + at, splice, (size_t)n);
+    memcpy(json + at, splice, n);
     memcpy(json + at + n, body.p + at, body.n - at);
     json[o->json_n] = '\0';
 #ifdef BERTH_VERIFY
@@ -322,30 +340,9 @@ yyjson_val *object_root(struct object *o)
 static size_t place_of(struct object *o, const yyjson_val *key)
 {
     struct span managed = managed_text(o);
-    size_t at = (size_t)(key->uni.str - o->doc->str_pool);
+    size_t at = (size_t)(key->uni.str - json_doc_text(o->doc));
     bool behind = managed.n && at > (size_t)(managed.p - json_of(o));
     return behind ? at + managed.n - 1 : at;
-}
-
-void object_note_text(struct object *o, struct span body, struct span part)
-{
-    size_t at = part.n ? (size_t)(part.p - body.p) : 0;
-    assert(at + part.n <= body.n && body.n + o->splice_n == o->json_n);
-    if (at > o->splice_at) {
-        o->part_at = (uint32_t)at + o->splice_n;
-        o->part_n = (uint32_t)part.n;
-    }
-}
-
-/* What was noted, when it is this member's. */
-static struct span noted_text(struct object *o, const struct json_iter *member)
-{
-    struct span before = span_first(object_json(o), o->part_at);
-    struct span key = span_of(member->key->uni.str, yyjson_get_len(member->key));
-    bool is = o->part_n && span_ends(before, SPAN("\":")) &&
-              span_ends(span_first(before, before.n - 2), key) &&
-              span_ends(span_first(before, before.n - 2 - key.n), SPAN("\""));
-    return is ? span_of(json_of(o) + o->part_at, o->part_n) : SPAN_NULL;
 }
 
 struct span object_member_text(struct object *o, const struct json_iter *member)
@@ -353,9 +350,6 @@ struct span object_member_text(struct object *o, const struct json_iter *member)
     assert(o->doc);
     assert(member->key);
     assert(member->val);
-    if (!o->doc->str_pool) {
-        return noted_text(o, member);
-    }
     struct span json = object_json(o);
     const yyjson_val *next = member->left ? unsafe_yyjson_get_next(member->val) : NULL;
     size_t from = place_of(o, member->key) + yyjson_get_len(member->key) + sizeof "\":" - 1;
@@ -379,7 +373,7 @@ void object_adopt_tree(struct object *o, const yyjson_mut_val *root)
     assert(o->warm);
     const yyjson_mut_val *list = json_mut_get(json_mut_get(root, "metadata"), "managedFields");
     yyjson_mut_val *raw = (yyjson_mut_val *)(uintptr_t)list;
-    struct span managed = SPAN_NULL, splice = span_from(object_json(o), o->splice_at);
+    struct span managed = SPAN_NULL;
     if (yyjson_mut_is_raw(raw) && o->managed_n == (uint32_t)NOT_SOUGHT) {
         o->managed_n = (uint32_t)unsafe_yyjson_get_len(raw);
         managed = managed_text(o);
@@ -387,8 +381,7 @@ void object_adopt_tree(struct object *o, const yyjson_mut_val *root)
     if (raw && !managed.n) {
         return; /* not where object_root() has them */
     }
-    struct span revision = span_from(splice, sizeof "\"resourceVersion\":\"" - 1);
-    o->doc = object_tree(root, span_first(revision, span_find(revision, '"')), managed);
+    o->doc = object_tree(root, object_json(o), managed);
     verify(!o->doc || is_own_text(o, managed));
 }
 
@@ -528,17 +521,16 @@ bool object_key_split(struct span key, struct span *ret_resource, struct span *r
     assert(ret_resource);
     assert(ret_ns);
     assert(ret_name);
-    struct span rest = key;
-    struct span resource = span_cut(&rest, '/');
-    if (!rest.p) {
+    size_t first = span_find(key, '/'), last = span_rfind(key, '/');
+    if (first == 0 || first >= last || last == key.n) {
         return false;
     }
-    struct span ns = span_cut(&rest, '/');
-    if (!rest.p || resource.n == 0 || span_find(rest, '/') != rest.n) {
+    struct span ns = span_of(key.p + first + 1, last - first - 1);
+    if (span_find(ns, '/') < ns.n) {
         return false;
     }
-    *ret_resource = resource;
+    *ret_resource = span_first(key, first);
     *ret_ns = ns;
-    *ret_name = rest;
+    *ret_name = span_from(key, last + 1);
     return true;
 }

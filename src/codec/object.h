@@ -38,10 +38,8 @@ void object_body_parts(const struct object *o, struct span ret_parts[2]);
  * many members as the rest and hardly anybody reads them. Copies and writers pass raw values on. */
 yyjson_val *object_root(struct object *o);
 bool object_has_root(const struct object *o); /* whether the document is there; for tests */
-/* Part of the body that the version was made of is the text of one member's value (the largest). */
-void object_note_text(struct object *o, struct span body, struct span part);
 /* The text of the member of object_root() where the iterator stands, within object_json(). Empty
- * when the document, moved to where it is kept, no longer knows, and it is not the one noted. */
+ * when its key has escapes. */
 struct json_iter;
 struct span object_member_text(struct object *o, const struct json_iter *member);
 /* Drops the parsed document to save memory; the next object_root() parses again. Only when no value

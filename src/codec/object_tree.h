@@ -7,10 +7,10 @@
 
 #include "base/span.h"
 
-/* A document in one heap block, as json_pack() makes it: root with resourceVersion as the first
- * member of metadata. managed: the text of metadata.managedFields inside the version, which the raw
- * value of that name points to; empty when there is none. NULL when the tree has no metadata, or
- * other raw values: parts that are not taken apart. */
-yyjson_doc *object_tree(const yyjson_mut_val *root, struct span revision, struct span managed);
+/* A document as json_pack() makes it. json: the version's text, which is the tree's but for the
+ * resourceVersion in front of the other members of metadata. managed: the part of json that is
+ * metadata.managedFields, which the raw value of that name points to; empty when there is none.
+ * NULL when the tree has no metadata, or other raw values: parts that are not taken apart. */
+yyjson_doc *object_tree(const yyjson_mut_val *root, struct span json, struct span managed);
 
 #endif

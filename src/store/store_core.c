@@ -425,8 +425,7 @@ void store_submit(struct store *s, struct store_write *w)
         e->latest = w->is_delete ? NULL : object_ref(w->object);
         warm(w);
         if (w->tree) {
-            object_adopt_tree(w->object, TAKE_PTR(w->tree));
-            object_note_text(w->object, w->body, w->rest);
+            object_adopt_tree(w->object, TAKE_PTR(w->tree)); /* the caller's: gone soon */
         }
     } else if (e->latest && w->code != E_LIMIT) {
         w->object = object_ref(e->latest);

@@ -247,6 +247,9 @@ size_t watch_hub_list(struct watch_hub *hub, const struct watch_filter *f, struc
     if (!r) {
         return 0;
     }
+    if (r->order.n == 0) {
+        return 0;
+    }
     cleanup_strbuf struct strbuf prefix = STRBUF_INIT;
     strbuf_put(&prefix, f->resource);
     strbuf_putc(&prefix, '/');
