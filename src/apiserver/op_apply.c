@@ -68,7 +68,7 @@ static int apply_attempt(struct api_op *op)
     yyjson_mut_doc *doc = json_mut_new(op->arena);
     yyjson_mut_val *obj = applied(op, current, doc);
     if (obj) {
-        obj = write_decode(op, json_freeze(op->arena, obj), doc);
+        obj = write_decode(op, json_freeze(op->arena, obj), NULL, doc);
     }
     return obj ? write_change(op, current, doc, obj, api_sub_is(op, "status")) : -1;
 }

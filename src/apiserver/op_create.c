@@ -67,7 +67,7 @@ int op_create_attempt(struct api_op *op)
         return api_op_err(op, ERR_METHOD_NOT_ALLOWED,
                           "create not allowed while custom resource definition is terminating");
     }
-    yyjson_mut_val *obj = write_decode(op, op->body, doc);
+    yyjson_mut_val *obj = write_decode(op, op->body, NULL, doc);
     if (!obj || check_names(op, doc, json_mut_get(obj, "metadata")) || admission_namespace(op)) {
         return -1;
     }

@@ -218,7 +218,7 @@ void op_review(struct api_op *op)
 {
     assert(op_is_review(op->kind));
     yyjson_mut_doc *doc = json_mut_new(op->arena);
-    yyjson_mut_val *obj = write_decode(op, op->body, doc);
+    yyjson_mut_val *obj = write_decode(op, op->body, NULL, doc);
     if (obj) {
         yyjson_val *question = json_freeze(op->arena, obj);
         if (check_question(op, question) == 0) {

@@ -441,7 +441,7 @@ static int check_finalizers(struct api_op *op, yyjson_mut_val *list)
 static int finalize_mutate(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                            yyjson_mut_val **ret)
 {
-    yyjson_mut_val *wanted = write_decode(op, op->body, doc);
+    yyjson_mut_val *wanted = write_decode(op, op->body, NULL, doc);
     if (!wanted) {
         return -1;
     }

@@ -35,7 +35,7 @@ static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson
     const yyjson_val *quick =
         op->patch_type == API_PATCH_MERGE ? patch_merge_quick(op->arena, was, op->body) : NULL;
     if (quick) {
-        return write_decode(op, quick, doc);
+        return write_decode(op, quick, was, doc);
     }
     yyjson_mut_val *out = NULL;
     switch (op->patch_type) {
@@ -59,14 +59,15 @@ static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson
     if (yyjson_mut_is_raw(json_mut_get(meta, "managedFields"))) {
         json_remove(meta, "managedFields"); /* not given: they stay as they are */
     }
-    return write_decode(op, json_freeze_shared(op->arena, out), doc);
+    return write_decode(op, json_freeze_shared(op->arena, out), was, doc);
 }
 
 yyjson_mut_val *op_update_wanted(struct api_op *op, struct object *current, yyjson_mut_doc *doc)
 {
     assert(current);
     assert(doc);
-    return op->verb == API_PATCH ? patched(op, current, doc) : write_decode(op, op->body, doc);
+    return op->verb == API_PATCH ? patched(op, current, doc)
+                                 : write_decode(op, op->body, object_root(current), doc);
 }
 
 /* Nothing is there; who names a uid has seen something. */
@@ -188,7 +189,7 @@ static int update_attempt(struct api_op *op)
     } else if (op->verb == API_PATCH) {
         obj = patched(op, current, doc);
     } else {
-        obj = write_decode(op, op->body, doc);
+        obj = write_decode(op, op->body, object_root(current), doc);
         if (obj && !json_mut_str(json_mut_get(json_mut_get(obj, "metadata"), "name")).n) {
             return write_err_nameless(op);
         }

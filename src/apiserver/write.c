@@ -227,7 +227,8 @@ static yyjson_mut_val *write_ordered(struct api_op *op, yyjson_mut_doc *doc, yyj
     return out;
 }
 
-yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut_doc *doc)
+yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, const yyjson_val *stored,
+                             yyjson_mut_doc *doc)
 {
     assert(op->kind);
     assert(doc);
@@ -243,8 +244,9 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut
     enum schema_defaults_of defaults = op->view                   ? SCHEMA_DEFAULTS_NONE
                                        : api_sub_is(op, "status") ? SCHEMA_DEFAULTS_STATUS
                                                                   : SCHEMA_DEFAULTS_SPEC;
-    yyjson_mut_val *obj = schema_decode_defaults(op->arena, shown, in, doc, op->options.strictness,
-                                                 defaults, &op->warnings, &op->err);
+    yyjson_mut_val *obj =
+        schema_decode_defaults(op->arena, shown, in, op->view ? NULL : stored, doc,
+                               op->options.strictness, defaults, &op->warnings, &op->err);
     if (!obj && op->err.reason == ERR_BAD_REQUEST && op->verb != API_PATCH) {
         (void)err_wrap(op->arena, &op->err, "%s in version \"%s\" cannot be handled as a %s",
                        shown->kind, shown->version, shown->kind);

@@ -22,9 +22,10 @@ int write_submit_delete(struct api_op *op, struct object *current);
 /* An attempt to create what op->body says. */
 int op_create_attempt(struct api_op *op);
 
-/* The client's object in op->body as our tree, kind and apiVersion checked and set. NULL with
- * op->err. */
-yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, yyjson_mut_doc *doc);
+/* The client's object as our tree, kind and apiVersion checked and set; stored: what it replaces,
+ * or NULL. NULL with op->err. */
+yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, const yyjson_val *stored,
+                             yyjson_mut_doc *doc);
 /* Is `in` of this kind, as far as it says so? -1 with op->err. */
 int write_check_kind(struct api_op *op, const struct schema_kind *kind, const char *api_version,
                      const yyjson_val *in);

@@ -30,6 +30,7 @@ struct slot {
     const struct schema_field *field;
     const struct schema_type *owner; /* NULL: the root */
     uint8_t shape;                   /* the field's, or its element's */
+    const yyjson_val *known; /* what stands there already, as decoded once; NULL: nothing known */
 };
 
 static yyjson_mut_val *decode(struct decoder *d, const struct slot *slot, const yyjson_val *v,
@@ -328,11 +329,15 @@ static yyjson_mut_val *decode_list(struct decoder *d, const struct slot *s, cons
         return wrong_type(d, s, v, p);
     }
     bool in_map = s->field->shape == SCHEMA_MAP; /* a map's lists hold strings */
-    const struct slot element = {s->field, s->owner, in_map ? SCHEMA_STRING : s->field->elem_shape};
+    struct slot element = {s->field, s->owner, in_map ? SCHEMA_STRING : s->field->elem_shape, NULL};
     yyjson_mut_val *list = yyjson_mut_arr(d->doc);
+    struct json_iter known =
+        json_iter_begin(yyjson_is_arr((yyjson_val *)s->known) ? s->known : NULL);
     size_t i = 0;
     JSON_EACH(it, v)
     {
+        element.known = known.val;
+        json_iter_next(&known);
         yyjson_mut_val *one = yyjson_is_null(it.val) ? zero_of(d, &element)
                                                      : decode(d, &element, it.val, AT_INDEX(p, i));
         if (d->failed) {
@@ -360,7 +365,7 @@ static yyjson_mut_val *decode_map(struct decoder *d, const struct slot *s, const
     if (!yyjson_is_obj((yyjson_val *)v)) {
         return wrong_type(d, s, v, p);
     }
-    const struct slot element = {s->field, s->owner, s->field->elem_shape};
+    const struct slot element = {s->field, s->owner, s->field->elem_shape, NULL};
     yyjson_mut_val *object = yyjson_mut_obj(d->doc);
     bool few = json_len(v) <= FEW_MEMBERS;
     struct map seen = MAP_INIT;
@@ -440,13 +445,27 @@ static bool is_for_later(const struct decoder *d, const struct schema_field *f)
     return span_eq(name, SPAN("metadata")) || (!d->status && span_eq(name, SPAN("status")));
 }
 
+/* The known member of this name. Both sides mostly have the same ones in the same order. */
+static const yyjson_val *known_member(const yyjson_val *known, struct json_iter *next,
+                                      struct span key)
+{
+    if (next->key && !span_eq(json_str(next->key), key)) {
+        return json_get_span(known, key);
+    }
+    const yyjson_val *found = next->val;
+    json_iter_next(next);
+    return found;
+}
+
 /* Members of an object. With `root`, members already put there (kind, apiVersion) are skipped. */
 static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type *type,
-                                     const yyjson_val *v, const struct path *p, bool root,
-                                     yyjson_mut_val *object)
+                                     const yyjson_val *v, const yyjson_val *known,
+                                     const struct path *p, bool root, yyjson_mut_val *object)
 {
     assert(type->field_count <= SCHEMA_FIELDS_MAX);
     uint64_t seen = 0;
+    known = yyjson_is_obj((yyjson_val *)known) ? known : NULL;
+    struct json_iter next = json_iter_begin(known);
     const bool defaults = d->defaults;
     JSON_EACH(it, v)
     {
@@ -464,9 +483,10 @@ static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type
         if (yyjson_is_null(it.val) && (f->shape != SCHEMA_ANY)) {
             continue;
         }
-        const struct slot slot = {f, type, f->shape};
+        const struct slot slot = {f, type, f->shape, known_member(known, &next, key)};
         d->defaults = root ? defaults && !is_for_later(d, f) : defaults;
-        yyjson_mut_val *one = decode(d, &slot, it.val, here);
+        bool is_text = f->shape == SCHEMA_STRING && yyjson_is_str(it.val);
+        yyjson_mut_val *one = is_text ? share(d, it.val) : decode(d, &slot, it.val, here);
         if (d->failed) {
             return NULL;
         }
@@ -482,15 +502,29 @@ static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type
     return object;
 }
 
+/* Does decoding leave what is known as it is, but for nulls, which only defaults put there? */
+static bool is_settled(const struct decoder *d, const struct slot *slot, const struct path *p)
+{
+    struct decoder again = *d;
+    const struct slot alone = {slot->field, slot->owner, slot->shape, NULL};
+    yyjson_mut_val *v = decode(&again, &alone, slot->known, p);
+    return v && again.n == d->n && semantic_equal(json_freeze(d->a, v), slot->known);
+}
+
 static yyjson_mut_val *decode(struct decoder *d, const struct slot *slot, const yyjson_val *v,
                               const struct path *p)
 {
+    if (slot->known && yyjson_is_ctn((yyjson_val *)v) && json_identical(v, slot->known)) {
+        verify(is_settled(d, slot, p));
+        return json_mut_copy(d->doc, v);
+    }
     switch ((enum schema_shape)slot->shape) {
     case SCHEMA_OBJECT:
         if (!yyjson_is_obj((yyjson_val *)v)) {
             return wrong_type(d, slot, v, p);
         }
-        return decode_object(d, slot->field->type, v, p, false, yyjson_mut_obj(d->doc));
+        return decode_object(d, slot->field->type, v, slot->known, p, false,
+                             yyjson_mut_obj(d->doc));
     case SCHEMA_LIST:
         return decode_list(d, slot, v, p);
     case SCHEMA_MAP:
@@ -542,8 +576,8 @@ int decode_report(struct arena *a, const struct span *complaints, size_t n,
 }
 
 static yyjson_mut_val *decode_whole(struct arena *a, const struct schema_kind *kind,
-                                    const yyjson_val *in, yyjson_mut_doc *doc,
-                                    enum schema_strictness strictness,
+                                    const yyjson_val *in, const yyjson_val *known,
+                                    yyjson_mut_doc *doc, enum schema_strictness strictness,
                                     enum schema_defaults_of defaults,
                                     struct schema_warnings *warnings, struct err *reterr)
 {
@@ -571,7 +605,7 @@ static yyjson_mut_val *decode_whole(struct arena *a, const struct schema_kind *k
     yyjson_mut_val *obj = yyjson_mut_obj(doc);
     json_put_str(doc, obj, "kind", span_cstr(kind->kind));
     json_put_str(doc, obj, "apiVersion", span_cstr(kind->api_version));
-    if (!decode_object(&d, kind->type, in, NULL, true, obj) ||
+    if (!decode_object(&d, kind->type, in, known, NULL, true, obj) ||
         decode_report(a, d.complaints, d.n, strictness, warnings, reterr) < 0) {
         return NULL;
     }
@@ -591,16 +625,16 @@ yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, c
 {
     assert(kind);
     assert(doc);
-    return decode_whole(a, kind, in, doc, strictness, SCHEMA_DEFAULTS_NONE, warnings, reterr);
+    return decode_whole(a, kind, in, NULL, doc, strictness, SCHEMA_DEFAULTS_NONE, warnings, reterr);
 }
 
 yyjson_mut_val *schema_decode_defaults(struct arena *a, const struct schema_kind *kind,
-                                       const yyjson_val *in, yyjson_mut_doc *doc,
-                                       enum schema_strictness strictness,
+                                       const yyjson_val *in, const yyjson_val *known,
+                                       yyjson_mut_doc *doc, enum schema_strictness strictness,
                                        enum schema_defaults_of of, struct schema_warnings *warnings,
                                        struct err *reterr)
 {
     assert(kind);
     assert(doc);
-    return decode_whole(a, kind, in, doc, strictness, of, warnings, reterr);
+    return decode_whole(a, kind, in, known, doc, strictness, of, warnings, reterr);
 }

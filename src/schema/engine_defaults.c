@@ -82,10 +82,17 @@ static void descend(yyjson_mut_doc *doc, const struct schema_field *f, yyjson_mu
     }
 }
 
-/* The members by the rows of their type; of equal names the first. */
+/* The members that have defaults by the rows of their type; of equal names the first. */
 static void collect(const struct schema_type *type, yyjson_mut_val *obj,
                     yyjson_mut_val *at[SCHEMA_FIELDS_MAX])
 {
+    if (type->defaulted_n < yyjson_mut_obj_size(obj)) { /* fewer than there are members */
+        for (size_t k = 0; k < type->defaulted_n; k++) {
+            const struct schema_field *f = &type->fields[type->defaulted[k]];
+            at[type->defaulted[k]] = json_mut_get_span(obj, span_of(f->name, f->name_n));
+        }
+        return;
+    }
     memset(at, 0, type->field_count * sizeof *at);
     size_t i, n;
     yyjson_mut_val *key, *v;

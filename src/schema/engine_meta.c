@@ -117,13 +117,24 @@ static void check_unchanged(struct check *c, const struct path *p, const yyjson_
     }
 }
 
-static void check_common(struct check *c, const struct path *p, const yyjson_val *meta)
+/* What is as it was stored has passed. */
+static void check_common(struct check *c, const struct path *p, const yyjson_val *meta,
+                         const yyjson_val *old)
 {
+    static const struct {
+        const char *name;
+        void (*check)(struct check *c, const struct path *p, const yyjson_val *v);
+    } members[] = {{"labels", check_labels},
+                   {"annotations", check_annotations},
+                   {"ownerReferences", check_owners},
+                   {"finalizers", check_finalizers}};
     check_not_negative(c, AT_FIELD(p, "generation"), json_get(meta, "generation"));
-    check_labels(c, AT_FIELD(p, "labels"), json_get(meta, "labels"));
-    check_annotations(c, AT_FIELD(p, "annotations"), json_get(meta, "annotations"));
-    check_owners(c, AT_FIELD(p, "ownerReferences"), json_get(meta, "ownerReferences"));
-    check_finalizers(c, AT_FIELD(p, "finalizers"), json_get(meta, "finalizers"));
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
+        const yyjson_val *v = json_get(meta, members[i].name);
+        if (v && !(old && json_same(v, json_get(old, members[i].name)))) {
+            members[i].check(c, AT_FIELD(p, members[i].name), v);
+        }
+    }
 }
 
 void check_embedded_metadata(struct check *c, const struct path *p, const yyjson_val *meta)
@@ -138,7 +149,7 @@ void check_embedded_metadata(struct check *c, const struct path *p, const yyjson
             format_check(c, AT_FIELD(p, formats[i][0]), formats[i][1], v);
         }
     }
-    check_common(c, p, meta);
+    check_common(c, p, meta, NULL);
 }
 
 void check_metadata(struct check *c, const struct schema_kind *kind, const yyjson_val *meta,
@@ -152,5 +163,5 @@ void check_metadata(struct check *c, const struct schema_kind *kind, const yyjso
     } else if (schema_field_find(kind->type, SPAN("metadata"))) {
         check_name(c, p, kind, meta);
     }
-    check_common(c, p, meta);
+    check_common(c, p, meta, old);
 }

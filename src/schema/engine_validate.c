@@ -218,10 +218,17 @@ static void check_field(struct check *c, const struct path *p, const struct sche
     check_inside(c, p, f, v, old_value);
 }
 
-/* The members by the rows of their type; of equal names the first. */
+/* The members that have rules by the rows of their type; of equal names the first. */
 static void collect(const struct schema_type *type, const yyjson_val *obj,
                     const yyjson_val *at[SCHEMA_FIELDS_MAX])
 {
+    if (type->checked_n < json_len(obj)) { /* fewer than there are members */
+        for (size_t i = 0; i < type->checked_n; i++) {
+            const struct schema_field *f = &type->fields[type->checked[i]];
+            at[type->checked[i]] = json_get_span(obj, span_of(f->name, f->name_n));
+        }
+        return;
+    }
     memset(at, 0, type->field_count * sizeof *at);
     JSON_EACH(it, obj)
     {
