@@ -53,9 +53,10 @@ void managed_touch(struct managed *m, struct managed_entry *e)
     e->time = time_format(m->a, m->write->now_ms);
 }
 
-static const char *const unowned_meta[] = {
-    "name",       "namespace",     "creationTimestamp", "selfLink",        "uid",
-    "generation", "managedFields", "clusterName",       "resourceVersion", /* nobody's */
+static const struct span unowned_meta[] = {
+    SPAN("name"),          SPAN("namespace"),   SPAN("creationTimestamp"),
+    SPAN("selfLink"),      SPAN("uid"),         SPAN("generation"),
+    SPAN("managedFields"), SPAN("clusterName"), SPAN("resourceVersion"), /* nobody's */
 };
 
 bool managed_is_unowned(struct span name, bool in_meta)
@@ -64,7 +65,7 @@ bool managed_is_unowned(struct span name, bool in_meta)
         return span_eq(name, SPAN("apiVersion")) || span_eq(name, SPAN("kind"));
     }
     for (size_t i = 0; i < sizeof unowned_meta / sizeof *unowned_meta; i++) {
-        if (span_eq_cstr(name, unowned_meta[i])) {
+        if (span_eq(name, unowned_meta[i])) {
             return true;
         }
     }

@@ -86,48 +86,26 @@ static void compare_at(struct arena *a, struct typed_ref r, struct fieldset_elem
     }
 }
 
-/* One value, of a container only its kind and size. */
-static bool same_head(const yyjson_val *x, const yyjson_val *y)
-{
-    uint64_t tags = x->tag ^ y->tag;
-    switch (unsafe_yyjson_get_type(unconst(x))) {
-    case YYJSON_TYPE_STR:
-        return (tags & ~(uint64_t)YYJSON_SUBTYPE_NOESC) == 0 &&
-               span_same_short(x->uni.str, y->uni.str, unsafe_yyjson_get_len(unconst(x)));
-    case YYJSON_TYPE_RAW:
-        return tags == 0 && memcmp(x->uni.str, y->uni.str, unsafe_yyjson_get_len(unconst(x))) == 0;
-    case YYJSON_TYPE_NUM: /* what we made is signed, what was read is not */
-        return x->uni.u64 == y->uni.u64 &&
-               (tags == 0 || (tags == YYJSON_SUBTYPE_SINT && x->uni.i64 >= 0 &&
-                              !yyjson_is_real(unconst(x)) && !yyjson_is_real(unconst(y))));
-    default:
-        return tags == 0;
-    }
-}
-
-/* The same values in the same order? One pass along both: the values of a tree lie in the order of
- * the text. What this does not find equal (members in another order) is compared by name. */
-static bool same_run(const yyjson_val *x, const yyjson_val *y)
-{
-    const yyjson_val *end = unsafe_yyjson_get_next(unconst(x));
-    do {
-        if (!same_head(x, y)) {
-            return false;
-        }
-    } while (++y, ++x < end); /* containers: their members follow */
-    return true;
-}
-
 /* Two objects (or maps), of which one may not be there. */
 struct pair {
     const yyjson_val *old, *next;
 };
 
+/* Neither a container nor null: one value, whatever its row says. */
+static bool is_plain(const yyjson_val *v)
+{
+    return yyjson_is_str(unconst(v)) || yyjson_is_num(unconst(v)) || yyjson_is_bool(unconst(v));
+}
+
 /* A member that is absent from an object that is there has Go's zero value, if any. */
 static void compare_member(struct arena *a, struct typed_ref r, struct span name, struct pair in,
                            const yyjson_val *old, const yyjson_val *next, struct change *c)
 {
-    if (old && next && same_run(old, next)) {
+    if (old && next && json_identical(old, next)) {
+        return;
+    }
+    if (is_plain(old) && is_plain(next)) {
+        fieldset_add(a, &c->below[MODIFIED], fieldset_field(name), !json_equal(old, next), NULL);
         return;
     }
     struct typed_ref m = typed_member(r, name);
@@ -190,8 +168,9 @@ static void compare_members(struct arena *a, struct typed_ref r, const yyjson_va
 
 static bool same_leaf(struct typed_ref r, const yyjson_val *old, const yyjson_val *next)
 {
-    return json_equal(old, next) || typed_is_written(r, old, next) ||
-           typed_is_written(r, next, old);
+    return json_equal(old, next) ||
+           (yyjson_is_ctn(unconst(old)) &&
+            (typed_is_written(r, old, next) || typed_is_written(r, next, old)));
 }
 
 static bool same_members(struct typed_ref r, const yyjson_val *old, const yyjson_val *next)
@@ -308,7 +287,7 @@ static void compare_list(struct arena *a, struct typed_ref r, const yyjson_val *
         int rc = !xn ? 1 : !yn ? -1 : fieldset_elem_cmp(&x->e, &y->e);
         size_t xr = rc <= 0 ? run_of(x, xn) : 0, yr = rc >= 0 ? run_of(y, yn) : 0;
         assert(xr || yr);
-        if (xr == 1 && yr == 1 && same_run(x->v, y->v)) {
+        if (xr == 1 && yr == 1 && json_identical(x->v, y->v)) {
             /* most elements of most lists */
         } else if (xr <= 1 && yr <= 1) {
             compare_at(a, element, xr ? x->e : y->e, xr ? x->v : NULL, yr ? y->v : NULL, c);
@@ -371,7 +350,7 @@ static void compare(struct arena *a, struct typed_ref r, const yyjson_val *old,
 
 static const yyjson_val *member(const yyjson_val *obj, struct span name)
 {
-    return yyjson_obj_getn(unconst(obj), name.p, name.n);
+    return json_get_span(obj, name);
 }
 
 static bool is_skipped(struct typed_ref r, struct span name, const char *skip)
@@ -398,7 +377,7 @@ static bool is_same_meta(const yyjson_val *old, const yyjson_val *next, struct t
     struct json_iter x = json_iter_begin(old), y = json_iter_begin(next);
     pass_over(&x, skip);
     pass_over(&y, skip);
-    while (x.key && y.key && same_head(x.key, y.key) && same_run(x.val, y.val)) {
+    while (x.key && y.key && json_identical(x.key, y.key) && json_identical(x.val, y.val)) {
         json_iter_next(&x);
         json_iter_next(&y);
         pass_over(&x, skip);
