@@ -33,6 +33,6 @@ struct taint_plan taint_plan(const struct taint_view *view)
     if (plan.verdict == TAINT_WAIT && plan.at_ms <= view->now_ms) {
         return evict;
     }
-    assert((plan.verdict == TAINT_WAIT) == (plan.at_ms > view->now_ms) || plan.at_ms == 0);
+    assert(plan.verdict == TAINT_STAY || plan.at_ms > view->now_ms);
     return plan;
 }

@@ -187,6 +187,72 @@ TEST(pods_get_their_defaults_at_admission)
     api_kit_stop(&k);
 }
 
+TEST(pods_bear_lost_nodes_for_five_minutes_unless_they_say_something_about_them)
+{
+    static const struct {
+        const char *given, *added; /* n: not-ready, u: unreachable */
+    } cases[] = {
+        {"", "nu"},
+        {"{\"key\":\"node.kubernetes.io/not-ready\",\"operator\":\"Exists\"}", "u"},
+        {"{\"key\":\"node.kubernetes.io/unreachable\",\"value\":\"x\",\"effect\":\"NoExecute\"}",
+         "n"},
+        {"{\"key\":\"node.kubernetes.io/not-ready\",\"operator\":\"Exists\",\"effect\":"
+         "\"NoSchedule\"}",
+         "nu"},
+        {"{\"operator\":\"Exists\"}", ""},
+        {"{\"operator\":\"Exists\",\"effect\":\"NoExecute\",\"tolerationSeconds\":1}", ""},
+        {"{\"operator\":\"Exists\",\"effect\":\"PreferNoSchedule\"}", "nu"},
+        {"{\"key\":\"gone\",\"operator\":\"Exists\",\"effect\":\"NoExecute\"}", "nu"},
+    };
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char body[512], added[8] = "";
+        snprintf(body, sizeof body,
+                 "{\"metadata\":{\"name\":\"p%zu\"},\"spec\":{\"containers\":[{\"name\":\"c\","
+                 "\"image\":\"i\"}],\"tolerations\":[%s]}}",
+                 i, cases[i].given);
+        struct api_reply r =
+            api_expect(&k, 201, "POST", "/api/v1/namespaces/default/pods", "", body);
+        size_t at = 0, n = 0;
+        JSON_EACH(it, api_at(r.json, "spec.tolerations"))
+        {
+            if (at++ < (cases[i].given[0] != 0)) {
+                continue;
+            }
+            CHECK_EQ(json_get_int(it.val, "tolerationSeconds", 0), 300);
+            CHECK_SPAN(json_get_str(it.val, "operator"), "Exists");
+            CHECK_SPAN(json_get_str(it.val, "effect"), "NoExecute");
+            added[n++] = json_get_str(it.val, "key").p[strlen("node.kubernetes.io/")];
+        }
+        CHECK_SPAN(span_cstr(added), cases[i].added);
+    }
+    struct api_reply r = /* as it once was written: they stay */
+        api_expect(&k, 200, "PATCH", "/api/v1/namespaces/default/pods/p0",
+                   "Content-Type: application/merge-patch+json\r\n",
+                   "{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"tolerations\":null}}");
+    CHECK_EQ(json_len(api_at(r.json, "spec.tolerations")), 2);
+    api_kit_stop(&k);
+}
+
+TEST(a_new_node_takes_no_pods_before_it_was_seen_ready)
+{
+    static const char *const given[] = {
+        "{}", "{\"taints\":[{\"key\":\"a\",\"effect\":\"NoExecute\"}]}",
+        "{\"taints\":[{\"key\":\"node.kubernetes.io/not-ready\",\"effect\":\"NoSchedule\"}]}"};
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    for (size_t i = 0; i < sizeof given / sizeof *given; i++) {
+        char body[256];
+        snprintf(body, sizeof body, "{\"metadata\":{\"name\":\"n%zu\"},\"spec\":%s}", i, given[i]);
+        struct api_reply r = api_expect(&k, 201, "POST", "/api/v1/nodes", "", body);
+        CHECK_EQ(json_len(api_at(r.json, "spec.taints")), i == 1 ? 2 : 1);
+        const char *at = i == 1 ? "spec.taints.1.key" : "spec.taints.0.key";
+        CHECK_SPAN(api_str(&r, at), "node.kubernetes.io/not-ready");
+    }
+    api_kit_stop(&k);
+}
+
 TEST(the_account_of_a_pod_must_exist_and_lends_it_its_image_secrets)
 {
     struct api_kit k;
