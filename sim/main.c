@@ -17,6 +17,7 @@
 #include "env/env.h"
 #include "env/env_uv.h"
 #include "sim/platform.h"
+#include "store/store.h"
 
 enum { JOBS_MAX = 64, SHARE = 100, BROKEN_MAX = 200, KEEP_BYTES = 64 << 20 };
 
@@ -112,10 +113,14 @@ static void tell_broken(const struct settings *s, struct shared *all)
     (void)fflush(stdout);
 }
 
-static void history(const struct settings *s, uint64_t seed, struct shared *all, size_t job)
+static void history(const struct settings *s, uint64_t seed,
+                    const struct store_memory_disk *first_start, struct shared *all, size_t job)
 {
-    const struct platform_options o = {
-        .seed = seed, .show = s->show, .calm = s->calm, .narrow = s->narrow};
+    const struct platform_options o = {.seed = seed,
+                                       .show = s->show,
+                                       .calm = s->calm,
+                                       .narrow = s->narrow,
+                                       .first_start = first_start};
     struct platform *w = platform_new(&o);
     for (uint64_t n = 0; n < s->steps; n++) {
         platform_step(w);
@@ -137,14 +142,16 @@ static void work(const struct settings *s, struct shared *all, size_t job)
     (void)mallopt(M_TRIM_THRESHOLD, KEEP_BYTES);
     (void)mallopt(M_MMAP_THRESHOLD, KEEP_BYTES / 4);
     (void)mallopt(M_TOP_PAD, KEEP_BYTES / 64);
+    struct store_memory_disk *first_start = platform_first_start();
     for (int i = 0; i < SHARE; i++) {
         uint64_t at = atomic_fetch_add(&all->next, 1);
         if (at >= s->count) {
-            return;
+            break;
         }
         all->current[job] = s->seed + at;
-        history(s, s->seed + at, all, job);
+        history(s, s->seed + at, first_start, all, job);
     }
+    store_memory_disk_free(first_start);
 }
 
 static pid_t start(const struct settings *s, struct shared *all, size_t job)

@@ -25,6 +25,7 @@ enum {
     START_LIMIT_MS = 5000,
     SQLITE_SHARE = 6,
     SMALL_SHARE = 2,
+    FIRST_START_SHARE = 8,
     ORPHAN_MS = 500
 };
 
@@ -657,6 +658,22 @@ static void on_start(void *data, struct span ns, struct span name, struct span u
     sim_ambush_sees(w, NULL);
 }
 
+static struct store_memory_disk *first_rows(const struct platform_options *o)
+{
+    bool starts_first = chance_mix(o->seed + 9) % FIRST_START_SHARE == 0;
+    return o->first_start && !starts_first ? store_memory_disk_copy(o->first_start)
+                                           : store_memory_disk_new();
+}
+
+struct store_memory_disk *platform_first_start(void)
+{
+    const struct platform_options o = {.calm = true, .disk = PLATFORM_DISK_ROWS};
+    struct platform *w = platform_new(&o);
+    struct store_memory_disk *rows = store_memory_disk_copy(w->rows);
+    platform_free(w);
+    return rows;
+}
+
 struct platform *platform_new(const struct platform_options *o)
 {
     static const struct platform_plant none = {0};
@@ -669,7 +686,7 @@ struct platform *platform_new(const struct platform_options *o)
     w->narrow = o->narrow;
     w->plant = o->plant ? o->plant : &none;
     w->world = env_sim_new(o->seed);
-    w->rows = store_memory_disk_new();
+    w->rows = first_rows(o);
     if (o->disk == PLATFORM_DISK_SQLITE ||
         (o->disk == PLATFORM_DISK_BY_SEED && chance_mix(~o->seed) % SQLITE_SHARE == 0)) {
         w->disk = sim_disk_new(chance_mix(o->seed), write_fails, w);

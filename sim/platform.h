@@ -18,6 +18,7 @@
 #include "watch/watch.h"
 
 struct platform;
+struct store_memory_disk;
 
 /* Bugs that tests plant, to see that a checker catches them. Any function may be NULL. */
 struct platform_plant {
@@ -46,9 +47,15 @@ struct platform_options {
     bool calm;       /* users only: no faults */
     bool narrow;     /* one set and its pods: no annotations, no neighbours, no deleted nodes */
     enum platform_disk disk;
+    /* What platform_first_start() gave: in most histories with rows the server is started again on
+     * it, and not for the first time. NULL: in none. */
+    const struct store_memory_disk *first_start;
     const struct platform_plant *plant;
 };
 
+/* The store that a server leaves which was started once: the same in all histories, so that it is
+ * made once for many. */
+struct store_memory_disk *platform_first_start(void);
 struct platform *platform_new(const struct platform_options *options);
 void platform_free(struct platform *w);
 /* One step: a user's request or a fault, then a little time, then the checkers. */

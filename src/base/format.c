@@ -153,8 +153,11 @@ int format_text(char *to, size_t room, const char *fmt, va_list ap)
     const char *at = fmt, *percent = NULL;
     bool known = true;
     for (; known && *at; at = percent) {
-        percent = strchrnul(at, '%');
-        put(&o, at, (size_t)(percent - at));
+        /* Conversions mostly follow each other closely. */
+        percent = at[0] == '%' ? at : at[1] == '%' ? at + 1 : strchrnul(at + 1, '%');
+        if (percent > at) {
+            put(&o, at, (size_t)(percent - at));
+        }
         if (*percent) {
             percent++;
             known = put_next(&o, &percent, &a);

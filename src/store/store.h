@@ -124,6 +124,8 @@ struct store *store_memory_new(struct env *env, const struct store_memory_option
 struct store_memory_disk;
 struct store_memory_disk *store_memory_disk_new(void);
 void store_memory_disk_free(struct store_memory_disk *disk);
+/* With the same rows, which are shared. */
+struct store_memory_disk *store_memory_disk_copy(const struct store_memory_disk *disk);
 struct store *store_memory_open(struct env *env, struct store_memory_disk *disk,
                                 const struct store_memory_options *options);
 

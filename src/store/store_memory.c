@@ -43,6 +43,20 @@ void store_memory_disk_free(struct store_memory_disk *disk)
     }
 }
 
+struct store_memory_disk *store_memory_disk_copy(const struct store_memory_disk *disk)
+{
+    struct store_memory_disk *d = store_memory_disk_new();
+    assert(disk->dead <= disk->rows.n);
+    d->dead = disk->dead;
+    d->compact_rev = disk->compact_rev;
+    for (size_t i = 0; i < disk->rows.n; i++) {
+        struct disk_row row = disk->rows.at[i];
+        row.object = row.object ? object_ref(row.object) : NULL;
+        VEC_PUSH(&d->rows, row);
+    }
+    return d;
+}
+
 static void disk_evict(struct store_memory_disk *d, int64_t rev)
 {
     assert(rev > 0);

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "sim/platform.h"
+#include "store/store.h"
 #include "test/kit/kit.h"
 
 enum { FIRST = 10000, SEEDS = 2000, STEPS = 60, LIMIT_S = 240, PROCESSES = 2 };
@@ -18,9 +19,9 @@ static int64_t now_s(void)
     return t.tv_sec;
 }
 
-static bool history(uint64_t seed)
+static bool history(uint64_t seed, const struct store_memory_disk *first_start)
 {
-    const struct platform_options o = {.seed = seed};
+    const struct platform_options o = {.seed = seed, .first_start = first_start};
     struct platform *w = platform_new(&o);
     for (int i = 0; i < STEPS; i++) {
         platform_step(w);
@@ -41,10 +42,12 @@ static int share(uint64_t first)
 {
     int broken = 0, done = 0;
     int64_t until = now_s() + LIMIT_S;
+    struct store_memory_disk *first_start = platform_first_start();
     for (uint64_t i = first; i < SEEDS && now_s() < until; i += PROCESSES) {
-        broken += !history(FIRST + i);
+        broken += !history(FIRST + i, first_start);
         done++;
     }
+    store_memory_disk_free(first_start);
     kit_note("%d histories, %d broke a promise", done, broken);
     return broken;
 }
