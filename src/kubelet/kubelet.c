@@ -1,5 +1,4 @@
-/* kubelet/kubelet.c: the table of pods: who is here, adoption of what an earlier kubelet left,
- * stopping in order. */
+/* kubelet/kubelet.c: the table of pods: who is here, adoption of what an earlier kubelet left. */
 #include "kubelet/kubelet.h"
 
 #include <dirent.h>
@@ -25,61 +24,6 @@ size_t kubelet_pod_count(const struct kubelet *k)
 {
     assert(k);
     return k->by_uid.n;
-}
-
-/* ---- stopping ---- */
-
-static bool stop_turn_of(struct kubelet *k, const struct kubelet_pod *pod)
-{
-    struct kubelet_pod *other = NULL;
-    for (size_t it = 0; (other = map_next(&k->by_uid, &it, NULL)) != NULL;) {
-        if (other == pod || other->set_uid.n == 0) {
-            continue;
-        }
-        bool later = span_eq(pod->set_uid, other->set_uid) && other->set_ordinal > pod->set_ordinal;
-        if (pod->set_uid.n == 0 || later) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static void on_stopped(struct env_task *task)
-{
-    struct kubelet *k = CONTAINER_OF(task, struct kubelet, stop_task);
-    void (*fn)(void *) = k->stop_fn;
-    k->stop_fn = NULL;
-    if (fn) {
-        fn(k->stop_data);
-    }
-}
-
-static void stop_advance(struct kubelet *k)
-{
-    if (!k->stopping || !k->adopted) {
-        return;
-    }
-    if (k->by_uid.n == 0) {
-        env_post(k->env, &k->stop_task, on_stopped);
-        return;
-    }
-    struct kubelet_pod *pod = NULL;
-    size_t it = 0;
-    while ((pod = map_next(&k->by_uid, &it, NULL)) != NULL) {
-        if (!pod->stop_turn && stop_turn_of(k, pod)) {
-            pod->stop_turn = true;
-            kubelet_pod_poke(pod);
-        }
-    }
-}
-
-void kubelet_stop_pods(struct kubelet *k, void (*done)(void *data), void *data)
-{
-    assert(!k->stopping);
-    k->stopping = true;
-    k->stop_fn = done;
-    k->stop_data = data;
-    stop_advance(k);
 }
 
 /* ---- pods come and go ---- */
@@ -182,7 +126,7 @@ void kubelet_pod_gone(struct kubelet *k, struct span ns, struct span name)
         next->predecessor = false;
         kubelet_pod_poke(next);
     }
-    stop_advance(k);
+    kubelet_stop_advance(k);
 }
 
 static void pod_changed(void *data, struct object *old, struct object *now)
@@ -283,7 +227,7 @@ static void adopt_all(struct kubelet *k)
     k->found = (struct kubelet_found){0};
     log_event(LOG_INFO, "kubelet_adopted", LOG_I("pods", k->by_uid.n));
     kubelet_node_go(k->node);
-    stop_advance(k);
+    kubelet_stop_advance(k);
 }
 
 static void copy_found(struct kubelet *k, const struct runtime_list_result *r)

@@ -5,7 +5,8 @@
  * is on disk, in the kernel and in the API: a new kubelet adopts what an earlier one left (runtime
  * list) without restarting or re-creating anything.
  *
- *   kubelet.c          the table of pods, adoption, orphans, stopping
+ *   kubelet.c          the table of pods, adoption, orphans
+ *   kubelet_stop.c     stopping in order, and what it waits for
  *   kubelet_pod.c      one pod: gather the view, plan, start the steps      kubelet_step.c  the
  * steps kubelet_view.c     from the pod object to the planner's view kubelet_status.c   status
  * writes, only when something changed           kubelet_event.c events kubelet_refs.c     watches
@@ -69,6 +70,22 @@ void kubelet_on_ready(struct kubelet *k, void (*fn)(void *data), void *data);
  * next start runs them again. done(data) once, never inside this call. No new pod is started from
  * here on. */
 void kubelet_stop_pods(struct kubelet *k, void (*done)(void *data), void *data);
+/* From now on no pod that is being stopped has longer than this (more than 0) to end. */
+void kubelet_stop_hurry(struct kubelet *k, int64_t grace_ms);
+
+/* A pod that has not been stopped yet. */
+struct kubelet_stop_pod {
+    struct span name; /* NAMESPACE/NAME; borrowed from the kubelet */
+    int64_t left_ms;  /* until it is killed, once its turn has come; 0: nothing of it runs */
+    bool waits;       /* for its turn */
+};
+struct kubelet_stop_left {
+    struct kubelet_stop_pod *pods; /* in no order */
+    size_t count;
+    int64_t at_most_ms; /* until all are killed */
+};
+/* What stopping still waits for; before kubelet_stop_pods: what it will wait for. */
+void kubelet_stop_left(const struct kubelet *k, struct arena *a, struct kubelet_stop_left *ret);
 size_t kubelet_pod_count(const struct kubelet *k);
 
 #endif

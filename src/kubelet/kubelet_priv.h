@@ -53,6 +53,7 @@ struct kubelet {
     void (*stop_fn)(void *data);
     void *stop_data;
     struct env_task stop_task;
+    int64_t stop_grace_ms; /* no pod has longer while all are stopped; 0: its own */
     struct env_timer list_retry;
     struct list list_calls;
 };
@@ -127,6 +128,11 @@ struct kubelet_op *kubelet_op_new(struct kubelet_pod *pod, struct kubelet_contai
 /* Frees the op; its pod, or NULL. */
 struct kubelet_pod *kubelet_op_end(struct kubelet_op *op);
 
+/* ---- kubelet_stop.c ---- */
+
+/* A pod has gone, or all are known: whose turn it is to stop, if that is going on. */
+void kubelet_stop_advance(struct kubelet *k);
+
 /* ---- kubelet.c ---- */
 
 struct kubelet_pod *kubelet_pod_find(struct kubelet *k, struct span uid);
@@ -179,6 +185,8 @@ yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod);
 enum pod_policy kubelet_view_policy(const yyjson_val *spec);
 /* Completes a copy of pod->view for the planner. */
 void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *ret);
+/* Between SIGTERM and SIGKILL; exists: the API still has the pod. */
+int64_t kubelet_view_grace_ms(const struct kubelet_pod *pod, bool exists);
 /* What of this spec keeps us from running it; empty: nothing. */
 struct span kubelet_view_refusal(struct arena *a, const yyjson_val *spec);
 /* "a, b": fields that are set and that we do not act on; empty: none. The pod runs; an event says

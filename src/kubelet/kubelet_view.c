@@ -302,6 +302,35 @@ static void mend_clock(struct pod_view *v, int64_t now_ms)
     no_later_than(&v->ending_ms, now_ms);
 }
 
+static int64_t own_grace_s(const struct kubelet_pod *pod, bool exists)
+{
+    enum { DEFAULT_S = 30, FORCED_S = 1 };
+    const yyjson_val *root = pod->object ? object_root(pod->object) : NULL;
+    const char *const deletion = "deletionGracePeriodSeconds";
+    if (!root) {
+        return DEFAULT_S;
+    }
+    if (!exists) {
+        return FORCED_S; /* the user takes it for gone, a successor may be waiting */
+    }
+    int64_t grace_s =
+        json_get_int(json_get(root, "spec"), "terminationGracePeriodSeconds", DEFAULT_S);
+    return object_is_deleting(pod->object)
+               ? json_get_int(json_get(root, "metadata"), deletion, grace_s)
+               : grace_s;
+}
+
+int64_t kubelet_view_grace_ms(const struct kubelet_pod *pod, bool exists)
+{
+    assert(pod);
+    int64_t most_ms = pod->k->stopping ? pod->k->stop_grace_ms : 0;
+    int64_t grace_s = own_grace_s(pod, exists);
+    grace_s = grace_s < LIMIT_GRACE_S ? grace_s : LIMIT_GRACE_S;
+    int64_t grace_ms = (grace_s > 0 ? grace_s : 1) * 1000;
+    assert(most_ms >= 0);
+    return most_ms && most_ms < grace_ms ? most_ms : grace_ms;
+}
+
 void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_view *ret)
 {
     assert(a);
@@ -329,7 +358,7 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
     bool waits_to_stop = pod->k->stopping && !pod->stop_turn;
     v->stop_only = pod->k->stopping && pod->stop_turn;
     v->deleting = !v->exists || (pod->object && object_is_deleting(pod->object));
-    v->grace_ms = 30 * 1000;
+    v->grace_ms = kubelet_view_grace_ms(pod, v->exists);
     if (!pod->object) {
         v->deleting = true;
         return;
@@ -338,18 +367,6 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
     const yyjson_val *spec = json_get(root, "spec");
     const yyjson_val *status = json_get(root, "status");
     v->policy = kubelet_view_policy(spec);
-    int64_t grace_s = json_get_int(spec, "terminationGracePeriodSeconds", 30);
-    if (v->deleting) {
-        grace_s =
-            json_path(root, "metadata", "deletionGracePeriodSeconds", NULL)
-                ? json_get_int(json_get(root, "metadata"), "deletionGracePeriodSeconds", grace_s)
-                : grace_s;
-    }
-    if (!v->exists) {
-        grace_s = 1; /* forced: the user takes it for gone, a successor may be waiting */
-    }
-    grace_s = grace_s < LIMIT_GRACE_S ? grace_s : LIMIT_GRACE_S;
-    v->grace_ms = (grace_s > 0 ? grace_s : 1) * 1000;
     int64_t deadline_s = json_get_int(spec, "activeDeadlineSeconds", 0);
     if (deadline_s > 0 && v->start_ms != 0) {
         v->deadline_ms = v->start_ms + deadline_s * 1000;

@@ -34,6 +34,11 @@ static int import_one(struct image_store *s, struct arena *a, const char *path, 
         return complain(path, span_cstr(strerror(errno)));
     }
     struct span why = SPAN_NULL;
+    struct stat st;
+    if (fstat(standard_input ? 0 : opened, &st) == 0 && S_ISDIR(st.st_mode)) {
+        return complain(path, SPAN("is a directory; name an archive, made by `docker save`, "
+                                   "`podman save` or `skopeo copy`"));
+    }
     int code = image_import(s, standard_input ? 0 : opened, as, a, print_ref, NULL, &why);
     return code < 0 ? complain(path, why.n ? why : span_cstr(code_text(code))) : 0;
 }
@@ -86,8 +91,12 @@ static int do_list(struct image_store *s, struct arena *a, const struct options 
 {
     struct image_config *list;
     size_t n;
+    if (o->arg_count > 1) {
+        (void)fprintf(stderr, "berth image ls: \"%s\" is too much: it lists all images\n",
+                      o->args[1]);
+        return 2;
+    }
     int code = image_list(s, a, &list, &n);
-    (void)o;
     if (code < 0) {
         return complain("the references cannot be read", span_cstr(code_text(code)));
     }
@@ -126,7 +135,29 @@ static int do_remove(struct image_store *s, struct arena *a, const struct option
 static const struct {
     const char *name;
     int (*run)(struct image_store *s, struct arena *a, const struct options *o);
-} actions[] = {{"import", do_import}, {"pull", do_pull}, {"ls", do_list}, {"rm", do_remove}};
+    bool makes; /* the data directory, when there is none yet */
+} actions[] = {{"import", do_import, true},
+               {"pull", do_pull, true},
+               {"ls", do_list, false},
+               {"rm", do_remove, false}};
+
+static bool have_data_dir(struct arena *a, const struct options *o, bool make)
+{
+    const char *dir = arena_cstr(a, o->data_dir);
+    if (make && mkdir(dir, 0700) != 0 && errno != EEXIST) {
+        (void)complain(dir, span_cstr(strerror(errno)));
+        return false;
+    }
+    if (access(dir, R_OK | W_OK | X_OK) == 0) {
+        return true;
+    }
+    (void)complain(dir, errno == ENOENT
+                            ? SPAN("there is no such data directory: name the server's with "
+                                   "--data-dir")
+                            : arena_printf(a, "%s%s", strerror(errno),
+                                           errno == EACCES ? "; run this as root" : ""));
+    return false;
+}
 
 int cmd_image(int argc, char **argv)
 {
@@ -140,8 +171,8 @@ int cmd_image(int argc, char **argv)
         if (strcmp(o.args[0], actions[i].name) == 0) {
             struct image_store *s = NULL;
             struct span why;
-            if (mkdir(o.data_dir.p, 0700) != 0 && errno != EEXIST) {
-                return complain(o.data_dir.p, span_cstr(strerror(errno)));
+            if (!have_data_dir(a, &o, actions[i].makes)) {
+                return 1;
             }
             if (image_store_open(o.data_dir, a, &s, &why) < 0) {
                 (void)fprintf(stderr, "berth image: %.*s\n", SPAN_ARG(why));
@@ -151,6 +182,9 @@ int cmd_image(int argc, char **argv)
             image_store_free(s);
             return code;
         }
+    }
+    if (o.arg_count) {
+        (void)fprintf(stderr, "berth image: there is no \"%s\"\n", o.args[0]);
     }
     (void)fprintf(stderr, "usage: berth image import FILE... | pull REF | ls | rm REF\n");
     return 2;

@@ -86,12 +86,17 @@ static void listen_on(struct server *s, struct span address)
     uint16_t port = s->options.https_listen_port;
     int code = http_server_listen_tcp(s->http, addr, port, s->tls, &port);
     if (code < 0) {
+        const char *remedy = "";
+        if (code == -EADDRINUSE) {
+            remedy = "; is another berth running? choose another with --https-listen-port";
+        } else if (code == -EADDRNOTAVAIL) {
+            remedy = "; no interface of this machine has that address: choose another with "
+                     "--bind-address (0.0.0.0 is all of them)";
+        } else if (code == -EACCES) {
+            remedy = "; ports below 1024 are root's: choose another with --https-listen-port";
+        }
         server_die(s, arena_printf(s->arena, "cannot listen on %s port %u: %s%s", addr, port,
-                                   code_text(code),
-                                   code == -EADDRINUSE
-                                       ? "; is another berth running? choose another with "
-                                         "--https-listen-port"
-                                       : ""));
+                                   code_text(code), remedy));
     }
     s->options.https_listen_port = port;
 }
@@ -182,10 +187,6 @@ int cmd_server(int argc, char **argv)
     if (code != 0) {
         return code < 0 ? 2 : 0;
     }
-    if (s->options.arg_count) {
-        (void)fprintf(stderr, "berth server: unexpected word \"%s\"\n", s->options.args[0]);
-        return 2;
-    }
     s->fake = span_eq(s->options.container_runtime, SPAN("fake"));
     set_up_process(s);
     (void)printf("berth %s, data in %.*s\n", BERTH_VERSION, SPAN_ARG(s->options.data_dir));
@@ -193,7 +194,8 @@ int cmd_server(int argc, char **argv)
         server_die(s, why);
     }
     s->lock_fd = data_dir_lock(s->arena, s->options.data_dir, &why);
-    if (s->lock_fd < 0 || (!s->fake && server_node_plan(s, &why) < 0)) {
+    if (s->lock_fd < 0 || (!s->fake && (server_node_claim(s->arena, &s->options, &why) < 0 ||
+                                        server_node_plan(s, &why) < 0))) {
         server_die(s, why);
     }
     (void)options_remember(s->arena,

@@ -50,11 +50,12 @@ static bool parse_set(const struct options *o, struct status_view *view)
     size_t slash = span_find(word, '/');
     view->ns = slash < word.n ? span_first(word, slash) : SPAN("default");
     view->set = slash < word.n ? span_from(word, slash + 1) : word;
-    if (o->arg_count > 1 || (o->arg_count == 1 && (view->set.n == 0 || view->ns.n == 0))) {
+    bool wrong = o->arg_count == 1 && (view->set.n == 0 || view->ns.n == 0);
+    if (wrong || o->arg_count > 1) {
         (void)fprintf(stderr,
-                      "berth status: \"%s\" is too much: no word shows everything, one, SET or "
+                      "berth status: \"%s\" is %s: no word shows everything, one, SET or "
                       "NAMESPACE/SET, that set\n",
-                      o->args[o->arg_count - 1]);
+                      o->args[o->arg_count - 1], wrong ? "no name of a set" : "too much");
         return false;
     }
     return true;

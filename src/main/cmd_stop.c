@@ -1,5 +1,6 @@
 /* berth stop: asks the running server; when none runs, takes away what it left behind. */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -53,14 +54,20 @@ static int purge(struct arena *a, const struct options *o)
         (void)fprintf(stderr, "berth stop: %.*s\n", SPAN_ARG(why));
         return 1;
     }
-    int code = server_node_purge(a, o, &why);
+    struct span taken = SPAN_NULL;
+    bool ours = server_node_claim(a, o, &taken) == 0;
+    int code = server_node_purge(a, o, ours, &why);
     (void)close(lock);
     if (code < 0) {
         (void)fprintf(stderr, "berth stop: not everything could be removed: %.*s\n",
                       SPAN_ARG(why.n ? why : span_cstr(code_text(code))));
         return 1;
     }
-    (void)printf("no server was running; its pods, network and mounts are removed\n");
+    (void)printf("no server was running; its pods, %s are removed\n",
+                 ours ? "network and mounts" : "namespaces and mounts");
+    if (!ours) {
+        (void)printf("the network stays: %.*s\n", SPAN_ARG(taken));
+    }
     return 0;
 }
 
@@ -74,7 +81,11 @@ int cmd_stop(int argc, char **argv)
     }
     struct span why = SPAN_NULL;
     struct progress p = {false};
-    code = control_post_lines(a, o.data_dir, "/berth/stop", on_line, &p, &why);
+    const char *path =
+        o.grace_period_s
+            ? arena_printf(a, CONTROL_STOP "?" CONTROL_STOP_GRACE "=%" PRId64, o.grace_period_s).p
+            : CONTROL_STOP;
+    code = control_post_lines(a, o.data_dir, path, on_line, &p, &why);
     if (code == -ECONNREFUSED) {
         return purge(a, &o);
     }

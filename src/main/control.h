@@ -10,6 +10,9 @@
 
 /* Name of the socket within the data directory. */
 #define CONTROL_SOCKET "berth.sock"
+/* POST: ends everything; this parameter: in so many seconds a pod at most. */
+#define CONTROL_STOP "/berth/stop"
+#define CONTROL_STOP_GRACE "gracePeriodSeconds"
 
 /* GETs a path; *ret belongs to the arena. 0; -ECONNREFUSED when no server listens; -EACCES
  * when this user may not ask it; -EIO; each with a sentence. */

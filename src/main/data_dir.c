@@ -121,6 +121,34 @@ static int server_leaf(struct arena *a, const struct options *o, struct span gat
     return ensure_leaf(a, dir, "server", &pki->ca, &leaf, now_ms, &pki->server);
 }
 
+/* Made once: with another authority every kubeconfig that was given out would be worth nothing. A
+ * key alone is what a start left that ended half way: nobody has been given anything by then. */
+static int authority(struct arena *a, const char *dir, int64_t now_ms, struct tls_pair *ret,
+                     struct span *ret_detail)
+{
+    const char *wrong = "ca.key is missing";
+    struct span text;
+    if (load_pair(a, dir, "ca", ret)) {
+        struct tls_pair trial;
+        const struct tls_leaf leaf = {.common_name = SPAN("trial"), .valid_days = 1};
+        if (tls_make_leaf(a, ret, &leaf, now_ms, &trial) == 0) {
+            return 0;
+        }
+        wrong = "they are no certificate and private key as PEM that belong together";
+    } else if (os_fs_read(a, AT_FDCWD, arena_printf(a, "%s/ca.crt", dir).p, PEM_BYTES_MAX, &text) ==
+               -ENOENT) {
+        int code = tls_make_ca(a, SPAN("berth-ca"), now_ms, ret);
+        code = code < 0 ? code : save_pair(a, dir, "ca", ret);
+        return code < 0 ? complain(a, ret_detail, "cannot make the certificates in", dir, code) : 0;
+    }
+    *ret_detail = arena_printf(a,
+                               "the authority %s/ca.crt and ca.key cannot be used: %s; put the "
+                               "right files there, or remove both, and all kubeconfigs that were "
+                               "given out end",
+                               dir, wrong);
+    return -1;
+}
+
 /* Made once: with another key every token that was given out would be worth nothing. */
 static int accounts_key(struct arena *a, const char *dir, struct span *ret, struct span *ret_detail)
 {
@@ -152,9 +180,8 @@ int data_dir_pki(struct arena *a, const struct options *o, struct span gateway,
     assert(ret_detail);
     const char *dir = arena_printf(a, "%.*s/tls", SPAN_ARG(o->data_dir)).p;
     int code = os_fs_mkdirs(dir, 0700);
-    if (code == 0 && !load_pair(a, dir, "ca", &ret->ca)) {
-        code = tls_make_ca(a, SPAN("berth-ca"), now_ms, &ret->ca);
-        code = code < 0 ? code : save_pair(a, dir, "ca", &ret->ca);
+    if (code == 0 && authority(a, dir, now_ms, &ret->ca, ret_detail) < 0) {
+        return -1;
     }
     code = code < 0 ? code : server_leaf(a, o, gateway, service_ip, dir, now_ms, ret);
     static const struct span masters[] = {SPAN("system:masters")};

@@ -37,7 +37,7 @@ static int usage(FILE *to, int code)
             (void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].doc);
         }
     }
-    (void)fprintf(to, "\n`berth COMMAND --help` lists the options of one.\n");
+    (void)fprintf(to, "\n`berth COMMAND --help` says more about one, and lists its options.\n");
     return code;
 }
 
@@ -46,15 +46,19 @@ int main(int argc, char **argv)
     if (argc < 2) {
         return usage(stderr, 2);
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+    bool help = strcmp(argv[1], "help") == 0;
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || (help && argc == 2)) {
         return usage(stdout, 0);
     }
-    const char *name = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
+    char option[] = "--help", *asked[] = {argv[help ? 2 : 1], option, NULL};
+    char **words = help ? asked : argv + 1;
+    int count = help ? 2 : argc - 1;
+    const char *name = strcmp(words[0], "--version") == 0 ? "version" : words[0];
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         if (strcmp(name, commands[i].name) == 0) {
-            return commands[i].run(argc - 1, argv + 1);
+            return commands[i].run(count, words);
         }
     }
-    (void)fprintf(stderr, "berth: there is no command \"%s\"\n", argv[1]);
+    (void)fprintf(stderr, "berth: there is no command \"%s\"\n", name);
     return usage(stderr, 2);
 }

@@ -11,12 +11,52 @@
 
 #include "base/check.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/strbuf.h"
 #include "codec/json.h"
 #include "codec/yaml.h"
 #include "os/os_fs.h"
 
-enum option_type { TYPE_TEXT, TYPE_PORT, TYPE_LEVEL, TYPE_LIST, TYPE_PERCENT, TYPE_SECONDS };
+enum option_type {
+    TYPE_TEXT,
+    TYPE_PORT,
+    TYPE_LEVEL,
+    TYPE_LIST,
+    TYPE_PERCENT,
+    TYPE_SECONDS,
+    TYPE_GRACE
+};
+
+/* What `berth COMMAND --help` says before and after the list of its options. */
+static const struct usage {
+    const char *command, *words, *about;
+    size_t words_max; /* OPTIONS_WORDS_ANY: the command counts them itself */
+} usages[] = {
+    {"server", "",
+     "Runs the server in the foreground.\v"
+     "SIGTERM and Ctrl-C end the server and leave the containers running; the next server adopts "
+     "them. `berth stop` ends both.",
+     0},
+    {"image", "import FILE...\nls\npull REF\nrm REF",
+     "Images on this machine: import archives (made by `docker save`, `podman save` or `skopeo "
+     "copy`; - is standard input), list, pull from a registry, remove.",
+     OPTIONS_WORDS_ANY},
+    {"status", "[[NAMESPACE/]SET]",
+     "What runs: the nodes, the sets with their pods, what waits and why; with a name, one set "
+     "in detail.",
+     OPTIONS_WORDS_ANY},
+    {"stop", "",
+     "Ends the pods, those of a StatefulSet from the last to the first, each within its grace "
+     "period; then takes network and mounts away and ends the server. What is stored stays: the "
+     "next server starts the pods again.\v"
+     "Ctrl-C ends the waiting only: the server goes on stopping, and a second `berth stop` shows "
+     "how far it is. When no server runs, what it left behind is killed and taken away at once.",
+     0},
+    {"kubeconfig", "USER [GROUP...]",
+     "Prints a kubeconfig with a certificate for that user. What they may do is said by roles.",
+     OPTIONS_WORDS_ANY},
+    {"version", "", "Prints the version.", 0},
+};
 
 /* A value's check: NULL, or what is wrong with it. */
 typedef const char *check_fn(struct arena *a, struct span value);
@@ -144,13 +184,16 @@ static const struct setting {
      "text or json"},
     {"verbosity", 'v', "LEVEL", TYPE_LEVEL, OPTIONS_SERVER, "1", AT(verbosity), NULL,
      "0 errors and warnings, 1 what happens, 2 everything"},
+    {"grace-period", 274, "SECONDS", TYPE_GRACE, OPTIONS_STOP, NULL, AT(grace_period_s), NULL,
+     "no pod has longer to end, whatever its own grace period is"},
     {"as", 270, "REF", TYPE_TEXT, OPTIONS_IMAGE, NULL, AT(as), check_path,
      "import: the name of images that carry none"},
 #undef AT
 };
 enum {
     SETTINGS = sizeof settings / sizeof *settings,
-    REMEMBERED = OPTIONS_STOP | OPTIONS_KUBECONFIG
+    REMEMBERED = OPTIONS_STOP | OPTIONS_KUBECONFIG,
+    USAGE_KEY = 400
 };
 
 enum { SECONDS_MAX = 365 * 24 * 60 * 60 };
@@ -163,6 +206,7 @@ struct parse {
     bool given[SETTINGS]; /* by a flag: the file does not override it */
     const char **args;
     size_t arg_count;
+    const struct usage *usage;
     bool failed, help;
 };
 
@@ -213,6 +257,12 @@ static int apply(struct parse *p, const char *where, const struct setting *s, st
         }
         *(int64_t *)at = number;
         return 0;
+    case TYPE_GRACE:
+        if (!span_to_i64(value, &number) || number < 1 || number > LIMIT_GRACE_S) {
+            return complain(p, where, s->name, value, "is no time; give seconds, 1 or more");
+        }
+        *(int64_t *)at = number;
+        return 0;
     case TYPE_LIST:
         if (p->o->registry_mirror_count == OPTIONS_MIRRORS_MAX) {
             return complain(p, where, s->name, value, "is one too many; 64 are allowed");
@@ -227,12 +277,22 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 {
     struct parse *p = state->input;
     if (key == ARGP_KEY_ARG) {
+        if (p->arg_count >= p->usage->words_max) {
+            (void)fprintf(stderr,
+                          "berth %s: \"%s\" is too much: it takes options only; `berth %s --help` "
+                          "lists them\n",
+                          p->command, arg, p->command);
+            p->failed = true;
+            return EINVAL;
+        }
         p->args[p->arg_count++] = arg;
         return 0;
     }
-    if (key == '?') {
+    if (key == 'h' || key == '?' || key == USAGE_KEY) {
         p->help = true;
-        argp_state_help(state, stdout, ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK);
+        argp_state_help(state, stdout,
+                        key == USAGE_KEY ? ARGP_HELP_USAGE
+                                         : ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK);
         return 0;
     }
     for (size_t i = 0; i < SETTINGS; i++) {
@@ -246,7 +306,7 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 
 static int run_argp(struct parse *p, int argc, char **argv)
 {
-    struct argp_option table[SETTINGS + 2] = {0};
+    struct argp_option table[SETTINGS + 4] = {0};
     size_t n = 0;
     for (size_t i = 0; i < SETTINGS; i++) {
         if (settings[i].groups & p->groups) {
@@ -258,8 +318,11 @@ static int run_argp(struct parse *p, int argc, char **argv)
                 (struct argp_option){settings[i].name, settings[i].key, settings[i].arg, 0, doc, 0};
         }
     }
-    table[n++] = (struct argp_option){"help", '?', NULL, 0, "this text", -1};
-    struct argp argp = {.options = table, .parser = on_option, .args_doc = ""};
+    table[n++] = (struct argp_option){"help", 'h', NULL, 0, "this text", -1};
+    table[n++] = (struct argp_option){NULL, '?', NULL, OPTION_ALIAS, NULL, -1};
+    table[n++] = (struct argp_option){"usage", USAGE_KEY, NULL, OPTION_HIDDEN, NULL, -1};
+    struct argp argp = {
+        .options = table, .parser = on_option, .args_doc = p->usage->words, .doc = p->usage->about};
     argv[0] = (char *)(uintptr_t)arena_printf(p->a, "berth %s", p->command).p;
     error_t code = argp_parse(&argp, argc, argv, ARGP_NO_HELP | ARGP_NO_EXIT, NULL, p);
     return code || p->failed ? -1 : 0;
@@ -307,7 +370,14 @@ static int apply_file(struct parse *p, const yyjson_val *root)
 
 enum { CONFIG_BYTES_MAX = 256 * 1024 };
 
-/* Missing is -ENOENT when optional. */
+static int complain_file(struct parse *p, const char *path, bool optional, const char *what,
+                         struct span why)
+{
+    return complain(p, optional ? "" : "--", optional ? "the server's settings in" : "config",
+                    span_cstr(path), arena_printf(p->a, "%s%.*s", what, SPAN_ARG(why)).p);
+}
+
+/* optional: what a server has left, if one has. */
 static int read_config(struct parse *p, const char *path, bool optional)
 {
     FILE *f cleanup_fclose = fopen(path, "re");
@@ -315,22 +385,28 @@ static int read_config(struct parse *p, const char *path, bool optional)
         return 0;
     }
     p->o->config = span_cstr(path);
-    if (!f) {
-        return complain(p, "--", "config", p->o->config, strerror(errno));
-    }
     char *text = arena_alloc_raw(p->a, CONFIG_BYTES_MAX + 1);
-    size_t n = fread(text, 1, CONFIG_BYTES_MAX + 1, f);
+    size_t n = f ? fread(text, 1, CONFIG_BYTES_MAX + 1, f) : 0;
+    if (!f || ferror(f)) {
+        return complain_file(p, path, optional, "cannot be read: ",
+                             arena_printf(p->a, "%s%s", strerror(errno),
+                                          errno == EACCES ? "; run this as root" : ""));
+    }
     if (n > CONFIG_BYTES_MAX) {
-        return complain(p, "--", "config", p->o->config, "is larger than 256 KiB");
+        return complain_file(p, path, optional, "is larger than 256 KiB", SPAN_NULL);
     }
     struct err e = {0};
     yyjson_val *root = yaml_parse(p->a, span_of(text, n), &e);
     if (!root) {
-        return complain(p, "--", "config", p->o->config,
-                        arena_printf(p->a, "is no YAML: %.*s", SPAN_ARG(e.message)).p);
+        return complain_file(p, path, optional, "is no YAML: ", e.message);
+    }
+    if (yyjson_is_null(root)) {
+        return 0; /* nothing but comments */
     }
     if (!yyjson_is_obj(root)) {
-        return complain(p, "--", "config", p->o->config, "must hold one mapping of settings");
+        return complain_file(p, path, optional,
+                             "must hold one mapping of settings, such as `verbosity: 2`",
+                             SPAN_NULL);
     }
     return apply_file(p, root);
 }
@@ -438,7 +514,8 @@ int options_remember(struct arena *a, const struct options *o)
     struct strbuf text cleanup_strbuf = STRBUF_INIT;
     for (size_t i = 0; i < SETTINGS; i++) {
         const void *value = (const char *)o + settings[i].offset;
-        if (!(settings[i].groups & REMEMBERED) || settings[i].groups & OPTIONS_COMMON) {
+        if (!(settings[i].groups & REMEMBERED) || !(settings[i].groups & OPTIONS_SERVER) ||
+            settings[i].groups & OPTIONS_COMMON) {
             continue;
         }
         if (settings[i].type == TYPE_PORT) {
@@ -458,6 +535,10 @@ int options_parse(struct arena *a, unsigned groups, const char *command, int arg
     *ret = (struct options){0};
     struct parse p = {.a = a, .groups = groups, .command = command, .o = ret};
     p.args = ARENA_ARRAY(a, const char *, (size_t)argc + 1);
+    for (size_t i = 0; i < sizeof usages / sizeof *usages; i++) {
+        p.usage = strcmp(usages[i].command, command) == 0 ? &usages[i] : p.usage;
+    }
+    assert(p.usage);
     for (size_t i = 0; i < SETTINGS; i++) {
         if (settings[i].initial) {
             int code = apply(&p, "", &settings[i], span_cstr(settings[i].initial));

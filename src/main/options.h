@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "base/span.h"
 
-enum { OPTIONS_MIRRORS_MAX = 64 };
+enum { OPTIONS_MIRRORS_MAX = 64, OPTIONS_WORDS_ANY = 1000000 };
 
 struct options {
     struct span data_dir;
@@ -24,6 +24,7 @@ struct options {
     struct span container_runtime;
     struct span log_format;
     int64_t verbosity;
+    int64_t grace_period_s; /* berth stop --grace-period; 0: not given */
     /* berth image import --as */
     struct span as;
     /* Words that are no options, in order. */
@@ -41,7 +42,7 @@ enum options_group {
 
 /* Parses the words after the subcommand; for groups with OPTIONS_SERVER also the configuration
  * file, which flags override. Returns 0; -1 after one line on stderr that names the option, its
- * value and the remedy; 1 when help was printed. */
+ * value and the remedy; 1 when help was printed. command: as main.c names it. */
 int options_parse(struct arena *a, unsigned groups, const char *command, int argc, char **argv,
                   struct options *ret);
 

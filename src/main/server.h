@@ -29,6 +29,7 @@ struct image_cleaner;
 struct net_pod;
 struct proxy;
 struct runtime;
+struct stop;
 
 struct server {
     struct arena *arena; /* lives as long as the process */
@@ -65,7 +66,7 @@ struct server {
     struct env_work node_work; /* the blocking part of the node's start */
     int node_code;
     struct span node_detail;
-    bool stopping;
+    struct stop *stop; /* `berth stop` is under way */
 };
 
 /* Prints "  NAME  MS ms" for what has happened since the last call. */
@@ -82,9 +83,13 @@ int server_node_check(struct server *s, struct span *ret_detail);
 int server_node_plan(struct server *s, struct span *ret_detail);
 /* Starts bringing the node up; prints its phases and, when the node is Ready, the last lines. */
 void server_node_start(struct server *s);
+/* Bridge and address ranges belong to one process of a network namespace: to this one from now on.
+ * -EADDRINUSE when another has one of them; with a sentence. */
+int server_node_claim(struct arena *a, const struct options *o, struct span *ret_detail);
 /* What `berth stop` does when no server runs: everything below the data directory's run state ends.
- */
-int server_node_purge(struct arena *a, const struct options *o, struct span *ret_detail);
+ * network: links and tables go as well; they must have been claimed. */
+int server_node_purge(struct arena *a, const struct options *o, bool network,
+                      struct span *ret_detail);
 
 /* Control paths of the root-only socket: POST /berth/stop. */
 bool server_control(void *data, struct http_exchange *x);

@@ -20,6 +20,7 @@
 #include "net/proxy.h"
 #include "os/os_fs.h"
 #include "os/os_run.h"
+#include "os/os_socket.h"
 #include "runtime/runtime_crun.h"
 #include "runtime/runtime_fake.h"
 
@@ -94,6 +95,34 @@ static int make_net(struct arena *a, const struct options *o, struct net_pod **r
         .state_dir = arena_printf(a, "%.*s/net", SPAN_ARG(o->data_dir)),
     };
     return net_pod_new(&config, a, ret, ret_detail);
+}
+
+int server_node_claim(struct arena *a, const struct options *o, struct span *ret_detail)
+{
+    const struct {
+        const char *what;
+        struct span value;
+    } claims[] = {{"bridge", o->bridge},
+                  {"cluster-cidr", o->cluster_cidr},
+                  {"service-cidr", o->service_cidr}};
+    assert(ret_detail);
+    for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
+        int fd = os_socket_claim(
+            arena_printf(a, "berth/%s/%.*s", claims[i].what, SPAN_ARG(claims[i].value)));
+        if (fd < 0) {
+            *ret_detail =
+                fd == -EADDRINUSE
+                    ? arena_printf(a,
+                                   "--%s \"%.*s\" is in use by another berth server on this "
+                                   "machine: servers side by side need a --bridge, a "
+                                   "--cluster-cidr and a --service-cidr (with --cluster-dns "
+                                   "in it) of their own",
+                                   claims[i].what, SPAN_ARG(claims[i].value))
+                    : arena_printf(a, "cannot claim --%s: %s", claims[i].what, code_text(fd));
+            return fd;
+        }
+    }
+    return 0;
 }
 
 int server_node_plan(struct server *s, struct span *ret_detail)
@@ -203,7 +232,9 @@ static void start_kubelet(struct server *s)
         .version = SPAN(BERTH_API_VERSION),
         .runtime_scheme = s->options.container_runtime,
         .runtime_version =
-            arena_printf(s->arena, "%.*s://1", SPAN_ARG(s->options.container_runtime)),
+            s->runtime_version.n
+                ? s->runtime_version
+                : arena_printf(s->arena, "%.*s://1", SPAN_ARG(s->options.container_runtime)),
         .runtime = s->runtime,
         .images = s->kubelet_images,
         .secrets_in_memory = true,
@@ -226,8 +257,12 @@ static void start_dns(struct server *s)
                                                .resolv_conf = "/etc/resolv.conf"};
     int code = dns_server_start(s->zone, &options, &s->dns);
     if (code < 0) {
-        server_die(s, arena_printf(s->arena, "cannot serve DNS on %s port 53: %s", options.address,
-                                   code_text(code)));
+        server_die(s, arena_printf(s->arena, "cannot serve DNS on %s port 53: %s%s",
+                                   options.address, code_text(code),
+                                   code == -EADDRINUSE
+                                       ? "; another program listens there: give another "
+                                         "--cluster-dns of the service range"
+                                       : ""));
     }
     s->dns_feed = dns_feed_new(s->client, s->zone, s->options.cluster_domain);
 }
@@ -300,7 +335,8 @@ void server_node_start(struct server *s)
 
 /* ---- taking it away ---- */
 
-int server_node_purge(struct arena *a, const struct options *o, struct span *ret_detail)
+int server_node_purge(struct arena *a, const struct options *o, bool network,
+                      struct span *ret_detail)
 {
     assert(o);
     assert(ret_detail);
@@ -309,8 +345,8 @@ int server_node_purge(struct arena *a, const struct options *o, struct span *ret
     int code = runtime_crun_purge(&config, a, ret_detail);
     int volumes = volume_local_detach_all(o->data_dir, a, ret_detail);
     code = code < 0 ? code : volumes;
-    int second = make_net(a, o, &net, ret_detail);
-    if (second == 0) {
+    int second = network ? make_net(a, o, &net, ret_detail) : 0;
+    if (net) {
         second = net_pod_remove(net, a);
         net_pod_free(net);
     }

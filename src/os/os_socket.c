@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -145,4 +146,18 @@ int os_socket_connect_loopback(int nsfd, uint16_t port, int timeout_ms)
     assert(port > 0 && timeout_ms >= 0);
     struct loopback l = {.port = port, .timeout_ms = timeout_ms};
     return nsfd < 0 ? connect_loopback(&l) : os_ns_run_in_net(nsfd, connect_loopback, &l);
+}
+
+int os_socket_claim(struct span name)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    assert(name.n > 0);
+    assert(name.n <= 100);
+    memcpy(addr.sun_path + 1, name.p, name.n); /* an abstract one: no file */
+    int fd cleanup_close = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + name.n);
+    if (fd < 0 || bind(fd, (const struct sockaddr *)&addr, size) != 0) {
+        return -errno;
+    }
+    return TAKE_FD(fd);
 }

@@ -658,6 +658,40 @@ TEST(stopping_ends_a_set_from_its_last_ordinal_and_other_pods_after_it)
     kk_stop(&k);
 }
 
+TEST(stopping_says_what_it_waits_for_and_can_be_hurried)
+{
+    struct kubelet_kit k;
+    struct kubelet_stop_left left;
+    kk_start(&k);
+    for (int i = 0; i < 2; i++) {
+        kk_create(&k, "Pod", set_pod(&k, i)); /* 30 s each */
+    }
+    kk_create(&k, "Pod",
+              kk_pod_json(&k, "web", "\"berth.dev/fake-ignore-term\":\"true\"", "",
+                          "\"terminationGracePeriodSeconds\":600"));
+    kk_run(&k, 300);
+    kubelet_stop_left(k.kubelet, k.arena, &left);
+    CHECK_EQ(left.count, 3);
+    CHECK_EQ(left.at_most_ms, (30 + 30 + 600) * 1000);
+    bool stopped = false;
+    kubelet_stop_pods(k.kubelet, on_stopped, &stopped);
+    kk_run(&k, 1000); /* the set's two have ended by then */
+    kubelet_stop_left(k.kubelet, k.arena, &left);
+    CHECK_EQ(left.count, 1);
+    CHECK_SPAN(left.pods[0].name, "default/web");
+    CHECK(!left.pods[0].waits);
+    CHECK(left.at_most_ms > 598 * 1000 && left.at_most_ms < 600 * 1000);
+    kubelet_stop_hurry(k.kubelet, 5000);
+    kk_run(&k, 3000);
+    CHECK(!stopped);
+    kk_run(&k, 2000);
+    CHECK(stopped);
+    kubelet_stop_left(k.kubelet, k.arena, &left);
+    CHECK_EQ(left.count, 0);
+    CHECK_EQ(left.at_most_ms, 0);
+    kk_stop(&k);
+}
+
 TEST(a_node_that_somebody_calls_unready_says_that_it_is_ready)
 {
     struct kubelet_kit k;

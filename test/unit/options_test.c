@@ -86,3 +86,28 @@ TEST(where_the_api_is_is_remembered_for_those_who_write_a_kubeconfig)
     CHECK_EQ(o.arg_count, 2);
     CHECK_EQ(parsed(a, USER, other, 4).https_listen_port, 1);
 }
+
+TEST(a_configuration_of_comments_alone_is_one)
+{
+    struct arena *a cleanup_arena = arena_new();
+    const char *path = arena_printf(a, "%s/c.yaml", kit_tmpdir()).p;
+    FILE *f = fopen(path, "we");
+    CHECK(f && fputs("# nothing\n", f) >= 0 && fclose(f) == 0);
+    const char *server[] = {"server", "--node-name=edge", arena_printf(a, "--config=%s", path).p};
+    CHECK_SPAN(parsed(a, OPTIONS_SERVER, server, 3).bridge, "berth0");
+}
+
+TEST(words_that_a_command_does_not_take_are_refused)
+{
+    CHECK_EQ(parse("word", "", ""), -1);
+    CHECK_EQ(parse("--grace-period=1", "", ""), -1); /* of berth stop */
+}
+
+TEST(a_grace_period_is_a_number_of_seconds)
+{
+    struct arena *a cleanup_arena = arena_new();
+    const char *stop[] = {"stop", arena_printf(a, "--data-dir=%s", kit_tmpdir()).p,
+                          "--grace-period=7"};
+    CHECK_EQ(parsed(a, OPTIONS_COMMON | OPTIONS_STOP, stop, 3).grace_period_s, 7);
+    CHECK_EQ(parsed(a, OPTIONS_COMMON | OPTIONS_STOP, stop, 2).grace_period_s, 0);
+}
