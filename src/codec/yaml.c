@@ -162,6 +162,13 @@ static yyjson_mut_val *plain_value(struct reader *r, struct span s)
     return real ? real : json_new_str(r->doc, arena_dup(r->a, s));
 }
 
+bool yaml_plain_is_text(struct arena *a, struct span s)
+{
+    assert(a);
+    struct reader r = {.a = a, .doc = json_mut_new(a)};
+    return yyjson_mut_is_str(plain_value(&r, s));
+}
+
 static yyjson_mut_val *scalar(struct reader *r, const yaml_node_t *node)
 {
     struct span s = scalar_text(node);

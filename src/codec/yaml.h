@@ -15,5 +15,7 @@
 /* The only document of text; an empty text gives null. NULL with ERR_BAD_REQUEST: malformed (with
  * the line), too deep, too large, or several documents. */
 yyjson_val *yaml_parse(struct arena *a, struct span text, struct err *reterr);
+/* Whether a bare scalar is a text, and no null, yes or no, or number. a: scratch. */
+bool yaml_plain_is_text(struct arena *a, struct span s);
 
 #endif

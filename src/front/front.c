@@ -62,6 +62,24 @@ static void list_done(void *data)
     render_list_end(&f->list);
 }
 
+/* A YAML writer wants the whole tree: for people, not for programs. */
+static void reply_yaml_list(struct front *f)
+{
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    int status = f->op.http_status;
+    while (out.n <= LIMIT_YAML_LIST_BYTES && render_list_next(&f->list, &out)) {
+    }
+    front_size(f, out.n);
+    render_list_end(&f->list);
+    if (out.n > LIMIT_YAML_LIST_BYTES) {
+        fail(f, ERR_NOT_ACCEPTABLE,
+             "the list is too long to be written as YAML: ask for it in parts (limit=500), or as "
+             "application/json");
+        return;
+    }
+    reply_json(f->x, status, API_YAML, strbuf_span(&out));
+}
+
 static void on_done(struct api_op *op)
 {
     struct front *f = CONTAINER_OF(op, struct front, op);
@@ -87,6 +105,10 @@ static void on_done(struct api_op *op)
         return;
     }
     const char *list_type = render_list_begin(&f->list, &f->render, op);
+    if (list_type && strcmp(list_type, API_YAML) == 0) {
+        reply_yaml_list(f);
+        return;
+    }
     if (list_type) {
         static const struct http_source source = {list_next, list_done};
         f->end->lists_open++;

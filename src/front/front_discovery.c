@@ -1,5 +1,9 @@
 /* Discovery and OpenAPI over HTTP: content negotiation, ETags and caching. */
+#include <string.h>
+
 #include "apiserver/discovery.h"
+#include <string.h>
+
 #include "base/check.h"
 #include "front/front_priv.h"
 #include "front/reply.h"
@@ -85,7 +89,7 @@ void front_discovery(struct front *f)
     if (!api_negotiate(http_header(f->x, "accept"), FORMS_DISCOVERY, &accept)) {
         struct err e = {.reason = ERR_NOT_ACCEPTABLE,
                         .message = SPAN("only the following media types are accepted: "
-                                        "application/json")};
+                                        "application/json, application/yaml")};
         front_fail(f, &e);
         return;
     }
@@ -113,7 +117,8 @@ void front_discovery(struct front *f)
         doc = discovery_resources(d, r->group, r->version);
         break;
     }
-    reply(f, doc, "application/json", false);
+    bool yaml = strcmp(accept.content_type, API_YAML) == 0;
+    reply(f, doc, yaml ? API_YAML : "application/json", false);
 }
 
 /* The hash in the URL names the content: with it the answer may be kept for ever. */

@@ -62,7 +62,7 @@ static bool is_json(struct span type)
 static bool pick(const struct media *m, enum api_forms forms, struct api_accept *ret)
 {
     bool protobuf = forms != FORMS_DISCOVERY && span_eq_nocase(m->type, SPAN(PROTOBUF));
-    bool yaml = forms != FORMS_DISCOVERY && span_eq_nocase(m->type, SPAN(API_YAML));
+    bool yaml = span_eq_nocase(m->type, SPAN(API_YAML));
     *ret = (struct api_accept){FORM_JSON, "v1",
                                protobuf ? PROTOBUF
                                : yaml   ? API_YAML
@@ -81,6 +81,9 @@ static bool pick(const struct media *m, enum api_forms forms, struct api_accept 
         bool v2 = span_eq(m->version, SPAN("v2")), beta = span_eq(m->version, SPAN("v2beta1"));
         if (!span_eq(m->group, SPAN("apidiscovery.k8s.io")) || (!v2 && !beta) ||
             !span_eq(m->as, SPAN("APIGroupDiscoveryList"))) {
+            return false;
+        }
+        if (yaml) {
             return false;
         }
         ret->form = FORM_DISCOVERY;

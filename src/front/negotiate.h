@@ -1,5 +1,5 @@
-/* front/negotiate.h: which form of an answer a client asked for. JSON always (which is YAML as
- * well, and called so where a client asks for that), and protobuf for objects, lists and watches;
+/* front/negotiate.h: which form of an answer a client asked for. JSON always, YAML but for
+ * watches, and protobuf for objects, lists and watches;
  * Tables, partial metadata and aggregated discovery when the Accept header names them before plain
  * JSON. Tables and discovery have no protobuf form: a client that asks for one gets the next form
  * that it names. */

@@ -1,8 +1,12 @@
 #include "front/reply.h"
 
+#include <string.h>
+
 #include "base/check.h"
+#include "codec/json.h"
 #include "codec/json_pretty.h"
 #include "codec/status.h"
+#include "codec/yaml_write.h"
 #include "front/negotiate.h"
 #include "front/render.h"
 
@@ -39,10 +43,24 @@ static void put_pretty(struct http_exchange *x, int status, const char *content_
     http_reply(x, status, content_type, strbuf_span(&out));
 }
 
+static void put_yaml(struct http_exchange *x, int status, struct span json)
+{
+    yyjson_doc *doc = json_parse_heap(json);
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    assert(doc); /* our own */
+    yaml_write(&out, yyjson_doc_get_root(doc));
+    yyjson_doc_free(doc);
+    http_reply(x, status, API_YAML, strbuf_span(&out));
+}
+
 void reply_json(struct http_exchange *x, int status, const char *content_type, struct span body)
 {
     assert(x);
     assert(content_type);
+    if (strcmp(content_type, API_YAML) == 0) {
+        put_yaml(x, status, body);
+        return;
+    }
     if (!span_starts(span_cstr(content_type), SPAN("application/json")) || !reply_wants_pretty(x)) {
         http_reply(x, status, content_type, body);
         return;
@@ -67,11 +85,13 @@ void reply_err(struct http_exchange *x, const struct err *e)
     }
     struct span json = status_json(a, e);
     struct api_accept accept;
-    if (api_negotiate(http_header(x, "accept"), FORMS_OBJECT, &accept) && accept.protobuf) {
+    bool known = api_negotiate(http_header(x, "accept"), FORMS_OBJECT, &accept);
+    if (known && accept.protobuf) {
         struct strbuf out cleanup_strbuf = STRBUF_INIT;
         render_status_protobuf(&out, json);
         http_reply(x, err_http_code(e->reason), accept.content_type, strbuf_span(&out));
         return;
     }
-    reply_json(x, err_http_code(e->reason), "application/json", json);
+    bool yaml = known && strcmp(accept.content_type, API_YAML) == 0;
+    reply_json(x, err_http_code(e->reason), yaml ? API_YAML : "application/json", json);
 }

@@ -204,6 +204,37 @@ TEST(the_form_of_an_answer_is_the_one_that_a_client_likes_best)
     api_kit_stop(&k);
 }
 
+TEST(who_asks_for_yaml_gets_it_errors_too)
+{
+    static const char yaml[] = "Accept: application/yaml\r\n";
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    (void)api_expect(
+        &k, 201, "POST", CM, yaml,
+        "{\"metadata\":{\"name\":\"y\"},\"data\":{\"b\":\"true\",\"a\":\"1\\n2\\n\"}}");
+    struct api_reply r = api_expect(&k, 200, "GET", CM "/y", yaml, NULL);
+    CHECK(span_starts(r.body, SPAN("apiVersion: v1\ndata:\n  a: |\n    1\n    2\n  b: \"true\"\n"
+                                   "kind: ConfigMap\nmetadata:\n  creationTimestamp: \"2")));
+    r = api_expect(&k, 200, "GET", CM "?labelSelector=a%3Db", yaml, NULL);
+    CHECK(span_starts(r.body, SPAN("apiVersion: v1\nitems: []\nkind: ConfigMapList\nmetadata:\n")));
+    r = api_expect(&k, 200, "GET", CM, "Accept: application/yaml;as=Table;v=v1;g=meta.k8s.io\r\n",
+                   NULL);
+    CHECK(span_starts(r.body, SPAN("apiVersion: meta.k8s.io/v1\ncolumnDefinitions:\n- ")));
+    r = api_expect(&k, 404, "GET", CM "/none", yaml, NULL);
+    CHECK_SPAN(api_header(&r, "content-type"), "application/yaml");
+    CHECK_SPAN(r.body,
+               "apiVersion: v1\ncode: 404\ndetails:\n  kind: configmaps\n  name: none\nkind: "
+               "Status\nmessage: configmaps \"none\" not found\nmetadata: {}\nreason: "
+               "NotFound\nstatus: Failure\n");
+    r = api_expect(&k, 200, "GET", "/api", yaml, NULL);
+    CHECK_SPAN(api_header(&r, "content-type"), "application/yaml");
+    CHECK(span_starts(r.body, SPAN("kind: APIVersions\n")));
+    r = api_expect(&k, 200, "GET", "/apis/apps/v1", yaml, NULL);
+    CHECK(span_starts(r.body,
+                      SPAN("apiVersion: v1\ngroupVersion: apps/v1\nkind: APIResourceList\n")));
+    api_kit_stop(&k);
+}
+
 static void expect_text(struct api_kit *k, int status, const char *path, const char *want)
 {
     CHECK_SPAN(api_expect(k, status, "GET", path, "", NULL).body, want);

@@ -3,6 +3,7 @@
 #include "base/strbuf.h"
 #include "codec/json.h"
 #include "codec/yaml.h"
+#include "codec/yaml_write.h"
 #include "test/kit/kit.h"
 
 static void check(const char *yaml, const char *json)
@@ -81,4 +82,65 @@ TEST(depth_size_and_multiplication_are_bounded)
     }
     check_refused(strbuf_span(&b), "too many values");
     strbuf_done(&b);
+}
+
+static void check_written(const char *json, const char *yaml)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    struct err e = {0};
+    yyjson_doc *doc = json_parse_heap(span_cstr(json));
+    CHECK(doc);
+    yaml_write(&out, yyjson_doc_get_root(doc));
+    if (yaml) {
+        CHECK_SPAN(strbuf_span(&out), yaml);
+    }
+    yyjson_val *back = yaml_parse(a, strbuf_span(&out), &e);
+    if (!back || !yyjson_equals(back, yyjson_doc_get_root(doc))) {
+        kit_fail(__FILE__, __LINE__, "%s reads back otherwise:\n%.*s", json,
+                 SPAN_ARG(strbuf_span(&out)));
+    }
+    yyjson_doc_free(doc);
+}
+
+TEST(what_is_written_looks_as_kubectl_writes_it)
+{
+    check_written(
+        "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"spec\":{\"containers\":[{\"name\":\"c\","
+        "\"args\":[\"a\",\"true\"],\"ports\":[]}],\"nodeSelector\":{}},\"metadata\":{"
+        "\"creationTimestamp\":null,\"generation\":1}}",
+        "apiVersion: v1\nkind: Pod\nmetadata:\n  creationTimestamp: null\n  generation: "
+        "1\nspec:\n  containers:\n  - args:\n    - a\n    - \"true\"\n    name: c\n    "
+        "ports: []\n  nodeSelector: {}\n");
+    check_written(
+        "{\"a\":\"2026-11-21T00:00:00Z\",\"b\":\"{\\\"x\\\": 1}\",\"c\":\"one\\ntwo\\n\","
+        "\"d\":\"\",\"e\":\"10.0.0.1\",\"f\":\"y\",\"g\":\"08\",\"h\":\"22:30\",\"i\":\"it's\"}",
+        "a: \"2026-11-21T00:00:00Z\"\nb: '{\"x\": 1}'\nc: |\n  one\n  two\nd: \"\"\ne: "
+        "10.0.0.1\nf: \"y\"\ng: \"08\"\nh: \"22:30\"\ni: it's\n");
+}
+
+TEST(members_are_written_letters_last_and_numbers_by_value)
+{
+    check_written("{\"b\":0,\"a10\":0,\"a9\":0,\"a.b\":0,\"Z\":0,\"1\":0}",
+                  "\"1\": 0\nZ: 0\na.b: 0\na9: 0\na10: 0\nb: 0\n");
+}
+
+TEST(every_text_reads_back_as_it_was)
+{
+    static const char *const pieces[] = {"",   " ", "\\n", "a",       "-",       ":",
+                                         "#",  "0", "\\t", "~",       "\"",      "'",
+                                         "\\", "|", "\\r", "\\u00e9", "\\u0085", "?"};
+    enum { N = sizeof pieces / sizeof *pieces };
+    char json[128];
+    for (int i = 0; i < N * N * N * N; i++) {
+        (void)snprintf(json, sizeof json, "[\"%s%s%s%s\"]", pieces[i % N], pieces[i / N % N],
+                       pieces[i / N / N % N], pieces[i / N / N / N % N]);
+        if (!strstr(json, "\\\\\"") && !strchr(json, '\'')) {
+            yyjson_doc *doc = json_parse_heap(span_cstr(json));
+            if (doc) {
+                check_written(json, NULL);
+            }
+            yyjson_doc_free(doc);
+        }
+    }
 }
