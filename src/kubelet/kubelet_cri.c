@@ -50,8 +50,10 @@ static void print_line(struct cri_filter *f, struct span line, struct strbuf *ou
         return;
     }
     if (f->timestamps && !f->inside) {
-        put_limited(f, out, l.time);
-        put_limited(f, out, SPAN(" "));
+        /* The zone that a kubelet calls Z. */
+        bool utc = span_ends(l.time, SPAN("+00:00"));
+        put_limited(f, out, utc ? span_first(l.time, l.time.n - 6) : l.time);
+        put_limited(f, out, utc ? SPAN("Z ") : SPAN(" "));
     }
     put_limited(f, out, l.text);
     if (!l.partial) {

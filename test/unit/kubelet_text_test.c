@@ -144,6 +144,18 @@ TEST(printing_joins_partial_entries_and_keeps_limits)
     strbuf_done(&out);
 }
 
+TEST(times_of_utc_are_printed_as_a_kubelet_does)
+{
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    struct cri_filter f = {.left_bytes = -1, .timestamps = true};
+    (void)kubelet_cri_print(&f,
+                            SPAN("2026-01-02T03:04:05.000000001+00:00 stdout F a\n"
+                                 "2026-01-02T05:04:05.000000001+02:00 stdout F b\n"),
+                            &out);
+    CHECK_SPAN(strbuf_span(&out), "2026-01-02T03:04:05.000000001Z a\n"
+                                  "2026-01-02T05:04:05.000000001+02:00 b\n");
+}
+
 TEST(the_tail_is_found_from_the_end_for_every_count)
 {
     struct arena *a = arena_new();
