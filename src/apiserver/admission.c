@@ -192,6 +192,19 @@ static int pod_account(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *s
     return 0;
 }
 
+/* A runtime that the pod names must be one that there is. */
+static int pod_runtime(struct api_op *op, yyjson_mut_val *spec, struct span pod)
+{
+    struct span name = json_mut_str(json_mut_get(spec, "runtimeClassName"));
+    if (name.n == 0 ||
+        api_peek(op->server, op->arena, "runtimeclasses.node.k8s.io", SPAN_NULL, name)) {
+        return 0;
+    }
+    return api_op_err(op, ERR_FORBIDDEN,
+                      "pods \"%.*s\" is forbidden: pod rejected: RuntimeClass \"%.*s\" not found",
+                      SPAN_ARG(pod), SPAN_ARG(name));
+}
+
 static int pod_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
@@ -203,7 +216,8 @@ static int pod_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
             &op->err);
     }
     yyjson_mut_val *status = json_mut_obj(doc, obj, "status");
-    if (pod_account(op, doc, spec, called(op, obj)) < 0) {
+    if (pod_account(op, doc, spec, called(op, obj)) < 0 ||
+        pod_runtime(op, spec, called(op, obj)) < 0) {
         return -1;
     }
     add_tolerations(doc, spec);

@@ -356,6 +356,22 @@ TEST(services_get_distinct_addresses_and_give_them_back)
     api_kit_stop(&k);
 }
 
+TEST(a_pod_of_a_runtime_class_that_is_not_there_is_refused)
+{
+    static const char pod[] =
+        "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"runtimeClassName\":\"small\","
+        "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}";
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    struct api_reply r = api_expect(&k, 403, "POST", "/api/v1/namespaces/default/pods", "", pod);
+    CHECK_SPAN(api_str(&r, "message"),
+               "pods \"a\" is forbidden: pod rejected: RuntimeClass \"small\" not found");
+    (void)api_expect(&k, 201, "POST", "/apis/node.k8s.io/v1/runtimeclasses", "",
+                     "{\"metadata\":{\"name\":\"small\"},\"handler\":\"vm\"}");
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces/default/pods", "", pod);
+    api_kit_stop(&k);
+}
+
 TEST(a_pod_gets_the_number_of_its_priority_class)
 {
     static const char body[] = "{\"metadata\":{\"name\":\"%s\"},\"spec\":{%s\"containers\":[{"

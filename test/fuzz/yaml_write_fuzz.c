@@ -5,6 +5,8 @@
 #include "codec/yaml.h"
 #include "codec/yaml_write.h"
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct arena *a cleanup_arena = arena_new();
