@@ -60,10 +60,12 @@ static int spool_bytes(struct import *im, struct archive *tar, struct spooled *f
     while ((n = archive_read_data(tar, buf, sizeof buf)) > 0) {
         digest_add(&d, buf, (size_t)n);
         f->size += (uint64_t)n;
-        if (write(fd, buf, (size_t)n) != n) {
+        ssize_t wrote = write(fd, buf, (size_t)n);
+        if (wrote != n) { /* half of it: there was no more room */
+            int code = wrote < 0 ? -errno : -ENOSPC;
             digest_abandon(&d);
-            return fail(im->a, im->detail, errno ? -errno : -EIO, "cannot write \"%.*s\": %s",
-                        SPAN_ARG(f->name), strerror(errno));
+            return fail(im->a, im->detail, code, "cannot write \"%.*s\" to %s: %s",
+                        SPAN_ARG(f->name), im->tmp.path, strerror(-code));
         }
     }
     f->digest = digest_end(&d, im->a);

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "env/env_uv.h"
 #include "image/image.h"
 #include "main/main.h"
 #include "main/options.h"
@@ -70,16 +71,43 @@ static bool reference_of(struct arena *a, const struct options *o, struct span *
     return true;
 }
 
+enum { PROGRESS_NS = 2 * 1000 * 1000 * 1000LL };
+
+struct progress {
+    struct env *env;
+    int64_t told_ns;
+};
+
+/* To those who wait; what was pulled is the only thing on standard output. */
+static void on_progress(void *data, struct span blob, uint64_t done_bytes, uint64_t total_bytes)
+{
+    struct progress *p = data;
+    int64_t now_ns = env_mono_ns(p->env);
+    if (now_ns - p->told_ns >= PROGRESS_NS) {
+        p->told_ns = now_ns;
+        (void)fprintf(stderr, "  %.*s %.1f of %.1f MB\n", SPAN_ARG(span_first(blob, 19)),
+                      (double)done_bytes / 1e6, (double)total_bytes / 1e6);
+    }
+}
+
 static int do_pull(struct image_store *s, struct arena *a, const struct options *o)
 {
     struct span ref, why = SPAN_NULL;
     struct image_config config;
+    struct progress progress = {.env = env_uv_new()};
     struct image_pull_options pull = {.mirrors = o->registry_mirrors,
-                                      .mirror_count = o->registry_mirror_count};
+                                      .mirror_count = o->registry_mirror_count,
+                                      .on_progress = on_progress,
+                                      .data = &progress};
     if (!reference_of(a, o, &ref)) {
+        env_uv_free(progress.env);
         return 2;
     }
-    if (image_pull(s, ref, &pull, a, &config, &why) < 0) {
+    (void)fprintf(stderr, "pulling %.*s\n", SPAN_ARG(ref));
+    progress.told_ns = env_mono_ns(progress.env);
+    int code = image_pull(s, ref, &pull, a, &config, &why);
+    env_uv_free(progress.env);
+    if (code < 0) {
         (void)fprintf(stderr, "berth image: %.*s\n", SPAN_ARG(why));
         return 1;
     }

@@ -27,6 +27,9 @@ check 'half a name of a set' fails '"default/" is no name of a set' b status def
 check 'a list of images makes no directory' fails 'there is no such data directory' b image ls --data-dir "$work/none"
 check 'and none is there' fails '' test -e "$work/none"
 check 'a directory is no archive' fails 'is a directory' b image import "$work" --data-dir "$work/none"
+mkdir "$work/small"; mount -t tmpfs -o size=300k none "$work/small"
+check 'an import without room' fails 'No space left on device' b image import "$cache/images/busybox.tar" --data-dir "$work/small"
+umount "$work/small"
 check 'a grace period that is none' fails 'give seconds' b stop --grace-period 0
 mkdir "$work/conf"; echo '# all as it is' >"$work/empty.yaml"
 check 'a directory as the configuration' fails 'cannot be read: Is a directory' b server --config "$work/conf"
