@@ -24,6 +24,51 @@ static const yyjson_val *patch_base(struct api_op *op, struct object *current)
     return json_freeze(op->arena, whole);
 }
 
+/* Of metadata, most patches name only what they have seen there, to be refused when it is another:
+ * then it stays as it is. NULL: it may change. */
+static const yyjson_val *metadata_seen(const struct api_op *op, const yyjson_val *was)
+{
+    const yyjson_val *meta = json_get(was, "metadata"), *named = json_get(op->body, "metadata");
+    bool known = !op->view && !op->kind->custom && (!named || json_len(named) > 0);
+    JSON_EACH(it, named)
+    {
+        const yyjson_val *v = it.key ? json_get_span(meta, json_str(it.key)) : NULL;
+        known = known && v && yyjson_is_str(it.val) && json_identical(it.val, v);
+    }
+    return known ? meta : NULL;
+}
+
+static yyjson_mut_val *metadata_kept(yyjson_mut_doc *doc, const yyjson_val *meta)
+{
+    yyjson_mut_val *copy = json_mut_copy(doc, meta);
+    json_remove(copy, "managedFields");
+    return copy;
+}
+
+/* The metadata of obj, when all of it is patched and decoded. */
+static bool is_as_decoded(struct api_op *op, yyjson_mut_doc *doc, const yyjson_val *was,
+                          const yyjson_mut_val *obj)
+{
+    struct err e = {0};
+    const yyjson_val *whole = patch_merge_quick(op->arena, was, op->body, true);
+    yyjson_mut_val *out = schema_decode(op->arena, op->kind, whole, doc, SCHEMA_IGNORE, NULL, &e);
+    return out && span_eq(json_write_mut(op->arena, json_mut_get(out, "metadata")),
+                          json_write_mut(op->arena, json_mut_get(obj, "metadata")));
+}
+
+/* A merge patch of the usual sort. NULL without an error: it is of another. */
+static yyjson_mut_val *merged(struct api_op *op, const yyjson_val *was, yyjson_mut_doc *doc)
+{
+    const yyjson_val *meta = metadata_seen(op, was);
+    const yyjson_val *quick = patch_merge_quick(op->arena, was, op->body, !meta);
+    yyjson_mut_val *obj = quick ? write_decode(op, quick, was, doc) : NULL;
+    if (obj && meta) {
+        json_put(doc, obj, "metadata", metadata_kept(doc, meta));
+        verify(is_as_decoded(op, doc, was, obj));
+    }
+    return obj;
+}
+
 static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson_mut_doc *doc)
 {
     const struct schema_kind *shown = op->view ? op->view : op->kind;
@@ -32,12 +77,10 @@ static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson
     if (api_sub_is(op, "status") && write_patches_head(op)) {
         was = write_head(op->arena, was);
     }
-    const yyjson_val *quick =
-        op->patch_type == API_PATCH_MERGE ? patch_merge_quick(op->arena, was, op->body) : NULL;
-    if (quick) {
-        return write_decode(op, quick, was, doc);
+    yyjson_mut_val *out = op->patch_type == API_PATCH_MERGE ? merged(op, was, doc) : NULL;
+    if (out || op->err.reason != ERR_NONE) {
+        return out;
     }
-    yyjson_mut_val *out = NULL;
     switch (op->patch_type) {
     case API_PATCH_JSON:
         out = patch_json(op->arena, doc, was, op->body, &op->err);

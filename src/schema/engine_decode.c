@@ -449,12 +449,16 @@ static bool is_for_later(const struct decoder *d, const struct schema_field *f)
 static const yyjson_val *known_member(const yyjson_val *known, struct json_iter *next,
                                       struct span key)
 {
-    if (next->key && !span_eq(json_str(next->key), key)) {
-        return json_get_span(known, key);
+    struct json_iter it = *next;
+    while (it.key && !span_eq(json_str(it.key), key)) {
+        json_iter_next(&it);
     }
-    const yyjson_val *found = next->val;
+    if (!it.key) {
+        return json_get_span(known, key); /* before it, or not there */
+    }
+    *next = it;
     json_iter_next(next);
-    return found;
+    return it.val;
 }
 
 /* Members of an object. With `root`, members already put there (kind, apiVersion) are skipped. */

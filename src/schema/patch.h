@@ -13,10 +13,10 @@ yyjson_mut_val *patch_json(struct arena *a, yyjson_mut_doc *doc, const yyjson_va
 yyjson_mut_val *patch_merge(struct arena *a, yyjson_mut_doc *doc, const yyjson_val *original,
                             const yyjson_val *patch, struct err *reterr);
 /* What schema_decode() is to see of patch_merge()'s result, in one pass and without a copy of
- * texts: original's metadata.managedFields, raw, are left out. NULL: the patch is no object, names
- * a member twice or has too many. */
+ * texts: original's metadata.managedFields, raw, are left out; with metadata false, all of it is.
+ * NULL: the patch is no object, names a member twice or has too many. */
 const yyjson_val *patch_merge_quick(struct arena *a, const yyjson_val *original,
-                                    const yyjson_val *patch);
+                                    const yyjson_val *patch, bool metadata);
 /* Strategic merge by the kind's rows: merge keys, primitive sets, $patch (replace, delete, merge),
  * $setElementOrder/LIST, $deleteFromPrimitiveList/LIST, $retainKeys; null deletes. Order of merged
  * lists as apimachinery's strategicpatch gives it. */

@@ -98,7 +98,7 @@ static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjso
 }
 
 const yyjson_val *patch_merge_quick(struct arena *a, const yyjson_val *original,
-                                    const yyjson_val *patch)
+                                    const yyjson_val *patch, bool metadata)
 {
     static const yyjson_val no_change = {.tag = YYJSON_TYPE_OBJ, .uni.ofs = sizeof(yyjson_val)};
     assert(a);
@@ -112,8 +112,11 @@ const yyjson_val *patch_merge_quick(struct arena *a, const yyjson_val *original,
     uint64_t members = 0;
     JSON_EACH(it, original)
     {
-        bool apart = !patches_meta && span_eq(json_str(it.key), SPAN("metadata")) &&
-                     is_object(it.val); /* taken apart in any case */
+        bool is_meta = span_eq(json_str(it.key), SPAN("metadata")) && is_object(it.val);
+        bool apart = is_meta && !patches_meta; /* taken apart in any case */
+        if (is_meta && !metadata) {
+            continue;
+        }
         yyjson_val *next =
             apart ? merge(put(at, it.key, 1), it.val, &no_change) : take(at, original, &it, patch);
         members += next > at;

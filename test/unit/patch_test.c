@@ -27,7 +27,7 @@ static yyjson_mut_val *apply(struct arena *a, yyjson_mut_doc *doc, const yyjson_
 static void check_quick(struct arena *a, const yyjson_val *original, const yyjson_val *patch,
                         const yyjson_mut_val *got)
 {
-    const yyjson_val *quick = patch_merge_quick(a, original, patch);
+    const yyjson_val *quick = patch_merge_quick(a, original, patch, true);
     if (quick) {
         CHECK(got);
         CHECK_SPAN(json_write(a, quick), json_write_mut(a, got).p);
@@ -250,7 +250,7 @@ TEST(the_quick_merge_ends_where_the_other_one_ends)
         yyjson_val *original = json_freeze(a, any_tree(doc, &state, 0));
         yyjson_val *patch = json_freeze(a, any_tree(doc, &state, 0));
         check_quick(a, original, patch, patch_merge(a, doc, original, patch, &err));
-        quick += patch_merge_quick(a, original, patch) != NULL;
+        quick += patch_merge_quick(a, original, patch, true) != NULL;
     }
     CHECK(quick > 10000 && quick < 20000); /* both ways were taken */
 }
@@ -271,7 +271,7 @@ TEST(the_quick_merge_leaves_raw_managed_fields_out)
     json_put_int(doc, v, "spec", 1);
     for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
         const yyjson_val *got =
-            patch_merge_quick(a, json_freeze(a, v), json_kit_parse(a, span_cstr(patches[i])));
+            patch_merge_quick(a, json_freeze(a, v), json_kit_parse(a, span_cstr(patches[i])), true);
         CHECK_SPAN(json_write(a, got), want[i]);
     }
 }
