@@ -129,7 +129,9 @@ const char *check_rest(struct platform *w)
     why = why ? why : claims_at_rest(w);
     why = why ? why : neighbours_at_rest(w);
     why = why ? why : jobs_at_rest(w);
-    return why ? why : lone_at_rest(w);
+    why = why ? why : lone_at_rest(w);
+    why = why ? why : services_at_rest(w);
+    return why ? why : spaces_at_rest(w);
 }
 
 static void print_running(void *data, struct span ns, struct span name, struct span uid)

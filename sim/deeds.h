@@ -58,6 +58,8 @@
     X(SCHEME_CLOCK, "scheme: clock to and fro")                                                    \
     X(RESIZE, "resize a pod")                                                                      \
     X(SCHEME_RESIZE, "scheme: resize")                                                             \
+    X(SERVICE, "a service")                                                                        \
+    X(SPACE, "a second namespace")                                                                 \
     X(IMAGE, "change a pod's image")                                                               \
     X(SCHEME_IMAGE, "scheme: image, and kills")                                                    \
     X(SCHEME_DRAIN, "scheme: drain")                                                               \

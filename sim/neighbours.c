@@ -135,22 +135,12 @@ static void create(struct platform *w, int which)
 void neighbours_act(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
-    int which = (int)sim_roll(w, NEIGHBOURS + 4);
+    static void (*const others[])(struct platform * w) = {
+        neighbours_budget, custom_act, jobs_act, lone_act, services_act, spaces_act};
+    int which = (int)sim_roll(w, NEIGHBOURS + sizeof others / sizeof *others);
     record_pull(w->record);
-    if (which > NEIGHBOURS + 2) {
-        lone_act(w);
-        return;
-    }
-    if (which > NEIGHBOURS + 1) {
-        jobs_act(w);
-        return;
-    }
-    if (which > NEIGHBOURS) {
-        custom_act(w);
-        return;
-    }
-    if (which == NEIGHBOURS) {
-        neighbours_budget(w);
+    if (which >= NEIGHBOURS) {
+        others[which - NEIGHBOURS](w);
         return;
     }
     if (!find(w, which)) {
@@ -356,7 +346,7 @@ static void count_pod(void *data, struct object *pod)
 {
     struct counted *c = data;
     struct span app = json_str(json_path(object_root(pod), "metadata", "labels", "app", NULL));
-    if (span_eq_cstr(app, c->app) &&
+    if (span_eq_cstr(app, c->app) && span_eq_cstr(object_namespace(pod), "default") &&
         (!c->owner.n || span_eq(c->owner, client_controller_uid(pod)))) {
         c->pods++;
         c->ready += client_condition_true(pod, "Ready");

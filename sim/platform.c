@@ -123,6 +123,7 @@ static bool on_request(void *data, struct arena *a, struct client_request *rq)
     check_rollback_write(w, rq);
     neighbours_on_request(w, rq);
     rules_on_request(w, rq);
+    check_space(w, rq);
     if (rq->verb != CLIENT_GET && rq->verb != CLIENT_LIST) {
         sim_ambush_sees(w, rq->kind);
     }

@@ -160,7 +160,7 @@ struct platform {
      * still hold back for it. */
     int64_t trouble_from_ms, trouble_ms, calm_ms;
     int64_t refused_from_ms, refused_ms; /* a pod of the set: first and last in a row */
-    VEC(struct sim_acked) acked; /* since the last check */
+    VEC(struct sim_acked) acked;         /* since the last check */
     VEC(struct sim_orphan) orphans;
     VEC(struct sim_web) web;
     struct sim_job job;
@@ -256,6 +256,18 @@ void custom_act(struct platform *w);
 void custom_on_change(struct platform *w, struct object *old, struct object *now);
 /* NULL: at rest; else what is not. */
 const char *custom_at_rest(struct platform *w);
+
+/* services.c */
+void services_act(struct platform *w);
+/* NULL: at rest; else what is not. */
+const char *services_at_rest(struct platform *w);
+
+/* spaces.c */
+void spaces_act(struct platform *w);
+/* A role's request is about to be done. */
+void check_space(struct platform *w, const struct client_request *rq);
+/* NULL: at rest; else what is not. */
+const char *spaces_at_rest(struct platform *w);
 
 /* lone.c */
 void lone_act(struct platform *w);

@@ -277,6 +277,7 @@ void users_scheme(struct platform *w)
                    {resize, SIM_DEED_SCHEME_RESIZE},
                    {change_image, SIM_DEED_SCHEME_IMAGE},
                    {drain, SIM_DEED_SCHEME_DRAIN},
+                   {fail_over, SIM_DEED_SCHEME_PRIMARY},
                    {fail_over, SIM_DEED_SCHEME_PRIMARY}};
     size_t which = (size_t)sim_roll(w, sizeof schemes / sizeof *schemes);
     record_pull(w->record);

@@ -16,6 +16,8 @@
 #include "controller/reconciler.h"
 #include "schema/schema.h"
 
+enum { AGAIN_MS = 20 };
+
 struct ns_kind {
     struct namespace_controller *controller;
     const struct schema_kind *kind;
@@ -90,6 +92,17 @@ static bool delete_one(void *data, struct object *o)
     return true;
 }
 
+/* Another version than ours, or one whose commit failed in the end, of which nobody tells. */
+static bool on_finalized(struct sync *s, void *data, const struct client_reply *reply)
+{
+    (void)data;
+    if (reply->err.reason == ERR_CONFLICT) {
+        sync_after(s, AGAIN_MS);
+        return true;
+    }
+    return reply->err.reason == ERR_NOT_FOUND;
+}
+
 static void finalize(struct emptying *x)
 {
     assert(object_is_deleting(x->ns));
@@ -103,7 +116,7 @@ static void finalize(struct emptying *x)
     struct client_request rq = client_request_for(CLIENT_UPDATE, x->c->kind, x->ns);
     rq.subresource = SPAN("finalize");
     rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, NULL, on_deleted, NULL);
+    sync_do(x->s, &rq, NULL, on_finalized, NULL);
 }
 
 static bool on_events_listed(struct sync *s, void *data, const struct client_reply *reply)
@@ -185,7 +198,7 @@ static void run(struct sync *s)
         return;
     }
     if (!all_kinds_synced(c->all)) { /* its objects are not all seen yet */
-        sync_after(s, 20);
+        sync_after(s, AGAIN_MS);
         return;
     }
     arena_on_clear(s->arena, unref_object, object_ref(ns));
