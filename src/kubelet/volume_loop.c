@@ -291,7 +291,7 @@ static int grow_taken_off(int device, const char *loop, const char *path)
 
 static int fit(int loop, const char *name, const char *path, bool used)
 {
-    struct extent e;
+    struct extent e = {0};
     int code = measure(loop, &e);
     if (code < 0 || e.blocks >= e.wanted) {
         return code;
