@@ -203,7 +203,6 @@ void yaml_write(struct strbuf *out, const yyjson_val *root)
     assert(ok);
     yaml_emitter_set_output(&w.emitter, put_bytes, out);
     yaml_emitter_set_unicode(&w.emitter, 1);
-    yaml_emitter_set_width(&w.emitter, -1); /* no line is folded */
     emit(&w, yaml_stream_start_event_initialize(&e, YAML_UTF8_ENCODING), &e);
     emit(&w, yaml_document_start_event_initialize(&e, NULL, NULL, NULL, 1), &e);
     put_value(&w, (yyjson_val *)(uintptr_t)root);

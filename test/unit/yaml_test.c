@@ -119,6 +119,14 @@ TEST(what_is_written_looks_as_kubectl_writes_it)
         "10.0.0.1\nf: \"y\"\ng: \"08\"\nh: \"22:30\"\ni: it's\n");
 }
 
+TEST(long_lines_are_folded_at_eighty_columns)
+{
+    check_written("{\"message\":\"Failed to pull image, since the registry that it is to come from "
+                  "could not be reached\"}",
+                  "message: Failed to pull image, since the registry that it is to come from could "
+                  "not\n  be reached\n");
+}
+
 TEST(members_are_written_letters_last_and_numbers_by_value)
 {
     check_written("{\"b\":0,\"a10\":0,\"a9\":0,\"a.b\":0,\"Z\":0,\"1\":0}",
