@@ -221,6 +221,7 @@ static int pod_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
         return -1;
     }
     add_tolerations(doc, spec);
+    admission_near(doc, obj);
     json_put_str(doc, status, "phase", SPAN("Pending"));
     json_put_str(doc, status, "qosClass", span_cstr(qos_class(spec)));
     return pod_priority(op, doc, spec, called(op, obj));

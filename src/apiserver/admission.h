@@ -17,6 +17,9 @@ int admission_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj
                      const yyjson_val *old);
 /* May this object be deleted at all? */
 int admission_delete(struct api_op *op, const yyjson_val *obj);
+/* admission_near.c: what matchLabelKeys and mismatchLabelKeys of a new pod's affinity and spread
+ * constraints mean for its labels becomes part of their selectors. */
+void admission_near(yyjson_mut_doc *doc, yyjson_mut_val *pod);
 /* admission_token.c: a new pod's volume and mounts for the token of its account (which may be
  * NULL), unless it or the account does not want them. Nothing on a server without tokens. */
 void admission_token(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *spec,

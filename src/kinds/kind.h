@@ -19,6 +19,9 @@ void check_pod_spec(struct check *c, const struct path *p, const yyjson_val *spe
 /* The same, of a template: a pod may be looked into, a template may not ask for it. */
 void check_template_spec(struct check *c, const struct path *p, const yyjson_val *spec,
                          const yyjson_val *extra_volumes);
+/* spec.affinity and spec.topologySpreadConstraints (kind_near.c). */
+void check_affinity(struct check *c, const struct path *p, const yyjson_val *affinity);
+void check_spread(struct check *c, const struct path *p, const yyjson_val *constraints);
 void check_containers(struct check *c, const struct path *p, const yyjson_val *spec,
                       const yyjson_val *extra_volumes);
 /* Counts the sources of a volume: members of an object other than its name and the given ones. */

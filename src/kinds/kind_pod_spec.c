@@ -157,19 +157,6 @@ static void check_dns(struct check *c, const struct path *p, const yyjson_val *s
     }
 }
 
-static void check_spread(struct check *c, const struct path *p, const yyjson_val *constraints)
-{
-    size_t i = 0;
-    JSON_EACH(it, constraints)
-    {
-        if (json_get_int(it.val, "maxSkew", 0) <= 0) {
-            cause_invalid(c, AT_FIELD(AT_INDEX(p, i), "maxSkew"),
-                          shown(c->a, json_get(it.val, "maxSkew")), "must be greater than zero");
-        }
-        i++;
-    }
-}
-
 static bool is_small_or_digit(char ch)
 {
     return (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9');
@@ -280,6 +267,7 @@ void check_pod_spec(struct check *c, const struct path *p, const yyjson_val *spe
         check_toleration(c, AT_INDEX(AT_FIELD(p, "tolerations"), i), it.val);
         i++;
     }
+    check_affinity(c, AT_FIELD(p, "affinity"), json_get(spec, "affinity"));
     check_spread(c, AT_FIELD(p, "topologySpreadConstraints"),
                  json_get(spec, "topologySpreadConstraints"));
 }

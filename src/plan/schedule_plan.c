@@ -98,6 +98,8 @@ struct around {
     struct near_view view; /* with its nodes */
     const enum spread_refusal *spread;
     struct affinity_plan affinity;
+    bool uneven;  /* a node counts under a reason of spread */
+    bool *blamed; /* by node: counts under one of affinity */
 };
 
 static struct around *look_around(struct arena *a, const struct schedule_view *v)
@@ -112,6 +114,7 @@ static struct around *look_around(struct arena *a, const struct schedule_view *v
         nodes[i] = (struct near_node){n->name, n->labels, n->selector_fits,
                                       n->unschedulable || n->taint.n};
     }
+    r->blamed = ARENA_ARRAY(a, bool, v->node_count + 1);
     r->view = *v->near;
     r->view.nodes = nodes;
     r->view.node_count = v->node_count;
@@ -120,7 +123,7 @@ static struct around *look_around(struct arena *a, const struct schedule_view *v
     return r;
 }
 
-static struct span refusal_near(const struct around *r, size_t node)
+static struct span refusal_near(struct around *r, size_t node)
 {
     static const char *const by_affinity[] = {
         [AFFINITY_FITS] = "",
@@ -130,6 +133,8 @@ static struct span refusal_near(const struct around *r, size_t node)
     };
     assert(node < r->view.node_count);
     enum spread_refusal spread = r->spread ? r->spread[node] : SPREAD_FITS;
+    r->uneven |= spread != SPREAD_FITS;
+    r->blamed[node] = spread == SPREAD_FITS;
     return spread == SPREAD_NO_LABEL ? SPAN("node(s) didn't match pod topology spread constraints "
                                             "(missing required label)")
            : spread == SPREAD_UNEVEN ? SPAN("node(s) didn't match pod topology spread constraints")
@@ -211,8 +216,8 @@ static size_t best_of(struct arena *a, const struct schedule_view *v, const stru
 
 static struct span note_near(struct arena *a, const struct around *r)
 {
-    struct span spread = spread_note(a, &r->view);
-    struct span affinity = affinity_note(a, &r->view, &r->affinity);
+    struct span spread = r->uneven ? spread_note(a, &r->view) : SPAN_NULL;
+    struct span affinity = affinity_note(a, &r->view, &r->affinity, r->blamed);
     return arena_printf(a, "%s%.*s%s%.*s", spread.n ? " " : "", SPAN_ARG(spread),
                         affinity.n ? " " : "", SPAN_ARG(affinity));
 }

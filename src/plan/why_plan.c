@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "codec/quantity.h"
+#include "plan/why_near.h"
 
 struct span why_line(struct arena *a, struct span text, size_t max)
 {
@@ -635,6 +636,9 @@ static struct span asks(const struct pod_facts *f, struct span message)
     if (contains(message, "untolerated taint {")) {
         return untolerated(f->a, message);
     }
+    if (contains(message, "anti-affinity rules")) {
+        return SPAN("add a node or make the rule preferred");
+    }
     if (contains(message, "volume node affinity conflict")) {
         return SPAN("the volume of its claim is on another node");
     }
@@ -680,8 +684,9 @@ static struct why unscheduled(const struct pod_facts *f, const struct why_claim 
     if (!told) {
         return not_ready(f);
     }
-    struct span ask = asks(f, text);
-    text = words(f->a, text);
+    struct span near = why_near(f->a, text);
+    struct span ask = near.n ? SPAN_NULL : asks(f, text);
+    text = words(f->a, near.n ? near : text);
     text = ask.n && span_ends(text, SPAN(".")) ? span_first(text, text.n - 1) : text;
     return why_of(f->a, "Unschedulable",
                   arena_printf(f->a, "%.*s finds no node: %.*s%s%.*s", SPAN_ARG(f->name),

@@ -253,6 +253,39 @@ TEST(a_new_node_takes_no_pods_before_it_was_seen_ready)
     api_kit_stop(&k);
 }
 
+TEST(label_keys_of_a_pod_become_part_of_its_selectors)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+#define SELECTED "\"labelSelector\":{\"matchLabels\":{\"app\":\"x\"}}"
+    struct api_reply r = api_expect(
+        &k, 201, "POST", "/api/v1/namespaces/default/pods", "",
+        "{\"metadata\":{\"name\":\"p\",\"labels\":{\"app\":\"x\",\"v\":\"1\"}},\"spec\":{"
+        "\"containers\":[{\"name\":\"c\",\"image\":\"i\"}],\"affinity\":{\"podAffinity\":{"
+        "\"preferredDuringSchedulingIgnoredDuringExecution\":[{\"weight\":1,\"podAffinityTerm\":{"
+        "\"topologyKey\":\"k\"," SELECTED ",\"matchLabelKeys\":[\"none\",\"v\"]}}]},"
+        "\"podAntiAffinity\":{\"requiredDuringSchedulingIgnoredDuringExecution\":[{"
+        "\"topologyKey\":\"k\"," SELECTED ",\"mismatchLabelKeys\":[\"v\"]}]}},"
+        "\"topologySpreadConstraints\":[{\"maxSkew\":1,\"topologyKey\":\"k\","
+        "\"whenUnsatisfiable\":\"DoNotSchedule\"," SELECTED ",\"matchLabelKeys\":[\"v\"]}]}}");
+    static const char *const at[][2] = {
+        {"spec.affinity.podAffinity.preferredDuringSchedulingIgnoredDuringExecution.0."
+         "podAffinityTerm.labelSelector.matchExpressions",
+         "[{\"key\":\"v\",\"operator\":\"In\",\"values\":[\"1\"]}]"},
+        {"spec.affinity.podAntiAffinity.requiredDuringSchedulingIgnoredDuringExecution.0."
+         "labelSelector.matchExpressions",
+         "[{\"key\":\"v\",\"operator\":\"NotIn\",\"values\":[\"1\"]}]"},
+        {"spec.topologySpreadConstraints.0.labelSelector.matchExpressions",
+         "[{\"key\":\"v\",\"operator\":\"In\",\"values\":[\"1\"]}]"}};
+    struct arena *a = arena_new();
+    for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
+        struct span got = json_write(a, api_at(r.json, at[i][0]));
+        CHECK(span_eq_cstr(got, at[i][1]));
+    }
+    arena_free(a);
+    api_kit_stop(&k);
+}
+
 TEST(the_account_of_a_pod_must_exist_and_lends_it_its_image_secrets)
 {
     struct api_kit k;

@@ -332,7 +332,7 @@ static const int64_t *scores(struct arena *a, const char *own, const char *their
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(plan.refusals[i], AFFINITY_FITS);
     }
-    CHECK_SPAN(affinity_note(a, &v, &plan), "");
+    CHECK_SPAN(affinity_note(a, &v, &plan, NULL), "");
     return plan.scores;
 }
 

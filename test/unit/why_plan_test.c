@@ -300,6 +300,78 @@ static const struct {
     {POD(ON_NODE, RUNS("\"state\":{\"waiting\":{\"reason\":\"ContainerCreating\",\"message\":"
                        "\"image \\\"redis:7\\\" is being fetched\"}}")),
      "PodStarting", "redis-1 is starting: image \"redis:7\" is being fetched"},
+    {POD("", UNPLACED("0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. It "
+                      "must not share a node with redis-0 on a, redis-2 on b.")),
+     "Unschedulable",
+     "redis-1 finds no node: each of the 2 nodes already runs a pod that it must not share a node "
+     "with (redis-0 on a, redis-2 on b): add a node or make the rule preferred"},
+    {POD("", UNPLACED("0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules. It "
+                      "must not share a zone with redis-0 on a.")),
+     "Unschedulable",
+     "redis-1 finds no node: the only node is in a zone with a pod that it must not share one with "
+     "(redis-0 on a): add a node elsewhere or make the rule preferred"},
+    {POD("", UNPLACED("0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match pod "
+                      "anti-affinity rules. It must not share a node with redis-0 on a.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match "
+     "pod anti-affinity rules. It must not share a node with redis-0 on a; add a node or make the "
+     "rule preferred"},
+    {POD("",
+         UNPLACED("0/2 nodes are available: 2 node(s) didn't satisfy existing pods anti-affinity "
+                  "rules. Pods that are there must not share a node with it: x on a.")),
+     "Unschedulable",
+     "redis-1 finds no node: each of the 2 nodes already runs a pod that must not share a node "
+     "with it (x on a): add a node or make the rule of that pod preferred"},
+    {POD("",
+         UNPLACED("0/2 nodes are available: 2 node(s) didn't satisfy existing pods anti-affinity "
+                  "rules. Pods that are there must not share a zone with it: x on a.")),
+     "Unschedulable",
+     "redis-1 finds no node: each of the 2 nodes is in a zone with a pod that must not share one "
+     "with it (x on a): add a node elsewhere or make the rule of that pod preferred"},
+    {POD("", UNPLACED("0/2 nodes are available: 2 node(s) didn't match pod affinity rules. It must "
+                      "share a node with a pod that has the labels app=y.")),
+     "Unschedulable",
+     "redis-1 finds no node: none is where it has to be: it must share a node with a pod that has "
+     "the labels app=y; start such a pod or make the rule preferred"},
+    {POD("", UNPLACED("0/2 nodes are available: 2 node(s) didn't match pod topology spread "
+                      "constraints. Pods that have the labels app=x are spread over each zone with "
+                      "maxSkew 1: a has 1, b has 0.")),
+     "Unschedulable",
+     "redis-1 finds no node: on each of the 2 nodes it would be one too many: pods that have the "
+     "labels app=x are spread over each zone with maxSkew 1 (a has 1, b has 0); add a node where "
+     "there are fewer or set whenUnsatisfiable to ScheduleAnyway"},
+    {POD("", UNPLACED("0/2 nodes are available: 2 node(s) didn't match pod topology spread "
+                      "constraints (missing required label). Pods that have the labels app=x are "
+                      "spread over each zone with maxSkew 1: no node has its label.")),
+     "Unschedulable",
+     "redis-1 finds no node: none has the label by which it is to be spread: pods that have the "
+     "labels app=x are spread over each zone with maxSkew 1: no node has its label; \"kubectl "
+     "label node NODE LABEL=PLACE\" says where a node is"},
+    {POD("", UNPLACED("0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. Of "
+                      "another form.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/2 nodes are available: 2 node(s) didn't match pod anti-affinity "
+     "rules. Of another form; add a node or make the rule preferred"},
+    {POD("", UNPLACED("0/2 nodes are available: 2 node(s) didn't satisfy existing pods "
+                      "anti-affinity rules. Of another form.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/2 nodes are available: 2 node(s) didn't satisfy existing pods "
+     "anti-affinity rules. Of another form; add a node or make the rule preferred"},
+    {POD("", UNPLACED("0/2 nodes are available: 2 node(s) didn't match pod affinity rules. Of "
+                      "another form.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/2 nodes are available: 2 node(s) didn't match pod affinity rules. "
+     "Of another form."},
+    {POD("", UNPLACED("0/2 nodes are available: 2 node(s) didn't match pod topology spread "
+                      "constraints. Of another form.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/2 nodes are available: 2 node(s) didn't match pod topology spread "
+     "constraints. Of another form."},
+    {POD("", UNPLACED("0/2 nodes are available: 2 node(s) didn't match pod topology spread "
+                      "constraints (missing required label). Of another form.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/2 nodes are available: 2 node(s) didn't match pod topology spread "
+     "constraints (missing required label). Of another form."},
     {POD(",\"schedulingGates\":[{\"name\":\"x.io/g\"}]", ""), "Unschedulable",
      "redis-1 waits until its scheduling gate x.io/g is taken away"},
     {POD(",\"schedulerName\":\"other\"", ""), "Unschedulable",
