@@ -1,6 +1,6 @@
 #!/bin/bash
 # Where pods go with respect to each other: a set whose replicas shun each other's nodes, wishes, company, spread over zones, and what a pod that finds
-# no node says. The nodes far and off have no agent: the test says what one would.
+# no node says. The nodes far and isle have no agent: the test says what one would.
 . "$(dirname "$0")/lib.sh"
 E2E_IMAGES=busybox start_berth
 
@@ -28,6 +28,9 @@ lone() { # NAME LABEL SPEC: a pod
 # ---- a set of three that shun each other ----
 k label node edge topology.kubernetes.io/zone=east >/dev/null
 check 'a second node' join far east
+# Who says nothing for long is lost. Ends with the server.
+(while sleep 10 && answers far; do [ ! -e "$work/three" ] || answers isle; done) >/dev/null 2>&1 &
+keeper=$!
 cat >"$work/redis.yaml" <<Y
 apiVersion: apps/v1
 kind: StatefulSet
@@ -52,18 +55,17 @@ check 'the second' within 20 placed redis-1
 second=$(on redis-1)
 check '... is on another node' [ "$first" != "$second" ]
 [ "$second" = edge ] || runs redis-1
-answers far
 check 'the third waits and says for whom' within 20 contains "redis-2 finds no node: each of the 2 nodes already runs a pod that it must not share a node with (redis-" message redis
 check '... and how to help' contains ': add a node or make the rule preferred' message redis
 check '... as does berth status' contains 'already runs a pod that it must not share a node with' page
 check '... and the event, in the words of Kubernetes' contains "Warning FailedScheduling 0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules." events redis-2
 check 'nobody says that rules are not looked at' lacks 'ConstraintIgnored' events redis-0
-check 'a third node' join off west
-check '... takes it' within 20 equal off on redis-2
+check 'a third node' join isle west
+touch "$work/three"
+check '... takes it' within 20 equal isle on redis-2
 
 # ---- the other way round, wishes and company ----
 lone loud redis '' | k apply -f - >/dev/null
-answers far; answers off
 check 'a pod that they shun waits as well' within 20 contains "3 node(s) didn't satisfy existing pods anti-affinity rules. Pods that are there must not share a node with it:" why loud
 k label pod loud app=quiet --overwrite >/dev/null
 check '... until it goes by another name' within 20 placed loud
@@ -73,17 +75,15 @@ lone cache cache 'nodeName: edge' | k apply -f - >/dev/null
 check '... and follows it' within 20 equal edge on web
 lone shy shy 'affinity: {podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 100, podAffinityTerm: {topologyKey: topology.kubernetes.io/zone, labelSelector: {matchLabels: {app: cache}}}}]}}' |
     k apply -f - >/dev/null
-check 'a wish leads to another zone' within 20 equal off on shy
+check 'a wish leads to another zone' within 20 equal isle on shy
 
 # ---- spread ----
 over='topologySpreadConstraints: [{maxSkew: 1, topologyKey: topology.kubernetes.io/zone, whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: s}}}]'
-answers far; answers off
 for i in 1 2 3 4; do lone "s$i" s "$over" | k apply -f - >/dev/null; done
 for i in 1 2 3 4; do check "pod $i of four" within 20 placed "s$i"; done
-west() { k get pods -l app=s -o 'jsonpath={range .items[*]}{.spec.nodeName}{"\n"}{end}' | grep -c off; }
+west() { k get pods -l app=s -o 'jsonpath={range .items[*]}{.spec.nodeName}{"\n"}{end}' | grep -c isle; }
 check '... half of them are in each zone' equal 2 west
-k cordon off >/dev/null
-answers far
+k cordon isle >/dev/null
 lone s5 s "$over" | k apply -f - >/dev/null
 check 'one more in the east' within 20 placed s5
 lone s6 s "$over" | k apply -f - >/dev/null
@@ -103,3 +103,5 @@ check 'domains of a wish' fails 'can only use minDomains if whenUnsatisfiable=Do
     tried 'topologySpreadConstraints: [{maxSkew: 1, minDomains: 2, topologyKey: a, whenUnsatisfiable: ScheduleAnyway}]'
 check 'one rule twice' fails '[0].{topologyKey, whenUnsatisfiable}: Duplicate value: "{a, ScheduleAnyway}"' \
     tried 'topologySpreadConstraints: [{maxSkew: 1, topologyKey: a, whenUnsatisfiable: ScheduleAnyway}, {maxSkew: 2, topologyKey: a, whenUnsatisfiable: ScheduleAnyway}]'
+kill "$keeper"
+finish
