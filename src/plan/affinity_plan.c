@@ -312,11 +312,12 @@ struct span affinity_note(struct arena *a, const struct near_view *view,
                           const struct affinity_plan *plan, const bool *asked)
 {
     assert(plan->refusals);
+    assert(asked);
     bool seen[AFFINITY_AVOIDED + 1] = {false};
     struct span text = SPAN_NULL;
     for (size_t i = 0; i < view->node_count; i++) {
         enum affinity_refusal r = plan->refusals[i];
-        if (seen[r] || r == AFFINITY_FITS || (asked && !asked[i])) {
+        if (seen[r] || r == AFFINITY_FITS || !asked[i]) {
             continue;
         }
         seen[r] = true;

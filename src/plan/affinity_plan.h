@@ -25,7 +25,7 @@ struct affinity_plan {
 struct affinity_plan affinity_plan(struct arena *a, const struct near_view *view);
 /* Scores of the nodes that `fits` names, brought to 0 to 100; others become 0. */
 void affinity_normalize(int64_t *scores, const bool *fits, size_t n);
-/* For a newcomer: who or what keeps the pod from the nodes that `asked` names (NULL: all), as
+/* For a newcomer: who or what keeps the pod from the nodes that `asked` names, as
  * sentences ("It must not share a node with ..."); empty when none of them is refused. */
 struct span affinity_note(struct arena *a, const struct near_view *view,
                           const struct affinity_plan *plan, const bool *asked);

@@ -30,10 +30,10 @@ struct spread {
 
 static void read_constraint(struct spread *s, const yyjson_val *c)
 {
-    int64_t skew = json_get_int(c, "maxSkew", 1);
+    int64_t skew = json_get_int(c, "maxSkew", 1), least = json_get_int(c, "minDomains", 1);
     struct constraint read = {
         .max_skew = skew > 0 ? skew : 1,
-        .min_domains = json_get_int(c, "minDomains", 1),
+        .min_domains = least > 0 ? least : 1,
         .key = json_get_str(c, "topologyKey"),
         .by_affinity = !span_eq_cstr(json_get_str(c, "nodeAffinityPolicy"), "Ignore"),
         .by_taints = span_eq_cstr(json_get_str(c, "nodeTaintsPolicy"), "Honor")};
@@ -104,13 +104,17 @@ static void count(struct spread *s, struct constraint *c)
 }
 
 /* The least of any domain; 0 while there are fewer domains than the constraint wants. */
-static int64_t least(const struct constraint *c)
+static int64_t fewest(const struct constraint *c)
 {
+    if ((int64_t)c->domains < c->min_domains) {
+        return 0;
+    }
     int64_t min = INT64_MAX;
     for (size_t i = 0; i < c->where->count; i++) {
         min = c->is[i] && c->count[i] < min ? c->count[i] : min;
     }
-    return (int64_t)c->domains < c->min_domains || min == INT64_MAX ? 0 : min;
+    assert(min != INT64_MAX); /* there is a domain at least */
+    return min;
 }
 
 /* ---- filter ---- */
@@ -118,7 +122,7 @@ static int64_t least(const struct constraint *c)
 static void refuse(const struct spread *s, const struct constraint *c,
                    enum spread_refusal *refusals)
 {
-    int64_t self = selector_matches(&c->pods, near_labels(s->view->pod.root)), min = least(c);
+    int64_t self = selector_matches(&c->pods, near_labels(s->view->pod.root)), min = fewest(c);
     for (size_t i = 0; i < s->view->node_count; i++) {
         int domain = c->where->domain[i];
         if (refusals[i] != SPREAD_FITS) {

@@ -246,6 +246,7 @@ TEST(affinity_terms_choose_namespaces_and_labels)
 #define X "\"labelSelector\":{\"matchLabels\":{\"app\":\"x\"}}"
     CHECK(matches(a, "{" X ",\"namespaces\":[]}", "one", NULL));
     CHECK(matches(a, "{" X ",\"namespaces\":[\"two\",\"three\"]}", "three", NULL));
+    CHECK(matches(a, "{" X ",\"namespaces\":[\"two\",\"three\"]}", "two", NULL));
     CHECK(!matches(a, "{" X ",\"namespaces\":[\"two\"]}", "one", NULL));
     CHECK(matches(a, "{" X ",\"namespaceSelector\":{}}", "two", NULL));
     CHECK(matches(a, "{" X ",\"namespaceSelector\":{}}", "one", NULL));
@@ -266,6 +267,8 @@ TEST(affinity_terms_choose_namespaces_and_labels)
     CHECK(!near_pod_has_terms(parse(a, "{\"affinity\":{\"nodeAffinity\":{}}}")));
     CHECK(!near_pod_has_terms(parse(a, "{}")));
     CHECK(near_pod_has_terms(parse(a, "{\"affinity\":{\"podAffinity\":{}}}")));
+    CHECK(near_pod_has_spread(parse(a, "{\"topologySpreadConstraints\":[{}]}")));
+    CHECK(!near_pod_has_spread(parse(a, "{}")));
     CHECK(near_pod_has_terms(parse(a, "{\"affinity\":{\"podAntiAffinity\":{}}}")));
     arena_free(a);
 }
@@ -280,6 +283,7 @@ TEST(affinity_concerns_whoever_matches_a_required_rule)
         {"", "", false},
         {"\"podAffinity\":{" REQUIRED ":[" TERM("y", HOST) "]}", "", true},
         {"\"podAffinity\":{" REQUIRED ":[" TERM("z", HOST) "]}", "", false},
+        {"\"podAffinity\":{" REQUIRED ":[" TERM("y", HOST) "," TERM("z", HOST) "]}", "", true},
         {"\"podAntiAffinity\":{" REQUIRED ":[" TERM("y", HOST) "]}", "", true},
         {"\"podAntiAffinity\":{" PREFERRED
          ":[{\"weight\":1,\"podAffinityTerm\":" TERM("y", HOST) "}]}",
@@ -294,6 +298,7 @@ TEST(affinity_concerns_whoever_matches_a_required_rule)
     }
     struct near_pod o = {.root = pod(a, "o", "y", ""), .ns = SPAN("one")};
     static const char *const actions[] = {"DoNotSchedule", "ScheduleAnyway"};
+    const struct near_term *terms = NULL;
     for (size_t i = 0; i < 2; i++) {
         struct span text =
             arena_printf(a,
@@ -303,6 +308,8 @@ TEST(affinity_concerns_whoever_matches_a_required_rule)
                          actions[i]);
         struct near_pod w = {.root = parse(a, text.p), .ns = SPAN("one")};
         CHECK_EQ(near_concerns(a, &w, &o), i == 0);
+        CHECK_EQ(near_spread(a, &w, NULL, &terms), 1);
+        CHECK_SPAN(terms[0].key, "k");
     }
     arena_free(a);
 }
@@ -332,7 +339,7 @@ static const int64_t *scores(struct arena *a, const char *own, const char *their
     for (int i = 0; i < 3; i++) {
         CHECK_EQ(plan.refusals[i], AFFINITY_FITS);
     }
-    CHECK_SPAN(affinity_note(a, &v, &plan, NULL), "");
+    CHECK_SPAN(affinity_note(a, &v, &plan, (bool[]){true, true, true}), "");
     return plan.scores;
 }
 
@@ -350,6 +357,7 @@ TEST(affinity_scores_are_the_weights_of_both_sides)
         {LIKES("podAffinity", "10", "y", ZONE), "", {20, 0, 0}},
         {LIKES("podAntiAffinity", "7", "y", HOST), "", {-14, 0, -7}},
         {LIKES("podAffinity", "101", "y", HOST), "", {0, 0, 0}},
+        {LIKES("podAffinity", "0", "y", HOST), "", {0, 0, 0}},
         {"", LIKES("podAffinity", "3", "x", HOST), {6, 0, 3}},
         {"", LIKES("podAntiAffinity", "3", "x", HOST), {-6, 0, -3}},
         {"", "\"podAffinity\":{" REQUIRED ":[" TERM("x", HOST) "]}", {2, 0, 1}},
@@ -381,6 +389,61 @@ TEST(affinity_scores_are_stretched_from_0_to_100_over_the_nodes_that_fit)
     CHECK_EQ(same[0], 0);
     CHECK_EQ(same[1], 0);
     affinity_normalize(same, fits, 0);
+}
+
+TEST(affinity_and_spread_of_a_pod_count_together)
+{
+    struct arena *a = arena_new();
+    struct schedule_node n[3];
+    static const char *const names[] = {"n0", "n1", "n2"};
+    for (size_t i = 0; i < 3; i++) {
+        n[i] = (struct schedule_node){.name = span_cstr(names[i]),
+                                      .selector_fits = true,
+                                      .volumes_reachable = true,
+                                      .pods = 110};
+        n[i].labels = parse(a, arena_printf(a, "{\"" HOST "\":\"%s\",\"" ZONE "\":\"%s\"}",
+                                            names[i], i == 2 ? "west" : "east")
+                                   .p);
+    }
+    /* Two of app y on n0, one on n2: it wants away from y, and its own kind, x, spread. */
+    struct near_pod pods[] = {{pod(a, "y0", "y", ""), SPAN("one"), NULL, 0},
+                              {pod(a, "y1", "y", ""), SPAN("one"), NULL, 2},
+                              {pod(a, "x0", "x", ""), SPAN("one"), NULL, 1}};
+#define SPREAD(action)                                                                             \
+    "\"topologySpreadConstraints\":[{\"maxSkew\":1,\"topologyKey\":\"" ZONE                        \
+    "\",\"whenUnsatisfiable\":\"" action                                                           \
+    "\",\"labelSelector\":{\"matchLabels\":{\"app\":\"x\"}}}]"
+#define POD_OF(affinity, spread)                                                                   \
+    parse(a, "{\"metadata\":{\"name\":\"p\",\"labels\":{\"app\":\"x\"}},\"spec\":{\"affinity\":"   \
+             "{" affinity "}," spread "}}")
+    struct near_view near = {.pods = pods, .pod_count = 3};
+    struct schedule_view v = {.nodes = n, .node_count = 3, .near = &near};
+    near.pod = (struct near_pod){
+        POD_OF(LIKES("podAntiAffinity", "1", "y", HOST), SPREAD("ScheduleAnyway")), SPAN("one"),
+        NULL, 0};
+    struct schedule_plan plan = schedule_plan(a, &v);
+    CHECK(plan.fits);
+    CHECK_EQ(plan.node, 1); /* 100 of affinity; n2 has 100 of spread: the first */
+    near.pod.root =
+        POD_OF("\"podAntiAffinity\":{" REQUIRED ":[" TERM("y", HOST) "]}", SPREAD("DoNotSchedule"));
+    plan = schedule_plan(a, &v);
+    CHECK(!plan.fits);
+    CHECK_SPAN(plan.message,
+               "0/3 nodes are available: 1 node(s) didn't match pod anti-affinity rules, 2 node(s) "
+               "didn't match pod topology spread constraints. Pods that have the labels app=x are "
+               "spread over each zone with maxSkew 1: east has 1, west has 0. It must not share a "
+               "node with y0 on n0, y1 on n2.");
+    /* Affinity is no reason of a node that counts under spread. */
+    pods[1].node = 0;
+    n[2].unschedulable = true;
+    plan = schedule_plan(a, &v);
+    CHECK_SPAN(plan.message,
+               "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't match pod "
+               "topology spread constraints. Pods that have the labels app=x are spread over each "
+               "zone with maxSkew 1: east has 1, west has 0.");
+    v.obstacle = SPAN("no claim");
+    CHECK_SPAN(schedule_plan(a, &v).message, "0/3 nodes are available: no claim.");
+    arena_free(a);
 }
 
 /* ---- sentences ---- */

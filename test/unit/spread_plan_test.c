@@ -314,5 +314,12 @@ TEST(spread_scores_of_nodes_without_a_label_are_the_least)
     got = spread_scores(a, small(a, &s, SOFT(HOST) "," SOFT("rack"), labels, "0"), all);
     CHECK_EQ(got[0], 0);
     CHECK_EQ(got[1], 0);
+    /* A pod on a node without a name, and one of another kind, are nowhere. */
+    static const char *const one[] = {"{}", "{\"" HOST "\":\"n1\"}", NULL};
+    const struct near_view *v = small(a, &s, SOFT(HOST), one, "01");
+    s.pods[1].root = pod(a, "y", "");
+    got = spread_scores(a, v, all);
+    CHECK_EQ(got[0], 0);
+    CHECK_EQ(got[1], 100);
     arena_free(a);
 }

@@ -372,6 +372,31 @@ static const struct {
      "Unschedulable",
      "redis-1 finds no node: 0/2 nodes are available: 2 node(s) didn't match pod topology spread "
      "constraints (missing required label). Of another form."},
+    {POD("", UNPLACED("0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. It "
+                      "must not share a node.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/2 nodes are available: 2 node(s) didn't match pod anti-affinity "
+     "rules. It must not share a node; add a node or make the rule preferred"},
+    {POD("", UNPLACED("0/2 nodes are available: 2 node(s) didn't satisfy existing pods "
+                      "anti-affinity rules. Pods there must not share a node.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/2 nodes are available: 2 node(s) didn't satisfy existing pods "
+     "anti-affinity rules. Pods there must not share a node; add a node or make the rule "
+     "preferred"},
+    {POD("", UNPLACED("0/2 nodes are available: 2 node(s) didn't match pod topology spread "
+                      "constraints. Pods that x.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/2 nodes are available: 2 node(s) didn't match pod topology spread "
+     "constraints. Pods that x."},
+    {POD("", UNPLACED("0/2 nodes are available: 2 Too many pods. Something else.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/2 nodes are available: 2 Too many pods. Something else."},
+    {POD("", UNPLACED("0/2 nodes are available: 2 Too many pods. Something else")), "Unschedulable",
+     "redis-1 finds no node: 0/2 nodes are available: 2 Too many pods. Something else"},
+    {POD("", UNPLACED("0/2 nodes are available: none")), "Unschedulable",
+     "redis-1 finds no node: 0/2 nodes are available: none"},
+    {POD("", UNPLACED("0/2")), "Unschedulable", "redis-1 finds no node: 0/2"},
+    {POD("", UNPLACED("nothing")), "Unschedulable", "redis-1 finds no node: nothing"},
     {POD(",\"schedulingGates\":[{\"name\":\"x.io/g\"}]", ""), "Unschedulable",
      "redis-1 waits until its scheduling gate x.io/g is taken away"},
     {POD(",\"schedulerName\":\"other\"", ""), "Unschedulable",
