@@ -137,7 +137,10 @@ void neighbours_act(struct platform *w)
     struct arena *a cleanup_arena = arena_new();
     static void (*const others[])(struct platform * w) = {
         neighbours_budget, custom_act, jobs_act, lone_act, services_act, spaces_act};
-    int which = (int)sim_roll(w, NEIGHBOURS + sizeof others / sizeof *others);
+    /* The last ones make many events: half as often. */
+    enum { ALL = NEIGHBOURS + sizeof others / sizeof *others, COSTLY = 3 };
+    int which = (int)sim_roll(w, 2 * ALL - COSTLY);
+    which = which < 2 * (ALL - COSTLY) ? which / 2 : which - (ALL - COSTLY);
     record_pull(w->record);
     if (which >= NEIGHBOURS) {
         others[which - NEIGHBOURS](w);
