@@ -85,6 +85,14 @@ static bool looks_sexagesimal(struct span s)
     return true;
 }
 
+/* 1_000, .inf, .NaN: numbers to some readers. */
+static bool looks_like_number(struct span s)
+{
+    struct span rest = s.p[0] == '-' || s.p[0] == '+' ? span_from(s, 1) : s;
+    return (rest.n && is_digit(rest.p[0]) && span_find(rest, '_') < rest.n) ||
+           span_eq_nocase(rest, SPAN(".inf")) || span_eq_nocase(rest, SPAN(".nan"));
+}
+
 /* Whether a reader takes the bare text for a text. */
 static bool reads_as_text(struct writer *w, struct span s)
 {
@@ -96,7 +104,8 @@ static bool reads_as_text(struct writer *w, struct span s)
     if (!number && c != '~' && s.n > 5) {
         return true; /* longer than any word that means something */
     }
-    return !looks_like_date(s) && !looks_sexagesimal(s) && yaml_plain_is_text(w->a, s);
+    return !looks_like_date(s) && !looks_sexagesimal(s) && !looks_like_number(s) &&
+           yaml_plain_is_text(w->a, s);
 }
 
 static void put_text(struct writer *w, struct span s)
@@ -116,17 +125,23 @@ struct member {
     yyjson_val *value;
 };
 
+/* No digits are a zero; of equal numbers the shorter comes first. */
 static int compare_numbers(struct span a, struct span b)
 {
-    a = span_first(a, a.n - skip_digits(a).n);
-    b = span_first(b, b.n - skip_digits(b).n);
-    while (a.n && a.p[0] == '0') {
-        a = span_from(a, 1);
+    struct span x = span_first(a, a.n - skip_digits(a).n),
+                y = span_first(b, b.n - skip_digits(b).n);
+    size_t x_digits = x.n, y_digits = y.n;
+    while (x.n && x.p[0] == '0') {
+        x = span_from(x, 1);
     }
-    while (b.n && b.p[0] == '0') {
-        b = span_from(b, 1);
+    while (y.n && y.p[0] == '0') {
+        y = span_from(y, 1);
     }
-    return a.n != b.n ? (a.n < b.n ? -1 : 1) : span_cmp(a, b);
+    if (x.n != y.n) {
+        return x.n < y.n ? -1 : 1;
+    }
+    int order = span_cmp(x, y);
+    return order || x_digits == y_digits ? order : x_digits < y_digits ? -1 : 1;
 }
 
 static int compare_members(const void *left, const void *right)
@@ -142,13 +157,8 @@ static int compare_members(const void *left, const void *right)
     while (i > 0 && is_digit(a.p[i - 1])) {
         i--; /* to the beginning of a number that both have begun */
     }
-    if (i < a.n && i < b.n && is_digit(a.p[i]) && is_digit(b.p[i])) {
-        int order = compare_numbers(span_from(a, i), span_from(b, i));
-        if (order) {
-            return order;
-        }
-    }
-    return span_cmp(a, b);
+    int order = i < a.n && i < b.n ? compare_numbers(span_from(a, i), span_from(b, i)) : 0;
+    return order ? order : span_cmp(a, b);
 }
 
 static void put_value(struct writer *w, yyjson_val *v);

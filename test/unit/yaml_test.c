@@ -119,6 +119,12 @@ TEST(what_is_written_looks_as_kubectl_writes_it)
         "10.0.0.1\nf: \"y\"\ng: \"08\"\nh: \"22:30\"\ni: it's\n");
 }
 
+TEST(what_some_reader_takes_for_a_number_is_quoted)
+{
+    check_written("[\"1_000\",\"-.INF\",\".nan\",\"_1\",\"1.2.3\"]",
+                  "- \"1_000\"\n- \"-.INF\"\n- \".nan\"\n- _1\n- 1.2.3\n");
+}
+
 TEST(long_lines_are_folded_at_eighty_columns)
 {
     check_written("{\"message\":\"Failed to pull image, since the registry that it is to come from "
@@ -129,6 +135,8 @@ TEST(long_lines_are_folded_at_eighty_columns)
 
 TEST(members_are_written_letters_last_and_numbers_by_value)
 {
+    check_written("{\"z9\":0,\"z10\":0,\"z09\":0,\"_x\":0,\"7\":0}",
+                  "_x: 0\n\"7\": 0\nz9: 0\nz09: 0\nz10: 0\n");
     check_written("{\"b\":0,\"a10\":0,\"a9\":0,\"a.b\":0,\"Z\":0,\"1\":0}",
                   "\"1\": 0\nZ: 0\na.b: 0\na9: 0\na10: 0\nb: 0\n");
 }
