@@ -597,10 +597,12 @@ static bool on_bound(struct sync *s, void *data, const struct client_reply *repl
 {
     struct pod_sync *x = data;
     assert(x->pod);
-    (void)s;
     if (reply->err.reason != ERR_NONE) {
-        unplace(x->c, object_uid(x->pod));
-        wake(x->c, SPAN_NULL); /* it may have been in somebody's way */
+        struct object *now = informer_get(x->c->pods, s->ns, s->name);
+        if (!now || node_of(now).n == 0 || !span_eq(object_uid(now), object_uid(x->pod))) {
+            unplace(x->c, object_uid(x->pod));
+            wake(x->c, SPAN_NULL); /* it may have been in somebody's way */
+        }
         return reply->err.reason == ERR_NOT_FOUND;
     }
     event_record(x->c->events, x->c->pod_kind, x->pod, EVENT_NORMAL, "Scheduled",

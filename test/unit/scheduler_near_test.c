@@ -353,3 +353,30 @@ TEST(scheduler_a_pod_deleted_while_it_is_bound_keeps_nobody_out)
     CHECK(node_of(&b, "two").n > 0);
     bed_done(&b);
 }
+
+static struct object *bound_elsewhere(struct bed *b)
+{
+    fake_client_patch(b->api, "", "Pod", "default", "one", "", "{\"spec\":{\"nodeName\":\"a\"}}");
+    return fake_client_get(b->api, "", "Pod", "default", "one");
+}
+
+static enum err_reason bound_and_told_of_an_error(void *data, const struct client_request *request)
+{
+    bool binds = span_eq_cstr(request->subresource, "binding");
+    return binds && span_eq_cstr(request->name, "one") && bound_elsewhere(data) ? ERR_INTERNAL
+                                                                                : ERR_NONE;
+}
+
+TEST(scheduler_a_binding_whose_answer_is_lost_still_counts)
+{
+    struct bed b;
+    bed_init(&b, 1);
+    fake_node_set(b.kubelet, &(struct fake_node_options){.start_ms = 600000});
+    fake_client_fault(b.api, bound_and_told_of_an_error, &b);
+    pod(&b, "one", "redis", APART("redis", HOST));
+    CHECK_SPAN(node_of(&b, "one"), "a");
+    pod(&b, "two", "redis", APART("redis", HOST));
+    env_sim_run_for(b.env, 60000);
+    CHECK_EQ(node_of(&b, "two").n, 0);
+    bed_done(&b);
+}
