@@ -203,6 +203,7 @@ BOTH(a_timer_armed_with_0_by_a_timer_waits_for_the_next_turn)
     first.then = &second;
     arm(&first, "first", 3);
     arm(&third, "third", 3);
+    (void)usleep(5000); /* both are due in the first turn, whenever they were armed */
     env_turn_end_add(h.env, &hook, on_hook);
     run_for(20);
     env_turn_end_remove(h.env, &hook);
