@@ -31,3 +31,25 @@ void controller_kit_end(struct controller_kit *k)
     fake_client_free(k->api);
     env_sim_free(k->env);
 }
+
+struct event_search {
+    const char *reason, *message;
+    int64_t count;
+};
+
+static void see_event(void *data, struct object *o)
+{
+    struct event_search *x = data;
+    yyjson_val *root = object_root(o);
+    if (span_eq_cstr(json_get_str(root, "reason"), x->reason) &&
+        (!x->message || span_eq_cstr(json_get_str(root, "message"), x->message))) {
+        x->count += json_get_int(root, "count", 0);
+    }
+}
+
+int64_t controller_kit_events(struct fake_client *api, const char *reason, const char *message)
+{
+    struct event_search x = {reason, message, 0};
+    fake_client_each(api, "", "Event", see_event, &x);
+    return x.count;
+}

@@ -31,4 +31,7 @@ void controller_kit_run(struct controller_kit *k, const struct controller_type *
 #define CONTROLLERS(...) ((const struct controller_type *const[]){__VA_ARGS__, NULL})
 void controller_kit_end(struct controller_kit *k);
 
+/* How often an event was told. message NULL: any. */
+int64_t controller_kit_events(struct fake_client *api, const char *reason, const char *message);
+
 #endif

@@ -72,19 +72,28 @@ static bool may_grow_mounted(void)
     return prctl(PR_CAPBSET_READ, CAP_SYS_RESOURCE, 0, 0, 0) == 1;
 }
 
+/* Makes a volume of 16 MiB with a file f that says "kept"; returns that, open. */
+static int kept_in(struct arena *a, struct span dir, struct volume_local_made *made)
+{
+    struct span why = SPAN_NULL;
+    CHECK_EQ(volume_local_create(dir, SPAN("pvc-x"), 16 << 20, true, a, made, &why), 0);
+    if (!made->enforced) {
+        SKIP("no loop devices here");
+    }
+    struct span file = arena_printf(a, "%.*s/f", SPAN_ARG(made->path));
+    int fd = open(file.p, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
+    CHECK_EQ(write(fd, "kept", 4), 4);
+    return fd;
+}
+
 TEST(a_volume_grows_with_its_disk_and_keeps_what_is_in_it)
 {
     need_root();
     struct arena *a = arena_new();
     struct span dir = arena_dup(a, span_cstr(kit_tmpdir())), why = SPAN_NULL, text = SPAN_NULL;
     struct volume_local_made made;
-    CHECK_EQ(volume_local_create(dir, SPAN("pvc-x"), 16 << 20, true, a, &made, &why), 0);
-    if (!made.enforced) {
-        SKIP("no loop devices here");
-    }
+    int fd = kept_in(a, dir, &made);
     struct span file = arena_printf(a, "%.*s/f", SPAN_ARG(made.path));
-    int fd = open(file.p, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    CHECK_EQ(write(fd, "kept", 4), 4);
     static const int64_t sizes[] = {16LL << 20, 17LL << 20, 64LL << 20, 1LL << 30, 20LL << 30};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         CHECK_EQ(volume_local_grow_disk(dir, SPAN("pvc-x"), sizes[i], a, &why), 0);
@@ -126,13 +135,8 @@ TEST(a_disk_that_has_grown_takes_its_file_system_along_when_it_is_mounted)
     struct arena *a = arena_new();
     struct span dir = arena_dup(a, span_cstr(kit_tmpdir())), why = SPAN_NULL, text = SPAN_NULL;
     struct volume_local_made made;
-    CHECK_EQ(volume_local_create(dir, SPAN("pvc-x"), 16 << 20, true, a, &made, &why), 0);
-    if (!made.enforced) {
-        SKIP("no loop devices here");
-    }
+    int fd = kept_in(a, dir, &made);
     struct span file = arena_printf(a, "%.*s/f", SPAN_ARG(made.path));
-    int fd = open(file.p, O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    CHECK_EQ(write(fd, "kept", 4), 4);
     (void)close(fd);
     CHECK_EQ(umount2(made.path.p, 0), 0);
     CHECK_EQ(volume_local_grow_disk(dir, SPAN("pvc-x"), 64 << 20, a, &why), 0);

@@ -5,6 +5,7 @@
 #include "client/client_body.h"
 #include <errno.h>
 
+#include "kit/controller_kit.h"
 #include "kit/kit.h"
 #include "sim/env_sim.h"
 #include "sim/fake_client.h"
@@ -190,26 +191,9 @@ static size_t count(struct bed *b, const char *group, const char *kind)
     return fake_client_each(b->api, group, kind, NULL, NULL);
 }
 
-struct event_search {
-    const char *reason, *message;
-    int64_t count;
-};
-
-static void see_event(void *data, struct object *o)
-{
-    struct event_search *x = data;
-    yyjson_val *root = object_root(o);
-    if (span_eq_cstr(json_get_str(root, "reason"), x->reason) &&
-        (!x->message || span_eq_cstr(json_get_str(root, "message"), x->message))) {
-        x->count += json_get_int(root, "count", 0);
-    }
-}
-
 static int64_t events(struct bed *b, const char *reason, const char *message)
 {
-    struct event_search x = {reason, message, 0};
-    fake_client_each(b->api, "", "Event", see_event, &x);
-    return x.count;
+    return controller_kit_events(b->api, reason, message);
 }
 
 static void claim(struct bed *b, const char *name, const char *json)

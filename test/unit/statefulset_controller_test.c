@@ -93,26 +93,9 @@ static void patch_set(struct bed *b, const char *json)
     fake_client_patch(b->k.api, "apps", "StatefulSet", "default", "redis", "", json);
 }
 
-struct event_search {
-    const char *reason, *message;
-    int64_t count;
-};
-
-static void see_event(void *data, struct object *o)
-{
-    struct event_search *x = data;
-    yyjson_val *root = object_root(o);
-    if (span_eq_cstr(json_get_str(root, "reason"), x->reason) &&
-        span_eq_cstr(json_get_str(root, "message"), x->message)) {
-        x->count += json_get_int(root, "count", 0);
-    }
-}
-
 static int64_t events(struct bed *b, const char *reason, const char *message)
 {
-    struct event_search x = {reason, message, 0};
-    fake_client_each(b->k.api, "", "Event", see_event, &x);
-    return x.count;
+    return controller_kit_events(b->k.api, reason, message);
 }
 
 static const char up3[] = "+redis-0 !redis-0 +redis-1 !redis-1 +redis-2 !redis-2 ";
