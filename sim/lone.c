@@ -87,6 +87,12 @@ void sim_change_image(struct platform *w, struct span pod, struct span container
 
 /* ---- goes on ---- */
 
+static struct span image_of(struct object *pod)
+{
+    return json_get_str(
+        yyjson_arr_get_first(json_path(object_root(pod), "spec", "containers", NULL)), "image");
+}
+
 static struct sim_node *node_of(struct platform *w, struct object *pod)
 {
     struct span name = json_str(json_path(object_root(pod), "spec", "nodeName", NULL));
@@ -109,9 +115,15 @@ void lone_on_change(struct platform *w, struct object *old, struct object *now)
     const struct sim_node *n = node_of(w, now);
     if (!old || !span_eq(object_uid(old), object_uid(now))) {
         w->lone_ms = sim_now_ms(w);
+        w->lone_images = 0;
+    } else {
+        w->lone_images += !span_eq(image_of(old), image_of(now));
     }
+    /* Changed there and back while its instance stops, it looks as if that ended by itself to an
+     * agent that has not seen the change. */
+    bool there_and_back = w->lone_images > 2;
     bool ended = span_eq_cstr(phase, "Succeeded") || span_eq_cstr(phase, "Failed");
-    if (ended && n && !object_is_deleting(now) && n->down_ms < w->lone_ms &&
+    if (ended && n && !there_and_back && !object_is_deleting(now) && n->down_ms < w->lone_ms &&
         !json_get_str(json_get(object_root(now), "status"), "reason").n) {
         sim_fail(w, "goes-on", "the lone pod is said to have ended: %.*s", SPAN_ARG(phase));
     }
@@ -169,9 +181,7 @@ static void see_pod(void *data, struct object *pod)
     struct images *x = data;
     struct sim_node *n = node_of(x->w, pod);
     struct span runs = n ? runtime_fake_image(n->runtime, object_uid(pod)) : SPAN_NULL;
-    struct span wants = json_get_str(
-        yyjson_arr_get_first(json_path(object_root(pod), "spec", "containers", NULL)), "image");
-    if (runs.n > 0 && !span_eq(runs, wants)) {
+    if (runs.n > 0 && !span_eq(runs, image_of(pod))) {
         x->why = "a container runs another image than its pod names";
     }
 }

@@ -164,6 +164,7 @@ struct platform {
     VEC(struct sim_orphan) orphans;
     VEC(struct sim_web) web;
     struct sim_job job;
+    int lone_images;       /* its image was changed so often */
     int64_t lone_ms;       /* the lone pod was made */
     bool custom_going;     /* a user asked for the end of their definition */
     uint32_t custom_asked; /* a bit for each object of the users' own kind that may go */
