@@ -1,6 +1,6 @@
 /* controller/volume_ops.h: what the local provisioner needs from the machine: disks made,
- * grown and removed. The node agent's side implements it (its work blocks, so it runs on worker threads);
- * tests have their own. */
+ * grown and removed. The node agent's side implements it (its work blocks, so it runs on worker
+ * threads); tests have their own. */
 #ifndef CONTROLLER_VOLUME_OPS_H
 #define CONTROLLER_VOLUME_OPS_H
 

@@ -47,8 +47,8 @@ struct kubelet_images_ops {
 struct kubelet_images {
     const struct kubelet_images_ops *ops;
     struct env *env;
-    /* Told of each image that somebody asked for (id empty: in vain). fuller: the disk may be, since
-     * a pull ended. */
+    /* Told of each image that somebody asked for (id empty: in vain). fuller: the disk may be,
+     * since a pull ended. */
     void (*on_used)(void *data, struct span id, bool fuller);
     void *on_used_data;
 };
