@@ -29,7 +29,13 @@ static const yyjson_val *patch_base(struct api_op *op, struct object *current)
 static const yyjson_val *metadata_seen(const struct api_op *op, const yyjson_val *was)
 {
     const yyjson_val *meta = json_get(was, "metadata"), *named = json_get(op->body, "metadata");
-    bool known = !op->view && !op->kind->custom && (!named || json_len(named) > 0);
+    if (op->view || op->kind->custom) {
+        return NULL;
+    }
+    if (!named) {
+        return meta;
+    }
+    bool known = json_len(named) > 0;
     JSON_EACH(it, named)
     {
         const yyjson_val *v = it.key ? json_get_span(meta, json_str(it.key)) : NULL;

@@ -146,8 +146,9 @@ const char *json_doc_text(const yyjson_doc *doc)
  * strings lie in, each with a zero in place of the closing quote. */
 yyjson_doc *json_pack(yyjson_doc *doc)
 {
-    if (!doc->str_pool && doc->root == (yyjson_val *)(doc + 1)) {
-        return doc; /* is that already */
+    if (!doc->str_pool) {
+        assert(doc->root == (yyjson_val *)(doc + 1)); /* is that already */
+        return doc;
     }
     size_t values = doc->val_read;
     yyjson_doc *to = json_doc_new(values, doc->dat_read);
