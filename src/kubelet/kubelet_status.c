@@ -151,15 +151,22 @@ void kubelet_status_forget(struct kubelet_pod *pod)
     arena_free(TAKE_PTR(pod->sent_arena));
 }
 
-/* The new one may point to what the last one kept. */
-static void remember(struct kubelet_pod *pod, const struct pod_status *status)
+static void free_sent(void *arena)
 {
-    struct arena *a = arena_new_small();
-    struct pod_status sent = pod_status_copy(a, status);
-    kubelet_status_forget(pod);
-    pod->sent = sent;
-    pod->sent_arena = a;
+    arena_free(arena);
+}
+
+/* The view of this turn, and with it the new status, may point to what the last one kept: that goes
+ * with the turn's arena. */
+static void remember(struct kubelet_pod *pod, const struct pod_status *status, struct arena *turn)
+{
+    struct arena *last = TAKE_PTR(pod->sent_arena);
+    pod->sent_arena = arena_new_small();
+    pod->sent = pod_status_copy(pod->sent_arena, status);
     assert(pod_status_same(status, &pod->sent));
+    if (last) {
+        arena_on_clear(turn, free_sent, last);
+    }
 }
 
 void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
@@ -204,7 +211,7 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
     struct strbuf json cleanup_strbuf = STRBUF_INIT;
     pod_status_json(a, status, &json);
     json_put(doc, root, "status", json_new_raw(doc, strbuf_span(&json)));
-    remember(pod, status);
+    remember(pod, status, a);
     pod->status_busy = true;
     patch_status(pod, a, doc, root, on_written);
 }
