@@ -282,6 +282,18 @@ static void write_claim_status(struct claim_sync *x, struct span phase)
     sync_do(x->s, &rq, x->c->claims, on_raced, NULL);
 }
 
+/* Only now may the status say Bound: who reads that may rely on the volume's name, and may ask for
+ * a larger size, which an unbound claim would look for elsewhere. */
+static bool on_claim_named(struct sync *s, void *data, const struct client_reply *reply)
+{
+    struct claim_sync *x = data;
+    if (reply->err.reason != ERR_NONE) {
+        return on_raced(s, data, reply);
+    }
+    write_claim_status(x, SPAN("Bound"));
+    return true;
+}
+
 static void write_claim(struct claim_sync *x)
 {
     struct client_body b = client_patch_any(x->a, x->claim);
@@ -299,10 +311,10 @@ static void write_claim(struct claim_sync *x)
     json_put_str(b.doc, client_body_obj(&b, "spec"), "volumeName", x->volume_name);
     struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, x->claim);
     rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->claims, on_raced, NULL);
+    sync_do(x->s, &rq, x->c->claims, on_claim_named, x);
 }
 
-/* The volume is ours now: the rest goes out in one turn. */
+/* The volume is ours now. */
 static void finish_binding(struct claim_sync *x, struct object *volume)
 {
     assert(volume);
@@ -319,7 +331,6 @@ static void finish_binding(struct claim_sync *x, struct object *volume)
     rq.body = client_body_text(&b);
     sync_do(x->s, &rq, x->c->volumes, on_raced, NULL);
     write_claim(x);
-    write_claim_status(x, SPAN("Bound"));
 }
 
 static void put_claim_ref(struct claim_sync *x, struct client_body *b)

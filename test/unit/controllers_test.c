@@ -7,6 +7,7 @@
 
 #include "kit/controller_kit.h"
 #include "kit/kit.h"
+#include "schema/schema.h"
 #include "sim/env_sim.h"
 #include "sim/fake_client.h"
 #include "sim/fake_node.h"
@@ -408,6 +409,34 @@ static size_t condition_count(struct bed *b)
 {
     return json_len(
         json_path(object_root(get(b, "PersistentVolumeClaim", "c")), "status", "conditions", NULL));
+}
+
+/* The binder's write of the claim, three times. */
+static enum err_reason claim_is_refused(void *data, const struct client_request *rq)
+{
+    int *left = data;
+    bool is_it = rq->verb == CLIENT_PATCH_MERGE && rq->subresource.n == 0 &&
+                 strcmp(rq->kind->kind, "PersistentVolumeClaim") == 0;
+    return is_it && (*left)-- > 0 ? ERR_UNAVAILABLE : ERR_NONE;
+}
+
+TEST(claim_that_says_bound_names_its_volume)
+{
+    struct bed b;
+    bed_init(&b);
+    int left = 3;
+    fake_client_fault(b.api, claim_is_refused, &left);
+    claim(&b, "c", CLAIM_SPEC(LOCAL));
+    bool is_bound = false;
+    for (int ms = 0; ms < 20000 && !is_bound; ms++) {
+        env_sim_run_for(b.env, 1);
+        const yyjson_val *root = object_root(get(&b, "PersistentVolumeClaim", "c"));
+        is_bound = span_eq(json_str(json_path(root, "status", "phase", NULL)), SPAN("Bound"));
+        CHECK(!is_bound || json_path(root, "spec", "volumeName", NULL));
+    }
+    CHECK(is_bound);
+    CHECK(left < 0);
+    bed_done(&b);
 }
 
 TEST(claim_grows_in_kubernetes_order_while_its_pod_runs)
