@@ -105,8 +105,10 @@ demo: ## a throw-away server with the tutorial's set on this machine (as root)
 coverage: ## lines and branches that the unit tests reach in base/ and plan/
 	$(MAKE) -j2 CONFIG=coverage CFLAGS="-O0 -g --coverage" LDFLAGS=--coverage tests
 	tools/coverage build/coverage
-install: all ## PREFIX=/usr/local, DESTDIR= ; the installed program is stripped
+install: all ## PREFIX=/usr/local, DESTDIR= ; the program, stripped, and its unit for systemd
 	install -D -s -m 755 $(B)/berth $(DESTDIR)$(PREFIX)/bin/berth
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's,@BINDIR@,$(PREFIX)/bin,' packaging/berth.service.in >$(DESTDIR)$(PREFIX)/lib/systemd/system/berth.service
 clean: ## removes build/; .cache/ (test images, kubectl) stays
 	rm -rf build
 help: ## this list

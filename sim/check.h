@@ -12,7 +12,7 @@
 void rules_on_change(struct platform *w, struct object *old, struct object *now);
 /* A role's request is about to be done; the server refused it. */
 void rules_on_request(struct platform *w, const struct client_request *rq);
-void rules_on_refused(struct platform *w, const struct client_request *rq);
+void rules_on_refused(struct platform *w, const struct client_request *rq, const struct err *err);
 /* True when the pod of this ordinal was taken for an update and has no available successor. */
 bool rules_is_taken(const struct platform *w, int ordinal);
 /* True when the set has a pod of this ordinal. */

@@ -35,13 +35,7 @@ static void check_pod(struct platform *w, struct object *pod, int ordinal)
 
 static bool has_owner(struct object *o, struct span uid)
 {
-    JSON_EACH(it, client_owners(o))
-    {
-        if (span_eq(json_get_str(it.val, "uid"), uid)) {
-            return true;
-        }
-    }
-    return false;
+    return json_find(client_owners(o), "uid", uid) != NULL;
 }
 
 static bool may_own(const struct platform *w, struct span kind, int ordinal)
@@ -177,11 +171,11 @@ static void check_volume(struct platform *w, struct object *old, struct object *
 
 void check_orphans(struct platform *w, const struct client_request *rq)
 {
-    struct arena *a cleanup_arena = arena_new();
     if (rq->verb != CLIENT_DELETE || !w->orphaned_uid[0] ||
         !span_eq_cstr(rq->field_manager, "garbage-collector")) {
         return;
     }
+    struct arena *a cleanup_arena = arena_new();
     struct object *o = find(w, a, rq->kind->resource, rq->ns, rq->name);
     int pod = rq->kind == SCHEMA_KIND(Pod) ? sim_ordinal(rq->name, "redis-") : -1,
         claim = rq->kind == SCHEMA_KIND(PersistentVolumeClaim)

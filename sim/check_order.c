@@ -218,24 +218,15 @@ static struct sim_rules newest_rules(const struct platform *w)
     return r;
 }
 
-/* A pod's metadata in a create's body; NULL: none. */
-static yyjson_val *meta_of(struct arena *a, const struct client_request *rq)
-{
-    yyjson_doc *doc = NULL;
-    struct err err = {0};
-    return json_parse(a, rq->body, &doc, &err) ? NULL
-                                               : json_get(yyjson_doc_get_root(doc), "metadata");
-}
-
 void check_order(struct platform *w, const struct client_request *rq)
 {
-    struct arena *a cleanup_arena = arena_new();
     bool makes = rq->verb == CLIENT_CREATE && rq->subresource.n == 0;
     if (rq->kind != SCHEMA_KIND(Pod) || (!makes && rq->verb != CLIENT_DELETE) ||
         !span_eq_cstr(rq->field_manager, "statefulset-controller")) {
         return;
     }
-    yyjson_val *meta = makes ? meta_of(a, rq) : NULL;
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_val *meta = makes ? json_get(link_body(a, rq), "metadata") : NULL;
     struct span name = makes ? json_get_str(meta, "name") : rq->name,
                 revision = json_get_str(json_get(meta, "labels"), "controller-revision-hash");
     int ordinal = sim_ordinal(name, "redis-");

@@ -5,7 +5,10 @@
 #include "codec/quantity.h"
 #include "runtime/runtime_fake.h"
 #include "sim/check.h"
+#include "sim/neighbours.h"
 #include "sim/platform_priv.h"
+#include "sim/ranks.h"
+#include "sim/reader.h"
 
 bool sim_mounts_claim(struct object *pod)
 {
@@ -19,8 +22,12 @@ bool sim_mounts_claim(struct object *pod)
 }
 
 /* What the agent says that the first container has, and what its pod asks for. */
-static bool has_its_resources(struct object *pod)
+static bool has_its_resources(const struct platform *w, struct object *pod)
 {
+    if (client_condition_true(pod, "PodResizePending") &&
+        ranks_has_big(w, json_str(json_path(object_root(pod), "spec", "nodeName", NULL)))) {
+        return true;
+    }
     yyjson_val *wants = json_get(
                    yyjson_arr_get_first(json_path(object_root(pod), "spec", "containers", NULL)),
                    "resources"),
@@ -55,7 +62,7 @@ static const char *seats_at_rest(struct platform *w, const struct sim_rules *r, 
             !span_eq(revision, update)) {
             return "a pod is not updated";
         }
-        if (!has_its_resources(pod)) {
+        if (!has_its_resources(w, pod)) {
             return "a container has other resources than its pod says";
         }
         struct object *claim =
@@ -79,7 +86,8 @@ static void count_pod(void *data, struct object *pod)
 {
     struct count *c = data;
     struct span phase = json_str(json_path(object_root(pod), "status", "phase", NULL));
-    c->pods += !span_eq_cstr(phase, "Succeeded") && !span_eq_cstr(phase, "Failed");
+    bool may_wait = ranks_is_big(pod) && !json_path(object_root(pod), "spec", "nodeName", NULL);
+    c->pods += !may_wait && !span_eq_cstr(phase, "Succeeded") && !span_eq_cstr(phase, "Failed");
     c->deleting += object_is_deleting(pod);
 }
 
@@ -131,7 +139,10 @@ const char *check_rest(struct platform *w)
     why = why ? why : jobs_at_rest(w);
     why = why ? why : lone_at_rest(w);
     why = why ? why : services_at_rest(w);
-    return why ? why : spaces_at_rest(w);
+    why = why ? why : ranks_at_rest(w);
+    why = why ? why : allowance_at_rest(w);
+    why = why ? why : spaces_at_rest(w);
+    return why || !w->reader ? why : reader_at_rest(w->reader);
 }
 
 static void print_running(void *data, struct span ns, struct span name, struct span uid)
@@ -148,11 +159,15 @@ static void print_object(void *data, struct object *o)
 
 void sim_dump(struct platform *w)
 {
-    static const char *const resources[] = {
-        "statefulsets.apps",      "pods",
-        "persistentvolumeclaims", "nodes",
-        "deployments.apps",       "replicasets.apps",
-        "daemonsets.apps",        "poddisruptionbudgets.policy"};
+    static const char *const resources[] = {"statefulsets.apps",
+                                            "pods",
+                                            "persistentvolumeclaims",
+                                            "nodes",
+                                            "deployments.apps",
+                                            "replicasets.apps",
+                                            "daemonsets.apps",
+                                            "poddisruptionbudgets.policy",
+                                            "jobs.batch"};
     for (size_t i = 0; w->show && i < sizeof resources / sizeof *resources; i++) {
         record_each(w->record, span_cstr(resources[i]), print_object, NULL);
     }

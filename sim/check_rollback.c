@@ -101,18 +101,17 @@ static const char *fault_of(const struct platform *w, struct arena *a, const str
 
 void check_rollback_write(struct platform *w, const struct client_request *rq)
 {
-    struct arena *a cleanup_arena = arena_new();
-    yyjson_doc *doc = NULL;
-    const char *fault = "no rules";
     if (rq->kind != SCHEMA_KIND(StatefulSet) || rq->verb != CLIENT_UPDATE ||
         rq->subresource.n > 0 || !span_eq_cstr(rq->field_manager, "statefulset-controller") ||
-        !span_eq_cstr(rq->name, "redis") || json_parse(a, rq->body, &doc, NULL)) {
+        !span_eq_cstr(rq->name, "redis")) {
         return;
     }
+    struct arena *a cleanup_arena = arena_new();
+    const char *fault = "no rules";
     sim_say(w, "    the set's controller goes back to the last complete revision");
     sim_saw(w, SIM_DEED_SAW_ROLLBACK);
     for (size_t i = w->rules.n; fault && i-- > 0 && rules_held_lately(w, &w->rules.at[i]);) {
-        fault = fault_of(w, a, &w->rules.at[i], yyjson_doc_get_root(doc));
+        fault = fault_of(w, a, &w->rules.at[i], link_body(a, rq));
     }
     if (fault) {
         sim_fail(w, "rollback", "the template of redis is taken back: %s", fault);

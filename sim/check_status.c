@@ -64,7 +64,7 @@ const char *check_status_is_true(struct platform *w, struct object *set)
                                                                    : NULL;
 }
 
-static bool is_hindered(const struct platform *w)
+bool sim_is_hindered(const struct platform *w)
 {
     return !w->env || !w->controllers_env || w->disk_full || w->store_errors > 0 ||
            w->weather.refuse > 0 || w->weather.lose_reply > 0;
@@ -111,8 +111,7 @@ void check_status_started(struct platform *w)
 /* When nothing has happened for a while, everybody is there and no write has failed. */
 void check_status(struct platform *w)
 {
-    struct object *set = set_of(w);
-    if (is_hindered(w)) {
+    if (sim_is_hindered(w)) {
         note_trouble(w);
     }
     if (w->weather.break_off > 0 || !w->controllers_env) {
@@ -122,8 +121,11 @@ void check_status(struct platform *w)
         return;
     }
     check_rollback_late(w);
-    if (!set || object_is_deleting(set) ||
-        sim_now_ms(w) - w->changed_ms < QUIET_MS + 4 * w->weather.late_ms) {
+    if (sim_now_ms(w) - w->changed_ms < QUIET_MS + 4 * w->weather.late_ms) {
+        return;
+    }
+    struct object *set = set_of(w);
+    if (!set || object_is_deleting(set)) {
         return;
     }
     const char *what = check_status_is_true(w, set);
@@ -199,14 +201,13 @@ static bool is_of_a_moment(const struct platform *w, struct arena *a, const yyjs
 /* The currentReplicas leave out those that the same sync takes away: no lower bound. */
 void check_status_write(struct platform *w, const struct client_request *rq)
 {
-    struct arena *a cleanup_arena = arena_new();
-    yyjson_doc *doc = NULL;
     if (rq->kind != SCHEMA_KIND(StatefulSet) || !span_eq_cstr(rq->subresource, "status") ||
         !span_eq_cstr(rq->field_manager, "statefulset-controller") ||
-        !span_eq_cstr(rq->name, "redis") || json_parse(a, rq->body, &doc, NULL)) {
+        !span_eq_cstr(rq->name, "redis")) {
         return;
     }
-    yyjson_val *status = json_get(yyjson_doc_get_root(doc), "status");
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_val *status = json_get(link_body(a, rq), "status");
     for (size_t i = w->rules.n; i-- > 0 && rules_held_lately(w, &w->rules.at[i]);) {
         if (!w->rules.at[i].exists) {
             return; /* a set of this name came or went: whose status is it? */

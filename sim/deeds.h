@@ -60,6 +60,9 @@
     X(SCHEME_RESIZE, "scheme: resize")                                                             \
     X(SERVICE, "a service")                                                                        \
     X(SPACE, "a second namespace")                                                                 \
+    X(QUOTA, "a quota")                                                                            \
+    X(CLASS, "a priority class")                                                                   \
+    X(BIG, "a big pod")                                                                            \
     X(IMAGE, "change a pod's image")                                                               \
     X(SCHEME_IMAGE, "scheme: image, and kills")                                                    \
     X(SCHEME_DRAIN, "scheme: drain")                                                               \
@@ -103,7 +106,17 @@
     X(SAW_WINDOW, "checked: made beside another")                                                  \
     X(SAW_LAST, "checked: primary taken last")                                                     \
     X(SAW_ROLLBACK, "checked: rolled back")                                                        \
-    X(SAW_PORT, "checked: host port")
+    X(SAW_PORT, "checked: host port")                                                              \
+    X(SAW_APART, "checked: kept apart")                                                            \
+    X(SAW_SPREAD, "checked: spread")                                                               \
+    X(SAW_PREEMPTED, "checked: sent away")                                                         \
+    X(SAW_KEPT, "checked: room kept")                                                              \
+    X(SAW_QUOTA, "checked: within a quota")                                                        \
+    X(SAW_QUOTA_WAIT, "checked: goes on with room")                                                \
+    X(READ_LIST, "listed over HTTP")                                                               \
+    X(READ_RESUMED, "watched over HTTP from a revision")                                           \
+    X(READ_BOOKMARK, "bookmark over HTTP")                                                         \
+    X(READ_EXPIRED, "revision too old over HTTP")
 
 enum sim_deed {
 #define X(id, name) SIM_DEED_##id,

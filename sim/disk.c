@@ -61,6 +61,16 @@ struct open_file {
         }                                                                                          \
     } while (0)
 
+/* Bytes at their place: what lies between the end and them is zeroes. */
+#define PUT(v, bytes, count, place)                                                                \
+    do {                                                                                           \
+        size_t count_ = (count), place_ = (place);                                                 \
+        GROW(v, place_);                                                                           \
+        VEC_RESERVE(v, place_ + count_);                                                           \
+        memcpy((v)->at + place_, bytes, count_);                                                   \
+        (v)->n = (v)->n < place_ + count_ ? place_ + count_ : (v)->n;                              \
+    } while (0)
+
 /* The first `n` bytes of a write reach the medium. */
 static void land(struct disk_file *f, const struct pending *p, size_t n)
 {
@@ -68,8 +78,7 @@ static void land(struct disk_file *f, const struct pending *p, size_t n)
         f->durable.n = f->durable.n < p->at ? f->durable.n : p->at;
         return;
     }
-    GROW(&f->durable, p->at + n);
-    memcpy(f->durable.at + p->at, p->bytes, n);
+    PUT(&f->durable, p->bytes, n, p->at);
 }
 
 static void forget_pending(struct disk_file *f)
@@ -104,8 +113,9 @@ static void show_medium(struct disk_file *f)
 {
     if (f->pending.n == 0) {
         f->cached.n = 0;
-        GROW(&f->cached, f->durable.n);
-        memcpy(f->cached.at, f->durable.at, f->durable.n);
+        if (f->durable.n > 0) {
+            PUT(&f->cached, f->durable.at, f->durable.n, 0);
+        }
     }
 }
 
@@ -160,11 +170,10 @@ static struct open_file *open_of(sqlite3_file *base)
 /* To the page cache. */
 static void put(struct disk_file *f, const void *bytes, size_t n, size_t at)
 {
-    struct pending p = {at, n, mem_new(n)};
+    struct pending p = {at, n, mem_grow(NULL, n, 1)};
     memcpy(p.bytes, bytes, n);
     VEC_PUSH(&f->pending, p);
-    GROW(&f->cached, at + n);
-    memcpy(f->cached.at + at, bytes, n);
+    PUT(&f->cached, bytes, n, at);
 }
 
 static int op_write(sqlite3_file *base, const void *bytes, int n, sqlite3_int64 at)

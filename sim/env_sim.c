@@ -364,11 +364,15 @@ void env_sim_crash(struct env *env)
 
 /* ---- running ---- */
 
+/* Of the five programs of a platform one has something to do in most turns, and four have not. */
 static void run_tasks(struct sim_world *world)
 {
     LIST_EACH(link, &world->envs)
     {
-        env_run_tasks(&CONTAINER_OF(link, struct sim_env, link)->env);
+        struct env *env = &CONTAINER_OF(link, struct sim_env, link)->env;
+        if (!list_is_empty(&env->tasks) || !list_is_empty(&env->hooks)) {
+            env_run_tasks(env);
+        }
     }
 }
 
@@ -398,7 +402,10 @@ static void turn(struct sim_world *world, int64_t at_ns)
     }
     LIST_EACH(link, &world->envs)
     {
-        env_run_due(&CONTAINER_OF(link, struct sim_env, link)->env, world->now_ns);
+        struct env *env = &CONTAINER_OF(link, struct sim_env, link)->env;
+        if (env_next_due_ns(env) <= world->now_ns) {
+            env_run_due(env, world->now_ns);
+        }
     }
     run_tasks(world);
 }

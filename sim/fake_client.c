@@ -12,6 +12,7 @@
 #include "codec/time.h"
 #include "schema/patch.h"
 #include "schema/schema.h"
+#include "sim/link.h"
 
 struct fake_client {
     struct client base;
@@ -153,6 +154,9 @@ static void watch_start(struct env_task *task)
             w->handler.on_event(w->data, CLIENT_ADDED, o);
         }
     }
+    if (w->handler.on_list) {
+        w->handler.on_list(w->data, f->rev);
+    }
     if (w->handler.on_synced) {
         w->handler.on_synced(w->data);
     }
@@ -246,13 +250,12 @@ static void decide_create(struct call *c)
 {
     const struct schema_kind *kind = c->rq->kind;
     yyjson_mut_doc *doc = json_mut_new(c->a);
-    yyjson_doc *in;
-    struct err err = {0};
-    if (json_parse(c->a, c->rq->body, &in, &err) < 0) {
+    yyjson_val *in = link_body(c->a, c->rq);
+    if (!in) {
         c->reason = ERR_BAD_REQUEST;
         return;
     }
-    yyjson_mut_val *obj = ordered(doc, kind, json_mut_copy(doc, yyjson_doc_get_root(in)));
+    yyjson_mut_val *obj = ordered(doc, kind, json_mut_copy(doc, in));
     yyjson_mut_val *meta = json_mut_get(obj, "metadata");
     struct span name = json_mut_str(json_mut_get(meta, "name"));
     if (name.n == 0) {
@@ -359,43 +362,41 @@ static yyjson_mut_val *merge(yyjson_mut_doc *doc, yyjson_mut_val *target, yyjson
 
 static void decide_update(struct call *c)
 {
-    yyjson_doc *in;
+    yyjson_val *in = link_body(c->a, c->rq);
     struct err err = {0};
     yyjson_mut_doc *doc = json_mut_new(c->a);
-    if (json_parse(c->a, c->rq->body, &in, &err) < 0) {
+    if (!in) {
         c->reason = ERR_BAD_REQUEST;
         return;
     }
     if (c->rq->verb == CLIENT_UPDATE) {
-        decide_write(c, doc, json_mut_copy(doc, yyjson_doc_get_root(in)));
+        decide_write(c, doc, json_mut_copy(doc, in));
         return;
     }
     if (c->rq->verb == CLIENT_PATCH_STRATEGIC) {
-        yyjson_mut_val *made = patch_strategic(c->a, doc, c->rq->kind->type, object_root(c->old),
-                                               yyjson_doc_get_root(in), &err);
+        yyjson_mut_val *made =
+            patch_strategic(c->a, doc, c->rq->kind->type, object_root(c->old), in, &err);
         assert(made);
         decide_write(c, doc, made);
         return;
     }
     assert(c->rq->verb == CLIENT_PATCH_MERGE);
     yyjson_mut_val *now = json_mut_copy(doc, object_root(c->old));
-    decide_write(c, doc, merge(doc, now, yyjson_doc_get_root(in)));
+    decide_write(c, doc, merge(doc, now, in));
 }
 
 static void decide_binding(struct call *c)
 {
-    yyjson_doc *in;
-    struct err err = {0};
+    yyjson_val *in = link_body(c->a, c->rq);
     yyjson_mut_doc *doc = json_mut_new(c->a);
     yyjson_mut_val *obj = json_mut_copy(doc, object_root(c->old));
-    int code = json_parse(c->a, c->rq->body, &in, &err);
-    assert(code == 0);
+    assert(in);
     if (json_get_str(json_get(object_root(c->old), "spec"), "nodeName").n) {
         c->reason = ERR_CONFLICT;
         return;
     }
     json_put_str(doc, json_mut_obj(doc, obj, "spec"), "nodeName",
-                 json_str(json_path(yyjson_doc_get_root(in), "target", "name", NULL)));
+                 json_str(json_path(in, "target", "name", NULL)));
     commit(c, doc, obj);
 }
 

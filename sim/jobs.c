@@ -5,6 +5,7 @@
 
 #include "client/client_body.h"
 #include "schema/kinds.h"
+#include "sim/neighbours.h"
 #include "sim/platform_priv.h"
 
 #define JOB_KEY SPAN("jobs.batch/default/batch")

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "codec/json_share.h"
 #include "sim/chance.h"
 
 enum { DOWN_MS = 50, CUT_MS = 5000, RELIST_MS = 20 };
@@ -144,20 +145,26 @@ static void on_send(struct env_timer *timer)
     client_do(l->server, &c->rq, on_answer, c);
 }
 
-/* It stands near the start, and before any other of that name. */
-int64_t link_from_rev(const struct client_request *rq)
+yyjson_val *link_body(struct arena *a, const struct client_request *rq)
 {
-    static const char mark[] = "\"resourceVersion\":\"";
-    const char *at = rq->verb == CLIENT_UPDATE || rq->verb == CLIENT_PATCH_MERGE
-                         ? memmem(rq->body.p, rq->body.n, mark, sizeof mark - 1)
-                         : NULL;
-    int64_t rev = 0;
-    if (at) {
-        struct span rest = span_from(rq->body, (size_t)(at - rq->body.p) + sizeof mark - 1);
-        struct span text = span_cut(&rest, '"');
-        return span_to_i64(text, &rev) ? rev : 0;
+    yyjson_doc *doc = NULL;
+    if (rq->body.n == 0) {
+        return rq->tree ? rq->tree->root : NULL;
     }
-    return 0;
+    return json_parse(a, rq->body, &doc, NULL) ? NULL : yyjson_doc_get_root(doc);
+}
+
+const char *link_body_text(struct arena *a, const struct client_request *rq)
+{
+    return arena_cstr(a, rq->body.n || !rq->tree ? rq->body : json_write(a, rq->tree->root));
+}
+
+int64_t link_from_rev(struct arena *a, const struct client_request *rq)
+{
+    int64_t rev = 0;
+    bool may = rq->verb == CLIENT_UPDATE || rq->verb == CLIENT_PATCH_MERGE;
+    const yyjson_val *meta = may ? json_get(link_body(a, rq), "metadata") : NULL;
+    return span_to_i64(json_get_str(meta, "resourceVersion"), &rev) ? rev : 0;
 }
 
 struct client_request link_request_dup(struct arena *a, const struct client_request *q)
@@ -173,8 +180,9 @@ struct client_request link_request_dup(struct arena *a, const struct client_requ
                                   &rq.precondition_rev,
                                   &rq.field_manager};
     for (size_t i = 0; i < sizeof spans / sizeof *spans; i++) {
-        *spans[i] = arena_dup(a, *spans[i]);
+        *spans[i] = spans[i]->n ? arena_dup(a, *spans[i]) : SPAN_NULL; /* most are */
     }
+    rq.tree = rq.tree ? json_share_hold(a, rq.tree) : NULL;
     return rq;
 }
 
@@ -186,8 +194,8 @@ static void link_request(struct client *base, const struct client_request *q, cl
     struct call *c = ARENA_NEW(a, struct call);
     c->l = l;
     c->arena = a;
-    c->rq = link_request_dup(c->arena, q);
-    c->from_rev = link_from_rev(q);
+    c->rq = link_request_dup(a, q);
+    c->from_rev = link_from_rev(a, &c->rq);
     c->fn = fn;
     c->data = data;
     list_push_back(&l->calls, &c->link);
@@ -215,7 +223,8 @@ struct known {
 
 struct queued {
     enum client_event_type type;
-    struct object *object; /* NULL: the list is complete */
+    struct object *object; /* NULL: a list begins or is complete */
+    int64_t rev;           /* of that list */
     int64_t due_ns;        /* not told before */
 };
 
@@ -265,8 +274,7 @@ static void watch_destroy(struct link_watch *w)
     map_done_values(&w->known, known_free);
     queue_clear(w);
     VEC_DONE(&w->queue);
-    arena_free(w->arena);
-    free(w);
+    arena_free(w->arena); /* w is in it */
 }
 
 static void watch_stop(struct link_watch *w)
@@ -295,30 +303,39 @@ static bool forget(struct link_watch *w, struct span key)
     return k;
 }
 
-/* What the role is to be told of this version: an event's type, or -1: it has it. */
-static int remember(struct link_watch *w, struct object *o)
+/* What the role is to be told of this version: an event's type, or -1: it has it. slot: where the
+ * version before is known; NULL: none is. */
+static int remember(struct link_watch *w, struct map_slot *slot, struct object *o)
 {
-    struct known *k = map_get(&w->known, object_store_key(o));
-    bool fresh = !k;
-    if (fresh) {
-        k = MEM_NEW(struct known);
-    } else if (object_rev(k->object) >= object_rev(o)) {
-        k->round = w->round;
+    struct known *k = slot ? slot->value : MEM_NEW(struct known);
+    struct object *old = k->object;
+    k->round = w->round;
+    if (old && object_rev(old) >= object_rev(o)) {
         return -1;
     }
-    struct object *old = k->object;
-    if (old) {
-        (void)map_remove(&w->known, object_store_key(old));
-    }
     k->object = object_ref(o);
-    k->round = w->round;
-    (void)map_put(&w->known, object_store_key(k->object), k);
+    if (slot) {
+        slot->key = object_store_key(o);
+    } else {
+        (void)map_put(&w->known, object_store_key(o), k);
+    }
     object_unref(old);
-    return fresh ? CLIENT_ADDED : CLIENT_MODIFIED;
+    return old ? CLIENT_MODIFIED : CLIENT_ADDED;
+}
+
+/* False: the callback freed the watch. */
+static bool tell_list(struct link_watch *w, int64_t rev)
+{
+    if (w->handler.on_list) {
+        w->in_callback = true;
+        w->handler.on_list(w->data, rev);
+        w->in_callback = false;
+    }
+    return !w->is_freed;
 }
 
 /* The list is complete: what it did not have is gone. */
-static bool report_vanished(struct link_watch *w)
+static bool report_vanished(struct link_watch *w, int64_t rev)
 {
     VEC(struct object *) gone = {0};
     size_t it = 0;
@@ -337,6 +354,7 @@ static bool report_vanished(struct link_watch *w)
         object_unref(gone.at[i]);
     }
     VEC_DONE(&gone);
+    alive = alive && tell_list(w, rev);
     if (alive && !w->is_synced) {
         w->is_synced = true;
         w->in_callback = true;
@@ -348,24 +366,31 @@ static bool report_vanished(struct link_watch *w)
     return !w->is_freed;
 }
 
+/* Of the name that a version is known by? */
+static bool is_another(const struct known *k, struct object *o)
+{
+    return object_rev(k->object) != object_rev(o) && !span_eq(object_uid(k->object), object_uid(o));
+}
+
 static bool tell_one(struct link_watch *w, struct queued q)
 {
     if (!q.object) {
-        return report_vanished(w);
+        return q.rev == 0 ? tell_list(w, 0) : report_vanished(w, q.rev);
     }
     if (q.type == CLIENT_DELETED) {
         return !forget(w, object_store_key(q.object)) || tell(w, CLIENT_DELETED, q.object);
     }
-    struct known *k = map_get(&w->known, object_store_key(q.object));
-    if (k && !span_eq(object_uid(k->object), object_uid(q.object))) {
+    struct map_slot *slot = map_find(&w->known, object_store_key(q.object));
+    if (slot && is_another(slot->value, q.object)) {
         /* A list, and the end of the one before was not told. */
-        struct object *old cleanup_object = object_ref(k->object);
+        struct object *old cleanup_object = object_ref(((struct known *)slot->value)->object);
         (void)forget(w, object_store_key(old));
         if (!tell(w, CLIENT_DELETED, old)) {
             return false;
         }
+        slot = NULL;
     }
-    int type = remember(w, q.object);
+    int type = remember(w, slot, q.object);
     if (type < 0) {
         return true;
     }
@@ -423,13 +448,14 @@ static void on_relist(struct env_timer *timer)
     }
 }
 
-static void enqueue(struct link_watch *w, enum client_event_type type, struct object *o)
+static void enqueue(struct link_watch *w, enum client_event_type type, struct object *o,
+                    int64_t rev)
 {
     int64_t due_ns = env_mono_ns(w->l->base.env) + w->l->weather.events_ms * 1000000;
     if (o) {
         object_warm(object_ref(o));
     }
-    VEC_PUSH(&w->queue, ((struct queued){type, o, due_ns}));
+    VEC_PUSH(&w->queue, ((struct queued){type, o, rev, due_ns}));
     if (!env_timer_armed(&w->deliver) && !w->l->cut) {
         env_timer_start(w->l->base.env, &w->deliver, left_ms(w) + delay(w->l), on_events);
     }
@@ -440,19 +466,24 @@ static void enqueue(struct link_watch *w, enum client_event_type type, struct ob
 
 static void inner_event(void *data, enum client_event_type type, struct object *o)
 {
-    enqueue(data, type, o);
+    enqueue(data, type, o, 0);
 }
 
-static void inner_synced(void *data)
+static void inner_list(void *data, int64_t rev)
 {
-    enqueue(data, CLIENT_ADDED, NULL);
+    enqueue(data, CLIENT_ADDED, NULL, rev);
 }
 
 static void watch_start(struct link_watch *w)
 {
-    static const struct client_watch_handler handler = {inner_event, inner_synced};
+    static const struct client_watch_handler handler = {.on_event = inner_event,
+                                                        .on_list = inner_list};
     assert(!w->inner && w->l->server);
     w->round++;
+    if (w->is_synced) {
+        bool alive = tell_list(w, 0);
+        assert(alive);
+    }
     w->inner = client_watch_new(w->l->server, &w->selection, &handler, w);
 }
 
@@ -461,10 +492,11 @@ static struct client_watch *link_watch_new(struct client *base,
                                            const struct client_watch_handler *handler, void *data)
 {
     struct link *l = CONTAINER_OF(base, struct link, base);
-    struct link_watch *w = MEM_NEW(struct link_watch);
+    struct arena *a = arena_new_small();
+    struct link_watch *w = ARENA_NEW(a, struct link_watch);
     w->base.client = base;
     w->l = l;
-    w->arena = arena_new_small();
+    w->arena = a;
     w->selection = link_request_dup(w->arena, selection);
     w->handler = *handler;
     w->data = data;

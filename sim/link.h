@@ -8,6 +8,8 @@
 #ifndef SIM_LINK_H
 #define SIM_LINK_H
 
+#include <yyjson.h>
+
 #include "client/client.h"
 #include "sim/deeds.h"
 
@@ -44,8 +46,11 @@ struct link_taps {
 
 /* With all that it points to. */
 struct client_request link_request_dup(struct arena *a, const struct client_request *q);
+/* What the request brings, as a tree or as text: NULL or empty when that is nothing. */
+yyjson_val *link_body(struct arena *a, const struct client_request *rq);
+const char *link_body_text(struct arena *a, const struct client_request *rq);
 /* The resourceVersion in the body of an update or a merge patch; 0: none. */
-int64_t link_from_rev(const struct client_request *rq);
+int64_t link_from_rev(struct arena *a, const struct client_request *rq);
 
 struct link *link_new(struct env *env, uint64_t seed, const struct link_taps *taps);
 struct client *link_client(struct link *l);

@@ -6,6 +6,7 @@
 #include "client/client_body.h"
 #include "runtime/runtime_fake.h"
 #include "schema/kinds.h"
+#include "sim/neighbours.h"
 #include "sim/platform_priv.h"
 
 #define LONE_KEY SPAN("pods/default/lone")
@@ -95,13 +96,8 @@ static struct span image_of(struct object *pod)
 
 static struct sim_node *node_of(struct platform *w, struct object *pod)
 {
-    struct span name = json_str(json_path(object_root(pod), "spec", "nodeName", NULL));
-    for (size_t i = 0; i < NODES; i++) {
-        if (span_eq_cstr(name, w->nodes[i].name)) {
-            return &w->nodes[i];
-        }
-    }
-    return NULL;
+    int node = sim_node_called(w, json_str(json_path(object_root(pod), "spec", "nodeName", NULL)));
+    return node >= 0 ? &w->nodes[node] : NULL;
 }
 
 /* Nobody ends it but its machine, which goes down, or its agent, which does not take it: the port

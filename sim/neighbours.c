@@ -8,7 +8,10 @@
 #include "client/client_body.h"
 #include "schema/kinds.h"
 #include "sim/check.h"
+#include "sim/near.h"
+#include "sim/neighbours.h"
 #include "sim/platform_priv.h"
+#include "sim/ranks.h"
 
 enum { WEB, AGENT, DB, NEIGHBOURS, WEB_REPLICAS_MAX = 4 };
 
@@ -98,11 +101,12 @@ static struct span strategy(struct platform *w)
     return span_cstr(web[sim_roll(w, sizeof web / sizeof *web)]);
 }
 
-static bool has_port(struct object *o)
+/* More of its pods than there are nodes would wait for ever. */
+static bool has_one_a_node(struct object *o)
 {
-    return json_get(yyjson_arr_get_first(
-                        json_path(object_root(o), "spec", "template", "spec", "containers", NULL)),
-                    "ports");
+    yyjson_val *spec = json_path(object_root(o), "spec", "template", "spec", NULL);
+    return json_get(yyjson_arr_get_first(json_get(spec, "containers")), "ports") ||
+           near_is_apart(spec);
 }
 
 /* One pod on each node has a host port: the second set and the DaemonSet may ask for one. */
@@ -111,7 +115,10 @@ static void create(struct platform *w, int which)
     struct arena *a cleanup_arena = arena_new();
     struct span knobs = notes(w, a), more = SPAN("");
     struct span port = which == WEB ? SPAN("") : sim_host_port(w, a, 7000 + (which == DB));
-    int replicas = (int)sim_roll(w, port.n > 0 ? NODES + 1 : WEB_REPLICAS_MAX + 1);
+    const char *size = which == DB ? ranks_size(w) : "";
+    bool apart = false;
+    struct span near = which == DB ? near_rules(w, &apart) : SPAN("");
+    int replicas = (int)sim_roll(w, port.n > 0 || apart ? NODES + 1 : WEB_REPLICAS_MAX + 1);
     if (which == WEB) {
         more =
             arena_printf(a, "\"replicas\":%d,\"strategy\":%.*s,", replicas, SPAN_ARG(strategy(w)));
@@ -126,19 +133,21 @@ static void create(struct platform *w, int which)
                      "{\"kind\":\"%s\",\"apiVersion\":\"apps/v1\",\"metadata\":{\"name\":\"%s\"},"
                      "\"spec\":{%.*s\"selector\":{\"matchLabels\":{\"app\":\"%s\"}},\"template\":{"
                      "\"metadata\":{\"labels\":{\"app\":\"%s\"},\"annotations\":%.*s},\"spec\":{"
-                     "\"terminationGracePeriodSeconds\":3,\"containers\":[{\"name\":\"one\","
-                     "\"image\":\"one:1\"%.*s}]}}}}",
+                     "\"terminationGracePeriodSeconds\":3%.*s%s,\"containers\":[{\"name\":\"one\","
+                     "\"image\":\"one:1\"%.*s%s}]}}}}",
                      kind_of(which)->kind, names[which], SPAN_ARG(more), names[which], names[which],
-                     SPAN_ARG(knobs), SPAN_ARG(port)));
+                     SPAN_ARG(knobs), SPAN_ARG(near), which == DB ? ranks_class(w) : "",
+                     SPAN_ARG(port), size));
 }
 
 void neighbours_act(struct platform *w)
 {
     struct arena *a cleanup_arena = arena_new();
-    static void (*const others[])(struct platform * w) = {
-        neighbours_budget, custom_act, jobs_act, lone_act, services_act, spaces_act};
+    static void (*const others[])(struct platform *
+                                  w) = {neighbours_budget, custom_act, jobs_act,     ranks_act,
+                                        allowance_act,     lone_act,   services_act, spaces_act};
     /* The last ones make many events: half as often. */
-    enum { ALL = NEIGHBOURS + sizeof others / sizeof *others, COSTLY = 3 };
+    enum { ALL = NEIGHBOURS + sizeof others / sizeof *others, COSTLY = 4 };
     int which = (int)sim_roll(w, 2 * ALL - COSTLY);
     which = which < 2 * (ALL - COSTLY) ? which / 2 : which - (ALL - COSTLY);
     record_pull(w->record);
@@ -158,9 +167,10 @@ void neighbours_act(struct platform *w)
     case 2:
         if (which != AGENT) {
             ask(w, which, CLIENT_PATCH_MERGE,
-                arena_printf(
-                    a, "{\"spec\":{\"replicas\":%d}}",
-                    (int)sim_roll(w, has_port(find(w, which)) ? NODES + 1 : WEB_REPLICAS_MAX + 1)));
+                arena_printf(a, "{\"spec\":{\"replicas\":%d}}",
+                             (int)sim_roll(w, has_one_a_node(find(w, which))
+                                                  ? NODES + 1
+                                                  : WEB_REPLICAS_MAX + 1)));
         }
         break;
     default: {
@@ -220,6 +230,7 @@ void neighbours_on_change(struct platform *w, struct object *old, struct object 
 {
     struct object *o = now ? now : old;
     struct span rest = object_store_key(o), resource = span_cut(&rest, '/');
+    allowance_on_change(w, old, now);
     if (span_eq_cstr(resource, "pods") && is_web(o)) {
         on_pod(w, old, now);
     } else if (span_eq_cstr(resource, "poddisruptionbudgets.policy") &&
@@ -243,14 +254,15 @@ void neighbours_on_change(struct platform *w, struct object *old, struct object 
  * is well, so that it costs something. */
 bool neighbours_budget_counts(struct platform *w, int ordinal)
 {
-    int64_t long_ago_ms = sim_now_ms(w) - sim_window_ms(w) - 4 * w->weather.late_ms;
+    int64_t long_ago_ms = sim_long_ago_ms(w);
     const struct sim_seat *s = &w->seats[ordinal];
     return record_get(w->record, BUDGET_KEY) && w->budget_ms < long_ago_ms && s->well &&
            !rules_lately(w, !s->well, s->unwell_ms) && s->matches && rules_is_owned(w, s) &&
            w->rules.at[w->rules.n - 1].since_ms < long_ago_ms;
 }
 
-/* One that a role deletes meanwhile costs nothing more, nor does one that is not Ready any more. */
+/* One that a role deletes meanwhile, or has just deleted, costs nothing more, nor does one that is
+ * not Ready any more. */
 void neighbours_on_eviction(struct platform *w, int ordinal, int64_t asked_ms)
 {
     struct object *o = record_get(w->record, BUDGET_KEY);
@@ -265,7 +277,7 @@ void neighbours_on_eviction(struct platform *w, int ordinal, int64_t asked_ms)
         left += i != ordinal && rules_lately(w, s->well, s->well_ms);
     }
     sim_saw(w, SIM_DEED_SAW_EVICTION);
-    if (left < need && w->seats[ordinal].deleted_ms < asked_ms &&
+    if (left < need && w->seats[ordinal].deleted_ms < asked_ms - sim_window_ms(w) &&
         w->seats[ordinal].unready_ms < asked_ms) {
         sim_fail(w, "budget", "redis-%d may be evicted: %lld well pods are left, and %lld must",
                  ordinal, (long long)left, (long long)need);
@@ -306,17 +318,16 @@ static bool is_spread(struct object *set, const yyjson_val *patch)
 
 void neighbours_on_request(struct platform *w, const struct client_request *rq)
 {
-    struct arena *a cleanup_arena = arena_new();
-    yyjson_doc *doc = NULL;
-    struct object *set = NULL;
+    allowance_on_request(w, rq);
     if (rq->kind != SCHEMA_KIND(ReplicaSet) || rq->verb != CLIENT_PATCH_MERGE ||
-        rq->subresource.n > 0 || !span_eq_cstr(rq->field_manager, "deployment-controller") ||
-        json_parse(a, rq->body, &doc, NULL)) {
+        rq->subresource.n > 0 || !span_eq_cstr(rq->field_manager, "deployment-controller")) {
         return;
     }
-    yyjson_val *to = json_path(yyjson_doc_get_root(doc), "spec", "replicas", NULL);
-    set = record_get(w->record, object_key(a, SPAN("replicasets.apps"), SPAN("default"), rq->name));
-    if (!to || !set || is_spread(set, yyjson_doc_get_root(doc)) ||
+    struct arena *a cleanup_arena = arena_new();
+    const yyjson_val *body = link_body(a, rq), *to = json_path(body, "spec", "replicas", NULL);
+    struct object *set =
+        record_get(w->record, object_key(a, SPAN("replicasets.apps"), SPAN("default"), rq->name));
+    if (!to || !set || is_spread(set, body) ||
         json_int(to, 0) >= json_get_int(json_get(object_root(set), "spec"), "replicas", 1)) {
         return;
     }

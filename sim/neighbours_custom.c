@@ -6,6 +6,7 @@
 #include "client/client_body.h"
 #include "schema/custom.h"
 #include "schema/kinds.h"
+#include "sim/neighbours.h"
 #include "sim/platform_priv.h"
 
 enum { OBJECTS = 3 };

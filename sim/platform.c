@@ -17,7 +17,11 @@
 #include "sim/chance.h"
 #include "sim/check.h"
 #include "sim/env_sim.h"
+#include "sim/near.h"
+#include "sim/neighbours.h"
 #include "sim/platform_priv.h"
+#include "sim/ranks.h"
+#include "sim/reader.h"
 #include "store/store.h"
 
 enum {
@@ -26,7 +30,7 @@ enum {
     SQLITE_SHARE = 6,
     SMALL_SHARE = 2,
     FIRST_START_SHARE = 8,
-    ORPHAN_MS = 500
+    READER_SHARE = 8
 };
 
 /* ---- chance, words ---- */
@@ -124,6 +128,7 @@ static bool on_request(void *data, struct arena *a, struct client_request *rq)
     neighbours_on_request(w, rq);
     rules_on_request(w, rq);
     check_space(w, rq);
+    ranks_on_request(w, rq);
     if (rq->verb != CLIENT_GET && rq->verb != CLIENT_LIST) {
         sim_ambush_sees(w, rq->kind);
     }
@@ -149,8 +154,7 @@ static void on_reply(void *data, const struct client_request *rq, const struct c
     struct platform *w = data;
     sim_note_acked(w, rq->verb, r, from_rev);
     if (r->err.reason != ERR_NONE) {
-        rules_on_refused(w, rq);
-        check_status_refused(w, rq);
+        rules_on_refused(w, rq, &r->err);
     }
 }
 
@@ -160,40 +164,11 @@ static struct object *on_event(void *data, struct object *o)
     return w->plant->on_event ? w->plant->on_event(w->plant->data, o) : NULL;
 }
 
-static void on_orphan(void *data, const struct client_request *rq)
-{
-    struct platform *w = data;
-    bool writes = rq->verb != CLIENT_GET && rq->verb != CLIENT_LIST;
-    if (!w->calm && writes && sim_roll(w, 2)) {
-        struct arena *a = arena_new();
-        struct sim_orphan o = {a, link_request_dup(a, rq),
-                               sim_now_ms(w) + (int64_t)sim_roll(w, ORPHAN_MS)};
-        VEC_PUSH(&w->orphans, o);
-    }
-}
-
-/* They arrive, whoever has taken the dead one's place meanwhile; no server, no request. */
-static void send_orphans(struct platform *w, bool all)
-{
-    for (size_t i = w->orphans.n; i-- > 0;) {
-        struct sim_orphan o = w->orphans.at[i];
-        if (!all && o.due_ms > sim_now_ms(w)) {
-            continue;
-        }
-        if (w->env && !all) {
-            client_do(w->client, &o.rq, NULL, NULL);
-            sim_saw(w, SIM_DEED_ORPHAN);
-        }
-        arena_free(o.arena);
-        VEC_REMOVE(&w->orphans, i);
-    }
-}
-
 static struct link *make_link(struct platform *w, struct env *env, bool of_controllers)
 {
     const struct link_taps taps = {.on_request = on_request,
                                    .on_reply = on_reply,
-                                   .on_orphan = on_orphan,
+                                   .on_orphan = sim_note_orphan,
                                    .on_event = of_controllers ? on_event : NULL,
                                    .data = w,
                                    .deeds = w->figures.deeds};
@@ -340,6 +315,7 @@ void sim_start_server(struct platform *w)
     record_connect(w->record, w->hub);
     record_connect(w->slow, w->hub);
     w->started_ms = sim_now_ms(w);
+    w->server_life++;
     w->is_catching_up = true; /* what was stored and not told is from before */
     record_pull(w->record);
     w->is_catching_up = false;
@@ -350,6 +326,9 @@ void sim_start_server(struct platform *w)
         env_sim_run_for(w->world, 10);
     }
     connect_links(w, w->client);
+    if (w->reader) {
+        reader_server_starts(w->reader);
+    }
     check_status_started(w);
     sim_say(w, "the server starts, revision %lld", (long long)store_durable_rev(w->store));
 }
@@ -362,6 +341,9 @@ void sim_kill_server(struct platform *w)
     record_connect(w->record, NULL);
     record_connect(w->slow, NULL);
     client_free(w->client);
+    if (w->reader) {
+        reader_server_dies(w->reader);
+    }
     apiserver_free(w->api); /* with writes under way its memory stays: a dead process's */
     watch_hub_free(w->hub);
     if (w->disk) {
@@ -391,6 +373,7 @@ void sim_start_controllers(struct platform *w)
                                           .volumes = volumes_ops(w->volumes)};
     assert(!w->controllers_env);
     w->trouble_from_ms = w->trouble_ms = w->calm_ms = w->listed_ms = sim_now_ms(w);
+    w->controllers_ms = sim_now_ms(w);
     w->controllers_env = env_sim_join(w->world);
     w->controllers_link = make_link(w, w->controllers_env, true);
     w->controllers = controllers_new(w->controllers_env, link_client(w->controllers_link), &o);
@@ -480,12 +463,13 @@ static void look(struct platform *w)
 
 bool sim_one_turn(struct platform *w, int64_t until_ms)
 {
-    bool more = env_sim_step_until(w->world, until_ms);
+    int64_t due_ms = sim_next_orphan_ms(w, until_ms);
+    bool more = env_sim_step_until(w->world, due_ms) || due_ms < until_ms;
     if (w->ambush.sprung) {
         sim_ambush_strikes(w);
     }
     if (w->orphans.n > 0) {
-        send_orphans(w, false);
+        sim_send_orphans(w, false);
     }
     look(w);
     return more && !w->violation[0];
@@ -503,6 +487,8 @@ void sim_run_for(struct platform *w, int64_t ms)
 static void check_step(struct platform *w)
 {
     look(w);
+    ranks_look(w);
+    allowance_look(w);
     record_check(w->record);
     if (sim_roll(w, 5) == 0) {
         record_check(w->slow);
@@ -522,6 +508,9 @@ void platform_step(struct platform *w)
         sim_user_acts(w);
     } else {
         sim_fault(w);
+    }
+    if (w->reader) {
+        reader_act(w->reader);
     }
     if (sim_roll(w, 2)) {
         int64_t until_ms = sim_now_ms(w) + 500;
@@ -629,7 +618,9 @@ static int64_t forgotten_rev(void *data)
 
 static void on_forgotten(void *data)
 {
-    sim_saw(data, SIM_DEED_FORGOTTEN);
+    struct platform *w = data;
+    w->forgotten_ms = sim_now_ms(w);
+    sim_saw(w, SIM_DEED_FORGOTTEN);
 }
 
 static bool on_watch(void *data, struct watch_event *e)
@@ -648,6 +639,9 @@ static void on_change(void *data, struct object *old, struct object *now, int64_
     custom_on_change(w, old, now);
     jobs_on_change(w, old, now);
     lone_on_change(w, old, now);
+    users_on_change(w, old, now);
+    near_on_change(w, old, now);
+    ranks_on_change(w, old, now);
 }
 
 static void on_start(void *data, struct span ns, struct span name, struct span uid)
@@ -717,6 +711,10 @@ struct platform *platform_new(const struct platform_options *o)
             .name = names[i], .ip = ips[i], .runtime = runtime_fake_new(w->world)};
         runtime_fake_on_start(w->nodes[i].runtime, on_start, w);
     }
+    w->near = near_new();
+    if (w->plant->on_http_event || (!o->narrow && chance_mix(o->seed + 10) % READER_SHARE == 0)) {
+        w->reader = reader_new(w, chance_mix(o->seed + 11));
+    }
     w->volumes = volumes_new(w);
     sim_start_missing(w);
     return w;
@@ -749,10 +747,11 @@ void platform_free(struct platform *w)
     if (w->env) {
         sim_kill_server(w);
     }
-    send_orphans(w, true);
+    sim_send_orphans(w, true);
     VEC_DONE(&w->orphans);
     object_unref(w->edited);
     volumes_free(w->volumes);
+    reader_free(w->reader);
     record_free(w->record);
     record_free(w->slow);
     store_memory_disk_free(w->rows);
@@ -762,6 +761,8 @@ void platform_free(struct platform *w)
         free(w->forced.at[i]);
     }
     VEC_DONE(&w->web);
+    near_free(w->near);
+    ranks_free(w->ranks);
     VEC_DONE(&w->forced);
     VEC_DONE(&w->rules);
     VEC_DONE(&w->moments);

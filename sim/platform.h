@@ -28,6 +28,8 @@ struct platform_plant {
     struct object *(*on_event)(void *data, struct object *o);
     /* An event of a watch; false drops it. */
     bool (*on_watch)(void *data, struct watch_event *e);
+    /* A line of a watch over HTTP; false drops it. */
+    bool (*on_http_event)(void *data, struct span line);
     bool disk_lies; /* a restart finds the disk as it was at the start; or, with SQLite, as what was
                        not synced may leave it */
     bool disk_rots; /* with SQLite: while the server is away some bytes turn */

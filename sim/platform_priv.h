@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "client/client.h"
 #include "env/env.h"
+#include "sim/allowance.h"
 #include "sim/disk.h"
 #include "sim/jobs.h"
 #include "sim/link.h"
@@ -56,6 +57,7 @@ struct sim_seat {
     char taken_uid[40]; /* the controller deleted this well pod for an update, and no later one was
                            well yet; empty: no */
     int64_t taken_ms;
+    int taken_life;     /* the server that was asked */
     int64_t deleted_ms; /* a role asked for its deletion */
     bool claim_taken;   /* a user's deletion of the claim won the race against a pod that uses it */
     bool claim_asked;   /* a user deleted the claim */
@@ -130,6 +132,7 @@ struct platform {
     struct apiserver *api;
     struct client *client;
     int64_t killed_ms, started_ms; /* last */
+    int server_life;               /* counts the starts: two may be in one millisecond */
     int64_t killed_forward_ms;     /* killed_ms of sim_forward_ms() */
     bool is_catching_up;           /* what it stored before it was killed is told now */
     /* The controllers; env NULL: dead. */
@@ -163,6 +166,13 @@ struct platform {
     VEC(struct sim_acked) acked;         /* since the last check */
     VEC(struct sim_orphan) orphans;
     VEC(struct sim_web) web;
+    struct near *near;
+    struct sim_allowance allowance;
+    struct ranks *ranks;         /* NULL until users make the first big pod */
+    int ranks_first, ranks_left; /* big pods that a user is about to make, the last one is 0 */
+    struct reader *reader;       /* NULL: in most histories */
+    int64_t forgotten_ms;        /* the record listed last */
+    int64_t controllers_ms;      /* started last */
     struct sim_job job;
     int lone_images;       /* its image was changed so often */
     int64_t lone_ms;       /* the lone pod was made */
@@ -194,6 +204,12 @@ void sim_fail(struct platform *w, const char *checker, const char *fmt, ...)
 int64_t sim_now_ms(const struct platform *w);
 /* What was true this long ago still counts. */
 int64_t sim_window_ms(const struct platform *w);
+/* Index of a node; -1: none of ours. */
+int sim_node_called(const struct platform *w, struct span name);
+/* Before this no view of late is: events and requests that wait are counted in. */
+int64_t sim_long_ago_ms(const struct platform *w);
+/* Writes fail, or nobody is there to write. */
+bool sim_is_hindered(const struct platform *w);
 /* The ordinal of a pod "redis-N" or a claim "data-redis-N" that is tracked, else -1. */
 int sim_ordinal(struct span name, const char *prefix);
 
@@ -204,6 +220,13 @@ void sim_note_acked(struct platform *w, enum client_verb verb, const struct clie
                     int64_t from_rev);
 /* Time passes, with a look after each turn; ends early when a promise is broken. */
 void sim_run_for(struct platform *w, int64_t ms);
+
+/* requests.c: those of a role that died arrive, whoever has taken its place meanwhile. */
+void sim_note_orphan(void *platform, const struct client_request *rq);
+/* When the next one is due; not later than this. */
+int64_t sim_next_orphan_ms(const struct platform *w, int64_t until_ms);
+/* all: at the end. */
+void sim_send_orphans(struct platform *w, bool all);
 
 /* platform.c: the roles. */
 void sim_start_server(struct platform *w);
@@ -235,53 +258,9 @@ void sim_user_acts(struct platform *w);
 /* What users do at the end, so that the platform can come to rest. */
 void sim_users_tidy_up(struct platform *w);
 
-/* A user says that the pod is dead: it counts as such. */
+/* users_pods.c: a user says that the pod is dead: it counts as such. */
 void sim_declare_dead(struct platform *w, struct object *pod);
-
-/* neighbours.c */
-void neighbours_act(struct platform *w);
-/* sim_request() about one of them, counted by its verb. */
-void neighbours_ask(struct platform *w, const struct client_request *rq, const char *what);
-/* Makes the budget of the set, or deletes it. */
-void neighbours_budget(struct platform *w);
-void neighbours_on_change(struct platform *w, struct object *old, struct object *now);
-void neighbours_on_request(struct platform *w, const struct client_request *rq);
-/* An eviction of this pod is about to be asked for; and it was granted. */
-bool neighbours_budget_counts(struct platform *w, int ordinal);
-void neighbours_on_eviction(struct platform *w, int ordinal, int64_t asked_ms);
-/* NULL: at rest; else what is not. */
-const char *neighbours_at_rest(struct platform *w);
-
-/* neighbours_custom.c */
-void custom_act(struct platform *w);
-void custom_on_change(struct platform *w, struct object *old, struct object *now);
-/* NULL: at rest; else what is not. */
-const char *custom_at_rest(struct platform *w);
-
-/* services.c */
-void services_act(struct platform *w);
-/* NULL: at rest; else what is not. */
-const char *services_at_rest(struct platform *w);
-
-/* spaces.c */
-void spaces_act(struct platform *w);
-/* A role's request is about to be done. */
-void check_space(struct platform *w, const struct client_request *rq);
-/* NULL: at rest; else what is not. */
-const char *spaces_at_rest(struct platform *w);
-
-/* lone.c */
-void lone_act(struct platform *w);
-/* Of a container that runs: another image, by kubectl set image. */
-void sim_change_image(struct platform *w, struct span pod, struct span container);
-/* "ports" of a container, after a comma, with this host port; in half of the cases empty. */
-struct span sim_host_port(struct platform *w, struct arena *a, int port);
-bool sim_has_host_port(struct object *pod);
-void lone_on_change(struct platform *w, struct object *old, struct object *now);
-/* A container of this pod has started. */
-void check_host_ports(struct platform *w, struct span ns, struct span name, struct span uid);
-/* NULL: at rest; else what is not. */
-const char *lone_at_rest(struct platform *w);
+void users_on_change(struct platform *w, struct object *old, struct object *now);
 
 /* faults.c */
 void sim_fault(struct platform *w);

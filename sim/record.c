@@ -8,18 +8,19 @@
 #include "base/map.h"
 #include "base/mem.h"
 
-static const char *const resources[] = {"pods",
-                                        "statefulsets.apps",
-                                        "persistentvolumeclaims",
-                                        "persistentvolumes",
-                                        "nodes",
-                                        "controllerrevisions.apps",
-                                        "deployments.apps",
-                                        "replicasets.apps",
-                                        "daemonsets.apps",
-                                        "poddisruptionbudgets.policy",
-                                        "customresourcedefinitions.apiextensions.k8s.io",
-                                        "widgets.example.com"};
+static const struct span resources[] = {SPAN("pods"),
+                                        SPAN("statefulsets.apps"),
+                                        SPAN("persistentvolumeclaims"),
+                                        SPAN("persistentvolumes"),
+                                        SPAN("nodes"),
+                                        SPAN("controllerrevisions.apps"),
+                                        SPAN("deployments.apps"),
+                                        SPAN("replicasets.apps"),
+                                        SPAN("daemonsets.apps"),
+                                        SPAN("jobs.batch"),
+                                        SPAN("poddisruptionbudgets.policy"),
+                                        SPAN("customresourcedefinitions.apiextensions.k8s.io"),
+                                        SPAN("widgets.example.com")};
 enum { RESOURCES = sizeof resources / sizeof *resources };
 
 struct kept {
@@ -254,6 +255,9 @@ void record_check(struct record *r)
         wrong(r, "revision", "the server's revision fell", SPAN("hub"), watch_hub_rev(r->hub),
               r->hub_rev);
     }
+    if (watch_hub_rev(r->hub) == r->hub_rev && !r->is_new) {
+        return; /* nothing has happened since the lists were compared */
+    }
     r->hub_rev = watch_hub_rev(r->hub);
     for (size_t i = 0; i < RESOURCES; i++) {
         struct stream *s = &r->streams[i];
@@ -299,7 +303,7 @@ void record_each(const struct record *r, struct span resource,
 bool record_has_resource(struct span resource)
 {
     for (size_t i = 0; i < RESOURCES; i++) {
-        if (span_eq_cstr(resource, resources[i])) {
+        if (span_eq(resource, resources[i])) {
             return true;
         }
     }
@@ -312,7 +316,7 @@ struct record *record_new(const struct record_handler *handler)
     assert(handler->on_wrong);
     r->handler = *handler;
     for (size_t i = 0; i < RESOURCES; i++) {
-        r->streams[i] = (struct stream){.r = r, .resource = span_cstr(resources[i])};
+        r->streams[i] = (struct stream){.r = r, .resource = resources[i]};
     }
     return r;
 }

@@ -1,11 +1,12 @@
-/* sim/requests.c: a user's request, waited for. */
+/* sim/requests.c: a user's request, waited for; and those that the dead had sent. */
 #include <stdio.h>
 
 #include "client/client_body.h"
 #include "schema/kinds.h"
+#include "sim/neighbours.h"
 #include "sim/platform_priv.h"
 
-enum { ANSWER_MS = 1000 };
+enum { ANSWER_MS = 1000, ORPHAN_MS = 500 };
 
 static void on_answer(void *data, const struct client_reply *r)
 {
@@ -52,10 +53,13 @@ bool platform_request(struct platform *w, const struct client_request *rq)
     bool dies = !w->calm && sim_roll(w, 40) == 0;
     int evicted = evicted_by(w, rq);
     note_asked(w, rq);
-    w->asked_from_rev = link_from_rev(rq);
+    allowance_asked(w, rq, false);
+    struct arena *a cleanup_arena = arena_new();
+    w->asked_from_rev = link_from_rev(a, rq);
     w->figures.requests++;
     client_do(w->client, rq, on_answer, w);
-    int64_t until_ms = sim_now_ms(w) + ANSWER_MS, server_started_ms = w->started_ms;
+    int64_t until_ms = sim_now_ms(w) + ANSWER_MS;
+    int life = w->server_life;
     while (!w->answered && sim_now_ms(w) < until_ms) {
         (void)sim_one_turn(w, until_ms);
         if (dies && w->env && sim_roll(w, 3) == 0) {
@@ -63,7 +67,7 @@ bool platform_request(struct platform *w, const struct client_request *rq)
             sim_saw(w, SIM_DEED_KILL_UNDER_REQUEST);
             sim_kill_server(w);
         }
-        if (server_started_ms != w->started_ms || !w->env) {
+        if (life != w->server_life || !w->env) {
             return false; /* nobody will answer */
         }
     }
@@ -74,7 +78,9 @@ bool platform_request(struct platform *w, const struct client_request *rq)
     if (evicted >= 0 && w->answered && w->answer == ERR_NONE) {
         neighbours_on_eviction(w, evicted, until_ms - ANSWER_MS);
     }
-    return w->answered && w->answer == ERR_NONE;
+    bool done = w->answered && w->answer == ERR_NONE;
+    allowance_asked(w, rq, done);
+    return done;
 }
 
 void sim_request(struct platform *w, enum sim_deed deed, const struct client_request *rq,
@@ -87,4 +93,45 @@ void sim_request(struct platform *w, enum sim_deed deed, const struct client_req
             : rq->verb == CLIENT_DELETE ? "delete"
                                         : "patch",
             what, SPAN_ARG(rq->name), SPAN_ARG(rq->body), ok ? "done" : "no answer, or refused");
+}
+
+/* ---- of the dead ---- */
+
+void sim_note_orphan(void *platform, const struct client_request *rq)
+{
+    struct platform *w = platform;
+    bool writes = rq->verb != CLIENT_GET && rq->verb != CLIENT_LIST;
+    if (!w->calm && writes && sim_roll(w, 2)) {
+        struct arena *a = arena_new();
+        struct sim_orphan o = {a, link_request_dup(a, rq),
+                               sim_now_ms(w) + (int64_t)sim_roll(w, ORPHAN_MS)};
+        VEC_PUSH(&w->orphans, o);
+    }
+}
+
+int64_t sim_next_orphan_ms(const struct platform *w, int64_t until_ms)
+{
+    int64_t next_ms = until_ms;
+    for (size_t i = 0; i < w->orphans.n; i++) {
+        int64_t due_ms = w->orphans.at[i].due_ms;
+        next_ms = due_ms < next_ms ? due_ms : next_ms;
+    }
+    return next_ms > sim_now_ms(w) ? next_ms : sim_now_ms(w);
+}
+
+/* No server, no request. */
+void sim_send_orphans(struct platform *w, bool all)
+{
+    for (size_t i = w->orphans.n; i-- > 0;) {
+        struct sim_orphan o = w->orphans.at[i];
+        if (!all && o.due_ms > sim_now_ms(w)) {
+            continue;
+        }
+        if (w->env && !all) {
+            client_do(w->client, &o.rq, NULL, NULL);
+            sim_saw(w, SIM_DEED_ORPHAN);
+        }
+        arena_free(o.arena);
+        VEC_REMOVE(&w->orphans, i);
+    }
 }

@@ -5,6 +5,22 @@
 #include "schema/kinds.h"
 #include "sim/check.h"
 #include "sim/platform_priv.h"
+#include "sim/ranks.h"
+
+int sim_node_called(const struct platform *w, struct span name)
+{
+    for (int i = 0; i < NODES; i++) {
+        if (span_eq_cstr(name, w->nodes[i].name)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+int64_t sim_long_ago_ms(const struct platform *w)
+{
+    return sim_now_ms(w) - sim_window_ms(w) - 4 * w->weather.late_ms;
+}
 
 bool rules_lately(const struct platform *w, bool now, int64_t last_ms)
 {
@@ -323,22 +339,28 @@ void rules_on_request(struct platform *w, const struct client_request *rq)
     if (in_range) {
         memcpy(s->taken_uid, s->uid, sizeof s->taken_uid);
         s->taken_ms = sim_now_ms(w);
+        s->taken_life = w->server_life;
     }
 }
 
-void rules_on_refused(struct platform *w, const struct client_request *rq)
+void rules_on_refused(struct platform *w, const struct client_request *rq, const struct err *err)
 {
+    check_status_refused(w, rq);
+    allowance_on_refused(w, rq, err);
+    ranks_on_refused(w, rq);
     struct sim_seat *s = seat_taken(w, rq);
     if (s && span_eq_cstr(rq->precondition_uid, s->taken_uid)) {
         s->taken_uid[0] = '\0';
     }
 }
 
-/* A request that went down with the server took nobody: the pod is still well. */
+/* A request that went down with the server took nobody: the pod is still well, and either another
+ * server says so or it has been long enough. */
 bool rules_is_taken(const struct platform *w, int ordinal)
 {
     const struct sim_seat *s = &w->seats[ordinal];
-    bool still_there = s->well && span_eq(span_cstr(s->uid), span_cstr(s->taken_uid)) &&
-                       s->taken_ms < sim_now_ms(w) - sim_window_ms(w);
+    bool still_there =
+        s->well && span_eq(span_cstr(s->uid), span_cstr(s->taken_uid)) &&
+        (s->taken_life != w->server_life || s->taken_ms < sim_now_ms(w) - sim_window_ms(w));
     return s->taken_uid[0] && !still_there;
 }

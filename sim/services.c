@@ -4,6 +4,7 @@
  * same address. */
 #include "client/client_body.h"
 #include "schema/kinds.h"
+#include "sim/neighbours.h"
 #include "sim/platform_priv.h"
 
 enum { SERVICES = 2 };

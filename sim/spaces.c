@@ -1,8 +1,9 @@
 /* sim/spaces.c: a second namespace with a set of its own, which users delete while its pods run.
- * Checkers: namespace-kept (what is in a namespace that nobody deleted is not taken with it); at
- * rest all that was in it is gone, and the set of one that stays has its pods. */
+ * Checkers: namespace-kept (what is in a namespace that nobody deleted, an event too, is not taken
+ * with it); at rest all that was in it is gone, and the set of one that stays has its pods. */
 #include "client/client_body.h"
 #include "schema/kinds.h"
+#include "sim/neighbours.h"
 #include "sim/platform_priv.h"
 
 #define SPACE "other"
@@ -63,12 +64,24 @@ void spaces_act(struct platform *w)
 
 /* ---- what is taken ---- */
 
+/* It asks for the end of what has ended, and comes late. */
+static bool is_of_former_life(struct platform *w, const struct client_request *rq)
+{
+    struct arena *a cleanup_arena = arena_new_small();
+    struct object *o =
+        w->env
+            ? watch_hub_get(w->hub, object_key(a, span_cstr(rq->kind->resource), rq->ns, rq->name))
+            : NULL;
+    return span_eq_cstr(rq->ns, SPACE) && rq->precondition_uid.n > 0 &&
+           !(o && span_eq(object_uid(o), rq->precondition_uid));
+}
+
 void check_space(struct platform *w, const struct client_request *rq)
 {
     struct object *space = w->env ? watch_hub_get(w->hub, SPACE_KEY) : NULL;
     bool may = span_eq_cstr(rq->ns, SPACE) && (!space || object_is_deleting(space));
     if (rq->verb == CLIENT_DELETE && span_eq_cstr(rq->field_manager, "namespace-controller") &&
-        !may && rq->kind != SCHEMA_KIND(Event)) { /* of its former life: they are asked for late */
+        !may && !is_of_former_life(w, rq)) {
         sim_fail(w, "namespace-kept", "%s %.*s/%.*s is taken with a namespace that nobody deleted",
                  rq->kind->resource, SPAN_ARG(rq->ns), SPAN_ARG(rq->name));
     }

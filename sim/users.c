@@ -1,5 +1,7 @@
 /* sim/users.c: what users ask for in a history: sets of every policy, strategy and annotation,
  * templates good and bad, and everything that kubectl does to them. */
+#include "sim/neighbours.h"
+#include "sim/ranks.h"
 #include "sim/users_priv.h"
 
 #include <stdio.h>
@@ -180,7 +182,7 @@ void users_put_set(struct platform *w)
         "\"revisionHistoryLimit\":%d,\"persistentVolumeClaimRetentionPolicy\":%.*s,"
         "\"selector\":{\"matchLabels\":{\"app\":\"redis\"}},\"template\":{\"metadata\":{"
         "\"labels\":{\"app\":\"redis\"},\"annotations\":%.*s},\"spec\":{"
-        "\"terminationGracePeriodSeconds\":3%s,\"containers\":[{\"name\":\"redis\",\"image\":"
+        "\"terminationGracePeriodSeconds\":3%s%s,\"containers\":[{\"name\":\"redis\",\"image\":"
         "\"redis:7\"%s,\"readinessProbe\":{\"periodSeconds\":1,\"exec\":{\"command\":[\"ping\"]}}}]"
         "}}%s}}";
     static const char resources[] =
@@ -203,7 +205,7 @@ void users_put_set(struct platform *w)
         .kind = SCHEMA_KIND(StatefulSet), .name = applies ? SPAN("redis") : SPAN_NULL};
     rq.body = arena_printf(a, set, SPAN_ARG(outside), replicas, min_ready, start, SPAN_ARG(how),
                            (int)sim_roll(w, 4), SPAN_ARG(keep), SPAN_ARG(inside), bears(w),
-                           w->narrow || sim_roll(w, 2) ? "" : resources,
+                           ranks_class(w), w->narrow || sim_roll(w, 2) ? "" : resources,
                            applies && sim_roll(w, 8) ? "" : fixed.p);
     (void)users_ask(w, applies ? SIM_DEED_APPLY : SIM_DEED_CREATE, &rq);
     sim_say(w,
@@ -331,6 +333,9 @@ static void change_rules(struct platform *w)
 void sim_user_acts(struct platform *w)
 {
     bool exists = w->rules.at[w->rules.n - 1].exists;
+    if (ranks_go_on(w)) {
+        return;
+    }
     if (!w->narrow && sim_roll(w, 4) == 0) {
         neighbours_act(w);
         return;

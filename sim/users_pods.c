@@ -2,6 +2,8 @@
 #include <stdio.h>
 
 #include "client/client_body.h"
+#include "sim/neighbours.h"
+#include "sim/ranks.h"
 #include "sim/users_priv.h"
 
 /* ---- pods ---- */
@@ -237,13 +239,8 @@ static bool is_cordoned(struct platform *w, size_t node)
 static bool is_tainted(struct platform *w, size_t node)
 {
     struct object *o = node_of(w, node);
-    JSON_EACH(it, o ? json_path(object_root(o), "spec", "taints", NULL) : NULL)
-    {
-        if (span_eq_cstr(json_get_str(it.val, "key"), "sim")) {
-            return true;
-        }
-    }
-    return false;
+    return json_find(o ? json_path(object_root(o), "spec", "taints", NULL) : NULL, "key",
+                     SPAN("sim")) != NULL;
 }
 
 /* As kubectl does: the whole list as the user knows it, which by now may be another one. effect
@@ -280,29 +277,45 @@ static void touch_taint(struct platform *w, size_t node)
 
 struct on_node {
     struct platform *w;
-    const char *node;
+    struct span node;
 };
+
+static struct span node_name(struct object *pod)
+{
+    return json_str(json_path(object_root(pod), "spec", "nodeName", NULL));
+}
 
 static void lose_pod(void *data, struct object *pod)
 {
     struct on_node *l = data;
-    struct span node = json_str(json_path(object_root(pod), "spec", "nodeName", NULL));
-    if (span_eq_cstr(node, l->node)) {
+    if (span_eq(node_name(pod), l->node)) {
         sim_declare_dead(l->w, pod);
     }
 }
 
-/* Who deletes a Node says that its machine is gone for good, with all that runs there. */
+/* Who deletes a Node says that its machine is gone for good, with all that runs there and with what
+ * is bound to it before the scheduler knows. */
+void users_on_change(struct platform *w, struct object *old, struct object *now)
+{
+    struct span rest = object_store_key(now ? now : old), resource = span_cut(&rest, '/');
+    if (!now && span_eq_cstr(resource, "nodes")) {
+        record_each(w->record, SPAN("pods"), lose_pod, &(struct on_node){w, object_name(old)});
+    } else if (now && span_eq_cstr(resource, "pods") && !(old && node_name(old).n)) {
+        struct arena *a cleanup_arena = arena_new_small();
+        struct span node = node_name(now);
+        if (node.n && !record_get(w->record, object_key(a, SPAN("nodes"), SPAN_NULL, node))) {
+            sim_declare_dead(w, now);
+        }
+    }
+}
+
 static void delete_node(struct platform *w, size_t node)
 {
-    struct on_node l = {w, w->nodes[node].name};
     const struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_DELETE,
-                                      .kind = SCHEMA_KIND(Node), .name = span_cstr(l.node)};
-    record_each(w->record, SPAN("pods"), lose_pod, &l);
+                                      .kind = SCHEMA_KIND(Node),
+                                      .name = span_cstr(w->nodes[node].name)};
     (void)users_ask(w, SIM_DEED_DELETE_NODE, &rq);
-    record_pull(w->record); /* others may have been bound meanwhile */
-    record_each(w->record, SPAN("pods"), lose_pod, &l);
-    sim_say(w, "delete the node %s: %s", l.node, users_outcome(w));
+    sim_say(w, "delete the node %s: %s", w->nodes[node].name, users_outcome(w));
 }
 
 void users_touch_node(struct platform *w)
@@ -345,7 +358,7 @@ static void see_bad_pod(void *data, struct object *pod)
                           span_starts(object_name(pod), SPAN("redis-")) && sim_mounts_claim(pod);
     /* Nobody finds a node while it has a port. */
     bool is_lone = span_eq_cstr(object_name(pod), "lone");
-    is_in_the_way = is_lone ? sim_has_host_port(pod) : is_in_the_way;
+    is_in_the_way = is_lone ? sim_has_host_port(pod) : is_in_the_way && !ranks_is_big(pod);
     if (is_bad(pod, NULL) || is_in_the_way || waits_for_ever) {
         VEC_PUSH(&b->names, arena_dup(b->a, object_name(pod)));
     }
@@ -360,6 +373,7 @@ void sim_users_tidy_up(struct platform *w)
     struct object *set;
     w->calm = true;
     record_pull(w->record);
+    allowance_tidy_up(w);
     for (size_t i = 0; i < NODES; i++) {
         if (is_cordoned(w, i)) {
             users_cordon(w, i, false);
@@ -392,4 +406,5 @@ void sim_users_tidy_up(struct platform *w)
                 users_outcome(w));
     }
     VEC_DONE(&bad.names);
+    ranks_tidy_up(w);
 }

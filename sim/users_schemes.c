@@ -4,6 +4,7 @@
 
 #include "client/client_body.h"
 #include "sim/env_sim.h"
+#include "sim/neighbours.h"
 #include "sim/users_priv.h"
 
 static void a_moment(struct platform *w)

@@ -175,7 +175,9 @@ static void read_binding(struct entry *e, const yyjson_val *obj)
 void access_put(struct access *x, enum access_kind kind, struct span ns, struct span name,
                 const yyjson_val *obj)
 {
-    assert(x && kind < ACCESS_KINDS && name.n);
+    assert(x);
+    assert(kind < ACCESS_KINDS);
+    assert(name.n);
     struct strbuf key cleanup_strbuf = STRBUF_INIT;
     struct arena *a = arena_new_small();
     struct entry *e = ARENA_NEW(a, struct entry);
@@ -312,7 +314,8 @@ static bool walk_scope(struct walk *w, struct span scope)
 
 static bool walk(struct walk *w)
 {
-    assert(w->see && w->user);
+    assert(w->see);
+    assert(w->user);
     return walk_scope(w, SPAN_NULL) || (w->ns.n && walk_scope(w, w->ns));
 }
 
@@ -384,7 +387,10 @@ static bool see_request(struct walk *w, const struct entry *binding,
 bool access_decide(const struct access *x, struct arena *a, const struct access_request *r,
                    struct span *ret_reason)
 {
-    assert(x && a && r && ret_reason);
+    assert(x);
+    assert(a);
+    assert(r);
+    assert(ret_reason);
     struct walk w = {
         .x = x, .arena = a, .user = &r->user, .ns = r->ns, .see = see_request, .request = r};
     bool allowed = walk(&w);
@@ -415,7 +421,9 @@ struct access_rules access_rules_of(const struct access *x, struct arena *a,
                                     const struct access_user *user, struct span ns,
                                     struct span *ret_fault)
 {
-    assert(x && user && ret_fault);
+    assert(x);
+    assert(user);
+    assert(ret_fault);
     struct walk w = {.x = x, .arena = a, .user = user, .ns = ns, .see = see_all};
     (void)walk(&w);
     *ret_fault = walk_end(&w);

@@ -140,7 +140,10 @@ bool access_may_grant(struct arena *a, const struct access_user *user,
                       const struct access_rules *held, struct span fault,
                       const struct access_rules *wanted, struct span *ret_fault)
 {
-    assert(user && held && wanted && ret_fault);
+    assert(user);
+    assert(held);
+    assert(wanted);
+    assert(ret_fault);
     struct grant g = {.arena = a, .held = held};
     for (size_t i = 0; i < wanted->n; i++) {
         if (!is_held(held, &wanted->at[i])) {

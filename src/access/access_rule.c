@@ -99,7 +99,8 @@ static bool url_matches(struct access_list urls, struct span path)
 
 bool access_rule_allows(const struct access_rule *rule, const struct access_request *r)
 {
-    assert(rule && r);
+    assert(rule);
+    assert(r);
     if (!has_or_all(rule->verbs, r->verb)) {
         return false;
     }
@@ -151,7 +152,8 @@ static bool covers_urls(struct access_list held, struct access_list wanted)
 
 bool access_rule_covers(const struct access_rule *held, const struct access_rule *wanted)
 {
-    assert(held && wanted);
+    assert(held);
+    assert(wanted);
     bool names = held->names.n == 0 ||
                  (wanted->names.n > 0 && covers_all(held->names, wanted->names, false));
     return names && covers_all(held->verbs, wanted->verbs, true) &&

@@ -4,7 +4,8 @@
 
 struct span access_cannot(struct arena *a, const struct access_request *r)
 {
-    assert(r && (r->is_resource || r->resource.n == 0));
+    assert(r);
+    assert(r->is_resource || r->resource.n == 0);
     struct strbuf out cleanup_strbuf = STRBUF_INIT;
     strbuf_puts(&out, "User ");
     strbuf_put_quoted(&out, r->user.name);

@@ -8,6 +8,7 @@
 #include "codec/time.h"
 #include "kinds/statefulset_notes.h"
 #include "schema/kinds.h"
+#include "schema/status.h"
 #include "watch/watch.h"
 
 int admission_namespace(struct api_op *op)
@@ -36,6 +37,12 @@ int admission_namespace(struct api_op *op)
         return -1;
     }
     return 0;
+}
+
+struct span admission_called(const struct api_op *op, struct span generate_name)
+{
+    assert(!op->name_generated || generate_name.n > 0);
+    return op->name_generated ? generate_name : op->name;
 }
 
 /* ---- pods ---- */
@@ -112,12 +119,40 @@ static bool is_global_default(void *data, struct object *o)
     return !*found;
 }
 
-/* As a refusal calls the pod: by the beginning of a name that is made up at each try, so that who
- * tries again is refused in the same words. */
 static struct span called(const struct api_op *op, yyjson_mut_val *obj)
 {
     yyjson_mut_val *meta = json_mut_get(obj, "metadata");
-    return op->name_generated ? json_mut_str(json_mut_get(meta, "generateName")) : op->name;
+    return admission_called(op, json_mut_str(json_mut_get(meta, "generateName")));
+}
+
+/* What the class says, which the pod may not say otherwise. class NULL: there is none. */
+static int put_priority(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *spec,
+                        struct span pod, const yyjson_val *class)
+{
+    int64_t value = json_get_int(class, "value", 0);
+    struct span policy = arena_dup(op->arena, json_get_str(class, "preemptionPolicy"));
+    yyjson_mut_val *given = json_mut_get(spec, "priority");
+    struct span given_policy = json_mut_str(json_mut_get(spec, "preemptionPolicy"));
+    policy = policy.n ? policy : SPAN("PreemptLowerPriority");
+    if (given && yyjson_mut_get_sint(given) != value) {
+        return api_op_err(
+            op, ERR_FORBIDDEN,
+            "pods \"%.*s\" is forbidden: the integer value of priority (%lld) must not "
+            "be provided in pod spec; priority admission controller computed %lld from "
+            "the given PriorityClass name",
+            SPAN_ARG(pod), (long long)yyjson_mut_get_sint(given), (long long)value);
+    }
+    if (given_policy.n && !span_eq(given_policy, policy)) {
+        return api_op_err(
+            op, ERR_FORBIDDEN,
+            "pods \"%.*s\" is forbidden: the string value of PreemptionPolicy (%.*s) must not "
+            "be provided in pod spec; priority admission controller computed %.*s from "
+            "the given PriorityClass name",
+            SPAN_ARG(pod), SPAN_ARG(given_policy), SPAN_ARG(policy));
+    }
+    json_put_int(doc, spec, "priority", value);
+    json_put_str(doc, spec, "preemptionPolicy", policy);
+    return 0;
 }
 
 /* The number that stands for the class: that of the named one, else of the one for all. */
@@ -140,28 +175,10 @@ static int pod_priority(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *
         struct watch_filter all = {.resource = resource};
         (void)watch_hub_list(hub, &all, SPAN_NULL, is_global_default, &found);
     }
-    if (!found) {
-        return 0;
+    if (found) {
+        json_put_str(doc, spec, "priorityClassName", arena_dup(op->arena, object_name(found)));
     }
-    const yyjson_val *root = object_root(found);
-    int64_t value = json_get_int(root, "value", 0);
-    yyjson_mut_val *given = json_mut_get(spec, "priority");
-    if (given && yyjson_mut_get_sint(given) != value) {
-        return api_op_err(
-            op, ERR_FORBIDDEN,
-            "pods \"%.*s\" is forbidden: the integer value of priority (%lld) must not "
-            "be provided in pod spec; priority admission controller computed %lld from "
-            "the given PriorityClass name",
-            SPAN_ARG(pod), (long long)yyjson_mut_get_sint(given), (long long)value);
-    }
-    json_put_str(doc, spec, "priorityClassName", arena_dup(op->arena, object_name(found)));
-    json_put_int(doc, spec, "priority", value);
-    if (!json_mut_get(spec, "preemptionPolicy")) {
-        struct span policy = json_get_str(root, "preemptionPolicy");
-        json_put_str(doc, spec, "preemptionPolicy",
-                     policy.n ? arena_dup(op->arena, policy) : SPAN("PreemptLowerPriority"));
-    }
-    return 0;
+    return put_priority(op, doc, spec, pod, found ? object_root(found) : NULL);
 }
 
 /* The account that the pod names must be there. "default" is not asked for: the namespace
@@ -187,6 +204,7 @@ static int pod_account(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *s
     admission_token(op, doc, spec, account);
     const yyjson_val *secrets = account ? json_get(object_root(account), "imagePullSecrets") : NULL;
     if (json_len(secrets) > 0 && yyjson_mut_arr_size(json_mut_get(spec, "imagePullSecrets")) == 0) {
+        object_hold(op->arena, account); /* its strings are shared */
         json_put(doc, spec, "imagePullSecrets", json_mut_copy(doc, secrets));
     }
     return 0;
@@ -216,6 +234,7 @@ static int pod_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
             &op->err);
     }
     yyjson_mut_val *status = json_mut_obj(doc, obj, "status");
+    admission_limits_default(op, doc, obj);
     if (pod_account(op, doc, spec, called(op, obj)) < 0 ||
         pod_runtime(op, spec, called(op, obj)) < 0) {
         return -1;
@@ -323,9 +342,8 @@ static int claim_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *
     const yyjson_val *was = json_path(old, "spec", "resources", "requests", "storage", NULL);
     struct quantity wanted, before;
     (void)doc;
-    if (!span_eq(json_str(json_path(old, "status", "phase", NULL)), SPAN("Bound")) ||
-        quantity_parse(json_mut_str(now), &wanted) || quantity_parse(json_str(was), &before) ||
-        quantity_cmp(&wanted, &before) <= 0) {
+    if (!span_eq(status_phase(old), SPAN("Bound")) || quantity_parse(json_mut_str(now), &wanted) ||
+        quantity_parse(json_str(was), &before) || quantity_cmp(&wanted, &before) <= 0) {
         return 0;
     }
     struct span class = json_str(json_path(old, "spec", "storageClassName", NULL));

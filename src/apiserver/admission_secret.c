@@ -42,7 +42,8 @@ void admission_secret(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
                  SPAN("kubernetes.io/service-account-token"))) {
         return;
     }
-    assert(op->ns.n && op->name.n);
+    assert(op->ns.n);
+    assert(op->name.n);
     struct object *account = api_peek(s, op->arena, "serviceaccounts", op->ns, name);
     if (!account || (uid.n && !span_eq(uid, object_uid(account)))) {
         return;

@@ -19,7 +19,8 @@ void admission_token_init(struct apiserver *s)
              "\"namespace\",\"fieldRef\":{\"apiVersion\":\"v1\",\"fieldPath\":"
              "\"metadata.namespace\"}}]}}],\"defaultMode\":420}"),
         &doc, NULL);
-    assert(rc == 0 && !s->token_volume);
+    assert(rc == 0);
+    assert(!s->token_volume);
     s->token_volume = yyjson_doc_get_root(doc);
 }
 

@@ -10,6 +10,7 @@
 #include "watch/watch.h"
 
 struct apiserver;
+struct node_api;
 
 struct apiserver_options {
     struct span service_cidr;   /* "10.43.0.0/16": cluster addresses are allocated from it */
@@ -21,6 +22,7 @@ struct apiserver_options {
     struct span token_key;    /* PEM that signs tokens of service accounts; empty: there are none */
     struct span token_issuer; /* "https://kubernetes.default.svc.cluster.local" */
     struct span root_ca;      /* PEM for Secrets with tokens; may be empty */
+    struct node_api *node;    /* asked for what pods use; NULL: nobody knows */
     bool no_default_roles;    /* for those who do everything as system:masters */
 };
 

@@ -30,6 +30,7 @@ static const struct schema_kind *kind_of(enum access_kind kind)
 
 static void put(struct roles *r, enum access_kind kind, struct object *o)
 {
+    assert(kind < ACCESS_KINDS);
     struct object_glance glance = object_glance_begin(o);
     access_put(r->access, kind, object_namespace(o), object_name(o), object_root(o));
     object_glance_end(&glance);
@@ -60,6 +61,7 @@ static void stop(struct roles *r)
 static void start(struct roles *r)
 {
     struct watch_hub *hub = r->server->hub;
+    assert(!r->access);
     r->access = access_new();
     for (int i = 0; i < ACCESS_KINDS; i++) {
         struct listing listing = {r, (enum access_kind)i};
@@ -78,6 +80,7 @@ static void start(struct roles *r)
 static void follow(struct roles *r)
 {
     for (int i = 0; i < ACCESS_KINDS; i++) {
+        assert(r->watchers[i]);
         struct watch_event e;
         int rc;
         while ((rc = watcher_next(r->watchers[i], &e)) == 1) {
@@ -163,7 +166,9 @@ struct access_user authorize_user(struct arena *a, struct span name, struct span
 bool authorize(struct apiserver *s, struct arena *a, const struct access_request *r,
                struct span *ret_reason)
 {
-    assert(s && r && ret_reason);
+    assert(s);
+    assert(r);
+    assert(ret_reason);
     if (access_list_has(r->user.groups, SPAN("system:masters"))) {
         *ret_reason = SPAN("");
         return true;

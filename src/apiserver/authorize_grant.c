@@ -7,12 +7,6 @@
 #include "codec/json.h"
 #include "schema/kinds.h"
 
-static int forbid(struct api_op *op, struct span why)
-{
-    return api_op_err(op, ERR_FORBIDDEN, "%s \"%.*s\" is forbidden: %.*s", op->kind->resource,
-                      SPAN_ARG(op->name), SPAN_ARG(why));
-}
-
 static bool may(struct api_op *op, const char *verb, const char *resource, struct span name)
 {
     struct span reason;
@@ -60,11 +54,12 @@ static int check_role(struct api_op *op, const yyjson_val *obj, const yyjson_val
         return 0;
     }
     if (!holds(op, &rules, &why)) {
-        return forbid(op, why);
+        return api_op_forbidden(op, op->name, why);
     }
     if ((json_get(obj, "aggregationRule") || json_get(old, "aggregationRule")) &&
         !holds(op, &access_everything, &why)) {
-        return forbid(op, SPAN("must have cluster-admin privileges to use an aggregationRule"));
+        return api_op_forbidden(
+            op, op->name, SPAN("must have cluster-admin privileges to use an aggregationRule"));
     }
     return 0;
 }
@@ -90,7 +85,7 @@ static int check_binding(struct api_op *op, const yyjson_val *obj)
                                .name = name};
         return -1;
     }
-    return holds(op, &rules, &why) ? 0 : forbid(op, why);
+    return holds(op, &rules, &why) ? 0 : api_op_forbidden(op, op->name, why);
 }
 
 int authorize_grant(struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old)
@@ -136,7 +131,9 @@ static bool is_same_status(struct api_op *op, const yyjson_mut_val *obj, const y
 
 int authorize_status(struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old)
 {
-    assert(op && obj && old);
+    assert(op);
+    assert(obj);
+    assert(old);
     if (!op->is_limited || op->kind != SCHEMA_KIND(CertificateSigningRequest)) {
         return 0;
     }
@@ -146,7 +143,8 @@ int authorize_status(struct api_op *op, const yyjson_mut_val *obj, const yyjson_
         may_for_signer(op, verb, signer)) {
         return 0;
     }
-    return forbid(op, arena_printf(op->arena,
-                                   "user not permitted to %s requests with signerName \"%.*s\"",
-                                   verb, SPAN_ARG(signer)));
+    return api_op_forbidden(
+        op, op->name,
+        arena_printf(op->arena, "user not permitted to %s requests with signerName \"%.*s\"", verb,
+                     SPAN_ARG(signer)));
 }

@@ -56,7 +56,8 @@ static bool is_deleted(const struct look *l, struct object *o)
 static struct span check_account(const struct look *l, bool old)
 {
     const struct token_claims *c = &l->claims;
-    assert(c->ns.n && c->account.name.n); /* token_claims_parse() sees to it */
+    assert(c->ns.n);
+    assert(c->account.name.n); /* token_claims_parse() sees to it */
     struct object *o = api_peek(l->s, l->a, "serviceaccounts", c->ns, c->account.name);
     if (!o) {
         return arena_printf(l->a, "serviceaccount \"%.*s\" not found", SPAN_ARG(c->account.name));
@@ -177,7 +178,8 @@ static bool take_audiences(const struct look *l, struct bearer *b, const struct 
         of = own;
         count = 1;
     }
-    assert(wanted_count > 0 && own->n > 0);
+    assert(wanted_count > 0);
+    assert(own->n > 0);
     struct span *both = ARENA_ARRAY(l->a, struct span, count);
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {

@@ -52,6 +52,7 @@ static void finish_one(struct bootstrap *b)
         env_timer_start(b->server->env, &b->retry, RETRY_MS, on_retry);
     } else {
         struct apiserver *s = b->server;
+        assert(s->bootstrap == b);
         s->bootstrap = NULL;
         bootstrap_free(b);
         apiserver_became_ready(s);
@@ -81,6 +82,7 @@ static void on_done(struct api_op *op)
 static void submit(struct bootstrap *b, enum api_verb verb, const struct schema_kind *kind,
                    const char *ns, const char *name, struct span json)
 {
+    assert(!b->is_freed);
     struct step *step = ARENA_NEW(b->arena, struct step);
     yyjson_doc *doc = NULL;
     int rc = json_parse(b->arena, json, &doc, NULL);
@@ -251,7 +253,10 @@ static void api_services(struct bootstrap *b)
         rank++;
         last = k;
         struct span name = arena_printf(b->arena, "%s.%s", k->version, k->group);
-        ensure(b, SCHEMA_KIND(APIService), "", name.p,
+        if (current(b, SCHEMA_KIND(APIService), "", name.p)) {
+            continue;
+        }
+        submit(b, API_CREATE, SCHEMA_KIND(APIService), "", name.p,
                arena_printf(b->arena,
                             "{\"metadata\":{\"name\":\"%s\",\"labels\":{"
                             "\"kube-aggregator.kubernetes.io/automanaged\":\"onstart\"}},\"spec\":{"

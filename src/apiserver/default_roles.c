@@ -9,6 +9,7 @@
 #define EVERYTHING "create,delete,deletecollection,get,list,patch,update,watch"
 #define AUTOUPDATE "rbac.authorization.kubernetes.io/autoupdate"
 #define LABEL "rbac.authorization.k8s.io/aggregate-to-"
+#define METRICS "system:aggregated-metrics-reader"
 #define RBAC "rbac.authorization.k8s.io"
 
 /* Lists are parted by commas; an empty group is the core. */
@@ -79,15 +80,17 @@ static const struct row to_view[] = {
     {"policy", "poddisruptionbudgets,poddisruptionbudgets/status", LOOK},
     {"networking.k8s.io", "ingresses,ingresses/status,networkpolicies", LOOK}};
 
+static const struct row metrics_reader[] = {{"metrics.k8s.io", "pods,nodes", LOOK}};
+
 #define ROWS(r) r, sizeof(r) / sizeof *(r)
 
 static const struct role {
     const char *name;
     const struct row *rows;
     size_t row_count;
-    const char *part_of;  /* the collecting role that it is part of, or NULL */
-    const char *collects; /* two roles: their rules one after the other, as the controller of
-                           * collecting roles puts them; NULL: none */
+    const char *part_of;  /* the collecting roles that it is part of, or NULL */
+    const char *collects; /* roles by name: their rules one after the other, each once, as the
+                           * controller of collecting roles puts them; NULL: none */
 } roles[] = {
     {"cluster-admin", ROWS(all), NULL, NULL},
     {"system:discovery", ROWS(discovery), NULL, NULL},
@@ -99,9 +102,10 @@ static const struct role {
     {"system:aggregate-to-admin", ROWS(to_admin), "admin", NULL},
     {"system:aggregate-to-edit", ROWS(to_edit), "edit", NULL},
     {"system:aggregate-to-view", ROWS(to_view), "view", NULL},
-    {"view", NULL, 0, "edit", "system:aggregate-to-view"},
-    {"edit", NULL, 0, "admin", "system:aggregate-to-edit,view"},
-    {"admin", NULL, 0, NULL, "edit,system:aggregate-to-admin"},
+    {METRICS, ROWS(metrics_reader), "view,edit,admin", NULL},
+    {"view", NULL, 0, "edit", "system:aggregate-to-view," METRICS},
+    {"edit", NULL, 0, "admin", "system:aggregate-to-edit," METRICS ",view"},
+    {"admin", NULL, 0, NULL, "edit,system:aggregate-to-admin," METRICS},
 };
 enum { ROLES = sizeof roles / sizeof *roles };
 
@@ -147,6 +151,19 @@ static void put_list(yyjson_mut_doc *doc, yyjson_mut_val *rule, const char *key,
     json_put(doc, rule, key, out);
 }
 
+static bool has_rule(yyjson_mut_val *rules, yyjson_mut_val *rule)
+{
+    size_t i, n;
+    yyjson_mut_val *v;
+    yyjson_mut_arr_foreach(rules, i, n, v)
+    {
+        if (yyjson_mut_equals(v, rule)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void put_rules(yyjson_mut_doc *doc, yyjson_mut_val *rules, const struct role *role)
 {
     for (size_t i = 0; i < role->row_count; i++) {
@@ -157,7 +174,9 @@ static void put_rules(yyjson_mut_doc *doc, yyjson_mut_val *rules, const struct r
             put_list(doc, rule, "apiGroups", row->groups);
         }
         put_list(doc, rule, row->groups ? "resources" : "nonResourceURLs", row->resources);
-        (void)yyjson_mut_arr_append(rules, rule);
+        if (!has_rule(rules, rule)) {
+            (void)yyjson_mut_arr_append(rules, rule);
+        }
     }
     struct span rest = span_cstr(role->collects);
     while (rest.n) {
@@ -170,14 +189,17 @@ static void put_rules(yyjson_mut_doc *doc, yyjson_mut_val *rules, const struct r
     }
 }
 
-static yyjson_mut_val *new_object(yyjson_mut_doc *doc, const char *name, struct span part_of)
+static yyjson_mut_val *new_object(yyjson_mut_doc *doc, struct arena *a, const char *name,
+                                  const char *part_of)
 {
     yyjson_mut_val *obj = yyjson_mut_obj(doc), *meta = json_mut_obj(doc, obj, "metadata");
     yyjson_mut_val *labels = json_mut_obj(doc, meta, "labels");
     json_put_str(doc, meta, "name", span_cstr(name));
     json_put_str(doc, labels, "kubernetes.io/bootstrapping", SPAN("rbac-defaults"));
-    if (part_of.n) {
-        json_put_span(doc, labels, part_of, yyjson_mut_str(doc, "true"));
+    for (struct span rest = span_cstr(part_of); rest.n;) {
+        struct span part = span_cut(&rest, ',');
+        json_put_span(doc, labels, arena_printf(a, LABEL "%.*s", SPAN_ARG(part)),
+                      yyjson_mut_str(doc, "true"));
     }
     json_put_str(doc, json_mut_obj(doc, meta, "annotations"), AUTOUPDATE, SPAN("true"));
     return obj;
@@ -185,8 +207,8 @@ static yyjson_mut_val *new_object(yyjson_mut_doc *doc, const char *name, struct 
 
 static yyjson_mut_val *role_object(yyjson_mut_doc *doc, struct arena *a, const struct role *role)
 {
-    struct span part_of = role->part_of ? arena_printf(a, LABEL "%s", role->part_of) : SPAN_NULL;
-    yyjson_mut_val *obj = new_object(doc, role->name, part_of), *rules = yyjson_mut_arr(doc);
+    yyjson_mut_val *obj = new_object(doc, a, role->name, role->part_of),
+                   *rules = yyjson_mut_arr(doc);
     put_rules(doc, rules, role);
     json_put(doc, obj, "rules", rules);
     if (role->collects) {
@@ -199,9 +221,9 @@ static yyjson_mut_val *role_object(yyjson_mut_doc *doc, struct arena *a, const s
     return obj;
 }
 
-static yyjson_mut_val *binding_object(yyjson_mut_doc *doc, size_t i)
+static yyjson_mut_val *binding_object(yyjson_mut_doc *doc, struct arena *a, size_t i)
 {
-    yyjson_mut_val *obj = new_object(doc, bindings[i].name, SPAN_NULL);
+    yyjson_mut_val *obj = new_object(doc, a, bindings[i].name, NULL);
     yyjson_mut_val *ref = json_mut_obj(doc, obj, "roleRef"), *subjects = yyjson_mut_arr(doc);
     struct span rest = span_cstr(bindings[i].groups);
     json_put_str(doc, ref, "apiGroup", SPAN(RBAC));
@@ -278,7 +300,7 @@ const yyjson_val *default_role_object(struct arena *a, size_t i, const yyjson_va
         return NULL; /* the user's own now, or the controller's */
     }
     yyjson_mut_doc *doc = json_mut_new(a);
-    const yyjson_val *wanted =
-        json_freeze(a, is_role ? role_object(doc, a, &roles[i]) : binding_object(doc, i - ROLES));
+    const yyjson_val *wanted = json_freeze(a, is_role ? role_object(doc, a, &roles[i])
+                                                      : binding_object(doc, a, i - ROLES));
     return current ? completed(a, current, wanted, is_role ? "rules" : "subjects") : wanted;
 }

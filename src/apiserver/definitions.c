@@ -34,6 +34,7 @@ struct definitions {
     struct definition_services *services;
     struct arena *served_arena; /* of what follows and of the discovery documents */
     struct openapi_kinds served;
+    struct discovery *discovery; /* NULL: not asked for yet */
     const struct schema_kind **kinds;
     struct env_timer retry;
     int64_t retry_ms; /* from the next failure on */
@@ -52,14 +53,13 @@ static int cmp_kind(const void *x, const void *y)
     return c ? c : strcmp(a->plural, b->plural);
 }
 
-/* Discovery is made anew: documents of the old one have been copied into replies. */
+/* Discovery is made anew when it is asked for: documents of the old one have been copied into
+ * replies. */
 static void publish(struct definitions *d)
 {
-    struct apiserver *s = d->server;
     VEC(const struct schema_kind *) all = {0};
     size_t it = 0;
     struct entry *e;
-    struct span address = s->options.public_url;
     arena_free(d->served_arena);
     d->served_arena = arena_new();
     while ((e = map_next(&d->entries, &it, NULL))) {
@@ -76,11 +76,20 @@ static void publish(struct definitions *d)
     }
     d->served = (struct openapi_kinds){d->kinds, all.n};
     VEC_DONE(&all);
-    if (span_starts(address, SPAN("https://"))) {
-        address = span_from(address, 8);
-    }
-    s->discovery = discovery_new(d->served_arena, address, &d->served);
+    d->discovery = NULL;
     definition_services_review(d->services);
+}
+
+struct discovery *definitions_discovery(struct definitions *d)
+{
+    struct span address = d->server->options.public_url;
+    if (!d->discovery) {
+        if (span_starts(address, SPAN("https://"))) {
+            address = span_from(address, 8);
+        }
+        d->discovery = discovery_new(d->served_arena, address, &d->served);
+    }
+    return d->discovery;
 }
 
 struct openapi_kinds definitions_served(const struct definitions *d)
@@ -108,11 +117,6 @@ const struct schema_kind *definitions_by_name(const struct definitions *d, struc
     assert(resource.n > 0);
     const struct entry *e = map_get(&d->entries, resource);
     return e && e->compiled ? e->compiled->storage : NULL;
-}
-
-static void unref_object(void *data)
-{
-    object_unref(data);
 }
 
 /* Is it stored in this version, and has been through this definition? Told by the first bytes. */
@@ -162,9 +166,8 @@ struct object *definitions_in_version(struct arena *a, const struct schema_kind 
     if (!object_body_ok(body)) {
         return o; /* stored bytes that no schema fits are shown as they are */
     }
-    struct object *made = object_new(object_store_key(o), object_rev(o), body);
-    arena_on_clear(a, unref_object, made);
-    return made;
+    cleanup_object struct object *made = object_new(object_store_key(o), object_rev(o), body);
+    return object_hold(a, made);
 }
 
 /* ---- our own operations ---- */
@@ -555,6 +558,5 @@ void definitions_free(struct definitions *d)
     }
     map_done(&d->entries);
     arena_free(d->served_arena);
-    d->server->discovery = NULL;
     free(d);
 }

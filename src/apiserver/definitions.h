@@ -17,6 +17,7 @@
 
 struct apiserver;
 struct definitions;
+struct discovery;
 struct object;
 struct api_op;
 
@@ -32,6 +33,9 @@ const struct schema_kind *definitions_by_name(const struct definitions *d, struc
 
 /* All that are served, every version of them. */
 struct openapi_kinds definitions_served(const struct definitions *d);
+
+/* The documents about what is served, until that changes: not to be kept beyond this turn. */
+struct discovery *definitions_discovery(struct definitions *d);
 
 /* An object as it looks in the version of a custom kind: o itself, or another object that the arena
  * holds. Built-in kinds: o. */

@@ -3,26 +3,11 @@
 #include "apiserver/meta.h"
 #include "base/check.h"
 #include "codec/time.h"
-
-static const yyjson_val *condition_of(const yyjson_val *definition, const char *type)
-{
-    JSON_EACH(it, json_path(definition, "status", "conditions", NULL))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            return it.val;
-        }
-    }
-    return NULL;
-}
-
-static bool is_true(const yyjson_val *definition, const char *type)
-{
-    return span_eq(json_get_str(condition_of(definition, type), "status"), SPAN("True"));
-}
+#include "schema/status.h"
 
 bool definitions_established(const yyjson_val *definition)
 {
-    return is_true(definition, "Established");
+    return status_condition_true(definition, "Established");
 }
 
 /* ---- names ---- */
@@ -107,13 +92,9 @@ struct wanted {
 
 static yyjson_mut_val *condition_new(yyjson_mut_doc *doc, const struct wanted *w, struct span since)
 {
-    yyjson_mut_val *c = yyjson_mut_obj(doc);
-    json_put_str(doc, c, "type", span_cstr(w->type));
-    json_put_str(doc, c, "status", span_cstr(w->status));
-    json_put_str(doc, c, "lastTransitionTime", since);
-    json_put_str(doc, c, "reason", span_cstr(w->reason));
-    json_put_str(doc, c, "message", w->message);
-    return c;
+    struct status_condition c = {w->type, span_cstr(w->status), since, span_cstr(w->reason),
+                                 w->message};
+    return status_condition_new(doc, &c);
 }
 
 /* The conditions with w in place of its like; the time changes with the status only. */

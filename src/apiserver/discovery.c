@@ -3,8 +3,10 @@
 #include "base/check.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
+#include "codec/base64.h"
 #include "codec/json.h"
 #include "schema/schema.h"
+#include "token/token.h"
 
 struct group_version {
     const char *group, *version;
@@ -40,6 +42,7 @@ static struct discovery_doc make_doc(struct discovery *d, struct span body)
 static void put_verbs(yyjson_mut_doc *doc, yyjson_mut_val *obj, uint16_t verbs)
 {
     yyjson_mut_val *list = yyjson_mut_arr(doc);
+    assert(verbs < 1u << 8);
     for (size_t i = 0; i < 8; i++) {
         if (verbs & (1u << i)) {
             yyjson_mut_arr_append(list, yyjson_mut_str(doc, verb_names[i]));
@@ -76,12 +79,27 @@ static struct span group_version_text(struct arena *a, const struct group_versio
     return gv->group[0] ? arena_printf(a, "%s/%s", gv->group, gv->version) : span_cstr(gv->version);
 }
 
+/* By which clients see that what is stored has another form: of the version in which it is, as
+ * Kubernetes makes it. What is not stored has none. */
+static void put_storage_hash(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *r,
+                             const struct schema_kind *k)
+{
+    enum { BYTES = 8 };
+    const struct schema_kind *of = k->view_of ? k->view_of : k;
+    char hash[TOKEN_HASH_BYTES];
+    if (k->verbs & SCHEMA_VERB_WATCH) {
+        token_hash(arena_printf(a, "%s/%s/%s", of->group, of->version, of->kind), hash);
+        json_put_str(doc, r, "storageVersionHash", base64(a, span_of(hash, BYTES)));
+    }
+}
+
 /* ---- legacy ---- */
 
 static void put_resource(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *list,
                          const struct schema_kind *k)
 {
     yyjson_mut_val *r = yyjson_mut_obj(doc);
+    assert(k->plural);
     put(doc, r, "name", k->plural);
     put(doc, r, "singularName", k->singular);
     json_put_bool(doc, r, "namespaced", k->namespaced);
@@ -89,6 +107,7 @@ static void put_resource(struct arena *a, yyjson_mut_doc *doc, yyjson_mut_val *l
     put_verbs(doc, r, k->verbs);
     put_names(doc, r, "shortNames", k->short_names);
     put_names(doc, r, "categories", k->categories);
+    put_storage_hash(a, doc, r, k);
     yyjson_mut_arr_append(list, r);
     for (size_t i = 0; i < k->subresource_count; i++) {
         const struct schema_subresource *s = &k->subresources[i];
@@ -125,6 +144,8 @@ static void make_resources(struct discovery *d, struct group_version *gv)
 /* Versions of a group stand side by side, the preferred one first. */
 static bool is_preferred(const struct discovery *d, const struct group_version *gv)
 {
+    assert(gv >= d->at);
+    assert(gv < d->at + d->n);
     return gv == d->at || strcmp(gv[-1].group, gv->group) != 0;
 }
 
@@ -146,6 +167,7 @@ static yyjson_mut_val *version_of(struct discovery *d, yyjson_mut_doc *doc,
 static void put_group(struct discovery *d, yyjson_mut_doc *doc, yyjson_mut_val *g,
                       const struct group_version *preferred)
 {
+    assert(is_preferred(d, preferred));
     put(doc, g, "name", preferred->group);
     yyjson_mut_val *versions = yyjson_mut_arr(doc);
     for (const struct group_version *gv = preferred; gv; gv = next_version(d, gv)) {

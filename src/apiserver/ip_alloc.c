@@ -69,7 +69,8 @@ bool ip_alloc_claim(struct ip_alloc *ips, uint32_t ip)
         return false;
     }
     uint32_t at = ip - ips->first;
-    assert(at > 0 && at < ips->count - 1);
+    assert(at > 0);
+    assert(at < ips->count - 1);
     ips->bits[at / 64] |= 1ull << (at % 64);
     return true;
 }

@@ -4,6 +4,7 @@
 #include "apiserver/op.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "codec/json_share.h"
 #include "schema/custom.h"
 
 struct local_client {
@@ -134,24 +135,26 @@ static void local_request(struct client *c, const struct client_request *q, clie
     r->fn = fn;
     r->data = data;
     r->body = arena_dup(a, q->body);
-    r->op = (struct api_op){.server = lc->server,
-                            .arena = a,
-                            .kind = kind,
-                            .ns = arena_dup(a, q->ns),
-                            .name = arena_dup(a, q->name),
-                            .done = on_done};
-    r->op.options = (struct api_options){.strictness = SCHEMA_WARN,
-                                         .field_manager = arena_dup(a, q->field_manager),
-                                         .label_selector = arena_dup(a, q->label_selector),
-                                         .field_selector = arena_dup(a, q->field_selector),
-                                         .precondition_uid = arena_dup(a, q->precondition_uid),
-                                         .precondition_rev = arena_dup(a, q->precondition_rev),
-                                         .grace_s = q->grace_s,
-                                         .propagation = q->propagation};
-    set_verb(&r->op, q->verb);
-    find_sub(&r->op, q->subresource);
+    r->op.body = q->tree && q->body.n == 0 ? json_share_hold(a, q->tree)->root : NULL;
+    struct api_op *op = &r->op; /* zeroed with r */
+    op->server = lc->server;
+    op->arena = a;
+    op->kind = kind;
+    op->ns = arena_dup(a, q->ns);
+    op->name = arena_dup(a, q->name);
+    op->done = on_done;
+    op->options = (struct api_options){.strictness = SCHEMA_WARN,
+                                       .field_manager = arena_dup(a, q->field_manager),
+                                       .label_selector = arena_dup(a, q->label_selector),
+                                       .field_selector = arena_dup(a, q->field_selector),
+                                       .precondition_uid = arena_dup(a, q->precondition_uid),
+                                       .precondition_rev = arena_dup(a, q->precondition_rev),
+                                       .grace_s = q->grace_s,
+                                       .propagation = q->propagation};
+    set_verb(op, q->verb);
+    find_sub(op, q->subresource);
     if (kind->custom && !ours) { /* its definition is gone */
-        (void)api_op_err(&r->op, ERR_NOT_FOUND, "the server could not find the requested resource");
+        (void)api_op_err(op, ERR_NOT_FOUND, "the server could not find the requested resource");
     }
     list_init(&r->link);
     list_push_back(&lc->pending, &r->link);

@@ -29,10 +29,11 @@ struct local_watch {
     struct client_watch_handler handler;
     void *data;
     struct arena *arena;
-    struct api_op op; /* kind, namespace and selection only */
+    struct selection *selection;
     struct map known; /* store key -> struct known */
     struct watcher *watcher;
     uint64_t round;
+    int64_t list_rev;            /* of the last list */
     VEC(struct object *) listed; /* from listed_at on: to be told yet */
     size_t listed_at;
     bool is_listing, is_synced, is_freed, in_callback;
@@ -57,12 +58,22 @@ static void destroy(struct local_watch *w)
         object_unref(w->listed.at[w->listed_at]);
     }
     VEC_DONE(&w->listed);
-    api_op_release(&w->op);
-    arena_free(w->arena);
-    free(w);
+    selection_done(w->selection);
+    arena_free(w->arena); /* w lives in it */
 }
 
-/* False: the callback freed us; nothing of w may be touched. */
+/* A callback has returned. False: it freed us; nothing of w may be touched. */
+static bool is_alive(struct local_watch *w)
+{
+    assert(w->in_callback);
+    w->in_callback = false;
+    if (w->is_freed) {
+        destroy(w);
+        return false;
+    }
+    return true;
+}
+
 static bool tell(struct local_watch *w, enum client_event_type type, struct object *object)
 {
     assert(!w->in_callback);
@@ -70,12 +81,18 @@ static bool tell(struct local_watch *w, enum client_event_type type, struct obje
     assert(object);
     w->in_callback = true;
     w->handler.on_event(w->data, type, object);
-    w->in_callback = false;
-    if (w->is_freed) {
-        destroy(w);
-        return false;
+    return is_alive(w);
+}
+
+static bool tell_list(struct local_watch *w, int64_t rev)
+{
+    if (!w->handler.on_list) {
+        return true;
     }
-    return true;
+    assert(!w->in_callback);
+    w->in_callback = true;
+    w->handler.on_list(w->data, rev);
+    return is_alive(w);
 }
 
 static bool tell_synced(struct local_watch *w)
@@ -91,18 +108,14 @@ static bool tell_synced(struct local_watch *w)
     assert(!w->is_listing);
     w->in_callback = true;
     w->handler.on_synced(w->data);
-    w->in_callback = false;
-    if (w->is_freed) {
-        destroy(w);
-        return false;
-    }
-    return true;
+    return is_alive(w);
 }
 
 /* Remembers the version; returns what the change is, or -1 when it is known already. */
 static int remember(struct local_watch *w, struct object *o)
 {
-    struct known *k = map_get(&w->known, object_store_key(o));
+    struct map_slot *slot = map_find(&w->known, object_store_key(o));
+    struct known *k = slot ? slot->value : NULL;
     if (!k) {
         k = MEM_NEW(struct known);
         k->object = object_ref(o);
@@ -117,9 +130,8 @@ static int remember(struct local_watch *w, struct object *o)
         return -1;
     }
     struct object *old = k->object;
-    (void)map_remove(&w->known, object_store_key(old));
     k->object = object_ref(o);
-    (void)map_put(&w->known, object_store_key(o), k);
+    slot->key = object_store_key(o); /* its bytes are the new version's now */
     object_unref(old);
     return CLIENT_MODIFIED;
 }
@@ -184,24 +196,27 @@ static bool report_vanished(struct local_watch *w)
     return alive;
 }
 
-static void list(struct local_watch *w)
+/* False: the callback freed the watch. */
+static bool list(struct local_watch *w)
 {
-    const struct watch_filter *filter = selection_filter(w->op.selection);
+    const struct watch_filter *filter = selection_filter(w->selection);
     struct watch_filter all = *filter;
     assert(!w->is_listing);
     assert(w->listed.n == 0);
     w->round++;
     w->is_listing = true;
-    w->watcher = watcher_new(w->server->hub, filter, watch_hub_rev(w->server->hub), on_more, w);
+    w->list_rev = watch_hub_rev(w->server->hub);
+    w->watcher = watcher_new(w->server->hub, filter, w->list_rev, on_more, w);
     assert(w->watcher); /* the current revision is inside the window */
     all.match = NULL;   /* asked as they are told: it may look into each */
     (void)watch_hub_list(w->server->hub, &all, SPAN_NULL, collect, w);
+    return w->round == 1 || tell_list(w, 0);
 }
 
 static bool is_wanted(struct local_watch *w, struct object *o)
 {
     struct object_glance glance = object_glance_begin(o);
-    bool wanted = selection_matches(w->op.selection, o);
+    bool wanted = selection_matches(w->selection, o);
     object_glance_end(&glance);
     return wanted;
 }
@@ -241,7 +256,7 @@ static bool tell_listed(struct local_watch *w)
     VEC_DONE(&w->listed);
     w->listed_at = 0;
     w->is_listing = false;
-    return report_vanished(w) && tell_synced(w);
+    return report_vanished(w) && tell_list(w, w->list_rev) && tell_synced(w);
 }
 
 static bool one_event(struct local_watch *w, const struct watch_event *e)
@@ -265,8 +280,8 @@ static bool one_event(struct local_watch *w, const struct watch_event *e)
 static void on_task(struct env_task *task)
 {
     struct local_watch *w = CONTAINER_OF(task, struct local_watch, task);
-    if (!w->watcher) {
-        list(w);
+    if (!w->watcher && !list(w)) {
+        return;
     }
     if (w->is_listing && !tell_listed(w)) {
         return;
@@ -291,24 +306,25 @@ static void on_task(struct env_task *task)
 struct client_watch *local_watch_new(struct client *c, const struct client_request *q,
                                      const struct client_watch_handler *handler, void *data)
 {
-    struct local_watch *w = MEM_NEW(struct local_watch);
     struct arena *a = arena_new_small();
+    struct local_watch *w = ARENA_NEW(a, struct local_watch);
     w->base.client = c;
     w->server = local_client_server(c);
     w->handler = *handler;
     w->data = data;
     w->arena = a;
-    w->op = (struct api_op){.server = w->server,
-                            .arena = a,
-                            .verb = API_WATCH,
-                            .kind = q->kind,
-                            .ns = arena_dup(a, q->ns)};
-    w->op.options.label_selector = arena_dup(a, q->label_selector);
-    w->op.options.field_selector = q->name.n && !q->field_selector.n
-                                       ? arena_printf(a, "metadata.name=%.*s", SPAN_ARG(q->name))
-                                       : arena_dup(a, q->field_selector);
-    int rc = selection_new(&w->op);
+    struct api_op op = {.server = w->server,
+                        .arena = a,
+                        .verb = API_WATCH,
+                        .kind = q->kind,
+                        .ns = arena_dup(a, q->ns)};
+    op.options.label_selector = arena_dup(a, q->label_selector);
+    op.options.field_selector = q->name.n && !q->field_selector.n
+                                    ? arena_printf(a, "metadata.name=%.*s", SPAN_ARG(q->name))
+                                    : arena_dup(a, q->field_selector);
+    int rc = selection_new(&op);
     assert(rc == 0); /* selectors of our own code */
+    w->selection = op.selection;
     env_post(w->server->env, &w->task, on_task);
     return &w->base;
 }

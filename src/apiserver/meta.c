@@ -46,35 +46,30 @@ bool meta_has_generation(const struct schema_kind *kind)
     if (kind->custom) {
         return true;
     }
-    static const char *const resources[] = {"statefulsets.apps",
-                                            "deployments.apps",
-                                            "replicasets.apps",
-                                            "daemonsets.apps",
-                                            "replicationcontrollers",
-                                            "pods",
-                                            "jobs.batch",
-                                            "cronjobs.batch",
-                                            "poddisruptionbudgets.policy",
-                                            "customresourcedefinitions.apiextensions.k8s.io",
-                                            "networkpolicies.networking.k8s.io",
-                                            "ingresses.networking.k8s.io",
-                                            "endpointslices.discovery.k8s.io",
-                                            "ingressclasses.networking.k8s.io",
-                                            "csidrivers.storage.k8s.io",
-                                            "flowschemas.flowcontrol.apiserver.k8s.io",
-                                            "prioritylevelconfigurations.flowcontrol.apiserver.k8s."
-                                            "io",
-                                            "validatingwebhookconfigurations."
-                                            "admissionregistration.k8s.io",
-                                            "mutatingwebhookconfigurations."
-                                            "admissionregistration.k8s.io",
-                                            "validatingadmissionpolicies."
-                                            "admissionregistration.k8s.io",
-                                            "mutatingadmissionpolicies."
-                                            "admissionregistration.k8s.io",
-                                            "priorityclasses.scheduling.k8s.io"};
-    for (size_t i = 0; i < sizeof resources / sizeof *resources; i++) {
-        if (strcmp(kind->resource, resources[i]) == 0) {
+    static const struct schema_kind *const kinds[] = {SCHEMA_KIND(StatefulSet),
+                                                      SCHEMA_KIND(Deployment),
+                                                      SCHEMA_KIND(ReplicaSet),
+                                                      SCHEMA_KIND(DaemonSet),
+                                                      SCHEMA_KIND(ReplicationController),
+                                                      SCHEMA_KIND(Pod),
+                                                      SCHEMA_KIND(Job),
+                                                      SCHEMA_KIND(CronJob),
+                                                      SCHEMA_KIND(PodDisruptionBudget),
+                                                      SCHEMA_KIND(CustomResourceDefinition),
+                                                      SCHEMA_KIND(NetworkPolicy),
+                                                      SCHEMA_KIND(Ingress),
+                                                      SCHEMA_KIND(EndpointSlice),
+                                                      SCHEMA_KIND(IngressClass),
+                                                      SCHEMA_KIND(CSIDriver),
+                                                      SCHEMA_KIND(FlowSchema),
+                                                      SCHEMA_KIND(PriorityLevelConfiguration),
+                                                      SCHEMA_KIND(ValidatingWebhookConfiguration),
+                                                      SCHEMA_KIND(MutatingWebhookConfiguration),
+                                                      SCHEMA_KIND(ValidatingAdmissionPolicy),
+                                                      SCHEMA_KIND(MutatingAdmissionPolicy),
+                                                      SCHEMA_KIND(PriorityClass)};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (kind == kinds[i]) {
             return true;
         }
     }
@@ -147,16 +142,13 @@ static bool is_bookkeeping(struct span key)
            span_eq(key, SPAN("kind")) || span_eq(key, SPAN("apiVersion"));
 }
 
-static yyjson_val *get_span(const yyjson_val *obj, struct span key)
-{
-    return yyjson_obj_getn((yyjson_val *)(uintptr_t)obj, key.p, key.n);
-}
-
-/* Every member of a (but the skipped) is equal in b; *ret_count counts them. */
+/* Every member of a (but the skipped) is equal in b; *ret_count counts them. Both mostly have the
+ * same ones in the same order. */
 static bool members_equal(const yyjson_val *a, const yyjson_val *b, bool (*skip)(struct span),
                           size_t *ret_count)
 {
     size_t n = 0;
+    yyjson_obj_iter in_b = yyjson_obj_iter_with((yyjson_val *)(uintptr_t)b);
     JSON_EACH(it, a)
     {
         struct span key = json_str(it.key);
@@ -164,7 +156,7 @@ static bool members_equal(const yyjson_val *a, const yyjson_val *b, bool (*skip)
             continue;
         }
         n++;
-        if (!json_equal(it.val, get_span(b, key))) {
+        if (!json_equal(it.val, b ? yyjson_obj_iter_getn(&in_b, key.p, key.n) : NULL)) {
             return false;
         }
     }
@@ -224,8 +216,8 @@ static bool is_rev(struct span key)
 
 bool meta_equal(const yyjson_val *obj, const yyjson_val *old)
 {
-    return all_equal(json_get(obj, "metadata"), json_get(old, "metadata"), is_rev) &&
-           all_equal(obj, old, is_metadata);
+    return all_equal(obj, old, is_metadata) && /* most writes change something here */
+           all_equal(json_get(obj, "metadata"), json_get(old, "metadata"), is_rev);
 }
 
 void meta_bump_generation(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old)

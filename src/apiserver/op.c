@@ -56,6 +56,14 @@ int api_op_conflict(struct api_op *op, struct span why)
                       op->kind->resource, SPAN_ARG(op->name), SPAN_ARG(why));
 }
 
+int api_op_forbidden(struct api_op *op, struct span name, struct span why)
+{
+    assert(op->kind);
+    assert(why.n > 0);
+    return api_op_err(op, ERR_FORBIDDEN, "%s \"%.*s\" is forbidden: %.*s", op->kind->resource,
+                      SPAN_ARG(name), SPAN_ARG(why));
+}
+
 void api_op_warn(struct api_op *op, struct span text)
 {
     struct schema_warnings *w = &op->warnings;
@@ -187,6 +195,10 @@ static void run_create(struct api_op *op)
 /* The object operations without a sub-resource. */
 static void run_main(struct api_op *op)
 {
+    if (op_is_usage(op->kind)) {
+        op_usage(op);
+        return;
+    }
     switch (op->verb) {
     case API_GET:
         op_get(op);

@@ -16,6 +16,7 @@
 #include "store/store.h"
 
 struct apiserver;
+struct quota_claim;
 struct selection;
 
 enum api_verb {
@@ -60,6 +61,7 @@ struct api_op {
     struct span ns, name;
     struct span user, groups;             /* who asks; groups end in a newline each but the last */
     struct span user_uid;                 /* of one that another speaks for, or empty */
+    struct span user_print;               /* SHA-256 of their certificate, or empty */
     const yyjson_val *user_extra;         /* lists of texts by key, or NULL */
     bool is_limited;                      /* who asks may not do everything: authorize.h */
     const struct schema_subresource *sub; /* NULL: the object itself */
@@ -91,9 +93,10 @@ struct api_op {
                   yyjson_mut_val **ret); /* sub-resources: how the object changes */
     void (*present)(struct api_op *op);  /* turns op->object into another answer, or NULL */
     struct selection *selection;
-    struct service_claims claimed;  /* given back when the write fails */
-    struct service_claims released; /* given back when the write succeeds */
-    struct api_op *parent;          /* of the deletes of a collection */
+    struct service_claims claimed;   /* given back when the write fails */
+    struct service_claims released;  /* given back when the write succeeds */
+    struct quota_claim *quota_claim; /* quota.h: what the write would use more; NULL: nothing */
+    struct api_op *parent;           /* of the deletes of a collection */
     size_t pending;
     bool is_finished; /* done() has been called */
     bool is_foreign;  /* from outside, not of the server's own parts */
@@ -127,6 +130,8 @@ void op_token_review(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *sta
                      const yyjson_val *spec);
 /* A question that is answered and not stored. */
 bool op_is_review(const struct schema_kind *kind);
+void op_usage(struct api_op *op); /* get and list of what is measured when somebody asks: */
+bool op_is_usage(const struct schema_kind *kind);
 void op_scale(struct api_op *op);
 void op_binding(struct api_op *op);
 void op_eviction(struct api_op *op);
@@ -152,6 +157,8 @@ const char *api_number_fault(struct span text);
 int api_op_not_found(struct api_op *op);
 /* `Operation cannot be fulfilled on RESOURCE "NAME": WHY` */
 int api_op_conflict(struct api_op *op, struct span why);
+/* `RESOURCE "NAME" is forbidden: WHY` */
+int api_op_forbidden(struct api_op *op, struct span name, struct span why);
 void api_op_warn(struct api_op *op, struct span text);
 bool api_sub_is(const struct api_op *op, const char *name);
 /* A stored object, latest state; NULL when absent. */

@@ -95,16 +95,17 @@ int op_create_attempt(struct api_op *op)
         }
         return exists(op);
     }
+    if (admission_final(op, frozen, NULL)) {
+        return -1;
+    }
     op->http_status = 201;
     if (op->options.dry_run) {
         service_claims_release(&op->server->services, &op->claimed);
         op->tree = frozen;
         return 1;
     }
-    if (op->kind->custom) {
-        return write_submit(op, STORE_ABSENT, write_stored(op, doc, obj), obj);
-    }
-    return write_submit(op, STORE_ABSENT, json_write(a, frozen), obj);
+    struct object_body body = write_stored(op, doc, obj, frozen);
+    return write_submit(op, STORE_ABSENT, &body);
 }
 
 void op_create(struct api_op *op)

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "codec/time.h"
 #include "schema/kinds.h"
+#include "schema/status.h"
 
 /* Kubernetes names the kind here, and not the resource. */
 static int failed_precondition(struct api_op *op, struct span why)
@@ -61,9 +62,7 @@ static int64_t grace_of(const struct api_op *op, const yyjson_val *obj)
     if (!is_pod(op)) {
         return 0;
     }
-    struct span phase = json_str(json_path(obj, "status", "phase", NULL));
-    if (json_str(json_path(obj, "spec", "nodeName", NULL)).n == 0 ||
-        span_eq(phase, SPAN("Failed")) || span_eq(phase, SPAN("Succeeded"))) {
+    if (json_str(json_path(obj, "spec", "nodeName", NULL)).n == 0 || status_pod_ended(obj)) {
         return 0;
     }
     int64_t grace =
@@ -197,13 +196,14 @@ static int delete_attempt(struct api_op *op)
     if (op->options.dry_run) {
         return write_dry_result(op, doc, obj, object_rev(current));
     }
-    yyjson_val *frozen = json_freeze(op->arena, obj);
+    yyjson_val *frozen = json_freeze_shared(op->arena, obj);
     if (meta_equal(frozen, old)) {
         op->object = object_ref(current);
         op->rev = object_rev(current);
         return 1;
     }
-    return write_submit(op, object_rev(current), json_write(op->arena, frozen), obj);
+    struct object_body body = object_body_of(op->arena, frozen);
+    return write_submit(op, object_rev(current), &body);
 }
 
 /* Kinds whose delete answers with the object rather than a Status, as Kubernetes does. */

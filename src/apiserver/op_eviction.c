@@ -11,6 +11,7 @@
 #include "codec/selector.h"
 #include "codec/time.h"
 #include "schema/kinds.h"
+#include "schema/status.h"
 #include "watch/watch.h"
 
 #define REFUSED SPAN("Cannot evict pod as it would violate the pod's disruption budget.")
@@ -94,13 +95,7 @@ static int refuse(struct api_op *op, int32_t retry_s, struct span cause)
 
 static const yyjson_val *allowed_condition(const yyjson_val *status)
 {
-    JSON_EACH(it, json_get(status, "conditions"))
-    {
-        if (span_eq(json_get_str(it.val, "type"), SPAN("DisruptionAllowed"))) {
-            return it.val;
-        }
-    }
-    return NULL;
+    return json_find(json_get(status, "conditions"), "type", SPAN("DisruptionAllowed"));
 }
 
 /* No disruption is allowed: why. */
@@ -252,23 +247,11 @@ static bool see_budget(void *data, struct object *budget)
     return x->count < 2;
 }
 
-static bool is_ready(const yyjson_val *pod)
-{
-    JSON_EACH(it, json_path(pod, "status", "conditions", NULL))
-    {
-        if (span_eq(json_get_str(it.val, "type"), SPAN("Ready"))) {
-            return span_eq(json_get_str(it.val, "status"), SPAN("True"));
-        }
-    }
-    return false;
-}
-
 /* A pod that ended, has not started or is leaving: it serves nobody. */
 static bool is_idle(const yyjson_val *pod)
 {
-    struct span phase = json_str(json_path(pod, "status", "phase", NULL));
-    return span_eq(phase, SPAN("Succeeded")) || span_eq(phase, SPAN("Failed")) ||
-           span_eq(phase, SPAN("Pending")) ||
+    struct span phase = status_phase(pod);
+    return status_phase_ended(phase) || span_eq(phase, SPAN("Pending")) ||
            json_path(pod, "metadata", "deletionTimestamp", NULL) != NULL;
 }
 
@@ -303,7 +286,7 @@ static int evict_attempt(struct api_op *op)
     }
     if (x.count == 0) {
         delete_pod(op, 0);
-    } else if (!is_ready(root) && may_go_unready(object_root(x.found))) {
+    } else if (!status_condition_true(root, "Ready") && may_go_unready(object_root(x.found))) {
         delete_pod(op, object_rev(pod));
     } else {
         ask_budget(op, x.found);

@@ -87,7 +87,8 @@ static int expired(struct api_op *op, const char *message)
 /* What is behind the last item of the page. */
 static void set_next(struct api_op *op, uint64_t snapshot, uint64_t at, size_t left)
 {
-    assert(op->item_count > 0 && left > 0);
+    assert(op->item_count > 0);
+    assert(left > 0);
     const struct list_token t = {.rev = op->rev,
                                  .snapshot = snapshot,
                                  .at = at,

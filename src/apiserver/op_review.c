@@ -38,6 +38,7 @@ static struct access_user user_in_question(struct api_op *op, const yyjson_val *
     {
         at[n++] = json_str(it.val);
     }
+    assert(n <= json_len(groups));
     return (struct access_user){json_get_str(spec, "user"), {at, n}};
 }
 
@@ -112,6 +113,21 @@ static void put_rules(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *st
 
 /* ---- who am I? ---- */
 
+/* Its SHA-256 names it. */
+static void put_certificate(const struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *extra)
+{
+    enum { BYTES = 32 };
+    char hex[2 * BYTES + 1];
+    assert(op->user_print.n == BYTES);
+    for (size_t i = 0; i < BYTES; i++) {
+        snprintf(hex + 2 * i, 3, "%02x", (unsigned char)op->user_print.p[i]);
+    }
+    yyjson_mut_val *list = yyjson_mut_arr(doc);
+    (void)yyjson_mut_arr_append(list,
+                                json_new_str(doc, arena_printf(op->arena, "X509SHA256=%s", hex)));
+    json_put(doc, extra, "authentication.kubernetes.io/credential-id", list);
+}
+
 static void put_self(const struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *status)
 {
     yyjson_mut_val *user = yyjson_mut_obj(doc), *groups = yyjson_mut_arr(doc);
@@ -136,6 +152,8 @@ static void put_self(const struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_va
     json_put(doc, user, "groups", groups);
     if (op->user_extra) {
         json_put(doc, user, "extra", json_mut_copy(doc, op->user_extra));
+    } else if (op->user_print.n) {
+        put_certificate(op, doc, json_mut_obj(doc, user, "extra"));
     }
     json_put(doc, status, "userInfo", user);
 }
@@ -143,6 +161,7 @@ static void put_self(const struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_va
 /* As an object that is invalid. */
 static int invalid(struct api_op *op, const char *field, const char *type, struct span message)
 {
+    assert(op_is_review(op->kind));
     struct err bad = {0};
     err_add_cause(op->arena, &bad, type, span_cstr(field), message);
     (void)schema_invalid_finish(op->arena, op->kind, SPAN_NULL, &bad);

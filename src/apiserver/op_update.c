@@ -129,13 +129,8 @@ static int update_gone(struct api_op *op)
 
 static bool has_owner(struct object *o, struct span uid)
 {
-    JSON_EACH(it, json_path(object_root(o), "metadata", "ownerReferences", NULL))
-    {
-        if (span_eq(json_get_str(it.val, "uid"), uid)) {
-            return true;
-        }
-    }
-    return false;
+    return json_find(json_path(object_root(o), "metadata", "ownerReferences", NULL), "uid", uid) !=
+           NULL;
 }
 
 static bool leaves_its_own(struct object *set)

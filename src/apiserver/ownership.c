@@ -67,6 +67,39 @@ void ownership_keep(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *
     put_first(doc, obj, json_mut_copy(doc, json_path(old, "metadata", "managedFields", NULL)));
 }
 
+static yyjson_val *grown(yyjson_val *container)
+{
+    container->uni.ofs += 2 * sizeof *container; /* a key and a value */
+    return container;
+}
+
+const yyjson_val *ownership_frozen(struct arena *a, const yyjson_val *frozen,
+                                   const yyjson_mut_val *obj)
+{
+    static const struct span key = SPAN("managedFields");
+    yyjson_mut_val *list = json_mut_get_span(json_mut_get(obj, "metadata"), key);
+    const yyjson_val *meta = json_get(frozen, "metadata");
+    assert(meta && !json_get_span(meta, key));
+    if (!list) {
+        return frozen;
+    }
+    if (!yyjson_mut_is_raw(list)) {
+        return json_freeze_shared(a, obj);
+    }
+    size_t n = frozen->uni.ofs / sizeof *frozen, at = (size_t)(meta - frozen) + 1;
+    yyjson_val *out = arena_alloc_raw(a, (n + 2) * sizeof *out);
+    memcpy(out, frozen, at * sizeof *out);
+    memcpy(out + at + 2, frozen + at, (n - at) * sizeof *out);
+    out[at].tag = (uint64_t)key.n << YYJSON_TAG_BIT | YYJSON_TYPE_STR | YYJSON_SUBTYPE_NOESC;
+    out[at].uni.str = key.p;
+    out[at + 1].tag = list->tag;
+    out[at + 1].uni.str = list->uni.str;
+    grown(out + at - 1)->tag += UINT64_C(1) << YYJSON_TAG_BIT;
+    (void)grown(out);
+    verify(json_identical(out, json_freeze_shared(a, obj)));
+    return out;
+}
+
 static bool same_but_time(const yyjson_val *x, const yyjson_val *y)
 {
     size_t other = 0;

@@ -25,5 +25,9 @@ void ownership_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
 int ownership_check(struct api_op *op, const yyjson_mut_val *obj);
 /* Puts old's into obj. */
 void ownership_keep(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old);
+/* obj once more as an immutable tree, which frozen is but for the managedFields that obj has got
+ * since. */
+const yyjson_val *ownership_frozen(struct arena *a, const yyjson_val *frozen,
+                                   const yyjson_mut_val *obj);
 
 #endif

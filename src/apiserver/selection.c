@@ -11,7 +11,8 @@ struct selection {
     uint64_t label_bits; /* which the sketch of an object's labels must have */
     struct watch_filter filter;
     const struct schema_hooks *hooks; /* of the kind as the client names its fields */
-    struct arena *scratch;            /* for computed field values; cleared after each object */
+    struct arena
+        *scratch; /* for computed field values; cleared after each object; NULL: no fields */
 };
 
 static bool field_of(struct selection *sel, const yyjson_val *root, struct object *o,
@@ -116,10 +117,10 @@ static bool has_own_keys(const struct schema_kind *kind)
 /* Every key must be one that the kind knows: asked on an empty object. */
 static int check_fields(struct api_op *op, struct selection *sel)
 {
-    yyjson_val *empty = json_freeze(op->arena, yyjson_mut_obj(json_mut_new(op->arena)));
+    static const yyjson_val empty = {.tag = YYJSON_TYPE_OBJ, .uni.ofs = sizeof(yyjson_val)};
     for (size_t i = 0; i < sel->fields.n; i++) {
         struct span value, key = sel->fields.terms[i].key;
-        if (field_of(sel, empty, NULL, key, &value)) {
+        if (field_of(sel, &empty, NULL, key, &value)) {
             continue;
         }
         return has_own_keys(op->kind) || op->kind->custom
@@ -159,10 +160,12 @@ int selection_new(struct api_op *op)
         return -1;
     }
     sel->label_bits = label_bits(&sel->labels);
-    sel->scratch = arena_new_small();
     op->selection = sel;
-    if (check_fields(op, sel)) {
-        return -1;
+    if (sel->fields.n) {
+        sel->scratch = arena_new_small();
+        if (check_fields(op, sel)) {
+            return -1;
+        }
     }
     sel->filter =
         (struct watch_filter){.resource = span_cstr(op->kind->resource), .ns = op->ns, .data = sel};

@@ -4,8 +4,8 @@
 #include "apiserver/admission.h"
 #include "apiserver/authorize.h"
 #include "apiserver/definitions.h"
-#include "apiserver/discovery.h"
 #include "apiserver/event_ttl.h"
+#include "apiserver/quota.h"
 #include "apiserver/snapshot.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -73,6 +73,7 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
         admission_token_init(s);
     }
     (void)definitions_new(s);
+    s->quotas = quotas_new(s);
     s->event_ttl = event_ttl_new(s);
     bootstrap_start(s);
     return s;
@@ -102,6 +103,7 @@ void apiserver_free(struct apiserver *s)
     }
     assert(!s->is_freed);
     event_ttl_free(TAKE_PTR(s->event_ttl));
+    quotas_free(TAKE_PTR(s->quotas));
     definitions_free(TAKE_PTR(s->definitions));
     bootstrap_free(s->bootstrap);
     snapshots_free(s->snapshots);

@@ -7,13 +7,13 @@
 #include "base/strbuf.h"
 
 struct definitions;
-struct discovery;
 struct snapshots;
 struct event_ttl;
 struct bootstrap;
 struct token_cache;
 struct token_key;
 struct roles;
+struct quotas;
 
 struct apiserver {
     struct env *env;
@@ -21,11 +21,11 @@ struct apiserver {
     struct watch_hub *hub;
     struct arena *arena; /* what lives as long as the server: copied options */
     struct apiserver_options options;
-    struct discovery *discovery;
     struct definitions *definitions; /* custom kinds; NULL once freed */
     struct snapshots *snapshots;
     struct roles *roles; /* authorize.c; NULL until it is needed */
     struct service_stock services;
+    struct quotas *quotas; /* NULL once freed */
     struct event_ttl *event_ttl;
     struct bootstrap *bootstrap;
     struct token_key *token_key; /* NULL: no tokens are issued, and none is known */
@@ -36,7 +36,8 @@ struct apiserver {
     bool is_ready;
     struct list ready_waiters;
     struct env_task ready_task;
-    /* Writes that the store has not answered yet: they hold the server. */
+    /* Writes that the store, and questions that the node, has not answered yet: they hold the
+     * server. */
     size_t writes_open;
     bool is_freed;
 };

@@ -6,6 +6,7 @@
 #include "apiserver/authorize.h"
 #include "apiserver/meta.h"
 #include "apiserver/ownership.h"
+#include "apiserver/quota.h"
 #include "apiserver/server.h"
 #include "base/check.h"
 #include "base/limits.h"
@@ -50,6 +51,7 @@ static void on_written(struct store_write *write, int code, struct object *objec
     assert(s->writes_open > 0);
     assert(op->err.reason == ERR_NONE);
     assert(!op->object);
+    quotas_release(op);
     bool again = code == E_CONFLICT || code == -EEXIST || code == -ENOENT;
     if (code == 0) {
         op->object = object_ref(object);
@@ -72,6 +74,7 @@ static void submit(struct api_op *op)
     assert(!op->is_finished);
     op->server->writes_open++;
     store_submit(op->server->store, &op->write);
+    quotas_submitted(op);
 }
 
 static void on_settled(struct store_write *write, int code, struct object *object)
@@ -119,24 +122,24 @@ void write_start(struct api_op *op)
     struct object *current = op->key.n ? store_peek(op->server->store, op->key) : NULL;
     struct object_glance glance = object_glance_begin(current);
     if (op->attempt(op) != 0) {
+        quotas_release(op);
         finish_settled(op);
     }
     object_glance_end(&glance);
 }
 
-int write_submit(struct api_op *op, int64_t expect_rev, struct span body,
-                 const yyjson_mut_val *tree)
+int write_submit(struct api_op *op, int64_t expect_rev, const struct object_body *body)
 {
     assert(expect_rev >= STORE_ANY);
-    assert(body.n > 0);
-    if (body.n > LIMIT_OBJECT_BYTES) {
+    assert(body->text.n > 0);
+    if (body->text.n > LIMIT_OBJECT_BYTES) {
         submit_failed(op, E_LIMIT);
         return -1;
     }
     op->write = (struct store_write){
-        .key = op->key, .expect_rev = expect_rev, .body = body, .done = on_written};
+        .key = op->key, .expect_rev = expect_rev, .body = body->text, .done = on_written};
     if (op->kind != SCHEMA_KIND(Event)) { /* what hardly anybody looks at */
-        op->write.tree = tree;
+        op->write.parsed = body;
     }
     submit(op);
     return 0;
@@ -311,15 +314,17 @@ void write_warn_object(struct api_op *op, const yyjson_val *obj)
     }
 }
 
-struct span write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+struct object_body write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                                const yyjson_val *frozen)
 {
     assert(doc);
     assert(obj);
     if (op->kind->custom) {
         const struct schema_kind *storage = custom_definition_of(op->kind)->storage;
         json_put(doc, obj, "apiVersion", yyjson_mut_str(doc, storage->api_version));
+        frozen = json_freeze_shared(op->arena, obj);
     }
-    return json_write_mut(op->arena, obj);
+    return object_body_of(op->arena, frozen);
 }
 
 /* Is the object stored in a version that is no longer the one for that? Then an update that changes
@@ -519,6 +524,9 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     }
     if (changed) {
         write_warn_object(op, frozen);
+        if (admission_final(op, frozen, old)) {
+            return -1;
+        }
     }
     int64_t rev = object_rev(current);
     assert(rev > 0);
@@ -531,11 +539,10 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     } else {
         ownership_keep(doc, obj, old);
     }
-    if (head) {
-        obj = write_whole(doc, obj, current);
-    }
+    const yyjson_val *now = ownership_frozen(op->arena, frozen, obj);
     if (op->options.dry_run) {
         service_claims_release(&op->server->services, &op->claimed);
+        obj = head ? json_mut_copy(doc, object_body_next(op->arena, current, now).tree) : obj;
         return write_dry_result(op, doc, obj, rev);
     }
     if (is_gone(op, frozen)) {
@@ -546,6 +553,7 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
         op->rev = rev;
         return 1;
     }
-    struct span body = head ? write_whole_text(op, obj, current) : write_stored(op, doc, obj);
-    return write_submit(op, rev, body, obj);
+    struct object_body body =
+        head ? object_body_next(op->arena, current, now) : write_stored(op, doc, obj, now);
+    return write_submit(op, rev, &body);
 }

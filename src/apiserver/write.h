@@ -14,9 +14,8 @@
 /* Runs op->attempt; finishes op when it returns -1 (op->err set) or 1 (result set). 0: submitted,
  * done later. */
 void write_start(struct api_op *op);
-/* Submits: body starts as object.h demands, tree is what it is the text of. Returns 0. */
-int write_submit(struct api_op *op, int64_t expect_rev, struct span body,
-                 const yyjson_mut_val *tree);
+/* Submits. Returns 0; -1 with op->err: it is too large. */
+int write_submit(struct api_op *op, int64_t expect_rev, const struct object_body *body);
 int write_submit_delete(struct api_op *op, struct object *current);
 
 /* An attempt to create what op->body says. */
@@ -40,8 +39,10 @@ void write_defaults(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 /* Warnings that go with every write of the kind, and those of this object. */
 void write_warn(struct api_op *op);
 void write_warn_object(struct api_op *op, const yyjson_val *obj);
-/* The bytes to store: custom kinds have one version for that. */
-struct span write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj);
+/* What to store of obj, which is also there as an immutable tree: custom kinds have one version for
+ * that. */
+struct object_body write_stored(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                                const yyjson_val *frozen);
 
 /* The answer of a dry run: what would be stored, at the revision that is. Returns 1. */
 int write_dry_result(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj, int64_t rev);
@@ -61,11 +62,6 @@ const yyjson_val *write_head(struct arena *a, const yyjson_val *obj);
 bool write_patches_head(const struct api_op *op);
 /* Can the new status in obj be dealt with in the head of the old object alone? */
 bool write_changes_head(const struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old);
-/* The changed head, whose members are linked elsewhere then, with the rest of the old object, in
- * the old order. */
-yyjson_mut_val *write_whole(yyjson_mut_doc *doc, const yyjson_mut_val *head, struct object *old);
-/* What write_whole() made as text, in which the rest is the old object's text. */
-struct span write_whole_text(struct api_op *op, const yyjson_mut_val *obj, struct object *old);
 
 /* What follows the change of an existing object, for every kind of update: server-owned metadata,
  * defaults, admission, generation, validation, no-op, finalizers, dry run, submit. `status` says

@@ -51,7 +51,7 @@ struct spare {
         struct chunk *first;
         size_t n;
     } chunks[SPARE_SIZES];
-    struct arena *arenas[SPARE_ARENAS];
+    struct arena *arenas[SPARE_ARENAS]; /* the first of them each with a first chunk, or without */
     size_t arena_count;
 };
 
@@ -103,13 +103,14 @@ struct arena *arena_new(void)
     } else {
         a = MEM_NEW(struct arena);
     }
-    *a = (struct arena){0};
+    assert(!a->head || a->head->used == 0);
     return a;
 }
 
 struct arena *arena_new_small(void)
 {
     struct arena *a = arena_new();
+    chunk_free(TAKE_PTR(a->head));
     a->small = true;
     return a;
 }
@@ -144,7 +145,11 @@ void arena_free(struct arena *a)
     }
     arena_clear(a);
     assert(spare.arena_count <= SPARE_ARENAS);
-    chunk_free(a->head);
+    bool stays = a->head && a->head->size == CHUNK_BYTES && spare.arena_count < SPARE_FIRST_MAX;
+    if (ARENA_SEPARATE || !stays) {
+        chunk_free(TAKE_PTR(a->head));
+    }
+    a->small = false;
     if (ARENA_SEPARATE || spare.arena_count == SPARE_ARENAS) {
         free(a);
     } else {
@@ -237,6 +242,22 @@ struct span arena_dup(struct arena *a, struct span s)
 const char *arena_cstr(struct arena *a, struct span s)
 {
     return arena_dup(a, s).p;
+}
+
+struct span arena_join(struct arena *a, const struct span *parts, size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        n += parts[i].n;
+    }
+    char *p = arena_alloc_raw(a, n + 1), *at = p;
+    for (size_t i = 0; i < count; i++) {
+        span_copy_short(at, parts[i].p, parts[i].n);
+        at += parts[i].n;
+    }
+    assert(at == p + n);
+    *at = '\0';
+    return span_of(p, n);
 }
 
 /* Most texts fit in what is left of the chunk and are formatted once. */

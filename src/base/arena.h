@@ -36,6 +36,12 @@ char *arena_regrow(struct arena *a, const char *p, size_t used, size_t more, siz
 /* Copies; the copy is also NUL terminated (the NUL is not counted), so .p serves as a C string. */
 struct span arena_dup(struct arena *a, struct span s);
 const char *arena_cstr(struct arena *a, struct span s);
+/* The parts one behind the other: keys and names, for which arena_printf() takes four times as
+ * long. ARENA_JOIN(a, ns, SPAN("/"), name) */
+struct span arena_join(struct arena *a, const struct span *parts, size_t count);
+#define ARENA_JOIN(a, ...)                                                                         \
+    arena_join((a), (const struct span[]){__VA_ARGS__},                                            \
+               sizeof((const struct span[]){__VA_ARGS__}) / sizeof(struct span))
 struct span arena_printf(struct arena *a, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 struct span arena_vprintf(struct arena *a, const char *fmt, va_list ap)

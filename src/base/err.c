@@ -41,7 +41,8 @@ const char *err_reason_text(enum err_reason reason)
 
 int err_set(struct arena *a, struct err *reterr, enum err_reason reason, const char *fmt, ...)
 {
-    assert(reason > ERR_NONE && reason < ERR_REASON_COUNT);
+    assert(reason > ERR_NONE);
+    assert(reason < ERR_REASON_COUNT);
     assert(fmt);
     if (reterr) {
         va_list ap;

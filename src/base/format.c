@@ -25,18 +25,11 @@ static inline void put(struct out *o, const char *p, size_t n)
     o->n += n;
 }
 
-static void put_number(struct out *o, uint64_t value, bool negative)
+static void put_unsigned(struct out *o, uint64_t value)
 {
-    char text[24], *at = text + sizeof text;
-    do {
-        *--at = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    if (negative) {
-        *--at = '-';
-    }
-    assert(at > text);
-    put(o, at, (size_t)(text + sizeof text - at));
+    char digits[SPAN_NUMBER_BYTES];
+    struct span s = span_u64(digits, value);
+    put(o, s.p, s.n);
 }
 
 static void put_hex(struct out *o, uint64_t value)
@@ -52,7 +45,9 @@ static void put_hex(struct out *o, uint64_t value)
 
 static void put_signed(struct out *o, int64_t value)
 {
-    put_number(o, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, value < 0);
+    char digits[SPAN_NUMBER_BYTES];
+    struct span s = span_i64(digits, value);
+    put(o, s.p, s.n);
 }
 
 /* What stands behind the percent sign. */
@@ -128,13 +123,13 @@ static bool put_next(struct out *o, const char **at, struct arguments *a)
         put_signed(o, va_arg(a->ap, int));
         return true;
     case UNSIGNED:
-        put_number(o, va_arg(a->ap, unsigned), false);
+        put_unsigned(o, va_arg(a->ap, unsigned));
         return true;
     case LONG:
         put_signed(o, va_arg(a->ap, long));
         return true;
     case ULONG:
-        put_number(o, va_arg(a->ap, unsigned long), false);
+        put_unsigned(o, va_arg(a->ap, unsigned long));
         return true;
     case ULONG_HEX:
         put_hex(o, va_arg(a->ap, unsigned long));

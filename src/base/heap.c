@@ -98,8 +98,3 @@ void heap_remove(struct heap *h, struct heap_node *node)
     }
     heap_verify(h);
 }
-
-struct heap_node *heap_min(const struct heap *h)
-{
-    return h->n ? h->nodes[0] : NULL;
-}

@@ -25,7 +25,10 @@ void heap_insert(struct heap *h, struct heap_node *node, int64_t key);
 /* No-op when the node is outside. */
 void heap_remove(struct heap *h, struct heap_node *node);
 /* Smallest node, or NULL. */
-struct heap_node *heap_min(const struct heap *h);
+static inline struct heap_node *heap_min(const struct heap *h)
+{
+    return h->n ? h->nodes[0] : NULL;
+}
 
 static inline bool heap_has(const struct heap_node *node)
 {

@@ -7,7 +7,8 @@
 void histogram_add(struct histogram *h, const struct histogram_bounds *b, uint64_t value)
 {
     size_t i = 0;
-    assert(b->n > 0 && b->n <= HISTOGRAM_BOUNDS_MAX);
+    assert(b->n > 0);
+    assert(b->n <= HISTOGRAM_BOUNDS_MAX);
     while (i < b->n && value > b->at[i]) {
         i++;
     }
@@ -20,7 +21,8 @@ void histogram_put(const struct histogram *h, const struct histogram_bounds *b, 
 {
     uint64_t sum = 0;
     const char *comma = labels.n ? "," : "";
-    assert(b->n > 0 && b->n <= HISTOGRAM_BOUNDS_MAX);
+    assert(b->n > 0);
+    assert(b->n <= HISTOGRAM_BOUNDS_MAX);
     for (size_t i = 0; i < b->n; i++) {
         sum += h->counts[i];
         strbuf_printf(out, "%s_bucket{%.*s%sle=\"%g\"} %" PRIu64 "\n", name, SPAN_ARG(labels),

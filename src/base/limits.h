@@ -167,6 +167,11 @@ enum {
     LIMIT_RUNTIME_MESSAGE_BYTES = 16 * 1024,
     /* Bytes typed into a container before it takes them: kubectl waits above this. */
     LIMIT_SESSION_INPUT_BYTES = 1024 * 1024,
+    /* Requests that the containers of a pod name together; the scheduler adds them up by name. */
+    LIMIT_POD_REQUESTS = 1024,
+    /* Resources that one quota or one member of a LimitRange names, scopes, too: each pod is held
+     * against all of them. Kubernetes has some thirty kinds to count. */
+    LIMIT_QUOTA_NAMES = 256,
 };
 
 /* What one pod asks for and one node has, in bytes or thousandths of a processor, counts as at most

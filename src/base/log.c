@@ -170,7 +170,8 @@ void log_emit(enum log_level level, const char *name, const struct log_field *fi
     (void)pthread_mutex_lock(&sink.lock);
     char *line = sink.ring[sink.ring_at++ % RING_EVENTS];
     size_t keep = b.n < RING_LINE_BYTES - 1 ? b.n : RING_LINE_BYTES - 1;
-    assert(keep > 0 && keep < RING_LINE_BYTES);
+    assert(keep > 0);
+    assert(keep < RING_LINE_BYTES);
     memcpy(line, b.p, keep);
     line[keep] = '\0';
     line[keep - 1] = '\n';

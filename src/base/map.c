@@ -5,6 +5,8 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+enum { FIRST_SLOTS = 16 };
+
 static uint64_t seed_value = 0x9e3779b97f4a7c15u;
 
 void map_seed(uint64_t seed)
@@ -90,11 +92,32 @@ static void resize(struct map *m, size_t cap)
     m->slots = mem_new_array(cap, sizeof *m->slots);
     m->cap = cap;
     for (size_t i = 0; i < old.cap; i++) {
-        if (old.slots[i].value) {
-            m->slots[slot_of(m, old.slots[i].key, old.slots[i].hash)] = old.slots[i];
+        size_t at = old.slots[i].hash & (cap - 1);
+        if (old.slots[i].value) { /* no two are the same: the next free slot is its own */
+            while (m->slots[at].value) {
+                at = (at + 1) & (cap - 1);
+            }
+            m->slots[at] = old.slots[i];
         }
     }
     free(old.slots);
+}
+
+static bool has_room(size_t cap, size_t n)
+{
+    return n * 4 <= cap * 3;
+}
+
+void map_reserve(struct map *m, size_t n)
+{
+    size_t cap = FIRST_SLOTS;
+    assert(m->n == 0);
+    while (!has_room(cap, n)) {
+        cap *= 2;
+    }
+    if (cap > m->cap) {
+        resize(m, cap);
+    }
 }
 
 void *map_get(const struct map *m, struct span key)
@@ -102,11 +125,17 @@ void *map_get(const struct map *m, struct span key)
     return m->n ? m->slots[slot_of(m, key, map_hash(key))].value : NULL;
 }
 
+struct map_slot *map_find(const struct map *m, struct span key)
+{
+    struct map_slot *s = m->n ? &m->slots[slot_of(m, key, map_hash(key))] : NULL;
+    return s && s->value ? s : NULL;
+}
+
 void *map_put(struct map *m, struct span key, void *value)
 {
     assert(value);
-    if ((m->n + 1) * 4 > m->cap * 3) {
-        resize(m, m->cap ? m->cap * 2 : 16);
+    if (!has_room(m->cap, m->n + 1)) {
+        resize(m, m->cap ? m->cap * 2 : FIRST_SLOTS);
     }
     uint64_t hash = map_hash(key);
     struct map_slot *s = &m->slots[slot_of(m, key, hash)];

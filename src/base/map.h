@@ -29,8 +29,13 @@ struct map {
 void map_done(struct map *m);
 /* The same, with what it holds. */
 void map_done_values(struct map *m, void (*free_value)(void *value));
+/* Room for that many entries at once, in a map that has none yet. */
+void map_reserve(struct map *m, size_t n);
 /* NULL when absent. */
 void *map_get(const struct map *m, struct span key);
+/* The entry itself, until the map changes: its value, and the bytes that its key is borrowed from,
+ * may be replaced. NULL when absent. */
+struct map_slot *map_find(const struct map *m, struct span key);
 /* value is not NULL. Returns the value that stood there, or NULL; the key's bytes are then the new
  * ones. */
 void *map_put(struct map *m, struct span key, void *value);

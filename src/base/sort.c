@@ -10,7 +10,8 @@ enum { FEW = 12, ITEM_BYTES = 128 };
 void sort_few(void *items, size_t n, size_t size, int (*cmp)(const void *, const void *))
 {
     char *at = items, item[ITEM_BYTES];
-    assert(size > 0 && (n == 0 || items));
+    assert(size > 0);
+    assert(n == 0 || items);
     if (n > FEW || size > ITEM_BYTES) {
         qsort(items, n, size, cmp);
         return;

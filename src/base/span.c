@@ -2,6 +2,17 @@
 
 #include "base/check.h"
 
+bool span_is_one_of(struct span s, const char *const *words, size_t n)
+{
+    assert(words);
+    for (size_t i = 0; i < n; i++) {
+        if (span_eq_cstr(s, words[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int span_cmp(struct span a, struct span b)
 {
     size_t n = a.n < b.n ? a.n : b.n;
@@ -108,4 +119,26 @@ bool span_to_i64(struct span s, int64_t *ret)
     }
     *ret = negative ? (int64_t)(0 - v) : (int64_t)v;
     return true;
+}
+
+struct span span_u64(char to[SPAN_NUMBER_BYTES], uint64_t n)
+{
+    size_t at = SPAN_NUMBER_BYTES;
+    do {
+        to[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    assert(at > 0); /* room for a sign */
+    return span_of(to + at, SPAN_NUMBER_BYTES - at);
+}
+
+struct span span_i64(char to[SPAN_NUMBER_BYTES], int64_t n)
+{
+    struct span s = span_u64(to, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
+    if (n < 0) {
+        s.p--;
+        s.n++;
+        to[SPAN_NUMBER_BYTES - s.n] = '-';
+    }
+    return s;
 }

@@ -33,13 +33,16 @@ static inline struct span span_cstr(const char *s)
     return (struct span){s, s ? strlen(s) : 0};
 }
 
-/* memcmp() == 0 for what is mostly short: two words that may overlap instead of a call. */
+/* memcmp() == 0 for what is mostly short: two words that may overlap instead of a call. Longer
+ * names of one length mostly differ in their first word. */
 static inline bool span_same_short(const char *a, const char *b, size_t n)
 {
     uint64_t a8, b8, a8_last, b8_last;
     uint32_t a4, b4, a4_last, b4_last;
     if (n > 2 * sizeof a8) {
-        return memcmp(a, b, n) == 0;
+        memcpy(&a8, a, sizeof a8);
+        memcpy(&b8, b, sizeof b8);
+        return a8 == b8 && memcmp(a, b, n) == 0;
     }
     if (n >= sizeof a8) {
         memcpy(&a8, a, sizeof a8);
@@ -121,6 +124,9 @@ static inline struct span span_first(struct span s, size_t n)
 
 /* Bytewise order as strcmp would have it; <0, 0, >0. */
 int span_cmp(struct span a, struct span b);
+/* Is it one of these words? SPAN_IS_ONE_OF takes an array. */
+bool span_is_one_of(struct span s, const char *const *words, size_t n);
+#define SPAN_IS_ONE_OF(s, words) span_is_one_of(s, words, sizeof(words) / sizeof *(words))
 static inline bool span_starts(struct span s, struct span prefix)
 {
     return s.n >= prefix.n && span_eq(span_first(s, prefix.n), prefix);
@@ -140,5 +146,9 @@ struct span span_trim(struct span s);
  * *ret otherwise. */
 bool span_to_i64(struct span s, int64_t *ret);
 bool span_to_u64(struct span s, uint64_t *ret);
+/* The other way, into bytes of the caller's: char digits[SPAN_NUMBER_BYTES]. */
+enum { SPAN_NUMBER_BYTES = 24 };
+struct span span_u64(char to[SPAN_NUMBER_BYTES], uint64_t n);
+struct span span_i64(char to[SPAN_NUMBER_BYTES], int64_t n);
 
 #endif

@@ -12,6 +12,7 @@
 #include "codec/object.h"
 #include "env/env.h"
 
+struct json_shared; /* codec/json_share.h */
 struct schema_kind; /* schema/schema.h; schema_kind_find("apps", "StatefulSet") or the SCHEMA_KIND_
                        macros */
 
@@ -38,10 +39,11 @@ enum client_propagation {
 struct client_request {
     enum client_verb verb;
     const struct schema_kind *kind;
-    struct span ns;          /* empty for cluster scope, or for a list over all namespaces */
-    struct span name;        /* empty for list and create */
-    struct span subresource; /* "status", "scale", "binding", "eviction"; usually empty */
-    struct span body;        /* JSON of the object or patch */
+    struct span ns;           /* empty for cluster scope, or for a list over all namespaces */
+    struct span name;         /* empty for list and create */
+    struct span subresource;  /* "status", "scale", "binding", "eviction"; usually empty */
+    struct span body;         /* JSON of the object or patch */
+    struct json_shared *tree; /* the same where there is no body (client_body_tree()) */
     struct span label_selector, field_selector;
     /* Delete: preconditions and grace; -1 means not given. */
     struct span precondition_uid, precondition_rev;
@@ -62,7 +64,8 @@ struct client_reply {
 };
 typedef void client_reply_fn(void *data, const struct client_reply *reply);
 
-/* The request's spans are copied before the call returns. fn may be NULL (fire and forget). */
+/* The request's spans are copied before the call returns, its tree is held. fn may be NULL (fire
+ * and forget). */
 void client_do(struct client *c, const struct client_request *request, client_reply_fn *fn,
                void *data);
 /* Forgets every pending reply of this data pointer (the owner is about to be freed). */
@@ -76,6 +79,9 @@ struct client_watch_handler {
      */
     void (*on_event)(void *data, enum client_event_type type, struct object *object);
     void (*on_synced)(void *data);
+    /* 0: it begins to list again, and until the list is complete events are in no order. Else a
+     * list is complete: all that was there at this revision has been told. May be NULL. */
+    void (*on_list)(void *data, int64_t rev);
 };
 /* Lists and watches for ever: reconnects, relists after 410 and then reports only the differences
  * (objects that vanished meanwhile as DELETED, also those whose name has another object now).

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "schema/schema.h"
+#include "schema/status.h"
 
 struct client_body client_body_new(struct arena *a, const struct schema_kind *kind,
                                    struct span name)
@@ -42,11 +43,11 @@ struct client_body client_patch_new(struct arena *a, struct object *at)
     return b;
 }
 
-struct span client_body_text(const struct client_body *b)
+struct json_shared *client_body_tree(const struct client_body *b)
 {
     assert(b->arena);
     assert(b->root);
-    return json_write_mut(b->arena, b->root);
+    return json_share(b->arena, json_freeze_shared(b->arena, b->root));
 }
 
 yyjson_mut_val *client_body_obj(struct client_body *b, const char *key)
@@ -67,7 +68,8 @@ void client_body_owners(struct client_body *b, yyjson_mut_val *list)
 yyjson_mut_val *client_owner_new(yyjson_mut_doc *doc, const struct schema_kind *kind,
                                  struct span name, struct span uid, bool controller)
 {
-    assert(name.n > 0 && uid.n > 0);
+    assert(name.n > 0);
+    assert(uid.n > 0);
     yyjson_mut_val *ref = yyjson_mut_obj(doc);
     json_put_str(doc, ref, "apiVersion", span_cstr(schema_api_version(kind)));
     json_put_str(doc, ref, "kind", span_cstr(kind->kind));
@@ -139,19 +141,13 @@ yyjson_val *client_condition(struct object *o, const char *type)
 {
     assert(o);
     assert(type);
-    JSON_EACH(it, json_path(object_root(o), "status", "conditions", NULL))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            return it.val;
-        }
-    }
-    return NULL;
+    return status_condition(object_root(o), type);
 }
 
 bool client_condition_true(struct object *o, const char *type)
 {
     assert(type);
-    return span_eq_cstr(json_get_str(client_condition(o, type), "status"), "True");
+    return status_condition_true(object_root(o), type);
 }
 
 struct client_request client_request_for(enum client_verb verb, const struct schema_kind *kind,

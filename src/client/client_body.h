@@ -5,7 +5,7 @@
 #define CLIENT_CLIENT_BODY_H
 
 #include "client/client.h"
-#include "codec/json.h"
+#include "codec/json_share.h"
 
 struct client_body {
     struct arena *arena;
@@ -22,7 +22,8 @@ struct client_body client_body_new(struct arena *a, const struct schema_kind *ki
 struct client_body client_patch_new(struct arena *a, struct object *at);
 /* {"metadata":{"uid":..}}: a merge patch that only applies to this very object. */
 struct client_body client_patch_any(struct arena *a, struct object *of);
-struct span client_body_text(const struct client_body *b);
+/* What a request takes. Lives as long as the body's arena. */
+struct json_shared *client_body_tree(const struct client_body *b);
 /* The member of root, made when absent. */
 yyjson_mut_val *client_body_obj(struct client_body *b, const char *key);
 /* Sets metadata.ownerReferences to one controller reference (blockOwnerDeletion true). */

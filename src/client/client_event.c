@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "client/client_body.h"
-#include "codec/json_text.h"
+#include "codec/json_build.h"
 #include "codec/time.h"
 #include "schema/schema.h"
 
@@ -134,7 +134,8 @@ static bool budget_take(struct event_recorder *r, struct span uid, int64_t now_m
         b->spent = b->spent > refill ? b->spent - refill : 0;
         b->refilled_ms += refill * EVENT_REFILL_MS;
     }
-    assert(b->spent >= 0 && b->spent <= EVENT_BURST);
+    assert(b->spent >= 0);
+    assert(b->spent <= EVENT_BURST);
     assert(r->budgets.n <= SERIES_MAX);
     if (b->spent >= EVENT_BURST) {
         return false;
@@ -176,80 +177,73 @@ static void send_count(struct series *s)
     json_put_str(b.doc, b.root, "lastTimestamp", time_format(a, s->last_ms));
     struct client_request rq = {CLIENT_REQUEST_INIT,       .verb = CLIENT_PATCH_MERGE,
                                 .kind = s->recorder->kind, .ns = s->ns,
-                                .name = s->name,           .body = client_body_text(&b)};
+                                .name = s->name,           .tree = client_body_tree(&b)};
     rq.field_manager = span_cstr(s->recorder->component);
     s->sending = true;
     client_do(s->recorder->client, &rq, on_reply, s);
 }
 
-static void put_about(struct strbuf *b, const struct event_about *about)
+static void put_about(struct json_build *b, const struct event_about *about)
 {
-    json_text_key(b, SPAN("involvedObject"));
-    strbuf_putc(b, '{');
-    json_text_str(b, SPAN("kind"), span_cstr(about->kind->kind));
+    json_build_object(b, SPAN("involvedObject"));
+    json_build_str(b, SPAN("kind"), span_cstr(about->kind->kind));
     if (about->ns.n) {
-        json_text_str(b, SPAN("namespace"), about->ns);
+        json_build_str(b, SPAN("namespace"), about->ns);
     }
-    json_text_str(b, SPAN("name"), about->name);
-    json_text_str(b, SPAN("uid"), about->uid);
-    json_text_str(b, SPAN("apiVersion"), span_cstr(schema_api_version(about->kind)));
+    json_build_str(b, SPAN("name"), about->name);
+    json_build_str(b, SPAN("uid"), about->uid);
+    json_build_str(b, SPAN("apiVersion"), span_cstr(schema_api_version(about->kind)));
     if (about->rev) {
-        json_text_key(b, SPAN("resourceVersion"));
-        strbuf_printf(b, "\"%lld\"", (long long)about->rev);
+        json_build_str(b, SPAN("resourceVersion"),
+                       arena_printf(b->a, "%lld", (long long)about->rev));
     }
     if (about->field_path.n) {
-        json_text_str(b, SPAN("fieldPath"), about->field_path);
+        json_build_str(b, SPAN("fieldPath"), about->field_path);
     }
-    strbuf_putc(b, '}');
+    json_build_close(b);
 }
 
-static void put_source(struct strbuf *b, const struct event_recorder *r)
+static void put_source(struct json_build *b, const struct event_recorder *r)
 {
-    json_text_key(b, SPAN("source"));
-    strbuf_putc(b, '{');
-    json_text_str(b, SPAN("component"), span_cstr(r->component));
+    json_build_object(b, SPAN("source"));
+    json_build_str(b, SPAN("component"), span_cstr(r->component));
     if (r->host[0]) {
-        json_text_str(b, SPAN("host"), span_cstr(r->host));
+        json_build_str(b, SPAN("host"), span_cstr(r->host));
     }
-    strbuf_putc(b, '}');
+    json_build_close(b);
 }
 
-/* Written as text at once: most of what a node agent and the controllers create are Events. */
-static void put_event(struct strbuf *b, const struct series *s, const struct event_about *about,
+static void put_event(struct json_build *b, const struct series *s, const struct event_about *about,
                       enum event_type type, const char *reason, struct span message)
 {
     const struct event_recorder *r = s->recorder;
-    char time[TIME_TEXT_BYTES];
-    struct span now = time_format_to(time, s->first_ms);
-    strbuf_putc(b, '{');
-    json_text_str(b, SPAN("kind"), span_cstr(r->kind->kind));
-    json_text_str(b, SPAN("apiVersion"), span_cstr(schema_api_version(r->kind)));
-    json_text_key(b, SPAN("metadata"));
-    strbuf_putc(b, '{');
-    json_text_str(b, SPAN("name"), s->name);
-    json_text_str(b, SPAN("namespace"), s->ns);
-    strbuf_putc(b, '}');
+    struct span now = time_format(b->a, s->first_ms);
+    json_build_str(b, SPAN("kind"), span_cstr(r->kind->kind));
+    json_build_str(b, SPAN("apiVersion"), span_cstr(schema_api_version(r->kind)));
+    json_build_object(b, SPAN("metadata"));
+    json_build_str(b, SPAN("name"), s->name);
+    json_build_str(b, SPAN("namespace"), s->ns);
+    json_build_close(b);
     put_about(b, about);
-    json_text_str(b, SPAN("reason"), span_cstr(reason));
-    json_text_str(b, SPAN("message"), message);
+    json_build_str(b, SPAN("reason"), span_cstr(reason));
+    json_build_str(b, SPAN("message"), message);
     put_source(b, r);
-    json_text_str(b, SPAN("firstTimestamp"), now);
-    json_text_str(b, SPAN("lastTimestamp"), now);
-    json_text_int(b, SPAN("count"), s->count);
-    json_text_str(b, SPAN("type"), type == EVENT_WARNING ? SPAN("Warning") : SPAN("Normal"));
-    json_text_str(b, SPAN("reportingComponent"), span_cstr(r->component));
-    json_text_str(b, SPAN("reportingInstance"), span_cstr(r->host));
-    strbuf_putc(b, '}');
+    json_build_str(b, SPAN("firstTimestamp"), now);
+    json_build_str(b, SPAN("lastTimestamp"), now);
+    json_build_int(b, SPAN("count"), s->count);
+    json_build_str(b, SPAN("type"), type == EVENT_WARNING ? SPAN("Warning") : SPAN("Normal"));
+    json_build_str(b, SPAN("reportingComponent"), span_cstr(r->component));
+    json_build_str(b, SPAN("reportingInstance"), span_cstr(r->host));
 }
 
-static void send_first(struct series *s, const struct event_about *about, enum event_type type,
-                       const char *reason, struct span message)
+static void send_first(struct series *s, struct arena *a, const struct event_about *about,
+                       enum event_type type, const char *reason, struct span message)
 {
     struct event_recorder *r = s->recorder;
-    struct strbuf body cleanup_strbuf = STRBUF_INIT;
-    put_event(&body, s, about, type, reason, message);
+    struct json_build b = json_build_new(a);
+    put_event(&b, s, about, type, reason, message);
     struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = r->kind,
-                                .ns = s->ns, .body = strbuf_span(&body)};
+                                .ns = s->ns, .tree = json_share(a, json_build_done(&b))};
     rq.field_manager = span_cstr(r->component);
     assert(!s->sending);
     assert(s->count == 1);
@@ -290,8 +284,8 @@ static struct series *series_new(struct event_recorder *r, struct span key,
     return s;
 }
 
-static void record(struct event_recorder *r, const struct event_about *about, enum event_type type,
-                   const char *reason, struct span message)
+static void record(struct event_recorder *r, struct arena *a, const struct event_about *about,
+                   enum event_type type, const char *reason, struct span message)
 {
     assert(about->kind);
     assert(reason);
@@ -326,7 +320,7 @@ static void record(struct event_recorder *r, const struct event_about *about, en
         s = series_new(r, strbuf_span(&key), about);
         s->count = 1;
         s->first_ms = s->last_ms = now_ms;
-        send_first(s, about, type, reason, message);
+        send_first(s, a, about, type, reason, message);
     }
     list_remove(&s->link);
     list_push_back(&r->series_lru, &s->link);
@@ -338,7 +332,7 @@ record_text(struct event_recorder *r, const struct event_about *about, enum even
             const char *reason, const char *fmt, va_list ap)
 {
     cleanup_arena struct arena *a = arena_new();
-    record(r, about, type, reason, arena_vprintf(a, fmt, ap));
+    record(r, a, about, type, reason, arena_vprintf(a, fmt, ap));
 }
 
 void event_record_about(struct event_recorder *r, const struct event_about *about,

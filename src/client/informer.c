@@ -75,14 +75,17 @@ struct wait {
 
 struct informer {
     struct client *client;
+    const struct schema_kind *kind;
     struct client_watch *watch;
     struct map entries;
     struct index index[INDEX_MAX];
     int index_count;
     struct list handlers, synced_fns, waits;
-    struct strbuf key; /* scratch for lookups */
+    struct strbuf key; /* scratch for lookups, and for the keys of an index */
     bool synced;
-    int64_t rev;
+    bool listing; /* what is told is in no order */
+    int64_t rev;  /* the view shows all up to it */
+    int64_t list_rev;
 };
 
 /* ---- indexes ---- */
@@ -93,8 +96,8 @@ enum { FEW_KEYS = 16 };
 struct key_list {
     struct span *at;
     size_t n;
-    struct strbuf bytes; /* the keys back to back: a key function may emit temporary bytes */
-    VEC(size_t) ends;    /* of those after the first few */
+    struct strbuf *bytes; /* the keys back to back: a key function may emit temporary bytes */
+    VEC(size_t) ends;     /* of those after the first few */
     size_t few_ends[FEW_KEYS];
     struct span few[FEW_KEYS];
 };
@@ -105,16 +108,16 @@ static void key_list_emit(void *ctx, struct span key)
     struct key_list *l = ctx;
     size_t from = 0;
     for (size_t i = 0; i < l->n && i < FEW_KEYS; i++) {
-        if (span_eq(key, span_of(l->bytes.p + from, l->few_ends[i] - from))) {
+        if (span_eq(key, span_of(l->bytes->p + from, l->few_ends[i] - from))) {
             return;
         }
         from = l->few_ends[i];
     }
-    strbuf_put(&l->bytes, key);
+    strbuf_put(l->bytes, key);
     if (l->n < FEW_KEYS) {
-        l->few_ends[l->n] = l->bytes.n;
+        l->few_ends[l->n] = l->bytes->n;
     } else {
-        VEC_PUSH(&l->ends, l->bytes.n);
+        VEC_PUSH(&l->ends, l->bytes->n);
     }
     l->n++;
 }
@@ -124,18 +127,24 @@ static int by_key(const void *a, const void *b)
     return span_cmp(*(const struct span *)a, *(const struct span *)b);
 }
 
-static void key_list_of(struct index *x, struct object *o, struct key_list *l)
+/* scratch: for the bytes, while the list is used. */
+static void key_list_of(struct index *x, struct object *o, struct strbuf *scratch,
+                        struct key_list *l)
 {
-    *l = (struct key_list){.bytes = STRBUF_INIT};
+    strbuf_clear(scratch);
+    l->n = 0;
+    l->bytes = scratch;
+    l->ends.at = NULL;
+    l->ends.n = l->ends.cap = 0;
     x->key_fn(o, key_list_emit, l);
     l->at = l->n > FEW_KEYS ? mem_new(l->n * sizeof *l->at) : l->few;
     size_t from = 0;
     for (size_t i = 0; i < l->n; i++) {
         size_t end = i < FEW_KEYS ? l->few_ends[i] : l->ends.at[i - FEW_KEYS];
-        l->at[i] = span_of(l->bytes.p + from, end - from);
+        l->at[i] = span_of(l->bytes->p + from, end - from);
         from = end;
     }
-    assert(from == l->bytes.n);
+    assert(from == l->bytes->n);
     if (l->n > FEW_KEYS) {
         size_t count = l->n;
         qsort(l->at, count, sizeof *l->at, by_key);
@@ -154,7 +163,6 @@ static void key_list_done(struct key_list *l)
         free(l->at);
     }
     VEC_DONE(&l->ends);
-    strbuf_done(&l->bytes);
 }
 
 static void bucket_add(struct informer *inf, uint32_t index, struct span key, struct entry *e)
@@ -243,7 +251,7 @@ static void reindex(struct informer *inf, struct entry *e, uint32_t index)
     assert(e->object);
     assert(inf->index[index].key_fn);
     struct key_list keys;
-    key_list_of(&inf->index[index], e->object, &keys);
+    key_list_of(&inf->index[index], e->object, &inf->key, &keys);
     /* To compare many keys with many buckets costs more than to take it out and put it in. */
     if (keys.n > FEW_KEYS || !is_indexed(e, index, &keys)) {
         unindex(inf, e, index);
@@ -262,15 +270,6 @@ static void entry_free(struct entry *e)
 }
 
 /* ---- events ---- */
-
-static struct span key_of(struct informer *i, struct span ns, struct span name)
-{
-    strbuf_clear(&i->key);
-    strbuf_put(&i->key, ns);
-    strbuf_putc(&i->key, '/');
-    strbuf_put(&i->key, name);
-    return strbuf_span(&i->key);
-}
 
 static void tell(struct informer *i, struct object *old, struct object *now)
 {
@@ -365,14 +364,14 @@ static void informer_verify(const struct informer *i)
 static void on_event(void *data, enum client_event_type type, struct object *object)
 {
     struct informer *i = data;
-    if (object_rev(object) > i->rev) {
+    if (!i->listing && object_rev(object) > i->rev) {
         i->rev = object_rev(object);
     }
-    struct span key = key_of(i, object_namespace(object), object_name(object));
+    struct span key = object_place(object);
     struct entry *e = map_get(&i->entries, key);
     struct object *old = e ? e->object : NULL;
     assert(object);
-    assert((!e || e->object));
+    assert(!e || e->object);
     informer_verify(i);
     if (type == CLIENT_DELETED) {
         if (!e) {
@@ -438,6 +437,17 @@ static void on_synced(void *data)
     }
 }
 
+/* A write may show in a list by nothing: what it made is gone again. */
+static void on_list(void *data, int64_t rev)
+{
+    struct informer *i = data;
+    assert(rev >= 0);
+    i->listing = rev == 0;
+    i->list_rev = rev ? rev : i->list_rev;
+    i->rev = rev > i->rev ? rev : i->rev;
+    check_waits(i);
+}
+
 /* ---- life ---- */
 
 struct informer *informer_new(struct client *c, const struct client_request *selection)
@@ -446,10 +456,12 @@ struct informer *informer_new(struct client *c, const struct client_request *sel
     assert(selection->kind);
     struct informer *i = MEM_NEW(struct informer);
     i->client = c;
+    i->kind = selection->kind;
+    i->listing = true;
     list_init(&i->handlers);
     list_init(&i->synced_fns);
     list_init(&i->waits);
-    static const struct client_watch_handler handler = {on_event, on_synced};
+    static const struct client_watch_handler handler = {on_event, on_synced, on_list};
     i->watch = client_watch_new(c, selection, &handler, i);
     return i;
 }
@@ -558,6 +570,18 @@ void informer_remove_handler(struct informer *i, void *data)
     }
 }
 
+const struct schema_kind *informer_kind(const struct informer *i)
+{
+    assert(i);
+    return i->kind;
+}
+
+int64_t informer_list_rev(const struct informer *i)
+{
+    assert(i->list_rev <= i->rev);
+    return i->list_rev;
+}
+
 bool informer_synced(const struct informer *i)
 {
     assert(i);
@@ -586,7 +610,7 @@ void informer_on_synced(struct informer *i, void (*fn)(void *data), void *data)
 struct object *informer_get(struct informer *i, struct span ns, struct span name)
 {
     assert(i);
-    struct entry *e = map_get(&i->entries, key_of(i, ns, name));
+    struct entry *e = map_get(&i->entries, object_place_of(&i->key, ns, name));
     assert(!e || e->object);
     return e ? e->object : NULL;
 }
@@ -623,7 +647,11 @@ int informer_add_index(struct informer *i, informer_key_fn *key_fn)
 void informer_index_each(struct informer *i, int index, struct span key,
                          bool (*fn)(void *data, struct object *o), void *data)
 {
-    assert(index >= 0 && index < i->index_count);
+    assert(index >= 0);
+    assert(index < i->index_count);
+    if (i->index[index].buckets.n == 0) {
+        return; /* nobody has a key: so of most kinds, which the garbage collector asks them all */
+    }
     struct bucket *b = map_get(&i->index[index].buckets, key);
     for (size_t k = 0; b && k < b->members.n && fn(data, b->members.at[k].entry->object); k++) {
     }

@@ -23,6 +23,7 @@ void informer_add_handler(struct informer *i, const struct informer_handler *han
 /* Forgets every handler and on_synced function of this data pointer (the owner is about to be
  * freed). */
 void informer_remove_handler(struct informer *i, void *data);
+const struct schema_kind *informer_kind(const struct informer *i);
 bool informer_synced(const struct informer *i);
 size_t informer_count(const struct informer *i);
 /* fn(data) once, as soon as the view shows a write of ours: with rev > 0 when it has come to that
@@ -31,6 +32,9 @@ size_t informer_count(const struct informer *i);
  * which revision. May run inside the call. Forgotten by informer_remove_handler(data). */
 void informer_wait(struct informer *i, int64_t rev, struct span ns, struct span name,
                    struct span uid, void (*fn)(void *data), void *data);
+/* The revision of the newest list that the view comes from; 0: none is complete. What a write made
+ * may be gone again in it: then no event ever tells of it. */
+int64_t informer_list_rev(const struct informer *i);
 /* fn(data) once when the first list is complete (in the next turn if it already is). */
 void informer_on_synced(struct informer *i, void (*fn)(void *data), void *data);
 

@@ -42,6 +42,27 @@ struct node_session_handler {
     void (*on_drain)(void *data);
 };
 
+/* What the node and its containers use: averages over a window that has just ended. */
+struct node_usage_container {
+    struct span name;
+    uint64_t cpu_nano;    /* billionths of a processor */
+    int64_t memory_bytes; /* the working set */
+};
+struct node_usage_pod {
+    struct span uid; /* empty: the node itself, as one container */
+    int64_t window_ns;
+    const struct node_usage_container *containers; /* at least one */
+    size_t n;
+};
+struct node_usage {
+    struct span node; /* its name */
+    int64_t at_ms;    /* when the window ended */
+    const struct node_usage_pod *pods;
+    size_t n;
+};
+/* Valid for the call; NULL: the node's agent has ended. */
+typedef void node_usage_fn(void *data, const struct node_usage *usage);
+
 struct node_api_ops {
     struct node_session *(*logs)(struct node_api *n, const struct node_log_request *request,
                                  const struct node_session_handler *handler, void *data);
@@ -58,6 +79,9 @@ struct node_api_ops {
      * the pod has ended its side (exit code 0) or with err, also when nobody listens. */
     struct node_session *(*dial)(struct node_api *n, const struct node_dial_request *request,
                                  const struct node_session_handler *handler, void *data);
+    /* done once, in a later turn, about a second from now. False: there is no agent to ask, and
+     * nothing will come. */
+    bool (*usage)(struct node_api *n, node_usage_fn *done, void *data);
 };
 
 struct node_api {

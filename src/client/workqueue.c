@@ -115,7 +115,7 @@ static void workqueue_verify(const struct workqueue *q)
     for (const struct item *it; (it = map_next(&q->items, &it_pos, NULL));) {
         assert(it->queue == q);
         assert(!(it->queued && it->working));
-        assert((!it->dirty || it->working));
+        assert(!it->dirty || it->working);
         assert(it->queued == !list_is_empty(&it->link));
         ready += it->queued;
         active += it->working;

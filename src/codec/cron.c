@@ -301,7 +301,9 @@ bool cron_parse(struct arena *a, struct span text, struct cron *ret, struct span
 {
     static const char every[] = "@every ";
     struct reader r = {.a = a};
-    assert(a && ret && ret_fault);
+    assert(a);
+    assert(ret);
+    assert(ret_fault);
     *ret = (struct cron){0};
     if (text.n == 0) {
         FAULT(&r, "empty spec string");
@@ -331,7 +333,8 @@ static bool day_fits(const struct cron *c, int64_t day)
 
 static bool minute_fits(const struct cron *c, int64_t minute)
 {
-    assert(minute >= 0 && minute < DAY_MS / MINUTE_MS);
+    assert(minute >= 0);
+    assert(minute < DAY_MS / MINUTE_MS);
     return (c->hour >> (minute / 60) & 1) && (c->minute >> (minute % 60) & 1);
 }
 

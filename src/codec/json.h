@@ -130,6 +130,19 @@ static inline void json_iter_next(struct json_iter *it)
 #define JSON_EACH(it, container)                                                                   \
     for (struct json_iter it = json_iter_begin(container); it.val; json_iter_next(&it))
 
+/* The first element of a list whose member `key` is that text: a container by its name, a condition
+ * by its type. NULL: none. */
+static inline yyjson_val *json_find(const yyjson_val *list, const char *key, struct span value)
+{
+    JSON_EACH(it, list)
+    {
+        if (span_eq(json_get_str(it.val, key), value)) {
+            return it.val;
+        }
+    }
+    return NULL;
+}
+
 /* Equal, and with the members in the same order: quick. */
 bool json_same(const yyjson_val *a, const yyjson_val *b);
 /* The same values in the same order, numbers of the same kind: what is 1 is not 1.0. Quick where

@@ -5,24 +5,19 @@
 
 #include "base/check.h"
 #include "codec/json.h"
+#include "codec/json_out.h"
 #include "codec/json_text.h"
 
 /* Of a tree, and of one value: what is no string has at most VALUE_BYTES, with a comma. */
 enum { FIRST_BYTES = 2000, FIRST_BYTES_SMALL = 80, VALUE_BYTES = 32 };
 
-struct text {
-    struct arena *a;
-    char *p;
-    size_t n, cap, first;
-};
-
-static void grow(struct text *t, size_t n)
+static void grow(struct json_out *t, size_t n)
 {
     t->p = arena_regrow(t->a, t->p, t->n, n, t->first, &t->cap);
 }
 
 /* n bytes may be put then without a look. */
-static inline char *room(struct text *t, size_t n)
+static inline char *room(struct json_out *t, size_t n)
 {
     if (__builtin_expect(t->cap - t->n < n, 0)) {
         grow(t, n);
@@ -31,7 +26,7 @@ static inline char *room(struct text *t, size_t n)
 }
 
 /* As it is, with its quotes or without. */
-static void put_plain(struct text *t, const char *p, size_t n)
+static void put_plain(struct json_out *t, const char *p, size_t n)
 {
     char *at = room(t, n + VALUE_BYTES);
     span_copy_short(at, p, n);
@@ -39,7 +34,7 @@ static void put_plain(struct text *t, const char *p, size_t n)
 }
 
 /* Strings with escapes, fractions. */
-static void put_rare(struct text *t, uint64_t tag, const void *bits)
+static seldom void put_rare(struct json_out *t, uint64_t tag, const void *bits)
 {
     yyjson_val v = {.tag = tag};
     memcpy(&v.uni, bits, sizeof v.uni);
@@ -50,11 +45,12 @@ static void put_rare(struct text *t, uint64_t tag, const void *bits)
     free(p);
 }
 
-static inline void put_string(struct text *t, uint64_t tag, const char *p)
+static inline __attribute__((always_inline)) void put_string(struct json_out *t, uint64_t tag,
+                                                             const char *p)
 {
     size_t n = tag >> YYJSON_TAG_BIT;
     bool is_known = tag & YYJSON_SUBTYPE_NOESC; /* what was read without escapes says so */
-    if (!is_known && !json_text_is_plain(span_of(p, n))) {
+    if (__builtin_expect(!is_known, 0) && !json_text_is_plain(span_of(p, n))) {
         put_rare(t, tag, &p);
         return;
     }
@@ -65,27 +61,20 @@ static inline void put_string(struct text *t, uint64_t tag, const char *p)
     t->n += n + 2;
 }
 
-static void put_number(struct text *t, uint64_t tag, uint64_t bits)
+static void put_number(struct json_out *t, uint64_t tag, uint64_t bits)
 {
-    char digits[24], *at = digits + sizeof digits;
+    char digits[SPAN_NUMBER_BYTES];
     bool negative = (tag & YYJSON_SUBTYPE_MASK) == YYJSON_SUBTYPE_SINT && (int64_t)bits < 0;
     if ((tag & YYJSON_SUBTYPE_MASK) == YYJSON_SUBTYPE_REAL) {
         put_rare(t, tag, &bits);
         return;
     }
-    bits = negative ? 0 - bits : bits;
-    do {
-        *--at = (char)('0' + bits % 10);
-        bits /= 10;
-    } while (bits);
-    if (negative) {
-        *--at = '-';
-    }
-    put_plain(t, at, (size_t)(digits + sizeof digits - at));
+    struct span text = negative ? span_i64(digits, (int64_t)bits) : span_u64(digits, bits);
+    put_plain(t, text.p, text.n);
 }
 
 /* What is no container; bits are the value's. */
-static inline void put_scalar(struct text *t, uint64_t tag, const void *value)
+static void put_scalar(struct json_out *t, uint64_t tag, const void *value)
 {
     const yyjson_val *v = value; /* a mutable value begins in the same way */
     switch (tag & YYJSON_TYPE_MASK) {
@@ -111,14 +100,14 @@ static inline void put_scalar(struct text *t, uint64_t tag, const void *value)
     }
 }
 
-static inline void put_char(struct text *t, char c)
+static inline void put_char(struct json_out *t, char c)
 {
     *room(t, VALUE_BYTES) = c;
     t->n++;
 }
 
 /* Behind a value or key: there is room. */
-static inline void put_after(struct text *t, char c)
+static inline void put_after(struct json_out *t, char c)
 {
     t->p[t->n++] = c;
 }
@@ -128,9 +117,23 @@ static inline bool is_container(uint64_t tag)
     return (tag & (YYJSON_TYPE_MASK & (uint8_t)~1)) == (YYJSON_TYPE_ARR & (uint8_t)~1);
 }
 
-/* Returns what follows v. */
-static const yyjson_val *put_value(struct text *t, const yyjson_val *v)
+static inline bool is_string(uint64_t tag)
 {
+    return (tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_STR;
+}
+
+/* What is put next stands here, if it is a string. */
+static inline void note_place(struct json_out *t)
+{
+    if (t->place) {
+        *t->place++ = (uint32_t)(t->n + sizeof "\"" - 1);
+    }
+}
+
+/* Returns what follows v. */
+static const yyjson_val *put_value(struct json_out *t, const yyjson_val *v)
+{
+    note_place(t);
     if (!is_container(v->tag)) {
         put_scalar(t, v->tag, v);
         return v + 1;
@@ -140,11 +143,18 @@ static const yyjson_val *put_value(struct text *t, const yyjson_val *v)
     put_char(t, is_object ? '{' : '[');
     for (v++; left; left--) {
         if (is_object) {
+            note_place(t);
             put_string(t, v->tag, v->uni.str);
             put_after(t, ':');
             v++;
         }
-        v = put_value(t, v);
+        if (is_string(v->tag)) { /* nearly all */
+            note_place(t);
+            put_string(t, v->tag, v->uni.str);
+            v++;
+        } else {
+            v = put_value(t, v);
+        }
         if (left > 1) {
             put_after(t, ',');
         }
@@ -153,7 +163,7 @@ static const yyjson_val *put_value(struct text *t, const yyjson_val *v)
     return v;
 }
 
-static void put_mut(struct text *t, const yyjson_mut_val *v)
+static void put_mut(struct json_out *t, const yyjson_mut_val *v)
 {
     if (!is_container(v->tag)) {
         put_scalar(t, v->tag, v);
@@ -183,7 +193,19 @@ static void put_mut(struct text *t, const yyjson_mut_val *v)
     put_char(t, is_object ? '}' : ']');
 }
 
-static struct span done(struct text *t)
+void json_out_value(struct json_out *t, const yyjson_val *v)
+{
+    assert(t->first > 0);
+    (void)put_value(t, v);
+}
+
+void json_out_text(struct json_out *t, struct span text)
+{
+    assert(t->first > 0);
+    put_plain(t, text.p, text.n);
+}
+
+static struct span done(struct json_out *t)
 {
     *room(t, 1) = '\0';
     return span_of(t->p, t->n);
@@ -199,7 +221,7 @@ static bool is_as_yyjson(struct span text, char *theirs)
 struct span json_write(struct arena *a, const yyjson_val *v)
 {
     assert(a && v);
-    struct text t = {.a = a, .first = is_container(v->tag) ? FIRST_BYTES : FIRST_BYTES_SMALL};
+    struct json_out t = {.a = a, .first = is_container(v->tag) ? FIRST_BYTES : FIRST_BYTES_SMALL};
     (void)put_value(&t, v);
     struct span text = done(&t);
     verify(is_as_yyjson(text, yyjson_val_write((yyjson_val *)(uintptr_t)v, 0, NULL)));
@@ -209,7 +231,7 @@ struct span json_write(struct arena *a, const yyjson_val *v)
 struct span json_write_mut(struct arena *a, const yyjson_mut_val *v)
 {
     assert(a && v);
-    struct text t = {.a = a, .first = is_container(v->tag) ? FIRST_BYTES : FIRST_BYTES_SMALL};
+    struct json_out t = {.a = a, .first = is_container(v->tag) ? FIRST_BYTES : FIRST_BYTES_SMALL};
     put_mut(&t, v);
     struct span text = done(&t);
     verify(is_as_yyjson(text, yyjson_mut_val_write(v, 0, NULL)));

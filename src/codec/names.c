@@ -126,6 +126,17 @@ bool names_finalizer_known(struct span s)
            span_eq(s, SPAN("foregroundDeletion")) || span_eq(s, SPAN("kubernetes"));
 }
 
+bool names_native_resource(struct span s)
+{
+    const struct span own = SPAN("kubernetes.io/");
+    for (size_t i = 0; i + own.n <= s.n; i++) {
+        if (span_starts(span_from(s, i), own)) {
+            return true;
+        }
+    }
+    return span_find(s, '/') == s.n;
+}
+
 struct names_fault names_qualified(struct span s)
 {
     struct names_fault f = {0};

@@ -20,6 +20,8 @@ struct names_fault names_dns_label_1035(struct span s);
 struct names_fault names_dns_subdomain(struct span s);
 /* Label and annotation keys: "name" or "example.com/name". */
 struct names_fault names_qualified(struct span s);
+/* Of a resource that is measured: is it Kubernetes' own, without a domain or with that? */
+bool names_native_resource(struct span s);
 /* A finalizer has a domain, or is one of the API's own. */
 bool names_finalizer_known(struct span s);
 struct names_fault names_label_value(struct span s);

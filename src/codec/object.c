@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "codec/json.h"
 #include "codec/object_tree.h"
 
@@ -29,6 +30,7 @@ struct object {
     uint32_t list_bytes;    /* object_list_bytes */
     uint32_t owners_at;     /* which value of the document ownerReferences are; 0: there are none */
     uint32_t controller_at; /* the same of the one among them that is the controller */
+    uint32_t ns_at, name_at; /* in the key; 0: it has no such part */
     int64_t rev;
     yyjson_doc *doc;
     uint64_t labels; /* object_labels_sketch */
@@ -74,14 +76,12 @@ enum { SPLICE_BYTES = sizeof "\"resourceVersion\":\"9223372036854775807\"," };
 static size_t put_splice(char *to, int64_t rev, bool alone)
 {
     static const char start[] = "\"resourceVersion\":\"";
-    char digits[24], *first = digits + sizeof digits;
-    for (uint64_t left = (uint64_t)rev; left; left /= 10) {
-        *--first = (char)('0' + left % 10);
-    }
-    size_t n = sizeof start - 1, digit_n = (size_t)(digits + sizeof digits - first);
+    char digits[SPAN_NUMBER_BYTES];
+    struct span number = span_u64(digits, (uint64_t)rev);
+    size_t n = sizeof start - 1;
     memcpy(to, start, n);
-    memcpy(to + n, first, digit_n);
-    n += digit_n;
+    memcpy(to + n, number.p, number.n);
+    n += number.n;
     to[n++] = '"';
     to[n] = ',';
     return n + !alone;
@@ -90,11 +90,12 @@ static size_t put_splice(char *to, int64_t rev, bool alone)
 struct object *object_new(struct span key, int64_t rev, struct span body)
 {
     size_t at = metadata_offset(body);
-    assert(rev > 0 && at > 0);
+    assert(rev >= 0 && at > 0);
     assert(at < body.n && body.n < UINT32_MAX / 2);
     bool alone = body.p[at] == '}'; /* metadata has no other member: no comma */
     char splice[SPLICE_BYTES];
-    size_t n = put_splice(splice, rev, alone);
+    size_t n = rev ? put_splice(splice, rev, alone) : 0;
+    size_t first = span_find(key, '/'), last = span_rfind(key, '/');
     struct object *o = malloc(sizeof *o + key.n + body.n + n + 1);
     assert(o);
     *o = (struct object){.refs = 1,
@@ -103,6 +104,8 @@ struct object *object_new(struct span key, int64_t rev, struct span body)
                          .splice_at = (uint32_t)at,
                          .splice_n = (uint8_t)n,
                          .managed_n = (uint32_t)NOT_SOUGHT,
+                         .ns_at = first < last && last < key.n ? (uint32_t)first + 1 : 0,
+                         .name_at = last < key.n ? (uint32_t)last + 1 : 0,
                          .rev = rev};
     memcpy(o->bytes, key.p, key.n);
     char *json = json_of(o);
@@ -142,6 +145,17 @@ void object_unref(struct object *o)
     if (--o->refs == 0) {
         object_free(o);
     }
+}
+
+static void give_back(void *data)
+{
+    object_unref(data);
+}
+
+struct object *object_hold(struct arena *a, struct object *o)
+{
+    arena_on_clear(a, give_back, object_ref(o));
+    return o;
 }
 
 int64_t object_rev(const struct object *o)
@@ -367,21 +381,17 @@ static bool is_own_text(const struct object *o, struct span managed)
     return same;
 }
 
-void object_adopt_tree(struct object *o, const yyjson_mut_val *root)
+void object_adopt_tree(struct object *o, const struct object_body *body)
 {
     assert(!o->doc);
     assert(o->warm);
-    const yyjson_mut_val *list = json_mut_get(json_mut_get(root, "metadata"), "managedFields");
-    yyjson_mut_val *raw = (yyjson_mut_val *)(uintptr_t)list;
-    struct span managed = SPAN_NULL;
-    if (yyjson_mut_is_raw(raw) && o->managed_n == (uint32_t)NOT_SOUGHT) {
-        o->managed_n = (uint32_t)unsafe_yyjson_get_len(raw);
-        managed = managed_text(o);
+    yyjson_val *list = (yyjson_val *)(uintptr_t)object_tree_managed(body);
+    if (yyjson_is_raw(list) && o->managed_n == (uint32_t)NOT_SOUGHT) {
+        o->managed_n = (uint32_t)unsafe_yyjson_get_len(list);
     }
-    if (raw && !managed.n) {
-        return; /* not where object_root() has them */
-    }
-    o->doc = object_tree(root, object_json(o), managed);
+    struct span managed = list ? managed_text(o) : SPAN_NULL;
+    o->doc =
+        object_tree(body, object_json(o), span_of(json_of(o) + o->splice_at, o->splice_n), managed);
     verify(!o->doc || is_own_text(o, managed));
 }
 
@@ -449,20 +459,39 @@ void object_glance_end(struct object_glance *glance)
     object_unref(TAKE_PTR(glance->object));
 }
 
+struct span object_resource(const struct object *o)
+{
+    return o->ns_at ? span_of(o->bytes, o->ns_at - 1) : SPAN_NULL;
+}
+
+struct span object_place(const struct object *o)
+{
+    assert(o->ns_at > 0);
+    return span_from(object_store_key(o), o->ns_at);
+}
+
+struct span object_place_of(struct strbuf *b, struct span ns, struct span name)
+{
+    strbuf_clear(b);
+    char *at = strbuf_room(b, ns.n + 1 + name.n);
+    span_copy_short(at, ns.p, ns.n);
+    at[ns.n] = '/';
+    span_copy_short(at + ns.n + 1, name.p, name.n);
+    strbuf_added(b, ns.n + 1 + name.n);
+    return strbuf_span(b);
+}
+
 struct span object_name(struct object *o)
 {
     assert(o);
-    struct span key = object_store_key(o);
-    size_t slash = span_rfind(key, '/');
-    return slash < key.n ? span_from(key, slash + 1) : SPAN_NULL;
+    return o->name_at ? span_from(object_store_key(o), o->name_at) : SPAN_NULL;
 }
 
 struct span object_namespace(struct object *o)
 {
     assert(o);
-    struct span key = object_store_key(o);
-    size_t from = span_find(key, '/') + 1, to = span_rfind(key, '/');
-    return from < to && to < key.n ? span_of(key.p + from, to - from) : SPAN("");
+    size_t end = o->name_at ? o->name_at - 1 : 0; /* the slash before the name */
+    return o->ns_at && o->ns_at < end ? span_of(o->bytes + o->ns_at, end - o->ns_at) : SPAN("");
 }
 
 struct span object_uid(struct object *o)
@@ -505,14 +534,7 @@ yyjson_val *object_controller(struct object *o)
 struct span object_key(struct arena *a, struct span resource, struct span ns, struct span name)
 {
     assert(resource.n);
-    const struct span parts[] = {resource, SPAN("/"), ns, SPAN("/"), name};
-    char *text = arena_alloc_raw(a, resource.n + ns.n + name.n + 3), *at = text;
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        memcpy(at, parts[i].n ? parts[i].p : "", parts[i].n);
-        at += parts[i].n;
-    }
-    *at = '\0';
-    return span_of(text, (size_t)(at - text));
+    return ARENA_JOIN(a, resource, SPAN("/"), ns, SPAN("/"), name);
 }
 
 bool object_key_split(struct span key, struct span *ret_resource, struct span *ret_ns,

@@ -17,7 +17,8 @@
 
 struct object;
 
-/* key: "RESOURCE.GROUP/NAMESPACE/NAME" as made by object_key(); body: JSON of the object without a
+/* rev 0: made for one answer, stored nowhere: it has no resourceVersion.
+ * key: "RESOURCE.GROUP/NAMESPACE/NAME" as made by object_key(); body: JSON of the object without a
  * metadata.resourceVersion, starting as described (codec/object.c: object_body_ok). Both are
  * copied. */
 struct object *object_new(struct span key, int64_t rev, struct span body);
@@ -25,6 +26,9 @@ struct object *object_new(struct span key, int64_t rev, struct span body);
 bool object_body_ok(struct span body);
 struct object *object_ref(struct object *o);
 void object_unref(struct object *o); /* NULL is fine */
+/* Takes a reference that the arena gives back when it is cleared. Returns the object. */
+struct arena;
+struct object *object_hold(struct arena *a, struct object *o);
 
 int64_t object_rev(const struct object *o);
 struct span object_store_key(const struct object *o);
@@ -62,15 +66,33 @@ void object_glance_end(struct object_glance *glance);
  * object_cool(). Calls nest. The caller holds a reference. */
 void object_warm(struct object *o);
 void object_cool(struct object *o);
-/* Gives a warm version that nobody has looked at yet the document of the tree that its body is the
- * text of. The tree is copied. */
-void object_adopt_tree(struct object *o, const yyjson_mut_val *root);
+
+/* A body with the tree that it is the text of: what was just serialised need not be parsed. */
+struct arena;
+struct object_body {
+    struct span text;
+    const yyjson_val *tree;
+    const uint32_t *places; /* of each of its values: where in text a string's first byte stands */
+};
+/* tree begins as a body has to. Its strings are shared. */
+struct object_body object_body_of(struct arena *a, const yyjson_val *tree);
+/* The next version of o: the members of head, all of which o has, in place of o's own; the others
+ * keep their text, and share their strings with object_root(o). */
+struct object_body object_body_next(struct arena *a, struct object *o, const yyjson_val *head);
+/* Gives a warm version that nobody has looked at yet its document. The body is copied. */
+void object_adopt_tree(struct object *o, const struct object_body *body);
 /* Is the document there, or will it be before long, so that a look costs nothing more? */
 bool object_is_parsed(const struct object *o);
 
-/* From the parsed document; empty when absent. */
+/* From the key ("statefulsets.apps" of "statefulsets.apps/default/redis"); empty when absent. */
+struct span object_resource(const struct object *o);
+/* "default/redis-0", the key's end; the other way into b, in place of what was there. */
+struct span object_place(const struct object *o);
+struct strbuf;
+struct span object_place_of(struct strbuf *b, struct span ns, struct span name);
 struct span object_name(struct object *o);
 struct span object_namespace(struct object *o);
+/* From the parsed document; empty when absent. */
 struct span object_uid(struct object *o);
 /* True when metadata.deletionTimestamp is set. */
 bool object_is_deleting(struct object *o);
@@ -94,7 +116,6 @@ void object_set_list_bytes(struct object *o, uint32_t bytes);
 
 /* Store keys: "pods/default/redis-0", "statefulsets.apps/default/redis", "nodes//edge" (cluster
  * scope: empty namespace). resource is the plural, with ".GROUP" unless the group is core. */
-struct arena;
 struct span object_key(struct arena *a, struct span resource, struct span ns, struct span name);
 /* Splits a key; returns false when it is not of that form. */
 bool object_key_split(struct span key, struct span *ret_resource, struct span *ret_ns,

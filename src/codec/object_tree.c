@@ -1,219 +1,192 @@
-/* codec/object_tree.c: see object_tree.h. The values are the tree's; their strings are found by
- * going along the text, which is a few steps for each of them. */
+/* codec/object_tree.c: see object_tree.h. A body is written with a note of where each string of its
+ * tree stands in the text, so that the document of the version, whose strings lie in a copy of its
+ * text, is made in one go over the values. */
 #include "codec/object_tree.h"
 
 #include <stdlib.h>
 
+#include "base/arena.h"
 #include "base/check.h"
 #include "codec/json.h"
+#include "codec/json_out.h"
 
-struct size {
-    size_t values, raws;
-};
+/* The root, kind and apiVersion with their keys, the key of metadata, metadata: then its members.
+ * SPLICED: the key and the value that only the text has. */
+enum { METADATA = 6, MEMBERS = METADATA + 1, SPLICED = 2, FIRST_BYTES = 4000 };
 
-struct build {
-    yyjson_val *at;
-    char *text;          /* where the text of what comes next begins */
-    struct span managed; /* what the raw value is; one byte stands for it in the text */
-};
-
-static yyjson_mut_val *unconst(const yyjson_mut_val *v)
+static size_t count(const yyjson_val *v)
 {
-    return (yyjson_mut_val *)(uintptr_t)v;
+    return (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
 }
 
-static inline uint8_t type_of(const yyjson_mut_val *v)
+static bool is_object(const yyjson_val *v)
 {
-    return v->tag & YYJSON_TYPE_MASK;
+    return yyjson_is_obj((yyjson_val *)(uintptr_t)v);
 }
 
-static inline size_t length_of(const yyjson_mut_val *v)
+static bool is_raw(const yyjson_val *v)
 {
-    return v->tag >> YYJSON_TAG_BIT;
+    return yyjson_is_raw((yyjson_val *)(uintptr_t)v);
 }
 
-static inline bool is_container(const yyjson_mut_val *v)
+/* ---- writing ---- */
+
+static struct json_out begin(struct arena *a, size_t values)
 {
-    return type_of(v) == YYJSON_TYPE_OBJ || type_of(v) == YYJSON_TYPE_ARR;
+    return (struct json_out){
+        .a = a, .first = FIRST_BYTES, .place = arena_alloc_raw(a, values * sizeof(uint32_t))};
 }
 
-/* What is followed by the first child (of an object: the first key): children are a ring. */
-static const yyjson_mut_val *before_first(const yyjson_mut_val *container)
+struct object_body object_body_of(struct arena *a, const yyjson_val *tree)
 {
-    const yyjson_mut_val *last = container->uni.ptr;
-    return type_of(container) == YYJSON_TYPE_OBJ ? last->next : last;
+    assert(is_object(tree));
+    struct json_out out = begin(a, count(tree));
+    const uint32_t *places = out.place;
+    json_out_value(&out, tree);
+    return (struct object_body){span_of(out.p, out.n), tree, places};
 }
 
-/* Adds what is within a container. */
-static void measure(const yyjson_mut_val *v, struct size *s)
+/* A member of an older version with the text that it has there; its strings lie in that version's
+ * document as they do in the text. Returns where the next one goes. */
+static yyjson_val *put_old(struct json_out *out, yyjson_val *to, const struct json_iter *member,
+                           struct span text)
 {
-    bool is_object = type_of(v) == YYJSON_TYPE_OBJ;
-    size_t left = length_of(v);
-    s->values += is_object ? 2 * left : left; /* keys, too */
-    for (const yyjson_mut_val *at = left ? before_first(v) : NULL; left; left--) {
-        at = is_object ? at->next->next : at->next;
-        s->raws += type_of(at) == YYJSON_TYPE_RAW;
-        if (is_container(at)) {
-            measure(at, s);
+    const yyjson_val *v = member->val;
+    const char *begin = member->key->uni.str + yyjson_get_len(member->key) + sizeof "\":" - 1;
+    size_t n = count(v), at = out->n;
+    memcpy(to, v, n * sizeof *v);
+    for (size_t i = 0; i < n; i++) { /* what is no string has no place */
+        out->place[i] = (uint32_t)(at + (uintptr_t)v[i].uni.str - (uintptr_t)begin);
+    }
+    out->place += n;
+    json_out_text(out, text);
+    return to + n;
+}
+
+static yyjson_val *put_new(struct json_out *out, yyjson_val *to, const yyjson_val *v)
+{
+    memcpy(to, v, count(v) * sizeof *v);
+    json_out_value(out, v);
+    return to + count(v);
+}
+
+struct object_body object_body_next(struct arena *a, struct object *o, const yyjson_val *head)
+{
+    const yyjson_val *was = object_root(o);
+    size_t room = count(was) + count(head), replaced = 0;
+    yyjson_val *tree = arena_alloc_raw(a, room * sizeof *tree), *to = tree + 1;
+    struct json_out out = begin(a, room);
+    const uint32_t *places = out.place++;
+    JSON_EACH(it, was)
+    {
+        const yyjson_val *now = json_get_span(head, json_str(it.key));
+        struct span text = now ? SPAN_NULL : object_member_text(o, &it);
+        json_out_text(&out, to == tree + 1 ? SPAN("{") : SPAN(","));
+        to = put_new(&out, to, it.key);
+        json_out_text(&out, SPAN(":"));
+        to = text.n ? put_old(&out, to, &it, text) : put_new(&out, to, now ? now : it.val);
+        replaced += now != NULL;
+    }
+    json_out_text(&out, SPAN("}"));
+    assert(replaced == json_len(head));
+    assert((size_t)(to - tree) <= room);
+    tree->tag = was->tag;
+    tree->uni.ofs = (size_t)(to - tree) * sizeof *tree;
+    return (struct object_body){span_of(out.p, out.n), tree, places};
+}
+
+/* ---- the document ---- */
+
+const yyjson_val *object_tree_managed(const struct object_body *body)
+{
+    const yyjson_val *meta = body->tree + METADATA, *first = meta + 1;
+    assert(is_object(meta));
+    bool is_first = json_len(meta) > 0 && span_eq(json_str(first), SPAN("managedFields"));
+    return is_first ? first + 1 : NULL;
+}
+
+/* Of the body's values those from `from` on, up to `end`, of which the text, as far as they are
+ * concerned, begins at `text`. False: one is raw. */
+static bool put_values(yyjson_val *to, const struct object_body *body, size_t from, size_t end,
+                       char *text)
+{
+    for (size_t i = from; i < end; i++, to++) {
+        const yyjson_val *v = body->tree + i;
+        to->tag = v->tag;
+        to->uni = v->uni;
+        if ((v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_STR) {
+            size_t n = v->tag >> YYJSON_TAG_BIT;
+            char *at = text + body->places[i];
+            if (at[n] != '"' || (n && at[n - 1] == '\\')) {
+                memcpy(at, v->uni.str,
+                       n); /* with escapes: in the room of its text, which is longer */
+            }
+            at[n] = '\0';
+            to->uni.str = at;
+        } else if ((v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_RAW) {
+            return false;
         }
     }
+    return true;
 }
 
-/* A string with escapes: in the room of its text, which is longer. */
-static char *put_escaped(char *from, const char *string, size_t n)
+static void put_string(yyjson_val *to, char *at, size_t n)
 {
-    char *end = from;
-    while (*end != '"') {
-        end += *end == '\\' ? 2 : 1;
-    }
-    assert((size_t)(end - from) > n);
-    memcpy(from, string, n);
-    from[n] = '\0';
-    return end + 1;
+    at[n] = '\0';
+    to->tag = (uint64_t)n << YYJSON_TAG_BIT | YYJSON_TYPE_STR;
+    to->uni.str = at;
 }
 
-static inline void put_string(struct build *b, uint64_t tag, const char *string)
-{
-    size_t n = tag >> YYJSON_TAG_BIT;
-    char *from = b->text + 1;
-    b->at->tag = tag;
-    b->at->uni.str = from;
-    b->at++;
-    if (from[n] == '"' && (n == 0 || from[n - 1] != '\\')) { /* mostly: no escapes */
-        from[n] = '\0';
-        b->text = from + n + 1;
-    } else {
-        b->text = put_escaped(from, string, n);
-    }
-}
-
-static char *number_end(char *p)
-{
-    while (*p != ',' && *p != '}' && *p != ']') {
-        p++;
-    }
-    return p;
-}
-
-static void put_scalar(struct build *b, const yyjson_mut_val *v)
-{
-    uint8_t type = type_of(v);
-    if (type == YYJSON_TYPE_STR) {
-        put_string(b, v->tag, v->uni.str);
-        return;
-    }
-    b->at->tag = v->tag;
-    b->at->uni = v->uni;
-    if (type == YYJSON_TYPE_RAW) {
-        b->at->uni.str = b->managed.p;
-    }
-    b->at++;
-    b->text = type == YYJSON_TYPE_NUM           ? number_end(b->text)
-              : type == YYJSON_TYPE_RAW         ? b->text + 1
-              : yyjson_mut_is_false(unconst(v)) ? b->text + sizeof "false" - 1
-                                                : b->text + sizeof "true" - 1; /* or null */
-}
-
-static void put_container(struct build *b, const yyjson_mut_val *v);
-
-/* Those of a container, from the text of the first on, and what closes it. */
-static void put_members(struct build *b, const yyjson_mut_val *v)
-{
-    bool is_object = type_of(v) == YYJSON_TYPE_OBJ;
-    size_t left = length_of(v);
-    for (const yyjson_mut_val *at = left ? before_first(v) : NULL; left; left--) {
-        at = at->next;
-        if (is_object) {
-            put_string(b, at->tag, at->uni.str);
-            b->text++; /* the colon */
-            at = at->next;
-        }
-        (is_container(at) ? put_container : put_scalar)(b, at);
-        b->text += left > 1; /* a comma */
-    }
-    b->text++;
-}
-
-static void close_container(struct build *b, yyjson_val *container)
-{
-    container->uni.ofs = (size_t)(b->at - container) * sizeof *container;
-}
-
-static void put_container(struct build *b, const yyjson_mut_val *v)
-{
-    yyjson_val *to = b->at++;
-    to->tag = v->tag;
-    b->text++;
-    put_members(b, v);
-    close_container(b, to);
-}
-
-/* With the member that only the text has. */
-static void put_metadata(struct build *b, const yyjson_mut_val *v)
+/* The resourceVersion, whose text begins here. */
+static void put_splice(yyjson_val *to, char *text, size_t n)
 {
     static const struct span key = SPAN("resourceVersion");
-    yyjson_val *to = b->at++;
-    to->tag = v->tag + (UINT64_C(1) << YYJSON_TAG_BIT);
-    b->text++;
-    put_string(b, (uint64_t)key.n << YYJSON_TAG_BIT | YYJSON_TYPE_STR, key.p);
-    b->text++;
-    size_t digits = 0;
-    while (b->text[1 + digits] != '"') {
-        digits++;
+    size_t before = sizeof "\"resourceVersion\":\"" - 1, digits = n - before;
+    while (text[before + digits - 1] == '"' || text[before + digits - 1] == ',') {
+        digits--;
     }
-    put_string(b, (uint64_t)digits << YYJSON_TAG_BIT | YYJSON_TYPE_STR, b->text + 1);
-    b->text += length_of(v) > 0;
-    put_members(b, v);
-    close_container(b, to);
+    put_string(to, text + 1, key.n);
+    put_string(to + 1, text + before, digits);
 }
 
-/* The member `metadata` of the root, or NULL. */
-static const yyjson_mut_val *metadata_of(const yyjson_mut_val *root)
+static void grow(yyjson_val *container)
 {
-    const yyjson_mut_val *meta = json_mut_get(root, "metadata");
-    return yyjson_mut_is_obj(unconst(meta)) ? meta : NULL;
+    container->uni.ofs += SPLICED * sizeof *container;
 }
 
-static void put_root(struct build *b, const yyjson_mut_val *root, const yyjson_mut_val *meta)
+yyjson_doc *object_tree(const struct object_body *body, struct span json, struct span splice,
+                        struct span managed)
 {
-    size_t left = length_of(root);
-    yyjson_val *to = b->at++;
-    to->tag = root->tag;
-    b->text++;
-    for (const yyjson_mut_val *at = before_first(root); left; left--) {
-        const yyjson_mut_val *key = at->next;
-        at = key->next;
-        put_string(b, key->tag, key->uni.str);
-        b->text++;
-        (at == meta ? put_metadata : is_container(at) ? put_container : put_scalar)(b, at);
-        b->text += left > 1;
-    }
-    b->text++;
-    close_container(b, to);
-}
-
-yyjson_doc *object_tree(const yyjson_mut_val *root, struct span json, struct span managed)
-{
-    assert(yyjson_mut_is_obj(unconst(root)));
-    assert(json.n && json.p[0] == '{');
-    const yyjson_mut_val *meta = metadata_of(root);
-    struct size size = {.values = 3}; /* root, and what only the text has */
-    measure(root, &size);
-    if (!meta || size.raws != (managed.n > 0)) {
+    assert(json.n == body->text.n + splice.n);
+    const yyjson_val *list = object_tree_managed(body);
+    if (list && (!is_raw(list) || !managed.n)) {
         return NULL;
     }
-    size_t before = managed.n ? (size_t)(managed.p - json.p) : json.n;
+    size_t values = count(body->tree), before = managed.n ? (size_t)(managed.p - json.p) : json.n;
     struct span after = span_from(json, before + managed.n);
-    yyjson_doc *doc = json_doc_new(size.values, before + (managed.n > 0) + after.n);
-    struct build b = {doc->root, (char *)(uintptr_t)json_doc_text(doc), managed};
-    const char *end = b.text + doc->dat_read;
-    memcpy(b.text, json.p, before);
+    yyjson_doc *doc = json_doc_new(values + SPLICED, before + (managed.n > 0) + after.n);
+    char *text = (char *)(uintptr_t)json_doc_text(doc), *shifted = text + splice.n;
+    memcpy(text, json.p, before);
+    yyjson_val *to = doc->root + MEMBERS + SPLICED;
+    size_t from = MEMBERS;
+    bool ok = put_values(doc->root, body, 0, MEMBERS, text);
+    put_splice(doc->root + MEMBERS, text + (splice.p - json.p), splice.n);
     if (managed.n) {
-        b.text[before] = '0';
-        memcpy(b.text + before + 1, after.p, after.n);
+        text[before] = '0'; /* stands for them */
+        memcpy(text + before + 1, after.p, after.n);
+        ok = ok && put_values(to++, body, from++, MEMBERS + 1, shifted);
+        to->tag = list->tag;
+        to->uni.str = managed.p;
+        to++;
+        from++;
+        shifted = shifted + 1 - managed.n;
     }
-    put_root(&b, root, meta);
-    assert(b.at == doc->root + size.values);
-    assert(b.text == end);
+    if (!ok || !put_values(to, body, from, values, shifted)) {
+        yyjson_doc_free(doc);
+        return NULL;
+    }
+    grow(doc->root);
+    grow(doc->root + METADATA);
+    doc->root[METADATA].tag += UINT64_C(1) << YYJSON_TAG_BIT;
     return doc;
 }

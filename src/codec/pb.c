@@ -23,14 +23,16 @@ static void pb_put_raw(struct strbuf *b, uint64_t varint)
 
 void pb_put_varint(struct strbuf *b, uint32_t number, uint64_t v)
 {
-    assert(number > 0 && number <= FIELD_NUMBER_MAX);
+    assert(number > 0);
+    assert(number <= FIELD_NUMBER_MAX);
     pb_put_raw(b, (uint64_t)number << 3 | PB_VARINT);
     pb_put_raw(b, v);
 }
 
 void pb_put_bytes(struct strbuf *b, uint32_t number, struct span bytes)
 {
-    assert(number > 0 && number <= FIELD_NUMBER_MAX);
+    assert(number > 0);
+    assert(number <= FIELD_NUMBER_MAX);
     pb_put_raw(b, (uint64_t)number << 3 | PB_BYTES);
     pb_put_raw(b, bytes.n);
     strbuf_put(b, bytes);
@@ -38,7 +40,8 @@ void pb_put_bytes(struct strbuf *b, uint32_t number, struct span bytes)
 
 void pb_put_fixed64(struct strbuf *b, uint32_t number, uint64_t v)
 {
-    assert(number > 0 && number <= FIELD_NUMBER_MAX);
+    assert(number > 0);
+    assert(number <= FIELD_NUMBER_MAX);
     pb_put_raw(b, (uint64_t)number << 3 | PB_FIXED64);
     for (int i = 0; i < 8; i++) {
         strbuf_putc(b, (char)(v >> (8 * i) & 0xff));
@@ -47,7 +50,8 @@ void pb_put_fixed64(struct strbuf *b, uint32_t number, uint64_t v)
 
 size_t pb_open(struct strbuf *b, uint32_t number)
 {
-    assert(number > 0 && number <= FIELD_NUMBER_MAX);
+    assert(number > 0);
+    assert(number <= FIELD_NUMBER_MAX);
     pb_put_raw(b, (uint64_t)number << 3 | PB_BYTES);
     return b->n;
 }
@@ -65,7 +69,8 @@ void pb_close(struct strbuf *b, size_t mark)
 
 void pb_put_length(struct strbuf *b, uint32_t number, size_t n)
 {
-    assert(number > 0 && number <= FIELD_NUMBER_MAX);
+    assert(number > 0);
+    assert(number <= FIELD_NUMBER_MAX);
     pb_put_raw(b, (uint64_t)number << 3 | PB_BYTES);
     pb_put_raw(b, n);
 }

@@ -18,28 +18,28 @@ static __int128 cap(void)
 }
 
 struct suffix {
-    const char *text;
+    struct span text;
     int power; /* of ten, or of 1024 */
 };
 
-static const struct suffix decimal_suffixes[] = {{"n", -9}, {"u", -6}, {"m", -3}, {"", 0},
-                                                 {"k", 3},  {"M", 6},  {"G", 9},  {"T", 12},
-                                                 {"P", 15}, {"E", 18}};
-static const struct suffix binary_suffixes[] = {{"Ki", 1}, {"Mi", 2}, {"Gi", 3},
-                                                {"Ti", 4}, {"Pi", 5}, {"Ei", 6}};
+static const struct suffix decimal_suffixes[] = {
+    {SPAN("n"), -9}, {SPAN("u"), -6}, {SPAN("m"), -3}, {SPAN(""), 0},   {SPAN("k"), 3},
+    {SPAN("M"), 6},  {SPAN("G"), 9},  {SPAN("T"), 12}, {SPAN("P"), 15}, {SPAN("E"), 18}};
+static const struct suffix binary_suffixes[] = {{SPAN("Ki"), 1}, {SPAN("Mi"), 2}, {SPAN("Gi"), 3},
+                                                {SPAN("Ti"), 4}, {SPAN("Pi"), 5}, {SPAN("Ei"), 6}};
 
 /* Family and power of a suffix; false when there is no such suffix. */
 static bool read_suffix(struct span s, enum quantity_family *family, int *power)
 {
     for (size_t i = 0; i < sizeof decimal_suffixes / sizeof *decimal_suffixes; i++) {
-        if (span_eq_cstr(s, decimal_suffixes[i].text)) {
+        if (span_eq(s, decimal_suffixes[i].text)) {
             *family = QUANTITY_DECIMAL;
             *power = decimal_suffixes[i].power;
             return true;
         }
     }
     for (size_t i = 0; i < sizeof binary_suffixes / sizeof *binary_suffixes; i++) {
-        if (span_eq_cstr(s, binary_suffixes[i].text)) {
+        if (span_eq(s, binary_suffixes[i].text)) {
             *family = QUANTITY_BINARY;
             *power = binary_suffixes[i].power;
             return true;
@@ -60,7 +60,12 @@ static bool read_suffix(struct span s, enum quantity_family *family, int *power)
 /* value * 10^power in billionths, rounded away from zero; anything too large becomes the cap. */
 static __int128 scale_ten(__int128 mantissa, int power)
 {
+    static const int64_t thousands[] = {1, 1000, 1000000, 1000000000};
     power += 9;
+    if (mantissa <= INT64_MAX && power > 0 && power <= 9) { /* nearly all */
+        mantissa *= thousands[power / 3];
+        power %= 3;
+    }
     for (; power > 0 && mantissa <= cap(); power--) {
         mantissa *= 10;
     }
@@ -138,7 +143,7 @@ static struct span format_binary(__int128 units, char buf[QUANTITY_TEXT_BYTES])
         power++;
     }
     int n = snprintf(buf, QUANTITY_TEXT_BYTES, "%lld%s", (long long)units,
-                     power ? binary_suffixes[power - 1].text : "");
+                     power ? binary_suffixes[power - 1].text.p : "");
     return span_of(buf, (size_t)n);
 }
 
@@ -165,9 +170,10 @@ struct span quantity_format(const struct quantity *q, char buf[QUANTITY_TEXT_BYT
     if (q->family == QUANTITY_EXPONENT && decimal_suffixes[i].power != 0) {
         n = snprintf(buf, QUANTITY_TEXT_BYTES, "%llde%d", (long long)v, decimal_suffixes[i].power);
     } else {
-        n = snprintf(buf, QUANTITY_TEXT_BYTES, "%lld%s", (long long)v, decimal_suffixes[i].text);
+        n = snprintf(buf, QUANTITY_TEXT_BYTES, "%lld%s", (long long)v, decimal_suffixes[i].text.p);
     }
-    assert(n > 0 && n < QUANTITY_TEXT_BYTES);
+    assert(n > 0);
+    assert(n < QUANTITY_TEXT_BYTES);
     return span_of(buf, (size_t)n);
 }
 

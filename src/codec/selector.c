@@ -217,7 +217,8 @@ static int parse_term(struct reader *r)
 
 static void reader_alloc(struct reader *r, size_t terms, size_t values)
 {
-    assert(terms <= LIMIT_SELECTOR_TERMS + 1 && values <= LIMIT_SELECTOR_TERMS + 1);
+    assert(terms <= LIMIT_SELECTOR_TERMS + 1);
+    assert(values <= LIMIT_SELECTOR_TERMS + 1);
     r->terms = ARENA_ARRAY(r->a, struct selector_term, terms + 1);
     r->values = ARENA_ARRAY(r->a, struct span, values + 1);
 }

@@ -39,7 +39,8 @@ struct span status_json(struct arena *a, const struct err *e)
 {
     assert(a);
     assert(e);
-    assert(e->reason > ERR_NONE && e->reason < ERR_REASON_COUNT);
+    assert(e->reason > ERR_NONE);
+    assert(e->reason < ERR_REASON_COUNT);
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *root = begin(doc, "Failure");
     put_some(doc, json_mut_get(root, "metadata"), "continue", e->go_on);

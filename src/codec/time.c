@@ -12,14 +12,14 @@ struct time_date time_date_of(int64_t days)
 {
     days += ERA_TO_1970_DAYS;
     int64_t era = (days >= 0 ? days : days - (DAYS_PER_ERA - 1)) / DAYS_PER_ERA;
-    int64_t doe = days - era * DAYS_PER_ERA;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    int64_t mp = (5 * doy + 2) / 153;
+    uint32_t doe = (uint32_t)(days - era * DAYS_PER_ERA); /* small numbers divide quickly */
+    uint32_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+    uint32_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    uint32_t mp = (5 * doy + 2) / 153;
     int month = (int)(mp < 10 ? mp + 3 : mp - 9);
-    assert(doe >= 0 && doe < DAYS_PER_ERA);
+    assert(doe < DAYS_PER_ERA);
     assert(month >= 1 && month <= 12);
-    return (struct time_date){yoe + era * 400 + (month <= 2), month,
+    return (struct time_date){(int64_t)yoe + era * 400 + (month <= 2), month,
                               (int)(doy - (153 * mp + 2) / 5 + 1)};
 }
 
@@ -27,9 +27,9 @@ static int64_t days_of_civil(int64_t year, int month, int day)
 {
     year -= month <= 2;
     int64_t era = (year >= 0 ? year : year - 399) / 400;
-    int64_t yoe = year - era * 400;
-    int64_t doy = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
-    return era * DAYS_PER_ERA + yoe * 365 + yoe / 4 - yoe / 100 + doy - ERA_TO_1970_DAYS;
+    uint32_t yoe = (uint32_t)(year - era * 400), mp = (uint32_t)(month > 2 ? month - 3 : month + 9);
+    uint32_t doe = yoe * 365 + yoe / 4 - yoe / 100 + (153 * mp + 2) / 5 + (uint32_t)day - 1;
+    return era * DAYS_PER_ERA + doe - ERA_TO_1970_DAYS;
 }
 
 static int64_t floor_div(int64_t a, int64_t b)
@@ -38,15 +38,15 @@ static int64_t floor_div(int64_t a, int64_t b)
 }
 
 /* printf takes ten times as long, and every object has a few times in it. */
-static char *put_two(char *at, int value)
+static inline char *put_two(char *at, unsigned value)
 {
-    assert(value >= 0 && value < 100);
+    assert(value < 100);
     at[0] = (char)('0' + value / 10);
     at[1] = (char)('0' + value % 10);
     return at + 2;
 }
 
-static char *put_part(char *at, char before, int value)
+static inline char *put_part(char *at, char before, unsigned value)
 {
     *at = before;
     return put_two(at + 1, value);
@@ -55,16 +55,16 @@ static char *put_part(char *at, char before, int value)
 static int format_seconds(char *buf, size_t cap, int64_t s)
 {
     int64_t days = floor_div(s, DAY_S);
-    int in_day = (int)(s - days * DAY_S);
+    unsigned in_day = (unsigned)(s - days * DAY_S);
     struct time_date c = time_date_of(days);
     char *at = buf;
     assert(cap >= sizeof "-9223372036-01-01T00:00:00");
     if (c.year >= 0 && c.year <= 9999) {
-        at = put_two(put_two(at, (int)c.year / 100), (int)c.year % 100);
+        at = put_two(put_two(at, (unsigned)c.year / 100), (unsigned)c.year % 100);
     } else {
         at += snprintf(at, cap, "%04lld", (long long)c.year);
     }
-    at = put_part(put_part(at, '-', c.month), '-', c.day);
+    at = put_part(put_part(at, '-', (unsigned)c.month), '-', (unsigned)c.day);
     at = put_part(at, 'T', in_day / 3600);
     at = put_part(put_part(at, ':', in_day / 60 % 60), ':', in_day % 60);
     *at = '\0';
@@ -187,7 +187,7 @@ static bool parse_usual(struct span text, int64_t *ret_us)
         return false;
     }
     year += century * 100;
-    if (day > days_in_month(year, month)) {
+    if (day > 28 && day > days_in_month(year, month)) {
         return false;
     }
     int64_t s = days_of_civil(year, month, day) * DAY_S + hour * 3600 + minute * 60 + second;
@@ -306,4 +306,115 @@ struct span time_age_since(struct arena *a, struct span text, int64_t now_ms)
         return SPAN("<unknown>");
     }
     return time_age(a, now_ms - ms);
+}
+
+struct span time_duration(struct arena *a, int64_t ns)
+{
+    assert(a);
+    const char *sign = ns < 0 ? "-" : "";
+    uint64_t u = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns, second = 1000000000;
+    uint64_t unit = u >= second ? second : u >= 1000000 ? 1000000 : u >= 1000 ? 1000 : 1;
+    const char *name = unit == second ? "s" : unit == 1000000 ? "ms" : unit == 1000 ? "µs" : "ns";
+    uint64_t minutes = u / second / 60, whole = u >= second ? u / second % 60 : u / unit;
+    struct span head = minutes >= 60
+                           ? arena_printf(a, "%lluh%llum", (unsigned long long)minutes / 60,
+                                          (unsigned long long)minutes % 60)
+                       : minutes > 0 ? arena_printf(a, "%llum", (unsigned long long)minutes)
+                                     : SPAN_NULL;
+    if (u == 0) {
+        return SPAN("0s");
+    }
+    struct span fraction = SPAN_NULL;
+    int digits = unit == second ? 9 : unit == 1000000 ? 6 : unit == 1000 ? 3 : 0;
+    if (u % unit > 0) {
+        fraction = arena_printf(a, ".%0*llu", digits, (unsigned long long)(u % unit));
+        while (fraction.p[fraction.n - 1] == '0') {
+            fraction.n--;
+        }
+    }
+    return arena_printf(a, "%s%.*s%llu%.*s%s", sign, SPAN_ARG(head), (unsigned long long)whole,
+                        SPAN_ARG(fraction), name);
+}
+
+/* Nanoseconds of a unit's name; 0: there is none of that name. */
+static int64_t unit_ns(struct span name)
+{
+    static const struct {
+        const char *name;
+        int64_t ns;
+    } units[] = {{"h", 3600 * INT64_C(1000000000)},
+                 {"m", 60 * INT64_C(1000000000)},
+                 {"s", 1000000000},
+                 {"ms", 1000000},
+                 {"us", 1000},
+                 {"µs", 1000},
+                 {"ns", 1}};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (span_eq_cstr(name, units[i].name)) {
+            return units[i].ns;
+        }
+    }
+    return 0;
+}
+
+static size_t digits_in(struct span text)
+{
+    size_t n = 0;
+    while (n < text.n && text.p[n] >= '0' && text.p[n] <= '9') {
+        n++;
+    }
+    return n;
+}
+
+/* Cuts "1.5h" off the text. */
+static bool cut_part(struct span *text, int64_t *ret_ns)
+{
+    enum { DECIMALS = 9 };
+    struct span whole = span_first(*text, digits_in(*text)), decimals = SPAN_NULL;
+    *text = span_from(*text, whole.n);
+    if (text->n && text->p[0] == '.') {
+        *text = span_from(*text, 1);
+        decimals = span_first(*text, digits_in(*text));
+        *text = span_from(*text, decimals.n);
+    }
+    size_t n = 0;
+    while (n < text->n && text->p[n] != '.' && !(text->p[n] >= '0' && text->p[n] <= '9')) {
+        n++;
+    }
+    int64_t unit = unit_ns(span_first(*text, n)), units = 0, ns;
+    *text = span_from(*text, n);
+    if (unit == 0 || whole.n + decimals.n == 0 || (whole.n && !span_to_i64(whole, &units)) ||
+        __builtin_mul_overflow(units, unit, &ns)) {
+        return false;
+    }
+    for (size_t i = 0; i < decimals.n && i < DECIMALS; i++) {
+        unit /= 10; /* of hours and minutes exact as far as anybody writes them */
+        if (__builtin_add_overflow(ns, unit * (decimals.p[i] - '0'), &ns)) {
+            return false;
+        }
+    }
+    *ret_ns = ns;
+    return true;
+}
+
+bool time_duration_parse(struct span text, int64_t *ret_ns)
+{
+    assert(ret_ns);
+    bool minus = text.n && text.p[0] == '-';
+    int64_t sum = 0, part;
+    text = minus || (text.n && text.p[0] == '+') ? span_from(text, 1) : text;
+    if (span_eq(text, SPAN("0"))) {
+        *ret_ns = 0;
+        return true;
+    }
+    if (text.n == 0) {
+        return false;
+    }
+    while (text.n) {
+        if (!cut_part(&text, &part) || __builtin_add_overflow(sum, part, &sum)) {
+            return false;
+        }
+    }
+    *ret_ns = minus ? -sum : sum;
+    return true;
 }

@@ -25,6 +25,11 @@ struct time_date {
     int month, day; /* from 1 */
 };
 struct time_date time_date_of(int64_t days);
+/* A length of time as Go writes it: "1h2m3.5s", "20ms". */
+struct span time_duration(struct arena *a, int64_t ns);
+/* The length of such a text; digits behind the ninth decimal are dropped. False (and *ret
+ * untouched) when malformed or too long. */
+bool time_duration_parse(struct span text, int64_t *ret_ns);
 /* An age as kubectl shows it: "30s", "4m30s", "3h5m", "2d", "1y30d"; "<invalid>" for the future. */
 struct span time_age(struct arena *a, int64_t age_ms);
 /* Age at now_ms of a time in an object; "<unknown>" when the text is empty or no time. */

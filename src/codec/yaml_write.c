@@ -144,9 +144,11 @@ static int compare_numbers(struct span a, struct span b)
     return order || x_digits == y_digits ? order : x_digits < y_digits ? -1 : 1;
 }
 
+/* A name that is there twice: the values in their order. */
 static int compare_members(const void *left, const void *right)
 {
-    struct span a = ((const struct member *)left)->key, b = ((const struct member *)right)->key;
+    const struct member *x = left, *y = right;
+    struct span a = x->key, b = y->key;
     size_t i = 0;
     while (i < a.n && i < b.n && a.p[i] == b.p[i]) {
         i++;
@@ -158,7 +160,8 @@ static int compare_members(const void *left, const void *right)
         i--; /* to the beginning of a number that both have begun */
     }
     int order = i < a.n && i < b.n ? compare_numbers(span_from(a, i), span_from(b, i)) : 0;
-    return order ? order : span_cmp(a, b);
+    order = order ? order : span_cmp(a, b);
+    return order ? order : x->value < y->value ? -1 : 1;
 }
 
 static void put_value(struct writer *w, yyjson_val *v);

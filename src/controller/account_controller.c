@@ -37,7 +37,7 @@ static void account_key(struct object *secret, void (*emit)(void *ctx, struct sp
     struct span name = account_of(secret);
     if (name.n) {
         struct arena *a cleanup_arena = arena_new();
-        emit(ctx, arena_printf(a, "%.*s/%.*s", SPAN_ARG(object_namespace(secret)), SPAN_ARG(name)));
+        emit(ctx, ARENA_JOIN(a, object_namespace(secret), SPAN("/"), name));
     }
 }
 
@@ -61,11 +61,7 @@ static void on_account(void *data, struct object *old, struct object *now)
 {
     struct account_controller *c = data;
     if (old && (!now || !span_eq(object_uid(old), object_uid(now)))) {
-        struct arena *a cleanup_arena = arena_new();
-        informer_index_each(c->secrets, c->by_account,
-                            arena_printf(a, "%.*s/%.*s", SPAN_ARG(object_namespace(old)),
-                                         SPAN_ARG(object_name(old))),
-                            add_secret, c);
+        informer_index_each(c->secrets, c->by_account, object_place(old), add_secret, c);
     }
 }
 
@@ -73,13 +69,6 @@ static bool is_its(struct object *secret, struct object *account)
 {
     struct span uid = note(secret, "kubernetes.io/service-account.uid");
     return uid.n == 0 || span_eq(uid, object_uid(account));
-}
-
-static bool on_deleted(struct sync *s, void *data, const struct client_reply *reply)
-{
-    (void)s;
-    (void)data;
-    return reply->err.reason == ERR_NOT_FOUND || reply->err.reason == ERR_CONFLICT;
 }
 
 static bool on_account_found(struct sync *s, void *data, const struct client_reply *reply)
@@ -91,9 +80,7 @@ static bool on_account_found(struct sync *s, void *data, const struct client_rep
         return false;
     }
     if (secret && (!reply->object || !is_its(secret, reply->object))) {
-        struct client_request rq = client_request_for(CLIENT_DELETE, SCHEMA_KIND(Secret), secret);
-        rq.precondition_uid = object_uid(secret);
-        sync_do(s, &rq, c->secrets, on_deleted, NULL);
+        sync_delete(s, c->secrets, secret, sync_or_changed, NULL);
     }
     return true;
 }

@@ -9,6 +9,7 @@
 #include "codec/json.h"
 #include "schema/custom.h"
 #include "schema/kinds.h"
+#include "schema/status.h"
 
 struct entry {
     struct entry *next;  /* of all */
@@ -28,13 +29,7 @@ struct all_kinds {
 
 static bool is_established(struct object *o)
 {
-    JSON_EACH(it, json_path(object_root(o), "status", "conditions", NULL))
-    {
-        if (span_eq(json_get_str(it.val, "type"), SPAN("Established"))) {
-            return span_eq(json_get_str(it.val, "status"), SPAN("True"));
-        }
-    }
-    return false;
+    return status_condition_true(object_root(o), "Established");
 }
 
 static struct span stored_version(const yyjson_val *spec)

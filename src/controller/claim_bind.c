@@ -6,6 +6,7 @@
 #include "codec/time.h"
 #include "controller/claim_priv.h"
 #include "plan/why_plan.h"
+#include "schema/status.h"
 
 struct claim_sync {
     struct claim_controller *c;
@@ -121,7 +122,7 @@ static bool selector_fits(struct claim_sync *x, struct object *volume)
 static struct claim_volume facts_of(struct claim_sync *x, struct object *volume)
 {
     yyjson_val *spec = json_get(object_root(volume), "spec"), *ref = json_get(spec, "claimRef");
-    struct span phase = json_str(json_path(object_root(volume), "status", "phase", NULL));
+    struct span phase = status_phase(object_root(volume));
     struct span uid = json_get_str(ref, "uid");
     bool ours = ref && span_eq(json_get_str(ref, "namespace"), x->s->ns) &&
                 span_eq(json_get_str(ref, "name"), x->s->name) &&
@@ -152,17 +153,6 @@ static bool see_volume(void *data, struct object *volume)
     return true;
 }
 
-static void unref_object(void *data)
-{
-    object_unref(data);
-}
-
-static struct object *hold(struct claim_sync *x, struct object *o)
-{
-    arena_on_clear(x->a, unref_object, object_ref(o));
-    return o;
-}
-
 static void observe_candidates(struct claim_sync *x)
 {
     struct gathered g = {0};
@@ -173,7 +163,7 @@ static void observe_candidates(struct claim_sync *x)
     x->candidates = ARENA_ARRAY(x->a, struct object *, g.volumes.n + 1);
     x->facts = ARENA_ARRAY(x->a, struct claim_volume, g.volumes.n + 1);
     for (size_t i = 0; i < g.volumes.n; i++) {
-        x->candidates[i] = hold(x, g.volumes.at[i]);
+        x->candidates[i] = object_hold(x->a, g.volumes.at[i]);
         x->facts[i] = facts_of(x, g.volumes.at[i]);
     }
     x->view.volumes = x->facts;
@@ -209,7 +199,7 @@ static void observe(struct claim_sync *x)
     }
     x->named = informer_get(x->c->volumes, SPAN_NULL, volume);
     if (x->named) {
-        hold(x, x->named);
+        object_hold(x->a, x->named);
         v->volume_known = true;
         v->volume = facts_of(x, x->named);
         v->phase_right = status_is_right(x, x->named);
@@ -217,25 +207,6 @@ static void observe(struct claim_sync *x)
 }
 
 /* ---- writing a binding: volume first, then the claim ---- */
-
-static bool on_raced(struct sync *s, void *data, const struct client_reply *reply)
-{
-    (void)s;
-    (void)data;
-    return reply->err.reason == ERR_NOT_FOUND;
-}
-
-static yyjson_mut_val *without_blocked(struct claim_sync *x, yyjson_mut_doc *doc)
-{
-    yyjson_mut_val *list = yyjson_mut_arr(doc);
-    JSON_EACH(it, json_path(object_root(x->claim), "status", "conditions", NULL))
-    {
-        if (!span_eq_cstr(json_get_str(it.val, "type"), WHY_CLAIM_CONDITION)) {
-            yyjson_mut_arr_append(list, json_mut_copy(doc, it.val));
-        }
-    }
-    return list;
-}
 
 /* Says in the claim itself what hinders it, for everybody who waits for it. Written when it
  * changes. */
@@ -248,19 +219,12 @@ static void write_blocked(struct claim_sync *x, const char *reason, struct span 
         return;
     }
     struct client_body b = client_patch_any(x->a, x->claim);
-    yyjson_mut_val *list = without_blocked(x, b.doc), *c = yyjson_mut_obj(b.doc);
-    json_put_str(b.doc, c, "type", SPAN(WHY_CLAIM_CONDITION));
-    json_put_str(b.doc, c, "status", SPAN("True"));
-    json_put_str(b.doc, c, "lastTransitionTime",
-                 was ? json_get_str(was, "lastTransitionTime") : time_format(x->a, x->s->now_ms));
-    json_put_str(b.doc, c, "reason", span_cstr(reason));
-    json_put_str(b.doc, c, "message", message);
-    yyjson_mut_arr_append(list, c);
-    json_put(b.doc, client_body_obj(&b, "status"), "conditions", list);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, x->claim);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->claims, on_raced, NULL);
+    struct status_condition c = {WHY_CLAIM_CONDITION, SPAN("True"),
+                                 was ? json_get_str(was, "lastTransitionTime")
+                                     : time_format(x->a, x->s->now_ms),
+                                 span_cstr(reason), message};
+    (void)status_condition_put(b.doc, object_root(x->claim), client_body_obj(&b, "status"), &c);
+    sync_patch_status(x->s, x->c->claims, x->claim, &b, sync_or_gone, NULL);
 }
 
 static void write_claim_status(struct claim_sync *x, struct span phase)
@@ -274,12 +238,10 @@ static void write_claim_status(struct claim_sync *x, struct span phase)
         json_put_str(b.doc, json_mut_obj(b.doc, status, "capacity"), "storage", x->capacity);
     }
     if (client_condition(x->claim, WHY_CLAIM_CONDITION)) {
-        json_put(b.doc, status, "conditions", without_blocked(x, b.doc));
+        json_put(b.doc, status, "conditions",
+                 status_conditions_but(b.doc, object_root(x->claim), WHY_CLAIM_CONDITION));
     }
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, x->claim);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->claims, on_raced, NULL);
+    sync_patch_status(x->s, x->c->claims, x->claim, &b, sync_or_gone, NULL);
 }
 
 /* Only now may the status say Bound: who reads that may rely on the volume's name, and may ask for
@@ -288,7 +250,7 @@ static bool on_claim_named(struct sync *s, void *data, const struct client_reply
 {
     struct claim_sync *x = data;
     if (reply->err.reason != ERR_NONE) {
-        return on_raced(s, data, reply);
+        return sync_or_gone(s, data, reply);
     }
     write_claim_status(x, SPAN("Bound"));
     return true;
@@ -309,16 +271,14 @@ static void write_claim(struct claim_sync *x)
                      SPAN(LOCAL_PROVISIONER));
     }
     json_put_str(b.doc, client_body_obj(&b, "spec"), "volumeName", x->volume_name);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, x->claim);
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->claims, on_claim_named, x);
+    sync_patch(x->s, x->c->claims, x->claim, &b, on_claim_named, x);
 }
 
 /* The volume is ours now. */
 static void finish_binding(struct claim_sync *x, struct object *volume)
 {
     assert(volume);
-    yyjson_val *spec = json_get(object_root(hold(x, volume)), "spec");
+    yyjson_val *spec = json_get(object_root(object_hold(x->a, volume)), "spec");
     x->volume_name = object_name(volume);
     x->capacity = json_str(json_path(spec, "capacity", "storage", NULL));
     x->modes = json_get(spec, "accessModes");
@@ -326,10 +286,7 @@ static void finish_binding(struct claim_sync *x, struct object *volume)
     yyjson_mut_val *status = client_body_obj(&b, "status");
     json_put_str(b.doc, status, "phase", SPAN("Bound"));
     json_put_str(b.doc, status, "lastPhaseTransitionTime", time_format(x->a, x->s->now_ms));
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->volume_kind, volume);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->volumes, on_raced, NULL);
+    sync_patch_status(x->s, x->c->volumes, volume, &b, sync_or_gone, NULL);
     write_claim(x);
 }
 
@@ -370,9 +327,7 @@ static void bind_to(struct claim_sync *x, struct object *volume)
         json_put_str(b.doc, json_mut_obj(b.doc, b.meta, "annotations"),
                      "pv.kubernetes.io/bound-by-controller", SPAN("yes"));
     }
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->volume_kind, volume);
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->volumes, on_volume_taken, x);
+    sync_patch(x->s, x->c->volumes, volume, &b, on_volume_taken, x);
 }
 
 /* ---- provisioning ---- */
@@ -394,7 +349,7 @@ static void put_affinity(struct claim_sync *x, struct client_body *b, yyjson_mut
              "nodeSelectorTerms", terms);
 }
 
-static struct span volume_body(struct claim_sync *x, struct volume_job *job)
+static struct json_shared *volume_body(struct claim_sync *x, struct volume_job *job)
 {
     struct client_body b = client_body_new(x->a, x->c->volume_kind, job->name);
     yyjson_val *class = object_root(x->class);
@@ -415,7 +370,7 @@ static struct span volume_body(struct claim_sync *x, struct volume_job *job)
                  json_mut_copy(b.doc, json_get(class, "mountOptions")));
     }
     put_affinity(x, &b, spec);
-    return client_body_text(&b);
+    return client_body_tree(&b);
 }
 
 static bool on_volume_created(struct sync *s, void *data, const struct client_reply *reply)
@@ -458,7 +413,7 @@ static void provision(struct claim_sync *x)
         sync_fail(x->s);
     } else if (job->state == JOB_CREATED) {
         struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE,
-                                    .kind = x->c->volume_kind, .body = volume_body(x, job)};
+                                    .kind = x->c->volume_kind, .tree = volume_body(x, job)};
         sync_do(x->s, &rq, x->c->volumes, on_volume_created, x);
     }
 }
@@ -470,9 +425,7 @@ static void assign_default(struct claim_sync *x)
     struct client_body b = client_patch_new(x->a, x->claim);
     json_put_str(b.doc, client_body_obj(&b, "spec"), "storageClassName",
                  object_name(x->default_class));
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, x->claim);
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->claims, NULL, NULL);
+    sync_patch(x->s, x->c->claims, x->claim, &b, NULL, NULL);
 }
 
 static void wait_external(struct claim_sync *x)
@@ -495,16 +448,14 @@ static void wait_external(struct claim_sync *x)
     yyjson_mut_val *notes = json_mut_obj(b.doc, b.meta, "annotations");
     json_put_str(b.doc, notes, keys[0], provisioner);
     json_put_str(b.doc, notes, keys[1], provisioner);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, x->claim);
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->claims, NULL, NULL);
+    sync_patch(x->s, x->c->claims, x->claim, &b, NULL, NULL);
 }
 
 static bool on_volume_read(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct claim_sync *x = data;
     (void)s;
-    struct span phase = json_str(json_path(object_root(x->claim), "status", "phase", NULL));
+    struct span phase = status_phase(object_root(x->claim));
     if (reply->err.reason == ERR_NOT_FOUND && !span_eq_cstr(phase, "Lost")) {
         write_claim_status(x, SPAN("Lost"));
         tell(x, EVENT_WARNING, "ClaimLost",
@@ -674,9 +625,7 @@ static bool on_pods_listed(struct sync *s, void *data, const struct client_reply
     struct client_body b = client_patch_new(x->a, x->claim);
     yyjson_val *list = json_path(object_root(x->claim), "metadata", "finalizers", NULL);
     json_put(b.doc, b.meta, "finalizers", client_without(b.doc, list, CLAIM_PROTECTION));
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, x->claim);
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->claims, on_raced, NULL);
+    sync_patch(x->s, x->c->claims, x->claim, &b, sync_or_gone, NULL);
     return true;
 }
 
@@ -715,7 +664,7 @@ void claim_run(struct sync *s)
                       arena_printf(s->arena, "pvc-%.*s", SPAN_ARG(object_uid(claim))));
     struct claim_sync *x = ARENA_NEW(s->arena, struct claim_sync);
     *x = (struct claim_sync){.c = c, .s = s, .a = s->arena, .claim = claim};
-    hold(x, claim);
+    object_hold(x->a, claim);
     x->spec = json_get(object_root(claim), "spec");
     x->notes = json_path(object_root(claim), "metadata", "annotations", NULL);
     if (object_is_deleting(claim) && client_has_finalizer(claim, CLAIM_PROTECTION)) {

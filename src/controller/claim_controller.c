@@ -20,7 +20,7 @@ enum { PARALLEL = 64 };
 struct span claim_ref_key(struct arena *a, struct span ns, struct span name)
 {
     assert(a);
-    return arena_printf(a, "%.*s/%.*s", SPAN_ARG(ns), SPAN_ARG(name));
+    return ARENA_JOIN(a, ns, SPAN("/"), name);
 }
 
 static void volume_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
@@ -168,7 +168,9 @@ static void *make(const struct controller_place *place)
     c->claim_kind = schema_kind_find("", "PersistentVolumeClaim");
     c->volume_kind = schema_kind_find("", "PersistentVolume");
     c->pod_kind = schema_kind_find("", "Pod");
-    assert(c->claim_kind && c->volume_kind && c->pod_kind);
+    assert(c->claim_kind);
+    assert(c->volume_kind);
+    assert(c->pod_kind);
     c->claims = informer_set_get(place->informers, c->claim_kind);
     c->volumes = informer_set_get(place->informers, c->volume_kind);
     c->pods = informer_set_get(place->informers, c->pod_kind);

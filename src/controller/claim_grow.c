@@ -93,13 +93,6 @@ static void observe(struct grow_sync *x)
 
 /* ---- writing ---- */
 
-static bool on_raced(struct sync *s, void *data, const struct client_reply *reply)
-{
-    (void)s;
-    (void)data;
-    return reply->err.reason == ERR_NOT_FOUND;
-}
-
 static bool is_about_growth(struct span type)
 {
     return span_eq_cstr(type, RESIZING) || span_eq_cstr(type, FILES_PENDING) ||
@@ -149,10 +142,7 @@ static void write_claim(struct grow_sync *x, const char *stage, const char *type
         json_put(b.doc, status, "allocatedResourceStatuses", yyjson_mut_null(b.doc));
     }
     json_put(b.doc, status, "conditions", conditions(x, b.doc, type, keep, message));
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, x->claim);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->claims, on_raced, NULL);
+    sync_patch_status(x->s, x->c->claims, x->claim, &b, sync_or_gone, NULL);
 }
 
 static void write_volume(struct grow_sync *x)
@@ -160,9 +150,7 @@ static void write_volume(struct grow_sync *x)
     struct client_body b = client_patch_new(x->a, x->volume);
     yyjson_mut_val *spec = client_body_obj(&b, "spec");
     json_put_str(b.doc, json_mut_obj(b.doc, spec, "capacity"), "storage", x->size);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->volume_kind, x->volume);
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->volumes, on_raced, NULL);
+    sync_patch(x->s, x->c->volumes, x->volume, &b, sync_or_gone, NULL);
 }
 
 /* ---- telling ---- */

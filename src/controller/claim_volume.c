@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "codec/time.h"
 #include "controller/claim_priv.h"
+#include "schema/status.h"
 
 struct volume_sync {
     struct claim_controller *c;
@@ -12,13 +13,6 @@ struct volume_sync {
     struct volume_view view;
 };
 
-static bool on_raced(struct sync *s, void *data, const struct client_reply *reply)
-{
-    (void)s;
-    (void)data;
-    return reply->err.reason == ERR_NOT_FOUND;
-}
-
 static void set_phase(struct volume_sync *x, enum volume_phase phase)
 {
     static const char *const names[] = {[VOLUME_AVAILABLE] = "Available",
@@ -27,7 +21,7 @@ static void set_phase(struct volume_sync *x, enum volume_phase phase)
                                         [VOLUME_FAILED] = "Failed"};
     assert(phase < sizeof names / sizeof *names);
     assert(names[phase]);
-    struct span is = json_str(json_path(object_root(x->volume), "status", "phase", NULL));
+    struct span is = status_phase(object_root(x->volume));
     if (span_eq_cstr(is, names[phase])) {
         return;
     }
@@ -35,10 +29,7 @@ static void set_phase(struct volume_sync *x, enum volume_phase phase)
     yyjson_mut_val *status = client_body_obj(&b, "status");
     json_put_str(b.doc, status, "phase", span_cstr(names[phase]));
     json_put_str(b.doc, status, "lastPhaseTransitionTime", time_format(x->s->arena, x->s->now_ms));
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->volume_kind, x->volume);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->volumes, on_raced, NULL);
+    sync_patch_status(x->s, x->c->volumes, x->volume, &b, sync_or_gone, NULL);
 }
 
 static void unprotect(struct volume_sync *x)
@@ -46,16 +37,12 @@ static void unprotect(struct volume_sync *x)
     struct client_body b = client_patch_new(x->s->arena, x->volume);
     yyjson_val *list = json_path(object_root(x->volume), "metadata", "finalizers", NULL);
     json_put(b.doc, b.meta, "finalizers", client_without(b.doc, list, VOLUME_PROTECTION));
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->volume_kind, x->volume);
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->volumes, on_raced, NULL);
+    sync_patch(x->s, x->c->volumes, x->volume, &b, sync_or_gone, NULL);
 }
 
 static void delete_object(struct volume_sync *x)
 {
-    struct client_request rq = client_request_for(CLIENT_DELETE, x->c->volume_kind, x->volume);
-    rq.precondition_uid = object_uid(x->volume);
-    sync_do(x->s, &rq, x->c->volumes, on_raced, NULL);
+    sync_delete(x->s, x->c->volumes, x->volume, sync_or_gone, NULL);
 }
 
 static void reclaim(struct volume_sync *x, enum volume_phase phase)
@@ -153,11 +140,6 @@ static void observe(struct volume_sync *x)
         span_eq(json_str(json_path(object_root(claim), "spec", "volumeName", NULL)), x->s->name);
 }
 
-static void unref_object(void *data)
-{
-    object_unref(data);
-}
-
 void claim_volume_run(struct sync *s)
 {
     assert(s->name.n > 0);
@@ -171,7 +153,7 @@ void claim_volume_run(struct sync *s)
         }
         return;
     }
-    arena_on_clear(s->arena, unref_object, object_ref(volume));
+    object_hold(s->arena, volume);
     struct volume_sync *x = ARENA_NEW(s->arena, struct volume_sync);
     *x = (struct volume_sync){.c = c, .s = s, .volume = volume};
     x->spec = json_get(object_root(volume), "spec");

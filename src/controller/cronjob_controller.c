@@ -153,15 +153,12 @@ static void write_status(struct cron_sync *x)
     json_put(b.doc, to, "active", yyjson_mut_arr_size(list) ? list : yyjson_mut_null(b.doc));
     put_time(x, &b, to, "lastScheduleTime", x->made ? plan->start_ms : plan->last_schedule_ms);
     put_time(x, &b, to, "lastSuccessfulTime", plan->last_success_ms);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->own.kind, x->own.owner);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(x->own.s, &rq, x->c->crons.informer, NULL, NULL);
+    sync_patch_status(x->own.s, x->c->crons.informer, x->own.owner, &b, NULL, NULL);
 }
 
 /* ---- starting ---- */
 
-static struct span job_body(struct cron_sync *x)
+static struct json_shared *job_body(struct cron_sync *x)
 {
     yyjson_val *from = json_get(x->own.spec, "jobTemplate"), *meta = json_get(from, "metadata");
     struct client_body b = client_body_new(x->own.a, x->c->jobs.kind, x->plan.job);
@@ -174,12 +171,7 @@ static struct span job_body(struct cron_sync *x)
     json_put_str(b.doc, notes, SCHEDULED_AT, time_format(x->own.a, x->plan.start_ms));
     client_body_owner(&b, x->own.kind, x->own.owner);
     owned_copy_members(b.doc, client_body_obj(&b, "spec"), json_get(from, "spec"));
-    return client_body_text(&b);
-}
-
-static void unref_object(void *data)
-{
-    object_unref(data);
+    return client_body_tree(&b);
 }
 
 static bool on_started(struct sync *s, void *data, const struct client_reply *reply)
@@ -188,8 +180,7 @@ static bool on_started(struct sync *s, void *data, const struct client_reply *re
     struct owned_sync *own = &x->own;
     bool exists = reply->err.reason == ERR_ALREADY_EXISTS; /* somebody else's: ours are in view */
     if (reply->err.reason == ERR_NONE && reply->object) {
-        x->made = object_ref(reply->object);
-        arena_on_clear(own->a, unref_object, x->made);
+        x->made = object_hold(own->a, reply->object);
         event_record(own->events, own->kind, own->owner, EVENT_NORMAL, "SuccessfulCreate",
                      "Created job %.*s", SPAN_ARG(x->plan.job));
     } else if (!exists) {
@@ -209,7 +200,7 @@ static void start(struct cron_sync *x)
         return;
     }
     struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = x->c->jobs.kind,
-                                .ns = x->own.ns, .body = job_body(x)};
+                                .ns = x->own.ns, .tree = job_body(x)};
     sync_do(x->own.s, &rq, x->c->jobs.informer, on_started, x);
 }
 

@@ -49,7 +49,7 @@ static void act(struct daemon_sync *x)
     struct owned_pods *p = &x->act;
     struct arena *a = x->own.a;
     *p = (struct owned_pods){.x = &x->own, .pods = &x->c->pods, .done = write_status, .data = x};
-    p->bodies = ARENA_ARRAY(a, struct span, plan->create_count + 1);
+    p->bodies = ARENA_ARRAY(a, struct json_shared *, plan->create_count + 1);
     for (size_t i = 0; i < plan->create_count; i++) {
         p->bodies[p->body_count++] = daemonset_pod_body(x, x->node_names[plan->creates[i]]);
     }

@@ -68,7 +68,7 @@ static yyjson_mut_val *pin(yyjson_mut_doc *doc, struct span node)
     return term;
 }
 
-struct span daemonset_pod_body(struct daemon_sync *x, struct span node)
+struct json_shared *daemonset_pod_body(struct daemon_sync *x, struct span node)
 {
     assert(node.n);
     assert(x->history.hash.n);
@@ -84,7 +84,7 @@ struct span daemonset_pod_body(struct daemon_sync *x, struct span node)
     yyjson_mut_arr_append(terms, pin(b.doc, node));
     json_put(b.doc, required, "nodeSelectorTerms", terms);
     json_put(b.doc, affinity, "requiredDuringSchedulingIgnoredDuringExecution", required);
-    return client_body_text(&b);
+    return client_body_tree(&b);
 }
 
 struct span daemonset_node_of(struct object *pod)

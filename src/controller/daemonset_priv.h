@@ -30,7 +30,7 @@ struct daemon_sync {
 void daemonset_observe(struct daemon_sync *x);
 void daemonset_mark_live(struct daemon_sync *x);
 /* daemonset_pod.c: the body of a pod pinned to that node. */
-struct span daemonset_pod_body(struct daemon_sync *x, struct span node);
+struct json_shared *daemonset_pod_body(struct daemon_sync *x, struct span node);
 yyjson_val *daemonset_tolerations(struct arena *a, const yyjson_val *pod_spec);
 /* The node that a pod is bound to or pinned to by its affinity; empty: none. */
 struct span daemonset_node_of(struct object *pod);

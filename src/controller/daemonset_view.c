@@ -6,6 +6,7 @@
 #include "base/vec.h"
 #include "controller/daemonset_priv.h"
 #include "plan/schedule_plan.h"
+#include "schema/status.h"
 
 /* ---- nodes ---- */
 
@@ -122,7 +123,7 @@ static struct span daemonset_pod_hash(struct object *pod)
 
 static struct daemonset_pod pod_of(const struct daemon_sync *x, const struct located *l)
 {
-    struct span phase = json_str(json_path(object_root(l->pod), "status", "phase", NULL));
+    struct span phase = status_phase(object_root(l->pod));
     return (struct daemonset_pod){.rank = owned_pod_rank(l->pod),
                                   .node = l->node,
                                   .updated = span_eq(daemonset_pod_hash(l->pod), x->history.hash),

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "codec/time.h"
 #include "controller/deployment_priv.h"
+#include "schema/status.h"
 
 static const char revision_key[] = "deployment.kubernetes.io/revision";
 static const char history_key[] = "deployment.kubernetes.io/revision-history";
@@ -115,14 +116,11 @@ static void put_conditions(struct deployment_sync *x, struct owned_status *st)
     for (size_t i = 0; i < now->condition_count; i++) {
         const struct deployment_condition *c = &now->conditions[i];
         changed = changed || !same_condition(c, yyjson_arr_get(was, i));
-        yyjson_mut_val *o = yyjson_mut_obj(doc);
-        json_put_str(doc, o, "type",
-                     span_cstr(deployment_condition_type((enum deployment_type)c->type)));
-        json_put_str(doc, o, "status", condition_status(c->status));
+        struct status_condition said = {
+            deployment_condition_type((enum deployment_type)c->type), condition_status(c->status),
+            time_format(x->own.a, c->transition_ms), c->reason, c->message};
+        yyjson_mut_val *o = status_condition_new(doc, &said);
         json_put_str(doc, o, "lastUpdateTime", time_format(x->own.a, c->updated_ms));
-        json_put_str(doc, o, "lastTransitionTime", time_format(x->own.a, c->transition_ms));
-        json_put_str(doc, o, "reason", c->reason);
-        json_put_str(doc, o, "message", c->message);
         yyjson_mut_arr_append(list, o);
     }
     if (changed) {
@@ -238,7 +236,7 @@ static void create_set(struct deployment_sync *x)
     json_put(b.doc, spec, "template", copy);
     put_hash_label(x, &b, json_mut_obj(b.doc, copy, "metadata"), "labels", NULL);
     struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = x->c->sets.kind,
-                                .ns = own->ns, .body = client_body_text(&b)};
+                                .ns = own->ns, .tree = client_body_tree(&b)};
     sync_do(own->s, &rq, x->c->sets.informer, on_created, x);
 }
 
@@ -289,9 +287,7 @@ static void write_set(struct deployment_sync *x, size_t at, const struct deploym
     }
     struct set_write *w = ARENA_NEW(x->own.a, struct set_write);
     *w = (struct set_write){x, scale};
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->sets.kind, set);
-    rq.body = client_body_text(&b);
-    sync_do(x->own.s, &rq, x->c->sets.informer, on_set_written, w);
+    sync_patch(x->own.s, x->c->sets.informer, set, &b, on_set_written, w);
 }
 
 static void write_sets(struct deployment_sync *x)
@@ -316,9 +312,7 @@ void deployment_act(struct deployment_sync *x)
     for (size_t i = 0; i < plan->delete_count; i++) {
         assert(plan->deletes[i] < x->sets.n);
         struct object *set = x->sets.at[plan->deletes[i]];
-        struct client_request rq = client_request_for(CLIENT_DELETE, x->c->sets.kind, set);
-        rq.precondition_uid = object_uid(set);
-        sync_do(x->own.s, &rq, x->c->sets.informer, NULL, NULL);
+        sync_delete(x->own.s, x->c->sets.informer, set, NULL, NULL);
     }
     if (plan->create) {
         create_set(x);

@@ -36,7 +36,8 @@ static bool same_labels(const yyjson_val *a, const yyjson_val *b)
 static const struct schema_type *type_of(const struct schema_type *type, const char *member)
 {
     const struct schema_field *f = schema_field_find(type, span_cstr(member));
-    assert(f && f->type);
+    assert(f);
+    assert(f->type);
     return f->type;
 }
 

@@ -22,6 +22,7 @@
 #include "plan/disruption_plan.h"
 #include "schema/kinds.h"
 #include "schema/schema.h"
+#include "schema/status.h"
 
 enum { PARALLEL_BUDGETS = 8 };
 
@@ -50,11 +51,6 @@ struct budget_sync {
     struct disruption_view view;
     struct disruption_plan plan;
 };
-
-static void unref_object(void *data)
-{
-    object_unref(data);
-}
 
 static yyjson_val *labels_of(struct object *o)
 {
@@ -176,8 +172,7 @@ static void observe(struct budget_sync *x)
     struct disruption_pod *pods = ARENA_ARRAY(x->s->arena, struct disruption_pod, x->pod_count + 1);
     x->view = (struct disruption_view){.now_ms = x->s->now_ms, .was = status_of(x), .pods = pods};
     for (size_t i = 0; i < x->pod_count; i++) {
-        x->pods[i] = object_ref(x->found.at[i]);
-        arena_on_clear(x->s->arena, unref_object, x->pods[i]);
+        x->pods[i] = object_hold(x->s->arena, x->found.at[i]);
         pods[i] = pod_of(x, x->pods[i]);
     }
     VEC_DONE(&x->found);
@@ -199,24 +194,13 @@ static void put_condition(struct budget_sync *x, yyjson_mut_doc *doc, yyjson_mut
 {
     const struct disruption_status *st = &x->plan.status;
     assert(st->condition == 'T' || st->condition == 'F');
-    yyjson_val *was = client_condition(x->budget, "DisruptionAllowed");
-    yyjson_mut_val *list = yyjson_mut_arr(doc), *c = yyjson_mut_obj(doc);
-    JSON_EACH(it, json_get(x->status, "conditions"))
-    {
-        if (it.val != was) {
-            yyjson_mut_arr_append(list, json_mut_copy(doc, it.val));
-        }
-    }
-    json_put_str(doc, c, "type", SPAN("DisruptionAllowed"));
-    json_put_str(doc, c, "status", st->condition == 'T' ? SPAN("True") : SPAN("False"));
+    struct status_condition c = {
+        "DisruptionAllowed", st->condition == 'T' ? SPAN("True") : SPAN("False"),
+        time_format(x->s->arena, st->transition_ms), st->reason, st->message};
+    yyjson_mut_val *made = status_condition_put(doc, object_root(x->budget), to, &c);
     if (st->condition_generation > 0) {
-        json_put_int(doc, c, "observedGeneration", st->condition_generation);
+        json_put_int(doc, made, "observedGeneration", st->condition_generation);
     }
-    json_put_str(doc, c, "lastTransitionTime", time_format(x->s->arena, st->transition_ms));
-    json_put_str(doc, c, "reason", st->reason);
-    json_put_str(doc, c, "message", st->message);
-    yyjson_mut_arr_append(list, c);
-    json_put(doc, to, "conditions", list);
 }
 
 /* Takes those away from disruptedPods that are gone, leaving, or late. */
@@ -256,11 +240,7 @@ static void write_status(struct budget_sync *x)
     if (!x->plan.failed) {
         put_disrupted(x, b.doc, to);
     }
-    struct client_request rq =
-        client_request_for(CLIENT_PATCH_MERGE, SCHEMA_KIND(PodDisruptionBudget), x->budget);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->budgets, NULL, NULL);
+    sync_patch_status(x->s, x->c->budgets, x->budget, &b, NULL, NULL);
 }
 
 /* Told with each change of the status, not with each look. */
@@ -299,8 +279,7 @@ static void run(struct sync *s)
         return;
     }
     struct budget_sync *x = ARENA_NEW(s->arena, struct budget_sync);
-    *x = (struct budget_sync){.s = s, .c = c, .budget = object_ref(budget)};
-    arena_on_clear(s->arena, unref_object, x->budget);
+    *x = (struct budget_sync){.s = s, .c = c, .budget = object_hold(s->arena, budget)};
     x->spec = json_get(object_root(budget), "spec");
     x->status = json_get(object_root(budget), "status");
     x->disrupted = json_get(x->status, "disruptedPods");

@@ -10,6 +10,7 @@
 #include "codec/selector.h"
 #include "controller/endpoint_priv.h"
 #include "schema/schema.h"
+#include "schema/status.h"
 
 static bool is_managed_by(struct object *slice, const char *manager)
 {
@@ -26,8 +27,8 @@ static void slice_key(struct object *o, void (*emit)(void *ctx, struct span key)
         return;
     }
     cleanup_arena struct arena *a = arena_new();
-    emit(ctx, arena_printf(a, "%.*s/%.*s", SPAN_ARG(object_namespace(o)),
-                           SPAN_ARG(json_get_str(labels, "kubernetes.io/service-name"))));
+    emit(ctx, ARENA_JOIN(a, object_namespace(o), SPAN("/"),
+                         json_get_str(labels, "kubernetes.io/service-name")));
 }
 
 /* ---- events ---- */
@@ -61,17 +62,7 @@ static bool add_if_selects(void *data, struct object *service)
 
 static struct span pair_key(struct arena *a, struct span ns, struct json_iter pair)
 {
-    const struct span parts[] = {ns, SPAN("/"), json_str(pair.key), SPAN("="), json_str(pair.val)};
-    size_t n = 0;
-    for (size_t i = 0; i < 5; i++) {
-        n += parts[i].n;
-    }
-    char *key = arena_alloc_raw(a, n + 1), *at = key;
-    for (size_t i = 0; i < 5; i++) { /* for each label of each pod that changes: no printf */
-        memcpy(at, parts[i].p, parts[i].n);
-        at += parts[i].n;
-    }
-    return span_of(key, n);
+    return ARENA_JOIN(a, ns, SPAN("/"), json_str(pair.key), SPAN("="), json_str(pair.val));
 }
 
 /* A service is found by the first label that it selects: a pod's change costs what its labels find,
@@ -97,7 +88,7 @@ static void on_pod(void *data, struct object *old, struct object *now)
     x.new_labels = now ? json_path(object_root(now), "metadata", "labels", NULL) : NULL;
     cleanup_arena struct arena *a = arena_new();
     const yyjson_val *both[] = {x.old_labels, x.new_labels};
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = json_equal(both[0], both[1]) ? 1 : 0; i < 2; i++) {
         JSON_EACH(label, both[i])
         {
             informer_index_each(c->services, c->services_by_label,
@@ -109,6 +100,7 @@ static void on_pod(void *data, struct object *old, struct object *now)
 
 static void on_service(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct endpoint_controller *c = data;
     reconciler_add_object(c->reconciler, now ? now : old);
 }
@@ -116,6 +108,7 @@ static void on_service(void *data, struct object *old, struct object *now)
 /* Somebody removed what we made. */
 static void on_slice(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct endpoint_controller *c = data;
     if (!now) {
         yyjson_val *labels = json_path(object_root(old), "metadata", "labels", NULL);
@@ -124,24 +117,24 @@ static void on_slice(void *data, struct object *old, struct object *now)
     }
 }
 
-/* Somebody removed what we made, or changed what is kept by hand. */
+/* Somebody removed what we made, or changed what is kept by hand; or what a predecessor made has
+ * come after the end of its service, which no owner reference joins it to. */
 static void on_endpoints(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct endpoint_controller *c = data;
     struct object *o = now ? now : old;
     struct object *service = informer_get(c->services, object_namespace(o), object_name(o));
-    if (service &&
-        (!now || json_len(json_path(object_root(service), "spec", "selector", NULL)) == 0)) {
-        reconciler_add_object(c->reconciler, service);
+    bool matters =
+        service ? !now || json_len(json_path(object_root(service), "spec", "selector", NULL)) == 0
+                : !old && json_path(object_root(now), "metadata", "annotations",
+                                    ENDPOINT_TRIGGER_TIME, NULL);
+    if (matters) {
+        reconciler_add_object(c->reconciler, o);
     }
 }
 
 /* ---- observing ---- */
-
-static void unref_object(void *data)
-{
-    object_unref(data);
-}
 
 struct gathered {
     struct endpoint_sync *x;
@@ -152,6 +145,7 @@ struct gathered {
 static bool see_pod(void *data, struct object *pod)
 {
     struct gathered *g = data;
+    assert(g->x->service);
     if (selects(object_root(g->x->service),
                 json_path(object_root(pod), "metadata", "labels", NULL))) {
         VEC_PUSH(&g->objects, pod);
@@ -162,6 +156,7 @@ static bool see_pod(void *data, struct object *pod)
 static bool see_slice(void *data, struct object *slice)
 {
     struct gathered *g = data;
+    assert(g->manager);
     if (is_managed_by(slice, g->manager)) {
         VEC_PUSH(&g->objects, slice);
     }
@@ -181,8 +176,7 @@ static struct object **take(struct gathered *g)
     size_t n = g->objects.n;
     struct object **held = ARENA_ARRAY(a, struct object *, n + 1);
     for (size_t i = 0; i < n; i++) {
-        held[i] = object_ref(g->objects.at[i]);
-        arena_on_clear(a, unref_object, held[i]);
+        held[i] = object_hold(a, g->objects.at[i]);
     }
     VEC_DONE(&g->objects);
     qsort(held, n, sizeof(struct object *), by_name);
@@ -224,17 +218,18 @@ static struct endpoint_pod observe_pod(struct endpoint_sync *x, struct object *p
     {
         resolved[i++] = resolve_port(it.val, pod);
     }
+    assert(i == json_len(ports));
     return (struct endpoint_pod){.ip = json_get_str(status, "podIP"),
                                  .ready = client_condition_true(pod, "Ready"),
                                  .terminating = object_is_deleting(pod),
-                                 .ended = span_eq_cstr(phase, "Failed") ||
-                                          span_eq_cstr(phase, "Succeeded"),
+                                 .ended = status_phase_ended(phase),
                                  .ports = resolved};
 }
 
 static void observe(struct endpoint_sync *x)
 {
     struct gathered g = {.x = x};
+    assert(x->service);
     informer_index_each(x->c->pods, x->c->pods_by_ns, x->s->ns, see_pod, &g);
     size_t n = g.objects.n;
     x->pods = take(&g);
@@ -252,7 +247,7 @@ static void observe(struct endpoint_sync *x)
 static struct object **observe_slices(struct endpoint_sync *x, const char *manager, size_t *ret_n)
 {
     struct gathered g = {.x = x, .manager = manager};
-    struct span key = arena_printf(x->a, "%.*s/%.*s", SPAN_ARG(x->s->ns), SPAN_ARG(x->s->name));
+    struct span key = ARENA_JOIN(x->a, x->s->ns, SPAN("/"), x->s->name);
     informer_index_each(x->c->slices, x->c->slices_by_service, key, see_slice, &g);
     *ret_n = g.objects.n;
     return take(&g);
@@ -260,6 +255,7 @@ static struct object **observe_slices(struct endpoint_sync *x, const char *manag
 
 static void run(struct sync *s)
 {
+    assert(s->name.n > 0);
     struct endpoint_controller *c = s->controller;
     struct endpoint_sync *x = ARENA_NEW(s->arena, struct endpoint_sync);
     *x = (struct endpoint_sync){.c = c, .s = s, .a = s->arena};
@@ -270,7 +266,7 @@ static void run(struct sync *s)
         endpoint_remove_all(x);
         return;
     }
-    arena_on_clear(s->arena, unref_object, object_ref(x->service));
+    object_hold(s->arena, x->service);
     x->spec = json_get(object_root(x->service), "spec");
     x->headless = span_eq_cstr(json_get_str(x->spec, "clusterIP"), "None");
     if (json_len(json_get(x->spec, "selector")) == 0 ||
@@ -294,6 +290,7 @@ static void *make(const struct controller_place *place)
     c->service_kind = schema_kind_find("", "Service");
     c->slice_kind = schema_kind_find("discovery.k8s.io", "EndpointSlice");
     c->endpoints_kind = schema_kind_find("", "Endpoints");
+    assert(c->service_kind);
     assert(c->slice_kind);
     assert(c->endpoints_kind);
     c->services = informer_set_get(place->informers, c->service_kind);

@@ -32,6 +32,8 @@ struct endpoint_sync {
 };
 
 #define ENDPOINT_MANAGER "endpointslice-controller.k8s.io"
+/* Which only Endpoints of ours have. */
+#define ENDPOINT_TRIGGER_TIME "endpoints.kubernetes.io/last-change-trigger-time"
 #define ENDPOINT_MIRROR "endpointslicemirroring-controller.k8s.io"
 
 /* endpoint_write.c: brings the objects to the plan; with no selector or no service, away. */

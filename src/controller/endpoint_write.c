@@ -106,11 +106,7 @@ static void put_labels(struct endpoint_sync *x, yyjson_mut_doc *doc, yyjson_mut_
 static bool has_member(struct endpoint_sync *x, const yyjson_val *object, const char *key,
                        yyjson_mut_val *wanted)
 {
-    yyjson_doc *doc = NULL;
-    struct err err;
-    int code = json_parse(x->a, json_write_mut(x->a, wanted), &doc, &err);
-    assert(code == 0); /* we have just written it */
-    yyjson_val *is = json_get(object, key), *want = yyjson_doc_get_root(doc);
+    yyjson_val *is = json_get(object, key), *want = json_freeze_shared(x->a, wanted);
     return json_equal(is, want) || (json_len(is) == 0 && json_len(want) == 0);
 }
 
@@ -130,10 +126,7 @@ void endpoint_put_slice(struct endpoint_sync *x, struct client_body *b, struct o
         yyjson_mut_val *labels = json_mut_get(b->meta, "labels");
         if (!has_member(x, root, "endpoints", endpoints) || !has_member(x, root, "ports", ports) ||
             !has_member(x, json_get(root, "metadata"), "labels", labels)) {
-            struct client_request rq =
-                client_request_for(CLIENT_PATCH_MERGE, x->c->slice_kind, old);
-            rq.body = client_body_text(b);
-            sync_do(x->s, &rq, x->c->slices, NULL, NULL);
+            sync_patch(x->s, x->c->slices, old, b, NULL, NULL);
         }
         return;
     }
@@ -144,7 +137,7 @@ void endpoint_put_slice(struct endpoint_sync *x, struct client_body *b, struct o
     json_put_str(b->doc, b->root, "addressType", SPAN("IPv4"));
     const struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE,
                                       .kind = x->c->slice_kind, .ns = x->s->ns,
-                                      .body = client_body_text(b)};
+                                      .tree = client_body_tree(b)};
     sync_do(x->s, &rq, x->c->slices, NULL, NULL);
 }
 
@@ -164,21 +157,6 @@ static void write_slice(struct endpoint_sync *x, const struct endpoint_slice *sl
     endpoint_put_slice(x, &b, old, endpoints, ports, x->c->service_kind, x->service);
 }
 
-static bool on_removed(struct sync *s, void *data, const struct client_reply *reply)
-{
-    (void)s;
-    (void)data;
-    return reply->err.reason == ERR_NOT_FOUND || reply->err.reason == ERR_CONFLICT;
-}
-
-static void remove_object(struct endpoint_sync *x, const struct schema_kind *kind, struct object *o,
-                          struct informer *seen_in)
-{
-    struct client_request rq = client_request_for(CLIENT_DELETE, kind, o);
-    rq.precondition_uid = object_uid(o);
-    sync_do(x->s, &rq, seen_in, on_removed, NULL);
-}
-
 void endpoint_write_slices(struct endpoint_sync *x)
 {
     assert(x->slices || x->slice_count == 0);
@@ -186,7 +164,7 @@ void endpoint_write_slices(struct endpoint_sync *x)
         write_slice(x, &x->plan.slices[i], i < x->slice_count ? x->slices[i] : NULL);
     }
     for (size_t i = x->plan.slice_count; i < x->slice_count; i++) {
-        remove_object(x, x->c->slice_kind, x->slices[i], x->c->slices);
+        sync_delete(x->s, x->c->slices, x->slices[i], sync_or_changed, NULL);
     }
 }
 
@@ -194,7 +172,7 @@ void endpoint_remove_mirrors(struct endpoint_sync *x, size_t keep)
 {
     assert(x->mirrors || x->mirror_count == 0);
     for (size_t i = keep; i < x->mirror_count; i++) {
-        remove_object(x, x->c->slice_kind, x->mirrors[i], x->c->slices);
+        sync_delete(x->s, x->c->slices, x->mirrors[i], sync_or_changed, NULL);
     }
 }
 
@@ -203,11 +181,11 @@ void endpoint_remove_all(struct endpoint_sync *x)
     assert(x->s);
     endpoint_remove_mirrors(x, 0);
     for (size_t i = 0; i < x->slice_count; i++) {
-        remove_object(x, x->c->slice_kind, x->slices[i], x->c->slices);
+        sync_delete(x->s, x->c->slices, x->slices[i], sync_or_changed, NULL);
     }
     struct object *core = informer_get(x->c->endpoints, x->s->ns, x->s->name);
     if (core) {
-        remove_object(x, x->c->endpoints_kind, core, x->c->endpoints);
+        sync_delete(x->s, x->c->endpoints, core, sync_or_changed, NULL);
     }
 }
 
@@ -299,22 +277,20 @@ void endpoint_write_core(struct endpoint_sync *x)
         return;
     }
     yyjson_mut_val *notes = json_mut_obj(b.doc, b.meta, "annotations");
-    json_put_str(b.doc, notes, "endpoints.kubernetes.io/last-change-trigger-time",
-                 time_format(x->a, x->s->now_ms));
+    json_put_str(b.doc, notes, ENDPOINT_TRIGGER_TIME, time_format(x->a, x->s->now_ms));
     if (truncated) {
         json_put_str(b.doc, notes, "endpoints.kubernetes.io/over-capacity", SPAN("truncated"));
     } else if (old) {
         json_put(b.doc, notes, "endpoints.kubernetes.io/over-capacity", yyjson_mut_null(b.doc));
     }
-    struct client_request rq = {CLIENT_REQUEST_INIT,
-                                .verb = old ? CLIENT_PATCH_MERGE : CLIENT_CREATE,
-                                .kind = x->c->endpoints_kind,
-                                .ns = x->s->ns,
-                                .name = old ? x->s->name : SPAN_NULL,
-                                .body = client_body_text(&b)};
     if (!old) {
         json_put_str(b.doc, b.meta, "namespace", x->s->ns);
-        rq.body = client_body_text(&b);
     }
+    const struct client_request rq = {CLIENT_REQUEST_INIT,
+                                      .verb = old ? CLIENT_PATCH_MERGE : CLIENT_CREATE,
+                                      .kind = x->c->endpoints_kind,
+                                      .ns = x->s->ns,
+                                      .name = old ? x->s->name : SPAN_NULL,
+                                      .tree = client_body_tree(&b)};
     sync_do(x->s, &rq, x->c->endpoints, NULL, NULL);
 }

@@ -271,14 +271,10 @@ static void ask_owners(struct gc_sync *x)
  */
 static bool on_raced(struct sync *s, void *data, const struct client_reply *reply)
 {
-    if (reply->err.reason == ERR_NOT_FOUND) {
-        return true;
-    }
     if (reply->err.reason == ERR_CONFLICT) {
         sync_after(s, data ? SOON_MS : 1); /* changed meanwhile: look again at what it is now */
-        return true;
     }
-    return false;
+    return sync_or_changed(s, data, reply);
 }
 
 static void delete_object(struct gc_sync *x, enum client_propagation propagation)
@@ -293,9 +289,7 @@ static void delete_object(struct gc_sync *x, enum client_propagation propagation
 static void write_patch(struct gc_sync *x, const struct gc_kind *kind, struct object *o,
                         const struct client_body *b)
 {
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, kind->kind, o);
-    rq.body = client_body_text(b);
-    sync_do(x->s, &rq, kind->informer, on_raced, o == x->object ? x : NULL);
+    sync_patch(x->s, kind->informer, o, b, on_raced, o == x->object ? x : NULL);
 }
 
 static void drop_owners(struct gc_sync *x)
@@ -394,11 +388,6 @@ static void act(struct gc_sync *x, enum gc_action action)
     }
 }
 
-static void unref_object(void *data)
-{
-    object_unref(data);
-}
-
 static void run(struct sync *s)
 {
     struct gc_controller *c = s->controller;
@@ -417,7 +406,7 @@ static void run(struct sync *s)
     if (!o) {
         return;
     }
-    arena_on_clear(s->arena, unref_object, object_ref(o));
+    object_hold(s->arena, o);
     struct gc_sync *x = ARENA_NEW(s->arena, struct gc_sync);
     *x = (struct gc_sync){.c = c, .s = s, .kind = kind, .object = o};
     observe(x);

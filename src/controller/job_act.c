@@ -4,6 +4,7 @@
 #include "codec/time.h"
 #include "controller/job_priv.h"
 #include "schema/kinds.h"
+#include "schema/status.h"
 
 /* ---- bodies of pods ---- */
 
@@ -42,7 +43,8 @@ static void put_index(struct job_sync *x, struct client_body *b, const struct jo
     struct span tail = arena_printf(a, "-%d-", c->index);
     yyjson_mut_val *notes = json_mut_obj(b->doc, b->meta, "annotations");
     yyjson_mut_val *spec = client_body_obj(b, "spec");
-    assert(c->index >= 0 && tail.n < GENERATED_MAX);
+    assert(c->index >= 0);
+    assert(tail.n < GENERATED_MAX);
     json_put_str(b->doc, notes, JOB_INDEX, index);
     json_put_str(b->doc, json_mut_obj(b->doc, b->meta, "labels"), JOB_INDEX, index);
     if (x->view.index_limit >= 0) {
@@ -61,7 +63,7 @@ static void put_index(struct job_sync *x, struct client_body *b, const struct jo
     put_index_env(b->doc, json_mut_get(spec, "initContainers"));
 }
 
-struct span job_pod_body(struct job_sync *x, const struct job_create *c)
+struct json_shared *job_pod_body(struct job_sync *x, const struct job_create *c)
 {
     struct client_body b =
         owned_pod_new(&x->own, x->c->pods.kind, json_get(x->own.spec, "template"));
@@ -74,7 +76,7 @@ struct span job_pod_body(struct job_sync *x, const struct job_create *c)
     if (c->index != JOB_NO_INDEX) {
         put_index(x, &b, c);
     }
-    return client_body_text(&b);
+    return client_body_tree(&b);
 }
 
 /* ---- finalizers ---- */
@@ -87,22 +89,15 @@ void job_untrack(struct sync *s, const struct owned_kind *pods, struct object *p
     yyjson_mut_arr_append(list, json_new_str(b.doc, SPAN(JOB_FINALIZER)));
     json_put(b.doc, b.meta, "$deleteFromPrimitiveList/finalizers", list);
     struct client_request rq = client_request_for(CLIENT_PATCH_STRATEGIC, pods->kind, pod);
-    rq.body = client_body_text(&b);
+    rq.tree = client_body_tree(&b);
     sync_do(s, &rq, pods->informer, fn, data);
-}
-
-static bool on_untracked(struct sync *s, void *data, const struct client_reply *reply)
-{
-    (void)s;
-    (void)data;
-    return reply->err.reason == ERR_NOT_FOUND; /* gone is as good */
 }
 
 static void untrack_counted(struct job_sync *x)
 {
     for (size_t i = 0; i < x->plan.untrack_count; i++) {
         assert(x->plan.untracks[i] < x->pods.n);
-        job_untrack(x->own.s, &x->c->pods, x->pods.at[x->plan.untracks[i]], on_untracked, NULL);
+        job_untrack(x->own.s, &x->c->pods, x->pods.at[x->plan.untracks[i]], sync_or_gone, NULL);
     }
 }
 
@@ -142,14 +137,11 @@ static yyjson_mut_val *new_condition(struct job_sync *x, yyjson_mut_doc *doc,
                                      const struct job_condition *c)
 {
     assert(c->type);
-    yyjson_mut_val *v = yyjson_mut_obj(doc);
     struct span now = time_format(x->own.a, x->own.s->now_ms);
-    json_put_str(doc, v, "type", span_cstr(c->type));
-    json_put_str(doc, v, "status", c->is_true ? SPAN("True") : SPAN("False"));
+    struct status_condition said = {c->type, c->is_true ? SPAN("True") : SPAN("False"), now,
+                                    c->reason, c->message};
+    yyjson_mut_val *v = status_condition_new(doc, &said);
     json_put_str(doc, v, "lastProbeTime", now);
-    json_put_str(doc, v, "lastTransitionTime", now);
-    json_put_str(doc, v, "reason", c->reason);
-    json_put_str(doc, v, "message", c->message);
     return v;
 }
 
@@ -187,7 +179,7 @@ static void put_time(struct job_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *to
 }
 
 /* A patch that only fits the version that the plan was made from: a count must not be lost. */
-static struct span status_body(struct job_sync *x, bool failed)
+static struct client_body status_body(struct job_sync *x, bool failed)
 {
     const struct job_plan *plan = &x->plan;
     const struct job_status *st = &plan->status;
@@ -208,7 +200,7 @@ static struct span status_body(struct job_sync *x, bool failed)
     if (plan->condition_count) {
         put_conditions(x, b.doc, to);
     }
-    return client_body_text(&b);
+    return b;
 }
 
 static void tell(struct job_sync *x)
@@ -261,10 +253,8 @@ static void write_status(struct owned_pods *act)
         after_status(x);
         return;
     }
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->own.kind, x->own.owner);
-    rq.subresource = SPAN("status");
-    rq.body = status_body(x, failed);
-    sync_do(x->own.s, &rq, x->c->jobs.informer, on_status, x);
+    struct client_body b = status_body(x, failed);
+    sync_patch_status(x->own.s, x->c->jobs.informer, x->own.owner, &b, on_status, x);
 }
 
 /* ---- pods ---- */
@@ -305,7 +295,7 @@ static void delete_job(struct job_sync *x)
     struct client_request rq = client_request_for(CLIENT_DELETE, x->own.kind, x->own.owner);
     rq.precondition_uid = x->own.uid;
     rq.propagation = CLIENT_PROPAGATION_FOREGROUND;
-    sync_do(x->own.s, &rq, x->c->jobs.informer, on_untracked, NULL);
+    sync_do(x->own.s, &rq, x->c->jobs.informer, sync_or_gone, NULL);
 }
 
 void job_act(struct job_sync *x)
@@ -321,7 +311,7 @@ void job_act(struct job_sync *x)
         return;
     }
     *p = (struct owned_pods){.x = &x->own, .pods = &x->c->pods, .done = write_status, .data = x};
-    p->bodies = ARENA_ARRAY(a, struct span, plan->create_count + 1);
+    p->bodies = ARENA_ARRAY(a, struct json_shared *, plan->create_count + 1);
     for (; p->body_count < plan->create_count; p->body_count++) {
         p->bodies[p->body_count] = job_pod_body(x, &plan->creates[p->body_count]);
     }

@@ -86,19 +86,12 @@ static bool is_stray(struct job_controller *c, struct object *pod)
            (!client_controller_of(pod) || owned_controller_name(c->jobs.kind, pod).n > 0);
 }
 
-static bool on_let_go(struct sync *s, void *data, const struct client_reply *reply)
-{
-    (void)s;
-    (void)data;
-    return reply->err.reason == ERR_NOT_FOUND;
-}
-
 static void run_stray(struct sync *s)
 {
     struct job_controller *c = s->controller;
     struct object *pod = informer_get(c->pods.informer, s->ns, s->name);
     if (pod && is_stray(c, pod)) {
-        job_untrack(s, &c->pods, pod, on_let_go, NULL);
+        job_untrack(s, &c->pods, pod, sync_or_gone, NULL);
     }
 }
 

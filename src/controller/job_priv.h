@@ -39,7 +39,7 @@ bool job_is_foreign(struct object *job);
 
 /* ---- job_act.c ---- */
 
-struct span job_pod_body(struct job_sync *x, const struct job_create *c);
+struct json_shared *job_pod_body(struct job_sync *x, const struct job_create *c);
 void job_act(struct job_sync *x);
 /* Takes the finalizer away; fn as for sync_do(). */
 void job_untrack(struct sync *s, const struct owned_kind *pods, struct object *pod,

@@ -1,9 +1,10 @@
 /* controller/namespace_controller.c: gives every namespace what all have (the account "default",
  * the map kube-root-ca.crt); empties those that are being deleted, then lets them go.
  *
- * A terminating namespace accepts no new objects (admission), so one look at the views after each
- * object has gone is enough. Events are nobody's informer here: they are listed once, last, and
- * deleted. */
+ * A terminating namespace accepts no new objects (admission), so what a list after its deletion
+ * does not have will not come. The views alone do not tell: each learns in its own time, and one
+ * may not know yet of an object that was there before. So, when they show nothing more, all is
+ * listed once more, and with it the events, which no view is kept of. */
 #include "controller/controller.h"
 
 #include <stdlib.h>
@@ -67,27 +68,52 @@ static void on_content(void *data, struct object *old, struct object *now)
 struct emptying {
     struct namespace_controller *c;
     struct sync *s;
-    struct object *ns;
+    struct object *ns; /* held */
     const struct ns_kind *kind;
     size_t left;
+    size_t lists; /* that are under way */
+    struct doubtful *doubtful;
 };
 
-static bool on_deleted(struct sync *s, void *data, const struct client_reply *reply)
+/* An object that may be of a later namespace of this name: what the view has of the namespace is
+ * older than it. Nobody but the server knows. */
+struct doubtful {
+    struct doubtful *next;
+    const struct schema_kind *kind;
+    struct informer *informer; /* NULL: of an event */
+    struct object *object;     /* held */
+};
+
+static void doubt(struct emptying *x, const struct schema_kind *kind, struct informer *informer,
+                  struct object *o)
 {
-    (void)s;
-    (void)data;
-    return reply->err.reason == ERR_NOT_FOUND || reply->err.reason == ERR_CONFLICT;
+    struct doubtful *d = ARENA_NEW(x->s->arena, struct doubtful);
+    *d = (struct doubtful){x->doubtful, kind, informer, object_hold(x->s->arena, o)};
+    x->doubtful = d;
 }
 
+static void delete_object(struct emptying *x, const struct schema_kind *kind,
+                          struct informer *informer, struct object *o)
+{
+    struct client_request rq = client_request_for(CLIENT_DELETE, kind, o);
+    rq.precondition_uid = object_uid(o);
+    rq.propagation = CLIENT_PROPAGATION_BACKGROUND;
+    sync_do(x->s, &rq, informer, sync_or_changed, NULL);
+}
+
+/* What was there before the version of the namespace that we see is of this namespace: an earlier
+ * one went when it was empty. */
 static bool delete_one(void *data, struct object *o)
 {
     struct emptying *x = data;
     x->left++;
-    if (!object_is_deleting(o)) {
-        struct client_request rq = client_request_for(CLIENT_DELETE, x->kind->kind, o);
-        rq.precondition_uid = object_uid(o);
-        rq.propagation = CLIENT_PROPAGATION_BACKGROUND;
-        sync_do(x->s, &rq, x->kind->informer, on_deleted, NULL);
+    if (object_is_deleting(o)) {
+        return true;
+    }
+    if (object_rev(o) > object_rev(x->ns)) {
+        doubt(x, x->kind->kind, x->kind->informer, o);
+    } else {
+        delete_object(x, x->kind->kind, x->kind->informer, o);
     }
     return true;
 }
@@ -115,29 +141,75 @@ static void finalize(struct emptying *x)
              client_without(b.doc, list, "kubernetes"));
     struct client_request rq = client_request_for(CLIENT_UPDATE, x->c->kind, x->ns);
     rq.subresource = SPAN("finalize");
-    rq.body = client_body_text(&b);
+    rq.tree = client_body_tree(&b);
     sync_do(x->s, &rq, NULL, on_finalized, NULL);
 }
 
-static bool on_events_listed(struct sync *s, void *data, const struct client_reply *reply)
+/* The namespace still was the one that is to go when all that is in doubt had been seen. */
+static bool on_asked(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct emptying *x = data;
-    (void)s;
-    if (reply->err.reason != ERR_NONE) {
-        return false;
+    if (!reply->object || !span_eq(object_uid(reply->object), object_uid(x->ns))) {
+        return reply->err.reason == ERR_NOT_FOUND;
     }
-    for (size_t i = 0; i < reply->item_count; i++) {
-        struct client_request rq =
-            client_request_for(CLIENT_DELETE, x->c->event_kind, reply->items[i]);
-        sync_do(x->s, &rq, NULL, on_deleted, NULL);
+    for (struct doubtful *d = x->doubtful; d; d = d->next) {
+        delete_object(x, d->kind, d->informer, d->object);
     }
-    finalize(x);
+    if (x->left == 0) {
+        sync_after(s, AGAIN_MS); /* it is empty when its events have gone: a deletion may fail */
+    }
     return true;
 }
 
-static void unref_object(void *data)
+static void ask(struct emptying *x)
 {
-    object_unref(data);
+    struct client_request rq = client_request_for(CLIENT_GET, x->c->kind, x->ns);
+    sync_do(x->s, &rq, NULL, on_asked, x);
+}
+
+struct listing {
+    struct emptying *x;
+    const struct schema_kind *kind;
+};
+
+static void on_item(struct emptying *x, const struct schema_kind *kind, struct object *o)
+{
+    if (kind == x->c->event_kind && !object_is_deleting(o)) {
+        doubt(x, kind, NULL, o);
+    } else {
+        x->left++;
+        sync_fail(x->s); /* a view will tell of it; of an event that somebody holds nobody does */
+    }
+}
+
+static bool on_listed(struct sync *s, void *data, const struct client_reply *reply)
+{
+    const struct listing *l = data;
+    struct emptying *x = l->x;
+    bool failed = reply->err.reason != ERR_NONE &&
+                  reply->err.reason != ERR_NOT_FOUND; /* of a custom kind that has gone */
+    assert(x->lists > 0);
+    (void)s;
+    x->left += failed;
+    for (size_t i = 0; i < reply->item_count; i++) {
+        on_item(x, l->kind, reply->items[i]);
+    }
+    if (--x->lists == 0 && x->doubtful) {
+        ask(x);
+    } else if (x->lists == 0 && x->left == 0) {
+        finalize(x);
+    }
+    return !failed;
+}
+
+static void list(struct emptying *x, const struct schema_kind *kind)
+{
+    struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_LIST, .kind = kind,
+                                .ns = x->s->name};
+    struct listing *l = ARENA_NEW(x->s->arena, struct listing);
+    *l = (struct listing){x, kind};
+    x->lists++;
+    sync_do(x->s, &rq, NULL, on_listed, l);
 }
 
 /* ---- what every namespace has ---- */
@@ -156,7 +228,7 @@ static void create(struct sync *s, const struct ns_kind *k, const struct client_
                                 .verb = CLIENT_CREATE,
                                 .kind = k->kind,
                                 .ns = s->name,
-                                .body = client_body_text(b),
+                                .tree = client_body_tree(b),
                                 .field_manager = SPAN("namespace-controller")};
     sync_do(s, &rq, k->informer, on_made, NULL);
 }
@@ -179,9 +251,7 @@ static void furnish(struct namespace_controller *c, struct sync *s)
                                c->root_ca)) {
         struct client_body b = client_patch_any(a, map);
         json_put_str(b.doc, client_body_obj(&b, "data"), "ca.crt", c->root_ca);
-        struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, c->maps->kind, map);
-        rq.body = client_body_text(&b);
-        sync_do(s, &rq, c->maps->informer, on_made, NULL);
+        sync_patch(s, c->maps->informer, map, &b, on_made, NULL);
     }
 }
 
@@ -201,17 +271,21 @@ static void run(struct sync *s)
         sync_after(s, AGAIN_MS);
         return;
     }
-    arena_on_clear(s->arena, unref_object, object_ref(ns));
+    object_hold(s->arena, ns);
     struct emptying *x = ARENA_NEW(s->arena, struct emptying);
     *x = (struct emptying){.c = c, .s = s, .ns = ns};
     for (size_t i = 0; i < c->kinds.n; i++) {
         x->kind = c->kinds.at[i];
         informer_index_each(x->kind->informer, x->kind->by_ns, s->name, delete_one, x);
     }
+    if (x->doubtful) {
+        ask(x);
+    }
     if (x->left == 0 && json_len(json_path(object_root(ns), "spec", "finalizers", NULL)) > 0) {
-        struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_LIST, .kind = c->event_kind,
-                                    .ns = s->name};
-        sync_do(s, &rq, NULL, on_events_listed, x);
+        for (size_t i = 0; i < c->kinds.n; i++) {
+            list(x, c->kinds.at[i]->kind);
+        }
+        list(x, c->event_kind);
     }
 }
 

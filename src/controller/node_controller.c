@@ -90,9 +90,8 @@ static struct zone *zone_of(struct node_controller *c, struct object *node)
 {
     cleanup_arena struct arena *a = arena_new();
     yyjson_val *labels = json_path(object_root(node), "metadata", "labels", NULL);
-    struct span key = arena_printf(a, "%.*s/%.*s",
-                                   SPAN_ARG(json_get_str(labels, "topology.kubernetes.io/region")),
-                                   SPAN_ARG(json_get_str(labels, "topology.kubernetes.io/zone")));
+    struct span key = ARENA_JOIN(a, json_get_str(labels, "topology.kubernetes.io/region"),
+                                 SPAN("/"), json_get_str(labels, "topology.kubernetes.io/zone"));
     struct zone *z = map_get(&c->zones, key);
     if (!z) {
         z = mem_new(sizeof *z + key.n + 1);
@@ -232,13 +231,6 @@ struct node_sync {
     VEC(struct object *) pods;
 };
 
-static bool on_raced(struct sync *s, void *data, const struct client_reply *reply)
-{
-    (void)s;
-    (void)data;
-    return reply->err.reason == ERR_NOT_FOUND;
-}
-
 static void put_unknown(struct node_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *c, bool never)
 {
     json_put_str(doc, c, "status", SPAN("Unknown"));
@@ -280,10 +272,7 @@ static void say_unknown(struct node_sync *x)
         }
     }
     json_put(b.doc, client_body_obj(&b, "status"), "conditions", list);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->node_kind, x->node);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->nodes, on_raced, NULL);
+    sync_patch_status(x->s, x->c->nodes, x->node, &b, sync_or_gone, NULL);
     if (client_condition_true(x->node, "Ready")) {
         event_record(x->c->events, x->c->node_kind, x->node, EVENT_NORMAL, "NodeNotReady",
                      "Node %.*s status is now: NodeNotReady", SPAN_ARG(x->s->name));
@@ -324,9 +313,7 @@ static void write_taints(struct node_sync *x, uint32_t want, uint32_t has)
     }
     bool none = yyjson_mut_arr_size(list) == 0;
     json_put(b.doc, client_body_obj(&b, "spec"), "taints", none ? yyjson_mut_null(b.doc) : list);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->node_kind, x->node);
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->nodes, on_raced, NULL);
+    sync_patch(x->s, x->c->nodes, x->node, &b, sync_or_gone, NULL);
 }
 
 static char status_letter(struct object *node, const char *type)
@@ -392,26 +379,9 @@ static void mark_not_ready(struct node_sync *x, struct object *pod)
         }
     }
     json_put(b.doc, client_body_obj(&b, "status"), "conditions", list);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->pod_kind, pod);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->pods, on_raced, NULL);
+    sync_patch_status(x->s, x->c->pods, pod, &b, sync_or_gone, NULL);
     event_record(x->c->events, x->c->pod_kind, pod, EVENT_WARNING, "NodeNotReady",
                  "Node is not ready");
-}
-
-/* Its node is no more. One that a finalizer keeps says that it has failed: a job may wait for that.
- */
-static void end_pod(struct node_sync *x, struct object *pod)
-{
-    yyjson_val *root = object_root(pod);
-    struct span phase = json_get_str(json_get(root, "status"), "phase");
-    bool ended = span_eq(phase, SPAN("Failed")) || span_eq(phase, SPAN("Succeeded"));
-    struct pod_end how = {.grace_s = 0};
-    if (!ended && json_len(json_path(root, "metadata", "finalizers", NULL))) {
-        how = (struct pod_end){"DeletionByPodGC", "PodGC: node no longer exists", true, 0};
-    }
-    pod_end(x->s, x->c->pods, pod, &how);
 }
 
 static bool see_pod(void *data, struct object *pod)
@@ -429,7 +399,7 @@ static void run_missing(struct node_sync *x)
         return;
     }
     for (size_t i = 0; i < x->pods.n; i++) {
-        end_pod(x, x->pods.at[i]);
+        pod_end_by_force(x->s, x->c->pods, x->pods.at[i], "PodGC: node no longer exists");
     }
 }
 
@@ -452,11 +422,6 @@ static void run_present(struct node_sync *x)
     }
 }
 
-static void unref_object(void *data)
-{
-    object_unref(data);
-}
-
 static void run(struct sync *s)
 {
     struct node_controller *c = s->controller;
@@ -464,7 +429,7 @@ static void run(struct sync *s)
     x.node = informer_get(c->nodes, SPAN_NULL, s->name);
     x.seen = seen_of(c, s->name);
     if (x.node) {
-        arena_on_clear(s->arena, unref_object, object_ref(x.node));
+        object_hold(s->arena, x.node);
     }
     if (!x.node || status_letter(x.node, "Ready") == 'U') {
         informer_index_each(c->pods, c->pods_by_node, s->name, see_pod, &x);

@@ -99,11 +99,17 @@ static bool is_known_orphan(struct object *old, struct object *now)
     return json_len(was) == json_len(is) && (json_len(is) == 0 || json_equal(was, is));
 }
 
+static bool has_same_controller(struct object *a, struct object *b)
+{
+    struct span uid = client_controller_uid(a);
+    return uid.n > 0 && span_eq(uid, client_controller_uid(b));
+}
+
 void owned_changed(struct owners *w, struct object *old, struct object *now)
 {
     assert(old || now);
     assert(!old || !now || span_eq(object_name(old), object_name(now)));
-    if (old) {
+    if (old && !(now && has_same_controller(old, now))) {
         add_owner(w, old);
     }
     if (now) {
@@ -117,11 +123,6 @@ void owned_changed(struct owners *w, struct object *old, struct object *now)
 
 /* ---- one sync ---- */
 
-static void unref_object(void *data)
-{
-    object_unref(data);
-}
-
 bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owners)
 {
     assert(owners->informer);
@@ -130,7 +131,7 @@ bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owne
     if (!o) {
         return false;
     }
-    arena_on_clear(s->arena, unref_object, object_ref(o));
+    object_hold(s->arena, o);
     *x = (struct owned_sync){.s = s,
                              .a = s->arena,
                              .kind = owners->kind,
@@ -142,7 +143,8 @@ bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owne
     x->name = object_name(o);
     x->ns = object_namespace(o);
     x->uid = object_uid(o);
-    assert(span_eq(x->name, s->name) && x->uid.n > 0); /* the view is keyed by it */
+    assert(span_eq(x->name, s->name));
+    assert(x->uid.n > 0); /* the view is keyed by it */
     struct err err;
     if (selector_of(x->a, x->kind, x->spec, &x->selector, &err) < 0) {
         log_event(LOG_WARN, "owner_bad_selector", LOG_C("kind", x->kind->kind),
@@ -214,9 +216,7 @@ static void patch_owners(struct owned_sync *x, const struct owned_kind *k, struc
     if (k->finalizer) {
         patch_finalizer(&b, k->finalizer, o, add);
     }
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, k->kind, o);
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, k->informer, NULL, NULL);
+    sync_patch(x->s, k->informer, o, &b, NULL, NULL);
 }
 
 struct adoption {
@@ -248,8 +248,7 @@ static struct owned_list hold(struct arena *a, struct object **objects, size_t n
 {
     struct owned_list list = {ARENA_ARRAY(a, struct object *, n + 1), n};
     for (size_t i = 0; i < n; i++) {
-        list.at[i] = object_ref(objects[i]);
-        arena_on_clear(a, unref_object, list.at[i]);
+        list.at[i] = object_hold(a, objects[i]);
     }
     return list;
 }
@@ -370,8 +369,5 @@ void owned_status_write(struct owned_status *st, struct informer *seen_in)
     struct owned_sync *x = st->x;
     assert(x->owner);
     assert(seen_in);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->kind, x->owner);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&st->body);
-    sync_do(x->s, &rq, seen_in, NULL, NULL);
+    sync_patch_status(x->s, seen_in, x->owner, &st->body, NULL, NULL);
 }

@@ -94,7 +94,7 @@ struct owned_list owned_all(struct arena *a, const struct owned_kind *k, struct 
 
 struct pod_rank owned_pod_rank(struct object *pod);
 /* A pod NAME-xxxxx of a pod template, owned by x's object. Labels, annotations, finalizers and spec
- * are the template's; the caller may add more before client_body_text(). */
+ * are the template's; the caller may add more before client_body_tree(). */
 struct client_body owned_pod_new(struct owned_sync *x, const struct schema_kind *pods,
                                  const yyjson_val *pod_template);
 void owned_copy_members(yyjson_mut_doc *doc, yyjson_mut_val *to, const yyjson_val *from);
@@ -104,7 +104,7 @@ void owned_copy_members(yyjson_mut_doc *doc, yyjson_mut_val *to, const yyjson_va
 struct owned_pods {
     struct owned_sync *x;
     const struct owned_kind *pods;
-    struct span *bodies; /* of the pods to make */
+    struct json_shared **bodies; /* of the pods to make */
     size_t body_count;
     struct object **deletes; /* held */
     size_t delete_count;

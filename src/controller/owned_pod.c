@@ -68,7 +68,8 @@ struct client_body owned_pod_new(struct owned_sync *x, const struct schema_kind 
 {
     yyjson_val *from = json_get(pod_template, "metadata");
     struct client_body b = client_body_new(x->a, pods, SPAN_NULL);
-    assert(x->ns.n > 0 && x->name.n > 0);
+    assert(x->ns.n > 0);
+    assert(x->name.n > 0);
     json_put_str(b.doc, b.meta, "generateName", arena_printf(x->a, "%.*s-", SPAN_ARG(x->name)));
     json_put_str(b.doc, b.meta, "namespace", x->ns);
     owned_copy_members(b.doc, json_mut_obj(b.doc, b.meta, "labels"), json_get(from, "labels"));
@@ -150,9 +151,7 @@ static void send_deletes(struct owned_pods *p)
     for (size_t i = 0; i < p->delete_count; i++) {
         struct deletion *d = ARENA_NEW(p->x->a, struct deletion);
         *d = (struct deletion){p, p->deletes[i]};
-        struct client_request rq = client_request_for(CLIENT_DELETE, p->pods->kind, d->pod);
-        rq.precondition_uid = object_uid(d->pod);
-        sync_do(p->x->s, &rq, p->pods->informer, on_deleted, d);
+        sync_delete(p->x->s, p->pods->informer, d->pod, on_deleted, d);
     }
     p->delete_count = 0;
 }
@@ -167,7 +166,7 @@ static void send_batch(struct owned_pods *p)
     for (int32_t i = 0; i < p->batch; i++) {
         struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE,
                                     .kind = p->pods->kind, .ns = p->x->ns,
-                                    .body = p->bodies[p->sent++]};
+                                    .tree = p->bodies[p->sent++]};
         sync_do(p->x->s, &rq, p->pods->informer, on_created, p);
     }
 }

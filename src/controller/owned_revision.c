@@ -44,15 +44,15 @@ struct creation {
     yyjson_val *data;
 };
 
-/* The same template's revision of an owner of our name that is no more: the garbage collector is
- * about to take it away, and then the name is ours. */
-static bool is_left_behind(const struct creation *k)
+/* It is of the same template and of an owner of our name: ours, made by a request whose answer was
+ * lost, or that of one that is no more: the garbage collector is about to take it away, and then
+ * the name is ours. Or word of it is still on its way. */
+static bool is_no_collision(const struct creation *k)
 {
     const struct owned_sync *x = k->x;
     struct object *o = informer_get(k->kind->informer, x->ns, k->name);
-    return o && span_eq(owned_controller_name(x->kind, o), x->name) &&
-           !span_eq(client_controller_uid(o), x->uid) &&
-           json_equal(json_get(object_root(o), "data"), k->data);
+    return !o || (span_eq(owned_controller_name(x->kind, o), x->name) &&
+                  json_equal(json_get(object_root(o), "data"), k->data));
 }
 
 /* The name is taken by another template's or another owner's: the next count gives another. */
@@ -60,15 +60,12 @@ static bool on_created(struct sync *s, void *data, const struct client_reply *re
 {
     const struct creation *k = data;
     struct owned_sync *x = k->x;
-    if (reply->err.reason != ERR_ALREADY_EXISTS || is_left_behind(k)) {
+    if (reply->err.reason != ERR_ALREADY_EXISTS || is_no_collision(k)) {
         return false; /* after a back-off, once more */
     }
     struct client_body b = client_patch_any(x->a, x->owner);
     json_put_int(b.doc, client_body_obj(&b, "status"), "collisionCount", collisions_of(x) + 1);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->kind, x->owner);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(s, &rq, x->informer, NULL, NULL);
+    sync_patch_status(s, x->informer, x->owner, &b, NULL, NULL);
     return true;
 }
 
@@ -91,7 +88,7 @@ static void create(struct owned_sync *x, const struct owned_kind *k, const char 
     json_put(b.doc, b.root, "data", json_mut_copy(b.doc, data));
     json_put_int(b.doc, b.root, "revision", number);
     struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = k->kind,
-                                .ns = x->ns, .body = client_body_text(&b)};
+                                .ns = x->ns, .tree = client_body_tree(&b)};
     sync_do(x->s, &rq, k->informer, on_created, made);
     sync_again(x->s);
 }
@@ -101,9 +98,7 @@ static void bump(struct owned_sync *x, const struct owned_kind *k, struct object
 {
     struct client_body b = client_patch_new(x->a, revision);
     json_put_int(b.doc, b.root, "revision", number);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, k->kind, revision);
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, k->informer, NULL, NULL);
+    sync_patch(x->s, k->informer, revision, &b, NULL, NULL);
     sync_again(x->s);
 }
 
@@ -118,7 +113,7 @@ static struct revision_choice choose(struct owned_sync *x, const struct owned_hi
         return (struct revision_choice){.step = REVISION_KEEP, .at = h->n - 1};
     }
     yyjson_mut_doc *doc = json_mut_new(x->a);
-    yyjson_val *data = json_freeze(x->a, revision_data(doc, template));
+    yyjson_val *data = json_freeze_shared(x->a, revision_data(doc, template));
     struct revision_choice choice = revision_choose(h->entries, h->n, data);
     *ret_data = data;
     if (choice.step == REVISION_CREATE && h->n > 0 &&
@@ -146,7 +141,8 @@ bool owned_revisions(struct owned_sync *x, const struct owned_kind *k, const cha
             create(x, k, hash_label, data, choice.number);
             return true;
         }
-        assert(choice.at < ret->n && ret->entries[choice.at].from < ret->n);
+        assert(choice.at < ret->n);
+        assert(ret->entries[choice.at].from < ret->n);
         if (choice.step == REVISION_BUMP) {
             bump(x, k, ret->objects[ret->entries[choice.at].from], choice.number);
             return true;
@@ -171,9 +167,7 @@ void owned_truncate(struct owned_sync *x, const struct owned_kind *k,
         }
         struct object *o = history->objects[history->entries[i].from];
         assert(history->entries[i].from < history->n);
-        struct client_request rq = client_request_for(CLIENT_DELETE, k->kind, o);
-        rq.precondition_uid = object_uid(o);
-        sync_do(x->s, &rq, k->informer, NULL, NULL);
+        sync_delete(x->s, k->informer, o, NULL, NULL);
         excess--;
     }
 }

@@ -5,6 +5,7 @@
 #include "client/client_body.h"
 #include "codec/time.h"
 #include "schema/kinds.h"
+#include "schema/status.h"
 
 struct ending {
     struct informer *pods;
@@ -25,20 +26,13 @@ void pod_end_by_node(struct object *pod, void (*emit)(void *ctx, struct span key
     }
 }
 
-static bool on_raced(struct sync *s, void *data, const struct client_reply *reply)
-{
-    (void)s;
-    (void)data;
-    return reply->err.reason == ERR_NOT_FOUND;
-}
-
 static void delete_pod(struct sync *s, const struct ending *e)
 {
     struct client_request rq = client_request_for(CLIENT_DELETE, SCHEMA_KIND(Pod), e->pod);
     rq.precondition_uid = object_uid(e->pod);
     rq.grace_s = e->grace_s;
     assert(rq.precondition_uid.n > 0);
-    sync_do(s, &rq, e->pods, on_raced, NULL);
+    sync_do(s, &rq, e->pods, sync_or_gone, NULL);
 }
 
 static bool on_said(struct sync *s, void *data, const struct client_reply *reply)
@@ -62,33 +56,15 @@ static void say(struct sync *s, struct ending *e, const struct pod_end *how)
     assert(how->reason);
     assert(how->message);
     struct client_body b = client_patch_new(s->arena, e->pod);
-    yyjson_mut_val *list = yyjson_mut_arr(b.doc), *c = yyjson_mut_obj(b.doc);
-    JSON_EACH(it, json_path(object_root(e->pod), "status", "conditions", NULL))
-    {
-        if (!span_eq_cstr(json_get_str(it.val, "type"), "DisruptionTarget")) {
-            yyjson_mut_arr_append(list, json_mut_copy(b.doc, it.val));
-        }
-    }
-    json_put_str(b.doc, c, "type", SPAN("DisruptionTarget"));
-    json_put_str(b.doc, c, "status", SPAN("True"));
-    json_put(b.doc, c, "lastProbeTime", yyjson_mut_null(b.doc));
-    json_put_str(b.doc, c, "lastTransitionTime", time_format(s->arena, s->now_ms));
-    json_put_str(b.doc, c, "reason", span_cstr(how->reason));
-    json_put_str(b.doc, c, "message", span_cstr(how->message));
-    yyjson_mut_arr_append(list, c);
-    json_put(b.doc, client_body_obj(&b, "status"), "conditions", list);
+    yyjson_mut_val *status = client_body_obj(&b, "status");
+    struct status_condition c = {"DisruptionTarget", SPAN("True"), time_format(s->arena, s->now_ms),
+                                 span_cstr(how->reason), span_cstr(how->message)};
+    json_put(b.doc, status_condition_put(b.doc, object_root(e->pod), status, &c), "lastProbeTime",
+             yyjson_mut_null(b.doc));
     if (how->failed) {
-        json_put_str(b.doc, client_body_obj(&b, "status"), "phase", SPAN("Failed"));
+        json_put_str(b.doc, status, "phase", SPAN("Failed"));
     }
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, SCHEMA_KIND(Pod), e->pod);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(s, &rq, e->pods, on_said, e);
-}
-
-static void unref_object(void *data)
-{
-    object_unref(data);
+    sync_patch_status(s, e->pods, e->pod, &b, on_said, e);
 }
 
 void pod_end(struct sync *s, struct informer *pods, struct object *pod, const struct pod_end *how)
@@ -97,11 +73,28 @@ void pod_end(struct sync *s, struct informer *pods, struct object *pod, const st
     assert(pods);
     assert(pod);
     struct ending *e = ARENA_NEW(s->arena, struct ending);
-    *e = (struct ending){pods, object_ref(pod), how->grace_s};
-    arena_on_clear(s->arena, unref_object, e->pod);
+    *e = (struct ending){pods, object_hold(s->arena, pod), how->grace_s};
     if (!how->reason || is_said(client_condition(pod, "DisruptionTarget"), how)) {
         delete_pod(s, e);
     } else {
         say(s, e, how);
+    }
+}
+
+void pod_end_by_force(struct sync *s, struct informer *pods, struct object *pod,
+                      const char *message)
+{
+    assert(message);
+    const yyjson_val *meta = json_get(object_root(pod), "metadata");
+    bool ended = status_pod_ended(object_root(pod));
+    bool kept = json_len(json_get(meta, "finalizers")) > 0;
+    bool marked =
+        object_is_deleting(pod) && json_get_int(meta, "deletionGracePeriodSeconds", 0) == 0;
+    struct pod_end how = {.grace_s = 0};
+    if (kept && !ended) {
+        how = (struct pod_end){"DeletionByPodGC", message, true, 0};
+    }
+    if (!kept || !ended || !marked) {
+        pod_end(s, pods, pod, &how);
     }
 }

@@ -16,6 +16,12 @@ struct pod_end {
  * more, the sync fails and its key runs again. */
 void pod_end(struct sync *s, struct informer *pods, struct object *pod, const struct pod_end *how);
 
+/* Ends a pod whose agent will not: whatever ran there has ended. One that a finalizer keeps says
+ * that it has failed, and with which message: a job may wait for that. Nothing is written when it
+ * only waits for its finalizers. */
+void pod_end_by_force(struct sync *s, struct informer *pods, struct object *pod,
+                      const char *message);
+
 /* Pods by the node that they are bound to, for informer_add_index(). */
 void pod_end_by_node(struct object *pod, void (*emit)(void *ctx, struct span key), void *ctx);
 struct span pod_end_node(struct object *pod); /* empty: none yet */

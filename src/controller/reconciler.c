@@ -6,8 +6,10 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "base/vec.h"
 #include "client/workqueue.h"
+#include "controller/quota_wait.h"
 #include "schema/schema.h"
 
 /* A view that does not show a write by then (it was reset, and the object gone again) is taken as
@@ -22,6 +24,7 @@ struct op {
     void *data;
     struct span ns, name, uid; /* of a deleted object */
     bool is_delete, answered;
+    int64_t rev; /* of what it wrote; 0: not known */
 };
 
 /* A sync and what it waits for. */
@@ -59,8 +62,10 @@ struct reconciler {
     struct workqueue *queue;
     struct list running;
     bool started;
-    struct list early; /* struct early_key */
+    struct list early;     /* struct early_key */
+    struct strbuf scratch; /* for a key that is added */
     VEC(struct followed) followed;
+    struct quota_wait *quotas;
 };
 
 struct early_key {
@@ -96,8 +101,7 @@ static void running_free(struct running *r)
         op_free(CONTAINER_OF(it, struct op, link));
     }
     list_remove(&r->link);
-    arena_free(r->sync.arena);
-    free(r);
+    arena_free(r->sync.arena); /* r is in it */
 }
 
 static void finish(struct running *r)
@@ -148,6 +152,8 @@ static void op_seen(void *data)
     struct running *r = op->running;
     assert(op->answered);
     assert(op->seen_in);
+    /* What it made may have been gone by the time of that list: nothing else would tell. */
+    r->again = r->again || (op->rev > 0 && op->rev <= informer_list_rev(op->seen_in));
     op->seen_in = NULL; /* the wait is over and freed by the informer */
     op_free(op);
     finish_if_idle(r);
@@ -162,6 +168,7 @@ static void on_reply(void *data, const struct client_reply *reply)
     bool handled = op->fn && op->fn(&r->sync, op->data, reply);
     if (reply->err.reason != ERR_NONE) {
         r->raced = true;
+        quota_wait_note(r->sync.reconciler->quotas, &reply->err, r->key);
         if (!handled) {
             bool race = reply->err.reason == ERR_CONFLICT || reply->err.reason == ERR_NOT_FOUND ||
                         reply->err.reason == ERR_ALREADY_EXISTS;
@@ -179,11 +186,11 @@ static void on_reply(void *data, const struct client_reply *reply)
         finish_if_idle(r);
         return;
     }
-    int64_t rev = reply->object ? object_rev(reply->object) : op->is_delete ? 0 : reply->rev;
+    op->rev = reply->object ? object_rev(reply->object) : op->is_delete ? 0 : reply->rev;
     if (!env_timer_armed(&r->patience)) {
         env_timer_start(r->sync.client->env, &r->patience, SEEN_MAX_MS, on_patience);
     }
-    informer_wait(op->seen_in, rev, op->ns, op->name, op->uid, op_seen, op);
+    informer_wait(op->seen_in, op->rev, op->ns, op->name, op->uid, op_seen, op);
 }
 
 void sync_do(struct sync *s, const struct client_request *request, struct informer *seen_in,
@@ -210,6 +217,48 @@ void sync_do(struct sync *s, const struct client_request *request, struct inform
         rq.field_manager = span_cstr(s->reconciler->name);
     }
     client_do(s->client, &rq, on_reply, op);
+}
+
+static void patch(struct sync *s, struct informer *seen_in, struct object *o, struct span sub,
+                  const struct client_body *b, sync_reply_fn *fn, void *data)
+{
+    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, informer_kind(seen_in), o);
+    rq.subresource = sub;
+    rq.tree = client_body_tree(b);
+    sync_do(s, &rq, seen_in, fn, data);
+}
+
+void sync_patch(struct sync *s, struct informer *seen_in, struct object *o,
+                const struct client_body *b, sync_reply_fn *fn, void *data)
+{
+    patch(s, seen_in, o, SPAN_NULL, b, fn, data);
+}
+
+void sync_patch_status(struct sync *s, struct informer *seen_in, struct object *o,
+                       const struct client_body *b, sync_reply_fn *fn, void *data)
+{
+    patch(s, seen_in, o, SPAN("status"), b, fn, data);
+}
+
+void sync_delete(struct sync *s, struct informer *seen_in, struct object *o, sync_reply_fn *fn,
+                 void *data)
+{
+    struct client_request rq = client_request_for(CLIENT_DELETE, informer_kind(seen_in), o);
+    rq.precondition_uid = object_uid(o);
+    assert(rq.precondition_uid.n > 0);
+    sync_do(s, &rq, seen_in, fn, data);
+}
+
+bool sync_or_gone(struct sync *s, void *data, const struct client_reply *reply)
+{
+    (void)s;
+    (void)data;
+    return reply->err.reason == ERR_NOT_FOUND;
+}
+
+bool sync_or_changed(struct sync *s, void *data, const struct client_reply *reply)
+{
+    return sync_or_gone(s, data, reply) || reply->err.reason == ERR_CONFLICT;
 }
 
 void sync_again(struct sync *s)
@@ -244,16 +293,17 @@ void sync_fail(struct sync *s)
 static void work(void *data, struct span key)
 {
     struct reconciler *rec = data;
-    struct running *r = MEM_NEW(struct running);
+    struct arena *a = arena_new();
+    struct running *r = ARENA_NEW(a, struct running);
     list_init(&r->ops);
     list_push_back(&rec->running, &r->link);
     r->after_ms = -1;
     r->sync = (struct sync){.reconciler = rec,
                             .client = rec->client,
-                            .arena = arena_new(),
+                            .arena = a,
                             .now_ms = env_now_ms(rec->client->env),
                             .controller = rec->controller};
-    r->key = arena_dup(r->sync.arena, key);
+    r->key = arena_dup(a, key);
     size_t slash = span_rfind(r->key, '/');
     assert(rec->started && slash < r->key.n); /* NAMESPACE/NAME, as it was added */
     r->sync.ns = span_first(r->key, slash);
@@ -263,6 +313,12 @@ static void work(void *data, struct span key)
     assert(r->in_run);
     r->in_run = false;
     finish_if_idle(r);
+}
+
+static void wake(void *data, struct span key)
+{
+    struct reconciler *r = data;
+    workqueue_add(r->queue, key);
 }
 
 struct reconciler *reconciler_new(const struct controller_place *place, const char *name,
@@ -283,6 +339,7 @@ struct reconciler *reconciler_new(const struct controller_place *place, const ch
     list_init(&r->running);
     list_init(&r->early);
     list_push_back(place->reconcilers, &r->link);
+    r->quotas = quota_wait_new(place->informers, wake, r);
     return r;
 }
 
@@ -295,6 +352,7 @@ void reconciler_free(struct reconciler *r)
         informer_remove_handler(r->followed.at[i].informer, r->followed.at[i].data);
     }
     VEC_DONE(&r->followed);
+    quota_wait_free(r->quotas);
     LIST_EACH(it, &r->running)
     {
         running_free(CONTAINER_OF(it, struct running, link));
@@ -304,6 +362,7 @@ void reconciler_free(struct reconciler *r)
         free(CONTAINER_OF(it, struct early_key, link));
     }
     workqueue_free(r->queue);
+    strbuf_done(&r->scratch);
     list_remove(&r->link);
     free(r);
 }
@@ -321,17 +380,15 @@ void reconciler_follow(struct reconciler *r, struct informer *informer,
 static void reconciler_add_after(struct reconciler *r, struct span ns, struct span name,
                                  int64_t delay_ms)
 {
-    struct early_key *k = mem_new(sizeof *k + ns.n + name.n + 1);
-    memcpy(k->key, ns.n ? ns.p : "", ns.n);
-    k->key[ns.n] = '/';
-    memcpy(k->key + ns.n + 1, name.n ? name.p : "", name.n);
-    k->key_n = ns.n + name.n + 1;
-    if (!r->started) {
-        list_push_back(&r->early, &k->link);
+    struct span key = object_place_of(&r->scratch, ns, name);
+    if (r->started) {
+        workqueue_add_after(r->queue, key, delay_ms);
         return;
     }
-    workqueue_add_after(r->queue, span_of(k->key, k->key_n), delay_ms);
-    free(k);
+    struct early_key *k = mem_new(sizeof *k + key.n);
+    memcpy(k->key, key.p, key.n);
+    k->key_n = key.n;
+    list_push_back(&r->early, &k->link);
 }
 
 void reconciler_add(struct reconciler *r, struct span ns, struct span name)

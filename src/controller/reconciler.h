@@ -9,6 +9,7 @@
 #define CONTROLLER_RECONCILER_H
 
 #include "base/arena.h"
+#include "client/client_body.h"
 #include "controller/controller.h"
 
 struct reconciler;
@@ -44,6 +45,17 @@ typedef bool sync_reply_fn(struct sync *s, void *data, const struct client_reply
  * again after a back-off. */
 void sync_do(struct sync *s, const struct client_request *request, struct informer *seen_in,
              sync_reply_fn *fn, void *data);
+/* What of an object of the informer is written most: a merge patch of it or of its status, and its
+ * deletion, that of this very object (by its uid). */
+void sync_patch(struct sync *s, struct informer *seen_in, struct object *o,
+                const struct client_body *b, sync_reply_fn *fn, void *data);
+void sync_patch_status(struct sync *s, struct informer *seen_in, struct object *o,
+                       const struct client_body *b, sync_reply_fn *fn, void *data);
+void sync_delete(struct sync *s, struct informer *seen_in, struct object *o, sync_reply_fn *fn,
+                 void *data);
+/* For fn: there is nothing left to write when the object is gone; or gone, or not the one meant. */
+bool sync_or_gone(struct sync *s, void *data, const struct client_reply *reply);
+bool sync_or_changed(struct sync *s, void *data, const struct client_reply *reply);
 /* Run once more as soon as this sync has ended. */
 void sync_again(struct sync *s);
 void sync_after(struct sync *s, int64_t delay_ms);

@@ -11,6 +11,7 @@
 #include "controller/owned.h"
 #include "plan/replicaset_plan.h"
 #include "schema/kinds.h"
+#include "schema/status.h"
 
 /* What differs between the two kinds that keep pods at a number. */
 struct row {
@@ -115,6 +116,7 @@ static void count_neighbours(struct set_sync *x, struct replicaset_pod *pods)
     struct neighbours k = {.x = x};
     struct replicaset_controller *c = x->c;
     struct span controller = client_controller_uid(x->own.owner);
+    assert(x->plan.delete_count > 0);
     if (controller.n) {
         informer_index_each(c->sets.informer, c->sets_by_controller, controller, count_set, &k);
     } else {
@@ -137,22 +139,12 @@ static void put_failure(struct set_sync *x, struct owned_status *st)
         return;
     }
     yyjson_mut_doc *doc = st->body.doc;
-    yyjson_mut_val *list = yyjson_mut_arr(doc);
-    JSON_EACH(it, json_get(x->own.status, "conditions"))
-    {
-        if (it.val != was) {
-            yyjson_mut_arr_append(list, json_mut_copy(doc, it.val));
-        }
-    }
+    yyjson_mut_val *list = status_conditions_but(doc, object_root(x->own.owner), "ReplicaFailure");
     if (error.n) {
-        yyjson_mut_val *c = yyjson_mut_obj(doc);
-        json_put_str(doc, c, "type", SPAN("ReplicaFailure"));
-        json_put_str(doc, c, "status", SPAN("True"));
-        json_put_str(doc, c, "lastTransitionTime", time_format(x->own.a, x->own.s->now_ms));
-        json_put_str(doc, c, "reason",
-                     x->act.create_error.n ? SPAN("FailedCreate") : SPAN("FailedDelete"));
-        json_put_str(doc, c, "message", error);
-        yyjson_mut_arr_append(list, c);
+        struct status_condition c = {
+            "ReplicaFailure", SPAN("True"), time_format(x->own.a, x->own.s->now_ms),
+            x->act.create_error.n ? SPAN("FailedCreate") : SPAN("FailedDelete"), error};
+        yyjson_mut_arr_append(list, status_condition_new(doc, &c));
     }
     json_put(doc, st->to, "conditions", yyjson_mut_arr_size(list) ? list : yyjson_mut_null(doc));
     st->changed = true;
@@ -162,6 +154,9 @@ static void write_status(struct owned_pods *act)
 {
     struct set_sync *x = act->data;
     const struct replicaset_status *now = &x->plan.status;
+    assert(act == &x->act);
+    assert(now->ready <= now->replicas);
+    assert(now->available <= now->ready);
     struct owned_status st = owned_status_new(&x->own);
     owned_status_count(&st, "replicas", now->replicas, true);
     owned_status_count(&st, "fullyLabeledReplicas", now->fully_labeled, false);
@@ -177,14 +172,16 @@ static void write_status(struct owned_pods *act)
 static void act(struct set_sync *x)
 {
     struct replicaset_plan *plan = &x->plan;
+    assert(plan->create == 0 || plan->delete_count == 0);
+    assert(plan->delete_count <= x->pods.n);
     struct owned_pods *p = &x->act;
     *p = (struct owned_pods){.x = &x->own, .pods = &x->c->pods, .done = write_status, .data = x};
-    p->bodies = ARENA_ARRAY(x->own.a, struct span, (size_t)plan->create + 1);
+    p->bodies = ARENA_ARRAY(x->own.a, struct json_shared *, (size_t)plan->create + 1);
     p->body_count = (size_t)plan->create;
     if (plan->create) {
         struct client_body b =
             owned_pod_new(&x->own, x->c->pods.kind, json_get(x->own.spec, "template"));
-        struct span body = client_body_text(&b);
+        struct json_shared *body = client_body_tree(&b);
         for (size_t i = 0; i < p->body_count; i++) {
             p->bodies[i] = body; /* names are the server's choice */
         }

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "base/vec.h"
 #include "client/client_body.h"
@@ -44,14 +45,10 @@ struct look {
     VEC(struct aggregate_role) roles;
 };
 
-static void unref_object(void *data)
-{
-    object_unref(data);
-}
-
 static struct aggregate_role role_of(struct sync *s, struct object *o)
 {
-    arena_on_clear(s->arena, unref_object, object_ref(o));
+    assert(s->arena);
+    object_hold(s->arena, o);
     return (struct aggregate_role){.name = object_name(o),
                                    .labels = json_path(object_root(o), "metadata", "labels", NULL),
                                    .rules = json_get(object_root(o), "rules")};
@@ -67,6 +64,7 @@ static bool see_role(void *data, struct object *o)
 static void run(struct sync *s)
 {
     struct role_controller *c = s->controller;
+    assert(s->ns.n == 0); /* ClusterRoles */
     struct object *o = informer_get(c->roles, SPAN_NULL, s->name);
     if (!o || object_is_deleting(o) || !json_get(object_root(o), "aggregationRule")) {
         return;
@@ -80,11 +78,8 @@ static void run(struct sync *s)
     struct client_body b = client_patch_new(s->arena, o);
     yyjson_mut_val *rules = aggregate_plan(s->arena, b.doc, &view);
     if (rules) {
-        struct client_request rq =
-            client_request_for(CLIENT_PATCH_MERGE, SCHEMA_KIND(ClusterRole), o);
         json_put(b.doc, b.root, "rules", rules);
-        rq.body = client_body_text(&b);
-        sync_do(s, &rq, c->roles, NULL, NULL);
+        sync_patch(s, c->roles, o, &b, NULL, NULL);
     }
     VEC_DONE(&l.roles);
 }
@@ -116,6 +111,7 @@ static void on_role(void *data, struct object *old, struct object *now)
 {
     struct role_controller *c = data;
     struct change x = {c, old, now};
+    assert(old || now);
     informer_index_each(c->roles, c->collecting, COLLECTING, add_if_selects, &x);
 }
 

@@ -13,18 +13,15 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "base/list.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "client/client_body.h"
-#include "client/client_event.h"
 #include "codec/time.h"
-#include "controller/reconciler.h"
-#include "controller/scheduler_near.h"
+#include "controller/pod_end.h"
+#include "controller/scheduler_priv.h"
 #include "plan/host_port.h"
-#include "plan/schedule_plan.h"
 #include "plan/why_plan.h"
 #include "schema/schema.h"
+#include "schema/status.h"
 
 enum {
     PARALLEL = 64,
@@ -32,136 +29,21 @@ enum {
     UNBOUND_QUIET_MS = 1000,
 };
 
-struct usage {
-    int64_t cpu_milli, memory_bytes, pods;
-    struct list with_ports; /* struct placed that have host ports */
-    size_t name_n;
-    char name[];
-};
-
-/* A pod that counts on a node; key: its uid. */
-struct placed {
-    struct usage *on;
-    int64_t cpu_milli, memory_bytes;
-    struct host_port *ports; /* NULL: none */
-    size_t port_count;
-    char *who;        /* with ports: NAMESPACE/NAME */
-    struct list link; /* in on->with_ports, if there are any */
-    size_t uid_n;
-    char uid[];
-};
-
-struct waiting {
-    struct span ns, name;
-    int64_t since_ms;
-    bool near; /* neighbours keep it out */
-    size_t key_n;
-    char key[]; /* NAMESPACE/NAME */
-};
-
-struct scheduler {
-    struct client *client;
-    const struct schema_kind *pod_kind, *claim_kind;
-    struct informer *pods, *nodes, *claims, *volumes, *classes, *namespaces;
-    struct reconciler *reconciler;
-    struct event_recorder *events;
-    struct map usage, placed, waiting;
-    struct near_index *near; /* NULL until a pod has rules about its neighbours */
-    size_t near_waiting;     /* of waiting: those with `near` */
-};
-
-/* ---- accounts ---- */
-
-static struct usage *usage_of(struct scheduler *c, struct span node)
-{
-    struct usage *u = map_get(&c->usage, node);
-    if (!u) {
-        u = mem_new(sizeof *u + node.n + 1);
-        list_init(&u->with_ports);
-        u->name_n = node.n;
-        memcpy(u->name, node.n ? node.p : "", node.n);
-        map_put(&c->usage, span_of(u->name, u->name_n), u);
-    }
-    return u;
-}
-
-/* What each node is said to have is what the pods there have. */
-static void verify_usage(const struct scheduler *c)
-{
-    if (!verify_due(c->placed.n, c->placed.n + c->usage.n)) {
-        return;
-    }
-    int64_t pods = 0, cpu_milli = 0, memory_bytes = 0;
-    size_t it = 0;
-    for (const struct usage *u; (u = map_next(&c->usage, &it, NULL));) {
-        pods += u->pods;
-        cpu_milli += u->cpu_milli;
-        memory_bytes += u->memory_bytes;
-    }
-    it = 0;
-    for (const struct placed *p; (p = map_next(&c->placed, &it, NULL));) {
-        pods--;
-        cpu_milli -= p->cpu_milli;
-        memory_bytes -= p->memory_bytes;
-        assert(map_get(&c->usage, span_of(p->on->name, p->on->name_n)) == p->on);
-    }
-    assert(pods == 0);
-    assert(cpu_milli == 0);
-    assert(memory_bytes == 0);
-}
-
-static void placed_free(void *value)
-{
-    struct placed *p = value;
-    free(p->ports);
-    free(p->who);
-    free(p);
-}
+/* ---- where pods are ---- */
 
 static void unplace(struct scheduler *c, struct span uid)
 {
-    struct placed *p = map_remove(&c->placed, uid);
-    if (p) {
-        p->on->cpu_milli -= p->cpu_milli;
-        p->on->memory_bytes -= p->memory_bytes;
-        p->on->pods--;
-        assert(p->on->pods >= 0);
-        if (p->port_count) {
-            list_remove(&p->link);
-        }
-        if (c->near) {
-            near_index_remove(c->near, uid);
-        }
-        placed_free(p);
+    if (usage_remove(c->book, uid) && c->near) {
+        near_index_remove(c->near, uid);
     }
-}
-
-static void take_ports(struct placed *p, struct object *pod)
-{
-    const yyjson_val *spec = json_get(object_root(pod), "spec");
-    if (!host_port_wanted(spec)) {
-        return;
-    }
-    struct arena *a cleanup_arena = arena_new();
-    const struct host_port *ports = NULL;
-    assert(!p->ports);
-    assert(p->port_count == 0);
-    p->port_count = host_ports(a, spec, &ports);
-    p->ports = mem_new(p->port_count * sizeof *ports);
-    memcpy(p->ports, ports, p->port_count * sizeof *ports);
-    struct span who =
-        arena_printf(a, "%.*s/%.*s", SPAN_ARG(object_namespace(pod)), SPAN_ARG(object_name(pod)));
-    p->who = mem_new(who.n + 1);
-    memcpy(p->who, who.p, who.n + 1);
-    list_push_back(&p->on->with_ports, &p->link);
 }
 
 static bool put_near(void *data, struct object *pod)
 {
     struct scheduler *c = data;
-    const struct placed *p = map_get(&c->placed, object_uid(pod));
+    const struct placed *p = usage_find(c->book, object_uid(pod));
     if (p) {
-        near_index_put(c->near, pod, span_of(p->on->name, p->on->name_n));
+        near_index_put(c->near, pod, p->on->name);
     }
     return true;
 }
@@ -178,22 +60,10 @@ static void follow_neighbours(struct scheduler *c, struct object *pod)
 
 static void place(struct scheduler *c, struct object *pod, struct span node)
 {
-    struct span uid = object_uid(pod);
-    unplace(c, uid);
-    struct placed *p = mem_new(sizeof *p + uid.n + 1);
-    p->on = usage_of(c, node);
-    p->cpu_milli = schedule_holds(object_root(pod), "cpu");
-    p->memory_bytes = schedule_holds(object_root(pod), "memory");
-    p->uid_n = uid.n;
-    memcpy(p->uid, uid.n ? uid.p : "", uid.n);
-    p->on->cpu_milli += p->cpu_milli;
-    p->on->memory_bytes += p->memory_bytes;
-    p->on->pods++;
-    take_ports(p, pod);
-    assert(p->on->pods > 0);
-    assert(!map_get(&c->placed, uid));
-    map_put(&c->placed, span_of(p->uid, p->uid_n), p);
-    verify_usage(c);
+    unplace(c, object_uid(pod));
+    usage_put(c->book, pod, node);
+    int32_t priority = scheduler_priority(pod);
+    c->lowest = priority < c->lowest ? priority : c->lowest;
     follow_neighbours(c, pod);
     if (c->near) {
         near_index_put(c->near, pod, node);
@@ -202,38 +72,34 @@ static void place(struct scheduler *c, struct object *pod, struct span node)
 
 /* ---- pods that wait ---- */
 
-static void wait_add(struct scheduler *c, struct sync *s)
+static struct waiting *wait_add(struct scheduler *c, struct object *pod, int64_t now_ms)
 {
-    assert(s->name.n > 0);
-    cleanup_arena struct arena *a = arena_new();
-    struct span key = arena_printf(a, "%.*s/%.*s", SPAN_ARG(s->ns), SPAN_ARG(s->name));
-    if (map_get(&c->waiting, key)) {
-        return;
+    struct span ns = object_namespace(pod), name = object_name(pod), key = object_place(pod);
+    assert(name.n > 0);
+    struct waiting *w = map_get(&c->waiting, key);
+    if (w) {
+        w->priority = scheduler_priority(pod);
+        return w;
     }
-    struct waiting *w = mem_new(sizeof *w + key.n + 1);
+    w = mem_new(sizeof *w + key.n + 1);
     w->key_n = key.n;
     memcpy(w->key, key.p, key.n);
-    w->ns = span_of(w->key, s->ns.n);
-    w->name = span_of(w->key + s->ns.n + 1, s->name.n);
-    w->since_ms = s->now_ms;
+    w->ns = span_of(w->key, ns.n);
+    w->name = span_of(w->key + ns.n + 1, name.n);
+    w->since_ms = now_ms;
+    w->priority = scheduler_priority(pod);
+    c->ranked |= w->priority != 0;
     map_put(&c->waiting, span_of(w->key, w->key_n), w);
+    return w;
 }
 
 static struct waiting *wait_get(struct scheduler *c, struct span ns, struct span name)
 {
-    cleanup_arena struct arena *a = arena_new();
-    return map_get(&c->waiting, arena_printf(a, "%.*s/%.*s", SPAN_ARG(ns), SPAN_ARG(name)));
-}
-
-static void wait_remove(struct scheduler *c, struct span ns, struct span name)
-{
-    struct waiting *w = wait_get(c, ns, name);
-    if (w) {
-        struct waiting *known = map_remove(&c->waiting, span_of(w->key, w->key_n));
-        assert(known == w);
-        c->near_waiting -= w->near;
-        free(w);
+    if (c->waiting.n == 0) {
+        return NULL;
     }
+    cleanup_arena struct arena *a = arena_new();
+    return map_get(&c->waiting, ARENA_JOIN(a, ns, SPAN("/"), name));
 }
 
 static void wait_near(struct scheduler *c, struct waiting *w, bool near)
@@ -243,14 +109,68 @@ static void wait_near(struct scheduler *c, struct waiting *w, bool near)
     assert(c->near_waiting <= c->waiting.n);
 }
 
+static int by_priority(const void *a, const void *b)
+{
+    int32_t x = (*(struct waiting *const *)a)->priority,
+            y = (*(struct waiting *const *)b)->priority;
+    return x > y ? -1 : x < y;
+}
+
+/* The most important first. */
 static void wake(struct scheduler *c, struct span ns)
 {
-    size_t pos = 0;
-    struct waiting *w;
-    while ((w = map_next(&c->waiting, &pos, NULL))) {
+    if (c->waiting.n == 0) {
+        return;
+    }
+    cleanup_arena struct arena *a = arena_new();
+    struct waiting **list = ARENA_ARRAY(a, struct waiting *, c->waiting.n);
+    size_t pos = 0, n = 0;
+    for (struct waiting *w; (w = map_next(&c->waiting, &pos, NULL));) {
         if (ns.n == 0 || span_eq(ns, w->ns)) {
+            list[n++] = w;
+        }
+    }
+    if (c->ranked) {
+        qsort(list, n, sizeof(struct waiting *), by_priority);
+    }
+    for (size_t i = 0; i < n; i++) {
+        reconciler_add(c->reconciler, list[i]->ns, list[i]->name);
+    }
+}
+
+/* Only now may it be sent away: who needed its room while it was being bound had to let it be. */
+static void wake_above(struct scheduler *c, int32_t priority)
+{
+    if (!c->ranked && priority >= 0) {
+        return; /* nobody who waits is above it */
+    }
+    size_t pos = 0;
+    for (const struct waiting *w; (w = map_next(&c->waiting, &pos, NULL));) {
+        if (w->priority > priority) {
             reconciler_add(c->reconciler, w->ns, w->name);
         }
+    }
+}
+
+/* Others may have the room that is not kept any more. */
+static void nominate(struct scheduler *c, struct waiting *w, struct span node)
+{
+    bool kept = w->nominated && !span_eq_cstr(node, w->nominated);
+    scheduler_nominate(c, w, node);
+    if (kept) {
+        wake(c, SPAN_NULL);
+    }
+}
+
+static void wait_remove(struct scheduler *c, struct span ns, struct span name)
+{
+    struct waiting *w = wait_get(c, ns, name);
+    if (w) {
+        struct waiting *known = map_remove(&c->waiting, span_of(w->key, w->key_n));
+        assert(known == w);
+        c->near_waiting -= w->near;
+        nominate(c, w, SPAN_NULL);
+        free(w);
     }
 }
 
@@ -287,10 +207,14 @@ static struct span node_of(struct object *pod)
     return json_str(json_path(object_root(pod), "spec", "nodeName", NULL));
 }
 
+static struct span nominated_of(struct object *pod)
+{
+    return json_str(json_path(object_root(pod), "status", "nominatedNodeName", NULL));
+}
+
 static bool has_ended(struct object *pod)
 {
-    struct span phase = json_str(json_path(object_root(pod), "status", "phase", NULL));
-    return span_eq_cstr(phase, "Succeeded") || span_eq_cstr(phase, "Failed");
+    return status_pod_ended(object_root(pod));
 }
 
 static bool is_ours(struct object *pod)
@@ -308,14 +232,14 @@ static bool is_gated(struct object *pod)
  * anew, and what became free may be enough for others. */
 static void recount(struct scheduler *c, struct object *pod)
 {
-    const struct placed *was = map_get(&c->placed, object_uid(pod));
+    const struct placed *was = usage_find(c->book, object_uid(pod));
     assert(was);
     if (json_int(json_path(object_root(pod), "metadata", "generation", NULL), 0) < 2) {
         return;
     }
     int64_t cpu = was->cpu_milli, memory = was->memory_bytes;
     place(c, pod, node_of(pod));
-    was = map_get(&c->placed, object_uid(pod));
+    was = usage_find(c->book, object_uid(pod));
     if (was->cpu_milli < cpu || was->memory_bytes < memory) {
         wake(c, SPAN_NULL);
     }
@@ -332,7 +256,7 @@ static void tell_neighbours(struct scheduler *c, struct object *old, struct obje
     if (!c->near || !now) {
         return;
     }
-    const struct placed *p = map_get(&c->placed, object_uid(now));
+    const struct placed *p = usage_find(c->book, object_uid(now));
     bool relabelled = old && !same_labels(old, now);
     if (relabelled && !p && wait_get(c, object_namespace(now), object_name(now))) {
         reconciler_add_object(c->reconciler, now);
@@ -341,7 +265,7 @@ static void tell_neighbours(struct scheduler *c, struct object *old, struct obje
         return;
     }
     if (relabelled) {
-        near_index_put(c->near, now, span_of(p->on->name, p->on->name_n));
+        near_index_put(c->near, now, p->on->name);
         wake_near(c, old);
     }
     if (relabelled || !old || !node_of(old).n ||
@@ -363,14 +287,20 @@ static void account(struct scheduler *c, struct object *old, struct object *now)
         return;
     }
     if (node_of(now).n) {
-        if (!old || !node_of(old).n || !map_get(&c->placed, object_uid(now))) {
+        if (!old || !node_of(old).n || !usage_find(c->book, object_uid(now))) {
             place(c, now, node_of(now));
+            wake_above(c, scheduler_priority(now));
         } else {
             recount(c, now);
         }
         wait_remove(c, object_namespace(now), object_name(now));
     } else if (is_ours(now) && !object_is_deleting(now) && !is_gated(now) &&
                (!old || is_gated(old))) {
+        struct span node = nominated_of(now);
+        if (node.n && !wait_get(c, object_namespace(now), object_name(now))) {
+            scheduler_nominate(c, wait_add(c, now, 0), node); /* by the one before us */
+            follow_neighbours(c, now);
+        }
         reconciler_add_object(c->reconciler, now);
     }
 }
@@ -388,11 +318,13 @@ static void on_namespace(void *data, struct object *old, struct object *now)
     }
 }
 
+/* One less may be what makes the others even (spread). */
 static void on_node(void *data, struct object *old, struct object *now)
 {
-    (void)old;
-    if (now) {
-        wake(data, SPAN_NULL);
+    struct scheduler *c = data;
+    if (c->waiting.n > 0 &&
+        (!old || !now || schedule_node_differs(object_root(old), object_root(now)))) {
+        wake(c, SPAN_NULL);
     }
 }
 
@@ -411,25 +343,6 @@ static void on_volume(void *data, struct object *old, struct object *now)
 }
 
 /* ---- observing ---- */
-
-struct pod_sync {
-    struct scheduler *c;
-    struct sync *s;
-    struct arena *a;
-    struct object *pod;
-    yyjson_val *spec;
-    struct schedule_view view;
-    struct schedule_node *nodes;
-    bool unbound_only; /* the obstacle is only a claim that is still being bound */
-    struct object
-        *wait_claim; /* of a class that waits for its first consumer: needs a node named */
-    const struct host_port *ports; /* that the pod asks for */
-    size_t port_count;
-    struct span port_note; /* who has one of them, of the first node where that is so */
-    yyjson_val **volume_terms;
-    size_t volume_count;
-    struct span target; /* the chosen node */
-};
 
 static bool waits_for_consumer(struct pod_sync *x, struct object *claim)
 {
@@ -454,7 +367,7 @@ static void observe_claim(struct pod_sync *x, struct span name)
     }
     yyjson_val *root = object_root(claim);
     struct span volume = json_str(json_path(root, "spec", "volumeName", NULL));
-    bool bound = span_eq_cstr(json_str(json_path(root, "status", "phase", NULL)), "Bound");
+    bool bound = span_eq_cstr(status_phase(root), "Bound");
     if (volume.n == 0 || !bound) {
         if (waits_for_consumer(x, claim)) {
             x->wait_claim = claim;
@@ -514,20 +427,15 @@ static struct span taint_of(struct pod_sync *x, struct object *node)
     return taint;
 }
 
-/* Who has which of them, as a sentence; empty: nobody. */
-static struct span ports_taken(const struct pod_sync *x, const struct usage *u)
+static int64_t *more_free(const struct pod_sync *x, const yyjson_val *can, const struct usage *u)
 {
-    LIST_EACH(l, &u->with_ports)
-    {
-        const struct placed *p = CONTAINER_OF(l, struct placed, link);
-        for (size_t i = 0; i < x->port_count; i++) {
-            if (host_ports_clash(&x->ports[i], 1, p->ports, p->port_count)) {
-                return arena_printf(x->a, "Pod %s has host port %u of node %.*s.", p->who,
-                                    x->ports[i].port, SPAN_ARG(span_of(u->name, u->name_n)));
-            }
-        }
+    int64_t *left = ARENA_ARRAY(x->a, int64_t, x->view.more_count);
+    for (size_t i = 0; i < x->view.more_count; i++) {
+        struct span name = x->view.more[i].name;
+        left[i] = schedule_quantity(json_get_span(can, name), false);
+        left[i] -= u ? usage_units(u, name) : 0;
     }
-    return SPAN_NULL;
+    return left;
 }
 
 static bool observe_node(void *data, struct object *node)
@@ -556,15 +464,19 @@ static bool observe_node(void *data, struct object *node)
     n->cpu_milli = schedule_quantity(json_get(can, "cpu"), true);
     n->memory_bytes = schedule_quantity(json_get(can, "memory"), false);
     n->pods = json_get(can, "pods") ? schedule_quantity(json_get(can, "pods"), false) : 110;
-    struct usage *u = map_get(&x->c->usage, n->name);
+    const struct usage *u = usage_of(x->c->book, n->name);
     if (u) {
         n->used_cpu_milli = u->cpu_milli;
         n->used_memory_bytes = u->memory_bytes;
         n->used_pods = u->pods;
-        struct span taken = x->port_count > 0 ? ports_taken(x, u) : SPAN_NULL;
+        struct span taken = usage_ports_taken(x->a, u, x->ports, x->port_count);
         n->ports_taken = taken.n > 0;
         x->port_note = x->port_note.n ? x->port_note : taken;
     }
+    if (x->view.more_count) {
+        n->more_free = more_free(x, can, u);
+    }
+    scheduler_count_nominees(x, n);
     return true;
 }
 
@@ -576,8 +488,10 @@ static int by_node_name(const void *a, const void *b)
 
 static void observe(struct pod_sync *x)
 {
-    x->view.cpu_milli = schedule_request(x->spec, "cpu");
-    x->view.memory_bytes = schedule_request(x->spec, "memory");
+    struct schedule_needs needs = schedule_needs(x->spec);
+    x->view.cpu_milli = needs.cpu_milli;
+    x->view.memory_bytes = needs.memory_bytes;
+    x->view.more_count = needs.more ? schedule_more(x->a, x->spec, &x->view.more) : 0;
     x->port_count = host_ports(x->a, x->spec, &x->ports);
     observe_volumes(x);
     x->nodes = ARENA_ARRAY(x->a, struct schedule_node, informer_count(x->c->nodes) + 1);
@@ -587,7 +501,8 @@ static void observe(struct pod_sync *x)
     x->view.nodes = x->nodes;
     follow_neighbours(x->c, x->pod);
     if (x->c->near) {
-        x->view.near = near_index_view(x->c->near, x->a, x->pod, x->nodes, x->view.node_count);
+        x->view.near = scheduler_near_nominees(
+            x, near_index_view(x->c->near, x->a, x->pod, x->nodes, x->view.node_count));
     }
 }
 
@@ -629,7 +544,7 @@ static void bind_pod(struct pod_sync *x, struct span node)
     json_put_str(b.doc, target, "name", node);
     struct client_request rq = client_request_for(CLIENT_CREATE, x->c->pod_kind, x->pod);
     rq.subresource = SPAN("binding");
-    rq.body = client_body_text(&b);
+    rq.tree = client_body_tree(&b);
     place(x->c, x->pod, node);
     wait_remove(x->c, x->s->ns, x->s->name);
     wake_near(x->c, x->pod);
@@ -644,55 +559,47 @@ static void select_node(struct pod_sync *x, struct span node)
     struct client_body b = client_patch_new(x->a, x->wait_claim);
     json_put_str(b.doc, json_mut_obj(b.doc, b.meta, "annotations"),
                  "volume.kubernetes.io/selected-node", node);
-    struct client_request rq =
-        client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, x->wait_claim);
-    rq.body = client_body_text(&b);
-    wait_add(x->c, x->s);
+    nominate(x->c, wait_add(x->c, x->pod, x->s->now_ms), SPAN_NULL);
     place(x->c, x->pod, node); /* others must not choose as if it were not to come */
     struct span is =
         json_get_str(json_path(object_root(x->wait_claim), "metadata", "annotations", NULL),
                      "volume.kubernetes.io/selected-node");
     if (!span_eq(is, node)) {
-        sync_do(x->s, &rq, x->c->claims, NULL, NULL);
+        sync_patch(x->s, x->c->claims, x->wait_claim, &b, NULL, NULL);
     }
 }
 
-static void write_condition(struct pod_sync *x, struct span message)
+/* nominated: where room is being made for it; empty: nowhere. */
+static void write_condition(struct pod_sync *x, struct span message, struct span nominated)
 {
     assert(message.n > 0);
     yyjson_val *was = client_condition(x->pod, "PodScheduled");
-    if (span_eq_cstr(json_get_str(was, "status"), "False") &&
-        span_eq(json_get_str(was, "message"), message)) {
+    bool same_node = span_eq(nominated_of(x->pod), nominated);
+    bool told = span_eq_cstr(json_get_str(was, "status"), "False") &&
+                span_eq(json_get_str(was, "message"), message);
+    if (told && same_node) {
         return;
     }
     struct client_body b = client_patch_new(x->a, x->pod);
-    yyjson_mut_val *list = yyjson_mut_arr(b.doc), *c = yyjson_mut_obj(b.doc);
-    JSON_EACH(it, json_path(object_root(x->pod), "status", "conditions", NULL))
-    {
-        if (it.val != was) {
-            yyjson_mut_arr_append(list, json_mut_copy(b.doc, it.val));
-        }
+    struct status_condition c = {"PodScheduled", SPAN("False"), time_format(x->a, x->s->now_ms),
+                                 SPAN("Unschedulable"), message};
+    (void)status_condition_put(b.doc, object_root(x->pod), client_body_obj(&b, "status"), &c);
+    if (!same_node) {
+        yyjson_mut_val *node =
+            nominated.n ? json_new_str(b.doc, nominated) : yyjson_mut_null(b.doc);
+        json_put(b.doc, client_body_obj(&b, "status"), "nominatedNodeName", node);
     }
-    json_put_str(b.doc, c, "type", SPAN("PodScheduled"));
-    json_put_str(b.doc, c, "status", SPAN("False"));
-    json_put_str(b.doc, c, "lastTransitionTime", time_format(x->a, x->s->now_ms));
-    json_put_str(b.doc, c, "reason", SPAN("Unschedulable"));
-    json_put_str(b.doc, c, "message", message);
-    yyjson_mut_arr_append(list, c);
-    json_put(b.doc, client_body_obj(&b, "status"), "conditions", list);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->pod_kind, x->pod);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(x->s, &rq, x->c->pods, NULL, NULL);
+    sync_patch_status(x->s, x->c->pods, x->pod, &b, NULL, NULL);
+    if (told) {
+        return;
+    }
     event_record(x->c->events, x->c->pod_kind, x->pod, EVENT_WARNING, "FailedScheduling", "%.*s",
                  SPAN_ARG(message));
 }
 
 static void refuse(struct pod_sync *x, struct span message, bool near)
 {
-    wait_add(x->c, x->s);
-    struct waiting *w = wait_get(x->c, x->s->ns, x->s->name);
-    assert(w);
+    struct waiting *w = wait_add(x->c, x->pod, x->s->now_ms);
     assert(message.n > 0);
     wait_near(x->c, w, near);
     int64_t waited = x->s->now_ms - w->since_ms;
@@ -700,12 +607,9 @@ static void refuse(struct pod_sync *x, struct span message, bool near)
         sync_after(x->s, UNBOUND_QUIET_MS - waited);
         return;
     }
-    write_condition(x, message);
-}
-
-static void unref_object(void *data)
-{
-    object_unref(data);
+    struct span node = scheduler_preempt(x, w);
+    nominate(x->c, w, node);
+    write_condition(x, message, node);
 }
 
 static void run(struct sync *s)
@@ -716,11 +620,11 @@ static void run(struct sync *s)
         wait_remove(c, s->ns, s->name);
         return;
     }
-    arena_on_clear(s->arena, unref_object, object_ref(pod));
+    object_hold(s->arena, pod);
     struct pod_sync *x = ARENA_NEW(s->arena, struct pod_sync);
     *x = (struct pod_sync){.c = c, .s = s, .a = s->arena, .pod = pod};
     x->spec = json_get(object_root(pod), "spec");
-    bool reserved = map_get(&c->placed, object_uid(pod)) != NULL;
+    bool reserved = usage_find(c->book, object_uid(pod)) != NULL;
     unplace(c, object_uid(pod));
     observe(x);
     struct schedule_plan plan = schedule_plan(x->a, &x->view);
@@ -757,6 +661,11 @@ static void *make(const struct controller_place *place)
     c->volumes = informer_set_find(place->informers, "", "PersistentVolume");
     c->classes = informer_set_find(place->informers, "storage.k8s.io", "StorageClass");
     c->namespaces = informer_set_find(place->informers, "", "Namespace");
+    c->budgets = informer_set_find(place->informers, "policy", "PodDisruptionBudget");
+    c->pods_by_node = informer_add_index(c->pods, pod_end_by_node);
+    c->book = usage_book_new();
+    c->lowest = INT32_MAX;
+    list_init(&c->nominees);
     c->reconciler = reconciler_new(place, "default-scheduler", PARALLEL, run, c);
     c->events = event_recorder_new(place->client, "default-scheduler", SPAN_NULL);
     static const struct informer_handler pods = {on_pod}, nodes = {on_node}, claims = {on_claim},
@@ -774,9 +683,13 @@ static void end(void *controller)
     struct scheduler *c = controller;
     reconciler_free(c->reconciler);
     event_recorder_free(c->events);
-    map_done_values(&c->placed, placed_free);
-    map_done_values(&c->usage, free);
-    map_done_values(&c->waiting, free);
+    usage_book_free(c->book);
+    size_t it = 0;
+    for (struct waiting *w; (w = map_next(&c->waiting, &it, NULL));) {
+        scheduler_nominate(c, w, SPAN_NULL);
+        free(w);
+    }
+    map_done(&c->waiting);
     near_index_free(c->near);
     free(c);
 }

@@ -114,6 +114,21 @@ struct near_pod near_index_pod(struct near_index *x, struct object *pod)
 
 /* ---- who stands where ---- */
 
+/* Room for one more in an array of an arena; at: its elements, n as many as there is room for. */
+static void *with_room(struct arena *a, void *at, size_t n, size_t *room, size_t bytes)
+{
+    assert(n <= *room);
+    if (n < *room) {
+        return at;
+    }
+    *room = *room ? 2 * *room : FIRST_ROOM;
+    void *more = arena_array(a, *room, bytes);
+    if (n) {
+        memcpy(more, at, n * bytes);
+    }
+    return more;
+}
+
 struct keys {
     struct arena *a;
     struct span *at;
@@ -122,14 +137,7 @@ struct keys {
 
 static void add_key(struct keys *k, struct span key)
 {
-    if (k->n == k->room) {
-        struct span *more = ARENA_ARRAY(k->a, struct span, k->room ? 2 * k->room : FIRST_ROOM);
-        if (k->n) {
-            memcpy(more, k->at, k->n * sizeof *more);
-        }
-        k->room = k->room ? 2 * k->room : FIRST_ROOM;
-        k->at = more;
-    }
+    k->at = with_room(k->a, k->at, k->n, &k->room, sizeof *k->at);
     assert(k->n < k->room);
     k->at[k->n++] = key;
 }
@@ -285,15 +293,7 @@ static void found(struct look *l, struct stander *s)
         return;
     }
     s->found = l->x->looks;
-    if (l->n == l->room) {
-        struct near_pod *more =
-            ARENA_ARRAY(l->a, struct near_pod, l->room ? 2 * l->room : FIRST_ROOM);
-        if (l->n) {
-            memcpy(more, l->pods, l->n * sizeof *more);
-        }
-        l->room = l->room ? 2 * l->room : FIRST_ROOM;
-        l->pods = more;
-    }
+    l->pods = with_room(l->a, l->pods, l->n, &l->room, sizeof *l->pods);
     assert(l->n < l->room);
     l->pods[l->n] = near_index_pod(l->x, pod);
     l->pods[l->n++].node = (size_t)(node - l->nodes);

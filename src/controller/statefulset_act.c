@@ -79,7 +79,7 @@ static void create_pod(struct creation *k)
     struct set_sync *x = k->x;
     struct client_request rq = {
         CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = x->c->pods.kind, .ns = x->own.ns,
-        .body = statefulset_pod_body(x, k->action->ordinal, k->action->at_update)};
+        .tree = statefulset_pod_body(x, k->action->ordinal, k->action->at_update)};
     sync_do(x->own.s, &rq, x->c->pods.informer, on_pod_created, k);
 }
 
@@ -125,7 +125,7 @@ static void create_claims(struct set_sync *x, const struct statefulset_action *a
     assert(action->kind == STATEFULSET_CREATE_POD || action->kind == STATEFULSET_FIX_CLAIMS);
     struct creation *k = ARENA_NEW(x->own.a, struct creation);
     *k = (struct creation){.x = x, .action = action, .make_pod = make_pod};
-    k->pod = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)action->ordinal);
+    k->pod = statefulset_pod_name(x, action->ordinal);
     yyjson_val *templates = json_get(x->own.spec, "volumeClaimTemplates");
     JSON_EACH(it, templates)
     {
@@ -139,7 +139,7 @@ static void create_claims(struct set_sync *x, const struct statefulset_action *a
         bool owned = action->owner == STATEFULSET_OWNER_SET;
         struct client_request rq = {CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE,
                                     .kind = x->c->claim_kind, .ns = x->own.ns,
-                                    .body = statefulset_claim_body(x, it.val, name, owned)};
+                                    .tree = statefulset_claim_body(x, it.val, name, owned)};
         sync_do(x->own.s, &rq, x->c->claims, on_claim_created, cc);
     }
     if (k->claims_left == 0 && make_pod) {
@@ -150,8 +150,7 @@ static void create_claims(struct set_sync *x, const struct statefulset_action *a
 static void refuse_create(struct set_sync *x, const struct statefulset_action *action)
 {
     assert(action->kind == STATEFULSET_REFUSE_CREATE);
-    struct span pod =
-        arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)action->ordinal);
+    struct span pod = statefulset_pod_name(x, action->ordinal);
     JSON_EACH(it, json_get(x->own.spec, "volumeClaimTemplates"))
     {
         struct span name = statefulset_claim_name(x, it.val, action->ordinal);
@@ -232,9 +231,7 @@ static void fix_pod(struct set_sync *x, const struct statefulset_action *action)
     json_put_str(b.doc, labels, "statefulset.kubernetes.io/pod-name", object_name(w->pod));
     json_put_str(b.doc, labels, "apps.kubernetes.io/pod-index",
                  arena_printf(x->own.a, "%d", (int)action->ordinal));
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->pods.kind, w->pod);
-    rq.body = client_body_text(&b);
-    sync_do(x->own.s, &rq, x->c->pods.informer, on_pod_fixed, w);
+    sync_patch(x->own.s, x->c->pods.informer, w->pod, &b, on_pod_fixed, w);
 }
 
 /* A pod whose claims get other owners. */
@@ -303,12 +300,10 @@ static void fix_claim_owner(struct claims_fix *f, struct object *claim)
                                                      object_uid(pod), true));
     }
     client_body_owners(&b, list);
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->c->claim_kind, claim);
-    rq.body = client_body_text(&b);
     struct claim_fix *c = ARENA_NEW(x->own.a, struct claim_fix);
     *c = (struct claim_fix){f, arena_dup(x->own.a, object_name(claim))};
     f->left++;
-    sync_do(x->own.s, &rq, x->c->claims, on_claim_fixed, c);
+    sync_patch(x->own.s, x->c->claims, claim, &b, on_claim_fixed, c);
 }
 
 static void fix_claims(struct set_sync *x, const struct statefulset_action *action)
@@ -420,10 +415,7 @@ static void write_status(struct set_sync *x, const struct deadline_plan *deadlin
         json_put_str(b.doc, b.meta, "resourceVersion",
                      arena_printf(x->own.a, "%lld", (long long)object_rev(x->own.owner)));
     }
-    struct client_request rq = client_request_for(CLIENT_PATCH_MERGE, x->own.kind, x->own.owner);
-    rq.subresource = SPAN("status");
-    rq.body = client_body_text(&b);
-    sync_do(x->own.s, &rq, x->c->sets.informer, on_status_written, NULL);
+    sync_patch_status(x->own.s, x->c->sets.informer, x->own.owner, &b, on_status_written, NULL);
 }
 
 /* ---- all of it ---- */

@@ -30,8 +30,7 @@ static void see_changed_pods(struct candidates *k)
     struct set_sync *x = k->x;
     assert(!object_is_deleting(x->own.owner));
     for (size_t i = 0; i < x->state->dirty.n; i++) {
-        struct span name =
-            arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)x->state->dirty.at[i]);
+        struct span name = statefulset_pod_name(x, x->state->dirty.at[i]);
         struct object *pod = informer_get(x->c->pods.informer, x->own.ns, name);
         if (pod && span_eq(client_controller_uid(pod), x->own.uid) && !selects(x, pod)) {
             VEC_PUSH(&k->release, pod);

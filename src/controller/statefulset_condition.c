@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "codec/time.h"
 #include "controller/statefulset_priv.h"
+#include "schema/status.h"
 
 static size_t claims_of(struct set_sync *x, int32_t ordinal, struct why_claim **ret)
 {
@@ -75,7 +76,7 @@ static struct why why_foreign(struct set_sync *x, struct object *pod)
 static struct why why_missing(struct set_sync *x, int32_t ordinal)
 {
     assert(ordinal >= 0);
-    struct span pod = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
+    struct span pod = statefulset_pod_name(x, ordinal);
     const struct set_state *state = x->state;
     if (x->plan->waiting == STATEFULSET_WHY_CLAIM_TERMINATING ||
         x->plan->waiting == STATEFULSET_WHY_CLAIM_STALE) {
@@ -85,8 +86,7 @@ static struct why why_missing(struct set_sync *x, int32_t ordinal)
     if (foreign) { /* and statefulset_pod_at() did not find it */
         return why_foreign(x, foreign);
     }
-    struct span refused =
-        arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)state->refused_ordinal);
+    struct span refused = statefulset_pod_name(x, state->refused_ordinal);
     bool is_missing = statefulset_is_wanted(x->rules, state->refused_ordinal) &&
                       !informer_get(x->c->pods.informer, x->own.ns, refused);
     if (state->refused.n && is_missing) { /* of several that are made at once, the last */
@@ -126,13 +126,7 @@ static struct why blocking(struct set_sync *x)
 
 static yyjson_val *standing(struct set_sync *x, const char *type)
 {
-    JSON_EACH(it, json_get(x->own.status, "conditions"))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            return it.val;
-        }
-    }
-    return NULL;
+    return json_find(json_get(x->own.status, "conditions"), "type", span_cstr(type));
 }
 
 static bool is_ours(struct span type, const struct rollout_condition *ours)
@@ -162,13 +156,11 @@ static void put_condition(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_va
     yyjson_val *was = standing(x, c->type);
     bool same_status = span_eq_cstr(json_get_str(was, "status"), c->status);
     struct span since = json_get_str(was, "lastTransitionTime");
-    yyjson_mut_val *to = yyjson_mut_arr_add_obj(doc, list);
-    json_put_str(doc, to, "type", span_cstr(c->type));
-    json_put_str(doc, to, "status", span_cstr(c->status));
-    json_put_str(doc, to, "lastTransitionTime",
-                 same_status && since.n ? since : time_format(x->own.a, x->own.s->now_ms));
-    json_put_str(doc, to, "reason", span_cstr(c->reason));
-    json_put_str(doc, to, "message", c->message);
+    struct status_condition said = {
+        c->type, span_cstr(c->status),
+        same_status && since.n ? since : time_format(x->own.a, x->own.s->now_ms),
+        span_cstr(c->reason), c->message};
+    yyjson_mut_arr_append(list, status_condition_new(doc, &said));
 }
 
 static bool clock_differs(struct set_sync *x, const struct deadline_plan *deadline)
@@ -186,12 +178,10 @@ static void put_clock(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *l
     if (deadline->stands.n == 0) {
         return;
     }
-    yyjson_mut_val *to = yyjson_mut_arr_add_obj(doc, list);
-    json_put_str(doc, to, "type", SPAN(DEADLINE_CONDITION));
-    json_put_str(doc, to, "status", SPAN("True"));
-    json_put_str(doc, to, "lastTransitionTime", time_format(x->own.a, deadline->since_ms));
-    json_put_str(doc, to, "reason", SPAN("RolloutAdvanced"));
-    json_put_str(doc, to, "message", deadline->stands);
+    struct status_condition said = {DEADLINE_CONDITION, SPAN("True"),
+                                    time_format(x->own.a, deadline->since_ms),
+                                    SPAN("RolloutAdvanced"), deadline->stands};
+    yyjson_mut_arr_append(list, status_condition_new(doc, &said));
 }
 
 /* The number of restarts: the same trouble makes the same event, which is counted. */

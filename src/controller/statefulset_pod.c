@@ -65,11 +65,11 @@ static void put_volumes(struct set_sync *x, struct client_body *b, yyjson_mut_va
     }
 }
 
-struct span statefulset_pod_body(struct set_sync *x, int32_t ordinal, bool at_update)
+struct json_shared *statefulset_pod_body(struct set_sync *x, int32_t ordinal, bool at_update)
 {
     assert(ordinal >= 0);
     const yyjson_val *template = at_update ? x->update_template : x->current_template;
-    struct span name = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
+    struct span name = statefulset_pod_name(x, ordinal);
     struct client_body b = client_body_new(x->own.a, x->c->pods.kind, name);
     put_metadata(x, &b, template, ordinal, at_update ? x->update_name : x->current_name);
     yyjson_val *from = json_get(template, "spec");
@@ -81,11 +81,11 @@ struct span statefulset_pod_body(struct set_sync *x, int32_t ordinal, bool at_up
         json_put_str(b.doc, spec, "subdomain", service);
     }
     put_volumes(x, &b, spec, from, ordinal);
-    return client_body_text(&b);
+    return client_body_tree(&b);
 }
 
-struct span statefulset_claim_body(struct set_sync *x, const yyjson_val *claim_template,
-                                   struct span name, bool owned_by_set)
+struct json_shared *statefulset_claim_body(struct set_sync *x, const yyjson_val *claim_template,
+                                           struct span name, bool owned_by_set)
 {
     assert(name.n > 0);
     struct client_body b = client_body_new(x->own.a, x->c->claim_kind, name);
@@ -103,5 +103,5 @@ struct span statefulset_claim_body(struct set_sync *x, const yyjson_val *claim_t
         client_body_owner(&b, x->own.kind, x->own.owner);
     }
     json_put(b.doc, b.root, "spec", json_mut_copy(b.doc, json_get(claim_template, "spec")));
-    return client_body_text(&b);
+    return client_body_tree(&b);
 }

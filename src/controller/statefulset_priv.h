@@ -68,6 +68,7 @@ void statefulset_truncate(struct set_sync *x);
 void statefulset_observe(struct set_sync *x);
 /* The pod of an ordinal, if it is the set's; held until the sync ends. NULL: none. */
 struct object *statefulset_pod_at(struct set_sync *x, int32_t ordinal);
+struct span statefulset_pod_name(struct set_sync *x, int32_t ordinal);
 struct span statefulset_claim_name(struct set_sync *x, const yyjson_val *claim_template,
                                    int32_t ordinal);
 /* True when the claim's owner references must not be touched: somebody else manages it. */
@@ -107,8 +108,8 @@ void statefulset_put_conditions(struct set_sync *x, struct client_body *b, yyjso
 /* statefulset_act.c */
 void statefulset_act(struct set_sync *x);
 /* statefulset_pod.c: bodies. */
-struct span statefulset_pod_body(struct set_sync *x, int32_t ordinal, bool at_update);
-struct span statefulset_claim_body(struct set_sync *x, const yyjson_val *claim_template,
-                                   struct span name, bool owned_by_set);
+struct json_shared *statefulset_pod_body(struct set_sync *x, int32_t ordinal, bool at_update);
+struct json_shared *statefulset_claim_body(struct set_sync *x, const yyjson_val *claim_template,
+                                           struct span name, bool owned_by_set);
 
 #endif

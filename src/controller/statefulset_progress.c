@@ -32,7 +32,7 @@ static void roll_back(struct set_sync *x)
     json_put_str(b.doc, json_mut_obj(b.doc, b.meta, "annotations"), STATEFULSET_NOTE_ROLLED_BACK,
                  x->update_name);
     struct client_request rq = client_request_for(CLIENT_UPDATE, x->own.kind, x->own.owner);
-    rq.body = client_body_text(&b);
+    rq.tree = client_body_tree(&b);
     sync_do(x->own.s, &rq, x->c->sets.informer, on_rolled_back, x);
 }
 

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "codec/time.h"
 #include "controller/statefulset_priv.h"
+#include "schema/status.h"
 
 enum { ALL_OWNERS_FIT = 7 };
 
@@ -12,8 +13,15 @@ struct span statefulset_claim_name(struct set_sync *x, const yyjson_val *claim_t
 {
     assert(ordinal >= 0);
     struct span template = json_str(json_path(claim_template, "metadata", "name", NULL));
-    return arena_printf(x->own.a, "%.*s-%.*s-%d", SPAN_ARG(template), SPAN_ARG(x->own.name),
-                        (int)ordinal);
+    char digits[SPAN_NUMBER_BYTES];
+    return ARENA_JOIN(x->own.a, template, SPAN("-"), x->own.name, SPAN("-"),
+                      span_i64(digits, ordinal));
+}
+
+struct span statefulset_pod_name(struct set_sync *x, int32_t ordinal)
+{
+    char digits[SPAN_NUMBER_BYTES];
+    return ARENA_JOIN(x->own.a, x->own.name, SPAN("-"), span_i64(digits, ordinal));
 }
 
 /* ---- claims ---- */
@@ -82,7 +90,7 @@ static struct statefulset_claims claims_of(struct set_sync *x, int32_t ordinal, 
 {
     assert(ordinal >= 0);
     struct statefulset_claims r = {.owner_fits = ALL_OWNERS_FIT};
-    struct span pod_name = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
+    struct span pod_name = statefulset_pod_name(x, ordinal);
     JSON_EACH(it, json_get(x->own.spec, "volumeClaimTemplates"))
     {
         struct object *claim =
@@ -109,7 +117,7 @@ static uint8_t phase_of(struct object *pod)
                   {"Running", STATEFULSET_RUNNING},
                   {"Succeeded", STATEFULSET_SUCCEEDED},
                   {"Failed", STATEFULSET_FAILED}};
-    struct span phase = json_str(json_path(object_root(pod), "status", "phase", NULL));
+    struct span phase = status_phase(object_root(pod));
     for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++) {
         if (span_eq_cstr(phase, phases[i].text)) {
             return (uint8_t)phases[i].phase;
@@ -118,11 +126,12 @@ static uint8_t phase_of(struct object *pod)
     return STATEFULSET_UNKNOWN;
 }
 
-static bool identity_fits(struct object *pod, struct span ordinal_text)
+static bool identity_fits(struct object *pod, int32_t ordinal)
 {
+    char digits[SPAN_NUMBER_BYTES];
     yyjson_val *labels = json_path(object_root(pod), "metadata", "labels", NULL);
     return span_eq(json_get_str(labels, "statefulset.kubernetes.io/pod-name"), object_name(pod)) &&
-           span_eq(json_get_str(labels, "apps.kubernetes.io/pod-index"), ordinal_text);
+           span_eq(json_get_str(labels, "apps.kubernetes.io/pod-index"), span_i64(digits, ordinal));
 }
 
 static uint64_t hash_of(struct span uid)
@@ -174,7 +183,7 @@ static struct statefulset_pod pod_of(struct set_sync *x, struct object *pod, int
                                  json_path(object_root(pod), "metadata", "labels", NULL)),
         .at_current = span_eq(label, x->current_name),
         .at_update = span_eq(label, x->update_name),
-        .identity_fits = identity_fits(pod, arena_printf(x->own.a, "%d", (int)ordinal)),
+        .identity_fits = identity_fits(pod, ordinal),
         .ready_since_ms = time_or(json_get_str(ready, "lastTransitionTime"), 0),
         .claims = claims_of(x, ordinal, object_uid(pod))};
 }
@@ -223,11 +232,6 @@ static const struct statefulset_rules *observe_rules(struct set_sync *x)
 
 /* ---- what has changed ---- */
 
-static void unref_object(void *data)
-{
-    object_unref(data);
-}
-
 static bool is_claimed(struct set_sync *x, struct object *pod)
 {
     return span_eq(client_controller_uid(pod), x->own.uid) &&
@@ -238,18 +242,17 @@ static bool is_claimed(struct set_sync *x, struct object *pod)
 struct object *statefulset_pod_at(struct set_sync *x, int32_t ordinal)
 {
     assert(ordinal >= 0);
-    struct span name = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
+    struct span name = statefulset_pod_name(x, ordinal);
     struct object *pod = informer_get(x->c->pods.informer, x->own.ns, name);
     if (!pod || !is_claimed(x, pod)) {
         return NULL;
     }
-    arena_on_clear(x->own.a, unref_object, object_ref(pod));
-    return pod;
+    return object_hold(x->own.a, pod);
 }
 
 static void look_at(struct set_sync *x, int32_t ordinal)
 {
-    struct span name = arena_printf(x->own.a, "%.*s-%d", SPAN_ARG(x->own.name), (int)ordinal);
+    struct span name = statefulset_pod_name(x, ordinal);
     struct object *pod = informer_get(x->c->pods.informer, x->own.ns, name);
     if (pod && is_claimed(x, pod)) {
         struct statefulset_pod facts = pod_of(x, pod, ordinal);

@@ -112,6 +112,7 @@ static struct tainted *tainted_new(struct object *node, const struct tainted *wa
         }
         t->taints[t->count++] = one;
     }
+    assert(t->count <= json_len(all));
     if (t->count == 0 && !t->is_off) {
         tainted_free(t);
         return NULL;
@@ -140,6 +141,7 @@ static bool add_pod(void *data, struct object *pod)
 
 static void on_node(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct taint_controller *c = data;
     struct span name = object_name(now ? now : old);
     bool had = old && json_len(taints_of(old)) > 0, has = now && json_len(taints_of(now)) > 0;
@@ -149,6 +151,7 @@ static void on_node(void *data, struct object *old, struct object *now)
     struct tainted *was = map_remove(&c->tainted, name);
     struct tainted *is = now ? tainted_new(now, was, env_now_ms(c->env)) : NULL;
     if (is) {
+        assert(is->count > 0 || is->is_off);
         map_put(&c->tainted, span_of(is->name, is->name_n), is);
     }
     if (!is_same(was, is)) {
@@ -174,6 +177,7 @@ static void due_set(struct taint_controller *c, struct object *pod, int64_t at_m
         memcpy(d->uid, uid.n ? uid.p : "", uid.n);
         map_put(&c->due, span_of(d->uid, d->uid_n), d);
     }
+    assert(due_of(c, pod) == d);
     d->at_ms = at_ms;
 }
 
@@ -193,6 +197,7 @@ static void on_pod(void *data, struct object *old, struct object *now)
 {
     assert(old || now);
     struct taint_controller *c = data;
+    assert(c->reconciler);
     if (old && (!now || !span_eq(object_uid(old), object_uid(now)))) {
         due_forget(c, old);
         old = NULL;
@@ -243,23 +248,6 @@ static void evict(struct taint_controller *c, struct sync *s, struct object *pod
     pod_end(s, c->pods, pod, &how);
 }
 
-/* Somebody asserts that the node is off, and that whatever ran there has ended. One that a
- * finalizer keeps says that it has failed: a job may wait for that. */
-static void end_by_force(struct taint_controller *c, struct sync *s, struct object *pod)
-{
-    yyjson_val *root = object_root(pod);
-    struct span phase = json_str(json_path(root, "status", "phase", NULL));
-    bool ended = span_eq_cstr(phase, "Failed") || span_eq_cstr(phase, "Succeeded");
-    bool kept = json_len(json_path(root, "metadata", "finalizers", NULL)) > 0;
-    struct pod_end how = {.grace_s = 0};
-    if (kept && !ended) {
-        how = (struct pod_end){"DeletionByPodGC", "PodGC: node is out-of-service", true, 0};
-    }
-    if (!kept || !ended) {
-        pod_end(s, c->pods, pod, &how);
-    }
-}
-
 static void run(struct sync *s)
 {
     struct taint_controller *c = s->controller;
@@ -270,8 +258,8 @@ static void run(struct sync *s)
     const struct tainted *t = map_get(&c->tainted, pod_end_node(pod));
     if (object_is_deleting(pod)) {
         due_forget(c, pod);
-        if (t && t->is_off) {
-            end_by_force(c, s, pod);
+        if (t && t->is_off) { /* somebody asserts that the node does not run */
+            pod_end_by_force(s, c->pods, pod, "PodGC: node is out-of-service");
         }
         return;
     }

@@ -49,12 +49,6 @@ uint64_t env_random_u64(struct env *env)
 
 /* ---- timers ---- */
 
-int64_t env_next_due_ns(const struct env *env)
-{
-    const struct heap_node *min = heap_min(&env->timers);
-    return min ? min->key : INT64_MAX;
-}
-
 static void tell_change(struct env *env, int64_t before)
 {
     int64_t due = env_next_due_ns(env);
@@ -84,9 +78,11 @@ void env_timer_start(struct env *env, struct env_timer *timer, int64_t delay_ms,
 void env_timer_stop(struct env *env, struct env_timer *timer)
 {
     assert(timer);
-    int64_t before = env_next_due_ns(env);
-    heap_remove(&env->timers, &timer->node);
-    tell_change(env, before);
+    if (env_timer_armed(timer)) {
+        int64_t before = env_next_due_ns(env);
+        heap_remove(&env->timers, &timer->node);
+        tell_change(env, before);
+    }
 }
 
 void env_run_due(struct env *env, int64_t now_ns)

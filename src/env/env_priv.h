@@ -83,6 +83,10 @@ void env_run_due(struct env *env, int64_t now_ns);
 /* Runs tasks until none is left, then each hook once, until neither leaves a task behind. */
 void env_run_tasks(struct env *env);
 /* Due time of the earliest timer, INT64_MAX when there is none. */
-int64_t env_next_due_ns(const struct env *env);
+static inline int64_t env_next_due_ns(const struct env *env)
+{
+    const struct heap_node *min = heap_min(&env->timers);
+    return min ? min->key : INT64_MAX;
+}
 
 #endif

@@ -170,13 +170,13 @@ static bool is_stream(const struct route *r)
     return false;
 }
 
-/* Writes wait for the disk, lists for the client to take them; other reads are answered at once.
- * False: it has answered. */
+/* Writes wait for the disk, measurements for the node, lists for the client to take them; other
+ * reads are answered at once. False: it has answered. */
 static bool has_room(struct front *f)
 {
     struct front_end *e = f->end;
-    bool is_read = f->op.verb <= API_LIST;
-    if (f->op.verb == API_GET) {
+    bool is_read = f->op.verb <= API_LIST && !op_is_usage(f->op.kind);
+    if (f->op.verb == API_GET && is_read) {
         return true;
     }
     if (is_read ? e->lists_open >= LIMIT_LISTS_INFLIGHT

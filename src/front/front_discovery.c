@@ -1,8 +1,8 @@
 /* Discovery and OpenAPI over HTTP: content negotiation, ETags and caching. */
 #include <string.h>
 
+#include "apiserver/definitions.h"
 #include "apiserver/discovery.h"
-#include <string.h>
 
 #include "base/check.h"
 #include "front/front_priv.h"
@@ -82,8 +82,7 @@ static void reply(struct front *f, struct discovery_doc doc, const char *type, b
 void front_discovery(struct front *f)
 {
     assert(f->x);
-    assert(f->server->discovery);
-    struct discovery *d = f->server->discovery;
+    struct discovery *d = definitions_discovery(f->server->definitions);
     const struct route *r = &f->route;
     struct api_accept accept;
     if (!api_negotiate(http_header(f->x, "accept"), FORMS_DISCOVERY, &accept)) {
@@ -145,7 +144,7 @@ static void redirect(struct front *f, struct span etag)
 
 void front_openapi(struct front *f)
 {
-    struct discovery *d = f->server->discovery;
+    struct discovery *d = definitions_discovery(f->server->definitions);
     struct span accept = http_header(f->x, "accept"), hash = SPAN_NULL;
     switch (f->route.type) {
     case ROUTE_OPENAPI_V2: {

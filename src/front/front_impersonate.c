@@ -128,6 +128,9 @@ static int permit_extra(struct front *f, const struct other *o)
 {
     size_t i, n, k, m;
     yyjson_mut_val *key, *list, *value;
+    if (!o->extra) {
+        return 0;
+    }
     yyjson_mut_obj_foreach(o->extra, i, n, key, list)
     {
         yyjson_mut_arr_foreach(list, k, m, value)
@@ -174,6 +177,7 @@ static int take_other(struct front *f, struct other *o)
     add_account_groups(o);
     op->user = o->user;
     op->user_uid = o->uid;
+    op->user_print = SPAN_NULL;
     op->groups = groups_of(f, o);
     op->user_extra = o->extra ? json_freeze(f->arena, o->extra) : NULL;
     return 0;

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "front/front_priv.h"
 #include "remote/remote.h"
+#include "schema/status.h"
 #include "watch/watch.h"
 
 static const char *const lists[] = {"containers", "initContainers", "ephemeralContainers"};
@@ -128,12 +129,12 @@ static int start_logs(struct front *f, const yyjson_val *pod)
 /* Only where its containers are, or will be, can a connection lead. what: "exec into ...". */
 static int check_reachable(struct api_op *op, const yyjson_val *pod, const char *what)
 {
-    struct span phase = json_str(json_path(pod, "status", "phase", NULL));
+    struct span phase = status_phase(pod);
     if (json_str(json_path(pod, "spec", "nodeName", NULL)).n == 0) {
         return api_op_err(op, ERR_BAD_REQUEST, "pod %.*s does not have a host assigned",
                           SPAN_ARG(op->name));
     }
-    if (span_eq(phase, SPAN("Succeeded")) || span_eq(phase, SPAN("Failed"))) {
+    if (status_phase_ended(phase)) {
         return api_op_err(op, ERR_BAD_REQUEST, "cannot %s a completed pod; current phase is %.*s",
                           what, SPAN_ARG(phase));
     }

@@ -19,7 +19,8 @@ struct front_end {
     struct list watches;       /* front_watch.c: open streams */
     uint64_t watches_open, watches_total;
     struct metrics metrics;
-    size_t requests_open; /* writes that wait for their answer; they hold the front end */
+    size_t requests_open; /* writes and measurements that wait for their answer; they hold the front
+                             end */
     size_t lists_open;    /* replies with lists that clients have not taken yet */
     uint64_t refused;     /* because there were too many of them */
     void (*more_metrics)(void *data, struct strbuf *out);

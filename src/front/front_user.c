@@ -62,6 +62,7 @@ static int authenticate(struct front *f)
         return 0;
     }
     if (op->user.n) {
+        op->user_print = http_client_fingerprint(f->x);
         op->groups = arena_printf(f->arena, "%.*s%ssystem:authenticated", SPAN_ARG(orgs),
                                   orgs.n ? "\n" : "");
         return 0;

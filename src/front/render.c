@@ -341,7 +341,7 @@ void render_event(struct strbuf *out, const struct api_render *r, enum watch_typ
 {
     static const char *const names[] = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"};
     assert((unsigned)type < 4);
-    assert((object || type == WATCH_BOOKMARK));
+    assert(object || type == WATCH_BOOKMARK);
     if (r->accept.protobuf) {
         struct arena *a cleanup_arena = arena_new();
         struct strbuf mark cleanup_strbuf = STRBUF_INIT;

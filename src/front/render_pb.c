@@ -55,7 +55,9 @@ static void put_object(struct strbuf *out, const struct api_render *r, const yyj
 static void put_list_metadata(struct strbuf *out, const struct api_op *op)
 {
     size_t meta = pb_open(out, 1);
-    pb_put_bytes(out, 2, arena_printf(op->arena, "%lld", (long long)op->rev));
+    if (op->rev) {
+        pb_put_bytes(out, 2, arena_printf(op->arena, "%lld", (long long)op->rev));
+    }
     if (op->next_continue.n) {
         pb_put_bytes(out, 3, op->next_continue);
         if (op->remaining >= 0) {

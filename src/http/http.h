@@ -65,6 +65,8 @@ struct span http_body(const struct http_exchange *x);
  * without one. On the control socket: common name "root-socket". */
 struct span http_client_name(const struct http_exchange *x);
 struct span http_client_orgs(const struct http_exchange *x);
+/* SHA-256 of that certificate, 32 bytes; empty without one. */
+struct span http_client_fingerprint(const struct http_exchange *x);
 const char *http_peer(const struct http_exchange *x);
 
 /* ---- the reply ---- */

@@ -45,13 +45,9 @@ static struct strbuf *begin_head(struct http_exchange *x, int status, const char
 
 static void put_length(struct strbuf *out, size_t n)
 {
-    char digits[24], *p = digits + sizeof digits;
-    do {
-        *--p = (char)('0' + n % 10);
-        n /= 10;
-    } while (n);
+    char digits[SPAN_NUMBER_BYTES];
     strbuf_put(out, SPAN("Content-Length: "));
-    strbuf_put(out, span_of(p, (size_t)(digits + sizeof digits - p)));
+    strbuf_put(out, span_u64(digits, n));
     strbuf_put(out, SPAN("\r\n"));
 }
 

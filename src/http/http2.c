@@ -239,8 +239,8 @@ static void http2_verify(struct http2 *h)
         assert(s->id > 0);
         assert(s->out_at <= s->out.n);
         assert(!s->is_aborting);
-        assert((!s->abort_due || h->any_abort));
-        assert((!s->drain_due || h->any_drain));
+        assert(!s->abort_due || h->any_abort);
+        assert(!s->drain_due || h->any_drain);
     }
     LIST_EACH(link, &h->spare)
     {
@@ -371,8 +371,9 @@ static void submit(struct http2_stream *s, int status, const char *content_type,
 void http2_reply(struct http_exchange *x, int status, const char *content_type, struct span body)
 {
     struct http2_stream *s = of(x);
-    assert(status >= 200 && status < 600);
-    assert((s->state == S_READ || s->state == S_WAIT));
+    assert(status >= 200);
+    assert(status < 600);
+    assert(s->state == S_READ || s->state == S_WAIT);
     bool bodyless = status == 204 || status == 304;
     bool has_body = !bodyless && !x->is_head && body.n;
     s->state = S_SENT;

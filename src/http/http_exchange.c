@@ -105,6 +105,13 @@ struct span http_client_name(const struct http_exchange *x)
     return c->stream ? tls_peer_name(c->stream) : SPAN_NULL;
 }
 
+struct span http_client_fingerprint(const struct http_exchange *x)
+{
+    assert(x->conn);
+    const struct http_conn *c = x->conn;
+    return c->stream && !c->is_root ? tls_peer_fingerprint(c->stream) : SPAN_NULL;
+}
+
 struct span http_client_orgs(const struct http_exchange *x)
 {
     assert(x->conn);
@@ -215,7 +222,8 @@ bool http_wants_gzip(struct http_exchange *x)
 
 void http_reply(struct http_exchange *x, int status, const char *content_type, struct span body)
 {
-    assert(status >= 200 && status < 600);
+    assert(status >= 200);
+    assert(status < 600);
     if (x->ops->is_gone(x)) {
         x->ops->done(x);
         return;

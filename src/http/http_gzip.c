@@ -6,7 +6,8 @@
 bool http_gzip(struct span body, struct strbuf *out)
 {
     enum { WINDOW = 15 + 16, MEMORY = 8 }; /* 16: gzip framing */
-    assert(body.n > 0 && body.n < UINT32_MAX);
+    assert(body.n > 0);
+    assert(body.n < UINT32_MAX);
     z_stream z = {0};
     if (deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, WINDOW, MEMORY, Z_DEFAULT_STRATEGY) != Z_OK) {
         return false;

@@ -43,6 +43,8 @@ struct env_stream *tls_connect(struct tls_client *c, struct env_stream *inner,
 /* Subject of the verified peer certificate of a TLS stream; empty when there is none. */
 struct span tls_peer_name(const struct env_stream *s);
 struct span tls_peer_orgs(const struct env_stream *s); /* joined by '\n' */
+/* SHA-256 of that certificate; empty when there is none. */
+struct span tls_peer_fingerprint(const struct env_stream *s);
 /* True when ALPN chose HTTP/2; false for streams that are not TLS. */
 bool tls_is_http2(const struct env_stream *s);
 

@@ -205,7 +205,8 @@ int tls_make_leaf(struct arena *a, const struct tls_pair *ca, const struct tls_l
     assert(ca);
     assert(leaf);
     assert(ret);
-    assert(leaf->common_name.n > 0 && leaf->valid_days > 0);
+    assert(leaf->common_name.n > 0);
+    assert(leaf->valid_days > 0);
     X509 *issuer CLEANUP(cleanup_X509_free_fn) = read_cert(ca->cert_pem);
     EVP_PKEY *issuer_key CLEANUP(cleanup_EVP_PKEY_free_fn) = read_key(ca->key_pem);
     if (!issuer || !issuer_key || X509_check_private_key(issuer, issuer_key) != 1) {
@@ -250,6 +251,14 @@ void tls_subject(X509 *cert, struct strbuf *ret_name, struct strbuf *ret_orgs)
             strbuf_put(ret_orgs, org);
         }
     }
+}
+
+void tls_fingerprint(X509 *cert, char ret[TLS_FINGERPRINT_BYTES])
+{
+    unsigned n = 0;
+    int ok = X509_digest(cert, EVP_sha256(), (unsigned char *)ret, &n);
+    assert(ok == 1);
+    assert(n == TLS_FINGERPRINT_BYTES);
 }
 
 static bool holds_org(X509_NAME *subject, struct span org)

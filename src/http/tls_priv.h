@@ -8,9 +8,13 @@
 #include "base/span.h"
 #include "base/strbuf.h"
 
+enum { TLS_FINGERPRINT_BYTES = 32 };
+
 /* A read-only BIO over the span, which must outlive it. */
 BIO *tls_pem_bio(struct span pem);
 /* Appends the common name, and the organisations joined by '\n'. */
 void tls_subject(X509 *cert, struct strbuf *ret_name, struct strbuf *ret_orgs);
+/* SHA-256 of the whole certificate. */
+void tls_fingerprint(X509 *cert, char ret[TLS_FINGERPRINT_BYTES]);
 
 #endif

@@ -52,6 +52,7 @@ struct tls_stream {
     struct span in;     /* ciphertext at hand, not yet taken by SSL */
     struct strbuf held; /* what was left of it when the last call returned */
     struct strbuf name, orgs;
+    char print[TLS_FINGERPRINT_BYTES]; /* when there is a name */
     env_connect_fn *on_ready;
     void *ready_data;
     struct env_timer timer; /* handshake */
@@ -354,6 +355,7 @@ static void learn_peer(struct tls_stream *s)
     X509 *cert = SSL_get1_peer_certificate(s->ssl);
     if (cert && SSL_get_verify_result(s->ssl) == X509_V_OK) {
         tls_subject(cert, &s->name, &s->orgs);
+        tls_fingerprint(cert, s->print);
     }
     X509_free(cert);
 }
@@ -678,6 +680,13 @@ struct span tls_peer_name(const struct env_stream *st)
 {
     const struct tls_stream *s = (const struct tls_stream *)st;
     return st->ops == &tls_ops ? strbuf_span(&s->name) : SPAN_NULL;
+}
+
+struct span tls_peer_fingerprint(const struct env_stream *st)
+{
+    const struct tls_stream *s = (const struct tls_stream *)st;
+    bool known = st->ops == &tls_ops && s->name.n > 0;
+    return known ? span_of(s->print, TLS_FINGERPRINT_BYTES) : SPAN_NULL;
 }
 
 struct span tls_peer_orgs(const struct env_stream *st)

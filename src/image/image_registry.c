@@ -56,7 +56,8 @@ struct registry *registry_new(struct arena *a, struct span ref,
     struct span host = span_cut(&rest, '/');
     size_t at = span_find(rest, '@'), colon = span_rfind(rest, ':');
     size_t cut = at < rest.n ? at : colon;
-    assert(rest.p && cut < rest.n); /* normalised */
+    assert(rest.p);
+    assert(cut < rest.n); /* normalised */
     *r = (struct registry){.a = a, .options = options, .fd = -1, .curl = curl_easy_init()};
     assert(r->curl);
     r->repository = span_first(rest, cut);

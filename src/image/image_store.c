@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -568,15 +567,15 @@ int image_remove_id(struct image_store *s, struct span id, const struct image_us
 
 int image_disk(const struct image_store *s, uint64_t *ret_available, uint64_t *ret_capacity)
 {
-    struct statvfs fs;
     assert(ret_available);
     assert(ret_capacity);
-    if (statvfs(s->root, &fs) != 0) {
-        return -errno;
+    struct os_fs_space space = {0};
+    int code = os_fs_space(s->root, &space);
+    if (code == 0) {
+        *ret_available = space.free_bytes;
+        *ret_capacity = space.total_bytes;
     }
-    *ret_available = (uint64_t)fs.f_bavail * fs.f_frsize;
-    *ret_capacity = (uint64_t)fs.f_blocks * fs.f_frsize;
-    return 0;
+    return code;
 }
 
 /* ---- publishing ---- */

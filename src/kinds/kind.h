@@ -29,6 +29,13 @@ void check_one_source(struct check *c, const struct path *p, const yyjson_val *o
                       const char *const *sources, size_t n, const char *what);
 void pod_row(struct row *r);
 
+/* kind_resources.c: a container's limits and requests. */
+void check_resources(struct check *c, const struct path *p, const yyjson_val *resources);
+/* The name of something that a container may ask for. */
+void check_resource_name(struct check *c, const struct path *p, struct span name);
+/* How many requests a pod's containers may name together. */
+void check_resource_count(struct check *c, const struct path *p, const yyjson_val *pod_spec);
+
 /* kind_resize.c: a pod's containers may get other resources: which, and how. */
 void check_resize(struct check *c, const yyjson_val *obj, const yyjson_val *old);
 /* A container's resizePolicy. */

@@ -4,23 +4,8 @@
 #include "codec/time.h"
 #include "kinds/kind.h"
 #include "kinds/kind_workload.h"
+#include "schema/status.h"
 #include "schema/tables.h"
-
-static const yyjson_val *condition(const yyjson_val *obj, const char *type)
-{
-    JSON_EACH(it, json_path(obj, "status", "conditions", NULL))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            return it.val;
-        }
-    }
-    return NULL;
-}
-
-static bool is_true(const yyjson_val *obj, const char *type)
-{
-    return span_eq(json_get_str(condition(obj, type), "status"), SPAN("True"));
-}
 
 /* ---- quotas ---- */
 
@@ -60,7 +45,7 @@ static void job_status(struct row *r)
                                         "SuccessCriteriaMet"};
     const char *word = "Running";
     for (size_t i = 5; i-- > 0;) {
-        word = is_true(r->obj, words[i]) ? words[i] : word;
+        word = status_condition_true(r->obj, words[i]) ? words[i] : word;
     }
     bool over = strcmp(word, "Complete") == 0 || strcmp(word, "Failed") == 0;
     if (!over && json_path(r->obj, "metadata", "deletionTimestamp", NULL)) {
@@ -150,10 +135,11 @@ static void csr_condition(struct row *r)
 {
     bool issued = json_get_str(json_get(r->obj, "status"), "certificate").n > 0;
     cell(r, arena_printf(r->a, "%s%s%s",
-                         condition(r->obj, "Approved") ? "Approved"
-                         : condition(r->obj, "Denied") ? "Denied"
-                                                       : "Pending",
-                         condition(r->obj, "Failed") ? ",Failed" : "", issued ? ",Issued" : ""));
+                         status_condition(r->obj, "Approved") ? "Approved"
+                         : status_condition(r->obj, "Denied") ? "Denied"
+                                                              : "Pending",
+                         status_condition(r->obj, "Failed") ? ",Failed" : "",
+                         issued ? ",Issued" : ""));
 }
 
 /* ---- networking ---- */
@@ -303,7 +289,7 @@ static void param_ref(struct row *r)
 
 static void missing_level(struct row *r)
 {
-    struct span status = json_get_str(condition(r->obj, "Dangling"), "status");
+    struct span status = json_get_str(status_condition(r->obj, "Dangling"), "status");
     cell(r, status.n ? status : SPAN("?"));
 }
 
@@ -331,7 +317,7 @@ static void api_service(struct row *r)
 
 static void api_available(struct row *r)
 {
-    const yyjson_val *c = condition(r->obj, "Available");
+    const yyjson_val *c = status_condition(r->obj, "Available");
     struct span status = json_get_str(c, "status"), reason = json_get_str(c, "reason");
     cell(r, !c ? SPAN("Unknown")
             : span_eq(status, SPAN("True"))
@@ -341,13 +327,7 @@ static void api_available(struct row *r)
 
 static const yyjson_val *healthy(const struct row *r)
 {
-    JSON_EACH(it, json_get(r->obj, "conditions"))
-    {
-        if (span_eq(json_get_str(it.val, "type"), SPAN("Healthy"))) {
-            return it.val;
-        }
-    }
-    return NULL;
+    return json_find(json_get(r->obj, "conditions"), "type", SPAN("Healthy"));
 }
 
 static void component_status(struct row *r)

@@ -1,6 +1,5 @@
 /* kinds/kind_container.c: rules of containers that span several fields. */
 #include "base/check.h"
-#include "codec/quantity.h"
 #include "kinds/kind.h"
 
 /* What the containers of one pod share. */
@@ -138,30 +137,6 @@ static void check_lifecycle(struct check *c, const struct path *p, const yyjson_
         const yyjson_val *h = json_get(lifecycle, members[i]);
         if (h) {
             check_handler(c, AT_FIELD(p, members[i]), h);
-        }
-    }
-}
-
-/* ---- resources ---- */
-
-static void check_resources(struct check *c, const struct path *p, const yyjson_val *resources)
-{
-    const yyjson_val *limits = json_get(resources, "limits");
-    const yyjson_val *requests = json_get(resources, "requests");
-    check_quantities(c, AT_FIELD(p, "limits"), limits);
-    check_quantities(c, AT_FIELD(p, "requests"), requests);
-    JSON_EACH(it, requests)
-    {
-        struct span name = json_str(it.key);
-        const yyjson_val *limit = yyjson_obj_getn((yyjson_val *)limits, name.p, name.n);
-        struct quantity wanted, most;
-        if (limit && !quantity_parse(json_str(it.val), &wanted) &&
-            !quantity_parse(json_str(limit), &most) && quantity_cmp(&wanted, &most) > 0) {
-            struct span l = json_str(limit);
-            cause_invalid(c, AT_FIELD(p, "requests"), shown(c->a, it.val),
-                          arena_printf(c->a, "must be less than or equal to %.*s limit of %.*s",
-                                       SPAN_ARG(name), SPAN_ARG(l))
-                              .p);
         }
     }
 }
@@ -306,13 +281,7 @@ static void check_container(struct check *c, const struct path *p, const yyjson_
 
 static bool has_name(const yyjson_val *list, struct span name)
 {
-    JSON_EACH(it, list)
-    {
-        if (span_eq(name, json_get_str(it.val, "name"))) {
-            return true;
-        }
-    }
-    return false;
+    return json_find(list, "name", name) != NULL;
 }
 
 /* Only a container of the init list that stays may be asked how it is, or told about its life. */
@@ -408,4 +377,5 @@ void check_containers(struct check *c, const struct path *p, const yyjson_val *s
         }
     }
     check_extras(c, p, &pod);
+    check_resource_count(c, p, spec);
 }

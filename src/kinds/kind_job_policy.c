@@ -61,7 +61,8 @@ struct span job_numbers_fault(struct arena *a, struct span text, int64_t complet
 {
     struct span fault = SPAN_NULL;
     int64_t first, last, before = -1;
-    assert(a && ret_count);
+    assert(a);
+    assert(ret_count);
     *ret_count = 0;
     while (text.n) {
         if (!part_ok(a, span_cut(&text, ','), completions, &first, &last, &fault)) {

@@ -4,19 +4,9 @@
 #include "codec/time.h"
 #include "kinds/kind_job.h"
 #include "kinds/kind_workload.h"
+#include "schema/status.h"
 
 /* ---- conditions ---- */
-
-static bool is_true(const yyjson_val *obj, const char *type)
-{
-    JSON_EACH(it, json_path(obj, "status", "conditions", NULL))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            return span_eq(json_get_str(it.val, "status"), SPAN("True"));
-        }
-    }
-    return false;
-}
 
 struct marks {
     bool complete, failed, target, success;
@@ -24,8 +14,10 @@ struct marks {
 
 static struct marks marks_of(const yyjson_val *obj)
 {
-    return (struct marks){is_true(obj, "Complete"), is_true(obj, "Failed"),
-                          is_true(obj, "FailureTarget"), is_true(obj, "SuccessCriteriaMet")};
+    return (struct marks){status_condition_true(obj, "Complete"),
+                          status_condition_true(obj, "Failed"),
+                          status_condition_true(obj, "FailureTarget"),
+                          status_condition_true(obj, "SuccessCriteriaMet")};
 }
 
 static void check_marks(struct check *c, const struct path *p, const yyjson_val *obj)
@@ -57,13 +49,14 @@ static void check_marks_stay(struct check *c, const struct path *p, const yyjson
 {
     static const char *const ends[] = {"Failed", "Complete", "FailureTarget"};
     for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-        if (is_true(c->old, ends[i]) && !is_true(obj, ends[i])) {
+        if (status_condition_true(c->old, ends[i]) && !status_condition_true(obj, ends[i])) {
             cause_invalid(
                 c, p, arena_printf(c->a, "cannot disable the terminal %s=True condition", ends[i]),
                 NULL);
         }
     }
-    if (is_true(c->old, "SuccessCriteriaMet") && !is_true(obj, "SuccessCriteriaMet")) {
+    if (status_condition_true(c->old, "SuccessCriteriaMet") &&
+        !status_condition_true(obj, "SuccessCriteriaMet")) {
         cause_invalid(c, p, SPAN("cannot disable the SuccessCriteriaMet=True condition"), NULL);
     }
 }
@@ -77,7 +70,8 @@ static void check_times(struct check *c, const struct path *p, const yyjson_val 
     const yyjson_val *old_start = json_get(was, "startTime");
     const yyjson_val *old_end = json_get(was, "completionTime");
     struct marks m = marks_of(obj);
-    bool resumes = is_true(c->old, "Suspended") && !is_true(obj, "Suspended");
+    bool resumes =
+        status_condition_true(c->old, "Suspended") && !status_condition_true(obj, "Suspended");
     if (end && !m.complete) {
         cause_invalid(c, AT_FIELD(p, "completionTime"), shown(c->a, end),
                       "cannot set completionTime when there is no Complete=True condition");

@@ -48,13 +48,9 @@ static struct span roles(struct arena *a, const yyjson_val *labels)
 
 static struct span address(const yyjson_val *obj, const char *type)
 {
-    JSON_EACH(it, json_get(json_get(obj, "status"), "addresses"))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            return json_get_str(it.val, "address");
-        }
-    }
-    return SPAN("");
+    return json_get_str(
+        json_find(json_get(json_get(obj, "status"), "addresses"), "type", span_cstr(type)),
+        "address");
 }
 
 static void node_row(struct row *r)

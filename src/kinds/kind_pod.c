@@ -266,13 +266,7 @@ static void validate(struct check *c, const yyjson_val *obj)
 
 static const yyjson_val *named(const yyjson_val *list, struct span name)
 {
-    JSON_EACH(it, list)
-    {
-        if (span_eq(name, json_get_str(it.val, "name"))) {
-            return it.val;
-        }
-    }
-    return NULL;
+    return json_find(list, "name", name);
 }
 
 /* What is there stays as it is; the order does not matter. */

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "codec/time.h"
 #include "kinds/kind.h"
+#include "schema/status.h"
 
 struct summary {
     struct span reason;
@@ -29,13 +30,9 @@ static void count_restarts(const yyjson_val *status, int64_t *restarts, struct s
 /* Containers of the init list that stay: sidecars. */
 static bool is_sidecar(const yyjson_val *spec, struct span name)
 {
-    JSON_EACH(it, json_get(spec, "initContainers"))
-    {
-        if (span_eq(name, json_get_str(it.val, "name"))) {
-            return span_eq(json_get_str(it.val, "restartPolicy"), SPAN("Always"));
-        }
-    }
-    return false;
+    return span_eq(
+        json_get_str(json_find(json_get(spec, "initContainers"), "name", name), "restartPolicy"),
+        SPAN("Always"));
 }
 
 /* "Signal:9" or "ExitCode:1". */
@@ -89,17 +86,6 @@ static void look_at_init(struct arena *a, struct summary *s, const yyjson_val *p
     }
 }
 
-static bool condition_true(const yyjson_val *pod, const char *type)
-{
-    JSON_EACH(it, json_get(json_get(pod, "status"), "conditions"))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            return span_eq(json_get_str(it.val, "status"), SPAN("True"));
-        }
-    }
-    return false;
-}
-
 static void look_at_containers(struct arena *a, struct summary *s, const yyjson_val *pod)
 {
     yyjson_val *list = json_get(json_get(pod, "status"), "containerStatuses");
@@ -124,7 +110,7 @@ static void look_at_containers(struct arena *a, struct summary *s, const yyjson_
         }
     }
     if (running && span_eq(s->reason, SPAN("Completed"))) {
-        s->reason = condition_true(pod, "Ready") ? SPAN("Running") : SPAN("NotReady");
+        s->reason = status_condition_true(pod, "Ready") ? SPAN("Running") : SPAN("NotReady");
     }
 }
 
@@ -137,21 +123,15 @@ static void look_at_end(struct summary *s, const yyjson_val *pod)
     }
     if (span_eq(json_get_str(status, "reason"), SPAN("NodeLost"))) {
         s->reason = SPAN("Unknown");
-    } else if (!span_eq(phase, SPAN("Failed")) && !span_eq(phase, SPAN("Succeeded"))) {
+    } else if (!status_phase_ended(phase)) {
         s->reason = SPAN("Terminating");
     }
 }
 
 static bool is_gated(const yyjson_val *pod)
 {
-    JSON_EACH(it, json_get(json_get(pod, "status"), "conditions"))
-    {
-        if (span_eq(json_get_str(it.val, "type"), SPAN("PodScheduled")) &&
-            span_eq(json_get_str(it.val, "reason"), SPAN("SchedulingGated"))) {
-            return true;
-        }
-    }
-    return false;
+    return span_eq(json_get_str(status_condition(pod, "PodScheduled"), "reason"),
+                   SPAN("SchedulingGated"));
 }
 
 static struct summary summarise(struct arena *a, const yyjson_val *pod)
@@ -170,7 +150,7 @@ static struct summary summarise(struct arena *a, const yyjson_val *pod)
         s.total += span_eq(json_get_str(it.val, "restartPolicy"), SPAN("Always"));
     }
     look_at_init(a, &s, pod);
-    if (!s.initializing || condition_true(pod, "Initialized")) {
+    if (!s.initializing || status_condition_true(pod, "Initialized")) {
         look_at_containers(a, &s, pod);
     }
     look_at_end(&s, pod);
@@ -183,7 +163,7 @@ static struct span gates(struct arena *a, const yyjson_val *pod)
     size_t met = 0;
     JSON_EACH(it, list)
     {
-        met += condition_true(pod, arena_cstr(a, json_get_str(it.val, "conditionType")));
+        met += status_condition_true(pod, arena_cstr(a, json_get_str(it.val, "conditionType")));
     }
     return json_len(list) ? arena_printf(a, "%zu/%zu", met, json_len(list)) : SPAN("<none>");
 }

@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "codec/quantity.h"
 #include "kinds/kind.h"
+#include "schema/status.h"
 
 static const char *const resizable[] = {"cpu", "memory"};
 
@@ -107,9 +108,8 @@ void check_resize(struct check *c, const yyjson_val *obj, const yyjson_val *old)
     static const char *const lists[] = {"containers", "initContainers"};
     const yyjson_val *now = json_get(obj, "spec"), *was = json_get(old, "spec");
     const struct path *p = AT_FIELD(NULL, "spec");
-    struct span phase = json_str(json_path(old, "status", "phase", NULL));
     struct span class = qos_class(now);
-    if (span_eq(phase, SPAN("Succeeded")) || span_eq(phase, SPAN("Failed"))) {
+    if (status_pod_ended(old)) {
         cause_forbidden(c, p, "a pod that has ended cannot be resized");
         return;
     }

@@ -172,6 +172,9 @@ void statefulset_notes(struct arena *a, const yyjson_val *annotations,
     enum { KNOWN = sizeof known / sizeof *known };
     _Static_assert(KNOWN + 1 == STATEFULSET_NOTES_MAX, "one sentence for each");
     *ret = (struct statefulset_notes){0};
+    if (json_len(annotations) == 0) {
+        return;
+    }
     for (size_t i = 0; i < KNOWN; i++) {
         const yyjson_val *v = json_get(annotations, known[i].key);
         if (v) {

@@ -109,6 +109,7 @@ static void remove_run(struct env_work *work)
         l->freed += gained;
         before = l->available;
     }
+    assert(l->removed <= l->order_n);
 }
 
 static void tell_short(const struct look *l)
@@ -118,6 +119,8 @@ static void tell_short(const struct look *l)
         imported += l->found[i].image.is_imported && !l->found[i].image.is_used;
     }
     const struct image_cleaner *c = l->cleaner;
+    assert(c->events);
+    assert(l->wanted > 0);
     struct span kept = imported == 0
                            ? SPAN("")
                            : arena_printf(l->arena,
@@ -176,6 +179,7 @@ static void forget_gone(struct image_cleaner *c, struct arena *a)
         }
         seen->is_here = false;
     }
+    assert(n <= c->seen.n);
     for (size_t i = 0; i < n; i++) {
         free(map_remove(&c->seen, gone[i]));
     }
@@ -195,6 +199,7 @@ static void decide(struct look *l)
             note_used(c, f->id);
             seen = map_get(&c->seen, f->id);
         }
+        assert(seen);
         seen->is_here = true;
         f->image.last_used_ms = seen->used_ms;
         images[i] = f->image;
@@ -206,6 +211,7 @@ static void decide(struct look *l)
                                          .n = l->found_n};
     l->order = ARENA_ARRAY(l->arena, size_t, l->found_n + 1);
     l->order_n = image_plan_order(&view, l->order);
+    assert(l->order_n <= l->found_n);
 }
 
 static void gather_done(struct env_work *work)
@@ -253,6 +259,7 @@ static int gather(struct look *l)
         }
         f->image.is_imported |= list[i].is_imported;
     }
+    assert(l->found_n <= n);
     for (size_t i = 0; i < users_n && code == 0; i++) {
         struct found *f = find(l, users[i].image_id);
         if (f) {
@@ -296,6 +303,7 @@ static void start(struct image_cleaner *c)
 static void on_used(void *data, struct span id, bool fuller)
 {
     struct image_cleaner *c = data;
+    assert(!c->is_freed);
     if (id.n) {
         note_used(c, id);
     }
@@ -308,7 +316,8 @@ struct image_cleaner *image_cleaner_new(struct env *env,
                                         const struct image_cleaner_options *options)
 {
     assert(options->store);
-    assert(options->images && !options->images->on_used);
+    assert(options->images);
+    assert(!options->images->on_used);
     struct image_cleaner *c = MEM_NEW(struct image_cleaner);
     c->env = env;
     c->options = *options;

@@ -52,7 +52,7 @@ static void know(struct kubelet *k, struct kubelet_pod *pod)
     assert(pod->uid.n > 0);
     assert(!kubelet_pod_find(k, pod->uid));
     map_put(&k->by_uid, pod->uid, pod);
-    pod->full_name = arena_printf(pod->arena, "%.*s/%.*s", SPAN_ARG(pod->ns), SPAN_ARG(pod->name));
+    pod->full_name = ARENA_JOIN(pod->arena, pod->ns, SPAN("/"), pod->name);
 }
 
 static void enter(struct kubelet *k, struct kubelet_pod *pod)
@@ -104,7 +104,7 @@ void kubelet_pod_leave(struct kubelet *k, struct kubelet_pod *pod)
 static struct kubelet_pod *find_by_name(struct kubelet *k, struct span ns, struct span name)
 {
     cleanup_arena struct arena *a = arena_new();
-    return map_get(&k->by_name, arena_printf(a, "%.*s/%.*s", SPAN_ARG(ns), SPAN_ARG(name)));
+    return map_get(&k->by_name, ARENA_JOIN(a, ns, SPAN("/"), name));
 }
 
 static struct kubelet_pod *add_pod(struct kubelet *k, struct object *o)
@@ -150,11 +150,6 @@ static void pod_changed(void *data, struct object *old, struct object *now)
     } else if (!k->stopping) {
         add_pod(k, now);
     }
-}
-
-static void service_changed(void *data, struct object *old, struct object *now)
-{
-    (void)data, (void)old, (void)now; /* read when a container starts */
 }
 
 /* ---- adoption ---- */
@@ -348,8 +343,7 @@ struct kubelet *kubelet_new(struct env *env, struct client *client,
     informer_on_synced(k->pods, on_pods_synced, k);
     struct client_request services = {CLIENT_REQUEST_INIT, .verb = CLIENT_LIST,
                                       .kind = kubelet_kind("", "Service")};
-    k->services = informer_new(client, &services);
-    informer_add_handler(k->services, &(struct informer_handler){.on_change = service_changed}, k);
+    k->services = informer_new(client, &services); /* read when a container starts */
     informer_on_synced(k->services, on_services_synced, k);
     k->runtime->ops->on_exit(k->runtime, on_exit_event, k);
     struct list_call *call = MEM_NEW(struct list_call);
@@ -375,6 +369,7 @@ void kubelet_free(struct kubelet *k)
     k->stopping = false;
     k->closing = true;
     kubelet_sessions_done(k);
+    kubelet_usage_free(k->usage);
     struct kubelet_pod *pod = NULL;
     size_t it = 0;
     while ((it = 0, pod = map_next(&k->by_uid, &it, NULL)) != NULL) {

@@ -5,16 +5,24 @@
  * is on disk, in the kernel and in the API: a new kubelet adopts what an earlier one left (runtime
  * list) without restarting or re-creating anything.
  *
- *   kubelet.c          the table of pods, adoption, orphans
+ *   kubelet.c          the table of pods, orphans
  *   kubelet_stop.c     stopping in order, and what it waits for
- *   kubelet_pod.c      one pod: gather the view, plan, start the steps      kubelet_step.c  the
- * steps kubelet_view.c     from the pod object to the planner's view kubelet_status.c   status
- * writes, only when something changed           kubelet_event.c events kubelet_refs.c     watches
- * of referenced objects (claims, config maps, secrets, volumes) kubelet_volumes.c  volumes
- * (volume_*.c)   kubelet_env.c  environment, arguments   kubelet_dns.c  resolv.conf, hosts
- *   kubelet_check.c    one probe or hook      kubelet_probe.c  when they run
- *   kubelet_logs.c     CRI log files          kubelet_session.c  logs, exec, attach for the API
- * server kubelet_node.c     the Node object and its lease
+ *   kubelet_pod.c      one pod: gather the view, plan, start the steps
+ *   kubelet_adopt.c    what an earlier agent left of a pod
+ *   kubelet_step.c     the steps
+ *   kubelet_view.c     from the pod object to the planner's view
+ *   kubelet_status.c   status writes, only when something changed
+ *   kubelet_event.c    events
+ *   kubelet_refs.c     watches of claims, config maps, secrets, volumes
+ *   kubelet_volumes.c  volumes (volume_*.c)
+ *   kubelet_env.c      environment, arguments
+ *   kubelet_dns.c      resolv.conf, hosts
+ *   kubelet_check.c    one probe or hook
+ *   kubelet_probe.c    when they run
+ *   kubelet_logs.c     CRI log files
+ *   kubelet_session.c  logs, exec, attach for the API server
+ *   kubelet_node.c     the Node object and its lease
+ *   kubelet_usage.c    what the node and its containers use
  *
  * Loop thread only. No polling: a pod is looked at when its object, a referenced object, a
  * container or a timer says so. */

@@ -14,6 +14,7 @@ struct node_session *kubelet_exec(struct kubelet *k, const struct node_exec_requ
                                   const struct node_session_handler *handler, void *data);
 struct node_session *kubelet_dial(struct kubelet *k, const struct node_dial_request *request,
                                   const struct node_session_handler *handler, void *data);
+void kubelet_usage(struct kubelet *k, node_usage_fn *done, void *data);
 void kubelet_session_write(struct node_session *s, struct span bytes);
 size_t kubelet_session_queued(const struct node_session *s);
 void kubelet_session_close_stdin(struct node_session *s);

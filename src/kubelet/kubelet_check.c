@@ -62,6 +62,7 @@ static void let_go(struct kubelet_check *c)
 /* Tells the result, once, and lets go. */
 static void finish(struct kubelet_check *c, enum kubelet_check_result result, struct span output)
 {
+    assert(c->done); /* told once */
     kubelet_check_fn *done = c->done;
     void *data = c->data;
     struct arena *keep cleanup_arena = arena_new();
@@ -108,6 +109,9 @@ static void on_now(struct env_timer *timer)
 static void end_soon(struct kubelet_check *c, enum kubelet_check_result result, struct span text,
                      int64_t delay_ms)
 {
+    assert(!c->session);
+    assert(!c->stream);
+    assert(!env_timer_armed(&c->timer));
     c->result = result;
     c->command = text;
     env_timer_start(c->env, &c->timer, delay_ms, on_now);
@@ -118,6 +122,7 @@ static void end_soon(struct kubelet_check *c, enum kubelet_check_result result, 
 static void exec_output(void *data, int fd, struct span bytes)
 {
     struct kubelet_check *c = data;
+    assert(c->out.n <= OUTPUT_MAX_BYTES);
     (void)fd;
     if (c->out.n < OUTPUT_MAX_BYTES) {
         strbuf_put(&c->out, span_first(bytes, OUTPUT_MAX_BYTES - c->out.n));
@@ -205,6 +210,8 @@ static void http_answer(struct kubelet_check *c)
 static void http_read(void *data, struct span bytes)
 {
     struct kubelet_check *c = data;
+    assert(c->kind == NET_HTTP);
+    assert(c->out.n < HEAD_MAX_BYTES);
     strbuf_put(&c->out, span_first(bytes, HEAD_MAX_BYTES - c->out.n));
     struct span have = strbuf_span(&c->out);
     if (span_find(have, '\n') < have.n || have.n == HEAD_MAX_BYTES) {
@@ -223,6 +230,8 @@ static void http_end(void *data, int code)
 
 static void grpc_write(struct kubelet_check *c)
 {
+    assert(c->stream);
+    assert(c->grpc);
     struct strbuf b cleanup_strbuf = STRBUF_INIT;
     grpc_health_send(c->grpc, &b);
     if (b.n > 0) {
@@ -259,6 +268,8 @@ static void talk(struct kubelet_check *c)
 {
     static const struct env_stream_handler http = {.on_read = http_read, .on_end = http_end};
     static const struct env_stream_handler grpc = {.on_read = grpc_read, .on_end = grpc_end};
+    assert(c->stream);
+    assert(c->done);
     switch (c->kind) {
     case NET_TCP:
         finish(c, KUBELET_CHECK_OK, SPAN_NULL);
@@ -294,6 +305,8 @@ static void on_tls(void *data, int code, struct env_stream *stream)
 static void on_connected(void *data, int code, struct env_stream *stream)
 {
     struct kubelet_check *c = data;
+    assert(c->connecting);
+    assert(!c->stream);
     c->waits = c->connecting = false;
     if (!c->done) {
         if (stream) {

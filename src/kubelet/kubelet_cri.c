@@ -94,7 +94,8 @@ static bool entry_is_partial(const struct tail *t, int64_t begin)
 {
     char head[TAIL_HEAD];
     struct span s = span_of(t->buf + (begin - t->from), TAIL_HEAD);
-    assert(begin >= t->from && begin <= t->from + t->n);
+    assert(begin >= t->from);
+    assert(begin <= t->from + t->n);
     if (begin + TAIL_HEAD > t->from + t->n) {
         ssize_t n = pread(t->fd, head, sizeof head, begin);
         s = span_of(head, n > 0 ? (size_t)n : 0);

@@ -156,33 +156,30 @@ static void put_service(struct set *s, struct object *o, struct span ip)
     bool first = true;
     JSON_EACH(it, ports)
     {
-        long long port = json_get_int(it.val, "port", 0);
+        int64_t port = json_get_int(it.val, "port", 0);
+        char digits[SPAN_NUMBER_BYTES];
         struct span protocol = json_get_str(it.val, "protocol");
         protocol = protocol.n ? protocol : SPAN("TCP");
-        struct span value = arena_printf(a, "%lld", port);
+        struct span value = arena_dup(a, span_i64(digits, port));
         struct span port_name = json_get_str(it.val, "name");
         char lower[8] = {0};
         for (size_t i = 0; i < protocol.n && i < sizeof lower - 1; i++) {
             lower[i] = (char)(protocol.p[i] | 0x20);
         }
-        struct span url = arena_printf(a, "%s://%.*s:%lld", lower, SPAN_ARG(ip), port);
+        struct span url = ARENA_JOIN(a, span_cstr(lower), SPAN("://"), ip, SPAN(":"), value);
         if (first) {
-            set_put(s, arena_printf(a, "%.*s_SERVICE_HOST", SPAN_ARG(name)), ip);
-            set_put(s, arena_printf(a, "%.*s_SERVICE_PORT", SPAN_ARG(name)), value);
-            set_put(s, arena_printf(a, "%.*s_PORT", SPAN_ARG(name)), url);
+            set_put(s, ARENA_JOIN(a, name, SPAN("_SERVICE_HOST")), ip);
+            set_put(s, ARENA_JOIN(a, name, SPAN("_SERVICE_PORT")), value);
+            set_put(s, ARENA_JOIN(a, name, SPAN("_PORT")), url);
         }
         if (port_name.n > 0) {
-            set_put(s,
-                    arena_printf(a, "%.*s_SERVICE_PORT_%.*s", SPAN_ARG(name),
-                                 SPAN_ARG(env_name(a, port_name))),
-                    value);
+            set_put(s, ARENA_JOIN(a, name, SPAN("_SERVICE_PORT_"), env_name(a, port_name)), value);
         }
-        struct span base =
-            arena_printf(a, "%.*s_PORT_%lld_%.*s", SPAN_ARG(name), port, SPAN_ARG(protocol));
+        struct span base = ARENA_JOIN(a, name, SPAN("_PORT_"), value, SPAN("_"), protocol);
         set_put(s, base, url);
-        set_put(s, arena_printf(a, "%.*s_PROTO", SPAN_ARG(base)), arena_dup(a, span_cstr(lower)));
-        set_put(s, arena_printf(a, "%.*s_PORT", SPAN_ARG(base)), value);
-        set_put(s, arena_printf(a, "%.*s_ADDR", SPAN_ARG(base)), ip);
+        set_put(s, ARENA_JOIN(a, base, SPAN("_PROTO")), arena_dup(a, span_cstr(lower)));
+        set_put(s, ARENA_JOIN(a, base, SPAN("_PORT")), value);
+        set_put(s, ARENA_JOIN(a, base, SPAN("_ADDR")), ip);
         first = false;
     }
 }

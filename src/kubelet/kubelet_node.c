@@ -1,15 +1,21 @@
 /* kubelet/kubelet_node.c: the Node object and its lease. The object is written when it is missing,
- * when the agent starts, and when somebody says that this node is not Ready; the lease every 10 s:
- * the only periodic work of the agent. */
+ * when the agent starts, when somebody says that this node is not Ready, and when somebody says
+ * that it has something that we know nothing of (status.capacity["acme.com/dongle"]), which then is
+ * allocatable, too; the lease every 10 s: the only periodic work of the agent. */
 #include <stdlib.h>
-#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/check.h"
 #include "base/log.h"
+#include "codec/json_share.h"
+#include "codec/quantity.h"
 #include "codec/time.h"
 #include "kubelet/kubelet_priv.h"
+#include "os/os_fs.h"
+#include "os/os_usage.h"
+#include "plan/schedule_request.h"
+#include "schema/status.h"
 
 enum { LEASE_RENEW_MS = 10 * 1000, LEASE_S = 40, RETRY_MS = 1000, RETRY_MAX_MS = 8000 };
 
@@ -18,6 +24,7 @@ struct kubelet_node {
     struct client_watch *watch;
     struct object *object; /* as last seen; NULL: there is none */
     bool synced, go, busy, told_ready;
+    bool lease_owned, lease_owning; /* the lease names the Node; the write under way does */
     struct env_timer lease_timer, retry_timer;
     int64_t retry_ms; /* after the last failure; 0: it went well */
     int64_t cpu_milli, memory_bytes, storage_bytes;
@@ -40,18 +47,15 @@ static void measure(struct kubelet_node *n)
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     n->cpu_milli = (cpus > 0 ? cpus : 1) * 1000;
     n->memory_bytes = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    uint64_t kib = 0;
     if (kubelet_read_file(a, "/proc/meminfo", 16384, &info) == 0 &&
-        span_starts(info, SPAN("MemTotal:"))) {
-        struct span line = span_trim(span_from(span_cut(&info, '\n'), 9));
-        int64_t kib = 0;
-        if (span_to_i64(span_first(line, span_find(line, ' ')), &kib)) {
-            n->memory_bytes = kib * 1024;
-        }
+        os_usage_number(info, SPAN("MemTotal"), &kib)) {
+        n->memory_bytes = (int64_t)kib * 1024;
     }
-    struct statvfs fs;
+    struct os_fs_space space;
     const char *dir = n->k->options.no_files ? "/" : n->k->options.data_dir.p;
-    if (statvfs(dir, &fs) == 0 || statvfs("/", &fs) == 0) {
-        n->storage_bytes = (int64_t)((uint64_t)fs.f_blocks * fs.f_frsize);
+    if (os_fs_space(dir, &space) == 0 || os_fs_space("/", &space) == 0) {
+        n->storage_bytes = (int64_t)space.total_bytes;
     }
 }
 
@@ -110,6 +114,42 @@ static const char *arch_name(const char *machine)
 
 /* ---- the object ---- */
 
+static const yyjson_val *resources_told(const struct kubelet_node *n, const char *key)
+{
+    return n->object ? json_path(object_root(n->object), "status", key, NULL) : NULL;
+}
+
+/* Of those that somebody else counts. */
+static bool is_foreign(struct span resource)
+{
+    return !span_eq_cstr(resource, "cpu") && !span_eq_cstr(resource, "memory") &&
+           !span_eq_cstr(resource, "ephemeral-storage") && !span_eq_cstr(resource, "pods");
+}
+
+/* Does it have something that pods are not offered as it is? */
+static bool offers_too_little(const struct kubelet_node *n)
+{
+    const yyjson_val *offered = resources_told(n, "allocatable");
+    JSON_EACH(it, resources_told(n, "capacity"))
+    {
+        struct span name = json_str(it.key);
+        if (is_foreign(name) &&
+            !quantity_same(json_str(it.val), json_str(json_get_span(offered, name)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+int64_t kubelet_node_offers(const struct kubelet *k, struct span resource)
+{
+    assert(resource.n > 0);
+    assert(k->node);
+    const yyjson_val *amount = json_get_span(resources_told(k->node, "allocatable"), resource);
+    return amount ? schedule_quantity(amount, false) : -1;
+}
+
+/* The entries of others stay: it is patched in. */
 static void put_resources(struct kubelet_node *n, struct arena *a, yyjson_mut_doc *doc,
                           yyjson_mut_val *status, const char *key)
 {
@@ -119,29 +159,26 @@ static void put_resources(struct kubelet_node *n, struct arena *a, yyjson_mut_do
     json_put_str(doc, v, "ephemeral-storage",
                  arena_printf(a, "%lldKi", (long long)(n->storage_bytes / 1024)));
     json_put_str(doc, v, "pods", arena_printf(a, "%u", n->k->options.max_pods));
+    JSON_EACH(it, resources_told(n, "capacity"))
+    {
+        if (is_foreign(json_str(it.key))) {
+            json_put(doc, v, yyjson_get_str(it.key), json_mut_copy(doc, it.val));
+        }
+    }
 }
 
 static void put_condition(struct kubelet_node *n, struct arena *a, yyjson_mut_doc *doc,
                           yyjson_mut_val *list, const char *type, const char *value,
                           const char *reason, const char *message)
 {
-    struct span now = time_format(a, env_now_ms(n->k->env)), since = now;
-    JSON_EACH(it,
-              n->object ? json_path(object_root(n->object), "status", "conditions", NULL) : NULL)
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type) &&
-            span_eq_cstr(json_get_str(it.val, "status"), value) &&
-            json_get_str(it.val, "lastTransitionTime").n > 0) {
-            since = json_get_str(it.val, "lastTransitionTime");
-        }
-    }
-    yyjson_mut_val *c = yyjson_mut_obj(doc);
-    json_put_str(doc, c, "type", span_cstr(type));
-    json_put_str(doc, c, "status", span_cstr(value));
+    struct span now = time_format(a, env_now_ms(n->k->env));
+    yyjson_val *was = n->object ? status_condition(object_root(n->object), type) : NULL;
+    struct span since = json_get_str(was, "lastTransitionTime");
+    bool same = since.n && span_eq_cstr(json_get_str(was, "status"), value);
+    struct status_condition said = {type, span_cstr(value), same ? since : now, span_cstr(reason),
+                                    span_cstr(message)};
+    yyjson_mut_val *c = status_condition_new(doc, &said);
     json_put_str(doc, c, "lastHeartbeatTime", now);
-    json_put_str(doc, c, "lastTransitionTime", since);
-    json_put_str(doc, c, "reason", span_cstr(reason));
-    json_put_str(doc, c, "message", span_cstr(message));
     yyjson_mut_arr_append(list, c);
 }
 
@@ -253,13 +290,7 @@ static void on_status(void *data, const struct client_reply *reply)
 
 static bool says_ready(struct kubelet_node *n)
 {
-    JSON_EACH(it, json_path(object_root(n->object), "status", "conditions", NULL))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), "Ready")) {
-            return span_eq_cstr(json_get_str(it.val, "status"), "True");
-        }
-    }
-    return false;
+    return status_condition_true(object_root(n->object), "Ready");
 }
 
 static void write_node(struct kubelet_node *n, bool create)
@@ -282,14 +313,14 @@ static void write_node(struct kubelet_node *n, bool create)
         json_put(doc, root, "status", status_json(n, a, doc, &u));
     }
     n->busy = true;
-    client_do(k->client,
-              &(struct client_request){
-                  CLIENT_REQUEST_INIT, .verb = create ? CLIENT_CREATE : CLIENT_PATCH_MERGE,
-                  .kind = kubelet_kind("", "Node"),
-                  .name = create ? SPAN_NULL : k->options.node_name,
-                  .subresource = create ? SPAN_NULL : SPAN("status"),
-                  .body = json_write_mut(a, root), .field_manager = SPAN("kubelet")},
-              create ? on_created : on_status, n);
+    client_do(
+        k->client,
+        &(struct client_request){
+            CLIENT_REQUEST_INIT, .verb = create ? CLIENT_CREATE : CLIENT_PATCH_MERGE,
+            .kind = kubelet_kind("", "Node"), .name = create ? SPAN_NULL : k->options.node_name,
+            .subresource = create ? SPAN_NULL : SPAN("status"),
+            .tree = json_share(a, json_freeze_shared(a, root)), .field_manager = SPAN("kubelet")},
+        create ? on_created : on_status, n);
 }
 
 static void act(struct kubelet_node *n)
@@ -300,7 +331,7 @@ static void act(struct kubelet_node *n)
     }
     if (!n->object) {
         write_node(n, true);
-    } else if (!n->told_ready || !says_ready(n)) {
+    } else if (!n->told_ready || !says_ready(n) || offers_too_little(n)) {
         write_node(n, false);
     }
 }
@@ -312,6 +343,7 @@ static void lease_write(struct kubelet_node *n, bool create);
 static void on_lease(void *data, const struct client_reply *reply)
 {
     struct kubelet_node *n = data;
+    n->lease_owned |= n->lease_owning && reply->err.reason == ERR_NONE;
     if (reply->err.reason == ERR_NOT_FOUND) {
         lease_write(n, true);
     }
@@ -319,7 +351,19 @@ static void on_lease(void *data, const struct client_reply *reply)
 
 static void on_lease_created(void *data, const struct client_reply *reply)
 {
-    (void)data, (void)reply; /* the next renewal tries again */
+    struct kubelet_node *n = data; /* after a failure the next renewal tries again */
+    n->lease_owned |= n->lease_owning && reply->err.reason == ERR_NONE;
+}
+
+/* It goes with the Node. */
+static void put_owner(const struct kubelet_node *n, yyjson_mut_doc *doc, yyjson_mut_val *root)
+{
+    yyjson_mut_val *list = yyjson_mut_arr(doc), *owner = yyjson_mut_arr_add_obj(doc, list);
+    json_put_str(doc, owner, "apiVersion", SPAN("v1"));
+    json_put_str(doc, owner, "kind", SPAN("Node"));
+    json_put_str(doc, owner, "name", object_name(n->object));
+    json_put_str(doc, owner, "uid", object_uid(n->object));
+    json_put(doc, json_mut_obj(doc, root, "metadata"), "ownerReferences", list);
 }
 
 static void lease_write(struct kubelet_node *n, bool create)
@@ -335,6 +379,10 @@ static void lease_write(struct kubelet_node *n, bool create)
         json_put_str(doc, meta, "name", k->options.node_name);
         json_put_str(doc, meta, "namespace", SPAN("kube-node-lease"));
     }
+    n->lease_owning = n->object && (create || !n->lease_owned);
+    if (n->lease_owning) {
+        put_owner(n, doc, root);
+    }
     yyjson_mut_val *spec = json_mut_obj(doc, root, "spec");
     json_put_str(doc, spec, "holderIdentity", k->options.node_name);
     json_put_int(doc, spec, "leaseDurationSeconds", LEASE_S);
@@ -344,7 +392,8 @@ static void lease_write(struct kubelet_node *n, bool create)
                   CLIENT_REQUEST_INIT, .verb = create ? CLIENT_CREATE : CLIENT_PATCH_MERGE,
                   .kind = kubelet_kind("coordination.k8s.io", "Lease"),
                   .ns = SPAN("kube-node-lease"), .name = create ? SPAN_NULL : k->options.node_name,
-                  .body = json_write_mut(a, root), .field_manager = SPAN("kubelet")},
+                  .tree = json_share(a, json_freeze_shared(a, root)),
+                  .field_manager = SPAN("kubelet")},
               create ? on_lease_created : on_lease, n);
 }
 
@@ -360,8 +409,10 @@ static void on_lease_timer(struct env_timer *timer)
 static void on_event(void *data, enum client_event_type type, struct object *object)
 {
     struct kubelet_node *n = data;
+    n->lease_owned &= n->object && span_eq(object_uid(n->object), object_uid(object));
     object_unref(n->object);
     n->object = type == CLIENT_DELETED ? NULL : object_ref(object);
+    kubelet_admit_again(n->k);
     act(n);
 }
 

@@ -17,6 +17,7 @@
 #include "schema/schema.h"
 
 struct kubelet_node;
+struct kubelet_usage;
 struct kubelet_ref;
 struct kubelet_token;
 struct kubelet_probe;
@@ -41,13 +42,14 @@ struct kubelet {
     struct arena *arena;            /* as long as the kubelet */
     struct informer *pods, *services;
     bool closing /* in kubelet_free */, listed, pods_synced, services_synced, adopted, stopping;
-    bool ports_awaited; /* a pod waits for host ports */
+    bool room_awaited; /* a pod waits for what another one has */
     struct kubelet_found found;
     struct map by_uid, by_name; /* struct kubelet_pod; NAMESPACE/NAME: the newest of that name */
     struct map refs;            /* struct kubelet_ref by "resource/ns/name" */
     struct list sessions;
     struct event_recorder *events;
     struct kubelet_node *node;
+    struct kubelet_usage *usage; /* NULL: nobody has asked yet */
     void (*ready_fn)(void *data);
     void *ready_data;
     void (*stop_fn)(void *data);
@@ -107,7 +109,7 @@ struct kubelet_pod {
     int64_t later_ns;
     int64_t resize_rev;      /* version in which nothing was to be resized; 0: not looked yet */
     struct span resize_told; /* owned: text of the last event about a resize that waits */
-    int64_t ports_due_ns;    /* its host ports were taken: not rejected before; 0: they were not */
+    int64_t room_due_ns;     /* others had what it asks for: not rejected before; 0: they had not */
     bool volumes_stale;      /* a referenced object changed after they were written */
     bool volumes_writing;    /* a refresh is under way */
 };
@@ -158,6 +160,14 @@ void kubelet_pod_poke(struct kubelet_pod *pod);
 void kubelet_pod_poke_after(struct kubelet_pod *pod, int64_t ms);
 void kubelet_pod_exited(struct kubelet_pod *pod, const struct runtime_status *status);
 struct kubelet_container *kubelet_pod_container(struct kubelet_pod *pod, struct span name);
+/* The instance ends, and the next one has the image that the spec names by now. */
+void kubelet_container_renew(struct kubelet_container *c);
+/* Into the result of the instance that has ended: the message that it left in its
+ * terminationMessagePath, or the end of its log. */
+void kubelet_container_read_message(struct kubelet_container *c);
+
+/* ---- kubelet_adopt.c ---- */
+
 void kubelet_pod_adopt(struct kubelet_pod *pod, const struct kubelet_found *found);
 /* The name of its list in a pod's spec. */
 const char *kubelet_container_list(const struct kubelet_container *c);
@@ -196,10 +206,11 @@ struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool h
 
 /* ---- kubelet_admit.c ---- */
 
-/* Before a pod's first step: a pod whose host ports another one on this node has is rejected.
- * False: it is not decided yet, and the pod will be looked at again. */
+/* Before a pod's first step: a pod whose host ports others on this node have is rejected, or to
+ * whom they leave too little of a resource that is counted (not cpu and memory). False: it is not
+ * decided yet, and the pod will be looked at again. */
 bool kubelet_admit(struct kubelet_pod *pod);
-/* A pod has changed or gone: host ports may be free that others wait for. */
+/* A pod has changed or gone: what others wait for may be free. */
 void kubelet_admit_again(struct kubelet *k);
 
 /* ---- kubelet_status.c ---- */
@@ -222,9 +233,12 @@ void kubelet_event(struct kubelet_pod *pod, const struct kubelet_container *c, e
 
 struct kubelet_node *kubelet_node_new(struct kubelet *k);
 void kubelet_node_free(struct kubelet_node *n);
+void kubelet_usage_free(struct kubelet_usage *u); /* kubelet_usage.c; NULL is fine */
 /* Pods are adopted: the node may say Ready. */
 void kubelet_node_go(struct kubelet_node *n);
 /* Of this node: resource "cpu" in thousandths of a core, "memory", "ephemeral-storage" in bytes. */
 int64_t kubelet_node_capacity(const struct kubelet *k, const char *resource);
+/* What its Node object says that pods may have of it together; -1: nothing is said. */
+int64_t kubelet_node_offers(const struct kubelet *k, struct span resource);
 
 #endif

@@ -213,7 +213,9 @@ static void probe_new(struct kubelet_container *c, enum probe_kind kind)
     p->tell_at = kind == PROBE_STARTUP && p->failure_threshold > CAUSE_STARTUP_FIRST
                      ? CAUSE_STARTUP_FIRST
                      : p->failure_threshold;
-    assert(p->period_ms > 0 && p->success_threshold > 0 && p->failure_threshold > 0);
+    assert(p->period_ms > 0);
+    assert(p->success_threshold > 0);
+    assert(p->failure_threshold > 0);
     c->probes[kind] = p;
     if (kind != PROBE_LIVENESS && !c->v->ready) {
         tell_cause(p, SPAN_NULL);

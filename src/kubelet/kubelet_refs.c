@@ -72,7 +72,7 @@ static struct kubelet_ref *ref_new(struct kubelet *k, struct span key, const cha
         .verb = CLIENT_LIST,
         .kind = kubelet_kind("", kind),
         .ns = ns,
-        .field_selector = arena_printf(a, "metadata.name=%.*s", SPAN_ARG(name)),
+        .field_selector = ARENA_JOIN(a, SPAN("metadata.name="), name),
     };
     ref->watch = client_watch_new(k->client, &one, &handler, ref);
     return ref;
@@ -85,7 +85,7 @@ struct object *kubelet_ref(struct kubelet_pod *pod, const char *kind, struct spa
     assert(kind);
     assert(pod->k);
     struct arena *a cleanup_arena = arena_new();
-    struct span key = arena_printf(a, "%s/%.*s/%.*s", kind, SPAN_ARG(ns), SPAN_ARG(name));
+    struct span key = ARENA_JOIN(a, span_cstr(kind), SPAN("/"), ns, SPAN("/"), name);
     struct kubelet_ref *ref = map_get(&k->refs, key);
     if (!ref) {
         ref = ref_new(k, key, kind, ns, name);

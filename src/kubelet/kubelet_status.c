@@ -3,9 +3,11 @@
  * HOLD_MS, so that one write says Running and Ready. */
 #include "base/check.h"
 #include "base/log.h"
+#include "client/client_body.h"
 #include "codec/time.h"
 #include "kubelet/kubelet_priv.h"
 #include "plan/pod_status_json.h"
+#include "schema/status.h"
 
 enum { HOLD_MS = 200 };
 
@@ -51,16 +53,14 @@ static void on_written(void *data, const struct client_reply *reply)
     kubelet_write_ended(pod, false);
 }
 
-/* Sends what there is below root, for this pod and none that has taken its name. */
-static void patch_status(struct kubelet_pod *pod, struct arena *a, yyjson_mut_doc *doc,
-                         yyjson_mut_val *root, client_reply_fn *fn)
+/* The tree has the uid: it is for this pod and none that has taken its name. */
+static void patch_status(struct kubelet_pod *pod, struct json_shared *tree, client_reply_fn *fn)
 {
-    json_put_str(doc, json_mut_obj(doc, root, "metadata"), "uid", pod->uid);
     client_do(pod->k->client,
-              &(struct client_request){
-                  CLIENT_REQUEST_INIT, .verb = CLIENT_PATCH_MERGE, .kind = kubelet_kind("", "Pod"),
-                  .ns = pod->ns, .name = pod->name, .subresource = SPAN("status"),
-                  .body = json_write_mut(a, root), .field_manager = SPAN("kubelet")},
+              &(struct client_request){CLIENT_REQUEST_INIT, .verb = CLIENT_PATCH_MERGE,
+                                       .kind = kubelet_kind("", "Pod"), .ns = pod->ns,
+                                       .name = pod->name, .subresource = SPAN("status"),
+                                       .tree = tree, .field_manager = SPAN("kubelet")},
               fn, pod);
 }
 
@@ -75,36 +75,22 @@ static void on_held(void *data, const struct client_reply *reply)
 
 void kubelet_status_held(struct kubelet_pod *pod, const char *reason, struct span why)
 {
-    static const char type[] = "PodReadyToStartContainers";
     struct arena *a cleanup_arena = arena_new();
-    yyjson_mut_doc *doc = json_mut_new(a);
-    yyjson_mut_val *root = yyjson_mut_obj(doc), *list = yyjson_mut_arr(doc);
-    assert(pod->object && pod->sent.phase.n == 0 && why.n > 0);
-    JSON_EACH(it, json_path(object_root(pod->object), "status", "conditions", NULL))
-    {
-        if (!span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            yyjson_mut_arr_append(list, json_mut_copy(doc, it.val));
-        }
-    }
-    yyjson_mut_val *held = yyjson_mut_arr_add_obj(doc, list);
-    json_put_str(doc, held, "type", span_cstr(type));
-    json_put_str(doc, held, "status", SPAN("False"));
-    json_put_str(doc, held, "reason", span_cstr(reason));
-    json_put_str(doc, held, "message", why);
-    json_put_str(doc, held, "lastTransitionTime", time_format(a, env_now_ms(pod->k->env)));
-    json_put(doc, json_mut_obj(doc, root, "status"), "conditions", list);
-    patch_status(pod, a, doc, root, on_held);
+    assert(pod->object);
+    assert(pod->sent.phase.n == 0);
+    assert(why.n > 0);
+    struct status_condition held = {"PodReadyToStartContainers", SPAN("False"),
+                                    time_format(a, env_now_ms(pod->k->env)), span_cstr(reason),
+                                    why};
+    struct client_body b = client_patch_any(a, pod->object);
+    (void)status_condition_put(b.doc, object_root(pod->object), client_body_obj(&b, "status"),
+                               &held);
+    patch_status(pod, client_body_tree(&b), on_held);
 }
 
 static struct span condition_in(const yyjson_val *status, struct span type)
 {
-    JSON_EACH(it, json_get(status, "conditions"))
-    {
-        if (span_eq(json_get_str(it.val, "type"), type)) {
-            return json_get_str(it.val, "status");
-        }
-    }
-    return SPAN_NULL;
+    return json_get_str(json_find(json_get(status, "conditions"), "type", type), "status");
 }
 
 /* Every condition of ours that one of them has stands in the other as well. */
@@ -129,13 +115,9 @@ void kubelet_status_seen(struct kubelet_pod *pod)
         return;
     }
     struct arena *a cleanup_arena = arena_new();
-    struct strbuf json cleanup_strbuf = STRBUF_INIT;
-    yyjson_doc *doc = NULL;
-    pod_status_json(a, &pod->sent, &json);
-    if (json_parse(a, strbuf_span(&json), &doc, NULL) != 0) {
-        return;
-    }
-    yyjson_val *told = yyjson_doc_get_root(doc),
+    struct json_build b = json_build_new(a);
+    pod_status_json(&b, SPAN("status"), &pod->sent);
+    yyjson_val *told = json_get(json_build_done(&b), "status"),
                *has = json_get(object_root(pod->object), "status");
     bool same = span_eq(pod->sent.phase, json_get_str(has, "phase")) && says_what(told, has) &&
                 says_what(has, told) &&
@@ -206,12 +188,12 @@ void kubelet_status_sync(struct kubelet_pod *pod, const struct pod_view *view,
         return;
     }
     pod->status_due_ns = 0;
-    yyjson_mut_doc *doc = json_mut_new(a);
-    yyjson_mut_val *root = yyjson_mut_obj(doc);
-    struct strbuf json cleanup_strbuf = STRBUF_INIT;
-    pod_status_json(a, status, &json);
-    json_put(doc, root, "status", json_new_raw(doc, strbuf_span(&json)));
+    struct json_build b = json_build_new(a);
+    pod_status_json(&b, SPAN("status"), status);
+    json_build_object(&b, SPAN("metadata"));
+    json_build_str(&b, SPAN("uid"), pod->uid);
+    json_build_close(&b);
     remember(pod, status, a);
     pod->status_busy = true;
-    patch_status(pod, a, doc, root, on_written);
+    patch_status(pod, json_share(a, json_build_done(&b)), on_written);
 }

@@ -9,6 +9,7 @@
 #include "client/client_body.h"
 #include "kubelet/kubelet_priv.h"
 #include "kubelet/kubelet_volumes_priv.h"
+#include "schema/status.h"
 
 enum {
     DAY_MS = 24 * 3600 * 1000,
@@ -75,7 +76,7 @@ static void on_reply(void *data, const struct client_reply *reply)
     kubelet_pod_poke(pod);
 }
 
-static struct span request_body(struct arena *a, const struct kubelet_token *t)
+static struct json_shared *request_body(struct arena *a, const struct kubelet_token *t)
 {
     struct client_body b =
         client_body_new(a, kubelet_kind("authentication.k8s.io", "TokenRequest"), SPAN_NULL);
@@ -91,22 +92,20 @@ static struct span request_body(struct arena *a, const struct kubelet_token *t)
     json_put_str(b.doc, ref, "apiVersion", SPAN("v1"));
     json_put_str(b.doc, ref, "name", t->pod->name);
     json_put_str(b.doc, ref, "uid", t->pod->uid);
-    return client_body_text(&b);
+    return client_body_tree(&b);
 }
 
 /* A pod whose containers have all ended needs none any more. */
 static bool is_over(const struct kubelet_pod *pod)
 {
-    struct span phase = pod->object
-                            ? json_str(json_path(object_root(pod->object), "status", "phase", NULL))
-                            : SPAN("Failed");
-    return span_eq_cstr(phase, "Succeeded") || span_eq_cstr(phase, "Failed");
+    return !pod->object || status_pod_ended(object_root(pod->object));
 }
 
 static void ask(struct kubelet_token *t)
 {
     struct kubelet_pod *pod = t->pod;
-    assert(!t->asking && !env_timer_armed(&t->timer));
+    assert(!t->asking);
+    assert(!env_timer_armed(&t->timer));
     if (is_over(pod)) {
         return;
     }
@@ -117,7 +116,7 @@ static void ask(struct kubelet_token *t)
                                .ns = pod->ns,
                                .name = json_get_str(kubelet_pod_spec(pod), "serviceAccountName"),
                                .subresource = SPAN("token"),
-                               .body = request_body(a, t),
+                               .tree = request_body(a, t),
                                .field_manager = SPAN("kubelet")};
     t->asking = true;
     client_do(pod->k->client, &q, on_reply, t);

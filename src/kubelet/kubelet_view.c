@@ -10,6 +10,7 @@
 #include "kubelet/kubelet_volumes_priv.h"
 #include "plan/host_port.h"
 #include "plan/pod_status_json.h"
+#include "schema/status.h"
 
 /* Most predecessors have stopped by then: nobody needs to be told. */
 enum { HELD_QUIET_MS = 1000 };
@@ -23,13 +24,8 @@ yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod)
 yyjson_val *kubelet_container_spec(const struct kubelet_container *c)
 {
     assert(c->pod);
-    JSON_EACH(it, json_get(kubelet_pod_spec(c->pod), kubelet_container_list(c)))
-    {
-        if (span_eq(json_get_str(it.val, "name"), c->v->name)) {
-            return it.val;
-        }
-    }
-    return NULL;
+    return json_find(json_get(kubelet_pod_spec(c->pod), kubelet_container_list(c)), "name",
+                     c->v->name);
 }
 
 static bool is_true(const yyjson_val *spec, const char *key)
@@ -100,8 +96,9 @@ struct span kubelet_view_ignored(struct arena *a, const yyjson_val *spec, bool h
     {
         JSON_EACH(l, json_path(it.val, "resources", "limits", NULL))
         {
-            limit |=
-                !span_eq_cstr(json_str(l.key), "cpu") && !span_eq_cstr(json_str(l.key), "memory");
+            struct span name = json_str(l.key); /* one with a domain is counted, and no more */
+            limit |= !span_eq_cstr(name, "cpu") && !span_eq_cstr(name, "memory") &&
+                     span_find(name, '/') == name.n;
         }
         JSON_EACH(m, json_get(it.val, "volumeMounts"))
         {
@@ -372,7 +369,7 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
         v->deadline_ms = v->start_ms + deadline_s * 1000;
     }
     struct span phase = json_get_str(status, "phase");
-    v->acked_terminal = span_eq_cstr(phase, "Succeeded") || span_eq_cstr(phase, "Failed");
+    v->acked_terminal = status_phase_ended(phase);
     v->acked_phase = v->acked_terminal ? phase : SPAN_NULL;
     v->qos_class = json_get_str(status, "qosClass");
     if (v->qos_class.n == 0) {

@@ -16,12 +16,12 @@
 #include "kubelet/kubelet_volumes_priv.h"
 #include "kubelet/volume_write.h"
 #include "os/os_fs.h"
+#include "schema/status.h"
 
 struct span kubelet_pod_dir(struct arena *a, const struct kubelet_pod *pod)
 {
     assert(pod->uid.n > 0);
-    return arena_printf(a, "%.*s/pods/%.*s", SPAN_ARG(pod->k->options.data_dir),
-                        SPAN_ARG(pod->uid));
+    return ARENA_JOIN(a, pod->k->options.data_dir, SPAN("/pods/"), pod->uid);
 }
 
 /* ---- describing ---- */
@@ -219,8 +219,7 @@ static bool describe_claim(struct describe *d, const yyjson_val *claim)
     }
     const yyjson_val *root = object_root(pvc);
     struct span volume = json_str(json_path(root, "spec", "volumeName", NULL));
-    if (volume.n == 0 ||
-        !span_eq_cstr(json_str(json_path(root, "status", "phase", NULL)), "Bound")) {
+    if (volume.n == 0 || !span_eq_cstr(status_phase(root), "Bound")) {
         return refuse(d, arena_printf(d->a,
                                       "persistentvolumeclaim \"%.*s\" is not bound to a volume yet",
                                       SPAN_ARG(name)));
@@ -299,7 +298,7 @@ static bool describe_volume(struct describe *d, const yyjson_val *volume)
         (struct volume_desc){.name = arena_dup(d->a, json_get_str(volume, "name")), .fs_group = -1};
     d->file_cap = 0;
     struct span dir = kubelet_pod_dir(d->a, pod);
-    v->path = arena_printf(d->a, "%.*s/volumes/%.*s", SPAN_ARG(dir), SPAN_ARG(v->name));
+    v->path = ARENA_JOIN(d->a, dir, SPAN("/volumes/"), v->name);
     v->fs_group = json_get_int(json_get(kubelet_pod_spec(pod), "securityContext"), "fsGroup", -1);
     if ((s = json_get(volume, "persistentVolumeClaim")) != NULL) {
         return describe_claim(d, s);
@@ -549,13 +548,7 @@ static int sub_path(struct describe *d, struct span sub, struct span *path)
 
 static const yyjson_val *find_volume(struct kubelet_pod *pod, struct span name)
 {
-    JSON_EACH(it, json_get(kubelet_pod_spec(pod), "volumes"))
-    {
-        if (span_eq(json_get_str(it.val, "name"), name)) {
-            return it.val;
-        }
-    }
-    return NULL;
+    return json_find(json_get(kubelet_pod_spec(pod), "volumes"), "name", name);
 }
 
 int kubelet_volumes_mounts(struct kubelet_pod *pod, const yyjson_val *container, struct arena *a,

@@ -1,13 +1,11 @@
 /* kubelet/volume_local.c: see the header. */
 #include "kubelet/volume_local.h"
-#include "os/os_mount.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -15,6 +13,8 @@
 #include "kubelet/kubelet_priv.h"
 #include "kubelet/volume_loop.h"
 #include "kubelet/volume_write.h"
+#include "os/os_fs.h"
+#include "os/os_mount.h"
 
 /* The image is made under another name, so that a kill leaves no half file system behind. */
 static int create_enforced(struct span path, int64_t size_bytes, struct arena *a)
@@ -50,66 +50,77 @@ enum { SMALLEST_BYTES = 4 * 1024 * 1024 }; /* ext4 with a journal needs about th
  * it can never be kept. */
 static int check_size(struct span dir, int64_t size_bytes, struct arena *a, struct span *ret_detail)
 {
-    struct statvfs fs;
-    if (statvfs(arena_cstr(a, dir), &fs) < 0) {
-        return volume_fail(a, ret_detail, -errno, "cannot look at", dir);
+    struct os_fs_space space;
+    int code = os_fs_space(arena_cstr(a, dir), &space);
+    if (code < 0) {
+        return volume_fail(a, ret_detail, code, "cannot look at", dir);
     }
-    uint64_t total = (uint64_t)fs.f_blocks * fs.f_frsize;
-    if (size_bytes <= 0 || (uint64_t)size_bytes <= total) {
+    if (size_bytes <= 0 || (uint64_t)size_bytes <= space.total_bytes) {
         return 0;
     }
     *ret_detail = arena_printf(
         a,
         "%llu MiB are asked for, and the whole disk under the data directory has %llu: "
         "ask for less, or move the data directory to a larger disk",
-        (unsigned long long)size_bytes >> 20, (unsigned long long)total >> 20);
+        (unsigned long long)size_bytes >> 20, (unsigned long long)space.total_bytes >> 20);
     return -ENOSPC;
 }
 
-static bool is_name(struct span name, struct span *ret_detail)
+/* Where a volume is: a directory, and beside it the image of its disk, if it has one. */
+struct place {
+    struct span path, image;
+};
+
+static int place_of(struct span data_dir, struct span name, struct arena *a, struct place *ret,
+                    struct span *ret_detail)
 {
-    *ret_detail = SPAN("a volume's name is one path component");
-    return name.n > 0 && span_find(name, '/') == name.n && name.p[0] != '.';
+    if (name.n == 0 || name.p[0] == '.' || span_find(name, '/') < name.n) {
+        *ret_detail = SPAN("a volume's name is one path component");
+        return -EINVAL;
+    }
+    ret->path = arena_printf(a, "%.*s/volumes/%.*s", SPAN_ARG(data_dir), SPAN_ARG(name));
+    ret->image = arena_printf(a, "%.*s.img", SPAN_ARG(ret->path));
+    return 0;
 }
 
 int volume_local_create(struct span data_dir, struct span name, int64_t size_bytes, bool enforce,
                         struct arena *a, struct volume_local_made *ret, struct span *ret_detail)
 {
     assert(ret);
-    assert(ret_detail);
     assert(data_dir.n > 0);
-    if (!is_name(name, ret_detail)) {
-        return -EINVAL;
-    }
-    struct span path = arena_printf(a, "%.*s/volumes/%.*s", SPAN_ARG(data_dir), SPAN_ARG(name));
-    struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
-    struct stat st;
-    *ret = (struct volume_local_made){.path = path};
-    bool mounted = os_is_mount_point(path.p) && stat(image.p, &st) < 0;
-    /* An empty directory is what a killed creation leaves: it is made anew. */
-    bool existed = !mounted && stat(path.p, &st) == 0 && rmdir(path.p) < 0;
-    int code = kubelet_mkdirs(path.p, 0755);
+    assert(ret_detail);
+    struct place at;
+    int code = place_of(data_dir, name, a, &at, ret_detail);
     if (code < 0) {
-        return volume_fail(a, ret_detail, code, "cannot make", path);
+        return code;
     }
-    if (!existed && !mounted && stat(image.p, &st) < 0) {
-        code = check_size(path, size_bytes, a, ret_detail);
+    struct stat st;
+    *ret = (struct volume_local_made){.path = at.path};
+    bool mounted = os_is_mount_point(at.path.p) && stat(at.image.p, &st) < 0;
+    /* An empty directory is what a killed creation leaves: it is made anew. */
+    bool existed = !mounted && stat(at.path.p, &st) == 0 && rmdir(at.path.p) < 0;
+    code = kubelet_mkdirs(at.path.p, 0755);
+    if (code < 0) {
+        return volume_fail(a, ret_detail, code, "cannot make", at.path);
+    }
+    if (!existed && !mounted && stat(at.image.p, &st) < 0) {
+        code = check_size(at.path, size_bytes, a, ret_detail);
         if (code < 0) {
-            (void)rmdir(path.p);
+            (void)rmdir(at.path.p);
             return code;
         }
     }
-    if (stat(image.p, &st) == 0) {
+    if (stat(at.image.p, &st) == 0) {
         ret->enforced = true;
-        return volume_local_attach(path, a, ret_detail);
+        return volume_local_attach(at.path, a, ret_detail);
     }
     if (!existed) {
-        (void)chmod(path.p, 0777); /* the pod's process may have any uid */
+        (void)chmod(at.path.p, 0777); /* the pod's process may have any uid */
     }
     if (!enforce || existed) {
         return 0;
     }
-    code = create_enforced(path, size_bytes < SMALLEST_BYTES ? SMALLEST_BYTES : size_bytes, a);
+    code = create_enforced(at.path, size_bytes < SMALLEST_BYTES ? SMALLEST_BYTES : size_bytes, a);
     if (code == 0) {
         ret->enforced = true;
         return 0;
@@ -154,12 +165,12 @@ int volume_local_limit(struct span path, uint64_t size_bytes, struct arena *a,
     assert(ret_warning);
     assert(ret_detail);
     struct stat st;
-    struct statvfs fs;
+    struct os_fs_space space;
     const char *image = arena_printf(a, "%.*s.img", SPAN_ARG(path)).p;
     if (stat(image, &st) == 0) {
         return volume_local_attach(path, a, ret_detail);
     }
-    if (statvfs(path.p, &fs) == 0 && size_bytes >= (uint64_t)fs.f_blocks * fs.f_frsize) {
+    if (os_fs_space(path.p, &space) == 0 && size_bytes >= space.total_bytes) {
         return 0; /* the disk itself is the limit */
     }
     bool mounted = os_is_mount_point(path.p); /* by a creation that was killed */
@@ -182,24 +193,26 @@ int volume_local_grow_disk(struct span data_dir, struct span name, int64_t size_
 {
     assert(data_dir.n > 0);
     assert(ret_detail);
-    if (!is_name(name, ret_detail)) {
-        return -EINVAL;
+    struct place at;
+    int code = place_of(data_dir, name, a, &at, ret_detail);
+    if (code < 0) {
+        return code;
     }
-    struct span path = arena_printf(a, "%.*s/volumes/%.*s", SPAN_ARG(data_dir), SPAN_ARG(name));
-    struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
-    int code =
+    code =
         check_size(arena_printf(a, "%.*s/volumes", SPAN_ARG(data_dir)), size_bytes, a, ret_detail);
     if (code < 0) {
         return code;
     }
     struct stat st;
-    if (stat(image.p, &st) < 0) {
-        return stat(path.p, &st) == 0 ? 0 : volume_fail(a, ret_detail, -errno, "cannot grow", path);
+    if (stat(at.image.p, &st) < 0) {
+        return stat(at.path.p, &st) == 0
+                   ? 0
+                   : volume_fail(a, ret_detail, -errno, "cannot grow", at.path);
     }
     int64_t wanted = size_bytes < SMALLEST_BYTES ? SMALLEST_BYTES : size_bytes;
-    return st.st_size >= wanted || truncate(image.p, wanted) == 0
+    return st.st_size >= wanted || truncate(at.image.p, wanted) == 0
                ? 0
-               : volume_fail(a, ret_detail, -errno, "cannot grow", image);
+               : volume_fail(a, ret_detail, -errno, "cannot grow", at.image);
 }
 
 int volume_local_grow_files(struct span data_dir, struct span name, bool used, struct arena *a,
@@ -207,17 +220,20 @@ int volume_local_grow_files(struct span data_dir, struct span name, bool used, s
 {
     assert(data_dir.n > 0);
     assert(ret_detail);
-    if (!is_name(name, ret_detail)) {
-        return -EINVAL;
+    struct place at;
+    int code = place_of(data_dir, name, a, &at, ret_detail);
+    if (code < 0) {
+        return code;
     }
-    struct span path = arena_printf(a, "%.*s/volumes/%.*s", SPAN_ARG(data_dir), SPAN_ARG(name));
-    struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
     struct stat st;
-    if (stat(image.p, &st) < 0) { /* a plain directory has the whole disk */
-        return stat(path.p, &st) == 0 ? 0 : volume_fail(a, ret_detail, -errno, "cannot grow", path);
+    if (stat(at.image.p, &st) < 0) { /* a plain directory has the whole disk */
+        return stat(at.path.p, &st) == 0
+                   ? 0
+                   : volume_fail(a, ret_detail, -errno, "cannot grow", at.path);
     }
-    int code = volume_loop_grow(image.p, path.p, used);
-    return code < 0 ? volume_fail(a, ret_detail, code, "cannot grow the file system in", image) : 0;
+    code = volume_loop_grow(at.image.p, at.path.p, used);
+    return code < 0 ? volume_fail(a, ret_detail, code, "cannot grow the file system in", at.image)
+                    : 0;
 }
 
 int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
@@ -225,19 +241,19 @@ int volume_local_remove(struct span data_dir, struct span name, struct arena *a,
 {
     assert(data_dir.n > 0);
     assert(ret_detail);
-    if (!is_name(name, ret_detail)) {
-        return -EINVAL;
+    struct place at;
+    int code = place_of(data_dir, name, a, &at, ret_detail);
+    if (code < 0) {
+        return code;
     }
-    struct span path = arena_printf(a, "%.*s/volumes/%.*s", SPAN_ARG(data_dir), SPAN_ARG(name));
-    struct span image = arena_printf(a, "%.*s.img", SPAN_ARG(path));
-    if (os_is_mount_point(path.p) && umount2(path.p, 0) < 0) {
-        return volume_fail(a, ret_detail, -errno, "cannot unmount", path);
+    if (os_is_mount_point(at.path.p) && umount2(at.path.p, 0) < 0) {
+        return volume_fail(a, ret_detail, -errno, "cannot unmount", at.path);
     }
-    if (unlink(image.p) < 0 && errno != ENOENT) {
-        return volume_fail(a, ret_detail, -errno, "cannot remove", image);
+    if (unlink(at.image.p) < 0 && errno != ENOENT) {
+        return volume_fail(a, ret_detail, -errno, "cannot remove", at.image);
     }
-    int code = kubelet_remove_tree(path.p);
-    return code < 0 ? volume_fail(a, ret_detail, code, "cannot remove", path) : 0;
+    code = kubelet_remove_tree(at.path.p);
+    return code < 0 ? volume_fail(a, ret_detail, code, "cannot remove", at.path) : 0;
 }
 
 int volume_local_detach_all(struct span data_dir, struct arena *a, struct span *ret_detail)

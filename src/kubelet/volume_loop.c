@@ -33,7 +33,8 @@ extern char **environ;
 enum { NAME_BYTES = 300 };
 
 /* What only e2fsprogs does: makes, checks and grows ext4. most: the highest exit code that is a
- * success. */
+ * success. A success may also be a program of which nobody knows how it ended, because the loop's
+ * child handler reaped it: the caller looks at what it made. */
 static int run(const char *const *argv, int most)
 {
     posix_spawn_file_actions_t actions;
@@ -50,9 +51,7 @@ static int run(const char *const *argv, int most)
     int status = 0;
     while (waitpid(pid, &status, 0) < 0) {
         if (errno != EINTR) {
-            return errno == ECHILD
-                       ? 0
-                       : -errno; /* reaped by the loop's child handler: the mount decides */
+            return errno == ECHILD ? 0 : -errno;
         }
     }
     return WIFEXITED(status) && WEXITSTATUS(status) <= most ? 0 : -EIO;
@@ -300,7 +299,11 @@ static int fit(int loop, const char *name, const char *path, bool used)
     if (code != -EPERM) {
         return code;
     }
-    return used ? -EBUSY : grow_taken_off(loop, name, path);
+    code = used ? -EBUSY : grow_taken_off(loop, name, path);
+    if (code == 0) {
+        code = measure(loop, &e);
+    }
+    return code == 0 && e.blocks < e.wanted ? -EIO : code;
 }
 
 /* The lock is of a descriptor of its own: a loop device keeps the one that it is given. */

@@ -17,6 +17,7 @@
 #include "main/control.h"
 #include "main/main.h"
 #include "main/server.h"
+#include "os/os_notify.h"
 
 void server_phase(struct server *s, const char *name)
 {
@@ -25,6 +26,15 @@ void server_phase(struct server *s, const char *name)
     (void)printf("  %-12s %7.1f ms\n", name, (double)(now - s->phase_ns) / 1e6);
     (void)fflush(stdout);
     s->phase_ns = now;
+}
+
+void server_notify(const struct server *s, const char *state)
+{
+    int code = s->manager ? os_notify(s->manager, state) : 0;
+    if (code < 0) {
+        log_event(LOG_WARN, "service_manager_not_told", LOG_C("state", state),
+                  LOG_C("error", code_text(code)));
+    }
 }
 
 void server_die(const struct server *s, struct span why)
@@ -51,6 +61,7 @@ static void set_up_process(struct server *s)
         files.rlim_cur = files.rlim_max; /* up to what the hard limit allows: no privilege needed */
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
+    s->manager = os_notify_take();
     s->env = env_uv_new();
     s->started_ns = s->phase_ns = env_mono_ns(s->env);
     map_seed(env_random_u64(s->env));
@@ -119,6 +130,7 @@ static void start_api(struct server *s)
     struct options *o = &s->options;
     node_join_init(&s->node_join);
     const struct apiserver_options options = {
+        .node = &s->node_join.api,
         .service_cidr = o->service_cidr,
         .cluster_dns = o->cluster_dns,
         .server_address = arena_printf(s->arena, "%.*s:%u",
@@ -153,6 +165,7 @@ static void on_signal(void *data, int signum)
 {
     struct server *s = data;
     log_event(LOG_INFO, "server_stopping", LOG_I("signal", signum));
+    server_notify(s, "STOPPING=1");
     http_server_close(s->http);
     http_server_close(s->control);
     store_free(s->store); /* what is acknowledged, and what is under way, is on disk */

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -17,12 +19,41 @@
 #include "token/token.h"
 
 enum { PEM_BYTES_MAX = 64 * 1024, DAYS_LEAF = 365, DAYS_LEFT_MIN = 30 };
+enum { LOCK_ATTEMPTS = 200, LOCK_PAUSE_MS = 10 };
 
 static int complain(struct arena *a, struct span *detail, const char *what, const char *path,
                     int code)
 {
     *detail = arena_printf(a, "%s %s: %s", what, path, code_text(code));
     return -1;
+}
+
+/* Who has written into the lock that it is his; empty: nobody. */
+static struct span holder(struct arena *a, int fd)
+{
+    char pid[32];
+    ssize_t n = pread(fd, pid, sizeof pid, 0);
+    return arena_dup(a, span_trim(span_of(pid, n > 0 ? (size_t)n : 0)));
+}
+
+static bool is_alive(struct span pid)
+{
+    int64_t number = 0;
+    return !span_to_i64(pid, &number) || number <= 0 || number > INT32_MAX ||
+           kill((pid_t)number, 0) == 0 || errno != ESRCH;
+}
+
+/* A server that was killed while it started a program leaves a child that has the lock, too, until
+ * it has become that program: it is waited for. */
+static bool take_lock(struct arena *a, int fd)
+{
+    for (int i = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; i++) {
+        if (i == LOCK_ATTEMPTS || is_alive(holder(a, fd))) {
+            return false;
+        }
+        (void)poll(NULL, 0, LOCK_PAUSE_MS);
+    }
+    return true;
 }
 
 int data_dir_lock(struct arena *a, struct span data_dir, struct span *ret_detail)
@@ -38,10 +69,8 @@ int data_dir_lock(struct arena *a, struct span data_dir, struct span *ret_detail
     if (fd < 0) {
         return complain(a, ret_detail, "cannot open", path, -errno);
     }
-    char pid[32] = "";
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        ssize_t n = read(fd, pid, sizeof pid - 1);
-        struct span who = span_trim(span_of(pid, n > 0 ? (size_t)n : 0));
+    if (!take_lock(a, fd)) {
+        struct span who = holder(a, fd);
         *ret_detail =
             arena_printf(a,
                          "the data directory %s is in use by another berth%s%.*s: stop it "
@@ -50,6 +79,7 @@ int data_dir_lock(struct arena *a, struct span data_dir, struct span *ret_detail
         (void)close(fd);
         return -1;
     }
+    char pid[32];
     int n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
     (void)!ftruncate(fd, 0);
     (void)!pwrite(fd, pid, (size_t)n, 0);

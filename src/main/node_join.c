@@ -31,12 +31,22 @@ static struct node_session *op_dial(struct node_api *n, const struct node_dial_r
     return kubelet_dial(kubelet_of(n), r, handler, data);
 }
 
+static bool op_usage(struct node_api *n, node_usage_fn *done, void *data)
+{
+    struct kubelet *k = kubelet_of(n);
+    if (k) {
+        kubelet_usage(k, done, data);
+    }
+    return k != NULL;
+}
+
 void node_join_init(struct node_join *j)
 {
     static const struct node_api_ops ops = {
         .logs = op_logs,
         .exec = op_exec,
         .dial = op_dial,
+        .usage = op_usage,
         .write = kubelet_session_write,
         .queued = kubelet_session_queued,
         .close_stdin = kubelet_session_close_stdin,

@@ -17,14 +17,29 @@
 #include "codec/yaml.h"
 #include "os/os_fs.h"
 
+enum { SECONDS_MAX = 365 * 24 * 60 * 60 };
+
 enum option_type {
     TYPE_TEXT,
+    TYPE_LIST,
     TYPE_PORT,
     TYPE_LEVEL,
-    TYPE_LIST,
     TYPE_PERCENT,
     TYPE_SECONDS,
-    TYPE_GRACE
+    TYPE_GRACE,
+};
+
+/* The types that are numbers. */
+static const struct range {
+    int64_t least, most;
+    const char *wrong;
+} ranges[] = {
+    [TYPE_PORT] = {1, UINT16_MAX, "is no port; give a number from 1 to 65535"},
+    [TYPE_LEVEL] = {0, 9, "is no level; give a number from 0 to 9"},
+    [TYPE_PERCENT] = {0, 100, "is no percentage; give a number from 0 to 100"},
+    [TYPE_SECONDS] = {0, SECONDS_MAX,
+                      "is no number of seconds; give one of up to 31536000 (a year)"},
+    [TYPE_GRACE] = {1, LIMIT_GRACE_S, "is no time; give seconds, 1 or more"},
 };
 
 /* What `berth COMMAND --help` says before and after the list of its options. */
@@ -196,8 +211,6 @@ enum {
     USAGE_KEY = 400
 };
 
-enum { SECONDS_MAX = 365 * 24 * 60 * 60 };
-
 struct parse {
     struct arena *a;
     unsigned groups;
@@ -219,57 +232,41 @@ static int complain(struct parse *p, const char *where, const char *name, struct
     return -1;
 }
 
+static int apply_number(struct parse *p, const char *where, const struct setting *s,
+                        struct span value)
+{
+    const struct range *r = &ranges[s->type];
+    void *at = (char *)p->o + s->offset;
+    int64_t number = 0;
+    assert(r->wrong);
+    if (!span_to_i64(value, &number) || number < r->least || number > r->most) {
+        return complain(p, where, s->name, value, r->wrong);
+    }
+    if (s->type == TYPE_PORT) {
+        *(uint16_t *)at = (uint16_t)number;
+    } else {
+        *(int64_t *)at = number;
+    }
+    return 0;
+}
+
 static int apply(struct parse *p, const char *where, const struct setting *s, struct span value)
 {
-    void *at = (char *)p->o + s->offset;
     const char *wrong = s->check ? s->check(p->a, value) : NULL;
-    int64_t number = 0;
     if (wrong) {
         return complain(p, where, s->name, value, wrong);
     }
-    switch (s->type) {
-    case TYPE_TEXT:
-        *(struct span *)at = arena_dup(p->a, value);
-        return 0;
-    case TYPE_PORT:
-        if (!span_to_i64(value, &number) || number < 0 || number > 65535) {
-            return complain(p, where, s->name, value, "is no port; give a number up to 65535");
-        }
-        *(uint16_t *)at = (uint16_t)number;
-        return 0;
-    case TYPE_LEVEL:
-        if (!span_to_i64(value, &number) || number < 0 || number > 9) {
-            return complain(p, where, s->name, value, "is no level; give a number from 0 to 9");
-        }
-        *(int64_t *)at = number;
-        return 0;
-    case TYPE_PERCENT:
-        if (!span_to_i64(value, &number) || number < 0 || number > 100) {
-            return complain(p, where, s->name, value,
-                            "is no percentage; give a number from 0 to 100");
-        }
-        *(int64_t *)at = number;
-        return 0;
-    case TYPE_SECONDS:
-        if (!span_to_i64(value, &number) || number < 0 || number > SECONDS_MAX) {
-            return complain(p, where, s->name, value,
-                            "is no number of seconds; give one of up to 31536000 (a year)");
-        }
-        *(int64_t *)at = number;
-        return 0;
-    case TYPE_GRACE:
-        if (!span_to_i64(value, &number) || number < 1 || number > LIMIT_GRACE_S) {
-            return complain(p, where, s->name, value, "is no time; give seconds, 1 or more");
-        }
-        *(int64_t *)at = number;
-        return 0;
-    case TYPE_LIST:
-        if (p->o->registry_mirror_count == OPTIONS_MIRRORS_MAX) {
-            return complain(p, where, s->name, value, "is one too many; 64 are allowed");
-        }
-        p->o->registry_mirrors[p->o->registry_mirror_count++] = arena_dup(p->a, value);
+    if (s->type == TYPE_TEXT) {
+        *(struct span *)((char *)p->o + s->offset) = arena_dup(p->a, value);
         return 0;
     }
+    if (s->type != TYPE_LIST) {
+        return apply_number(p, where, s, value);
+    }
+    if (p->o->registry_mirror_count == OPTIONS_MIRRORS_MAX) {
+        return complain(p, where, s->name, value, "is one too many; 64 are allowed");
+    }
+    p->o->registry_mirrors[p->o->registry_mirror_count++] = arena_dup(p->a, value);
     return 0;
 }
 
@@ -422,7 +419,8 @@ static void range_of(struct arena *a, struct span cidr, uint32_t *first, uint32_
     bool is_number = span_to_i64(cidr, &bits);
     assert(ok == 1);
     assert(is_number);
-    assert(bits >= 8 && bits <= 28);
+    assert(bits >= 8);
+    assert(bits <= 28);
     uint32_t hosts = UINT32_MAX >> bits;
     *first = ntohl(addr.s_addr) & ~hosts;
     *last = *first | hosts;

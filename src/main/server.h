@@ -27,6 +27,7 @@ struct kubelet;
 struct kubelet_images;
 struct image_cleaner;
 struct net_pod;
+struct net_guard;
 struct proxy;
 struct runtime;
 struct stop;
@@ -62,15 +63,19 @@ struct server {
     struct dns_zone *zone;
     struct dns_server *dns;
     struct dns_feed *dns_feed;
-    struct proxy *proxy;       /* NULL: not started, or no service range */
+    struct proxy *proxy; /* NULL: not started, or no service range */
+    struct net_guard *guard;
     struct env_work node_work; /* the blocking part of the node's start */
     int node_code;
     struct span node_detail;
+    char *manager;     /* os_notify's socket; NULL: nobody listens */
     struct stop *stop; /* `berth stop` is under way */
 };
 
 /* Prints "  NAME  MS ms" for what has happened since the last call. */
 void server_phase(struct server *s, const char *name);
+/* Tells the service manager, if one started us: see os_notify. What fails is logged. */
+void server_notify(const struct server *s, const char *state);
 /* One line on stderr and the end of the process with code 1: only for what makes starting
  * impossible. */
 _Noreturn void server_die(const struct server *s, struct span why);

@@ -16,6 +16,7 @@
 #include "main/server.h"
 #include "net/dns_feed.h"
 #include "net/dns_server.h"
+#include "net/net_guard.h"
 #include "net/net_pod.h"
 #include "net/proxy.h"
 #include "os/os_fs.h"
@@ -208,6 +209,7 @@ static void print_ready(void *data)
                  "  kubectl get sts,pods,pvc -o wide\n",
                  (double)(env_mono_ns(s->env) - s->started_ns) / 1e6, kubeconfig);
     (void)fflush(stdout);
+    server_notify(s, "READY=1\nSTATUS=serves");
 }
 
 /* The node agent sees no TLS of its own. */
@@ -274,6 +276,7 @@ static void start_proxy(struct server *s)
         table.kept_port = s->options.https_listen_port;
         s->proxy = proxy_new(s->env, s->client, &table, s->options.node_name);
     }
+    s->guard = net_guard_new(s->env, s->net, s->proxy);
 }
 
 static void on_network_done(struct env_work *work)

@@ -14,6 +14,7 @@
 #include "kubelet/kubelet.h"
 #include "main/control.h"
 #include "main/server.h"
+#include "net/net_guard.h"
 #include "net/proxy.h"
 
 struct stop {
@@ -158,6 +159,9 @@ static void on_pods_ended(void *data)
         on_purged(&st->work);
         return;
     }
+    if (st->s->guard) {
+        net_guard_stop(st->s->guard);
+    }
     if (st->s->proxy) {
         proxy_stop(st->s->proxy);
     }
@@ -204,6 +208,7 @@ static void begin(struct server *s, struct http_exchange *x, int64_t grace_ms)
     s->stop = st;
     st->began_ms = mono_ms(st);
     log_event(LOG_INFO, "server_stop_asked");
+    server_notify(s, "STOPPING=1");
     listen_to(st, x);
     say(st, arena_printf(st->arena, "ending %zu pods\n",
                          s->kubelet ? kubelet_pod_count(s->kubelet) : 0));

@@ -10,6 +10,7 @@
 #include "base/strbuf.h"
 #include "codec/json.h"
 #include "plan/why_plan.h"
+#include "schema/status.h"
 
 struct page {
     struct arena *a;
@@ -22,17 +23,6 @@ struct page {
 static struct span meta(const yyjson_val *o, const char *key)
 {
     return json_str(json_path(o, "metadata", key, NULL));
-}
-
-static yyjson_val *condition(const yyjson_val *o, const char *type)
-{
-    JSON_EACH(it, json_path(o, "status", "conditions", NULL))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            return it.val;
-        }
-    }
-    return NULL;
 }
 
 static bool is_true(const yyjson_val *cond)
@@ -142,8 +132,7 @@ bool status_has_set(const struct status_world *w, const struct status_view *view
 
 static bool has_ended(const yyjson_val *pod)
 {
-    struct span phase = json_str(json_path(pod, "status", "phase", NULL));
-    return span_eq(phase, SPAN("Failed")) || span_eq(phase, SPAN("Succeeded"));
+    return status_pod_ended(pod);
 }
 
 static const char *pod_word(const yyjson_val *pod)
@@ -151,10 +140,10 @@ static const char *pod_word(const yyjson_val *pod)
     if (json_path(pod, "metadata", "deletionTimestamp", NULL)) {
         return "ending";
     }
-    if (is_true(condition(pod, "Ready"))) {
+    if (status_condition_true(pod, "Ready")) {
         return "ready";
     }
-    struct span phase = json_str(json_path(pod, "status", "phase", NULL));
+    struct span phase = status_phase(pod);
     return span_eq(phase, SPAN("Running"))     ? "not ready"
            : span_eq(phase, SPAN("Failed"))    ? "failed"
            : span_eq(phase, SPAN("Succeeded")) ? "finished"
@@ -169,7 +158,7 @@ static void put_node(struct page *p, const yyjson_val *node)
         struct span on = json_str(json_path(it.val, "spec", "nodeName", NULL));
         n += span_eq(on, meta(node, "name")) && !has_ended(it.val);
     }
-    yyjson_val *ready = condition(node, "Ready");
+    yyjson_val *ready = status_condition(node, "Ready");
     struct span why = json_get_str(ready, "message");
     why = why.n ? why : SPAN("it has never said that it is ready");
     bool cordoned = json_get_bool(json_get(node, "spec"), "unschedulable", false);
@@ -289,8 +278,8 @@ static struct span pod_cause(struct page *p, const yyjson_val *pod)
 
 static void put_set_waiting(struct page *p, const yyjson_val *set)
 {
-    yyjson_val *available = condition(set, "Available");
-    yyjson_val *progressing = condition(set, "Progressing");
+    yyjson_val *available = status_condition(set, "Available");
+    yyjson_val *progressing = status_condition(set, "Progressing");
     bool done = span_ends(json_get_str(progressing, "reason"), SPAN("Complete"));
     if (!available || (is_true(available) && done)) {
         return;
@@ -304,9 +293,9 @@ static void put_set_waiting(struct page *p, const yyjson_val *set)
 
 static void put_pod_waiting(struct page *p, const yyjson_val *pod)
 {
-    struct span phase = json_str(json_path(pod, "status", "phase", NULL));
+    struct span phase = status_phase(pod);
     bool ending = json_path(pod, "metadata", "deletionTimestamp", NULL) != NULL;
-    if (span_eq(phase, SPAN("Succeeded")) || (is_true(condition(pod, "Ready")) && !ending)) {
+    if (span_eq(phase, SPAN("Succeeded")) || (status_condition_true(pod, "Ready") && !ending)) {
         return;
     }
     struct span text = pod_cause(p, pod);
@@ -320,7 +309,7 @@ static void put_pod_waiting(struct page *p, const yyjson_val *pod)
 
 static void put_claim_waiting(struct page *p, const yyjson_val *claim)
 {
-    struct span phase = json_str(json_path(claim, "status", "phase", NULL));
+    struct span phase = status_phase(claim);
     struct span name = meta(claim, "name");
     struct span text =
         arena_printf(p->a, "claim %.*s: %.*s", SPAN_ARG(name), SPAN_ARG(why_claim(p->a, claim)));

@@ -109,10 +109,14 @@ static size_t size_of(yyjson_mut_val *v)
 
 /* ---- objects ---- */
 
-static void put_member_key(struct walk *w, struct span name, bool is_first)
+static void put_member_key(struct walk *w, const struct given *member, bool is_first)
 {
     fieldset_text_put(&w->text, is_first ? SPAN("\"f:") : SPAN(",\"f:"));
-    fieldset_text_put_quoted(&w->text, name);
+    if (member->field && member->field->name == member->name.p) { /* mostly: letters */
+        fieldset_text_put(&w->text, member->name);
+    } else {
+        fieldset_text_put_quoted(&w->text, member->name);
+    }
     fieldset_text_put(&w->text, SPAN("\":"));
 }
 
@@ -131,7 +135,7 @@ static bool put_members(struct walk *w, const struct given *at, size_t n,
             value = &empty; /* Go's zeros have zeros in them */
         }
         size_t from = w->text.n;
-        put_member_key(w, at[i].name, is_first);
+        put_member_key(w, &at[i], is_first);
         if (value ? put_below(w, m, old, value) : put_leaf(w, NULL, NULL)) {
             is_first = false;
         } else {
@@ -153,10 +157,12 @@ static struct given *members_of(struct walk *w, struct typed_ref r, bool is_map,
 {
     size_t n = 0, max = yyjson_mut_obj_size(obj) + (with_zeros ? r.type->field_count : 0u);
     struct given *at = max > FEW ? ARENA_ARRAY(w->a, struct given, max) : few;
+    size_t row = 0;
     yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(obj);
     for (yyjson_mut_val *key; (key = yyjson_mut_obj_iter_next(&it)) != NULL;) {
         struct span name = json_mut_str(key);
-        const struct schema_field *f = is_map || !r.type ? NULL : schema_field_find(r.type, name);
+        const struct schema_field *f =
+            is_map || !r.type ? NULL : schema_field_next(r.type, name, &row);
         f = is_map || f ? f : typed_member(r, name).field;
         at[n++] = (struct given){prefix_of(name), name, f, yyjson_mut_obj_iter_get_val(key)};
     }
@@ -342,7 +348,7 @@ static bool put_all(struct walk *w, const struct schema_kind *kind, const yyjson
         size_t from = w->text.n;
         bool is_meta = span_eq(at[i].name, SPAN("metadata"));
         if (!span_eq(at[i].name, skip)) {
-            put_member_key(w, at[i].name, is_first);
+            put_member_key(w, &at[i], is_first);
             if (is_meta ? put_meta(w, m, at[i].value)
                         : put_below(w, m, typed_zero(at[i].field), at[i].value)) {
                 is_first = false;

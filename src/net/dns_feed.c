@@ -25,7 +25,7 @@ static void refresh(struct dns_feed *f, struct span ns, struct span name)
     struct arena *a cleanup_arena = arena_new();
     struct object *service = informer_get(f->services, ns, name);
     net_slice_list slices = {0};
-    struct span key = arena_printf(a, "%.*s/%.*s", SPAN_ARG(ns), SPAN_ARG(name));
+    struct span key = ARENA_JOIN(a, ns, SPAN("/"), name);
     informer_index_each(f->slices, f->slices_by_service, key, net_slice_collect, &slices);
     struct zone_view view = {.service = service ? object_root(service) : NULL,
                              .slices = slices.at,

@@ -161,7 +161,8 @@ void dns_forward_start(struct dns_server *s, struct span message, struct span as
 {
     struct dns_forward *f = free_slot(s);
     assert((asker != NULL) != (client != NULL));
-    assert(message.n >= DNS_HEADER_BYTES && message.n <= LIMIT_DNS_TCP_BYTES);
+    assert(message.n >= DNS_HEADER_BYTES);
+    assert(message.n <= LIMIT_DNS_TCP_BYTES);
     read_resolvers(s);
     struct dns_forward fallback = {.source = {DNS_SOURCE_FORWARD, -1}};
     bool room = f != NULL;

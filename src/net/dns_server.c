@@ -86,7 +86,8 @@ static void client_close(struct dns_server *s, struct dns_client *c)
 void dns_reply_tcp(struct dns_server *s, struct dns_client *c, const uint8_t *p, size_t n)
 {
     assert(p);
-    assert(n > 0 && n <= LIMIT_DNS_TCP_BYTES);
+    assert(n > 0);
+    assert(n <= LIMIT_DNS_TCP_BYTES);
     uint8_t head[2] = {(uint8_t)(n >> 8), (uint8_t)n};
     struct iovec iov[2] = {{head, 2}, {(void *)(uintptr_t)p, n}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};

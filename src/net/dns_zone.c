@@ -476,7 +476,8 @@ static size_t answer_alias(struct dns_zone *z, const struct dns_query *q, const 
 size_t dns_zone_error(struct span message, int rcode, uint8_t *out)
 {
     assert(out);
-    assert(rcode > 0 && rcode < 16);
+    assert(rcode > 0);
+    assert(rcode < 16);
     struct dns_query q;
     struct dns_writer w;
     if (message.n < DNS_HEADER_BYTES || ((uint8_t)message.p[2] & 0x80)) {

@@ -96,6 +96,12 @@ uint32_t net_pod_gateway(const struct net_pod *net)
     return net->pods.addr + 1;
 }
 
+const char *net_pod_table(const struct net_pod *net)
+{
+    assert(net);
+    return net->table;
+}
+
 bool net_pod_service_table(const struct net_pod *net, struct os_nft_service_table *ret)
 {
     assert(net);
@@ -167,6 +173,25 @@ static int make_state_dir(const struct net_pod *net, struct arena *a)
     return code ? code : os_fs_write_atomic(file, now, 0600, true);
 }
 
+static int masquerade(const struct net_pod *net)
+{
+    return os_nft_masquerade(net->table, net->pods.addr, net->pods.prefix, net->bridge);
+}
+
+int net_pod_keep_masquerade(struct net_pod *net, uint64_t *handle)
+{
+    assert(handle);
+    uint64_t now = 0;
+    int code = os_nft_table_handle(net->table, &now);
+    bool is_other = now == 0 || (*handle != 0 && now != *handle);
+    if (code == 0 && is_other) {
+        code = masquerade(net);
+        code = code ? code : os_nft_table_handle(net->table, &now);
+    }
+    *handle = code ? *handle : now;
+    return code ? code : is_other;
+}
+
 int net_pod_setup(struct net_pod *net, struct arena *a, struct span *ret_detail)
 {
     assert(ret_detail);
@@ -192,7 +217,7 @@ int net_pod_setup(struct net_pod *net, struct arena *a, struct span *ret_detail)
     struct span redirects = arena_printf(a, "net/ipv4/conf/%s/send_redirects", net->bridge);
     (void)os_sysctl_write(redirects, SPAN("0"));
     (void)os_sysctl_write(SPAN("net/ipv4/conf/all/send_redirects"), SPAN("0"));
-    code = os_nft_masquerade(net->table, net->pods.addr, net->pods.prefix, net->bridge);
+    code = masquerade(net);
     return fail(a, ret_detail, code,
                 code == -EOPNOTSUPP || code == -EINVAL || code == -ENOENT
                     ? "masquerade (kernel options CONFIG_NF_TABLES, CONFIG_NFT_MASQ, "
@@ -317,7 +342,8 @@ static int connect_pod(const struct net_pod *net, int nsfd, uint32_t addr)
 int net_pod_attach(struct net_pod *net, struct span uid, int nsfd, struct arena *a,
                    struct span *ret_ip, struct span *ret_detail)
 {
-    assert(uid.n > 0 && uid.n <= UID_MAX);
+    assert(uid.n > 0);
+    assert(uid.n <= UID_MAX);
     cleanup_close int dirfd = open(net->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dirfd < 0) {
         return fail(a, ret_detail, -errno, net->state_dir);

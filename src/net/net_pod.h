@@ -48,6 +48,8 @@ int net_pod_new(const struct net_pod_config *config, struct arena *a, struct net
 void net_pod_free(struct net_pod *net);
 /* Gateway address of the pods: where the API server listens for them. */
 uint32_t net_pod_gateway(const struct net_pod *net);
+/* The table of the masquerade; lives as long as net. */
+const char *net_pod_table(const struct net_pod *net);
 
 /* The table of the services' addresses (net/proxy), named "berth-BRIDGE-svc"; false when there is
  * no service range or the pod range is larger than such a table serves. net_pod_remove() removes
@@ -57,6 +59,9 @@ bool net_pod_service_table(const struct net_pod *net, struct os_nft_service_tabl
 /* Makes or repairs the bridge, its addresses, the service route, forwarding and masquerade.
  * Idempotent. */
 int net_pod_setup(struct net_pod *net, struct arena *a, struct span *ret_detail);
+/* Puts the masquerade back when its table is not the one that *handle tells (0: not looked at yet),
+ * which then tells the one that is there. Returns 1 when it has, 0, or a negative errno. */
+int net_pod_keep_masquerade(struct net_pod *net, uint64_t *handle);
 /* Gives the pod its address (the same one when asked again) and connects the namespace nsfd as
  * "eth0". Idempotent. */
 int net_pod_attach(struct net_pod *net, struct span uid, int nsfd, struct arena *a,

@@ -17,8 +17,7 @@ void net_slice_key(struct object *slice, void (*emit)(void *ctx, struct span key
     struct arena *a cleanup_arena = arena_new();
     struct span service = net_slice_service(slice);
     if (service.n) {
-        emit(ctx,
-             arena_printf(a, "%.*s/%.*s", SPAN_ARG(object_namespace(slice)), SPAN_ARG(service)));
+        emit(ctx, ARENA_JOIN(a, object_namespace(slice), SPAN("/"), service));
     }
 }
 

@@ -38,6 +38,7 @@ struct proxy {
     struct proxy_table *table;
     bool known; /* what the kernel's table holds is in `table` */
     bool busy, stopped;
+    bool doubted; /* what the work under way finds may not be so any more */
     struct env_task task;
     struct env_timer retry;
     struct env_work work;
@@ -78,18 +79,21 @@ static void touch(struct proxy *p, struct span prefix, struct span ns, struct sp
         e->key = mem_strdup(key.p);
         (void)map_put(&p->entries, span_cstr(e->key), e);
     }
+    assert(e->key);
     mark(p, e);
     env_post(p->env, &p->task, on_task);
 }
 
 static void on_service(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct object *o = now ? now : old;
     touch(data, SPAN_NULL, object_namespace(o), object_name(o));
 }
 
 static void on_pod(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     struct object *o = now ? now : old;
     if (host_port_wanted(json_get(object_root(o), "spec"))) { /* which stay as they are */
         touch(data, POD_PREFIX, object_namespace(o), object_name(o));
@@ -98,6 +102,7 @@ static void on_pod(void *data, struct object *old, struct object *now)
 
 static void on_slice(void *data, struct object *old, struct object *now)
 {
+    assert(old || now);
     if (old && net_slice_service(old).n) {
         touch(data, SPAN_NULL, object_namespace(old), net_slice_service(old));
     }
@@ -110,6 +115,7 @@ static void on_slice(void *data, struct object *old, struct object *now)
 
 static void plan_pod(const struct proxy *p, struct entry *e)
 {
+    assert(span_starts(span_cstr(e->key), POD_PREFIX));
     struct span name = span_from(span_cstr(e->key), POD_PREFIX.n), ns = span_cut(&name, '/');
     struct object *pod = informer_get(p->pods, ns, name);
     proxy_plan_pod(e->arena, pod ? object_root(pod) : NULL, &e->plan);
@@ -140,6 +146,7 @@ static bool is_pod(const struct entry *e)
 
 static void decide(struct proxy *p, struct entry *e)
 {
+    assert(!e->dirty);
     struct proxy_plan was = e->plan;
     struct arena *old = e->arena;
     e->arena = arena_new();
@@ -157,7 +164,8 @@ static void decide(struct proxy *p, struct entry *e)
 static void drop_if_empty(struct proxy *p, struct entry *e)
 {
     if (e->plan.count == 0 && !e->dirty) {
-        (void)map_remove(&p->entries, span_cstr(e->key));
+        struct entry *known = map_remove(&p->entries, span_cstr(e->key));
+        assert(known == e);
         arena_free(e->arena);
         free(e->key);
         free(e);
@@ -167,9 +175,12 @@ static void drop_if_empty(struct proxy *p, struct entry *e)
 /* Releases come first: an address may pass from one service to another. */
 static bool put_changes(struct proxy *p)
 {
+    assert(p->known);
+    assert(!p->busy);
     entry_list now = p->dirty;
     p->dirty = (entry_list){0};
     for (size_t i = 0; i < now.n; i++) {
+        assert(now.at[i]->dirty);
         now.at[i]->dirty = false;
         decide(p, now.at[i]);
     }
@@ -207,8 +218,15 @@ static bool succeeded(struct proxy *p)
 {
     assert(p->busy);
     p->busy = false;
-    if (p->stopped || p->code >= 0) {
-        return !p->stopped;
+    if (p->stopped) {
+        return false;
+    }
+    if (p->doubted) {
+        proxy_read_again(p);
+        return false;
+    }
+    if (p->code >= 0) {
+        return true;
     }
     log_event(LOG_WARN, "service_proxy_failed", LOG_C("table", proxy_table_name(p->table)),
               LOG_C("why", code_text(p->code)));
@@ -217,12 +235,20 @@ static bool succeeded(struct proxy *p)
     return false;
 }
 
+void proxy_read_again(struct proxy *p)
+{
+    p->doubted = p->busy;
+    p->known = p->known && p->busy;
+    env_post(p->env, &p->task, on_task);
+}
+
 static void on_read(struct env_work *work)
 {
     struct proxy *p = CONTAINER_OF(work, struct proxy, work);
     if (!succeeded(p)) {
         return;
     }
+    assert(!p->known);
     p->known = true;
     mark_all(p);
     env_post(p->env, &p->task, on_task);
@@ -304,6 +330,7 @@ struct proxy *proxy_new(struct env *env, struct client *client,
 
 void proxy_stop(struct proxy *p)
 {
+    assert(p);
     p->stopped = true;
     env_timer_stop(p->env, &p->retry);
     env_post_cancel(p->env, &p->task);

@@ -16,6 +16,9 @@ struct proxy;
 /* node: this node's name, for traffic policies and its pods. */
 struct proxy *proxy_new(struct env *env, struct client *client,
                         const struct os_nft_service_table *table, struct span node);
+/* The kernel's table may be another one than was made: it is read again, and what differs is put
+ * back. */
+void proxy_read_again(struct proxy *p);
 /* No transaction begins after this; the table stays until net_pod_remove(). For the way to the
  * end of the process. */
 void proxy_stop(struct proxy *p);

@@ -35,6 +35,8 @@ int os_cgroup_detect(struct arena *a, struct os_cgroup *ret);
  * wait passes while a container is still being prepared. No effect otherwise, errors do not matter.
  */
 void os_cgroup_warm(const struct os_cgroup *cg);
+/* The file of the group in whichever hierarchy has it: a descriptor, or a negative errno. */
+int os_cgroup_open(const struct os_cgroup *cg, struct span path, const char *file, int flags);
 /* os_cgroup_limit.c: what the processes of one group may use from now on. */
 struct os_cgroup_limits {
     int64_t memory_bytes;                /* 0: stays as it is */

@@ -8,8 +8,7 @@
 #include "base/cleanup.h"
 #include "os/os_cgroup.h"
 
-/* The file of the group in whichever hierarchy has it; negative errno. */
-static int open_file(const struct os_cgroup *cg, struct span path, const char *file, int flags)
+int os_cgroup_open(const struct os_cgroup *cg, struct span path, const char *file, int flags)
 {
     for (size_t i = 0; i < cg->root_count; i++) {
         char full[4096];
@@ -31,7 +30,7 @@ static int open_file(const struct os_cgroup *cg, struct span path, const char *f
 
 static int put(const struct os_cgroup *cg, struct span path, const char *file, const char *text)
 {
-    cleanup_close int fd = open_file(cg, path, file, O_WRONLY);
+    cleanup_close int fd = os_cgroup_open(cg, path, file, O_WRONLY);
     if (fd < 0) {
         return fd;
     }
@@ -48,7 +47,7 @@ static int put_number(const struct os_cgroup *cg, struct span path, const char *
 
 static int get_number(const struct os_cgroup *cg, struct span path, const char *file, int64_t *ret)
 {
-    cleanup_close int fd = open_file(cg, path, file, O_RDONLY);
+    cleanup_close int fd = os_cgroup_open(cg, path, file, O_RDONLY);
     char text[64];
     ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
     if (n < 0) {

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 
 #include "base/check.h"
@@ -350,5 +351,18 @@ int os_fs_list(struct arena *a, const char *path, struct span **ret, size_t *ret
     }
     *ret_count = names.n;
     VEC_DONE(&names);
+    return 0;
+}
+
+int os_fs_space(const char *path, struct os_fs_space *ret)
+{
+    struct statvfs fs;
+    assert(path);
+    assert(ret);
+    if (statvfs(path, &fs) < 0) {
+        return -errno;
+    }
+    *ret = (struct os_fs_space){.total_bytes = (uint64_t)fs.f_blocks * fs.f_frsize,
+                                .free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize};
     return 0;
 }

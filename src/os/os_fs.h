@@ -31,6 +31,11 @@ int os_fs_mkdirs_in_root(struct arena *a, int rootfd, struct span path, mode_t m
 /* Finds an executable: name with a slash as it is, else along PATH and the system directories.
  * -ENOENT. */
 int os_fs_find_program(struct arena *a, const char *name, const char **ret);
+/* The file system that the path is on: its size, and what of it others than root may still take. */
+struct os_fs_space {
+    uint64_t total_bytes, free_bytes;
+};
+int os_fs_space(const char *path, struct os_fs_space *ret);
 /* Names in a directory, "." and ".." left out; any order. -ENOENT when there is none. */
 int os_fs_list(struct arena *a, const char *path, struct span **ret, size_t *ret_count);
 

@@ -141,7 +141,8 @@ int os_netlink_bridge_ensure(struct os_netlink *nl, const char *name, const uint
 int os_netlink_veth_create(struct os_netlink *nl, const char *name, int bridge_index,
                            const char *peer, int peer_nsfd, const uint8_t mac[6], unsigned mtu)
 {
-    assert(bridge_index > 0 && peer_nsfd >= 0);
+    assert(bridge_index > 0);
+    assert(peer_nsfd >= 0);
     struct nlmsghdr *h = message(nl, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
     struct ifinfomsg *m = mnl_nlmsg_put_extra_header(h, sizeof *m);
     m->ifi_flags = m->ifi_change = IFF_UP;

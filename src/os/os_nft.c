@@ -303,7 +303,8 @@ void os_nft_match_oifname(struct nftnl_rule *rule, uint32_t op, const char *link
 int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const char *bridge)
 {
     enum { SADDR = 12, DADDR = 16 };
-    assert(prefix >= 1 && prefix <= 32);
+    assert(prefix >= 1);
+    assert(prefix <= 32);
     assert(strlen(bridge) < IFNAMSIZ);
     uint32_t host_mask = ~0u << (32 - prefix);
     uint32_t mask = htonl(host_mask), value = htonl(net & host_mask);

@@ -30,6 +30,12 @@ int os_nft_commit(struct os_nft_batch *b);
 
 /* Removes the table; absent is success. */
 int os_nft_table_remove(const char *table);
+/* The number that the kernel gave this very table; 0: there is none of that name. Returns 0 or a
+ * negative errno. */
+int os_nft_table_handle(const char *table, uint64_t *ret);
+/* A socket that gets a datagram after each transaction in this network namespace, whoever makes it
+ * and whatever it changes. Returns it, not blocking, or a negative errno. */
+int os_nft_listen(void);
 /* Replaces the table by one that masquerades packets from net/prefix (host byte order) that leave
  * by a link other than `bridge` for a destination outside net/prefix. */
 int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const char *bridge);

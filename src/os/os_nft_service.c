@@ -161,7 +161,8 @@ static void put_verdict_map(struct os_nft_batch *b, const char *table, const cha
 
 static void put_hairpin_set(struct os_nft_batch *b, const struct os_nft_service_table *t)
 {
-    assert(t->pods_prefix >= OS_NFT_PODS_PREFIX_MIN && t->pods_prefix <= 32);
+    assert(t->pods_prefix >= OS_NFT_PODS_PREFIX_MIN);
+    assert(t->pods_prefix <= 32);
     struct nftnl_set *s = set_of(t->table, hairpin_set, SET_HAIRPIN);
     uint32_t count = 1u << (32 - t->pods_prefix);
     nftnl_set_set_u32(s, NFTNL_SET_KEY_TYPE, TYPE_PAIR);
@@ -456,7 +457,8 @@ static void chain_name(struct os_nft_service_key k, char name[CHAIN_NAME])
 static void memory_name(const char *chain, char name[CHAIN_NAME])
 {
     int n = snprintf(name, CHAIN_NAME, "clients-%s", chain);
-    assert(n > 0 && n < CHAIN_NAME);
+    assert(n > 0);
+    assert(n < CHAIN_NAME);
 }
 
 /* The map's element of the key: add or delete. */
@@ -685,7 +687,8 @@ void os_nft_service_set(struct os_nft_batch *b, const char *table, struct os_nft
                         const struct os_nft_service *was, const struct os_nft_endpoint *endpoints,
                         size_t count)
 {
-    assert(count > 0 && count <= OS_NFT_ENDPOINTS_MAX);
+    assert(count > 0);
+    assert(count <= OS_NFT_ENDPOINTS_MAX);
     assert(!now->key.host || (count == 1 && !now->affinity_s && !now->outside));
     if (now->key.host) {
         if (was) {

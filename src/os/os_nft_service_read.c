@@ -33,7 +33,8 @@ struct note {
 
 void os_nft_direct_name(uint32_t count, char name[OS_NFT_DIRECT_NAME])
 {
-    assert(count > 0 && count <= OS_NFT_DIRECT_MAX);
+    assert(count > 0);
+    assert(count <= OS_NFT_DIRECT_MAX);
     (void)snprintf(name, OS_NFT_DIRECT_NAME, "to-%u", count);
 }
 

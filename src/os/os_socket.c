@@ -92,7 +92,8 @@ static int receive(int sock)
 
 int os_socket_receive_fd(int listener, int cancel, int timeout_ms)
 {
-    assert(listener >= 0 && timeout_ms >= 0);
+    assert(listener >= 0);
+    assert(timeout_ms >= 0);
     struct pollfd p[2] = {{.fd = listener, .events = POLLIN}, {.fd = cancel, .events = POLLIN}};
     int n = poll(p, 2, timeout_ms);
     if (n <= 0) {
@@ -143,7 +144,8 @@ static int connect_loopback(void *data)
 
 int os_socket_connect_loopback(int nsfd, uint16_t port, int timeout_ms)
 {
-    assert(port > 0 && timeout_ms >= 0);
+    assert(port > 0);
+    assert(timeout_ms >= 0);
     struct loopback l = {.port = port, .timeout_ms = timeout_ms};
     return nsfd < 0 ? connect_loopback(&l) : os_ns_run_in_net(nsfd, connect_loopback, &l);
 }

@@ -34,6 +34,7 @@ static struct terms terms_of(struct arena *a, const struct near_pod *pod, const 
 {
     struct terms t = {0};
     t.n = near_terms(a, pod, list, required, &t.at);
+    assert(t.at || t.n == 0);
     return t;
 }
 
@@ -51,6 +52,7 @@ static bool tally_add(struct tally *t, size_t node, int64_t weight)
     if (domain == NEAR_NOWHERE) {
         return false;
     }
+    assert(domain < (int)t->where->count);
     t->at[domain] += weight;
     return true;
 }
@@ -120,6 +122,7 @@ static void weigh(struct count *c, const struct terms *terms, const struct near_
 static void count_preferred(struct count *c, const struct near_pod *other)
 {
     const struct near_pod *own = &c->view->pod;
+    assert(other->node < c->view->node_count);
     weigh(c, &c->liked, other, other->node, 1);
     weigh(c, &c->disliked, other, other->node, -1);
     struct terms required = terms_of(c->a, other, "podAffinity", true);
@@ -132,6 +135,7 @@ static void count_preferred(struct count *c, const struct near_pod *other)
 
 static bool affinity_holds(const struct count *c, size_t node)
 {
+    assert(node < c->view->node_count);
     bool found = true;
     for (size_t i = 0; i < c->affinity.n; i++) {
         if (c->of_affinity[i].where->domain[node] == NEAR_NOWHERE) {
@@ -219,6 +223,8 @@ void affinity_normalize(int64_t *scores, const bool *fits, size_t n)
         bool counts = fits[i] && most > least;
         scores[i] =
             counts ? (int64_t)(100.0 * (double)(scores[i] - least) / (double)(most - least)) : 0;
+        assert(scores[i] >= 0);
+        assert(scores[i] <= 100);
     }
 }
 

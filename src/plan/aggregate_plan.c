@@ -59,7 +59,9 @@ static bool are_same(const yyjson_val *const *rules, size_t n, const yyjson_val 
 yyjson_mut_val *aggregate_plan(struct arena *a, yyjson_mut_doc *doc,
                                const struct aggregate_view *view)
 {
-    assert(a && doc && view);
+    assert(a);
+    assert(doc);
+    assert(view);
     const struct aggregate_role **sorted =
         ARENA_ARRAY(a, const struct aggregate_role *, view->role_count + 1);
     size_t all = 0, n = 0;

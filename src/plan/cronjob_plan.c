@@ -50,6 +50,8 @@ static void see_jobs(const struct cronjob_view *v, struct span due, struct cronj
             ret->last_success_ms = j->completion_ms;
         }
     }
+    assert(ret->event_count <= v->job_count);
+    assert(ret->last_success_ms >= v->last_success_ms);
 }
 
 static void see_active(const struct cronjob_view *v, struct cronjob_plan *ret)
@@ -63,12 +65,14 @@ static void see_active(const struct cronjob_view *v, struct cronjob_plan *ret)
         }
     }
     assert(ret->keep_count <= v->active_count);
+    assert(ret->event_count <= v->job_count + v->active_count);
 }
 
 /* ---- which time is due ---- */
 
 struct span cronjob_job_name(struct arena *a, struct span name, int64_t at_ms)
 {
+    assert(name.n > 0);
     return arena_printf(a, "%.*s-%lld", SPAN_ARG(name), (long long)(at_ms / 60000));
 }
 
@@ -99,15 +103,19 @@ static bool missed_many(const struct cronjob_view *v)
 /* The time after what was last due; 0: never. */
 static int64_t next_time(const struct cronjob_view *v, int64_t last)
 {
-    int64_t at = cron_next(&v->cron, last ? last : since(v));
     assert(!last || last <= v->now_ms);
-    return at && at <= v->now_ms ? cron_next(&v->cron, v->now_ms) : at;
+    int64_t at = cron_next(&v->cron, last ? last : since(v));
+    at = at && at <= v->now_ms ? cron_next(&v->cron, v->now_ms) : at;
+    assert(at == 0 || at > v->now_ms);
+    return at;
 }
 
 /* ---- starting ---- */
 
 static void replace_active(const struct cronjob_view *v, struct cronjob_plan *ret)
 {
+    assert(v->policy == CRONJOB_REPLACE);
+    assert(ret->start_ms == 0);
     for (size_t i = 0; i < ret->keep_count; i++) {
         size_t at = find_job(v, v->active[ret->keep[i]].uid);
         assert(at < v->job_count);
@@ -121,6 +129,8 @@ static void replace_active(const struct cronjob_view *v, struct cronjob_plan *re
 static void start(const struct cronjob_view *v, int64_t due, struct span name,
                   struct cronjob_plan *ret)
 {
+    assert(due <= v->now_ms);
+    assert(due > since(v));
     for (size_t i = 0; i < v->job_count; i++) {
         if (span_eq(v->jobs[i].name, name)) { /* the last life made it and died */
             if (!is_finished(&v->jobs[i]) && find_active(v, v->jobs[i].uid) == v->active_count) {
@@ -163,10 +173,12 @@ static void drop_oldest(struct arena *a, const struct cronjob_view *v, bool comp
     size_t n = 0;
     for (size_t i = 0; i < v->job_count && keep >= 0; i++) {
         const struct cronjob_job *j = &v->jobs[i];
-        if ((complete ? j->complete : j->failed) && !j->deleting) {
+        bool ended_so = complete ? j->complete : j->failed && !j->complete;
+        if (ended_so && !j->deleting) {
             ended[n++] = (struct ended){j, i};
         }
     }
+    assert(n <= v->job_count);
     qsort(ended, n, sizeof *ended, by_start);
     for (size_t i = 0; i + (size_t)(keep < 0 ? 0 : keep) < n; i++) {
         ret->deletes[ret->delete_count++] = ended[i].at;
@@ -177,7 +189,9 @@ static void drop_oldest(struct arena *a, const struct cronjob_view *v, bool comp
 
 void cronjob_plan(struct arena *a, const struct cronjob_view *v, struct cronjob_plan *ret)
 {
-    assert(v->name.n && (v->jobs || v->job_count == 0) && (v->active || v->active_count == 0));
+    assert(v->name.n);
+    assert(v->jobs || v->job_count == 0);
+    assert(v->active || v->active_count == 0);
     *ret = (struct cronjob_plan){.last_schedule_ms = v->last_schedule_ms,
                                  .last_success_ms = v->last_success_ms};
     ret->keep = ARENA_ARRAY(a, size_t, v->active_count + 1);
@@ -205,4 +219,7 @@ void cronjob_plan(struct arena *a, const struct cronjob_view *v, struct cronjob_
                    ret->last_schedule_ms != v->last_schedule_ms ||
                    ret->last_success_ms != v->last_success_ms;
     assert(ret->delete_count <= v->job_count);
+    assert(ret->adopt_count <= 1);
+    assert(ret->start_ms == 0 || ret->job.n > 0);
+    assert(ret->start_ms == 0 || v->policy != CRONJOB_FORBID || ret->keep_count == 0);
 }

@@ -189,12 +189,14 @@ void daemonset_bounds(const struct daemonset_view *v, int32_t desired, int32_t *
     if (*ret_surge == 0 && *ret_unavailable == 0) {
         *ret_unavailable = 1;
     }
-    assert(*ret_surge >= 0 && *ret_unavailable >= 0);
+    assert(*ret_surge >= 0);
+    assert(*ret_unavailable >= 0);
 }
 
 static size_t index_of(const struct placing *d, const struct daemonset_pod *p)
 {
-    assert(p >= d->v->pods && p < d->v->pods + d->v->pod_count);
+    assert(p >= d->v->pods);
+    assert(p < d->v->pods + d->v->pod_count);
     return (size_t)(p - d->v->pods);
 }
 
@@ -291,7 +293,9 @@ static void count(struct placing *d)
         }
     }
     st->unavailable = st->desired - st->available;
-    assert(st->available <= st->ready && st->ready <= st->current && st->updated <= st->current);
+    assert(st->available <= st->ready);
+    assert(st->ready <= st->current);
+    assert(st->updated <= st->current);
     assert(st->current <= st->desired);
     assert((size_t)st->desired + (size_t)st->misscheduled <= d->v->node_count);
 }
@@ -338,5 +342,6 @@ void daemonset_plan(struct arena *a, const struct daemonset_view *view, struct d
     if (ret->create_count == 0 && ret->delete_count == 0 && !view->on_delete) {
         (d.surge > 0 ? add_beside : replace)(&d);
     }
-    assert(ret->create_count <= DAEMONSET_BURST_MAX && ret->delete_count <= DAEMONSET_BURST_MAX);
+    assert(ret->create_count <= DAEMONSET_BURST_MAX);
+    assert(ret->delete_count <= DAEMONSET_BURST_MAX);
 }

@@ -47,7 +47,9 @@ void deadline_plan(struct arena *a, const struct deadline_view *v, struct deadli
 {
     assert(a);
     assert(ret);
-    assert(v->updated >= 0 && v->well >= 0 && v->deadline_ms >= 0);
+    assert(v->updated >= 0);
+    assert(v->well >= 0);
+    assert(v->deadline_ms >= 0);
     *ret = (struct deadline_plan){0};
     if (v->deadline_ms == 0 || !v->moving || v->held) {
         return;

@@ -23,7 +23,8 @@ void deployment_bounds(const struct deployment_view *v, int32_t *ret_surge,
         missing = 1;
     }
     *ret_unavailable = missing < v->replicas ? missing : v->replicas;
-    assert(*ret_surge >= 0 && *ret_unavailable >= 0);
+    assert(*ret_surge >= 0);
+    assert(*ret_unavailable >= 0);
     assert(*ret_surge > 0 || *ret_unavailable > 0 || v->replicas == 0); /* a roll-out can move */
 }
 
@@ -54,7 +55,8 @@ static bool is_old(const struct deploying *d, size_t i)
 static void resize(struct deploying *d, size_t set, int64_t to)
 {
     assert(set < d->v->set_count);
-    assert(to >= 0 && to <= INT32_MAX);
+    assert(to >= 0);
+    assert(to <= INT32_MAX);
     d->size[set] = (int32_t)to;
     d->touched[set] = true;
 }
@@ -68,7 +70,7 @@ static void emit_scales(struct deploying *d)
         bool resized = d->size[i] != s->spec;
         bool marked = s->desired == v->replicas && s->max == d->ret->max_replicas;
         assert(d->size[i] >= 0);
-        assert((d->touched[i] || !resized));
+        assert(d->touched[i] || !resized);
         if (d->touched[i] && !s->deleting && (resized || !marked)) {
             d->ret->scales[d->ret->scale_count++] =
                 (struct deployment_scale){i, d->size[i], resized};
@@ -304,7 +306,8 @@ static void create_new(struct deploying *d)
     assert(!d->v->paused);
     d->ret->create = true;
     d->ret->create_replicas = new_size(d, 0);
-    assert(d->ret->create_replicas >= 0 && d->ret->create_replicas <= d->v->replicas);
+    assert(d->ret->create_replicas >= 0);
+    assert(d->ret->create_replicas <= d->v->replicas);
 }
 
 static bool is_complete(const struct deployment_view *v, const struct deployment_status *st)
@@ -437,7 +440,7 @@ void deployment_plan(struct arena *a, const struct deployment_view *view,
     assert(view->replicas >= 0);
     assert(view->new_set < (int32_t)view->set_count);
     assert(view->new_set >= DEPLOYMENT_NO_SET);
-    assert((view->sets || view->set_count == 0));
+    assert(view->sets || view->set_count == 0);
     *ret = (struct deployment_plan){.create = false};
     struct deploying d = {.a = a, .v = view, .ret = ret};
     prepare(&d);
@@ -459,7 +462,8 @@ void deployment_plan(struct arena *a, const struct deployment_view *view,
         ret->revision = 0;
     }
     deployment_judge(&d, rollout);
-    assert(ret->scale_count <= view->set_count && ret->delete_count <= view->set_count);
+    assert(ret->scale_count <= view->set_count);
+    assert(ret->delete_count <= view->set_count);
     assert(!ret->create || (view->new_set == DEPLOYMENT_NO_SET && ret->revision > 0));
     assert(!view->deleting || (ret->scale_count == 0 && ret->delete_count == 0 && !ret->create));
 }

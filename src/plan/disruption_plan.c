@@ -61,7 +61,8 @@ static void bounds(const struct disruption_view *v, struct disruption_status *st
     } else if (v->has_min) {
         st->desired = plan_amount_of(v->min_available, st->expected, true);
     }
-    assert(st->expected >= 0 && st->desired >= 0);
+    assert(st->expected >= 0);
+    assert(st->desired >= 0);
 }
 
 static bool same_status(const struct disruption_status *a, const struct disruption_status *b)
@@ -76,7 +77,7 @@ void disruption_plan(struct arena *a, const struct disruption_view *v, struct di
 {
     assert(ret);
     assert(a);
-    assert((v->pods || v->pod_count == 0));
+    assert(v->pods || v->pod_count == 0);
     *ret = (struct disruption_plan){.status = v->was};
     struct disruption_status *st = &ret->status;
     if (needs_scale(v) && v->error.n) {
@@ -104,7 +105,8 @@ void disruption_plan(struct arena *a, const struct disruption_view *v, struct di
     set_condition(v, st, some ? 'T' : 'F', some ? SPAN("SufficientPods") : SPAN("InsufficientPods"),
                   SPAN_NULL);
     assert(disrupted <= v->was_disrupted);
-    assert(st->allowed >= 0 && st->allowed <= st->healthy);
+    assert(st->allowed >= 0);
+    assert(st->allowed <= st->healthy);
     assert((size_t)st->healthy <= v->pod_count);
     ret->changed = !same_status(st, &v->was) || disrupted != v->was_disrupted;
 }

@@ -45,7 +45,9 @@ static struct grow_plan plan_files(const struct grow_view *v)
 struct grow_plan grow_plan(const struct grow_view *v)
 {
     assert(v);
-    assert(v->asked >= 0 && v->has >= 0 && v->allocated >= 0);
+    assert(v->asked >= 0);
+    assert(v->has >= 0);
+    assert(v->allocated >= 0);
     if (v->has == 0 || v->asked <= v->has || v->job == GROW_JOB_RUNNING) {
         return (struct grow_plan){.step = GROW_NOTHING};
     }

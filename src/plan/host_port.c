@@ -92,7 +92,8 @@ bool host_port_wanted(const yyjson_val *pod_spec)
 
 bool host_port_excludes(const struct host_port *x, const struct host_port *y)
 {
-    assert(x->port > 0 && y->port > 0);
+    assert(x->port > 0);
+    assert(y->port > 0);
     return x->port == y->port && x->protocol == y->protocol &&
            (memcmp(x->ip, y->ip, sizeof x->ip) == 0 ||
             memcmp(x->ip, every_address, sizeof every_address) == 0 ||

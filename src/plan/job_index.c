@@ -13,7 +13,8 @@ static bool take_part(struct span part, int64_t above, int32_t completions, stru
 {
     struct span last = part, first = span_cut(&last, '-');
     uint64_t low, high;
-    assert(above >= -1 && completions >= 0);
+    assert(above >= -1);
+    assert(completions >= 0);
     if (!span_to_u64(first, &low)) {
         return false;
     }
@@ -169,7 +170,8 @@ int64_t job_indexes_common(struct job_indexes one, struct job_indexes other)
             k++;
         }
     }
-    assert(n <= job_indexes_count(one) && n <= job_indexes_count(other));
+    assert(n <= job_indexes_count(one));
+    assert(n <= job_indexes_count(other));
     return n;
 }
 

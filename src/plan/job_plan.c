@@ -62,6 +62,7 @@ static struct job_uids count_uids(struct job_work *w, const struct map *map, str
             *counter += 1;
         }
     }
+    assert(n <= uids.n);
     return (struct job_uids){at, n};
 }
 
@@ -88,6 +89,8 @@ static void see_uncounted(struct job_work *w)
 /* Ended, and neither counted nor about to be. */
 static bool is_new(const struct job_work *w, size_t i)
 {
+    assert(w->known);
+    assert(i < w->v->pod_count);
     const struct job_pod *p = &w->v->pods[i];
     return p->tracked && w->known[i] == JOB_UNKNOWN && job_pod_valid(w->v, p);
 }
@@ -108,6 +111,7 @@ static void see_pods(struct job_work *w)
         w->failed += is_new(w, i) && job_pod_failed(v, p) && p->failure != JOB_FAILURE_IGNORED;
     }
     assert(w->active + w->terminating <= (int64_t)v->pod_count);
+    assert(w->ready <= w->active);
 }
 
 static void see_backoff(struct job_work *w)
@@ -127,6 +131,10 @@ static void see_backoff(struct job_work *w)
     if (success) {
         *b = (struct job_backoff){0};
     }
+    if (b->last_ms > v->now_ms) {
+        b->last_ms =
+            v->now_ms; /* the clock was set back: it does not wait until that comes again */
+    }
     for (size_t i = 0; i < v->pod_count; i++) {
         const struct job_pod *p = &v->pods[i];
         bool counts = job_pod_failed(v, p) && (is_new(w, i) || !v->knows_backoff);
@@ -143,6 +151,7 @@ static void see_backoff(struct job_work *w)
 
 static void end_failed(struct job_work *w, const char *reason, struct span message)
 {
+    assert(reason);
     assert(!w->end.type);
     w->end = (struct job_condition){"FailureTarget", true, span_cstr(reason), message};
 }
@@ -168,6 +177,7 @@ static void end_by_policy(struct job_work *w)
 
 static void decide_end(struct job_work *w)
 {
+    assert(!w->end.type);
     const struct job_view *v = w->v;
     int64_t start = w->ret->status.start_ms;
     bool has_deadline = v->deadline_s >= 0 && start && !v->suspend;
@@ -199,6 +209,7 @@ static bool index_fails(const struct job_view *v, const struct job_pod *p)
 static void see_indexes(struct job_work *w)
 {
     const struct job_view *v = w->v;
+    assert(v->indexed);
     struct job_status *st = &w->ret->status;
     int32_t *done = ARENA_ARRAY(w->a, int32_t, v->pod_count + 1);
     int32_t *lost = ARENA_ARRAY(w->a, int32_t, v->pod_count + 1);
@@ -211,11 +222,13 @@ static void see_indexes(struct job_work *w)
             lost[lost_count++] = p->index;
         }
     }
+    assert(done_count + lost_count <= v->pod_count);
     w->succeeded_set =
         job_indexes_union(w->a, job_indexes_parse(w->a, v->was.completed_indexes, v->completions),
                           job_indexes_of(w->a, done, done_count));
     w->succeeded = st->succeeded = job_indexes_count(w->succeeded_set);
     st->completed_indexes = job_indexes_text(w->a, w->succeeded_set);
+    assert(w->succeeded <= v->completions);
     if (v->index_limit >= 0) {
         w->failed_set =
             job_indexes_union(w->a, job_indexes_parse(w->a, v->was.failed_indexes, v->completions),
@@ -231,6 +244,8 @@ static void end_by_indexes(struct job_work *w)
     const struct job_view *v = w->v;
     int64_t failed = job_indexes_count(w->failed_set);
     struct span message;
+    assert(!w->end.type);
+    assert(failed <= v->completions);
     if (v->failed_indexes_max >= 0 && failed > v->failed_indexes_max) {
         end_failed(w, "MaxFailedIndexesExceeded",
                    SPAN("Job has exceeded the specified maximal number of failed indexes"));
@@ -246,7 +261,8 @@ static void end_by_indexes(struct job_work *w)
 
 static void put_condition(struct job_plan *ret, struct job_condition c)
 {
-    assert(c.type && ret->condition_count < JOB_CONDITIONS_MAX);
+    assert(c.type);
+    assert(ret->condition_count < JOB_CONDITIONS_MAX);
     ret->conditions[ret->condition_count++] = c;
 }
 
@@ -264,6 +280,7 @@ static void say_suspended(struct job_work *w)
 static void work_or_wait(struct job_work *w)
 {
     const struct job_view *v = w->v;
+    assert(!w->end.type);
     if (!v->deleting) {
         job_manage(w);
     }
@@ -281,7 +298,8 @@ static void end_pods(struct job_work *w)
 {
     size_t *pods = ARENA_ARRAY(w->a, size_t, w->v->pod_count + 1);
     size_t n = 0;
-    assert(w->end.type && w->ret->delete_count == 0);
+    assert(w->end.type);
+    assert(w->ret->delete_count == 0);
     for (size_t i = 0; i < w->v->pod_count; i++) {
         if (job_pod_active(&w->v->pods[i])) {
             pods[n++] = i;
@@ -294,6 +312,7 @@ static void end_pods(struct job_work *w)
 
 static bool may_untrack(const struct job_work *w, size_t i)
 {
+    assert(i < w->v->pod_count);
     const struct job_pod *p = &w->v->pods[i];
     if (w->v->deleting || w->end.type || p->succeeded) {
         return true;
@@ -309,6 +328,7 @@ static bool ends_failed(const struct job_condition *end)
 
 static void add_uid(struct job_uids *uids, struct span uid)
 {
+    assert(uids->at);
     ((struct span *)uids->at)[uids->n++] = uid; /* count_uids() made room */
 }
 
@@ -317,6 +337,7 @@ static bool *mark_going(const struct job_work *w)
 {
     bool *going = ARENA_ARRAY(w->a, bool, w->v->pod_count + 1);
     for (size_t i = 0; i < w->ret->delete_count && w->ret->deletes_untracked; i++) {
+        assert(w->ret->deletes[i] < w->v->pod_count);
         going[w->ret->deletes[i]] = true;
     }
     return going;
@@ -330,6 +351,7 @@ static bool track(struct job_work *w)
     struct job_uids *ok = &ret->status.uncounted_succeeded, *bad = &ret->status.uncounted_failed;
     const bool *going = mark_going(w);
     size_t indexes = 0;
+    assert(ret->untrack_count == 0);
     ret->untracks = ARENA_ARRAY(w->a, size_t, v->pod_count + 1);
     for (size_t i = 0; i < v->pod_count; i++) {
         const struct job_pod *p = &v->pods[i];
@@ -360,6 +382,7 @@ static void finish(struct job_work *w, bool no_room)
     struct job_plan *ret = w->ret;
     struct job_status *st = &ret->status;
     bool failed = ends_failed(&w->end);
+    assert(w->end.type);
     if (!(failed ? v->failure.type : v->success.type)) {
         put_condition(ret, w->end);
     }
@@ -371,8 +394,10 @@ static void finish(struct job_work *w, bool no_room)
     ret->end =
         (struct job_condition){failed ? "Failed" : "Complete", true, w->end.reason, w->end.message};
     ret->too_many = !failed && v->completions >= 0 && st->succeeded > v->completions;
-    st->completion_ms = failed ? 0 : v->now_ms;
     st->start_ms = st->start_ms ? st->start_ms : v->now_ms; /* nothing was to do while it waited */
+    /* A clock that was set back does not make it end before it began: that is refused. */
+    int64_t end_ms = v->now_ms > st->start_ms ? v->now_ms : st->start_ms;
+    st->completion_ms = failed ? 0 : end_ms;
     put_condition(ret, ret->end);
 }
 
@@ -402,6 +427,7 @@ static bool status_differs(const struct job_status *a, const struct job_status *
 static void plan_finished(const struct job_view *v, struct job_plan *ret)
 {
     int64_t at = v->finished_ms + v->ttl_s * 1000;
+    assert(v->finished_ms != 0);
     if (v->ttl_s < 0 || v->deleting) {
         return;
     }
@@ -414,7 +440,9 @@ static void plan_finished(const struct job_view *v, struct job_plan *ret)
 
 void job_plan(struct arena *a, const struct job_view *v, struct job_plan *ret)
 {
-    assert(v->parallelism >= 0 && v->backoff_limit >= 0 && (!v->indexed || v->completions >= 0));
+    assert(v->parallelism >= 0);
+    assert(v->backoff_limit >= 0);
+    assert(!v->indexed || v->completions >= 0);
     *ret = (struct job_plan){.status = v->was, .backoff = v->backoff};
     if (v->finished_ms) {
         plan_finished(v, ret);
@@ -451,4 +479,6 @@ void job_plan(struct arena *a, const struct job_view *v, struct job_plan *ret)
     ret->status.terminating = w.terminating;
     ret->changed = ret->condition_count || status_differs(&ret->status, &v->was);
     assert(ret->create_count == 0 || ret->delete_count == 0);
+    assert(ret->untrack_count <= v->pod_count);
+    assert(!ret->end.type || w.active == 0);
 }

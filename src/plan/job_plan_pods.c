@@ -39,6 +39,7 @@ static struct job_indexes indexes_of(struct job_work *w, bool (*wanted)(const st
             numbers[n++] = p->index;
         }
     }
+    assert(n <= w->v->pod_count);
     return job_indexes_of(w->a, numbers, n);
 }
 
@@ -68,7 +69,8 @@ static void keep_latest(struct job_work *w)
 void job_find_delayed(struct job_work *w)
 {
     struct job_indexes active = indexes_of(w, job_pod_active);
-    assert(w->v->indexed && w->v->index_limit >= 0);
+    assert(w->v->indexed);
+    assert(w->v->index_limit >= 0);
     w->delayed = ARENA_ARRAY(w->a, struct job_delayed, w->v->pod_count + 1);
     for (size_t i = 0; i < w->v->pod_count; i++) {
         const struct job_pod *p = &w->v->pods[i];
@@ -97,7 +99,8 @@ const struct job_delayed *job_delayed_find(const struct job_work *w, int32_t ind
 void job_delete(struct job_work *w, const size_t *pods, size_t n)
 {
     struct job_plan *ret = w->ret;
-    assert(ret->delete_count == 0 && n <= w->v->pod_count);
+    assert(ret->delete_count == 0);
+    assert(n <= w->v->pod_count);
     ret->deletes = ARENA_ARRAY(w->a, size_t, n + 1);
     for (size_t i = 0; i < n; i++) {
         const struct job_pod *p = &w->v->pods[pods[i]];
@@ -107,7 +110,8 @@ void job_delete(struct job_work *w, const size_t *pods, size_t n)
         w->terminating++;
         w->ready -= p->rank.ready;
     }
-    assert(w->active >= 0 && w->ready >= 0);
+    assert(w->active >= 0);
+    assert(w->ready >= 0);
 }
 
 static size_t active_pods(struct job_work *w, struct ranked *ret)
@@ -178,7 +182,10 @@ static void add_create(struct job_work *w, int32_t index)
 {
     struct job_create c = {.index = index};
     const struct job_delayed *d = index == JOB_NO_INDEX ? NULL : job_delayed_find(w, index);
+    assert(w->ret->creates);
+    assert(!w->v->indexed || index >= 0);
     if (d) {
+        assert(d->pod < w->v->pod_count);
         const struct job_pod *p = &w->v->pods[d->pod];
         int64_t at = backoff_end((int64_t)p->failures + p->ignored + 1, p->finished_ms);
         if (at > w->v->now_ms) {
@@ -204,6 +211,7 @@ static void create_indexed(struct job_work *w, size_t n)
         taken = job_indexes_union(w->a, taken, indexes_of(w, job_pod_terminating));
     }
     size_t found = job_indexes_free(taken, v->completions, n, free);
+    assert(found <= n);
     for (size_t i = 0; i < found; i++) {
         add_create(w, free[i]);
     }
@@ -237,6 +245,7 @@ static int64_t wanted(const struct job_work *w)
     if (v->completions < 0) {
         return w->succeeded ? w->active : v->parallelism; /* those that run may end */
     }
+    assert(v->parallelism >= 0);
     int64_t missing = v->completions - w->succeeded;
     missing = missing < 0 ? 0 : missing;
     return missing < v->parallelism ? missing : v->parallelism;
@@ -244,7 +253,8 @@ static int64_t wanted(const struct job_work *w)
 
 void job_manage(struct job_work *w)
 {
-    assert(!w->end.type && !w->v->deleting);
+    assert(!w->end.type);
+    assert(!w->v->deleting);
     int64_t want = w->v->suspend ? 0 : wanted(w), excess = w->active - want;
     w->ret->deletes_untracked = true;
     if (delete_surplus(w, excess < 0 ? 0 : excess) || w->v->suspend) {

@@ -80,7 +80,8 @@ static bool rule_fits(struct arena *a, const yyjson_val *rule, const yyjson_val 
 enum job_failure job_policy_failure(struct arena *a, const yyjson_val *policy,
                                     const yyjson_val *pod, struct span *ret_message)
 {
-    assert(a && ret_message);
+    assert(a);
+    assert(ret_message);
     size_t i = 0;
     JSON_EACH(rule, json_get(policy, "rules"))
     {
@@ -114,7 +115,9 @@ static bool is_enough(struct arena *a, const yyjson_val *rule, int32_t completio
 bool job_policy_success(struct arena *a, const yyjson_val *policy, int32_t completions,
                         struct job_indexes succeeded, struct span *ret_message)
 {
-    assert(a && ret_message && completions >= 0);
+    assert(a);
+    assert(ret_message);
+    assert(completions >= 0);
     size_t i = 0;
     JSON_EACH(rule, json_get(policy, "rules"))
     {

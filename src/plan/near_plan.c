@@ -45,6 +45,7 @@ size_t near_terms(struct arena *a, const struct near_pod *pod, const char *list,
         }
         n++;
     }
+    assert(n == json_len(all));
     *ret = terms;
     return n;
 }
@@ -66,6 +67,7 @@ size_t near_spread(struct arena *a, const struct near_pod *pod, const char *acti
             n++;
         }
     }
+    assert(n <= json_len(all));
     *ret = terms;
     return n;
 }
@@ -168,6 +170,7 @@ struct near_domains *near_domains(struct arena *a, const struct near_view *view,
     }
     map_done(&seen);
     assert(made->count <= view->node_count);
+    assert(!*known || (*known)->domain);
     made->key = key;
     made->domain = domain;
     made->values = values;

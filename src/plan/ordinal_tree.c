@@ -20,13 +20,15 @@ struct ordinal_node {
 
 static int64_t span_at(int height)
 {
-    assert(height >= 0 && height <= HEIGHT_MAX);
+    assert(height >= 0);
+    assert(height <= HEIGHT_MAX);
     return INT64_C(1) << (BITS * height); /* ordinals below one child */
 }
 
 static unsigned digit(int64_t ordinal, int height)
 {
-    assert(ordinal >= 0 && height >= 0);
+    assert(ordinal >= 0);
+    assert(height >= 0);
     assert(height <= HEIGHT_MAX);
     return (unsigned)((uint64_t)ordinal >> (BITS * height)) % WIDTH;
 }
@@ -67,8 +69,9 @@ static void child_remove(struct ordinal_node *n, unsigned d)
 {
     assert(d < WIDTH);
     unsigned have = (unsigned)__builtin_popcountll(n->has[0]), at = rank_of(n, d);
-    assert(have > 0 && at < have);
-    assert((n->has[0] >> d & 1));
+    assert(have > 0);
+    assert(at < have);
+    assert(n->has[0] >> d & 1);
     memmove(&n->child[at], &n->child[at + 1], (have - at - 1) * sizeof *n->child);
     n->has[0] &= ~(UINT64_C(1) << d);
 }
@@ -83,7 +86,8 @@ static void node_free(struct ordinal_node *n)
 
 static void node_done(struct ordinal_node *n, int height, void (*free_fn)(struct ordinal_entry *e))
 {
-    assert(height >= 0 && height <= HEIGHT_MAX);
+    assert(height >= 0);
+    assert(height <= HEIGHT_MAX);
     unsigned have = (unsigned)__builtin_popcountll(n->has[0]);
     for (unsigned i = 0; i < have; i++) {
         if (height > 0) {
@@ -107,7 +111,8 @@ void ordinal_tree_done(struct ordinal_tree *t, void (*free_fn)(struct ordinal_en
 /* Child d is there. */
 static int32_t count_below(const struct ordinal_node *n, int height, unsigned d, int mark)
 {
-    assert(mark >= 0 && mark < ORDINAL_MARKS_MAX);
+    assert(mark >= 0);
+    assert(mark < ORDINAL_MARKS_MAX);
     assert(n->has[0] >> d & 1);
     void *child = child_at(n, d);
     return height > 0 ? ((struct ordinal_node *)child)->count[mark]
@@ -182,7 +187,7 @@ static void grow(struct ordinal_tree *t)
 void ordinal_tree_add(struct ordinal_tree *t, struct ordinal_entry *e)
 {
     assert(e->ordinal >= 0);
-    assert((e->marks & 1));
+    assert(e->marks & 1);
     assert(e->marks >> ORDINAL_MARKS_MAX == 0);
     if (!t->root) {
         t->root = MEM_NEW(struct ordinal_node);
@@ -202,7 +207,7 @@ void ordinal_tree_remove(struct ordinal_tree *t, struct ordinal_entry *e)
 {
     assert(t->root);
     assert(ordinal_tree_get(t, e->ordinal) == e);
-    assert((e->marks & 1));
+    assert(e->marks & 1);
     uint32_t was = e->marks;
     e->marks = 0;
     change(t->root, t->height, e, was, 0);
@@ -215,9 +220,9 @@ void ordinal_tree_remove(struct ordinal_tree *t, struct ordinal_entry *e)
 
 void ordinal_tree_mark(struct ordinal_tree *t, struct ordinal_entry *e, uint32_t marks)
 {
-    assert((marks & 1));
+    assert(marks & 1);
     assert(marks >> ORDINAL_MARKS_MAX == 0);
-    assert((e->marks & 1));
+    assert(e->marks & 1);
     uint32_t was = e->marks;
     if (was != marks) {
         e->marks = marks;
@@ -247,13 +252,15 @@ struct ordinal_entry *ordinal_tree_get(const struct ordinal_tree *t, int32_t ord
 
 int32_t ordinal_tree_count(const struct ordinal_tree *t, int mark)
 {
-    assert(mark >= 0 && mark < ORDINAL_MARKS_MAX);
+    assert(mark >= 0);
+    assert(mark < ORDINAL_MARKS_MAX);
     return t->root ? t->root->count[mark] : 0;
 }
 
 int32_t ordinal_tree_count_from(const struct ordinal_tree *t, int mark, int64_t from)
 {
-    assert(mark >= 0 && mark < ORDINAL_MARKS_MAX);
+    assert(mark >= 0);
+    assert(mark < ORDINAL_MARKS_MAX);
     if (from <= 0 || !fits(t, from)) {
         return from <= 0 ? ordinal_tree_count(t, mark) : 0;
     }
@@ -281,7 +288,8 @@ static int64_t first_below(const struct ordinal_node *n, int height, int mark, i
                            int64_t from)
 {
     assert(mark < ORDINAL_MARKS_MAX);
-    assert(from >= 0 && base >= 0);
+    assert(from >= 0);
+    assert(base >= 0);
     uint64_t bits = mark < 0 ? ~n->full : n->has[mark];
     unsigned d = from > base ? digit(from, height) : 0;
     for (bits &= UINT64_MAX << d; bits; bits &= bits - 1) {
@@ -325,7 +333,8 @@ static int64_t last_below(const struct ordinal_node *n, int height, int mark, in
 
 int64_t ordinal_tree_first(const struct ordinal_tree *t, int mark, int64_t from)
 {
-    assert(mark >= 0 && mark < ORDINAL_MARKS_MAX);
+    assert(mark >= 0);
+    assert(mark < ORDINAL_MARKS_MAX);
     from = from < 0 ? 0 : from;
     int64_t found = fits(t, from) ? first_below(t->root, t->height, mark, 0, from) : -1;
     assert(found == -1 || found >= from);
@@ -334,7 +343,8 @@ int64_t ordinal_tree_first(const struct ordinal_tree *t, int mark, int64_t from)
 
 int64_t ordinal_tree_last(const struct ordinal_tree *t, int mark, int64_t to)
 {
-    assert(mark >= 0 && mark < ORDINAL_MARKS_MAX);
+    assert(mark >= 0);
+    assert(mark < ORDINAL_MARKS_MAX);
     int64_t found = to >= 0 && t->root ? last_below(t->root, t->height, mark, 0, to) : -1;
     assert(found <= to || found == -1);
     return found;

@@ -30,7 +30,8 @@ enum pod_instance pod_instance_next(enum pod_instance now, enum pod_event event)
 
 int64_t pod_backoff_ms(int64_t first_ms, int64_t max_ms, uint32_t failures)
 {
-    assert(first_ms > 0 && first_ms <= max_ms);
+    assert(first_ms > 0);
+    assert(first_ms <= max_ms);
     if (failures == 0) {
         return 0;
     }
@@ -513,7 +514,7 @@ void pod_plan(struct arena *a, const struct pod_view *view, struct pod_plan *ret
         plan_running(&w);
     }
     assert(ret->step_count <= max);
-    assert((ret->wake_ms == 0 || ret->wake_ms > view->now_ms));
+    assert(ret->wake_ms == 0 || ret->wake_ms > view->now_ms);
     pod_plan_status(a, view, &ret->status);
     assert(ret->status.phase.n > 0);
 }

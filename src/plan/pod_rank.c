@@ -78,7 +78,8 @@ int32_t plan_amount_of(struct plan_amount amount, int32_t total, bool round_up)
 
 int32_t plan_next_batch(int32_t last, int32_t left)
 {
-    assert(last >= 0 && left >= 0);
+    assert(last >= 0);
+    assert(left >= 0);
     int64_t next = last ? (int64_t)last * 2 : 1;
     assert(next > 0);
     return next < left ? (int32_t)next : left;

@@ -7,8 +7,9 @@ static struct span instance_id(struct arena *a, const struct pod_view *v,
                                const struct pod_container_view *c, uint32_t attempt)
 {
     assert(v->uid.n > 0);
-    return arena_printf(a, "%.*s://%.*s-%.*s-%u", SPAN_ARG(v->container_scheme), SPAN_ARG(v->uid),
-                        SPAN_ARG(c->name), attempt);
+    char digits[SPAN_NUMBER_BYTES];
+    return ARENA_JOIN(a, v->container_scheme, SPAN("://"), v->uid, SPAN("-"), c->name, SPAN("-"),
+                      span_u64(digits, attempt));
 }
 
 static struct pod_state terminated(struct arena *a, const struct pod_view *v,
@@ -222,12 +223,12 @@ static struct span phase_of(const struct pod_view *v, const struct pod_status *s
     return fresh == 0 && running + ended > 0 ? SPAN("Running") : SPAN("Pending");
 }
 
-static void set_condition(const struct pod_view *v, struct pod_status *s, const char *type,
+static void set_condition(const struct pod_view *v, struct pod_status *s, struct span type,
                           bool yes, struct span reason, struct span message)
 {
-    assert(type);
+    assert(type.n > 0);
     assert(s->conditions);
-    struct pod_condition c = {.type = span_cstr(type),
+    struct pod_condition c = {.type = type,
                               .status = yes ? SPAN("True") : SPAN("False"),
                               .reason = reason,
                               .message = message,
@@ -241,14 +242,15 @@ static void set_condition(const struct pod_view *v, struct pod_status *s, const 
     s->conditions[s->condition_count++] = c;
 }
 
-static const char *const own_conditions[] = {
-    "PodReadyToStartContainers", "Initialized",        "Ready", "ContainersReady", "PodScheduled",
-    "PodResizePending",          "PodResizeInProgress"};
+static const struct span own_conditions[] = {
+    SPAN("PodReadyToStartContainers"), SPAN("Initialized"),  SPAN("Ready"),
+    SPAN("ContainersReady"),           SPAN("PodScheduled"), SPAN("PodResizePending"),
+    SPAN("PodResizeInProgress")};
 
 bool pod_condition_is_own(struct span type)
 {
     for (size_t i = 0; i < sizeof own_conditions / sizeof own_conditions[0]; i++) {
-        if (span_eq_cstr(type, own_conditions[i])) {
+        if (span_eq(type, own_conditions[i])) {
             return true;
         }
     }
@@ -257,7 +259,7 @@ bool pod_condition_is_own(struct span type)
 
 static struct span add_name(struct arena *a, struct span list, struct span name)
 {
-    return list.n ? arena_printf(a, "%.*s %.*s", SPAN_ARG(list), SPAN_ARG(name)) : name;
+    return list.n ? ARENA_JOIN(a, list, SPAN(" "), name) : name;
 }
 
 /* "[a b]" of the containers that keep the pod from being ready; empty when none does. */
@@ -273,7 +275,7 @@ static struct span unready_list(struct arena *a, const struct pod_view *v,
     for (size_t i = 0; i < s->main_count; i++) {
         list = s->mains[i].ready ? list : add_name(a, list, s->mains[i].name);
     }
-    return list.n ? arena_printf(a, "[%.*s]", SPAN_ARG(list)) : SPAN_NULL;
+    return list.n ? ARENA_JOIN(a, SPAN("["), list, SPAN("]")) : SPAN_NULL;
 }
 
 static struct span incomplete_list(struct arena *a, const struct pod_view *v)
@@ -282,7 +284,7 @@ static struct span incomplete_list(struct arena *a, const struct pod_view *v)
     for (size_t i = 0; i < v->init_count; i++) {
         list = pod_init_passed(v, i) ? list : add_name(a, list, v->inits[i].name);
     }
-    return list.n ? arena_printf(a, "[%.*s]", SPAN_ARG(list)) : SPAN_NULL;
+    return list.n ? ARENA_JOIN(a, SPAN("["), list, SPAN("]")) : SPAN_NULL;
 }
 
 /* Kubernetes' own sentence, then what people ask next: what each running one was asked and what it
@@ -290,7 +292,7 @@ static struct span incomplete_list(struct arena *a, const struct pod_view *v)
 static struct span unready_message(struct arena *a, const struct pod_view *v,
                                    const struct pod_status *s, struct span list)
 {
-    struct span text = arena_printf(a, "containers with unready status: %.*s", SPAN_ARG(list));
+    struct span text = ARENA_JOIN(a, SPAN("containers with unready status: "), list);
     size_t total = pod_is_ending(v) ? 0 : v->init_count + v->main_count;
     for (size_t n = 0; n < total; n++) {
         bool init = n < v->init_count;
@@ -302,8 +304,7 @@ static struct span unready_message(struct arena *a, const struct pod_view *v,
         if (ready || cause.n == 0) {
             continue;
         }
-        text =
-            arena_printf(a, "%.*s; %.*s: %.*s", SPAN_ARG(text), SPAN_ARG(c->name), SPAN_ARG(cause));
+        text = ARENA_JOIN(a, text, SPAN("; "), c->name, SPAN(": "), cause);
         if (running && c->end_cause.n > 0 && span_ends(c->unready_cause, SPAN("yet"))) {
             text =
                 arena_printf(a, "%.*s (before that: %.*s)", SPAN_ARG(text), SPAN_ARG(c->end_cause));

@@ -2,12 +2,11 @@
 #ifndef PLAN_POD_STATUS_JSON_H
 #define PLAN_POD_STATUS_JSON_H
 
-#include "base/strbuf.h"
-#include "codec/json.h"
+#include "codec/json_build.h"
 #include "plan/pod_plan.h"
 
-/* The text of the value of `status`, into an empty buffer; a is for scratch. */
-void pod_status_json(struct arena *a, const struct pod_status *s, struct strbuf *to);
+/* The member `key`; the status's texts are shared. */
+void pod_status_json(struct json_build *b, struct span key, const struct pod_status *s);
 /* "Guaranteed", "Burstable" or "BestEffort" from spec's requests and limits. */
 struct span pod_qos_class(const yyjson_val *spec);
 

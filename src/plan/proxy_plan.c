@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "codec/json.h"
 #include "plan/host_port.h"
+#include "schema/status.h"
 
 typedef VEC(struct proxy_endpoint) endpoint_list;
 
@@ -287,8 +288,7 @@ void proxy_plan(struct arena *a, const struct proxy_view *view, struct proxy_pla
 
 static bool has_ended(const yyjson_val *pod)
 {
-    struct span phase = json_get_str(json_get(pod, "status"), "phase");
-    return span_eq_cstr(phase, "Succeeded") || span_eq_cstr(phase, "Failed");
+    return status_pod_ended(pod);
 }
 
 void proxy_plan_pod(struct arena *a, const yyjson_val *pod, struct proxy_plan *ret)

@@ -52,7 +52,8 @@ static void count(const struct replicaset_view *v, struct replicaset_plan *ret)
         st->ready += p->ready;
         st->available += pod_rank_available(p, v->min_ready_s, v->now_ms, &ret->requeue_at_ms);
     }
-    assert(st->available <= st->ready && st->ready <= st->replicas);
+    assert(st->available <= st->ready);
+    assert(st->ready <= st->replicas);
     assert(st->fully_labeled <= st->replicas);
     assert((size_t)st->replicas <= v->pod_count);
 }
@@ -64,7 +65,7 @@ void replicaset_plan(struct arena *a, const struct replicaset_view *view,
     assert(ret);
     assert(view->min_ready_s >= 0);
     assert(view->replicas >= 0);
-    assert((view->pods || view->pod_count == 0));
+    assert(view->pods || view->pod_count == 0);
     *ret = (struct replicaset_plan){.create = 0};
     count(view, ret);
     int32_t missing = view->replicas - ret->status.replicas;
@@ -78,5 +79,6 @@ void replicaset_plan(struct arena *a, const struct replicaset_view *view,
         choose_deletes(a, view, -missing, ret);
     }
     assert((ret->create > 0) != (ret->delete_count > 0));
-    assert(ret->create <= REPLICASET_BURST_MAX && ret->delete_count <= REPLICASET_BURST_MAX);
+    assert(ret->create <= REPLICASET_BURST_MAX);
+    assert(ret->delete_count <= REPLICASET_BURST_MAX);
 }

@@ -98,7 +98,8 @@ struct span revision_hash(struct arena *a, struct span data_text, int64_t collis
 struct span revision_name(struct arena *a, struct span set_name, struct span hash)
 {
     assert(a);
-    assert(set_name.n > 0 && hash.n > 0);
+    assert(set_name.n > 0);
+    assert(hash.n > 0);
     struct span set = span_first(set_name, SET_NAME_BYTES_MAX);
     assert(set.n <= SET_NAME_BYTES_MAX);
     return arena_printf(a, "%.*s-%.*s", SPAN_ARG(set), SPAN_ARG(hash));

@@ -12,9 +12,7 @@ static const char *plural(int32_t n)
 static struct span with_cause(struct arena *a, const struct rollout_view *v, struct span text)
 {
     assert(text.n > 0);
-    return v->blocking.reason
-               ? arena_printf(a, "%.*s; %.*s", SPAN_ARG(text), SPAN_ARG(v->blocking.text))
-               : text;
+    return v->blocking.reason ? ARENA_JOIN(a, text, SPAN("; "), v->blocking.text) : text;
 }
 
 static struct rollout_condition available(struct arena *a, const struct rollout_view *v)
@@ -44,7 +42,7 @@ static struct span completed(struct arena *a, const struct rollout_view *v)
         return arena_printf(a, "the pods from index %d on are at revision %.*s (partition)",
                             (int)v->partition, SPAN_ARG(v->revision));
     }
-    return arena_printf(a, "every pod is at revision %.*s", SPAN_ARG(v->revision));
+    return ARENA_JOIN(a, SPAN("every pod is at revision "), v->revision);
 }
 
 static struct span advancing(struct arena *a, const struct rollout_view *v)
@@ -131,7 +129,7 @@ static struct rollout_condition progressing(struct arena *a, const struct rollou
                          SPAN_ARG(c.message), SPAN_ARG(v->left));
     }
     if (v->wrong.n) {
-        c.message = arena_printf(a, "%.*s; %.*s", SPAN_ARG(c.message), SPAN_ARG(v->wrong));
+        c.message = ARENA_JOIN(a, c.message, SPAN("; "), v->wrong);
     }
     return c;
 }
@@ -141,8 +139,10 @@ void rollout_plan(struct arena *a, const struct rollout_view *view,
 {
     assert(a);
     assert(ret);
-    assert(view->available >= 0 && view->available <= view->replicas);
-    assert(view->behind >= 0 && view->surplus >= 0);
+    assert(view->available >= 0);
+    assert(view->available <= view->replicas);
+    assert(view->behind >= 0);
+    assert(view->surplus >= 0);
     ret[ROLLOUT_AVAILABLE] = available(a, view);
     ret[ROLLOUT_PROGRESSING] = progressing(a, view);
     for (int i = 0; i < ROLLOUT_CONDITIONS; i++) {

@@ -4,14 +4,12 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "base/limits.h"
 #include "codec/json.h"
-#include "codec/quantity.h"
 #include "plan/affinity_plan.h"
 #include "plan/spread_plan.h"
 
 enum {
-    REASONS_MAX = 16,
+    REASONS_MAX = 32,
     /* Weights of the plugins, and the largest score that each gives before it is weighed. */
     WEIGHT_TAINTS = 3,
     WEIGHT_AFFINITY = 2, /* to nodes, to pods, and spread */
@@ -65,16 +63,35 @@ static struct span refusal(struct arena *a, const struct schedule_view *v,
     if (!n->volumes_reachable) {
         return SPAN("node(s) had volume node affinity conflict");
     }
-    if (n->used_pods >= n->pods) {
-        return SPAN("Too many pods");
-    }
-    if (v->cpu_milli > 0 && n->used_cpu_milli + v->cpu_milli > n->cpu_milli) {
-        return SPAN("Insufficient cpu");
-    }
-    if (v->memory_bytes > 0 && n->used_memory_bytes + v->memory_bytes > n->memory_bytes) {
-        return SPAN("Insufficient memory");
-    }
     return SPAN_NULL;
+}
+
+/* Counts everything that the node has too little of; false: it has enough. */
+static bool lacks(struct arena *a, const struct schedule_view *v, const struct schedule_node *n,
+                  struct tally *t)
+{
+    assert(v->more_count == 0 || n->more_free);
+    bool pods = n->used_pods >= n->pods;
+    bool cpu = v->cpu_milli > 0 && n->used_cpu_milli + v->cpu_milli > n->cpu_milli;
+    bool memory = v->memory_bytes > 0 && n->used_memory_bytes + v->memory_bytes > n->memory_bytes;
+    bool more = false;
+    if (pods) {
+        tally_add(t, SPAN("Too many pods"));
+    }
+    if (cpu) {
+        tally_add(t, SPAN("Insufficient cpu"));
+    }
+    if (memory) {
+        tally_add(t, SPAN("Insufficient memory"));
+    }
+    for (size_t i = 0; i < v->more_count; i++) {
+        const struct schedule_amount *m = &v->more[i];
+        if (m->units > 0 && m->units > n->more_free[i]) {
+            tally_add(t, arena_printf(a, "Insufficient %.*s", SPAN_ARG(m->name)));
+            more = true;
+        }
+    }
+    return pods || cpu || memory || more;
 }
 
 /* Free share of processor and memory after the pod is there, in millionths each. */
@@ -233,15 +250,16 @@ struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *
     bool *fits = ARENA_ARRAY(a, bool, view->node_count + 1);
     for (size_t i = 0; i < view->node_count && view->obstacle.n == 0; i++) {
         struct span why = refusal(a, view, &view->nodes[i]);
-        if (why.n == 0 && around) {
+        bool short_of = why.n == 0 && lacks(a, view, &view->nodes[i], &tally);
+        if (why.n == 0 && !short_of && around) {
             why = refusal_near(around, i);
             plan.near |= why.n > 0;
         }
-        fits[i] = why.n == 0;
-        plan.fits |= fits[i];
         if (why.n) {
             tally_add(&tally, why);
         }
+        fits[i] = !short_of && why.n == 0;
+        plan.fits |= fits[i];
     }
     if (plan.fits) {
         plan.node = best_of(a, view, around, fits);
@@ -258,7 +276,87 @@ struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *
     return plan;
 }
 
+/* A label that the node lacks, or a pod that is missing there: nobody can give way. */
+static bool lacks_near(const struct around *r, size_t node)
+{
+    assert(node < r->view.node_count);
+    return (r->spread && r->spread[node] == SPREAD_NO_LABEL) ||
+           r->affinity.refusals[node] == AFFINITY_MISSES;
+}
+
+const bool *schedule_only_pods(struct arena *a, const struct schedule_view *view)
+{
+    assert(a);
+    assert(view);
+    const struct around *around = look_around(a, view);
+    bool *only = ARENA_ARRAY(a, bool, view->node_count + 1);
+    for (size_t i = 0; i < view->node_count && view->obstacle.n == 0; i++) {
+        struct schedule_node n = view->nodes[i];
+        n.ports_taken = false;
+        only[i] = refusal(a, view, &n).n == 0 && !(around && lacks_near(around, i));
+    }
+    return only;
+}
+
+static bool is_one_of(const yyjson_val *root, const struct span *uids, size_t n)
+{
+    struct span uid = json_str(json_path(root, "metadata", "uid", NULL));
+    for (size_t i = 0; i < n; i++) {
+        if (span_eq(uid, uids[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool schedule_near_fits(struct arena *a, const struct schedule_view *view, size_t node,
+                        const struct span *gone, size_t gone_count)
+{
+    assert(view->near);
+    assert(node < view->node_count);
+    struct near_view near = *view->near;
+    struct near_pod *pods = ARENA_ARRAY(a, struct near_pod, near.pod_count + 1);
+    near.pods = pods;
+    near.pod_count = 0;
+    for (size_t i = 0; i < view->near->pod_count; i++) {
+        if (!is_one_of(view->near->pods[i].root, gone, gone_count)) {
+            pods[near.pod_count++] = view->near->pods[i];
+        }
+    }
+    struct schedule_view then = *view;
+    then.near = &near;
+    struct around *around = look_around(a, &then);
+    return !around || refusal_near(around, node).n == 0;
+}
+
 /* ---- forms of the API ---- */
+
+static bool is_ready(const yyjson_val *node)
+{
+    JSON_EACH(it, json_path(node, "status", "conditions", NULL))
+    {
+        if (span_eq_cstr(json_get_str(it.val, "type"), "Ready")) {
+            return span_eq_cstr(json_get_str(it.val, "status"), "True");
+        }
+    }
+    return false;
+}
+
+bool schedule_node_differs(const yyjson_val *old, const yyjson_val *now)
+{
+    assert(old);
+    assert(now);
+    static const char *const looked_at[][2] = {{"metadata", "labels"},
+                                               {"spec", "taints"},
+                                               {"spec", "unschedulable"},
+                                               {"status", "allocatable"}};
+    bool differs = is_ready(old) != is_ready(now);
+    for (size_t i = 0; i < sizeof looked_at / sizeof *looked_at && !differs; i++) {
+        const char *part = looked_at[i][0], *key = looked_at[i][1];
+        differs = !json_equal(json_path(old, part, key, NULL), json_path(now, part, key, NULL));
+    }
+    return differs;
+}
 
 static bool is_in(const yyjson_val *values, struct span v)
 {
@@ -418,82 +516,4 @@ struct span schedule_untolerated(struct arena *a, const yyjson_val *taints,
         }
     }
     return SPAN_NULL;
-}
-
-/* So that sums of amounts from outside stay in their range. */
-static int64_t bounded(int64_t n)
-{
-    return n > LIMIT_SCHEDULE_AMOUNT    ? LIMIT_SCHEDULE_AMOUNT
-           : n < -LIMIT_SCHEDULE_AMOUNT ? -LIMIT_SCHEDULE_AMOUNT
-                                        : n;
-}
-
-int64_t schedule_quantity(const yyjson_val *amount, bool millis)
-{
-    struct quantity q;
-    struct span text = json_str(amount);
-    if (text.n == 0) {
-        int64_t whole = bounded(json_int(amount, 0));
-        return bounded(millis ? whole * 1000 : whole);
-    }
-    if (quantity_parse(text, &q) != NULL) {
-        return 0;
-    }
-    return bounded(millis ? quantity_millis(&q) : quantity_units(&q));
-}
-
-/* statuses: where what the container has now counts instead of what it asks for. */
-static int64_t request_of(const yyjson_val *container, const yyjson_val *statuses,
-                          const char *resource)
-{
-    assert(resource);
-    yyjson_val *amount = json_path(container, "resources", "requests", resource, NULL);
-    JSON_EACH(it, statuses)
-    {
-        const yyjson_val *has = json_get(it.val, "allocatedResources");
-        if (has && span_eq(json_get_str(it.val, "name"), json_get_str(container, "name"))) {
-            amount = json_get(has, resource);
-        }
-    }
-    return amount ? schedule_quantity(amount, !strcmp(resource, "cpu")) : 0;
-}
-
-static int64_t requests(const yyjson_val *pod_spec, const yyjson_val *status, const char *resource)
-{
-    const yyjson_val *mains = json_get(status, "containerStatuses");
-    const yyjson_val *inits = json_get(status, "initContainerStatuses");
-    int64_t sum = 0, sidecars = 0, peak = 0;
-    JSON_EACH(it, json_get(pod_spec, "containers"))
-    {
-        sum += request_of(it.val, mains, resource);
-    }
-    JSON_EACH(it, json_get(pod_spec, "initContainers"))
-    {
-        int64_t one = request_of(it.val, inits, resource);
-        if (span_eq_cstr(json_get_str(it.val, "restartPolicy"), "Always")) {
-            sidecars += one; /* stays beside the others */
-            one = 0;
-        }
-        peak = sidecars + one > peak ? sidecars + one : peak;
-    }
-    return bounded(sum + sidecars > peak ? sum + sidecars : peak);
-}
-
-int64_t schedule_request(const yyjson_val *pod_spec, const char *resource)
-{
-    assert(resource);
-    return requests(pod_spec, NULL, resource);
-}
-
-int64_t schedule_holds(const yyjson_val *pod, const char *resource)
-{
-    assert(resource);
-    const yyjson_val *status = json_get(pod, "status");
-    bool waits = false;
-    JSON_EACH(it, json_get(status, "conditions"))
-    {
-        waits |= span_eq_cstr(json_get_str(it.val, "type"), "PodResizePending") &&
-                 span_eq_cstr(json_get_str(it.val, "status"), "True");
-    }
-    return requests(json_get(pod, "spec"), waits ? status : NULL, resource);
 }

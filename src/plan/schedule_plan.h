@@ -1,9 +1,9 @@
 /* plan/schedule_plan.h: which node a pod goes to, or the sentence that says why none does. Pure.
  *
  * The shell has reduced each node to facts about this pod; the planner filters in a fixed order, so
- * that each node counts under one reason, and picks the node of the best score. A score is what
- * Kubernetes' plugins make of it with their weights: taints that it shuns 3, node affinity, spread
- * and pod affinity 2 each, free room 1. */
+ * that each node counts under one reason (or under everything that it has too little of), and picks
+ * the node of the best score. A score is what Kubernetes' plugins make of it with their weights:
+ * taints that it shuns 3, node affinity, spread and pod affinity 2 each, free room 1. */
 #ifndef PLAN_SCHEDULE_PLAN_H
 #define PLAN_SCHEDULE_PLAN_H
 
@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "plan/near_plan.h"
+#include "plan/schedule_request.h"
 
 struct schedule_node {
     struct span name;
@@ -25,10 +26,13 @@ struct schedule_node {
     int64_t preference; /* weights of preferred node affinity */
     int64_t cpu_milli, memory_bytes, pods;                /* allocatable */
     int64_t used_cpu_milli, used_memory_bytes, used_pods; /* by the pods there */
+    int64_t *more_free; /* by index of view.more: what the pods there leave of it */
 };
 
 struct schedule_view {
-    int64_t cpu_milli, memory_bytes; /* the pod's requests */
+    int64_t cpu_milli, memory_bytes;    /* the pod's requests */
+    const struct schedule_amount *more; /* those of other resources */
+    size_t more_count;
     struct span obstacle; /* what keeps the pod from every node ("pod has unbound immediate ...");
                              empty: nothing */
     const struct schedule_node *nodes;
@@ -46,8 +50,18 @@ struct schedule_plan {
 };
 
 struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *view);
+/* By index of node: nothing keeps the pod from it but pods that are there: what they use, room or
+ * host ports, or a rule about neighbours. */
+const bool *schedule_only_pods(struct arena *a, const struct schedule_view *view);
+/* Would the rules about neighbours, which there are, let it there if the pods with these uids were
+ * gone? */
+bool schedule_near_fits(struct arena *a, const struct schedule_view *view, size_t node,
+                        const struct span *gone, size_t gone_count);
 
 /* Parts that read the API's forms; labels of the node, or NULL. */
+
+/* Do two versions of a node differ in something that decides about pods? A heartbeat does not. */
+bool schedule_node_differs(const yyjson_val *old, const yyjson_val *now);
 
 /* nodeSelectorTerms: any term holds; a term is all its matchExpressions and matchFields
  * (metadata.name). */
@@ -67,11 +81,5 @@ struct span schedule_untolerated(struct arena *a, const yyjson_val *taints,
                                  const yyjson_val *tolerations);
 /* How many taints of effect PreferNoSchedule are not tolerated. */
 int64_t schedule_shunned(const yyjson_val *taints, const yyjson_val *tolerations);
-/* A pod's requests: containers together, or the largest init container if that is more. resource
- * "cpu" counts in thousandths, others in units. */
-int64_t schedule_request(const yyjson_val *pod_spec, const char *resource);
-/* What a pod on a node takes of it: its requests or, while a resize waits, what it has. */
-int64_t schedule_holds(const yyjson_val *pod, const char *resource);
-int64_t schedule_quantity(const yyjson_val *amount, bool millis);
 
 #endif

@@ -38,6 +38,8 @@ static void read_constraint(struct spread *s, const yyjson_val *c)
         .by_affinity = !span_eq_cstr(json_get_str(c, "nodeAffinityPolicy"), "Ignore"),
         .by_taints = span_eq_cstr(json_get_str(c, "nodeTaintsPolicy"), "Honor")};
     near_selector(s->a, json_get(c, "labelSelector"), &read.pods);
+    assert(read.max_skew > 0);
+    assert(read.min_domains > 0);
     read.where = near_domains(s->a, s->view, &s->known, read.key);
     read.count = ARENA_ARRAY(s->a, int64_t, read.where->count + 1);
     read.is = ARENA_ARRAY(s->a, bool, read.where->count + 1);
@@ -48,6 +50,7 @@ static struct spread spread_of(struct arena *a, const struct near_view *view, co
 {
     const yyjson_val *list = json_path(view->pod.root, "spec", "topologySpreadConstraints", NULL);
     struct spread s = {.a = a, .view = view};
+    assert(action);
     s.at = ARENA_ARRAY(a, struct constraint, json_len(list) + 2);
     JSON_EACH(it, list)
     {
@@ -55,6 +58,7 @@ static struct spread spread_of(struct arena *a, const struct near_view *view, co
             read_constraint(&s, it.val);
         }
     }
+    assert(s.n <= json_len(list));
     return s;
 }
 
@@ -69,8 +73,8 @@ static bool has_all_keys(const struct spread *s, size_t node)
 
 static bool node_counts(const struct spread *s, const struct constraint *c, size_t node)
 {
-    const struct near_node *n = &s->view->nodes[node];
     assert(node < s->view->node_count);
+    const struct near_node *n = &s->view->nodes[node];
     return has_all_keys(s, node) && (!c->by_affinity || n->selected) &&
            (!c->by_taints || !n->tainted);
 }
@@ -90,6 +94,7 @@ static void count(struct spread *s, struct constraint *c)
     for (size_t i = 0; i < s->view->node_count; i++) {
         int domain = c->where->domain[i];
         if (node_counts(s, c, i) && !c->is[domain]) {
+            assert(domain < (int)c->where->count);
             c->is[domain] = true;
             c->domains++;
         }
@@ -123,6 +128,7 @@ static void refuse(const struct spread *s, const struct constraint *c,
                    enum spread_refusal *refusals)
 {
     int64_t self = selector_matches(&c->pods, near_labels(s->view->pod.root)), min = fewest(c);
+    assert(min >= 0);
     for (size_t i = 0; i < s->view->node_count; i++) {
         int domain = c->where->domain[i];
         if (refusals[i] != SPREAD_FITS) {
@@ -167,6 +173,7 @@ static double weight(const struct spread *s, const struct constraint *c, const b
             seen[domain] = true;
         }
     }
+    assert(size <= s->view->node_count);
     return log((double)(size + 2));
 }
 
@@ -175,6 +182,7 @@ static void count_by_node(const struct spread *s, struct constraint *c)
 {
     for (size_t i = 0; i < s->view->pod_count; i++) {
         const struct near_pod *p = &s->view->pods[i];
+        assert(p->node < s->view->node_count);
         int domain = c->where->domain[p->node];
         if (domain != NEAR_NOWHERE && pod_counts(s, c, p)) {
             c->count[domain]++;

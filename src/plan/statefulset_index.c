@@ -21,7 +21,8 @@ static struct entry *entry_of(struct ordinal_entry *e)
 
 int64_t statefulset_end(const struct statefulset_rules *r)
 {
-    assert(r->replicas >= 0 && r->start >= 0);
+    assert(r->replicas >= 0);
+    assert(r->start >= 0);
     assert(r->reserved_count <= STATEFULSET_RESERVED_MAX);
     int64_t end = (int64_t)r->start + r->replicas;
     for (size_t i = 0; i < r->reserved_count; i++) {
@@ -132,7 +133,7 @@ static uint32_t marks_of(const struct statefulset_index *ix, const struct statef
         marks |= is[m] ? UINT32_C(1) << m : 0;
     }
     assert(is[MARK_LIVE] != is[MARK_STOPPING]);
-    assert((!is[MARK_AVAILABLE] || is[MARK_READY]));
+    assert(!is[MARK_AVAILABLE] || is[MARK_READY]);
     assert(is[MARK_OLD_WELL] + is[MARK_OLD_LAST] + is[MARK_OLD_BROKEN] + is[MARK_STUCK] <= 1);
     return marks;
 }
@@ -269,7 +270,9 @@ static bool same_rules(const struct statefulset_rules *a, const struct statefuls
 
 void statefulset_index_rules(struct statefulset_index *ix, const struct statefulset_rules *rules)
 {
-    assert(rules->replicas >= 0 && rules->start >= 0 && rules->partition >= 0);
+    assert(rules->replicas >= 0);
+    assert(rules->start >= 0);
+    assert(rules->partition >= 0);
     assert(rules->max_unavailable >= 0);
     assert(rules->reserved_count <= STATEFULSET_RESERVED_MAX);
     if (same_rules(&ix->rules, rules)) {

@@ -17,13 +17,15 @@ struct pass {
 
 static int64_t first_of(const struct pass *s, int mark, int64_t from)
 {
-    assert(mark >= 0 && mark < MARKS);
+    assert(mark >= 0);
+    assert(mark < MARKS);
     return ordinal_tree_first(&s->ix->wanted, mark, from);
 }
 
 static int64_t last_of(const struct pass *s, int mark, int64_t to)
 {
-    assert(mark >= 0 && mark < MARKS);
+    assert(mark >= 0);
+    assert(mark < MARKS);
     return ordinal_tree_last(&s->ix->wanted, mark, to);
 }
 
@@ -51,7 +53,8 @@ static int64_t last_gap(const struct pass *s)
 /* Of a wanted pod that is there. */
 static bool has_mark(const struct pass *s, int64_t ordinal, int mark)
 {
-    assert(mark >= 0 && mark < MARKS);
+    assert(mark >= 0);
+    assert(mark < MARKS);
     const struct ordinal_entry *e = ordinal_tree_get(&s->ix->wanted, (int32_t)ordinal);
     assert(e);
     return e->marks >> mark & 1;
@@ -155,7 +158,8 @@ static void count(struct pass *s)
     st->available = ordinal_tree_count(w, MARK_AVAILABLE) + ordinal_tree_count(x, MARK_AVAILABLE);
     st->current = ordinal_tree_count(w, MARK_CURRENT) + ordinal_tree_count(x, MARK_CURRENT);
     st->updated = ordinal_tree_count(w, MARK_UPDATE) + ordinal_tree_count(x, MARK_UPDATE);
-    assert(st->available <= st->ready && st->ready <= st->replicas);
+    assert(st->available <= st->ready);
+    assert(st->ready <= st->replicas);
     st->well = ordinal_tree_count(w, MARK_WELL);
     st->stopping = ordinal_tree_count(w, MARK_STOPPING);
     st->behind = ordinal_tree_count_from(w, MARK_OLD, s->updated_from);
@@ -305,7 +309,8 @@ static bool ordered_replicas(struct pass *s)
             break;
         }
         next = at + 1;
-        assert(at >= s->first && at < s->end);
+        assert(at >= s->first);
+        assert(at < s->end);
         if (at == gap) {
             unwell++;
             assert(hole < s->v->hole_count);
@@ -537,14 +542,15 @@ void statefulset_plan(const struct statefulset_view *view, struct statefulset_pl
     find_blocking(&s);
     finish_status(&s);
     ret->again = ret->again && makes_progress(ret);
-    assert(ret->status.updated <= ret->status.replicas &&
-           ret->status.current <= ret->status.replicas);
+    assert(ret->status.updated <= ret->status.replicas);
+    assert(ret->status.current <= ret->status.replicas);
     assert(ret->waiting == STATEFULSET_WHY_NONE || ret->waiting_ordinal >= 0);
     assert(ret->blocking >= -1);
     assert(!ret->again || ret->action_count > 0);
     assert(!s.r->deleting || ret->action_count == 0);
     assert(ret->action_count <= STATEFULSET_ACTIONS_MAX);
-    assert(ret->status.available <= ret->status.ready && ret->status.well <= ret->status.available);
+    assert(ret->status.available <= ret->status.ready);
+    assert(ret->status.well <= ret->status.available);
 }
 
 size_t statefulset_holes(const struct statefulset_index *index, int32_t ret[STATEFULSET_HOLES_MAX])

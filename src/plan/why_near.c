@@ -19,51 +19,42 @@ static bool cut(struct span *text, const char *mark, struct span *ret)
     return false;
 }
 
-static bool is_node(struct span place)
-{
-    return span_eq_cstr(place, "node");
-}
-
 static struct span each(struct arena *a, struct span count)
 {
     return span_eq_cstr(count, "1") ? SPAN("the only node")
                                     : arena_printf(a, "each of the %.*s nodes", SPAN_ARG(count));
 }
 
+/* own: the rule is the pod's, not that of a pod that is there. PLACE stands between the two texts.
+ */
+static struct span apart(struct arena *a, struct span count, struct span note, const char *begin,
+                         const char *end, bool own)
+{
+    struct span place, before;
+    if (!cut(&note, begin, &before) || !cut(&note, end, &place)) {
+        return SPAN_NULL;
+    }
+    bool node = span_eq_cstr(place, "node");
+    struct span at =
+        node ? SPAN("already runs") : arena_printf(a, "is in a %.*s with", SPAN_ARG(place));
+    return arena_printf(a,
+                        "%.*s %.*s a pod that %smust not share %s with%s (%.*s): add a node%s or "
+                        "make the rule%s preferred",
+                        SPAN_ARG(each(a, count)), SPAN_ARG(at), own ? "it " : "",
+                        node ? "a node" : "one", own ? "" : " it", SPAN_ARG(note),
+                        node ? "" : " elsewhere", own ? "" : " of that pod");
+}
+
 /* "It must not share a PLACE with WHO" */
 static struct span avoids(struct arena *a, struct span count, struct span note)
 {
-    struct span place, before;
-    if (!cut(&note, "It must not share a ", &before) || !cut(&note, " with ", &place)) {
-        return SPAN_NULL;
-    }
-    return is_node(place)
-               ? arena_printf(a,
-                              "%.*s already runs a pod that it must not share a node with (%.*s): "
-                              "add a node or make the rule preferred",
-                              SPAN_ARG(each(a, count)), SPAN_ARG(note))
-               : arena_printf(a,
-                              "%.*s is in a %.*s with a pod that it must not share one with "
-                              "(%.*s): add a node elsewhere or make the rule preferred",
-                              SPAN_ARG(each(a, count)), SPAN_ARG(place), SPAN_ARG(note));
+    return apart(a, count, note, "It must not share a ", " with ", true);
 }
 
 /* "Pods that are there must not share a PLACE with it: WHO" */
 static struct span avoided(struct arena *a, struct span count, struct span note)
 {
-    struct span place, before;
-    if (!cut(&note, "there must not share a ", &before) || !cut(&note, " with it: ", &place)) {
-        return SPAN_NULL;
-    }
-    return is_node(place)
-               ? arena_printf(a,
-                              "%.*s already runs a pod that must not share a node with it (%.*s): "
-                              "add a node or make the rule of that pod preferred",
-                              SPAN_ARG(each(a, count)), SPAN_ARG(note))
-               : arena_printf(a,
-                              "%.*s is in a %.*s with a pod that must not share one with it "
-                              "(%.*s): add a node elsewhere or make the rule of that pod preferred",
-                              SPAN_ARG(each(a, count)), SPAN_ARG(place), SPAN_ARG(note));
+    return apart(a, count, note, "there must not share a ", " with it: ", false);
 }
 
 /* "It must share a PLACE with a pod that ..." */

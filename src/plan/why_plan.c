@@ -2,8 +2,9 @@
 #include "plan/why_plan.h"
 
 #include "base/check.h"
-#include "codec/quantity.h"
 #include "plan/why_near.h"
+#include "plan/why_priv.h"
+#include "schema/status.h"
 
 struct span why_line(struct arena *a, struct span text, size_t max)
 {
@@ -32,27 +33,16 @@ struct span why_line(struct arena *a, struct span text, size_t max)
     return span_of(to, at);
 }
 
-static struct span words(struct arena *a, struct span text)
+struct span why_words(struct arena *a, struct span text)
 {
     return why_line(a, text, WHY_WORDS_MAX);
 }
 
-static struct why why_of(struct arena *a, const char *reason, struct span text)
+struct why why_of(struct arena *a, const char *reason, struct span text)
 {
     assert(reason);
     assert(text.n > 0);
     return (struct why){reason, why_line(a, text, WHY_TEXT_MAX)};
-}
-
-static yyjson_val *condition(const yyjson_val *o, const char *type)
-{
-    JSON_EACH(it, json_path(o, "status", "conditions", NULL))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            return it.val;
-        }
-    }
-    return NULL;
 }
 
 static bool is(const yyjson_val *o, const char *key, const char *value)
@@ -63,97 +53,6 @@ static bool is(const yyjson_val *o, const char *key, const char *value)
 static bool is_deleting(const yyjson_val *o)
 {
     return json_path(o, "metadata", "deletionTimestamp", NULL) != NULL;
-}
-
-/* ---- claims ---- */
-
-static struct span provisioner_of(const yyjson_val *claim)
-{
-    return json_str(json_path(claim, "metadata", "annotations",
-                              "volume.kubernetes.io/storage-provisioner", NULL));
-}
-
-struct span why_claim(struct arena *a, const yyjson_val *claim)
-{
-    assert(a);
-    if (!claim) {
-        return SPAN("it does not exist");
-    }
-    yyjson_val *status = json_get(claim, "status");
-    if (is_deleting(claim)) {
-        return SPAN("it is being deleted");
-    }
-    if (is(status, "phase", "Bound")) {
-        return SPAN_NULL;
-    }
-    struct span volume = json_str(json_path(claim, "spec", "volumeName", NULL));
-    if (is(status, "phase", "Lost")) {
-        return arena_printf(a, "its volume %.*s is gone, and the data with it", SPAN_ARG(volume));
-    }
-    yyjson_val *blocked = condition(claim, WHY_CLAIM_CONDITION);
-    if (is(blocked, "status", "True") && json_get_str(blocked, "message").n) {
-        return words(a, json_get_str(blocked, "message"));
-    }
-    struct span maker = provisioner_of(claim);
-    if (maker.n && !span_eq_cstr(maker, "berth.dev/local")) {
-        return arena_printf(a,
-                            "provisioner %.*s, which is no part of Berth, has to make its volume",
-                            SPAN_ARG(maker));
-    }
-    return SPAN("its volume is being made");
-}
-
-/* What keeps it from the size; the message of a failure without what Kubernetes puts before it. */
-static struct span why_not_larger(struct arena *a, const yyjson_val *claim)
-{
-    static const char *const failures[] = {"ControllerResizeError", "NodeResizeError"};
-    yyjson_val *stage = json_path(claim, "status", "allocatedResourceStatuses", "storage", NULL);
-    struct span prefix = SPAN("failed to expand pvc with "), maker = provisioner_of(claim);
-    for (size_t i = 0; i < 2; i++) {
-        struct span said = json_get_str(condition(claim, failures[i]), "message");
-        if (said.n) {
-            return words(a, span_starts(said, prefix) ? span_from(said, prefix.n) : said);
-        }
-    }
-    if (span_eq_cstr(json_str(stage), "NodeResizePending")) {
-        return SPAN("its disk has grown, its file system is next (with the next start of its pod, "
-                    "where the server runs without CAP_SYS_RESOURCE)");
-    }
-    if (stage || span_eq_cstr(maker, "berth.dev/local")) {
-        return SPAN("its disk is growing");
-    }
-    return maker.n ? arena_printf(a, "provisioner %.*s, which is no part of Berth, has to do that",
-                                  SPAN_ARG(maker))
-                   : SPAN("its volume was not made by Berth, which grows its own only");
-}
-
-struct span why_growth(struct arena *a, const yyjson_val *claim)
-{
-    assert(a);
-    yyjson_val *asked = json_path(claim, "spec", "resources", "requests", "storage", NULL);
-    yyjson_val *has = json_path(claim, "status", "capacity", "storage", NULL);
-    struct quantity wanted, there;
-    if (!is(json_get(claim, "status"), "phase", "Bound") || is_deleting(claim) ||
-        quantity_parse(json_str(asked), &wanted) || quantity_parse(json_str(has), &there) ||
-        quantity_cmp(&wanted, &there) <= 0) {
-        return SPAN_NULL;
-    }
-    return arena_printf(a, "waits to grow from %.*s to %.*s: %.*s", SPAN_ARG(json_str(has)),
-                        SPAN_ARG(json_str(asked)), SPAN_ARG(why_not_larger(a, claim)));
-}
-
-struct why why_claims(struct arena *a, struct span pod, const struct why_claim *claims, size_t n)
-{
-    assert(claims || n == 0);
-    for (size_t i = 0; i < n; i++) {
-        struct span cause = why_claim(a, claims[i].claim);
-        if (cause.n) {
-            return why_of(a, "ClaimNotBound",
-                          arena_printf(a, "%.*s waits for claim %.*s: %.*s", SPAN_ARG(pod),
-                                       SPAN_ARG(claims[i].name), SPAN_ARG(cause)));
-        }
-    }
-    return (struct why){0};
 }
 
 /* ---- words ---- */
@@ -230,9 +129,9 @@ static struct span cause_of(const struct pod_facts *f, struct span container)
 {
     assert(f->pod);
     static const char *const lists[] = {"initContainers", "containers"};
-    struct span text = causes(f), mark = arena_printf(f->a, "%.*s: ", SPAN_ARG(container));
+    struct span text = causes(f), mark = ARENA_JOIN(f->a, container, SPAN(": "));
     if (!span_starts(text, mark)) {
-        mark = arena_printf(f->a, "; %.*s: ", SPAN_ARG(container));
+        mark = ARENA_JOIN(f->a, SPAN("; "), container, SPAN(": "));
         size_t at = find(text, mark);
         text = span_from(text, at < text.n ? at : text.n);
     }
@@ -243,8 +142,8 @@ static struct span cause_of(const struct pod_facts *f, struct span container)
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         JSON_EACH(it, json_get(f->spec, lists[i]))
         {
-            struct span other =
-                arena_printf(f->a, "; %.*s: ", SPAN_ARG(json_get_str(it.val, "name")));
+            struct span name = json_get_str(it.val, "name");
+            struct span other = ARENA_JOIN(f->a, SPAN("; "), name, SPAN(": "));
             text = span_first(text, find(text, other));
         }
     }
@@ -286,7 +185,7 @@ static struct span how_ended(const struct pod_facts *f, struct span container,
     struct arena *a = f->a;
     long long code = json_get_int(ended, "exitCode", 0), signal = json_get_int(ended, "signal", 0);
     signal = signal == 0 && code > 128 && code < 128 + 64 ? code - 128 : signal;
-    struct span last = words(a, json_get_str(ended, "message"));
+    struct span last = why_words(a, json_get_str(ended, "message"));
     struct span told = cause_of(f, container);
     if (contains(told, " (before that: ") && span_ends(told, SPAN(")"))) {
         told = after(told, " (before that: ");
@@ -296,10 +195,10 @@ static struct span how_ended(const struct pod_facts *f, struct span container,
         return out_of_memory(f, container);
     }
     if (span_starts(told, SPAN("killed "))) {
-        return arena_printf(a, "was %.*s", SPAN_ARG(words(a, told)));
+        return arena_printf(a, "was %.*s", SPAN_ARG(why_words(a, told)));
     }
     last = last.n ? arena_printf(a, "last words: \"%.*s\"", SPAN_ARG(last))
-                  : (span_starts(told, SPAN("last words: ")) ? words(a, told) : SPAN_NULL);
+                  : (span_starts(told, SPAN("last words: ")) ? why_words(a, told) : SPAN_NULL);
     struct span how =
         signal ? arena_printf(a, "was killed by signal %lld%s", signal, signal_name(signal))
         : code ? arena_printf(a, "exited with code %lld", code)
@@ -323,7 +222,7 @@ static struct why crashed(const struct pod_facts *f, const yyjson_val *c, const 
         restarts ? arena_printf(f->a, " (restarted %.*s)", SPAN_ARG(times(f->a, restarts)))
                  : SPAN("");
     if (is(ended, "reason", "ContainerCannotRun")) {
-        return not_started(f, name, words(f->a, json_get_str(ended, "message")));
+        return not_started(f, name, why_words(f->a, json_get_str(ended, "message")));
     }
     return why_of(f->a, "ContainerCrashed",
                   arena_printf(f->a, "%.*s is not Ready: container %.*s %.*s%.*s",
@@ -371,7 +270,7 @@ static struct why waits(const struct pod_facts *f, const yyjson_val *c, const yy
     assert(waiting);
     struct arena *a = f->a;
     struct span reason = json_get_str(waiting, "reason"), container = json_get_str(c, "name");
-    struct span text = words(a, json_get_str(waiting, "message"));
+    struct span text = why_words(a, json_get_str(waiting, "message"));
     if (is_image_trouble(reason)) {
         return why_of(a, "ImageNotAvailable",
                       arena_printf(a, "%.*s cannot start: image \"%.*s\" cannot be had: %.*s",
@@ -489,7 +388,7 @@ static struct why over(const struct pod_facts *f, struct span phase)
 {
     assert(phase.n > 0);
     yyjson_val *status = json_get(f->pod, "status");
-    struct span text = words(f->a, json_get_str(status, "message"));
+    struct span text = why_words(f->a, json_get_str(status, "message"));
     text = text.n ? text : json_get_str(status, "reason");
     return why_of(f->a, "PodEnded",
                   arena_printf(f->a, "%.*s has ended (%.*s%s%.*s) and is replaced",
@@ -501,8 +400,8 @@ static struct why over(const struct pod_facts *f, struct span phase)
 static struct why starting(const struct pod_facts *f)
 {
     struct arena *a = f->a;
-    yyjson_val *held = condition(f->pod, "PodReadyToStartContainers");
-    struct span why = words(a, json_get_str(held, "message"));
+    yyjson_val *held = status_condition(f->pod, "PodReadyToStartContainers");
+    struct span why = why_words(a, json_get_str(held, "message"));
     if (is(held, "status", "False") && why.n) {
         return why_of(a, "PodHeld",
                       arena_printf(a, "%.*s waits: %.*s", SPAN_ARG(f->name), SPAN_ARG(why)));
@@ -550,7 +449,7 @@ static struct why not_ready(const struct pod_facts *f)
                            : "PodNotReady",
                   arena_printf(f->a, "%.*s is %s: %.*s", SPAN_ARG(f->name),
                                early ? "starting" : "not Ready",
-                               SPAN_ARG(words(f->a, with_hint(f->a, cause)))));
+                               SPAN_ARG(why_words(f->a, with_hint(f->a, cause)))));
 }
 
 /* ---- pods that cannot be made ---- */
@@ -595,6 +494,25 @@ static struct span asked(const struct pod_facts *f, const char *resource)
         n += own.n > 0;
     }
     return n == 1 ? arena_printf(f->a, "it asks for %s %.*s", resource, SPAN_ARG(only)) : SPAN_NULL;
+}
+
+/* Of "... Insufficient RESOURCE, ...": another one than cpu and memory; empty: none. */
+static struct span too_little(const struct pod_facts *f, struct span message)
+{
+    struct span rest = message, before = SPAN("Insufficient ");
+    while (rest.n && !span_starts(rest, before)) {
+        rest = span_from(rest, 1);
+    }
+    rest = span_from(rest, rest.n ? before.n : 0);
+    struct span name = span_cut(&rest, ' ');
+    bool stop = span_ends(name, SPAN(",")) || span_ends(name, SPAN("."));
+    name = stop ? span_first(name, name.n - 1) : name;
+    if (name.n == 0) {
+        return SPAN_NULL;
+    }
+    struct span ask = asked(f, arena_cstr(f->a, name));
+    return arena_printf(f->a, "%.*s%snodes have as much of it as their status.allocatable says",
+                        SPAN_ARG(ask), ask.n ? ", and " : "");
 }
 
 /* Of "... untolerated taint {KEY: VALUE}...": who put it takes it away. */
@@ -644,7 +562,7 @@ static struct span asks(const struct pod_facts *f, struct span message)
     }
     return contains(message, "Insufficient cpu")      ? asked(f, "cpu")
            : contains(message, "Insufficient memory") ? asked(f, "memory")
-                                                      : SPAN_NULL;
+                                                      : too_little(f, message);
 }
 
 static struct why no_scheduler(const struct pod_facts *f)
@@ -670,7 +588,7 @@ static struct why no_scheduler(const struct pod_facts *f)
 
 static struct why unscheduled(const struct pod_facts *f, const struct why_claim *claims, size_t n)
 {
-    yyjson_val *scheduled = condition(f->pod, "PodScheduled");
+    yyjson_val *scheduled = status_condition(f->pod, "PodScheduled");
     struct why why = no_scheduler(f);
     why = why.reason ? why : why_claims(f->a, f->name, claims, n);
     struct span text = json_get_str(scheduled, "message");
@@ -684,9 +602,17 @@ static struct why unscheduled(const struct pod_facts *f, const struct why_claim 
     if (!told) {
         return not_ready(f);
     }
+    struct span node = json_str(json_path(f->pod, "status", "nominatedNodeName", NULL));
+    if (node.n) {
+        return why_of(f->a, "Unschedulable",
+                      arena_printf(f->a,
+                                   "%.*s waits for room on node %.*s, where pods of lower priority "
+                                   "are stopping",
+                                   SPAN_ARG(f->name), SPAN_ARG(node)));
+    }
     struct span near = why_near(f->a, text);
     struct span ask = near.n ? SPAN_NULL : asks(f, text);
-    text = words(f->a, near.n ? near : text);
+    text = why_words(f->a, near.n ? near : text);
     text = ask.n && span_ends(text, SPAN(".")) ? span_first(text, text.n - 1) : text;
     return why_of(f->a, "Unschedulable",
                   arena_printf(f->a, "%.*s finds no node: %.*s%s%.*s", SPAN_ARG(f->name),
@@ -699,8 +625,8 @@ struct why why_on_node(struct arena *a, const yyjson_val *pod, const yyjson_val 
     assert(pod);
     struct span name = json_str(json_path(pod, "metadata", "name", NULL));
     struct span on = json_str(json_path(pod, "spec", "nodeName", NULL));
-    if (on.n && is(condition(node, "Ready"), "status", "Unknown") &&
-        !is(condition(pod, "Ready"), "status", "True")) {
+    if (on.n && is(status_condition(node, "Ready"), "status", "Unknown") &&
+        !status_condition_true(pod, "Ready")) {
         if (is_deleting(pod)) {
             return lost(a, name, on);
         }
@@ -709,7 +635,7 @@ struct why why_on_node(struct arena *a, const yyjson_val *pod, const yyjson_val 
         }
     }
     if (on.n == 0 || json_path(pod, "status", "startTime", NULL) || is_deleting(pod) ||
-        is(condition(node, "Ready"), "status", "True")) {
+        status_condition_true(node, "Ready")) {
         return (struct why){0};
     }
     return why_of(a, node ? "NodeLost" : "NodeMissing",
@@ -727,20 +653,20 @@ struct why why_pod(struct arena *a, const yyjson_val *pod, const struct why_clai
     struct pod_facts f = {.a = a,
                           .pod = pod,
                           .spec = json_get(pod, "spec"),
-                          .ready = condition(pod, "Ready"),
+                          .ready = status_condition(pod, "Ready"),
                           .name = json_str(json_path(pod, "metadata", "name", NULL))};
-    struct span phase = json_str(json_path(pod, "status", "phase", NULL));
+    struct span phase = status_phase(pod);
     if (is_deleting(pod)) {
         return stopping(&f);
     }
-    if (span_eq_cstr(phase, "Failed") || span_eq_cstr(phase, "Succeeded")) {
+    if (status_phase_ended(phase)) {
         return over(&f, phase);
     }
     if (json_get_str(f.spec, "nodeName").n == 0) {
         return unscheduled(&f, claims, claim_count);
     }
     if (is(f.ready, "reason", "NodeStatusUnknown")) {
-        return unheard(a, f.name, words(a, json_get_str(f.ready, "message")));
+        return unheard(a, f.name, why_words(a, json_get_str(f.ready, "message")));
     }
     if (is(f.ready, "status", "True")) {
         return why_of(a, "MinReadySeconds",

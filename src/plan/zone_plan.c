@@ -77,7 +77,8 @@ static void put_srv(struct zone *z, const yyjson_val *port, int64_t number, stru
     if (number <= 0 || number > 65535) {
         return;
     }
-    assert(target.n > 0 && z->base.n > 0);
+    assert(target.n > 0);
+    assert(z->base.n > 0);
     struct zone_record r = {.type = DNS_SRV, .port = (uint16_t)number, .target = target};
     if (name.n) {
         r.name =
@@ -146,7 +147,7 @@ void zone_plan(struct arena *a, const struct zone_view *view, struct zone_plan *
     assert(a);
     assert(ret);
     assert(view->domain.n > 0);
-    assert((view->slices || view->slice_count == 0));
+    assert(view->slices || view->slice_count == 0);
     struct zone z = {.a = a};
     *ret = (struct zone_plan){0};
     if (!view->service) {

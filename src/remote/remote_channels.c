@@ -239,7 +239,8 @@ void remote_channels(struct remote_hub *h, struct http_exchange *x, struct span 
     c->ws.expect_mask = true;
     c->channel = REMOTE_CHANNEL_NONE;
     c->count = count;
-    assert(count > 0 && count <= LIMIT_FORWARD_PORTS);
+    assert(count > 0);
+    assert(count <= LIMIT_FORWARD_PORTS);
     for (size_t i = 0; i < count; i++) {
         c->ports[i] = (struct channel_port){.c = c, .port = ports[i]};
     }

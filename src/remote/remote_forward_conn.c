@@ -182,7 +182,8 @@ struct forward_conn *forward_conn_get(struct forward *f, struct span request_id)
             return c;
         }
     }
-    assert(request_id.n > 0 && request_id.n <= LIMIT_FORWARD_ID_BYTES);
+    assert(request_id.n > 0);
+    assert(request_id.n <= LIMIT_FORWARD_ID_BYTES);
     assert(f->conn_count <= LIMIT_FORWARD_CONNECTIONS);
     if (f->conn_count == LIMIT_FORWARD_CONNECTIONS) {
         return NULL;

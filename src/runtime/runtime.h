@@ -80,6 +80,17 @@ struct runtime_limits {
     int64_t memory_limit_bytes, cpu_milli_limit, cpu_milli_request;
 };
 
+/* What a running container (or the machine, id empty) has used of processors since its start, and
+ * of memory now: the working set. */
+struct runtime_usage {
+    struct span id, sandbox_uid, name; /* as in runtime_status */
+    int64_t at_ns;                     /* on the monotonic clock */
+    uint64_t cpu_ns;
+    int64_t memory_bytes;
+};
+/* In no order, valid for the call; what cannot be measured is left out. */
+typedef void runtime_usage_fn(void *data, const struct runtime_usage *usage, size_t n);
+
 enum runtime_state { RUNTIME_CREATED, RUNTIME_RUNNING, RUNTIME_EXITED };
 
 struct runtime_status {
@@ -119,7 +130,8 @@ struct runtime_session;
 struct runtime_session_handler {
     void (*on_output)(void *data, int fd, struct span bytes); /* fd 1 or 2; with a tty always 1 */
     /* The command ended (exec), or the container's process did (attach; code is then its exit
-     * code). Released after. */
+     * code), or the input of an attachment to a process whose input outlives it (code 0): one with
+     * a terminal, or that does not ask for stdin once only. Released after. */
     void (*on_end)(void *data, int exit_code,
                    struct span detail); /* exit_code < 0: could not run, see detail */
 };
@@ -151,6 +163,8 @@ struct runtime_ops {
     void (*container_resize)(struct runtime *rt, struct span id,
                              const struct runtime_limits *limits, runtime_done_fn *done,
                              void *data);
+    /* Measures the machine, and every container that runs. */
+    void (*usage)(struct runtime *rt, runtime_usage_fn *done, void *data);
     /* Of an exited container: root, bundle and state; the log file stays. */
     void (*container_remove)(struct runtime *rt, struct span id, runtime_done_fn *done, void *data);
     /* After the log file was renamed: the monitor opens the path anew. */

@@ -304,6 +304,7 @@ static void list_adopt(struct list_op *op, struct runtime_status *statuses)
             c->start_ticks = d->start_ticks;
             c->tty = d->tty;
             c->with_stdin = d->with_stdin;
+            c->stdin_once = d->stdin_once;
             /* One that ends from here on is told by the watch; one that ended since it was looked
              * at, by this. */
             crun_reap(r, c);
@@ -529,9 +530,8 @@ static void resize_run(struct env_work *work)
     if (op->job.code) {
         return;
     }
-    struct span group = arena_printf(op->job.a, "%.*s/pod%.*s/%.*s", SPAN_ARG(host->cgroup_parent),
-                                     SPAN_ARG(op->uid), SPAN_ARG(op->id));
-    op->job.code = os_cgroup_limit(&host->cgroup, group, &set, &used);
+    op->job.code =
+        os_cgroup_limit(&host->cgroup, host_group(host, op->job.a, op->uid, op->id), &set, &used);
     if (op->job.code == -EBUSY) {
         op->job.detail = arena_printf(op->job.a,
                                       "the container uses %lld bytes of memory now, more than the "
@@ -634,6 +634,7 @@ static const struct runtime_ops crun_ops = {
     .container_start = op_container_start,
     .container_kill = op_container_kill,
     .container_resize = op_container_resize,
+    .usage = op_container_usage,
     .container_remove = op_container_remove,
     .log_reopen = op_log_reopen,
     .exec = op_exec,

@@ -181,6 +181,7 @@ static bool load_state(const struct host *host, struct span id, struct arena *a,
     c->status.image = json_get_str(root, "image");
     c->tty = json_get_bool(root, "tty", false);
     c->with_stdin = json_get_bool(root, "stdin", false);
+    c->stdin_once = json_get_bool(root, "stdinOnce", false);
     struct span made = arena_printf(a, "%.*s-%.*s-%u", SPAN_ARG(c->status.sandbox_uid),
                                     SPAN_ARG(c->status.name), c->status.attempt);
     return c->status.sandbox_uid.n && c->status.name.n && span_eq(made, id);
@@ -440,6 +441,7 @@ static int write_state(const struct host *host, struct span id,
     json_put_str(doc, root, "image", spec->image);
     json_put_bool(doc, root, "tty", spec->tty);
     json_put_bool(doc, root, "stdin", spec->with_stdin);
+    json_put_bool(doc, root, "stdinOnce", spec->stdin_once);
     return os_fs_write(file_of(host, a, id, "state.json"), json_write_mut(a, root), 0600);
 }
 

@@ -35,6 +35,14 @@ const char *host_path(const struct host *host, struct arena *a, const char *dir,
         .p;
 }
 
+struct span host_group(const struct host *host, struct arena *a, struct span uid, struct span id)
+{
+    assert(uid.n > 0);
+    assert(id.n > 0);
+    return arena_printf(a, "%.*s/pod%.*s/%.*s", SPAN_ARG(host->cgroup_parent), SPAN_ARG(uid),
+                        SPAN_ARG(id));
+}
+
 bool host_name_ok(struct span name, size_t max)
 {
     assert(max > 0);

@@ -36,6 +36,8 @@ int host_fail(struct arena *a, struct span *detail, int code, const char *what);
 /* "DATA/run/DIR/NAME" or "DATA/run/DIR/NAME/FILE" (file NULL: without). NUL terminated. */
 const char *host_path(const struct host *host, struct arena *a, const char *dir, struct span name,
                       const char *file);
+/* The control group of a container. */
+struct span host_group(const struct host *host, struct arena *a, struct span uid, struct span id);
 /* Names end up in paths and arguments: letters, digits, '-', '.', '_', not at the start a '.' or
  * '-'; at most max. */
 bool host_name_ok(struct span name, size_t max);
@@ -58,7 +60,7 @@ struct disk_container {
     enum disk_state state;
     struct runtime_status status; /* memory of the arena */
     uint64_t start_ticks;
-    bool tty, with_stdin;
+    bool tty, with_stdin, stdin_once;
 };
 
 /* What is there. A container whose monitor is gone is ended here, and counts as killed. */
@@ -93,7 +95,7 @@ struct container {
     struct span image;     /* of runtime_container_spec; behind id */
     uint32_t attempt;
     enum runtime_state state;
-    bool starting, exit_seen, reaping, reap_again, tty, with_stdin;
+    bool starting, exit_seen, reaping, reap_again, tty, with_stdin, stdin_once;
     pid_t pid;
     uint64_t start_ticks;
     int32_t exit_code;
@@ -157,6 +159,7 @@ void args_crun(const struct host *host, struct args *args, struct arena *a);
 
 void op_container_start(struct runtime *rt, const struct runtime_container_spec *spec,
                         runtime_start_fn *done, void *data);
+void op_container_usage(struct runtime *rt, runtime_usage_fn *done, void *data);
 struct runtime_session *op_exec(struct runtime *rt, const struct runtime_exec_spec *spec,
                                 const struct runtime_session_handler *handler, void *data);
 void op_session_write(struct runtime_session *s, struct span bytes);

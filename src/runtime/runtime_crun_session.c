@@ -12,7 +12,8 @@
 
 enum {
     CHUNK_BYTES = 8192, /* of the attach socket: a packet must fit the monitor's buffer */
-    ATTACHED_MS = 20    /* for the monitor to accept the connection, and for the terminal's size */
+    DETACH_MS = 2000, /* for the process to say what it says to the end of an attachment's input */
+    ATTACHED_MS = 20  /* for the monitor to accept the connection, and for the terminal's size */
 };
 
 /* ---- life ---- */
@@ -130,6 +131,11 @@ int session_open_stream(struct runtime_session *s, int fd, const struct env_stre
 
 /* ---- input ---- */
 
+static void on_detached(struct env_timer *timer)
+{
+    session_end(CONTAINER_OF(timer, struct runtime_session, timer), 0, SPAN_NULL);
+}
+
 void session_pump(struct runtime_session *s)
 {
     assert(s->r);
@@ -143,7 +149,10 @@ void session_pump(struct runtime_session *s)
     if (!to || !s->close_stdin || s->input.n) {
         return;
     }
-    if (s->attach) {
+    if (s->attach && s->detaches) {
+        s->with_stdin = s->close_stdin = false;
+        env_timer_start(session_env(s), &s->timer, DETACH_MS, on_detached);
+    } else if (s->attach) {
         env_stream_shutdown(to);
         s->close_stdin = false;
     } else if (s->in) {
@@ -256,6 +265,7 @@ struct runtime_session *op_exec(struct runtime *rt, const struct runtime_exec_sp
         .attach = spec->arg_count == 0,
         .tty = spec->arg_count == 0 && c ? c->tty : spec->tty,
         .with_stdin = spec->with_stdin && (spec->arg_count || (c && c->with_stdin)),
+        .detaches = c && (!c->stdin_once || c->tty), /* as containerd has it */
         .with_stdout = spec->with_stdout || spec->tty,
         .with_stderr = spec->with_stderr,
         .pty = -1,

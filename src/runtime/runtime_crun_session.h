@@ -11,6 +11,7 @@ struct runtime_session {
     void *data;
     struct list link; /* attachment: container.attached */
     bool attach, tty, with_stdin, with_stdout, with_stderr;
+    bool detaches; /* attachment: ends with its input, and the process goes on */
     bool paused, aborted, over, exited, ended_streams, close_stdin, failed_early, killed;
     int abort_tries;
     int exit_code;

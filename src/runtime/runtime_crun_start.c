@@ -265,7 +265,7 @@ static void conmon_args(struct start *op, struct args *args)
     if (op->spec.with_stdin) {
         args_add(args, "--stdin");
     }
-    if (op->spec.with_stdin && !op->spec.stdin_once) {
+    if (op->spec.with_stdin && (!op->spec.stdin_once || op->spec.tty)) {
         args_add(args, "--leave-stdin-open");
     }
     args_add(args, NULL);
@@ -480,6 +480,7 @@ void op_container_start(struct runtime *rt, const struct runtime_container_spec 
         c->starting = true;
         c->tty = spec->tty;
         c->with_stdin = spec->with_stdin;
+        c->stdin_once = spec->stdin_once;
     }
     env_work_start(rt->env, &op->job.work, prepare_run, prepare_done);
     crun_warm(r);

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 
 struct knobs {
-    int64_t start_ms, exit_after_ms, stop_ms, ready_ms, exec_ms, memory_used;
+    int64_t start_ms, exit_after_ms, stop_ms, ready_ms, exec_ms, memory_used, cpu_milli;
     int32_t exit_code;
     bool ignore_term;
     struct span start_error;
@@ -59,6 +59,7 @@ struct fake {
     void *start_data;
     uint32_t next_ip;
     uint64_t starts;
+    uint64_t past_cpu_ns; /* of containers that have ended */
     size_t most_alive;
     int last_signal;
     struct runtime_limits last_limits;
@@ -71,7 +72,7 @@ static struct fake *fake_of(const struct runtime *rt)
 
 /* ---- answers ---- */
 
-enum call_kind { CALL_DONE, CALL_SANDBOX, CALL_START, CALL_LIST };
+enum call_kind { CALL_DONE, CALL_SANDBOX, CALL_START, CALL_LIST, CALL_USAGE };
 
 struct call {
     struct list link;
@@ -83,6 +84,7 @@ struct call {
         runtime_sandbox_fn *sandbox;
         runtime_start_fn *start;
         void (*list)(void *data, const struct runtime_list_result *result);
+        runtime_usage_fn *usage;
     } fn;
     void *data;
     int code;
@@ -96,6 +98,13 @@ static void call_free(struct call *c)
     list_remove(&c->link);
     free(c->id);
     free(c);
+}
+
+/* What a running container has used since its start. */
+static uint64_t cpu_ns(const struct container *n, int64_t now_ns)
+{
+    assert(now_ns >= n->started_ns);
+    return (uint64_t)(now_ns - n->started_ns) / 1000 * (uint64_t)n->sandbox->knobs.cpu_milli;
 }
 
 static void answer_list(struct fake *f, struct call *c)
@@ -119,6 +128,33 @@ static void answer_list(struct fake *f, struct call *c)
     c->fn.list(c->data, &r);
 }
 
+static void answer_usage(struct fake *f, struct call *c)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct runtime_usage *at = ARENA_ARRAY(a, struct runtime_usage, f->containers.n + 1);
+    struct runtime_usage *machine = &at[f->containers.n];
+    int64_t now_ns = env_mono_ns(f->base.env);
+    const struct container *k;
+    size_t n = 0;
+    *machine = (struct runtime_usage){.at_ns = now_ns, .cpu_ns = f->past_cpu_ns};
+    for (size_t it = 0; (k = map_next(&f->containers, &it, NULL)) != NULL;) {
+        if (k->status.state != RUNTIME_RUNNING) {
+            continue;
+        }
+        at[n] = (struct runtime_usage){.id = k->status.id,
+                                       .sandbox_uid = k->status.sandbox_uid,
+                                       .name = k->status.name,
+                                       .at_ns = now_ns,
+                                       .cpu_ns = cpu_ns(k, now_ns),
+                                       .memory_bytes = k->sandbox->knobs.memory_used};
+        machine->memory_bytes += at[n].memory_bytes;
+        machine->cpu_ns += at[n].cpu_ns;
+        n++;
+    }
+    at[n++] = *machine;
+    c->fn.usage(c->data, at, n);
+}
+
 static void start_now(struct fake *f, struct call *c);
 
 static void answer(struct env_timer *timer)
@@ -140,6 +176,9 @@ static void answer(struct env_timer *timer)
         break;
     case CALL_LIST:
         answer_list(f, c);
+        break;
+    case CALL_USAGE:
+        answer_usage(f, c);
         break;
     }
     call_free(c);
@@ -186,6 +225,7 @@ static void ended(struct container *n, int32_t exit_code, int32_t sig)
 {
     struct fake *f = n->f;
     assert(n->status.state == RUNTIME_RUNNING);
+    f->past_cpu_ns += cpu_ns(n, env_mono_ns(f->base.env));
     env_timer_stop(f->base.env, &n->timer);
     n->status.state = RUNTIME_EXITED;
     n->status.exit_code = exit_code;
@@ -332,6 +372,11 @@ static void fake_resize(struct runtime *rt, struct span id, const struct runtime
     answer_done(f, done, data, code);
 }
 
+static void fake_usage(struct runtime *rt, runtime_usage_fn *done, void *data)
+{
+    call_new(fake_of(rt), CALL_USAGE, SPAN_NULL, data, 0)->fn.usage = done;
+}
+
 static void fake_remove(struct runtime *rt, struct span id, runtime_done_fn *done, void *data)
 {
     struct fake *f = fake_of(rt);
@@ -378,6 +423,8 @@ static void read_knob(struct knobs *k, struct arena *a, struct span annotation)
         k->exec_ms = number;
     } else if (span_eq_cstr(name, "berth.dev/fake-memory") && is_number) {
         k->memory_used = number;
+    } else if (span_eq_cstr(name, "berth.dev/fake-cpu") && is_number) {
+        k->cpu_milli = number;
     }
 }
 
@@ -648,6 +695,7 @@ static const struct runtime_ops ops = {
     .container_start = fake_start,
     .container_kill = fake_kill,
     .container_resize = fake_resize,
+    .usage = fake_usage,
     .container_remove = fake_remove,
     .log_reopen = fake_log_reopen,
     .exec = fake_exec,

@@ -10,7 +10,10 @@
  *   berth.dev/fake-ignore-term    "true": only SIGKILL ends it
  *   berth.dev/fake-ready-ms       exec probes fail until this long after the start (0)
  *   berth.dev/fake-exec-ms        time that a command takes (0)
- *   berth.dev/fake-memory         bytes in use: a resize below them fails (0) */
+ *   berth.dev/fake-memory         bytes in use: a resize below them fails (0)
+ *   berth.dev/fake-cpu            thousandths of a processor in use (0)
+ *
+ * The machine uses what its containers use. */
 #ifndef RUNTIME_RUNTIME_FAKE_H
 #define RUNTIME_RUNTIME_FAKE_H
 

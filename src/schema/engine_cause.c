@@ -149,7 +149,8 @@ static size_t rank_of(struct span field, const char *const *paths)
 
 void causes_in_order(struct check *c, const char *const *paths)
 {
-    assert(c && paths);
+    assert(c);
+    assert(paths);
     struct err_cause *sorted = NULL;
     for (struct err_cause *x = c->err->causes, *next; x; x = next) {
         next = x->next;

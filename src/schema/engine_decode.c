@@ -423,7 +423,7 @@ static bool is_left_out(const struct schema_field *f, const yyjson_mut_val *v)
 static void put_member(struct decoder *d, yyjson_mut_val *object, const struct schema_field *f,
                        bool before, yyjson_mut_val *one)
 {
-    if (d->defaults) {
+    if (d->defaults && f->default_json) {
         one = default_instead(d->doc, f, one);
     }
     if (is_left_out(f, one)) {
@@ -471,30 +471,37 @@ static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type
     known = yyjson_is_obj((yyjson_val *)known) ? known : NULL;
     struct json_iter next = json_iter_begin(known);
     const bool defaults = d->defaults;
+    size_t row = 0;
+    d->defaults = defaults && !root;
     JSON_EACH(it, v)
     {
         struct span key = json_str(it.key);
-        const struct schema_field *f = schema_field_find(type, key);
-        const struct path *here = AT_SPAN(p, key);
+        const struct schema_field *f = schema_field_next(type, key, &row);
         if (!f) {
-            complain(d, "unknown", here);
+            complain(d, "unknown", AT_SPAN(p, key));
             continue;
         }
         uint64_t bit = (uint64_t)1 << (f - type->fields);
         if (seen & bit) {
-            complain(d, "duplicate", here);
+            complain(d, "duplicate", AT_SPAN(p, key));
         }
         if (yyjson_is_null(it.val) && (f->shape != SCHEMA_ANY)) {
             continue;
         }
-        const struct slot slot = {f, type, f->shape, known_member(known, &next, key)};
-        d->defaults = root ? defaults && !is_for_later(d, f) : defaults;
-        bool is_text = f->shape == SCHEMA_STRING && yyjson_is_str(it.val);
-        yyjson_mut_val *one = is_text ? share(d, it.val) : decode(d, &slot, it.val, here);
-        if (d->failed) {
-            return NULL;
+        yyjson_mut_val *one;
+        if (f->shape == SCHEMA_STRING && yyjson_is_str(it.val)) { /* most */
+            one = share(d, it.val);
+        } else {
+            bool may_be_known = known && yyjson_is_ctn(it.val);
+            const struct slot slot = {f, type, f->shape,
+                                      may_be_known ? known_member(known, &next, key) : NULL};
+            d->defaults = defaults && !(root && is_for_later(d, f));
+            one = decode(d, &slot, it.val, AT_SPAN(p, key));
+            if (d->failed) {
+                return NULL;
+            }
+            d->defaults = defaults && !root;
         }
-        d->defaults = defaults && !root;
         if (!root || !(span_eq(key, SPAN("kind")) || span_eq(key, SPAN("apiVersion")))) {
             put_member(d, object, f, seen & bit, one);
         }

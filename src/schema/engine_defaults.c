@@ -19,7 +19,8 @@ static yyjson_mut_val *default_value(yyjson_mut_doc *doc, const char *text)
 {
     size_t n = strlen(text);
     if (text[0] == '"') {
-        assert(n >= 2 && text[n - 1] == '"');
+        assert(n >= 2);
+        assert(text[n - 1] == '"');
         return yyjson_mut_strn(doc, text + 1, n - 2);
     }
     if (strcmp(text, "{}") == 0) {
@@ -94,11 +95,11 @@ static void collect(const struct schema_type *type, yyjson_mut_val *obj,
         return;
     }
     memset(at, 0, type->field_count * sizeof *at);
-    size_t i, n;
+    size_t i, n, row = 0;
     yyjson_mut_val *key, *v;
     yyjson_mut_obj_foreach(obj, i, n, key, v)
     {
-        const struct schema_field *f = schema_field_find(type, json_mut_str(key));
+        const struct schema_field *f = schema_field_next(type, json_mut_str(key), &row);
         if (f && !at[f - type->fields]) {
             at[f - type->fields] = v;
         }

@@ -98,7 +98,8 @@ static bool is_listed(struct span key, const char *const *names)
 bool schema_same(const struct schema_type *type, const yyjson_val *a, const yyjson_val *b,
                  const char *const *except)
 {
-    assert(type && !type->custom);
+    assert(type);
+    assert(!type->custom);
     if (a && b && json_same(a, b)) {
         return true;
     }

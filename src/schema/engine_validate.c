@@ -229,10 +229,11 @@ static void collect(const struct schema_type *type, const yyjson_val *obj,
         }
         return;
     }
+    size_t row = 0;
     memset(at, 0, type->field_count * sizeof *at);
     JSON_EACH(it, obj)
     {
-        const struct schema_field *f = schema_field_find(type, json_str(it.key));
+        const struct schema_field *f = schema_field_next(type, json_str(it.key), &row);
         if (it.key && f && !at[f - type->fields]) {
             at[f - type->fields] = it.val;
         }

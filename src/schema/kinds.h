@@ -46,10 +46,12 @@
     X(Namespace)                                                                                   \
     X(NetworkPolicy)                                                                               \
     X(Node)                                                                                        \
+    X(NodeMetrics)                                                                                 \
     X(PersistentVolume)                                                                            \
     X(PersistentVolumeClaim)                                                                       \
     X(Pod)                                                                                         \
     X(PodDisruptionBudget)                                                                         \
+    X(PodMetrics)                                                                                  \
     X(PodTemplate)                                                                                 \
     X(PriorityClass)                                                                               \
     X(PriorityLevelConfiguration)                                                                  \

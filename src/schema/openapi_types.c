@@ -40,6 +40,9 @@ struct span openapi_name(struct arena *a, const char *group, const char *version
         return arena_printf(a, "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.%s.%s",
                             version, name);
     }
+    if (strcmp(group, "metrics.k8s.io") == 0) {
+        return arena_printf(a, "io.k8s.metrics.pkg.apis.metrics.%s.%s", version, name);
+    }
     if (g.n == 0 || first.n == g.n || span_ends(g, SPAN(".k8s.io"))) {
         return arena_printf(a, "io.k8s.api.%.*s.%s.%s", SPAN_ARG(g.n == 0 ? SPAN("core") : first),
                             version, name);

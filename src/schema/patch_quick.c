@@ -102,7 +102,8 @@ const yyjson_val *patch_merge_quick(struct arena *a, const yyjson_val *original,
 {
     static const yyjson_val no_change = {.tag = YYJSON_TYPE_OBJ, .uni.ofs = sizeof(yyjson_val)};
     assert(a);
-    assert(original && patch);
+    assert(original);
+    assert(patch);
     if (!is_object(patch) || !is_object(original) || !is_simple(patch)) {
         return NULL;
     }

@@ -77,34 +77,6 @@ static int time_value(struct protobuf *d, const struct small *s, bool micro, yyj
     return 0;
 }
 
-/* As Go writes a duration: "1h2m3.5s", "20ms". */
-static struct span duration_text(struct arena *a, int64_t ns)
-{
-    const char *sign = ns < 0 ? "-" : "";
-    uint64_t u = ns < 0 ? 0 - (uint64_t)ns : (uint64_t)ns, second = 1000000000;
-    uint64_t unit = u >= second ? second : u >= 1000000 ? 1000000 : u >= 1000 ? 1000 : 1;
-    const char *name = unit == second ? "s" : unit == 1000000 ? "ms" : unit == 1000 ? "µs" : "ns";
-    uint64_t minutes = u / second / 60, whole = u >= second ? u / second % 60 : u / unit;
-    struct span head = minutes >= 60
-                           ? arena_printf(a, "%lluh%llum", (unsigned long long)minutes / 60,
-                                          (unsigned long long)minutes % 60)
-                       : minutes > 0 ? arena_printf(a, "%llum", (unsigned long long)minutes)
-                                     : SPAN_NULL;
-    if (u == 0) {
-        return SPAN("0s");
-    }
-    struct span fraction = SPAN_NULL;
-    int digits = unit == second ? 9 : unit == 1000000 ? 6 : unit == 1000 ? 3 : 0;
-    if (u % unit > 0) {
-        fraction = arena_printf(a, ".%0*llu", digits, (unsigned long long)(u % unit));
-        while (fraction.p[fraction.n - 1] == '0') {
-            fraction.n--;
-        }
-    }
-    return arena_printf(a, "%s%.*s%llu%.*s%s", sign, SPAN_ARG(head), (unsigned long long)whole,
-                        SPAN_ARG(fraction), name);
-}
-
 static int raw_json(struct protobuf *d, struct span raw, yyjson_mut_val **ret)
 {
     yyjson_doc *doc;
@@ -156,7 +128,7 @@ static int small_value(struct protobuf *d, enum schema_shape shape, struct span 
     case SCHEMA_QUANTITY:
         return s.bytes[1].n > 0 ? text_value(d, s.bytes[1], ret) : 0;
     case SCHEMA_DURATION:
-        *ret = json_new_str(d->doc, duration_text(d->a, (int64_t)s.number[1]));
+        *ret = json_new_str(d->doc, time_duration(d->a, (int64_t)s.number[1]));
         return 0;
     case SCHEMA_INT_OR_STRING:
         if (s.number[1] == 1) {

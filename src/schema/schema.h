@@ -189,6 +189,10 @@ const struct schema_type *schema_type_at(size_t i);
 const struct schema_type *schema_type_find(const char *group, const char *version,
                                            const char *name);
 const struct schema_field *schema_field_find(const struct schema_type *type, struct span name);
+/* The same for the members of an object one after the other: mostly they come in the order of their
+ * rows. *at: which row is looked at first; 0 at the beginning. */
+const struct schema_field *schema_field_next(const struct schema_type *type, struct span name,
+                                             size_t *at);
 /* "v1", "apps/v1"; lives for ever. */
 const char *schema_api_version(const struct schema_kind *kind);
 

@@ -37,8 +37,8 @@ struct store_write {
     int64_t expect_rev; /* STORE_ABSENT: must not exist; STORE_ANY; or the exact revision */
     bool is_delete;     /* remove the key; body is then the object's last state, for watchers */
     struct span body; /* as object_new() takes it; copied by store_submit. A delete needs it too */
-    const yyjson_mut_val *tree; /* what body is the text of, until store_submit returns, so that
-                                 * nobody parses it; NULL: whoever looks does */
+    const struct object_body *parsed; /* body with its tree, until store_submit returns; NULL:
+                                       * whoever looks at the version parses it */
     /* Called once, on the loop, never inside store_submit.
      * code 0: object is the new version (of a delete: the last state, at the delete's revision).
      * E_CONFLICT: the revision differs; -EEXIST: expected to be absent; object is the current

@@ -424,8 +424,8 @@ void store_submit(struct store *s, struct store_write *w)
         assert(!w->previous || object_rev(w->previous) < object_rev(w->object));
         e->latest = w->is_delete ? NULL : object_ref(w->object);
         warm(w);
-        if (w->tree) {
-            object_adopt_tree(w->object, TAKE_PTR(w->tree)); /* the caller's: gone soon */
+        if (w->parsed) {
+            object_adopt_tree(w->object, TAKE_PTR(w->parsed)); /* the caller's: gone soon */
         }
     } else if (e->latest && w->code != E_LIMIT) {
         w->object = object_ref(e->latest);

@@ -157,7 +157,8 @@ static int run(sqlite3_stmt *st)
 
 static int insert_row(struct store_sqlite *q, const struct store_row *row)
 {
-    assert(row->rev > 0 && row->key.n > 0);
+    assert(row->rev > 0);
+    assert(row->key.n > 0);
     assert(row->key.n <= INT32_MAX);
     int64_t flags = row->is_delete ? FLAG_DELETE : 0;
     strbuf_clear(&q->body);
@@ -175,7 +176,8 @@ static int insert_row(struct store_sqlite *q, const struct store_row *row)
 
 static int write_meta(struct store_sqlite *q, const struct meta *m)
 {
-    assert(m->rows >= 0 && m->compact_rev >= 0);
+    assert(m->rows >= 0);
+    assert(m->compact_rev >= 0);
     sqlite3_bind_int64(q->set_meta, 1, m->compact_rev);
     sqlite3_bind_int64(q->set_meta, 2, m->rows);
     sqlite3_bind_int64(q->set_meta, 3, (int64_t)m->digest);

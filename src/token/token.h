@@ -71,4 +71,8 @@ enum token_fault token_cache_verify(struct token_cache *c, struct arena *a,
                                     const struct token_key *k, struct span issuer, struct span text,
                                     struct token_claims *ret);
 
+/* SHA-256. */
+enum { TOKEN_HASH_BYTES = 32 };
+void token_hash(struct span bytes, char ret[TOKEN_HASH_BYTES]);
+
 #endif

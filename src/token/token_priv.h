@@ -4,12 +4,10 @@
 
 #include "token/token.h"
 
-enum { TOKEN_SIGNATURE_BYTES = 64, TOKEN_HASH_BYTES = 32 };
+enum { TOKEN_SIGNATURE_BYTES = 64 };
 
 struct span token_key_id(const struct token_key *k);
 bool token_key_sign(const struct token_key *k, struct span text, char ret[TOKEN_SIGNATURE_BYTES]);
 bool token_key_verify(const struct token_key *k, struct span text, struct span signature);
-/* SHA-256. */
-void token_hash(struct span bytes, char ret[TOKEN_HASH_BYTES]);
 
 #endif

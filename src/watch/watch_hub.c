@@ -61,7 +61,8 @@ static void trim(struct watch_hub *hub)
 static void update_cache(struct watch_hub *hub, struct resource *r, const struct store_event *e)
 {
     struct span key = object_store_key(e->object);
-    struct order_node *node = map_get(&hub->nodes, key);
+    struct map_slot *slot = map_find(&hub->nodes, key);
+    struct order_node *node = slot ? slot->value : NULL;
     if (e->is_delete) {
         if (node) { /* absent only for a tombstone whose past is compacted */
             (void)map_remove(&hub->nodes, key);
@@ -73,7 +74,7 @@ static void update_cache(struct watch_hub *hub, struct resource *r, const struct
         struct object *old = node->object;
         assert(object_rev(old) < object_rev(e->object));
         node->object = object_ref(e->object);
-        (void)map_put(&hub->nodes, key, node); /* the key's bytes are the new version's now */
+        slot->key = key; /* its bytes are the new version's now */
         object_unref(old);
     } else {
         node = order_insert(&r->order, e->object);
@@ -86,11 +87,10 @@ static void on_event(void *data, const struct store_event *e)
 {
     struct watch_hub *hub = data;
     struct span key = object_store_key(e->object);
-    struct span resource, ns, name;
-    bool is_key = object_key_split(key, &resource, &ns, &name);
+    struct span resource = object_resource(e->object);
     int64_t rev = object_rev(e->object);
-    assert(is_key);
-    assert((hub->is_loading || rev > hub->rev));
+    assert(resource.n > 0);
+    assert(hub->is_loading || rev > hub->rev);
     assert(!e->previous ||
            (object_rev(e->previous) < rev && span_eq(object_store_key(e->previous), key)));
     struct resource *r = hub_resource(hub, resource);
@@ -146,6 +146,7 @@ void watch_hub_verify(struct watch_hub *hub)
         objects += r->order.n;
         events += (size_t)(r->window.end - r->window.first);
         size_t at = 0;
+        watchers += r->any ? r->any->watchers : 0;
         for (const struct bucket *b; (b = map_next(&r->buckets, &at, NULL)) != NULL;) {
             assert(b->watchers > 0);
             watchers += b->watchers;
@@ -172,6 +173,9 @@ struct watch_hub *watch_hub_new(struct env *env, struct store *store)
     hub->rev = store_durable_rev(store);
     hub->start_floor = store_compact_rev(store);
     list_init(&hub->woken);
+    struct store_stats stats;
+    store_stats(store, &stats);
+    map_reserve(&hub->nodes, stats.live_keys);
     hub->is_loading = true;
     store_load(store, on_event, hub);
     hub->is_loading = false;
@@ -183,6 +187,7 @@ struct watch_hub *watch_hub_new(struct env *env, struct store *store)
 static void resource_free(void *value)
 {
     struct resource *r = value;
+    assert(!r->any);
     assert(r->buckets.n == 0);
     order_done(&r->order);
     window_done(&r->window);
@@ -251,10 +256,9 @@ size_t watch_hub_list(struct watch_hub *hub, const struct watch_filter *f, struc
         return 0;
     }
     cleanup_strbuf struct strbuf prefix = STRBUF_INIT;
-    strbuf_put(&prefix, f->resource);
-    strbuf_putc(&prefix, '/');
     if (is_single(r, f)) {
-        strbuf_printf(&prefix, "%.*s/%.*s", SPAN_ARG(f->ns), SPAN_ARG(f->name));
+        strbuf_printf(&prefix, "%.*s/%.*s/%.*s", SPAN_ARG(f->resource), SPAN_ARG(f->ns),
+                      SPAN_ARG(f->name));
         struct object *o = watch_hub_get(hub, strbuf_span(&prefix));
         if (!o || span_cmp(strbuf_span(&prefix), after) <= 0 || !filter_matches(f, o)) {
             return 0;
@@ -262,14 +266,14 @@ size_t watch_hub_list(struct watch_hub *hub, const struct watch_filter *f, struc
         (void)fn(data, o);
         return 1;
     }
-    if (f->ns.n) {
-        strbuf_printf(&prefix, "%.*s/", SPAN_ARG(f->ns));
+    if (f->ns.n) { /* else everything in the order */
+        strbuf_printf(&prefix, "%.*s/%.*s/", SPAN_ARG(f->resource), SPAN_ARG(f->ns));
     }
     size_t visited = 0;
     struct span start = strbuf_span(&prefix);
-    const struct order_node *node = span_cmp(after, start) < 0
-                                        ? order_seek(&r->order, start, true)
-                                        : order_seek(&r->order, after, false);
+    const struct order_node *node = span_cmp(after, start) < 0 ? order_seek(&r->order, start, true)
+                                    : after.n                  ? order_seek(&r->order, after, false)
+                                                               : r->order.head[0];
     for (; node && span_starts(object_store_key(node->object), start); node = node->next[0]) {
         struct object *o = node->object;
         if ((f->name.n && !span_eq(object_name(o), f->name)) || !filter_matches(f, o)) {

@@ -10,7 +10,8 @@ static unsigned height_of(struct span key)
 {
     uint64_t hash = map_hash(key) * 0x9e3779b97f4a7c15u | (uint64_t)1 << 63;
     unsigned height = 1 + (unsigned)__builtin_ctzll(hash) / 2;
-    assert(height >= 1 && height <= 32);
+    assert(height >= 1);
+    assert(height <= 32);
     return height < ORDER_LEVELS ? height : ORDER_LEVELS;
 }
 
@@ -24,7 +25,10 @@ static void find_slots(struct order *o, struct span key, struct order_node **slo
 {
     assert(slots);
     struct order_node **level = o->head; /* the array of next pointers that we stand on */
-    for (unsigned i = ORDER_LEVELS; i-- > 0;) {
+    for (unsigned i = o->levels; i < ORDER_LEVELS; i++) {
+        slots[i] = &o->head[i];
+    }
+    for (unsigned i = o->levels; i-- > 0;) {
         while (level[i] && span_cmp(key_of(level[i]), key) < 0) {
             level = level[i]->next;
         }
@@ -43,13 +47,15 @@ struct order_node *order_insert(struct order *o, struct object *object)
     struct order_node *node = mem_new(sizeof *node + levels * sizeof(struct order_node *));
     node->object = object_ref(object);
     node->levels = levels;
+    o->levels = levels > o->levels ? levels : o->levels;
     for (unsigned i = 0; i < levels; i++) {
         node->next[i] = *slots[i];
         *slots[i] = node;
     }
     o->n++;
     assert(o->head[0]);
-    assert(node->levels >= 1 && node->levels <= ORDER_LEVELS);
+    assert(node->levels >= 1);
+    assert(node->levels <= ORDER_LEVELS);
     return node;
 }
 
@@ -72,7 +78,7 @@ void order_remove(struct order *o, struct order_node *node)
 struct order_node *order_seek(const struct order *o, struct span key, bool or_equal)
 {
     struct order_node *const *level = o->head;
-    for (unsigned i = ORDER_LEVELS; i-- > 0;) {
+    for (unsigned i = o->levels; i-- > 0;) {
         while (level[i] && span_cmp(key_of(level[i]), key) < (or_equal ? 0 : 1)) {
             level = level[i]->next;
         }

@@ -90,7 +90,8 @@ bool watch_hub_list_at(struct watch_hub *hub, const struct watch_filter *f, int6
 {
     assert(f->resource.n > 0);
     assert(fn);
-    assert(rev > 0 && rev <= hub->rev);
+    assert(rev > 0);
+    assert(rev <= hub->rev);
     const struct resource *r = map_get(&hub->resources, f->resource);
     if (rev < (r ? r->window.floor : hub->start_floor)) {
         return false;

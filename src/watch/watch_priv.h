@@ -18,6 +18,7 @@ struct order_node {
 
 struct order {
     struct order_node *head[ORDER_LEVELS];
+    unsigned levels; /* of the highest node that there was: above them is nothing */
     size_t n;
 };
 
@@ -71,7 +72,8 @@ struct bucket {
 struct resource {
     struct order order;
     struct window window;
-    struct map buckets;
+    struct bucket *any; /* "/": mostly the only one */
+    struct map buckets; /* the others */
     size_t name_n;
     char name[];
 };

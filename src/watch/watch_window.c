@@ -7,7 +7,8 @@
 
 struct past_event *window_at(const struct window *w, uint64_t seq)
 {
-    assert(seq >= w->first && seq < w->end);
+    assert(seq >= w->first);
+    assert(seq < w->end);
     assert(w->end - w->first <= w->cap);
     return &w->ring[seq & (w->cap - 1)];
 }
@@ -17,7 +18,7 @@ void window_push(struct window *w, const struct store_event *e)
     size_t n = (size_t)(w->end - w->first);
     int64_t rev = object_rev(e->object);
     assert(rev > w->floor);
-    assert((n == 0 || window_at(w, w->end - 1)->rev < rev));
+    assert(n == 0 || window_at(w, w->end - 1)->rev < rev);
     if (n == w->cap) {
         size_t cap = w->cap ? w->cap * 2 : 16;
         struct past_event *ring = mem_new_array(cap, sizeof *ring);

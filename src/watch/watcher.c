@@ -36,22 +36,29 @@ static struct bucket *bucket_join(struct resource *r, struct span ns, struct spa
 {
     assert(name.n == 0 || name.p);
     size_t n = ns.n + 1 + name.n;
+    bool any = n == 1;
+    if (any && r->any) {
+        r->any->watchers++;
+        return r->any;
+    }
     struct bucket *b = mem_new(sizeof *b + n);
     memcpy(b->key, ns.p ? ns.p : "", ns.n);
     b->key[ns.n] = '/';
     memcpy(b->key + ns.n + 1, name.p ? name.p : "", name.n);
     b->key_n = n;
     list_init(&b->sleepers);
-    struct bucket *known = map_get(&r->buckets, span_of(b->key, n));
+    struct bucket *known = any ? NULL : map_get(&r->buckets, span_of(b->key, n));
     if (known) {
         free(b);
         b = known;
+    } else if (any) {
+        r->any = b;
     } else {
         (void)map_put(&r->buckets, span_of(b->key, n), b);
     }
     b->watchers++;
     assert(b->key_n == n);
-    assert(map_get(&r->buckets, span_of(b->key, n)) == b);
+    assert(any || map_get(&r->buckets, span_of(b->key, n)) == b);
     return b;
 }
 
@@ -60,7 +67,9 @@ static void bucket_leave(struct resource *r, struct bucket *b)
     assert(b->watchers > 0);
     if (--b->watchers == 0) {
         assert(list_is_empty(&b->sleepers));
-        struct bucket *known = map_remove(&r->buckets, span_of(b->key, b->key_n));
+        bool any = b == r->any;
+        struct bucket *known =
+            any ? TAKE_PTR(r->any) : map_remove(&r->buckets, span_of(b->key, b->key_n));
         assert(known == b);
         free(b);
     }
@@ -96,10 +105,9 @@ static bool classify(const struct watcher *w, const struct past_event *e, enum w
 
 static void watchers_tell(struct env_task *task);
 
-static void wake_bucket(struct watch_hub *hub, struct resource *r, struct span key)
+/* b NULL: there is none. */
+static void wake_bucket(struct watch_hub *hub, struct resource *r, struct bucket *b)
 {
-    assert(key.n > 0);
-    struct bucket *b = map_get(&r->buckets, key);
     if (!b) {
         return;
     }
@@ -129,17 +137,16 @@ void watchers_wake(struct watch_hub *hub, struct resource *r, struct span key)
 {
     assert(key.n > r->name_n);
     assert(key.p[r->name_n] == '/');
-    if (r->buckets.n == 0) {
-        return;
-    }
-    struct span place = span_from(key, r->name_n + 1);
-    size_t slash = span_rfind(place, '/');
-    assert(slash < place.n);
-    wake_bucket(hub, r, SPAN("/"));
-    wake_bucket(hub, r, place);
-    if (slash > 0) {
-        wake_bucket(hub, r, span_first(place, slash + 1));
-        wake_bucket(hub, r, span_from(place, slash));
+    wake_bucket(hub, r, r->any);
+    if (r->buckets.n > 0) {
+        struct span place = span_from(key, r->name_n + 1);
+        size_t slash = span_rfind(place, '/');
+        assert(slash < place.n);
+        wake_bucket(hub, r, map_get(&r->buckets, place));
+        if (slash > 0) {
+            wake_bucket(hub, r, map_get(&r->buckets, span_first(place, slash + 1)));
+            wake_bucket(hub, r, map_get(&r->buckets, span_from(place, slash)));
+        }
     }
     if (!list_is_empty(&hub->woken)) {
         env_post(hub->env, &hub->tell, watchers_tell);
@@ -183,7 +190,8 @@ struct watcher *watcher_new(struct watch_hub *hub, const struct watch_filter *fi
     w->filter.name = span_of(w->bucket->key + filter->ns.n + 1, filter->name.n);
     w->from = w->seen = from;
     w->pos = window_seek(&r->window, from);
-    assert(w->pos >= r->window.first && w->pos <= r->window.end);
+    assert(w->pos >= r->window.first);
+    assert(w->pos <= r->window.end);
     w->on_more = on_more;
     w->data = data;
     list_init(&w->link);
@@ -208,7 +216,7 @@ int watcher_next(struct watcher *w, struct watch_event *ret)
     assert(ret);
     struct window *window = &w->resource->window;
     assert(w->pos <= window->end);
-    assert((w->seen <= w->hub->rev || w->seen == w->from));
+    assert(w->seen <= w->hub->rev || w->seen == w->from);
     if (w->state == ASLEEP) {
         return 0;
     }
@@ -229,7 +237,8 @@ int watcher_next(struct watcher *w, struct watch_event *ret)
         w->seen = e->rev > w->seen ? e->rev : w->seen;
         if (in_place(w, e->object) && classify(w, e, &type)) {
             fill(e, type, ret);
-            assert(ret->rev > w->from && ret->rev <= w->hub->rev);
+            assert(ret->rev > w->from);
+            assert(ret->rev <= w->hub->rev);
             if (type == WATCH_DELETED && !e->is_delete) {
                 ret->object = past_event_gone(e);
             }

@@ -62,13 +62,8 @@ static const char *definition(void)
 
 static struct span condition(const struct api_reply *r, const char *type)
 {
-    JSON_EACH(it, api_at(r->json, "status.conditions"))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            return json_get_str(it.val, "status");
-        }
-    }
-    return SPAN("");
+    return json_get_str(json_find(api_at(r->json, "status.conditions"), "type", span_cstr(type)),
+                        "status");
 }
 
 static void define(struct api_kit *k)
@@ -113,6 +108,7 @@ TEST(a_definition_is_established_and_its_kind_served)
     r = api_get(&k, "/apis/example.com/v1");
     CHECK_SPAN(api_str(&r, "resources.0.name"), "widgets");
     CHECK_SPAN(api_str(&r, "resources.0.shortNames.0"), "wd");
+    CHECK_SPAN(api_str(&r, "resources.0.storageVersionHash"), "gIwvi5rymmg=");
     CHECK_SPAN(api_str(&r, "resources.1.name"), "widgets/status");
     CHECK_SPAN(api_str(&r, "resources.2.kind"), "Scale");
     r = api_get(&k, "/openapi/v3/apis/example.com/v1");

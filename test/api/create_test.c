@@ -422,7 +422,20 @@ TEST(a_pod_gets_the_number_of_its_priority_class)
     CHECK_SPAN(api_str(&r, "spec.preemptionPolicy"), "PreemptLowerPriority");
     (void)snprintf(text, sizeof text, body, "b", "");
     r = api_expect(&k, 201, "POST", "/api/v1/namespaces/default/pods", "", text);
-    CHECK(!api_at(r.json, "spec.priority"));
+    CHECK_EQ(json_int(api_at(r.json, "spec.priority"), 7), 0);
+    CHECK_SPAN(api_str(&r, "spec.preemptionPolicy"), "PreemptLowerPriority");
+    (void)snprintf(text, sizeof text, body, "x", "\"priority\":1000000,");
+    r = api_expect(&k, 403, "POST", "/api/v1/namespaces/default/pods", "", text);
+    CHECK_SPAN(api_str(&r, "message"),
+               "pods \"x\" is forbidden: the integer value of priority (1000000) must not be "
+               "provided in pod spec; priority admission controller computed 0 from the given "
+               "PriorityClass name");
+    (void)snprintf(text, sizeof text, body, "x", "\"preemptionPolicy\":\"Never\",");
+    r = api_expect(&k, 403, "POST", "/api/v1/namespaces/default/pods", "", text);
+    CHECK_SPAN(api_str(&r, "message"),
+               "pods \"x\" is forbidden: the string value of PreemptionPolicy (Never) must not be "
+               "provided in pod spec; priority admission controller computed PreemptLowerPriority "
+               "from the given PriorityClass name");
     (void)api_expect(&k, 201, "POST", "/apis/scheduling.k8s.io/v1/priorityclasses", "",
                      "{\"metadata\":{\"name\":\"all\"},\"value\":7,\"globalDefault\":true,"
                      "\"preemptionPolicy\":\"Never\"}");

@@ -11,6 +11,8 @@ struct seen {
     struct api_kit k;
     int state[MANY + 1]; /* times added less times deleted, of many-N */
     int told, modified, deleted, told_at_sync;
+    int lists;
+    int64_t list_rev; /* 0: a list is told */
     bool synced, first;
 };
 
@@ -42,7 +44,15 @@ static void on_synced(void *data)
     s->told_at_sync = s->told;
 }
 
-static const struct client_watch_handler handler = {on_event, on_synced};
+static void on_list(void *data, int64_t rev)
+{
+    struct seen *s = data;
+    CHECK((rev == 0) == (s->list_rev > 0)); /* by turns, the first one's beginning apart */
+    s->list_rev = rev;
+    s->lists += rev > 0;
+}
+
+static const struct client_watch_handler handler = {on_event, on_synced, on_list};
 
 static void make(struct api_kit *k, int i)
 {
@@ -147,8 +157,10 @@ TEST(a_watch_that_lists_again_tells_the_end_of_one_whose_name_another_has)
         ask(&s, CLIENT_PATCH_MERGE, "many-1",
             i % 2 ? "{\"data\":{\"a\":\"1\"}}" : "{\"data\":{\"a\":\"2\"}}");
     }
+    int64_t first_rev = s.list_rev;
     api_run_ms(&s.k, 200);
     CHECK(s.modified < 40);
+    CHECK(s.lists > 1 && s.list_rev > first_rev);
     CHECK_EQ(s.deleted, 1);
     CHECK(s.state[0] == 1 && s.state[1] == 1);
     client_watch_free(w);

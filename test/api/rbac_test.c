@@ -372,9 +372,9 @@ TEST(default_roles_are_there_and_completed_at_the_next_start)
     struct api_kit k;
     api_kit_start(&k, NULL);
     struct api_reply r = api_get(&k, RBAC "clusterroles");
-    CHECK_EQ(json_len(api_at(r.json, "items")), 13);
+    CHECK_EQ(json_len(api_at(r.json, "items")), 14);
     r = api_get(&k, RBAC "clusterroles/edit");
-    CHECK_EQ(json_len(api_at(r.json, "rules")), 21);
+    CHECK_EQ(json_len(api_at(r.json, "rules")), 22);
     r = api_get(&k, basic);
     const char *rev = api_text(api_str(&r, "metadata.resourceVersion"));
     api_kit_restart(&k);

@@ -16,6 +16,9 @@
 #include "kit/kit.h"
 #include "remote/remote.h"
 
+/* No container starts at once, and kubectl drops what comes before it listens (kubernetes 1.32). */
+enum { START_MS = 50 };
+
 /* ---- a made-up node. The command's first word says what it does: see tick() ---- */
 
 struct world;
@@ -42,8 +45,8 @@ struct world {
     struct node_api node;
     uint16_t port;
     const char *dir;
-    int sessions, ended, aborts, pauses;
-    size_t queued_max, out_max, sunk;
+    int sessions, ended, aborts, pauses, stdin_ends;
+    size_t queued_max, out_max, sunk, mark_at;
     int exit_code;
     struct strbuf out;
     struct env_stream *stream;
@@ -60,6 +63,16 @@ static void session_free(struct node_session *s)
     strbuf_done(&s->in);
     s->w->ended++;
     free(s);
+}
+
+/* Tells the shell line, which waits for that file. */
+static void mark(struct world *w)
+{
+    char path[200];
+    (void)snprintf(path, sizeof path, "%s/mark", w->dir);
+    FILE *f = fopen(path, "w");
+    CHECK(f);
+    fclose(f);
 }
 
 static void end_session(struct node_session *s, int code, const struct err *err)
@@ -94,8 +107,13 @@ static void put_bytes(struct node_session *s)
     }
 }
 
+/* It begins when much waits, so that the queue is seen full however slow the client is. */
 static void take_stdin(struct node_session *s)
 {
+    if (s->taken == 0 && s->in.n < LIMIT_REMOTE_QUEUE_BYTES && !s->in_ended) {
+        later(s, 1);
+        return;
+    }
     size_t n = s->in.n < 20000 ? s->in.n : 20000;
     strbuf_consume(&s->in, n);
     s->taken += n;
@@ -166,6 +184,9 @@ static struct node_session *session_new(struct node_api *n, const struct node_se
     s->h = h;
     s->data = data;
     w->sessions++;
+    if (w->mark_at == 0) {
+        mark(w);
+    }
     return s;
 }
 
@@ -177,7 +198,7 @@ static struct node_session *node_exec(struct node_api *n, const struct node_exec
     for (; s->command_count < q->command_count && s->command_count < 4; s->command_count++) {
         s->command[s->command_count] = q->command[s->command_count];
     }
-    later(s, 1);
+    later(s, START_MS);
     return s;
 }
 
@@ -231,6 +252,9 @@ static void node_write(struct node_session *s, struct span bytes)
     if (s->in.n > s->w->queued_max) {
         s->w->queued_max = s->in.n;
     }
+    if (s->w->mark_at && s->taken + s->in.n >= s->w->mark_at) {
+        mark(s->w);
+    }
     if (!env_timer_armed(&s->timer)) {
         later(s, 0);
     }
@@ -244,6 +268,7 @@ static size_t node_queued(const struct node_session *s)
 static void node_close_stdin(struct node_session *s)
 {
     s->in_ended = true;
+    s->w->stdin_ends++;
     if (!env_timer_armed(&s->timer)) {
         later(s, 0);
     }
@@ -387,14 +412,29 @@ static void on_exit_code(void *data, int code, int sig)
     env_uv_stop(w->env);
 }
 
-/* Runs a shell line, $K is kubectl with its kubeconfig; what it prints (both outputs) is in w->out.
- */
+static void on_moment(struct env_timer *t)
+{
+    env_uv_stop(CONTAINER_OF(t, struct world, timer)->env);
+}
+
+/* What a client's end brings about; the test's own limit ends a wait that is in vain. */
+static void run_until(struct world *w, const int *count, int is)
+{
+    while (*count != is) {
+        env_timer_start(w->env, &w->timer, 2, on_moment);
+        env_uv_run(w->env);
+    }
+}
+
+/* Runs a shell line, $K is kubectl with its kubeconfig, $UP waits until a session has begun (or has
+ * got w->mark_at bytes); what it prints (both outputs) is in w->out. */
 static void shell(struct world *w, const char *kubectl, const char *line)
 {
     char text[2000], path[200];
     (void)snprintf(
         text, sizeof text,
-        "cd %s && export HOME=%s; exec >out 2>&1 </dev/null; K='%s --kubeconfig=kubeconfig'; %s",
+        "cd %s && export HOME=%s; exec >out 2>&1 </dev/null; rm -f mark; "
+        "UP='until test -e mark; do sleep 0.01; done'; K='%s --kubeconfig=kubeconfig'; %s",
         w->dir, w->dir, kubectl, line);
     const char *argv[] = {"sh", "-c", text, NULL};
     const int fds[] = {-1, -1, 2};
@@ -491,17 +531,22 @@ static void script_attach(struct world *w, const char *k)
     CHECK(strstr(w->out.p, "77x33"));
     CHECK_EQ(w->exit_code, 0);
     /* A client that is killed leaves no session behind. */
-    shell(w, k, "$K exec p -- hang & sleep 0.5; kill -9 $!; sleep 0.3");
-    CHECK_EQ(w->aborts, 1);
+    shell(w, k, "$K exec p -- hang & eval \"$UP\"; kill -9 $!");
+    run_until(w, &w->aborts, 1);
     CHECK_EQ(remote_hub_open(w->hub), 0);
     /* But what it sent is read to its end. */
+    int ended = w->ended;
+    w->mark_at = 300000;
     shell(w, k,
-          "(head -c 300000 /dev/zero; sleep 3) | $K exec -i p -- sink & sleep 1; kill -9 $!; "
-          "sleep 0.3");
+          "mkfifo held; (head -c 300000 /dev/zero; cat held) | $K exec -i p -- sink & "
+          "eval \"$UP\"; kill -9 $!; : >held");
+    run_until(w, &w->ended, ended + 1);
     CHECK_EQ(w->sunk, 300000);
     CHECK_EQ(w->aborts, 1);
     CHECK_EQ(remote_hub_open(w->hub), 0);
-    shell(w, k, "sleep 2 | $K exec -i p -- hang & sleep 0.5; kill -9 $!; sleep 0.3");
+    w->mark_at = w->stdin_ends = 0;
+    shell(w, k, "cat held | $K exec -i p -- hang & eval \"$UP\"; kill -9 $!; : >held");
+    run_until(w, &w->stdin_ends, 1);
     CHECK_EQ(remote_hub_open(w->hub), 1); /* the server's end is its end, too */
 }
 TEST_T(attach_terminals_and_killed_clients, 60)
@@ -517,8 +562,8 @@ static void script_logs(struct world *w, const char *k)
     expect(w, k, "$K logs --previous p", 1,
            "Error from server (BadRequest): container \"c\" in pod \"p\" is waiting to start: "
            "ContainerCreating\n");
-    shell(w, k, "$K logs -f --since=5s p & sleep 0.7; kill $!; sleep 0.3");
-    CHECK_EQ(w->aborts, 1);
+    shell(w, k, "$K logs -f --since=5s p & eval \"$UP\"; kill $!");
+    run_until(w, &w->aborts, 1);
     CHECK_EQ(remote_hub_open(w->hub), 0);
 }
 TEST_T(kubectl_logs_follows_pauses_and_goes_away, 60)

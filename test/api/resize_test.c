@@ -88,3 +88,57 @@ TEST(a_resize_by_server_side_apply_is_refused_in_words)
                "update");
     api_kit_stop(&k);
 }
+
+static void ask(struct api_kit *k, const char *resources, const char *fault)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct span body =
+        arena_printf(a,
+                     "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"asks\"},"
+                     "\"spec\":{\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"resources\":{%s}}"
+                     "]}}",
+                     resources);
+    struct api_reply r = api_expect(k, *fault ? 422 : 201, "POST",
+                                    "/api/v1/namespaces/default/pods?dryRun=All", "", body.p);
+    if (*fault) {
+        CHECK_SPAN(api_str(&r, "message"), arena_printf(a, "Pod \"asks\" is invalid: %s", fault).p);
+    }
+}
+
+TEST(resources_have_names_and_amounts_that_can_be_had)
+{
+#define C "spec.containers[0].resources"
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+    ask(&k, "\"limits\":{\"nvidia.com/gpu\":2,\"cpu\":\"1\"}", "");
+    ask(&k, "\"limits\":{\"nvidia.com/gpu\":\"2k\"},\"requests\":{\"nvidia.com/gpu\":2000}", "");
+    ask(&k, "\"requests\":{\"ephemeral-storage\":\"1Gi\"}", "");
+    ask(&k, "\"limits\":{\"hugepages-2Mi\":\"4Mi\",\"memory\":\"1Gi\"}", "");
+    ask(&k, "\"requests\":{\"acme.kubernetes.io/x\":\"1500m\"}", "");
+    ask(&k, "\"requests\":{\"nvidia.com/gpu\":\"1\"}",
+        C ".limits: Required value: Limit must be set for non overcommitable resources");
+    ask(&k, "\"limits\":{\"nvidia.com/gpu\":\"2\"},\"requests\":{\"nvidia.com/gpu\":\"1\"}",
+        C ".requests: Invalid value: \"1\": must be equal to nvidia.com/gpu limit of 2");
+    ask(&k, "\"limits\":{\"a.b/c\":\"1500m\"}",
+        "[" C ".limits[a.b/c]: Invalid value: \"1500m\": must be an integer, " C
+        ".requests[a.b/c]: Invalid value: \"1500m\": must be an integer]");
+    ask(&k, "\"requests\":{\"gpu\":\"1\"}",
+        "[" C ".requests[gpu]: Invalid value: \"gpu\": must be a standard resource type or fully "
+        "qualified, " C ".requests[gpu]: Invalid value: \"gpu\": must be a standard resource for "
+        "containers]");
+    ask(&k, "\"limits\":{\"requests.a.b/c\":1},\"requests\":{\"requests.a.b/c\":1}",
+        "[" C ".limits[requests.a.b/c]: Invalid value: \"requests.a.b/c\": doesn't follow extended "
+        "resource name standard, " C ".requests[requests.a.b/c]: Invalid value: "
+        "\"requests.a.b/c\": doesn't follow extended resource name standard]");
+    ask(&k,
+        "\"limits\":{\"hugepages-2Mi\":\"3Mi\",\"cpu\":1},\"requests\":{\"hugepages-2Mi\":"
+        "\"3Mi\"}",
+        "[" C
+        ".limits[hugepages-2Mi]: Invalid value: \"3Mi\": 3Mi is not positive integer multiple "
+        "of hugepages-2Mi, " C ".requests[hugepages-2Mi]: Invalid value: \"3Mi\": 3Mi is not "
+        "positive integer multiple of hugepages-2Mi]");
+    ask(&k, "\"limits\":{\"hugepages-2Mi\":\"4Mi\"}",
+        C ": Forbidden: HugePages require cpu or memory");
+    api_kit_stop(&k);
+#undef C
+}

@@ -145,8 +145,8 @@ TEST(what_serves_nothing_is_listed_and_tokens_are_refused_in_words)
     r = api_expect(&k, 200, "GET", "/apis/apiregistration.k8s.io/v1/apiservices/v1.", "", NULL);
     CHECK_SPAN(api_str(&r, "status.conditions.0.reason"), "Local");
     r = api_expect(&k, 201, "POST", "/apis/apiregistration.k8s.io/v1/apiservices", "",
-                   "{\"metadata\":{\"name\":\"v1beta1.metrics.k8s.io\"},\"spec\":{\"group\":"
-                   "\"metrics.k8s.io\",\"version\":\"v1beta1\",\"groupPriorityMinimum\":100,"
+                   "{\"metadata\":{\"name\":\"v1beta1.custom.metrics.k8s.io\"},\"spec\":{\"group\":"
+                   "\"custom.metrics.k8s.io\",\"version\":\"v1beta1\",\"groupPriorityMinimum\":100,"
                    "\"versionPriority\":100,\"service\":{\"namespace\":\"a\",\"name\":\"b\"}}}");
     CHECK_SPAN(api_str(&r, "status.conditions.0.status"), "False");
     CHECK(span_find(api_header(&r, "warning"), 'B') < api_header(&r, "warning").n);

@@ -38,6 +38,16 @@ check 'an address of another machine' fails 'no interface of this machine has th
 fake() { timeout 30 "$berth" server --container-runtime fake --data-dir "$work/fake" --https-listen-port 7443 "$@" >"$work/fake.out" 2>&1 & fake_pid=$!; }
 started() { fake "$@"; within 20 grep -q '^ready' "$work/fake.out"; local got=$?; kill $fake_pid; wait $fake_pid; return $got; }
 check 'a configuration of comments is one' started --config "$work/empty.yaml"
+# A service manager's end of sd_notify(3): what it is told, a line each, until it is told STOPPING.
+manager='import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); s.settimeout(30); told = ""
+while "STOPPING=1" not in told: told = s.recv(4096).decode(); print(told, flush=True)'
+managed() {
+    local got; python3 -c "$manager" "$work/notify" >"$work/told" & local pid=$!
+    within 10 test -S "$work/notify" && NOTIFY_SOCKET=$work/notify started; got=$?
+    wait $pid && [ $got = 0 ] && [ "$(grep -c . "$work/told")" = 3 ] && grep -qx 'READY=1' "$work/told" && [ "$(tail -1 "$work/told")" = STOPPING=1 ]
+}
+check 'a service manager is told when it is ready, and when it stops' managed
 cp -a "$work/fake" "$work/lost"; rm "$work/lost/tls/ca.key"
 check 'an authority without its key is not made anew' fails 'ca.key is missing; put the right files there' b server --container-runtime fake --data-dir "$work/lost" --https-listen-port 7443
 check 'its certificate is as it was' cmp "$work/lost/tls/ca.crt" "$work/fake/tls/ca.crt"

@@ -77,8 +77,8 @@ documents=$(grep -c '^{' "$work/all.yaml")
 sed -i 's/^{/# kubectl takes what begins with a brace for JSON\n{/' "$work/all.yaml"
 create_all() { k create -f "$work/all.yaml" >"$work/created" 2>"$work/warnings" || { cat "$work/warnings"; return 1; }; }
 check "each of $documents kinds is created" create_all
-warned() { n=$(grep -c '^Warning: Berth stores .* but does not' "$work/warnings"); cat "$work/warnings"; [ "$n" = $((documents - 8)) ]; }
-# Replication controllers, jobs, cron jobs, budgets, roles and their bindings are acted upon.
+warned() { n=$(grep -c '^Warning: Berth stores .* but does not' "$work/warnings"); cat "$work/warnings"; [ "$n" = $((documents - 11)) ]; }
+# Replication controllers, limits, quotas, jobs, cron jobs, budgets, priority classes, roles and their bindings are acted upon.
 check "each comes with a warning in a sentence of its own" warned
 same() { # what was sent comes back: nothing of it is missing from what kubectl reads
     k get -f "$work/all.yaml" -o json >"$work/got.json" && k create --dry-run=client -f "$work/all.yaml" -o json >"$work/sent.json" 2>/dev/null &&

@@ -174,4 +174,12 @@ check 'and they are refused' within 3 quick 'Failed to connect' curl -sS --max-t
 check 'the freed port may be taken' contains created k create service nodeport other --tcp=80 --node-port=30080
 check 'a service with an address does not become headless' fails 'may not change once set' k patch svc door -p '{"spec":{"clusterIP":"None"}}'
 check 'nft can list what was made' contains clients- nft list table ip berth-berth0-svc
+
+# ---- a firewall that loads its rules ----
+ruleset() { nft list ruleset | grep -v expires | tr -s ',{} \t' '\n' | sort; }
+before=$(ruleset)
+nft flush ruleset
+check 'tables that a firewall flushes come back' within 5 equal "$before" ruleset
+check 'and the services answer' within 5 contains web- fetch "$loyal"
+check 'the log says what has happened' contains 'net_table_taken_away table=berth-berth0-svc' cat "$work/server.log"
 finish

@@ -125,6 +125,7 @@ static void open_server(struct api_kit *k)
     k->hub = watch_hub_new(k->env, k->store);
     struct apiserver_options o = api_kit_options;
     o.token_key = k->token_key;
+    o.node = k->node;
     k->server = apiserver_new(k->env, k->store, k->hub, &o);
     k->client = apiserver_local_client(k->server);
     k->front = front_end_new(k->server, k->node);

@@ -42,13 +42,15 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* By name: a seed means the same mutations everywhere. */
 static void load(const char *dir)
 {
-    DIR *d = opendir(dir);
-    for (struct dirent *e; d && (e = readdir(d));) {
+    struct dirent **entries = NULL;
+    int n = scandir(dir, &entries, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
         char path[512];
-        (void)snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-        FILE *f = e->d_name[0] != '.' && corpus_n < CORPUS_MAX ? fopen(path, "rb") : NULL;
+        (void)snprintf(path, sizeof path, "%s/%s", dir, entries[i]->d_name);
+        FILE *f = entries[i]->d_name[0] != '.' && corpus_n < CORPUS_MAX ? fopen(path, "rb") : NULL;
         struct input *in = f ? calloc(1, sizeof *in) : NULL;
         if (in) {
             in->n = fread(in->bytes, 1, INPUT_MAX, f);
@@ -57,10 +59,9 @@ static void load(const char *dir)
         if (f) {
             (void)fclose(f);
         }
+        free(entries[i]);
     }
-    if (d) {
-        (void)closedir(d);
-    }
+    free(entries);
 }
 
 static void run(const struct input *in)

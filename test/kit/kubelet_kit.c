@@ -140,7 +140,8 @@ static struct answer call(struct kubelet_kit *k, struct client_request r, const 
 {
     struct answer a = {.k = k};
     r.kind = kind_of(kind);
-    r.ns = r.kind->namespaced ? SPAN("default") : SPAN_NULL;
+    bool lease = strcmp(kind, "Lease") == 0; /* a node's */
+    r.ns = !r.kind->namespaced ? SPAN_NULL : lease ? SPAN("kube-node-lease") : SPAN("default");
     client_do(k->client, &r, on_reply, &a);
     for (int i = 0; i < 1000 && !a.done; i++) {
         env_sim_run_for(k->env, i < 3 ? 0 : 1); /* never jumps ahead to a far timer */
@@ -215,13 +216,9 @@ struct span kk_pod(struct kubelet_kit *k, const char *name, const char *path)
 
 struct span kk_condition(struct kubelet_kit *k, const char *pod, const char *type)
 {
-    JSON_EACH(it, at(kk_get(k, "Pod", pod), SPAN("status.conditions")))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            return json_get_str(it.val, "status");
-        }
-    }
-    return SPAN_NULL;
+    return json_get_str(
+        json_find(at(kk_get(k, "Pod", pod), SPAN("status.conditions")), "type", span_cstr(type)),
+        "status");
 }
 
 static size_t events(struct kubelet_kit *k, const char *pod, const char *reason, struct span *ret)

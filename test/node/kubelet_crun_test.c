@@ -152,13 +152,10 @@ static struct api_reply pod(struct world *w, const char *name)
 static bool is_ready(struct world *w, const char *name)
 {
     struct api_reply r = pod(w, name);
-    JSON_EACH(it, api_at(r.json, "status.conditions"))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), "Ready")) {
-            return span_eq_cstr(json_get_str(it.val, "status"), "True");
-        }
-    }
-    return false;
+    return span_eq_cstr(
+        json_get_str(json_find(api_at(r.json, "status.conditions"), "type", SPAN("Ready")),
+                     "status"),
+        "True");
 }
 
 /* Milliseconds until the condition holds; fails after 8 s. */

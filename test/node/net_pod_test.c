@@ -11,7 +11,9 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "env/env_uv.h"
 #include "kit/kit.h"
+#include "net/net_guard.h"
 #include "net/proxy_table.h"
 #include "os/os_fs.h"
 #include "os/os_mount.h"
@@ -309,4 +311,58 @@ TEST(host_ports_pass_from_pod_to_pod_and_are_found_again)
     net_pod_free(net);
     CHECK_EQ(os_umount_beneath(a, span_cstr(kit_tmpdir())), 0);
     close(ns[0]), close(ns[1]), close(pod[0].fd), close(pod[1].fd), close(client.fd);
+}
+
+struct waiting {
+    struct env *env;
+    struct env_timer timer;
+    const char *table;
+    uint64_t not_this, is;
+};
+
+static void on_glance(struct env_timer *timer)
+{
+    struct waiting *w = CONTAINER_OF(timer, struct waiting, timer);
+    CHECK_EQ(os_nft_table_handle(w->table, &w->is), 0);
+    if (w->is == 0 || w->is == w->not_this) {
+        env_timer_start(w->env, timer, 5, on_glance);
+    } else {
+        env_uv_stop(w->env);
+    }
+}
+
+/* The handle of the table that comes in the place of that one; the test's limit ends the wait. */
+static uint64_t next_table(struct waiting *w, uint64_t not_this)
+{
+    w->not_this = not_this;
+    env_timer_start(w->env, &w->timer, 0, on_glance);
+    env_uv_run(w->env);
+    return w->is;
+}
+
+TEST(masquerade_that_somebody_takes_away_comes_back)
+{
+    own_world();
+    cleanup_arena struct arena *a = arena_new();
+    struct net_pod *net = make_net(a, "10.42.0.0/24");
+    struct env *env = env_uv_new();
+    struct waiting w = {.env = env, .table = net_pod_table(net)};
+    struct net_guard *guard = net_guard_new(env, net, NULL);
+    uint64_t first = next_table(&w, 0), taken = 0;
+    CHECK_EQ(os_nft_table_remove(w.table), 0);
+    uint64_t second = next_table(&w, first);
+    /* An older one is loaded in its place, within one transaction. */
+    struct os_nft_batch *b = os_nft_batch_new();
+    os_nft_table_add(b, w.table, true);
+    CHECK_EQ(os_nft_commit(b), 0);
+    os_nft_batch_free(b);
+    CHECK_EQ(os_nft_table_handle(w.table, &taken), 0);
+    CHECK(taken != second);
+    CHECK(next_table(&w, taken) > taken);
+    /* Not after the end. */
+    net_guard_stop(guard);
+    CHECK_EQ(net_pod_remove(net, a), 0);
+    CHECK_EQ(os_nft_table_handle(w.table, &taken), 0);
+    CHECK_EQ(taken, 0);
+    net_pod_free(net);
 }

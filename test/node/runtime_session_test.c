@@ -148,6 +148,42 @@ TEST(attaching_talks_to_the_first_process)
     cw_done(w);
 }
 
+static void attach_twice(bool tty)
+{
+    struct cw *w = cw_new();
+    const struct runtime_ops *ops = w->rt->ops;
+    cw_sandbox(w);
+    struct runtime_container_spec spec =
+        cw_spec_of(w, "read x; echo got $x; read y; echo and $y; exit 5", 0);
+    spec.with_stdin = true;
+    spec.stdin_once = spec.tty = tty;
+    cw_start_spec(w, &spec);
+    CHECK_EQ(w->code, 0);
+    struct runtime_session *s = cw_session(w, CW_UID "-main-0", NULL, tty, true);
+    ops->session_write(s, SPAN("one\n"));
+    cw_wait_out(w, "got one");
+    ops->session_close_stdin(s);
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, 0);
+    CHECK_EQ(w->exits, 0);
+    s = cw_session(w, CW_UID "-main-0", NULL, tty, true); /* somebody else goes on */
+    ops->session_write(s, SPAN("two\n"));
+    cw_wait_out(w, "and two");
+    cw_wait_ended(w);
+    CHECK_EQ(w->exit_code, 5);
+    cw_done(w);
+}
+
+TEST(an_attachment_ends_with_its_input_when_the_process_keeps_its_own)
+{
+    attach_twice(false);
+}
+
+TEST(an_attachment_to_a_terminal_ends_with_its_input)
+{
+    attach_twice(true);
+}
+
 /* The process says all it has to say at once: nobody who attaches after its start could see it. */
 TEST(a_process_whose_input_is_for_one_client_waits_for_that_client)
 {

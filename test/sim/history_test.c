@@ -1,7 +1,9 @@
 /* The whole platform on virtual time: histories of users and faults, with the checkers of sim/.
  * `make sim` runs more of them. */
 #include "base/log.h"
+#include "sim/link.h"
 #include "sim/platform.h"
+#include "store/store.h"
 #include "test/kit/kit.h"
 #include "test/kit/sim_kit.h"
 
@@ -140,6 +142,48 @@ TEST(paused_set_with_recreate_keeps_its_pods)
     sim_kit_end(w, NULL);
 }
 
+static void of_seed(uint64_t seed)
+{
+    struct store_memory_disk *first_start = platform_first_start();
+    history(&(struct platform_options){.seed = seed, .first_start = first_start}, 35);
+    store_memory_disk_free(first_start);
+}
+
+/* A checker counted a pod as taken whose deletion had gone down with the server. The server dies
+ * while it commits, which only histories can do. */
+TEST(pod_whose_deletion_went_down_with_the_server_is_not_taken)
+{
+    of_seed(12028460);
+    of_seed(13059540); /* another server was there within the millisecond */
+}
+
+/* A watch broke off; the new list did not have the pod that the controller had just made, since it
+ * was gone again: no event told of it, and nothing made it anew. */
+TEST(pod_that_was_made_and_gone_between_two_lists_is_made_again)
+{
+    of_seed(12054274);
+}
+
+/* A pod goes to another node than the one where room was made for it, and its binding failed for
+ * long: a checker missed the room. */
+TEST(room_that_is_not_needed_any_more_is_not_kept)
+{
+    of_seed(14030361);
+}
+
+/* A checker did not expect that a node may be too full for a resize for good. */
+TEST(resize_beside_a_big_pod_may_wait)
+{
+    of_seed(14037159);
+}
+
+/* The server was killed after it had made a set there, and the namespace's deletion was seen before
+ * the set was: it stayed for ever. */
+TEST(namespace_waits_for_what_a_view_does_not_know_yet)
+{
+    of_seed(15040081);
+}
+
 /* Nobody looked at a claim that had lost its owner until a pod of the set changed. */
 TEST(claim_that_loses_its_owner_gets_it_back)
 {
@@ -161,6 +205,38 @@ static bool takes_nobody(void *data, struct arena *a, struct client_request *rq)
     (void)a;
     return !(*on && rq->verb == CLIENT_DELETE &&
              span_eq_cstr(rq->field_manager, "statefulset-controller"));
+}
+
+static bool keeps_events(void *data, struct arena *a, struct client_request *rq)
+{
+    const bool *on = data;
+    (void)a;
+    return !(*on && rq->verb == CLIENT_DELETE && rq->kind == SCHEMA_KIND(Event));
+}
+
+/* The disk failed when a namespace went: one of its events stayed, and was in the next namespace of
+ * that name. */
+TEST(namespace_goes_after_the_last_of_its_events)
+{
+    bool on = true;
+    const struct platform_plant plant = {.on_request = keeps_events, .data = &on};
+    struct platform *w = sim_kit_start(21, &plant);
+    sim_kit_ask(w, CLIENT_CREATE, SCHEMA_KIND(Namespace), "",
+                "{\"metadata\":{\"name\":\"other\"}}");
+    const struct client_request event = {
+        CLIENT_REQUEST_INIT, .verb = CLIENT_CREATE, .kind = SCHEMA_KIND(Event), .ns = SPAN("other"),
+        .body = SPAN("{\"metadata\":{\"name\":\"e\"},\"involvedObject\":{\"kind\":\"Pod\","
+                     "\"namespace\":\"other\",\"name\":\"p\"},\"reason\":\"Tested\"}")};
+    CHECK(platform_request(w, &event));
+    sim_kit_ask(w, CLIENT_DELETE, SCHEMA_KIND(Namespace), "other", "");
+    platform_run_for(w, 5000);
+    sim_kit_ask(w, CLIENT_GET, SCHEMA_KIND(Namespace), "other", "");
+    on = false;
+    platform_run_for(w, 5000);
+    const struct client_request gone = {CLIENT_REQUEST_INIT, .verb = CLIENT_GET,
+                                        .kind = SCHEMA_KIND(Namespace), .name = SPAN("other")};
+    CHECK(!platform_request(w, &gone));
+    sim_kit_end(w, NULL);
 }
 
 /* A pod that waits in the foreground for a claim of its own, and the claim for the pod that uses
@@ -291,7 +367,7 @@ TEST(agent_that_is_told_not_found_too_early_asks_again)
 static bool tells_another_once(void *data, struct arena *a, struct client_request *rq)
 {
     bool *done = data;
-    bool is_ready = strstr(arena_cstr(a, rq->body), "\"type\":\"Ready\",\"status\":\"True\"");
+    bool is_ready = strstr(link_body_text(a, rq), "\"type\":\"Ready\",\"status\":\"True\"");
     if (!*done && is_ready && rq->kind == SCHEMA_KIND(Pod) &&
         span_eq_cstr(rq->subresource, "status") && span_eq_cstr(rq->field_manager, "kubelet")) {
         rq->name = SPAN("absent");

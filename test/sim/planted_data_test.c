@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "client/client_body.h"
 #include "schema/custom.h"
+#include "sim/link.h"
 #include "test/kit/kit.h"
 #include "test/kit/plant_kit.h"
 
@@ -62,7 +63,7 @@ static bool writes_less(void *data, struct arena *a, struct client_request *rq)
 {
     static const char told[] = "\"capacity\":{\"storage\":\"2Gi";
     (void)data;
-    struct span body = arena_dup(a, rq->body);
+    struct span body = span_cstr(link_body_text(a, rq));
     char *at = rq->kind == SCHEMA_KIND(PersistentVolumeClaim) ? strstr(body.p, told) : NULL;
     if (at) {
         at[sizeof told - 4] = '0';
@@ -88,7 +89,7 @@ static bool puts_it_on_the_first(void *data, struct arena *a, struct client_requ
 {
     static const char mark[] = "\"path\":\"/data/volumes/";
     struct plant *p = data;
-    const char *body = arena_cstr(a, rq->body),
+    const char *body = link_body_text(a, rq),
                *at = rq->kind == SCHEMA_KIND(PersistentVolume) ? strstr(body, mark) : NULL;
     if (!at) {
         return true;
@@ -172,7 +173,7 @@ static const char budget[] =
 static bool allows_more(void *data, struct arena *a, struct client_request *rq)
 {
     static const char mark[] = "\"disruptionsAllowed\":0";
-    const char *body = arena_cstr(a, rq->body), *at = strstr(body, mark);
+    const char *body = link_body_text(a, rq), *at = strstr(body, mark);
     (void)data;
     if (at && rq->kind == SCHEMA_KIND(PodDisruptionBudget)) {
         rq->body = arena_printf(a, "%.*s\"disruptionsAllowed\":2%s", (int)(at - body), body,
@@ -278,7 +279,7 @@ TEST(planted_object_of_a_users_kind_that_goes_breaks_custom_kept)
 static bool forgets_its_version(void *data, struct arena *a, struct client_request *rq)
 {
     static const char mark[] = "\"resourceVersion\":\"";
-    const char *body = arena_cstr(a, rq->body), *at = strstr(body, mark);
+    const char *body = link_body_text(a, rq), *at = strstr(body, mark);
     (void)data;
     if (at && rq->kind == SCHEMA_KIND(PodDisruptionBudget)) {
         at += sizeof mark - 1;
@@ -353,7 +354,7 @@ TEST(planted_disk_whose_bytes_turn_breaks_recovery)
 static bool counts_no_available(void *data, struct arena *a, struct client_request *rq)
 {
     static const char mark[] = "\"availableReplicas\":2";
-    const char *body = arena_cstr(a, rq->body), *at = strstr(body, mark);
+    const char *body = link_body_text(a, rq), *at = strstr(body, mark);
     (void)data;
     if (at && rq->kind == SCHEMA_KIND(StatefulSet) && span_eq_cstr(rq->subresource, "status")) {
         rq->body = arena_printf(a, "%.*s\"availableReplicas\":1%s", (int)(at - body), body,

@@ -1,6 +1,7 @@
 /* Bugs planted around host ports and images that are changed in place: the checkers of sim/lone.c
  * must see each. */
 #include "client/client_body.h"
+#include "sim/link.h"
 #include "test/kit/kit.h"
 #include "test/kit/plant_kit.h"
 
@@ -55,7 +56,7 @@ TEST(planted_image_that_is_not_started_breaks_convergence)
 static bool says_it_ended(void *data, struct arena *a, struct client_request *rq)
 {
     static const char mark[] = "\"phase\":\"Running\"";
-    const char *body = arena_cstr(a, rq->body), *at = strstr(body, mark);
+    const char *body = link_body_text(a, rq), *at = strstr(body, mark);
     (void)data;
     if (at && rq->kind == SCHEMA_KIND(Pod) && span_eq_cstr(rq->name, "lone")) {
         rq->body = arena_printf(a, "%.*s\"phase\":\"Succeeded\"%s", (int)(at - body), body,

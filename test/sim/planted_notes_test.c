@@ -2,6 +2,7 @@
  * catches a bug that is planted for it. */
 #include "base/arena.h"
 #include "client/client_body.h"
+#include "sim/link.h"
 #include "test/kit/kit.h"
 #include "test/kit/plant_kit.h"
 
@@ -195,7 +196,7 @@ TEST(planted_rollback_that_nobody_asked_for_breaks_rollback)
 static bool goes_elsewhere(void *data, struct arena *a, struct client_request *rq)
 {
     struct plant *p = data;
-    const char *body = arena_cstr(a, rq->body), *at = NULL;
+    const char *body = link_body_text(a, rq), *at = NULL;
     if (rq->kind == SCHEMA_KIND(StatefulSet) && rq->verb == CLIENT_UPDATE) {
         at = strstr(body, p->from);
     }
@@ -238,7 +239,7 @@ static bool is_status(const struct client_request *rq)
 static bool exaggerates(void *data, struct arena *a, struct client_request *rq)
 {
     (void)data;
-    const char *body = arena_cstr(a, rq->body), *at = NULL;
+    const char *body = link_body_text(a, rq), *at = NULL;
     if (is_status(rq)) {
         at = strstr(body, "\"readyReplicas\":1");
     }
@@ -266,7 +267,7 @@ struct late_status {
 static bool tells_the_past(void *data, struct arena *a, struct client_request *rq)
 {
     struct late_status *l = data;
-    const char *body = is_status(rq) ? arena_cstr(a, rq->body) : "";
+    const char *body = is_status(rq) ? link_body_text(a, rq) : "";
     if (strstr(body, "\"readyReplicas\":1")) {
         snprintf(l->body, sizeof l->body, "%s", body);
     } else if (strstr(body, "\"readyReplicas\":3")) {
@@ -288,7 +289,7 @@ TEST(planted_status_of_the_past_breaks_status)
 static bool loses_the_last(void *data, struct arena *a, struct client_request *rq)
 {
     (void)data;
-    return !(is_status(rq) && strstr(arena_cstr(a, rq->body), "\"readyReplicas\":2"));
+    return !(is_status(rq) && strstr(link_body_text(a, rq), "\"readyReplicas\":2"));
 }
 
 /* Users go on: they change the set, its neighbours and nodes, and no pod. */

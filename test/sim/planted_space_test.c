@@ -1,6 +1,7 @@
 /* Bugs planted around Services and namespaces: the checkers of sim/services.c and sim/spaces.c must
  * see each. */
 #include "client/client_body.h"
+#include "sim/link.h"
 #include "test/kit/kit.h"
 #include "test/kit/plant_kit.h"
 
@@ -31,7 +32,7 @@ static void settle_with_service(const struct plant *plant, const char *checker)
 static bool says_unready(void *data, struct arena *a, struct client_request *rq)
 {
     static const char mark[] = "\"ready\":true";
-    const char *body = arena_cstr(a, rq->body), *at = strstr(body, mark);
+    const char *body = link_body_text(a, rq), *at = strstr(body, mark);
     (void)data;
     if (at && rq->kind == SCHEMA_KIND(EndpointSlice)) {
         rq->body =
@@ -85,6 +86,37 @@ TEST(planted_deletion_in_another_namespace_breaks_namespace_kept)
     platform_run_for(w, 2000);
     plant_fine(w);
     sim_kit_ask(w, CLIENT_DELETE, SCHEMA_KIND(Namespace), "other", "");
+    platform_run_for(w, 2000);
+    sim_kit_end(w, "namespace-kept");
+}
+
+/* A namespace is back under its old name, and the controller still empties the one before. */
+static bool empties_the_next_one(void *data, struct arena *a, struct client_request *rq)
+{
+    const struct plant *p = data;
+    (void)a;
+    if (!p->off && rq->verb == CLIENT_CREATE && rq->kind == SCHEMA_KIND(ServiceAccount) &&
+        span_eq_cstr(rq->ns, "other")) {
+        rq->verb = CLIENT_DELETE;
+        rq->name = SPAN("default");
+        rq->body = SPAN_NULL;
+    }
+    return true;
+}
+
+TEST(planted_deletion_in_a_namespace_that_is_back_breaks_namespace_kept)
+{
+    static const char other[] =
+        "{\"kind\":\"Namespace\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"other\"}}";
+    struct plant p = {.hooks.on_request = empties_the_next_one, .off = true};
+    struct platform *w = plant_start(&p);
+    sim_kit_ask(w, CLIENT_CREATE, SCHEMA_KIND(Namespace), "", other);
+    platform_run_for(w, 2000);
+    sim_kit_ask(w, CLIENT_DELETE, SCHEMA_KIND(Namespace), "other", "");
+    platform_run_for(w, 2000);
+    plant_fine(w);
+    p.off = false;
+    sim_kit_ask(w, CLIENT_CREATE, SCHEMA_KIND(Namespace), "", other);
     platform_run_for(w, 2000);
     sim_kit_end(w, "namespace-kept");
 }

@@ -2,6 +2,7 @@
  * what a role is plant_shown, in the watch or under the store. */
 #include "base/arena.h"
 #include "client/client_body.h"
+#include "sim/link.h"
 #include "test/kit/kit.h"
 #include "test/kit/plant_kit.h"
 
@@ -46,10 +47,10 @@ static bool mounts_another(void *data, struct arena *a, struct client_request *r
 {
     (void)data;
     const char *at = plant_is_from(rq, CLIENT_CREATE, "statefulset-controller")
-                         ? strstr(arena_cstr(a, rq->body), "data-redis-1")
+                         ? strstr(link_body_text(a, rq), "data-redis-1")
                          : NULL;
     if (at) {
-        const char *body = arena_cstr(a, rq->body);
+        const char *body = link_body_text(a, rq);
         at = strstr(body, "data-redis-1");
         rq->body = arena_printf(a, "%.*sdata-redis-0%s", (int)(at - body), body, at + 12);
     }
@@ -454,7 +455,7 @@ static bool makes_no_second(void *data, struct arena *a, struct client_request *
 {
     (void)data;
     return !(plant_is_from(rq, CLIENT_CREATE, "statefulset-controller") &&
-             strstr(arena_cstr(a, rq->body), "\"name\":\"redis-1\""));
+             strstr(link_body_text(a, rq), "\"name\":\"redis-1\""));
 }
 
 TEST(planted_pod_that_is_never_made_breaks_convergence)

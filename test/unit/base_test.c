@@ -60,6 +60,35 @@ TEST(span_numbers_reject_overflow_and_junk)
     CHECK(!span_to_u64(SPAN("18446744073709551616"), &u));
 }
 
+TEST(numbers_and_parts_become_text)
+{
+    char digits[SPAN_NUMBER_BYTES];
+    struct arena *a cleanup_arena = arena_new();
+    CHECK_SPAN(span_i64(digits, INT64_MIN), "-9223372036854775808");
+    CHECK_SPAN(span_i64(digits, -7), "-7");
+    CHECK_SPAN(span_i64(digits, 0), "0");
+    CHECK_SPAN(span_u64(digits, UINT64_MAX), "18446744073709551615");
+    struct span key = ARENA_JOIN(a, SPAN("pods"), SPAN_NULL, SPAN("/"), span_u64(digits, 12));
+    CHECK_SPAN(key, "pods/12");
+    CHECK_EQ(key.p[key.n], '\0');
+}
+
+/* Lengths around each way of comparing, and a difference in each place. */
+TEST(short_texts_are_compared_whole)
+{
+    char a[41], b[41];
+    for (size_t n = 0; n < sizeof a; n++) {
+        memset(a, 'x', n);
+        memset(b, 'x', n);
+        CHECK(span_same_short(a, b, n));
+        for (size_t i = 0; i < n; i++) {
+            b[i] = 'y';
+            CHECK_EQ(span_same_short(a, b, n), false);
+            b[i] = 'x';
+        }
+    }
+}
+
 TEST(span_cut_and_find)
 {
     struct span rest = SPAN("a/b//c");

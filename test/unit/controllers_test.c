@@ -653,6 +653,30 @@ TEST(scheduler_says_why_and_binds_when_it_can)
     bed_done(&b);
 }
 
+TEST(scheduler_counts_by_name_what_a_node_advertises)
+{
+    struct bed b;
+    bed_init(&b);
+    const char *three = ",\"resources\":{\"requests\":{\"acme.com/dongle\":\"3\"}}}]}";
+    const char *why = "0/1 nodes are available: 1 Insufficient acme.com/dongle.";
+    pod(&b, "a", three);
+    env_sim_run_for(b.env, 100);
+    CHECK_EQ(events(&b, "FailedScheduling", why), 1);
+    fake_client_patch(b.api, "", "Node", "", "node-1", "status",
+                      "{\"status\":{\"allocatable\":{\"acme.com/dongle\":\"4\"}}}");
+    env_sim_run_for(b.env, 100);
+    CHECK(client_condition_true(get(&b, "Pod", "a"), "Ready"));
+    pod(&b, "b", three);
+    pod(&b, "c", "}]}");
+    env_sim_run_for(b.env, 100);
+    CHECK(client_condition_true(get(&b, "Pod", "c"), "Ready"));
+    CHECK_EQ(events(&b, "FailedScheduling", why), 2);
+    fake_client_delete(b.api, "", "Pod", "default", "a", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b.env, 100);
+    CHECK(client_condition_true(get(&b, "Pod", "b"), "Ready"));
+    bed_done(&b);
+}
+
 TEST(scheduler_gives_a_host_port_to_one_pod_at_a_time)
 {
     struct bed b;

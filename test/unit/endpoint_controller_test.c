@@ -139,6 +139,27 @@ TEST(endpoint_objects_go_with_their_service_and_come_back_when_removed)
     bed_done(&b);
 }
 
+/* sim seed 11062341: the controllers died when they had asked for the Endpoints of a service, which
+ * were made after its deletion and stayed for ever. */
+TEST(endpoints_that_come_after_the_end_of_their_service_go_and_those_kept_by_hand_stay)
+{
+    static const char late[] = "{\"kind\":\"Endpoints\",\"apiVersion\":\"v1\",\"metadata\":{"
+                               "\"name\":\"%s\"%s}}",
+                      ours[] = ",\"annotations\":{\"endpoints.kubernetes.io/"
+                               "last-change-trigger-time\":\"2026-01-01T00:00:06Z\"}";
+    struct bed b;
+    char json[256];
+    bed_init(&b);
+    (void)snprintf(json, sizeof json, late, "front", ours);
+    fake_client_create(b.k.api, json);
+    (void)snprintf(json, sizeof json, late, "hand", "");
+    fake_client_create(b.k.api, json);
+    env_sim_run_for(b.k.env, 0);
+    CHECK(!fake_client_get(b.k.api, "", "Endpoints", "default", "front"));
+    CHECK(fake_client_get(b.k.api, "", "Endpoints", "default", "hand"));
+    bed_done(&b);
+}
+
 static size_t mirrors(struct bed *b, yyjson_val **ret)
 {
     struct object *o = NULL;

@@ -250,3 +250,33 @@ TEST(namespace_whose_end_meets_a_conflict_goes_all_the_same)
     CHECK(!fake_client_get(b.k.api, "", "Namespace", "", "n"));
     bed_done(&b);
 }
+
+/* sim seed 11039928: the view had the end of the one before yet to come, and what was in its
+ * successor was taken. */
+TEST(namespace_that_comes_back_at_once_keeps_what_is_in_it)
+{
+    static const char ns[] = "{\"kind\":\"Namespace\",\"apiVersion\":\"v1\",\"metadata\":{"
+                             "\"name\":\"n\"},\"spec\":{\"finalizers\":[\"kubernetes\"]}}";
+    struct bed b;
+    bed_init(&b, 0);
+    fake_client_create(b.k.api, ns);
+    create(&b, "v1", "Secret", "before", "n", NULL, NULL, false);
+    env_sim_run_for(b.k.env, 100);
+    fake_client_delete(b.k.api, "", "Namespace", "", "n", -1, CLIENT_PROPAGATION_DEFAULT);
+    fake_client_event_delay(b.k.api, 1000);
+    env_sim_run_for(b.k.env, 1500);
+    CHECK(!fake_client_get(b.k.api, "", "Namespace", "", "n")); /* and nobody has heard of it */
+    fake_client_create(b.k.api, ns);
+    fake_client_event_delay(b.k.api, 0);
+    create(&b, "v1", "Secret", "after", "n", NULL, NULL, false);
+    create(&b, "v1", "Event", "after", "n", NULL, NULL, false);
+    env_sim_run_for(b.k.env, 5000);
+    CHECK(fake_client_get(b.k.api, "", "Secret", "n", "after"));
+    CHECK(fake_client_get(b.k.api, "", "Event", "n", "after"));
+    fake_client_delete(b.k.api, "", "Namespace", "", "n", -1, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b.k.env, 1000);
+    CHECK_EQ(count(&b, "", "Namespace"), 0);
+    CHECK_EQ(count(&b, "", "Secret"), 0);
+    CHECK_EQ(count(&b, "", "Event"), 0);
+    bed_done(&b);
+}

@@ -275,6 +275,69 @@ TEST(informer_wait_ends_when_the_view_shows_the_write)
     bed_done(&b);
 }
 
+/* A client whose one watch the test tells by hand. */
+struct by_hand {
+    struct client base;
+    struct client_watch watch;
+    struct client_watch_handler fns;
+    void *data;
+};
+
+static struct client_watch *hand_watch(struct client *c, const struct client_request *selection,
+                                       const struct client_watch_handler *fns, void *data)
+{
+    struct by_hand *h = CONTAINER_OF(c, struct by_hand, base);
+    (void)selection;
+    h->watch.client = c;
+    h->fns = *fns;
+    h->data = data;
+    return &h->watch;
+}
+
+static void hand_watch_free(struct client_watch *w)
+{
+    (void)w;
+}
+
+static void hand_tell(struct by_hand *h, enum client_event_type type, const char *name, int64_t rev)
+{
+    struct arena *a = arena_new();
+    struct object *o = object_new(
+        arena_printf(a, "configmaps/default/%s", name), rev,
+        arena_printf(a, "{\"metadata\":{\"namespace\":\"default\",\"name\":\"%s\"}}", name));
+    h->fns.on_event(h->data, type, o);
+    object_unref(o);
+    arena_free(a);
+}
+
+/* sim seed 10093079: what a sync made was deleted while the watch was broken off, and the sync
+ * waited for its event for ten seconds. */
+TEST(informer_wait_ends_with_a_list_of_a_later_moment_and_not_in_its_midst)
+{
+    static const struct client_ops ops = {.watch_new = hand_watch, .watch_free = hand_watch_free};
+    struct bed b = {.env = env_sim_new(1)};
+    struct by_hand h = {.base = {.ops = &ops, .env = b.env}};
+    const struct client_request all = {.kind = schema_kind_find("", "ConfigMap")};
+    b.informer = informer_new(&h.base, &all);
+    hand_tell(&h, CLIENT_ADDED, "a", 7);
+    h.fns.on_list(h.data, 9);
+    h.fns.on_synced(h.data);
+    informer_wait(b.informer, 10, SPAN_NULL, SPAN_NULL, SPAN_NULL, on_synced, &b); /* "b" */
+    informer_wait(b.informer, 12, SPAN_NULL, SPAN_NULL, SPAN_NULL, on_synced, &b); /* "c" */
+    h.fns.on_list(h.data, 0);
+    hand_tell(&h, CLIENT_MODIFIED, "a", 13); /* "c" comes after it, and "b" is gone again */
+    CHECK_EQ(b.synced, 0);
+    hand_tell(&h, CLIENT_ADDED, "c", 12);
+    CHECK_EQ(b.synced, 0);
+    h.fns.on_list(h.data, 14);
+    CHECK_EQ(b.synced, 2);
+    informer_wait(b.informer, 15, SPAN_NULL, SPAN_NULL, SPAN_NULL, on_synced, &b);
+    hand_tell(&h, CLIENT_ADDED, "d", 15); /* events are in order again */
+    CHECK_EQ(b.synced, 3);
+    informer_free(b.informer);
+    env_sim_free(b.env);
+}
+
 TEST(informer_set_shares_one_informer_a_kind)
 {
     struct bed b;

@@ -4,9 +4,10 @@
 #include "base/limits.h"
 #include "base/strbuf.h"
 #include "codec/json.h"
+#include "codec/json_build.h"
 #include "codec/json_fault.h"
 #include "codec/json_pretty.h"
-#include "codec/json_text.h"
+#include "codec/json_share.h"
 #include "codec/object.h"
 
 TEST(json_parse_names_line_and_column)
@@ -255,6 +256,11 @@ static size_t texts_told(struct arena *a, struct object *o)
     return n;
 }
 
+static bool is_head(struct span key)
+{
+    return span_eq(key, SPAN("metadata")) || span_eq(key, SPAN("status"));
+}
+
 TEST(members_know_their_text_whoever_made_the_document)
 {
     struct arena *a cleanup_arena = arena_new();
@@ -271,14 +277,29 @@ TEST(members_know_their_text_whoever_made_the_document)
         yyjson_mut_doc *mut = json_mut_new(a);
         yyjson_mut_val *tree =
             json_mut_copy(mut, json_freeze(a, json_mut_copy(mut, object_root(o))));
+        json_remove(json_mut_get(tree, "metadata"), "resourceVersion");
+        struct object_body whole = object_body_of(a, json_freeze(a, tree));
         object_glance_end(&glance);
         CHECK_EQ(texts_told(a, o), 6); /* packed */
-        struct object *made cleanup_object = object_new(SPAN("as/d/n"), 7, body);
-        json_remove(json_mut_get(tree, "metadata"), "resourceVersion");
+        struct object *made cleanup_object = object_new(SPAN("as/d/n"), 7, whole.text);
         object_warm(made);
-        object_adopt_tree(made, tree);
+        object_adopt_tree(made, &whole);
         CHECK(object_has_root(made) && json_same(object_root(made), object_root(o)));
         CHECK_EQ(texts_told(a, made), 6);
+        json_put_str(mut, json_mut_get(tree, "metadata"), "name", SPAN("\tlonger"));
+        json_put(mut, tree, "status", yyjson_mut_arr(mut));
+        yyjson_mut_val *head = json_mut_copy(mut, json_only(a, json_freeze(a, tree), is_head));
+        struct object_body next = object_body_next(a, o, json_freeze(a, head));
+        CHECK(json_identical(next.tree, json_freeze(a, tree)));
+        CHECK(memmem(next.text.p, next.text.n, "\\u00e9", 6)); /* as it stood there */
+        struct object *later cleanup_object = object_new(SPAN("as/d/n"), 8, next.text);
+        object_warm(later);
+        object_adopt_tree(later, &next);
+        CHECK(object_has_root(later));
+        CHECK_EQ(texts_told(a, later), 6);
+        struct object *read cleanup_object = object_new(SPAN("as/d/n"), 8, next.text);
+        CHECK(json_same(object_root(later), object_root(read)));
+        object_cool(later);
         object_cool(made);
     }
 }
@@ -374,19 +395,22 @@ TEST(a_version_takes_the_tree_that_it_was_written_from)
             json_put(mut, json_mut_get(tree, "metadata"), "managedFields",
                      json_new_raw(mut, SPAN("[{\"a\":1}]")));
         }
+        struct object_body whole = object_body_of(a, json_freeze(a, tree));
+        CHECK_SPAN(whole.text, body.p);
         struct object *o cleanup_object = object_new(SPAN("pods/default/a"), 71, body);
         struct object *parsed cleanup_object = object_new(SPAN("pods/default/a"), 71, body);
         object_warm(o);
-        object_adopt_tree(o, tree);
+        object_adopt_tree(o, &whole);
         CHECK(object_has_root(o));
         CHECK(json_equal(object_root(o), object_root(parsed)));
         CHECK_SPAN(json_write(a, object_root(o)), json_write(a, object_root(parsed)).p);
         object_cool(o);
         CHECK(object_has_root(o)); /* somebody has looked */
-        struct object *partly cleanup_object = object_new(SPAN("pods/default/a"), 71, body);
         json_put(mut, tree, "other", json_new_raw(mut, SPAN("{}")));
+        struct object_body part = object_body_of(a, json_freeze(a, tree));
+        struct object *partly cleanup_object = object_new(SPAN("pods/default/a"), 71, part.text);
         object_warm(partly);
-        object_adopt_tree(partly, tree);
+        object_adopt_tree(partly, &part);
         CHECK(!object_has_root(partly));
     }
 }
@@ -440,31 +464,63 @@ TEST(json_pretty_is_what_other_writers_lay_out_whatever_the_parts)
     }
 }
 
-TEST(json_text_is_what_the_tree_writer_writes)
+TEST(built_tree_is_written_as_it_was_built)
 {
     struct arena *a cleanup_arena = arena_new();
-    struct strbuf b cleanup_strbuf = STRBUF_INIT;
-    const struct span text = SPAN("a \"quote\", a \\, a \n, a \x01 and \xc3\xa9");
-    strbuf_putc(&b, '{');
-    json_text_str(&b, SPAN("text"), text);
-    json_text_int(&b, SPAN("least"), INT64_MIN);
-    json_text_key(&b, SPAN("list"));
-    strbuf_putc(&b, '[');
-    for (int i = 0; i < 2; i++) {
-        json_text_next(&b);
-        strbuf_putc(&b, '{');
-        json_text_bool(&b, SPAN("yes"), i == 1);
-        strbuf_putc(&b, '}');
+    struct json_build b = json_build_new(a), other = json_build_new(a);
+    json_build_list(&other, SPAN("empty"));
+    json_build_close(&other);
+    json_build_str(&b, SPAN("text"), SPAN("a \"quote\""));
+    json_build_int(&b, SPAN("least"), INT64_MIN);
+    json_build_list(&b, SPAN("list"));
+    for (int i = 0; i < 200; i++) { /* more than there is room for at first */
+        json_build_object(&b, SPAN_NULL);
+        json_build_bool(&b, SPAN("yes"), i == 1);
+        json_build_close(&b);
     }
-    strbuf_puts(&b, "]}");
-    yyjson_doc *doc = NULL;
-    CHECK_EQ(json_parse(a, strbuf_span(&b), &doc, NULL), 0);
-    const yyjson_val *root = yyjson_doc_get_root(doc);
-    CHECK(span_eq(json_get_str(root, "text"), text));
-    CHECK_EQ(json_get_int(root, "least", 0), INT64_MIN);
-    CHECK_EQ(json_len(json_get(root, "list")), 2);
-    CHECK(json_get_bool(yyjson_arr_get_last(json_get(root, "list")), "yes", false));
-    CHECK(span_ends(strbuf_span(&b), SPAN("\"list\":[{\"yes\":false},{\"yes\":true}]}")));
+    json_build_str(&b, SPAN_NULL, SPAN_NULL);
+    json_build_copy(&b, SPAN_NULL, json_build_done(&other));
+    json_build_close(&b);
+    const yyjson_val *root = json_build_done(&b), *list = json_get(root, "list");
+    CHECK_EQ(json_len(root), 3);
+    CHECK_EQ(json_len(list), 202);
+    struct span text = json_write(a, root);
+    CHECK(span_starts(text, SPAN("{\"text\":\"a \\\"quote\\\"\",\"least\":-9223372036854775808,"
+                                 "\"list\":[{\"yes\":false},{\"yes\":true},{")));
+    CHECK(span_ends(text, SPAN("{\"yes\":false},\"\",{\"empty\":[]}]}")));
+}
+
+TEST(shared_tree_is_what_its_text_would_be_parsed_to_and_outlives_its_maker)
+{
+    struct arena *a = arena_new(), *other = arena_new();
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *root = yyjson_mut_obj(doc);
+    json_put_str(doc, root, "plain", arena_dup(a, SPAN("text")));
+    json_put_str(doc, root, "escapes", SPAN("a \"quote\", a \\, a \n, a \x01 and \xc3\xa9"));
+    json_put_str(doc, root, "cut", SPAN("\xc3"));
+    json_put_str(doc, root, "empty", SPAN_NULL);
+    json_put_int(doc, root, "one", 1);
+    json_put_int(doc, root, "less", -1);
+    json_put(doc, root, "half", yyjson_mut_real(doc, 0.5));
+    json_put(doc, root, "null", yyjson_mut_null(doc));
+    for (int raw = 0; raw < 2; raw++) {
+        if (raw) {
+            json_put(doc, root, "raw", json_new_raw(doc, SPAN("[{\"f:a\":{}}]")));
+        }
+        struct json_shared *s = json_share(a, json_freeze_shared(a, root));
+        yyjson_doc *parsed = NULL;
+        CHECK_EQ(json_parse(a, json_write(a, s->root), &parsed, NULL), 0);
+        CHECK(json_identical(s->root, yyjson_doc_get_root(parsed)));
+        CHECK_SPAN(json_get_str(s->root, "cut"), "\xef\xbf\xbd");
+        CHECK_EQ(json_len(json_get(s->root, "raw")), raw);
+        CHECK(json_share_hold(other, s) == s);
+        arena_clear(a);
+        CHECK_SPAN(json_get_str(s->root, "plain"), "text");
+        doc = json_mut_new(a);
+        root = json_mut_copy(doc, s->root);
+    }
+    arena_free(a);
+    arena_free(other);
 }
 
 TEST(faults_are_told_in_the_words_of_go)

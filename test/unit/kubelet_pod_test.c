@@ -23,6 +23,10 @@ TEST(a_node_registers_itself_ready_with_its_lease)
     CHECK_SPAN(json_str(json_path(node, "status", "nodeInfo", "kubeletVersion", NULL)),
                "v1.34.0+berth");
     kk_run(&k, 11000);
+    yyjson_val *lease = kk_get(&k, "Lease", "edge");
+    yyjson_val *owner = yyjson_arr_get_first(json_path(lease, "metadata", "ownerReferences", NULL));
+    CHECK_SPAN(json_get_str(owner, "kind"), "Node");
+    CHECK(span_eq(json_get_str(owner, "uid"), json_str(json_path(node, "metadata", "uid", NULL))));
     kk_stop(&k);
 }
 
@@ -568,6 +572,46 @@ TEST(a_pod_of_a_controller_waits_a_while_for_its_host_port)
     kk_delete(&k, "Pod", "first", -1);
     kk_run(&k, 1000);
     CHECK_SPAN(kk_pod(&k, "set-0", "status.phase"), "Running"); /* without a try in between */
+    kk_stop(&k);
+}
+
+static struct span offered(struct kubelet_kit *k, const char *list)
+{
+    return json_str(json_path(kk_get(k, "Node", "edge"), "status", list, "acme.com/dongle", NULL));
+}
+
+TEST(what_somebody_says_the_node_has_stays_and_is_given_once)
+{
+    struct kubelet_kit k;
+    const char *two = "\"resources\":{\"limits\":{\"acme.com/dongle\":\"2\"}}";
+    kk_start(&k);
+    kk_create(&k, "Pod", kk_pod_json(&k, "early", "", two, "")); /* nobody counts them yet */
+    kk_run(&k, 300);
+    CHECK_SPAN(kk_pod(&k, "early", "status.phase"), "Running");
+    kk_patch(&k, "Node", "edge/status", "{\"status\":{\"capacity\":{\"acme.com/dongle\":\"4\"}}}");
+    kk_run(&k, 2000);
+    CHECK_SPAN(offered(&k, "allocatable"), "4");
+    kk_kill(&k);
+    kk_kubelet(&k); /* writes the node's status when it starts */
+    kk_run(&k, 300);
+    CHECK_SPAN(offered(&k, "capacity"), "4");
+    CHECK_SPAN(offered(&k, "allocatable"), "4");
+    kk_create(&k, "Pod", kk_pod_json(&k, "second", "", two, ""));
+    kk_create(&k, "Pod", kk_pod_json(&k, "third", "", two, ""));
+    kk_run(&k, 9000);
+    CHECK_SPAN(kk_pod(&k, "second", "status.phase"), "Running");
+    CHECK_SPAN(kk_pod(&k, "third", "status.phase"), "Pending");
+    kk_run(&k, 2000);
+    CHECK_SPAN(kk_pod(&k, "third", "status.phase"), "Failed");
+    CHECK_SPAN(kk_pod(&k, "third", "status.reason"), "OutOfacme.com/dongle");
+    CHECK_SPAN(kk_pod(&k, "third", "status.message"),
+               "Pod was rejected: Node didn't have enough resource: acme.com/dongle, requested: 2, "
+               "used: 4, capacity: 4");
+    kk_create(&k, "Pod", kk_pod_json(&k, "fourth", "", two, ""));
+    kk_run(&k, 300);
+    kk_patch(&k, "Node", "edge/status", "{\"status\":{\"capacity\":{\"acme.com/dongle\":\"6\"}}}");
+    kk_run(&k, 1500);
+    CHECK_SPAN(kk_pod(&k, "fourth", "status.phase"), "Running");
     kk_stop(&k);
 }
 

@@ -23,13 +23,9 @@ TEST(readiness_is_asked_at_once_and_again_quickly_until_it_succeeds)
 
 static struct span ready_message(struct kubelet_kit *k, const char *pod)
 {
-    JSON_EACH(it, json_path(kk_get(k, "Pod", pod), "status", "conditions", NULL))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), "Ready")) {
-            return json_get_str(it.val, "message");
-        }
-    }
-    return SPAN_NULL;
+    return json_get_str(json_find(json_path(kk_get(k, "Pod", pod), "status", "conditions", NULL),
+                                  "type", SPAN("Ready")),
+                        "message");
 }
 
 TEST(an_unready_pod_says_which_probe_failed_and_how_often_at_doubling_counts_only)

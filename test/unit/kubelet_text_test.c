@@ -257,6 +257,7 @@ TEST(what_the_agent_does_not_act_on_is_named)
          "\"limits\":{"
          "\"ephemeral-storage\":\"1Gi\"}}}]}",
          "securityContext.procMount, resources.limits other than cpu and memory"},
+        {"{\"containers\":[{\"resources\":{\"limits\":{\"nvidia.com/gpu\":1}}}]}", ""},
     };
     struct arena *a = arena_new();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

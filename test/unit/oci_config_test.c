@@ -102,13 +102,7 @@ TEST(the_default_filter_follows_the_capabilities_and_a_privileged_container_has_
 
 static bool has_namespace(yyjson_val *root, const char *type)
 {
-    JSON_EACH(it, json_path(root, "linux", "namespaces", NULL))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "type"), type)) {
-            return true;
-        }
-    }
-    return false;
+    return json_find(json_path(root, "linux", "namespaces", NULL), "type", span_cstr(type)) != NULL;
 }
 
 TEST(the_machines_processes_and_messages_are_shared_when_asked_for)

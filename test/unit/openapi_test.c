@@ -62,13 +62,7 @@ TEST(every_reference_of_v3_is_defined)
 
 static bool has_param(const yyjson_val *op, const char *name)
 {
-    JSON_EACH(it, json_get(op, "parameters"))
-    {
-        if (span_eq_cstr(json_get_str(it.val, "name"), name)) {
-            return true;
-        }
-    }
-    return false;
+    return json_find(json_get(op, "parameters"), "name", span_cstr(name)) != NULL;
 }
 
 static void check_paths(const yyjson_val *doc, const struct schema_kind *k)

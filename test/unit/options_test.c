@@ -97,6 +97,14 @@ TEST(a_configuration_of_comments_alone_is_one)
     CHECK_SPAN(parsed(a, OPTIONS_SERVER, server, 3).bridge, "berth0");
 }
 
+TEST(port_zero_is_refused_since_nobody_could_find_the_server)
+{
+    CHECK_EQ(parse("--https-listen-port=0", "", ""), -1);
+    CHECK_EQ(parse("--https-listen-port=1", "", ""), 0);
+    CHECK_EQ(parse("--https-listen-port=65535", "", ""), 0);
+    CHECK_EQ(parse("--https-listen-port=65536", "", ""), -1);
+}
+
 TEST(words_that_a_command_does_not_take_are_refused)
 {
     CHECK_EQ(parse("word", "", ""), -1);

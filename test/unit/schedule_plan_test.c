@@ -209,8 +209,8 @@ TEST(schedule_a_pod_whose_resize_waits_holds_what_it_has)
         "{\"name\":\"b\",\"resources\":{\"requests\":{\"cpu\":\"1\"}}}]},\"status\":{"
         "\"containerStatuses\":[{\"name\":\"a\",\"allocatedResources\":{\"cpu\":\"500m\"}}],"
         "\"conditions\":[{\"type\":\"%s\",\"status\":\"True\"}]}}";
-    CHECK_EQ(schedule_holds(parse(a, arena_printf(a, pod, "PodResizePending").p), "cpu"), 1500);
-    CHECK_EQ(schedule_holds(parse(a, arena_printf(a, pod, "Ready").p), "cpu"), 10000);
+    CHECK_EQ(schedule_holds(parse(a, arena_printf(a, pod, "PodResizePending").p)).cpu_milli, 1500);
+    CHECK_EQ(schedule_holds(parse(a, arena_printf(a, pod, "Ready").p)).cpu_milli, 10000);
     arena_free(a);
 }
 
@@ -227,10 +227,10 @@ TEST(requests_beyond_all_measure_are_refused_like_any_that_fit_nowhere)
                                  .cpu_milli = 1000,
                                  .memory_bytes = 1 << 30};
     struct schedule_view v = {.nodes = &node, .node_count = 1};
-    v.cpu_milli = schedule_request(spec, "cpu");
+    v.cpu_milli = schedule_needs(spec).cpu_milli;
     CHECK_SPAN(schedule_plan(a, &v).message, "0/1 nodes are available: 1 Insufficient cpu.");
     v.cpu_milli = 0;
-    v.memory_bytes = schedule_request(spec, "memory");
+    v.memory_bytes = schedule_needs(spec).memory_bytes;
     CHECK_SPAN(schedule_plan(a, &v).message, "0/1 nodes are available: 1 Insufficient memory.");
     arena_free(a);
 }
@@ -243,9 +243,105 @@ TEST(schedule_requests_are_the_sum_or_the_largest_init_container)
            "{\"resources\":{\"requests\":{\"cpu\":1}}}],\"initContainers\":[{\"resources\":{"
            "\"requests\":{\"memory\":\"3Ki\"}}},{\"restartPolicy\":\"Always\",\"resources\":{"
            "\"requests\":{\"cpu\":\"50m\"}}}]}");
-    CHECK_EQ(schedule_request(spec, "cpu"), 1300);
-    CHECK_EQ(schedule_request(spec, "memory"), 3072);
+    CHECK_EQ(schedule_needs(spec).cpu_milli, 1300);
+    CHECK_EQ(schedule_needs(spec).memory_bytes, 3072);
     CHECK_EQ(schedule_quantity(parse(a, "\"rubbish\""), true), 0);
     CHECK_EQ(schedule_quantity(parse(a, "7"), false), 7);
     arena_free(a);
+}
+
+TEST(schedule_counts_every_resource_by_its_name_and_names_all_that_is_short)
+{
+    struct arena *a cleanup_arena = arena_new();
+    /* Of b and c each 0 to 2 asked for and 0 to 2 free, with or without enough of cpu and pods. */
+    for (int code = 0; code < 3 * 3 * 3 * 3 * 4; code++) {
+        int64_t asked[] = {code % 3, code / 3 % 3}, left[] = {code / 9 % 3, code / 27 % 3};
+        bool cpu = code / 81 & 1, full = code / 81 & 2;
+        struct schedule_amount more[] = {{SPAN("acme.com/b"), asked[0]},
+                                         {SPAN("hugepages-2Mi"), asked[1]}};
+        struct schedule_node n = good("a");
+        n.more_free = left;
+        n.used_cpu_milli = cpu ? n.cpu_milli : 0;
+        n.used_pods = full ? n.pods : 0;
+        struct schedule_view v = {
+            .cpu_milli = 100, .more = more, .more_count = 2, .nodes = &n, .node_count = 1};
+        struct schedule_plan p = schedule_plan(a, &v);
+        bool b = asked[0] > left[0], c = asked[1] > left[1];
+        CHECK_EQ(p.fits, !b && !c && !cpu && !full);
+        struct span want = arena_printf(a, "%s%s%s%s", b ? ", 1 Insufficient acme.com/b" : "",
+                                        cpu ? ", 1 Insufficient cpu" : "",
+                                        c ? ", 1 Insufficient hugepages-2Mi" : "",
+                                        full ? ", 1 Too many pods" : "");
+        if (!p.fits) {
+            CHECK_SPAN(
+                p.message,
+                arena_printf(a, "0/1 nodes are available:%.*s.", SPAN_ARG(span_from(want, 1))).p);
+        }
+    }
+}
+
+TEST(schedule_what_a_node_does_not_name_it_does_not_have)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct schedule_amount more = {SPAN("nvidia.com/gpu"), 1};
+    int64_t none = 0, one = 1;
+    struct schedule_node n[] = {good("a"), good("b")};
+    n[0].more_free = n[1].more_free = &none;
+    struct schedule_view v = {.more = &more, .more_count = 1, .nodes = n, .node_count = 2};
+    CHECK_SPAN(schedule_plan(a, &v).message,
+               "0/2 nodes are available: 2 Insufficient nvidia.com/gpu.");
+    n[1].more_free = &one;
+    CHECK_EQ(schedule_plan(a, &v).node, 1);
+}
+
+TEST(schedule_other_resources_are_summed_as_cpu_is)
+{
+    struct arena *a cleanup_arena = arena_new();
+#define ASKS(name, amount) "{\"resources\":{\"requests\":{\"cpu\":1,\"" name "\":" amount "}}"
+    yyjson_val *spec =
+        parse(a, "{\"containers\":[" ASKS("x.io/a", "2") "}," ASKS("x.io/b", "\"1Ki\"") "}," ASKS(
+                     "x.io/a", "1") "}],"
+                                    "\"initContainers\":[" ASKS("x.io/b", "5000") "}," ASKS(
+                                        "x.io/c", "4") ",\"restartPolicy\":\"Always\"}]}");
+    const struct schedule_amount *more = NULL;
+    CHECK(schedule_needs(spec).more);
+    CHECK_EQ(schedule_needs(spec).cpu_milli, 4000);
+    CHECK_EQ(schedule_more(a, spec, &more), 3);
+    CHECK_SPAN(more[0].name, "x.io/a");
+    CHECK_EQ(more[0].units, 3);
+    CHECK_EQ(more[1].units, 5000);
+    CHECK_SPAN(more[2].name, "x.io/c");
+    CHECK_EQ(more[2].units, 4);
+    spec =
+        parse(a, "{\"containers\":[{\"resources\":{\"requests\":{\"memory\":1,\"cpu\":1}}},{}]}");
+    CHECK(!schedule_needs(spec).more);
+    CHECK_EQ(schedule_more(a, spec, &more), 0);
+}
+
+TEST(schedule_looks_again_when_a_node_changes_and_not_at_its_heartbeat)
+{
+    struct arena *a cleanup_arena = arena_new();
+    static const char form[] =
+        "{\"metadata\":{\"resourceVersion\":\"%s\",\"labels\":{%s}},\"spec\":{%s},\"status\":{"
+        "\"capacity\":{\"cpu\":\"%s\"},\"allocatable\":{\"cpu\":\"%s\"},\"conditions\":[{\"type\":"
+        "\"Ready\",\"status\":\"%s\",\"lastHeartbeatTime\":\"%s\"},{\"type\":\"DiskPressure\","
+        "\"status\":\"%s\"}]}}";
+    static const char *const is[8] = {"1", "\"a\":\"b\"", "", "4", "4", "True", "1", "False"};
+    static const char *const can_be[][2] = {{"2", ""}, {"", "y"},   {"\"unschedulable\":true", "y"},
+                                            {"8", ""}, {"8", "y"},  {"Unknown", "y"},
+                                            {"2", ""}, {"True", ""}};
+    for (int code = 0; code < 256; code++) {
+        const char *v[8];
+        bool differs = false;
+        for (int i = 0; i < 8; i++) {
+            v[i] = code >> i & 1 ? can_be[i][0] : is[i];
+            differs |= (code >> i & 1) && *can_be[i][1];
+        }
+        yyjson_val *old = parse(
+            a, arena_printf(a, form, is[0], is[1], is[2], is[3], is[4], is[5], is[6], is[7]).p);
+        yyjson_val *now =
+            parse(a, arena_printf(a, form, v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]).p);
+        CHECK_EQ(schedule_node_differs(old, now), differs);
+        CHECK_EQ(schedule_node_differs(now, old), differs);
+    }
 }

@@ -380,3 +380,64 @@ TEST(scheduler_a_binding_whose_answer_is_lost_still_counts)
     CHECK_EQ(node_of(&b, "two").n, 0);
     bed_done(&b);
 }
+
+/* ---- preemption ---- */
+
+static struct object *get_pod(struct bed *b, const char *name)
+{
+    return fake_client_get(b->api, "", "Pod", "default", name);
+}
+
+static void ranked(struct bed *b, const char *name, const char *app, int priority, int cpu,
+                   const char *rules)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"%s\",\"labels\":{"
+             "\"app\":\"%s\"}},\"spec\":{\"priority\":%d,%s%s\"containers\":[{\"name\":\"c\","
+             "\"resources\":{\"requests\":{\"cpu\":\"%d\"}}}]}}",
+             name, app, priority, rules, rules[0] ? "," : "", cpu);
+    fake_client_create(b->api, text);
+    env_sim_run_for(b->env, 10);
+}
+
+static bool is_there(struct bed *b, const char *name)
+{
+    struct object *pod = get_pod(b, name);
+    return pod && client_condition_true(pod, "Ready") && !object_is_deleting(pod);
+}
+
+TEST(scheduler_sends_a_neighbour_away_that_a_more_important_pod_must_not_have_and_keeps_its_place)
+{
+    struct bed b;
+    bed_init(&b, 1);
+    ranked(&b, "x", "x", 0, 1, "");
+    ranked(&b, "y", "y", 0, 1, "");
+    ranked(&b, "high", "h", 10, 1, APART("x", HOST));
+    CHECK(object_is_deleting(get_pod(&b, "x")));
+    CHECK(is_there(&b, "y"));
+    ranked(&b, "again", "x", 0, 1, ""); /* whoever made the first one makes a new one */
+    env_sim_run_for(b.env, 200);
+    CHECK(is_there(&b, "high"));
+    CHECK(is_there(&b, "y"));
+    CHECK(!is_there(&b, "again"));
+    bed_done(&b);
+}
+
+TEST(scheduler_sends_nobody_away_for_a_pod_that_needs_a_neighbour_of_those)
+{
+    struct bed b;
+    bed_init(&b, 1);
+    ranked(&b, "y", "y", 0, 2, "");
+    ranked(&b, "x", "x", 0, 2, "");
+    ranked(&b, "high", "h", 10, 2, NEAR("x", HOST));
+    env_sim_run_for(b.env, 200);
+    CHECK(is_there(&b, "x")); /* without it the other would wait for ever */
+    CHECK(is_there(&b, "y")); /* as in Kubernetes */
+    ranked(&b, "more", "x", 20, 0, "");
+    fake_client_patch(b.api, "", "Node", "", "a", "", "{\"metadata\":{\"labels\":{\"l\":\"1\"}}}");
+    env_sim_run_for(b.env, 200);
+    CHECK(is_there(&b, "high")); /* there is one that stays */
+    CHECK(is_there(&b, "x") != is_there(&b, "y"));
+    bed_done(&b);
+}

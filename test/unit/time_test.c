@@ -57,3 +57,38 @@ TEST(time_refuses_malformed_text)
         CHECK_EQ(ms, 77);
     }
 }
+
+TEST(lengths_of_time_are_written_and_read_as_go_does)
+{
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } rows[] = {{0, "0s"},
+                {1, "1ns"},
+                {1500, "1.5µs"},
+                {20000000, "20ms"},
+                {1000000000, "1s"},
+                {1500000999, "1.500000999s"},
+                {60000000000, "1m0s"},
+                {3723500000000, "1h2m3.5s"},
+                {-1500000000, "-1.5s"},
+                {INT64_MAX, "2562047h47m16.854775807s"}};
+    static const char *const bad[] = {"", "-", "5", ".s", "s", "1x", "1s2", "9999999999h", "1 s"};
+    struct arena *a = arena_new();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        int64_t back = 7;
+        CHECK_SPAN(time_duration(a, rows[i].ns), rows[i].text);
+        CHECK(time_duration_parse(span_cstr(rows[i].text), &back));
+        CHECK_EQ(back, rows[i].ns);
+    }
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        int64_t back = 7;
+        CHECK(!time_duration_parse(span_cstr(bad[i]), &back));
+        CHECK_EQ(back, 7);
+    }
+    int64_t ns = 0;
+    CHECK(time_duration_parse(SPAN("0"), &ns) && ns == 0);
+    CHECK(time_duration_parse(SPAN("+1.0000000009s"), &ns) && ns == 1000000000);
+    CHECK(time_duration_parse(SPAN("1.5us"), &ns) && ns == 1500);
+    arena_free(a);
+}

@@ -125,8 +125,8 @@ static void on_request(void *data, struct http_exchange *x)
     (void)data;
     if (span_eq_cstr(http_path(x), "/who")) {
         http_reply(x, 200, "text/plain",
-                   arena_printf(http_arena(x), "%.*s|%.*s", SPAN_ARG(http_client_name(x)),
-                                SPAN_ARG(http_client_orgs(x))));
+                   arena_printf(http_arena(x), "%.*s|%.*s|%zu", SPAN_ARG(http_client_name(x)),
+                                SPAN_ARG(http_client_orgs(x)), http_client_fingerprint(x).n));
     } else {
         http_reply(x, 200, "text/plain", http_body(x));
     }
@@ -247,14 +247,14 @@ static void script_identity(struct world *w)
         SSL_CTX *ctx = client_ctx(w, &w->p.client, versions[i]);
         int fd = kit_dial(w->port);
         SSL *ssl = handshake(ctx, fd, NULL);
-        ask(ssl, "GET /who HTTP/1.1\r\n\r\n", "admin|system:masters\nmore");
-        ask(ssl, "GET /who HTTP/1.1\r\n\r\n", "admin|system:masters\nmore");
+        ask(ssl, "GET /who HTTP/1.1\r\n\r\n", "admin|system:masters\nmore|32");
+        ask(ssl, "GET /who HTTP/1.1\r\n\r\n", "admin|system:masters\nmore|32");
         SSL_SESSION *session = SSL_get1_session(ssl);
         end(ssl, fd);
         fd = kit_dial(w->port);
         ssl = handshake(ctx, fd, session);
         CHECK(SSL_session_reused(ssl));
-        ask(ssl, "GET /who HTTP/1.1\r\n\r\n", "admin|system:masters\nmore");
+        ask(ssl, "GET /who HTTP/1.1\r\n\r\n", "admin|system:masters\nmore|32");
         SSL_SESSION_free(session);
         end(ssl, fd);
         SSL_CTX_free(ctx);
@@ -263,7 +263,7 @@ static void script_identity(struct world *w)
             ctx = client_ctx(w, nobody[k], versions[i]);
             fd = kit_dial(w->port);
             ssl = handshake(ctx, fd, NULL);
-            ask(ssl, "GET /who HTTP/1.1\r\n\r\n", "|");
+            ask(ssl, "GET /who HTTP/1.1\r\n\r\n", "||0");
             end(ssl, fd);
             SSL_CTX_free(ctx);
         }
@@ -401,7 +401,7 @@ TEST(our_client_talks_to_our_server_by_name_and_by_address)
         cl_run(&w.p.client, true, names[i], &w);
         CHECK_EQ(w.code, 0);
         CHECK(w.ended);
-        CHECK_SPAN(span_from(strbuf_span(&w.got), w.got.n - 25), "admin|system:masters\nmore");
+        CHECK_SPAN(span_from(strbuf_span(&w.got), w.got.n - 28), "admin|system:masters\nmore|32");
         CHECK(w.got.n > 150);
         world_done(&w);
     }

@@ -276,6 +276,23 @@ static const struct {
      "Unschedulable",
      "redis-1 finds no node: 0/1 nodes are available: 1 Insufficient memory; it asks for memory "
      "9Ti"},
+    {"{\"metadata\":{\"name\":\"redis-1\"},\"spec\":{\"containers\":[{\"resources\":{\"requests\":{"
+     "\"nvidia.com/gpu\":\"2\"}}}]},\"status\":{\"phase\":\"Pending\"" UNPLACED(
+         "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.") "}}",
+     "Unschedulable",
+     "redis-1 finds no node: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu; it asks for "
+     "nvidia.com/gpu 2, and nodes have as much of it as their status.allocatable says"},
+    {"{\"metadata\":{\"name\":\"redis-1\"},\"spec\":{},\"status\":{\"phase\":\"Pending\","
+     "\"nominatedNodeName\":\"edge\"" UNPLACED("0/1 nodes are available: 1 Insufficient cpu.") "}}",
+     "Unschedulable",
+     "redis-1 waits for room on node edge, where pods of lower priority are stopping"},
+    {POD("", UNPLACED("0/2 nodes are available: 1 Insufficient a.io/b, 1 Too many pods.")),
+     "Unschedulable",
+     "redis-1 finds no node: 0/2 nodes are available: 1 Insufficient a.io/b, 1 Too many pods; "
+     "nodes "
+     "have as much of it as their status.allocatable says"},
+    {POD("", UNPLACED("0/1 nodes are available: 1 Insufficient ")), "Unschedulable",
+     "redis-1 finds no node: 0/1 nodes are available: 1 Insufficient"},
     {POD("", UNPLACED("0/1 nodes are available: 1 node(s) had untolerated taint "
                       "{node.kubernetes.io/not-ready: }.")),
      "Unschedulable",

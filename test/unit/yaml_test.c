@@ -125,6 +125,16 @@ TEST(what_some_reader_takes_for_a_number_is_quoted)
                   "- \"1_000\"\n- \"-.INF\"\n- \".nan\"\n- _1\n- 1.2.3\n");
 }
 
+/* A qsort alone promises no order of what is equal. */
+TEST(name_that_is_there_twice_keeps_the_order_of_its_values)
+{
+    struct strbuf out cleanup_strbuf = STRBUF_INIT;
+    yyjson_doc *doc = json_parse_heap(SPAN("{\"b\":0,\"a\":{\"x\":1},\"a\":2,\"a\":3}"));
+    yaml_write(&out, yyjson_doc_get_root(doc));
+    CHECK_SPAN(strbuf_span(&out), "a:\n  x: 1\na: 2\na: 3\nb: 0\n");
+    yyjson_doc_free(doc);
+}
+
 TEST(long_lines_are_folded_at_eighty_columns)
 {
     check_written("{\"message\":\"Failed to pull image, since the registry that it is to come from "

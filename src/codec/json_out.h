@@ -1,0 +1,22 @@
+/* codec/json_out.h: text of values, one after the other, in an arena, and where in it each string
+ * stands. Internal to codec. */
+#ifndef CODEC_JSON_OUT_H
+#define CODEC_JSON_OUT_H
+
+#include <yyjson.h>
+
+#include "base/arena.h"
+#include "base/span.h"
+
+struct json_out {
+    struct arena *a;
+    char *p;
+    size_t n, cap, first; /* first: the room that is taken at first, which then doubles */
+    uint32_t *place;      /* NULL, or of the next value: gets where a string's first byte stands */
+};
+
+void json_out_value(struct json_out *t, const yyjson_val *v);
+/* As it is. Has no place. */
+void json_out_text(struct json_out *t, struct span text);
+
+#endif
