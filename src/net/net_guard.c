@@ -20,10 +20,10 @@ struct net_guard {
     bool busy, again; /* word came during the work */
     pthread_mutex_t lock;
     bool stopped; /* changed under the lock, which the work holds */
-    /* The work's: which tables were there last, and what it has found. */
-    uint64_t masquerade_table, service_table;
+    /* The work's: which table of services was there last, and what it has found. */
+    uint64_t service_table;
     int masquerade_code; /* of net_pod_keep_masquerade() */
-    bool service_is_other;
+    bool service_is_other, service_was_there;
 };
 
 static void work_look(struct env_work *work)
@@ -32,11 +32,12 @@ static void work_look(struct env_work *work)
     uint64_t now = 0;
     (void)pthread_mutex_lock(&g->lock);
     bool stopped = g->stopped;
-    g->masquerade_code = stopped ? 0 : net_pod_keep_masquerade(g->net, &g->masquerade_table);
+    g->masquerade_code = stopped ? 0 : net_pod_keep_masquerade(g->net);
     (void)pthread_mutex_unlock(&g->lock);
     g->service_is_other = false;
     if (!stopped && g->proxy && os_nft_table_handle(g->services.table, &now) == 0) {
-        g->service_is_other = g->service_table != 0 && now != g->service_table;
+        g->service_is_other = now != g->service_table;
+        g->service_was_there = g->service_table != 0;
         g->service_table = now;
     }
 }
@@ -61,8 +62,11 @@ static void on_looked(struct env_work *work)
     } else if (g->masquerade_code > 0) {
         tell(net_pod_table(g->net), "pods could not reach what is outside; it is put back");
     }
-    if (g->service_is_other) {
+    if (g->service_is_other && g->service_was_there) {
         tell(g->services.table, "services could not be reached; they are put back");
+    }
+    /* Also the one that the proxy made itself: somebody may have been quicker than the look. */
+    if (g->service_is_other) {
         proxy_read_again(g->proxy);
     }
     if (g->again) {

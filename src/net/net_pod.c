@@ -27,6 +27,7 @@ struct net_pod {
     uint32_t dns; /* 0: none */
     char *state_dir;
     unsigned mtu;
+    uint64_t table_handle; /* of the masquerade's table as it was made last; 0: it was not */
     _Atomic uint32_t
         cursor; /* where the search for a free address goes on: an address is not reused at once */
 };
@@ -173,22 +174,21 @@ static int make_state_dir(const struct net_pod *net, struct arena *a)
     return code ? code : os_fs_write_atomic(file, now, 0600, true);
 }
 
-static int masquerade(const struct net_pod *net)
+static int masquerade(struct net_pod *net)
 {
-    return os_nft_masquerade(net->table, net->pods.addr, net->pods.prefix, net->bridge);
+    return os_nft_masquerade(net->table, net->pods.addr, net->pods.prefix, net->bridge,
+                             &net->table_handle);
 }
 
-int net_pod_keep_masquerade(struct net_pod *net, uint64_t *handle)
+int net_pod_keep_masquerade(struct net_pod *net)
 {
-    assert(handle);
+    assert(net);
     uint64_t now = 0;
     int code = os_nft_table_handle(net->table, &now);
-    bool is_other = now == 0 || (*handle != 0 && now != *handle);
+    bool is_other = now == 0 || now != net->table_handle;
     if (code == 0 && is_other) {
         code = masquerade(net);
-        code = code ? code : os_nft_table_handle(net->table, &now);
     }
-    *handle = code ? *handle : now;
     return code ? code : is_other;
 }
 

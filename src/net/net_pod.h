@@ -59,9 +59,9 @@ bool net_pod_service_table(const struct net_pod *net, struct os_nft_service_tabl
 /* Makes or repairs the bridge, its addresses, the service route, forwarding and masquerade.
  * Idempotent. */
 int net_pod_setup(struct net_pod *net, struct arena *a, struct span *ret_detail);
-/* Puts the masquerade back when its table is not the one that *handle tells (0: not looked at yet),
- * which then tells the one that is there. Returns 1 when it has, 0, or a negative errno. */
-int net_pod_keep_masquerade(struct net_pod *net, uint64_t *handle);
+/* Puts the masquerade back when its table is not the one that was made last. Returns 1 when it has,
+ * 0, or a negative errno. Not beside itself or net_pod_setup(). */
+int net_pod_keep_masquerade(struct net_pod *net);
 /* Gives the pod its address (the same one when asked again) and connects the namespace nsfd as
  * "eth0". Idempotent. */
 int net_pod_attach(struct net_pod *net, struct span uid, int nsfd, struct arena *a,

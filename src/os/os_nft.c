@@ -11,6 +11,7 @@
 #include <libnftnl/table.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <net/if.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct os_nft_batch {
     struct strbuf out;
     uint32_t seq;
     size_t last_at; /* where the last message begins in `out`: it alone asks to be acknowledged */
+    uint64_t made;  /* the handle of the table that the last commit made afresh */
     /* Stays open from commit to commit: the kernel ends a socket only after what its last
      * transaction removed is out of use, some 20 ms later. NULL: none. */
     struct mnl_socket *sock;
@@ -103,7 +105,7 @@ void os_nft_table_add(struct os_nft_batch *b, const char *table, bool fresh)
     put_table(b, table, NFT_MSG_NEWTABLE, NLM_F_CREATE);
     if (fresh) {
         put_table(b, table, NFT_MSG_DELTABLE, 0);
-        put_table(b, table, NFT_MSG_NEWTABLE, NLM_F_CREATE);
+        put_table(b, table, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_ECHO);
     }
 }
 
@@ -137,9 +139,14 @@ void os_nft_rule_add(struct os_nft_batch *b, struct nftnl_rule *rule)
     os_nft_put(b, h);
 }
 
+uint64_t os_nft_made(const struct os_nft_batch *b)
+{
+    return b->made;
+}
+
 /* The kernel acknowledges the last message of the batch (many acknowledgements would not fit into
- * the socket's buffer), or reports the failing ones. */
-static int receive(struct mnl_socket *sock, uint32_t last)
+ * the socket's buffer), or reports the failing ones; a table made afresh comes before. */
+static int receive(struct mnl_socket *sock, uint32_t last, uint64_t *made)
 {
     char buf[OS_NFT_MESSAGE_BYTES];
     int code = 0;
@@ -155,6 +162,9 @@ static int receive(struct mnl_socket *sock, uint32_t last)
         for (const struct nlmsghdr *h = (const void *)buf; mnl_nlmsg_ok(h, left);
              h = mnl_nlmsg_next(h, &left)) {
             const struct nlmsgerr *e = mnl_nlmsg_get_payload(h);
+            if (h->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWTABLE)) {
+                os_nft_table_parse(h, made);
+            }
             if (h->nlmsg_type != NLMSG_ERROR) {
                 continue;
             }
@@ -189,13 +199,14 @@ int os_nft_commit(struct os_nft_batch *b)
         ((struct nlmsghdr *)(void *)(b->out.p + b->last_at))->nlmsg_flags |= NLM_F_ACK;
     }
     int code = 0;
+    b->made = 0;
     if (!b->sock) {
         b->sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
         code = b->sock && mnl_socket_bind(b->sock, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
     }
     if (code == 0 && last > 1) {
         code = transmit(b->sock, b);
-        code = code ? code : receive(b->sock, last);
+        code = code ? code : receive(b->sock, last, &b->made);
     }
     if (code) {
         hang_up(b); /* what else it may have to say is not for the next transaction */
@@ -300,7 +311,8 @@ void os_nft_match_oifname(struct nftnl_rule *rule, uint32_t op, const char *link
 
 /* ---- masquerade ---- */
 
-int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const char *bridge)
+int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const char *bridge,
+                      uint64_t *ret)
 {
     enum { SADDR = 12, DADDR = 16 };
     assert(prefix >= 1);
@@ -318,6 +330,7 @@ int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const ch
     (void)os_nft_expr(rule, "masq");
     os_nft_rule_add(b, rule);
     int code = os_nft_commit(b);
+    *ret = os_nft_made(b);
     os_nft_batch_free(b);
     return code;
 }

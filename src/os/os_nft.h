@@ -27,6 +27,9 @@ void os_nft_rule_add(struct os_nft_batch *b, struct nftnl_rule *rule);
 /* 0 or the first error. The batch is empty afterwards. All commits of one batch happen in the
  * network namespace of the first. */
 int os_nft_commit(struct os_nft_batch *b);
+/* The handle (os_nft_table_handle()) of the table that the last commit made `fresh`; 0: none, or it
+ * failed. What is read after a commit may be somebody else's already. */
+uint64_t os_nft_made(const struct os_nft_batch *b);
 
 /* Removes the table; absent is success. */
 int os_nft_table_remove(const char *table);
@@ -37,7 +40,8 @@ int os_nft_table_handle(const char *table, uint64_t *ret);
  * and whatever it changes. Returns it, not blocking, or a negative errno. */
 int os_nft_listen(void);
 /* Replaces the table by one that masquerades packets from net/prefix (host byte order) that leave
- * by a link other than `bridge` for a destination outside net/prefix. */
-int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const char *bridge);
+ * by a link other than `bridge` for a destination outside net/prefix. *ret: its handle, 0 on error. */
+int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const char *bridge,
+                      uint64_t *ret);
 
 #endif

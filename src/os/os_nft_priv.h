@@ -14,6 +14,8 @@ enum { OS_NFT_MESSAGE_BYTES = 16 * 1024 };
 /* The head of the batch's next message, in buf (OS_NFT_MESSAGE_BYTES); os_nft_put adds it. */
 struct nlmsghdr *os_nft_message(struct os_nft_batch *b, char *buf, uint16_t type, uint16_t flags);
 void os_nft_put(struct os_nft_batch *b, const struct nlmsghdr *h);
+/* The handle in a message that tells of a table (NFT_MSG_NEWTABLE); *ret stays when it has none. */
+void os_nft_table_parse(const struct nlmsghdr *h, uint64_t *ret);
 /* A number that names a set within this batch, above 15. */
 uint32_t os_nft_batch_id(const struct os_nft_batch *b);
 

@@ -15,16 +15,21 @@
 #include "base/check.h"
 #include "os/os_mnl_priv.h"
 #include "os/os_nft.h"
+#include "os/os_nft_priv.h"
 
-static int on_table(const struct nlmsghdr *h, void *data)
+void os_nft_table_parse(const struct nlmsghdr *h, uint64_t *ret)
 {
-    uint64_t *handle = data;
     struct nftnl_table *t = nftnl_table_alloc();
     assert(t);
     if (nftnl_table_nlmsg_parse(h, t) == 0) {
-        *handle = nftnl_table_get_u64(t, NFTNL_TABLE_HANDLE);
+        *ret = nftnl_table_get_u64(t, NFTNL_TABLE_HANDLE);
     }
     nftnl_table_free(t);
+}
+
+static int on_table(const struct nlmsghdr *h, void *data)
+{
+    os_nft_table_parse(h, data);
     return MNL_CB_OK;
 }
 
