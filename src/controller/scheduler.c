@@ -138,6 +138,15 @@ static void wake(struct scheduler *c, struct span ns)
     }
 }
 
+/* It may have been in somebody's way. */
+static void give_room_back(struct scheduler *c, struct span uid)
+{
+    if (usage_find(c->book, uid)) {
+        unplace(c, uid);
+        wake(c, SPAN_NULL);
+    }
+}
+
 /* Only now may it be sent away: who needed its room while it was being bound had to let it be. */
 static void wake_above(struct scheduler *c, int32_t priority)
 {
@@ -279,11 +288,8 @@ static void account(struct scheduler *c, struct object *old, struct object *now)
     assert(old || now);
     struct object *pod = now ? now : old;
     if (!now || has_ended(now)) {
-        unplace(c, object_uid(pod));
         wait_remove(c, object_namespace(pod), object_name(pod));
-        if (node_of(pod).n && (!old || !now || !has_ended(old))) {
-            wake(c, SPAN_NULL);
-        }
+        give_room_back(c, object_uid(pod));
         return;
     }
     if (node_of(now).n) {
@@ -508,17 +514,26 @@ static void observe(struct pod_sync *x)
 
 /* ---- acting ---- */
 
+/* An error that does not tell whether it has been done: of the server, or that somebody was first,
+ * which may have been this very binding under a reply that was lost. */
+static bool may_be_done(enum err_reason reason)
+{
+    return reason == ERR_CONFLICT || err_http_code(reason) >= 500;
+}
+
 static bool on_bound(struct sync *s, void *data, const struct client_reply *reply)
 {
     struct pod_sync *x = data;
+    enum err_reason reason = reply->err.reason;
     assert(x->pod);
-    if (reply->err.reason != ERR_NONE) {
+    if (reason != ERR_NONE) {
         struct object *now = informer_get(x->c->pods, s->ns, s->name);
-        if (!now || node_of(now).n == 0 || !span_eq(object_uid(now), object_uid(x->pod))) {
-            unplace(x->c, object_uid(x->pod));
-            wake(x->c, SPAN_NULL); /* it may have been in somebody's way */
+        bool same = now && span_eq(object_uid(now), object_uid(x->pod));
+        /* Until the next try or the pod itself tells, its room is its own. */
+        if (!same || (node_of(now).n == 0 && !may_be_done(reason))) {
+            give_room_back(x->c, object_uid(x->pod));
         }
-        return reply->err.reason == ERR_NOT_FOUND;
+        return reason == ERR_NOT_FOUND;
     }
     event_record(x->c->events, x->c->pod_kind, x->pod, EVENT_NORMAL, "Scheduled",
                  "Successfully assigned %.*s/%.*s to %.*s", SPAN_ARG(x->s->ns),
@@ -617,6 +632,9 @@ static void run(struct sync *s)
     struct scheduler *c = s->controller;
     struct object *pod = informer_get(c->pods, s->ns, s->name);
     if (!pod || node_of(pod).n || object_is_deleting(pod) || has_ended(pod)) {
+        if (pod && node_of(pod).n == 0) {
+            give_room_back(c, object_uid(pod)); /* its binding had failed, perhaps */
+        }
         wait_remove(c, s->ns, s->name);
         return;
     }

@@ -223,6 +223,50 @@ TEST(scheduler_makes_room_elsewhere_when_its_node_is_cordoned_while_victims_stop
     bed_done(&b);
 }
 
+static enum err_reason no_answer(void *data, const struct client_request *request)
+{
+    bool *is_lost = data;
+    bool binds = span_eq_cstr(request->subresource, "binding");
+    return *is_lost && binds && span_eq_cstr(request->name, "one") ? ERR_UNAVAILABLE : ERR_NONE;
+}
+
+/* Found by the simulator (seed 17012330): the server had died with the answer. */
+TEST(scheduler_a_binding_without_an_answer_keeps_its_room_until_it_is_known)
+{
+    struct bed b;
+    bed_init(&b);
+    bool is_lost = true;
+    fake_client_fault(b.api, no_answer, &is_lost);
+    pod(&b, "one", CPU("3") "\"priority\":10}");
+    pod(&b, "two", CPU("3") "\"priority\":0}");
+    env_sim_run_for(b.env, 3);
+    CHECK_EQ(node_of_pod(&b, "two"), 0);
+    fake_client_patch(b.api, "", "Pod", "default", "one", "",
+                      "{\"spec\":{\"nodeName\":\"node-1\"}}");
+    env_sim_run_for(b.env, 1000);
+    CHECK_EQ(node_of_pod(&b, "two"), 0);
+    bed_done(&b);
+}
+
+TEST(scheduler_a_pod_that_is_kept_after_a_binding_without_an_answer_gives_its_room_back)
+{
+    struct bed b;
+    bed_init(&b);
+    bool is_lost = true;
+    fake_client_fault(b.api, no_answer, &is_lost);
+    pod(&b, "one", CPU("3") "\"priority\":10}");
+    pod(&b, "two", CPU("3") "\"priority\":0}");
+    env_sim_run_for(b.env, 3);
+    CHECK_EQ(node_of_pod(&b, "two"), 0);
+    fake_client_patch(b.api, "", "Pod", "default", "one", "",
+                      "{\"metadata\":{\"finalizers\":[\"example.com/keep\"]}}");
+    fake_client_delete(b.api, "", "Pod", "default", "one", 0, CLIENT_PROPAGATION_DEFAULT);
+    env_sim_run_for(b.env, 60000);
+    CHECK(object_is_deleting(get(&b, "Pod", "one")));
+    CHECK(node_of_pod(&b, "two") > 0);
+    bed_done(&b);
+}
+
 /* Found by the simulator (seed 14030893): it was not among the pods of the node yet, and nobody
  * looked again. */
 TEST(scheduler_sends_away_who_was_being_bound_when_another_needed_the_room)
