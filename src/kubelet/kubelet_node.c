@@ -266,8 +266,14 @@ static bool went_well(struct kubelet_node *n, const struct client_reply *reply)
 static void on_created(void *data, const struct client_reply *reply)
 {
     struct kubelet_node *n = data;
-    if (went_well(n, reply) && n->object) {
-        act(n); /* the watch was faster; else it shows the node soon */
+    if (!went_well(n, reply)) {
+        return;
+    }
+    if (n->object) {
+        act(n); /* the watch was faster */
+    } else {
+        /* It shows the node soon, or has already shown that somebody deleted it again. */
+        env_timer_start(n->k->env, &n->retry_timer, RETRY_MS, on_retry);
     }
 }
 

@@ -4,6 +4,7 @@
 
 #include "client/client.h"
 #include "schema/schema.h"
+#include "sim/fake_client.h"
 #include "test/kit/kubelet_kit.h"
 
 static bool kubelet_has_pods(struct kubelet_kit *k)
@@ -755,5 +756,34 @@ TEST(a_node_that_somebody_calls_unready_says_that_it_is_ready)
     kk_delete(&k, "Node", "edge", -1);
     kk_run(&k, 100);
     CHECK(kk_get(&k, "Node", "edge") != NULL);
+    kk_stop(&k);
+}
+
+static enum err_reason is_there_once(void *data, const struct client_request *request)
+{
+    int *count = data;
+    bool makes_node = request->verb == CLIENT_CREATE && strcmp(request->kind->kind, "Node") == 0;
+    return makes_node && (*count)++ == 0 ? ERR_ALREADY_EXISTS : ERR_NONE;
+}
+
+/* Found by the simulator (seed 17076382): its deletion was told before the reply that it was there.
+ */
+TEST(a_node_that_is_deleted_while_it_registers_registers_again)
+{
+    struct kubelet_kit k;
+    kk_start(&k);
+    kk_kill(&k);
+    struct client *server = k.client;
+    struct fake_client *api = fake_client_new(k.env);
+    int count = 0;
+    fake_client_fault(api, is_there_once, &count);
+    k.client = fake_client_base(api);
+    kk_kubelet(&k);
+    kk_run(&k, 5000);
+    CHECK_EQ(count, 2);
+    CHECK(fake_client_get(api, "", "Node", "", "edge") != NULL);
+    kk_kill(&k);
+    fake_client_free(api);
+    k.client = server;
     kk_stop(&k);
 }
