@@ -81,6 +81,17 @@ void pod_end(struct sync *s, struct informer *pods, struct object *pod, const st
     }
 }
 
+void pod_end_unplaced(struct sync *s, struct informer *pods, struct object *pod)
+{
+    assert(object_is_deleting(pod));
+    assert(pod_end_node(pod).n == 0);
+    if (!status_pod_ended(object_root(pod))) {
+        struct client_body b = client_patch_new(s->arena, pod);
+        json_put_str(b.doc, client_body_obj(&b, "status"), "phase", SPAN("Failed"));
+        sync_patch_status(s, pods, pod, &b, sync_or_gone, NULL);
+    }
+}
+
 void pod_end_by_force(struct sync *s, struct informer *pods, struct object *pod,
                       const char *message)
 {

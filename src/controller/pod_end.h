@@ -22,6 +22,10 @@ void pod_end(struct sync *s, struct informer *pods, struct object *pod, const st
 void pod_end_by_force(struct sync *s, struct informer *pods, struct object *pod,
                       const char *message);
 
+/* A deleted pod that no node was found for says that it has failed: nobody else will say how it
+ * ended, and who keeps it by a finalizer may wait for that. One that has ended stays as it is. */
+void pod_end_unplaced(struct sync *s, struct informer *pods, struct object *pod);
+
 /* Pods by the node that they are bound to, for informer_add_index(). */
 void pod_end_by_node(struct object *pod, void (*emit)(void *ctx, struct span key), void *ctx);
 struct span pod_end_node(struct object *pod); /* empty: none yet */

@@ -7,7 +7,8 @@
  *
  * A deleted pod of a node that does not answer stays Terminating: only the node can confirm that it
  * has stopped, so no second pod of an identity can appear. Unless somebody asserts that the node is
- * off, by the taint node.kubernetes.io/out-of-service: then such pods are removed by force.
+ * off, by the taint node.kubernetes.io/out-of-service: then such pods are removed by force. And one
+ * that never had a node, which a finalizer keeps, has failed: nobody else will say so.
  *
  * Since when a taint is there says its timeAdded, else when it was first seen here: a restart
  * begins to count anew for those. */
@@ -202,6 +203,9 @@ static void on_pod(void *data, struct object *old, struct object *now)
         due_forget(c, old);
         old = NULL;
     }
+    if (now && object_is_deleting(now) && pod_end_node(now).n == 0) {
+        reconciler_add_object(c->reconciler, now);
+    }
     if (!now || c->tainted.n == 0 || !map_get(&c->tainted, pod_end_node(now))) {
         return;
     }
@@ -258,7 +262,9 @@ static void run(struct sync *s)
     const struct tainted *t = map_get(&c->tainted, pod_end_node(pod));
     if (object_is_deleting(pod)) {
         due_forget(c, pod);
-        if (t && t->is_off) { /* somebody asserts that the node does not run */
+        if (pod_end_node(pod).n == 0) {
+            pod_end_unplaced(s, c->pods, pod);
+        } else if (t && t->is_off) { /* somebody asserts that the node does not run */
             pod_end_by_force(s, c->pods, pod, "PodGC: node is out-of-service");
         }
         return;

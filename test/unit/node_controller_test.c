@@ -5,6 +5,7 @@
 #include "controller/controller.h"
 #include "kit/controller_kit.h"
 #include "kit/kit.h"
+#include "schema/status.h"
 #include "sim/env_sim.h"
 #include "sim/fake_client.h"
 #include "sim/fake_node.h"
@@ -327,6 +328,30 @@ TEST(node_that_is_lost_and_said_to_be_off_frees_its_pods_at_once)
     env_sim_run_for(b.env, 1000);
     CHECK(get(&b, "Pod", "q"));
     CHECK(is_going(&b, "q"));
+    bed_done(&b);
+}
+
+/* Found by the simulator (seed 17005471): a job whose pods are replaced once they have failed
+ * waited for ever. */
+TEST(node_that_was_never_found_makes_a_deleted_pod_that_is_kept_a_failed_one)
+{
+    struct bed b;
+    bed_init(&b);
+    fake_client_create(b.api,
+                       "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\","
+                       "\"finalizers\":[\"example.com/keep\"]},\"spec\":{\"schedulerName\":"
+                       "\"nobody\",\"containers\":[]}}");
+    run_for(&b, 100);
+    CHECK(!status_pod_ended(object_root(get(&b, "Pod", "p"))));
+    fake_client_delete(b.api, "", "Pod", "default", "p", 0, CLIENT_PROPAGATION_DEFAULT);
+    run_for(&b, 100);
+    yyjson_val *status = json_get(object_root(get(&b, "Pod", "p")), "status");
+    CHECK_SPAN(json_get_str(status, "phase"), "Failed");
+    uint64_t writes = fake_client_writes(b.api);
+    fake_client_patch(b.api, "", "Pod", "default", "p", "",
+                      "{\"metadata\":{\"labels\":{\"a\":\"b\"}}}");
+    env_sim_run_for(b.env, 100);
+    CHECK_EQ(fake_client_writes(b.api), writes + 1); /* said once */
     bed_done(&b);
 }
 
