@@ -116,8 +116,8 @@ static int by_priority(const void *a, const void *b)
     return x > y ? -1 : x < y;
 }
 
-/* The most important first. */
-static void wake(struct scheduler *c, struct span ns)
+/* Those of that namespace (empty: all) and above that priority; the most important first. */
+static void wake_some(struct scheduler *c, struct span ns, int64_t above)
 {
     if (c->waiting.n == 0) {
         return;
@@ -126,7 +126,7 @@ static void wake(struct scheduler *c, struct span ns)
     struct waiting **list = ARENA_ARRAY(a, struct waiting *, c->waiting.n);
     size_t pos = 0, n = 0;
     for (struct waiting *w; (w = map_next(&c->waiting, &pos, NULL));) {
-        if (ns.n == 0 || span_eq(ns, w->ns)) {
+        if (w->priority > above && (ns.n == 0 || span_eq(ns, w->ns))) {
             list[n++] = w;
         }
     }
@@ -136,6 +136,11 @@ static void wake(struct scheduler *c, struct span ns)
     for (size_t i = 0; i < n; i++) {
         reconciler_add(c->reconciler, list[i]->ns, list[i]->name);
     }
+}
+
+static void wake(struct scheduler *c, struct span ns)
+{
+    wake_some(c, ns, INT64_MIN);
 }
 
 /* It may have been in somebody's way. */
@@ -150,14 +155,8 @@ static void give_room_back(struct scheduler *c, struct span uid)
 /* Only now may it be sent away: who needed its room while it was being bound had to let it be. */
 static void wake_above(struct scheduler *c, int32_t priority)
 {
-    if (!c->ranked && priority >= 0) {
-        return; /* nobody who waits is above it */
-    }
-    size_t pos = 0;
-    for (const struct waiting *w; (w = map_next(&c->waiting, &pos, NULL));) {
-        if (w->priority > priority) {
-            reconciler_add(c->reconciler, w->ns, w->name);
-        }
+    if (c->ranked || priority < 0) { /* else nobody who waits is above it */
+        wake_some(c, SPAN_NULL, priority);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/err.h"
@@ -112,6 +113,9 @@ static int listen_to_kernel(struct net_guard *g)
 {
     static const struct env_stream_handler handler = {on_word, on_word_lost, NULL};
     int fd = os_nft_listen(), code = fd < 0 ? fd : env_stream_open_fd(g->env, fd, &g->word);
+    if (code < 0 && fd >= 0) {
+        (void)close(fd);
+    }
     if (code == 0) {
         env_stream_set(g->word, &handler, g);
         env_stream_read(g->word, true);

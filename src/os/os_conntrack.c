@@ -206,8 +206,9 @@ int os_conntrack_forget(struct os_conntrack_way *ways, size_t count)
     qsort(ways, count, sizeof *ways, by_key);
     struct sweep s = {.ways = ways, .count = count};
     read_own(&s);
-    struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-    int code = sock && mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) == 0 ? -EINTR : -errno;
+    struct mnl_socket *sock;
+    int code = os_mnl_open(NETLINK_NETFILTER, &sock);
+    code = code ? code : -EINTR;
     for (int i = 0; i < ATTEMPTS && code == -EINTR; i++) {
         s.doomed.n = 0;
         code = os_mnl_talk(sock, message(buf, IPCTNL_MSG_CT_GET, NLM_F_DUMP, 1), on_connection, &s);

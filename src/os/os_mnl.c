@@ -2,8 +2,24 @@
 #include "os/os_mnl_priv.h"
 
 #include <errno.h>
+#include <sys/socket.h>
 
 #include "base/check.h"
+
+int os_mnl_open(int bus, struct mnl_socket **ret)
+{
+    assert(ret);
+    *ret = mnl_socket_open2(bus, SOCK_CLOEXEC);
+    if (!*ret || mnl_socket_bind(*ret, 0, MNL_SOCKET_AUTOPID) < 0) {
+        int code = -errno;
+        if (*ret) {
+            (void)mnl_socket_close(*ret);
+        }
+        *ret = NULL;
+        return code;
+    }
+    return 0;
+}
 
 int os_mnl_talk(struct mnl_socket *sock, const struct nlmsghdr *h, mnl_cb_t on_message, void *data)
 {

@@ -24,8 +24,7 @@ struct os_netlink {
 static int open_here(void *data)
 {
     struct os_netlink *nl = data;
-    nl->sock = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-    return nl->sock && mnl_socket_bind(nl->sock, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
+    return os_mnl_open(NETLINK_ROUTE, &nl->sock);
 }
 
 int os_netlink_open(int nsfd, struct os_netlink **ret)

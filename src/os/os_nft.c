@@ -20,6 +20,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "os/os_mnl_priv.h"
 #include "os/os_nft_priv.h"
 
 enum { PRIORITY_SRCNAT = 100 };
@@ -201,8 +202,7 @@ int os_nft_commit(struct os_nft_batch *b)
     int code = 0;
     b->made = 0;
     if (!b->sock) {
-        b->sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-        code = b->sock && mnl_socket_bind(b->sock, 0, MNL_SOCKET_AUTOPID) == 0 ? 0 : -errno;
+        code = os_mnl_open(NETLINK_NETFILTER, &b->sock);
     }
     if (code == 0 && last > 1) {
         code = transmit(b->sock, b);

@@ -40,7 +40,8 @@ int os_nft_table_handle(const char *table, uint64_t *ret);
  * and whatever it changes. Returns it, not blocking, or a negative errno. */
 int os_nft_listen(void);
 /* Replaces the table by one that masquerades packets from net/prefix (host byte order) that leave
- * by a link other than `bridge` for a destination outside net/prefix. *ret: its handle, 0 on error. */
+ * by a link other than `bridge` for a destination outside net/prefix. *ret: its handle, 0 on error.
+ */
 int os_nft_masquerade(const char *table, uint32_t net, unsigned prefix, const char *bridge,
                       uint64_t *ret);
 

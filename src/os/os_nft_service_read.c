@@ -191,9 +191,9 @@ int os_nft_service_read(const struct os_nft_service_table *t, struct os_nft_serv
         r.found.n = 0;
         r.fits = false;
         /* A socket of its own: the rest of a dump that was broken off is nobody's. */
-        struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-        bool open = sock && mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) == 0;
-        code = open ? dump_all(sock, t->table, &r) : -errno;
+        struct mnl_socket *sock;
+        code = os_mnl_open(NETLINK_NETFILTER, &sock);
+        code = code ? code : dump_all(sock, t->table, &r);
         if (sock) {
             (void)mnl_socket_close(sock);
         }

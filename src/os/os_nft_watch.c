@@ -44,9 +44,9 @@ int os_nft_table_handle(const char *table, uint64_t *ret)
     nftnl_table_set_str(t, NFTNL_TABLE_NAME, table);
     nftnl_table_nlmsg_build_payload(h, t);
     nftnl_table_free(t);
-    struct mnl_socket *sock = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
-    bool open = sock && mnl_socket_bind(sock, 0, MNL_SOCKET_AUTOPID) == 0;
-    int code = open ? os_mnl_talk(sock, h, on_table, ret) : -errno;
+    struct mnl_socket *sock;
+    int code = os_mnl_open(NETLINK_NETFILTER, &sock);
+    code = code ? code : os_mnl_talk(sock, h, on_table, ret);
     if (sock) {
         (void)mnl_socket_close(sock);
     }
