@@ -172,17 +172,24 @@ static const char *resource_of(struct span name)
                : "pods";
 }
 
+/* What it asks for, or what it has been given already, when that is more. */
+static __int128 claim_uses(struct object *claim)
+{
+    const yyjson_val *root = object_root(claim);
+    __int128 asked = nano_of(json_path(root, "spec", "resources", "requests", "storage", NULL));
+    const yyjson_val *given = json_path(root, "status", "allocatedResources", "storage", NULL);
+    return given && nano_of(given) > asked ? nano_of(given) : asked;
+}
+
 static __int128 use_of(const struct sum *s, struct object *o)
 {
     struct span rest = object_store_key(o), resource = span_cut(&rest, '/');
     return !span_eq_cstr(resource, resource_of(s->name)) ||
                    !span_eq_cstr(object_namespace(o), "default")
                ? 0
-           : span_eq_cstr(resource, "pods") ? pod_uses(s, o)
-           : span_eq_cstr(s->name, "requests.storage")
-               ? nano_of(
-                     json_path(object_root(o), "spec", "resources", "requests", "storage", NULL))
-               : ONE;
+           : span_eq_cstr(resource, "pods")            ? pod_uses(s, o)
+           : span_eq_cstr(s->name, "requests.storage") ? claim_uses(o)
+                                                       : ONE;
 }
 
 static void add_use(void *data, struct object *o)
