@@ -3,9 +3,11 @@
 #include <errno.h>
 #include <ftw.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -41,6 +43,17 @@ void kit_skip(const char *reason)
     printf("# skip: %s\n", reason);
     fflush(stdout);
     _exit(EXIT_SKIP);
+}
+
+void kit_own_world(int namespaces)
+{
+    if (geteuid() != 0) {
+        SKIP("needs root: makes namespaces");
+    }
+    CHECK_EQ(unshare(namespaces), 0);
+    if (namespaces & CLONE_NEWNS) {
+        CHECK_EQ(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+    }
 }
 
 void kit_note(const char *fmt, ...)

@@ -31,6 +31,10 @@ void kit_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 uint64_t kit_random(void);
 /* A fresh empty directory, removed when the test ends. */
 const char *kit_tmpdir(void);
+/* Puts the test into namespaces of its own (CLONE_NEWNS, CLONE_NEWNET, ...), or skips it where that
+ * needs root. What it mounts nobody else gets to hold, not even who makes such a namespace
+ * meanwhile. */
+void kit_own_world(int namespaces);
 /* A connection to 127.0.0.1 whose reads fail after ten seconds of silence. */
 int kit_dial(uint16_t port);
 

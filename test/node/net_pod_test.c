@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -20,15 +19,6 @@
 #include "os/os_netlink.h"
 #include "os/os_nft.h"
 #include "os/os_ns.h"
-
-static void own_world(void)
-{
-    if (geteuid() != 0) {
-        SKIP("needs root: makes network namespaces");
-    }
-    CHECK_EQ(unshare(CLONE_NEWNET | CLONE_NEWNS), 0);
-    CHECK_EQ(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-}
 
 static struct net_pod *make_net(struct arena *a, const char *cidr)
 {
@@ -83,7 +73,7 @@ static int send_to(int fd, uint32_t addr)
 
 TEST(pods_reach_each_other_and_the_node_and_nothing_is_left)
 {
-    own_world();
+    kit_own_world(CLONE_NEWNET | CLONE_NEWNS);
     cleanup_arena struct arena *a = arena_new();
     struct net_pod *net = make_net(a, "10.42.0.0/24");
     struct span detail = SPAN_NULL, ip1, ip2, again;
@@ -136,7 +126,7 @@ TEST(pods_reach_each_other_and_the_node_and_nothing_is_left)
 
 TEST(a_pod_reaches_the_world_under_the_nodes_address)
 {
-    own_world();
+    kit_own_world(CLONE_NEWNET | CLONE_NEWNS);
     cleanup_arena struct arena *a = arena_new();
     struct net_pod *net = make_net(a, "10.42.0.0/24");
     struct span detail = SPAN_NULL, ip;
@@ -172,7 +162,7 @@ TEST(a_pod_reaches_the_world_under_the_nodes_address)
 
 TEST(addresses_survive_a_restart_but_not_a_boot_and_run_out_with_a_sentence)
 {
-    own_world();
+    kit_own_world(CLONE_NEWNET | CLONE_NEWNS);
     cleanup_arena struct arena *a = arena_new();
     struct net_pod *net = make_net(a, "10.42.0.0/29");
     struct span detail = SPAN_NULL, ip, first = SPAN_NULL;
@@ -212,7 +202,7 @@ TEST(addresses_survive_a_restart_but_not_a_boot_and_run_out_with_a_sentence)
 
 TEST(an_overlay_of_many_layers_with_awkward_names_mounts)
 {
-    own_world();
+    kit_own_world(CLONE_NEWNET | CLONE_NEWNS);
     cleanup_arena struct arena *a = arena_new();
     enum { LAYERS = 120 };
     struct span lower[LAYERS];
@@ -251,7 +241,7 @@ static int send_port(int fd, uint16_t port)
 
 TEST(host_ports_pass_from_pod_to_pod_and_are_found_again)
 {
-    own_world();
+    kit_own_world(CLONE_NEWNET | CLONE_NEWNS);
     cleanup_arena struct arena *a = arena_new();
     struct net_pod *net = make_net(a, "10.42.0.0/24");
     struct span detail = SPAN_NULL, ip;
@@ -327,7 +317,7 @@ static uint64_t replace(const char *table)
 
 TEST(masquerade_that_is_replaced_before_it_is_first_looked_at_comes_back)
 {
-    own_world();
+    kit_own_world(CLONE_NEWNET | CLONE_NEWNS);
     cleanup_arena struct arena *a = arena_new();
     struct net_pod *net = make_net(a, "10.42.0.0/24");
     uint64_t theirs = replace(net_pod_table(net)), now = 0;
@@ -370,7 +360,7 @@ static uint64_t next_table(struct waiting *w, uint64_t not_this)
 
 TEST(masquerade_that_somebody_takes_away_comes_back)
 {
-    own_world();
+    kit_own_world(CLONE_NEWNET | CLONE_NEWNS);
     cleanup_arena struct arena *a = arena_new();
     struct net_pod *net = make_net(a, "10.42.0.0/24");
     struct env *env = env_uv_new();

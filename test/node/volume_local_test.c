@@ -15,16 +15,9 @@
 #include "kubelet/volume_write.h"
 #include "test/kit/kit.h"
 
-static void need_root(void)
-{
-    if (geteuid() != 0) {
-        SKIP("not root");
-    }
-}
-
 TEST(an_enforced_volume_holds_what_was_asked_and_no_more_and_survives_a_reboot)
 {
-    need_root();
+    kit_own_world(CLONE_NEWNS);
     struct arena *a = arena_new();
     struct span dir = arena_dup(a, span_cstr(kit_tmpdir())), why = SPAN_NULL;
     struct volume_local_made made;
@@ -88,7 +81,7 @@ static int kept_in(struct arena *a, struct span dir, struct volume_local_made *m
 
 TEST(a_volume_grows_with_its_disk_and_keeps_what_is_in_it)
 {
-    need_root();
+    kit_own_world(CLONE_NEWNS);
     struct arena *a = arena_new();
     struct span dir = arena_dup(a, span_cstr(kit_tmpdir())), why = SPAN_NULL, text = SPAN_NULL;
     struct volume_local_made made;
@@ -131,7 +124,7 @@ TEST(a_volume_grows_with_its_disk_and_keeps_what_is_in_it)
 /* Killed between the two: the next look gives the file system its room. */
 TEST(a_disk_that_has_grown_takes_its_file_system_along_when_it_is_mounted)
 {
-    need_root();
+    kit_own_world(CLONE_NEWNS);
     struct arena *a = arena_new();
     struct span dir = arena_dup(a, span_cstr(kit_tmpdir())), why = SPAN_NULL, text = SPAN_NULL;
     struct volume_local_made made;
@@ -155,7 +148,7 @@ TEST(a_disk_that_has_grown_takes_its_file_system_along_when_it_is_mounted)
 /* A container that has it mounted where we do not see it. */
 TEST(a_file_system_that_others_have_mounted_is_not_taken_off)
 {
-    need_root();
+    kit_own_world(CLONE_NEWNS);
     struct arena *a = arena_new();
     struct span dir = arena_dup(a, span_cstr(kit_tmpdir())), why = SPAN_NULL;
     struct volume_local_made made;
@@ -214,7 +207,7 @@ TEST(a_claim_that_the_whole_disk_could_not_hold_is_refused)
 
 TEST(a_memory_volume_is_shared_sized_and_taken_away)
 {
-    need_root();
+    kit_own_world(CLONE_NEWNS);
     struct arena *a = arena_new();
     struct span pod = arena_printf(a, "%s/pod", kit_tmpdir()), why = SPAN_NULL, warning = SPAN_NULL;
     struct volume_desc v = {.kind = VOLUME_TMPFS,
@@ -239,7 +232,7 @@ TEST(a_memory_volume_is_shared_sized_and_taken_away)
 TEST(a_limited_volume_of_a_pod_has_its_room_and_little_more_and_goes_with_the_pod)
 {
     static const uint64_t sizes[] = {1 << 20, 10 << 20, 100 << 20, 700 << 20};
-    need_root();
+    kit_own_world(CLONE_NEWNS);
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         struct arena *a = arena_new();
         struct span data = arena_printf(a, "%s/data-%zu", kit_tmpdir(), i), why = SPAN_NULL,
@@ -283,7 +276,7 @@ TEST(a_limited_volume_of_a_pod_has_its_room_and_little_more_and_goes_with_the_po
 
 TEST(a_limited_volume_that_has_files_already_stays_a_directory)
 {
-    need_root();
+    kit_own_world(CLONE_NEWNS);
     struct arena *a = arena_new();
     struct span pod = arena_printf(a, "%s/pod", kit_tmpdir()), why = SPAN_NULL, warning = SPAN_NULL;
     struct volume_desc v = {.kind = VOLUME_EMPTY,
