@@ -285,6 +285,8 @@ static int spawn_conmon(struct start *op)
     const struct env_spawn spawn = {
         .argv = args.at,
         .envp = envp,
+        /* It leaves a file "oom" where it is. */
+        .cwd = host_path(&op->job.r->host, op->job.a, "containers", op->id, NULL),
         .fds = fds,
         .fd_count = sizeof fds / sizeof *fds,
         .new_session = true,
