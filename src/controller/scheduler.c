@@ -432,15 +432,16 @@ static struct span taint_of(struct pod_sync *x, struct object *node)
     return taint;
 }
 
-static int64_t *more_free(const struct pod_sync *x, const yyjson_val *can, const struct usage *u)
+static void observe_more(const struct pod_sync *x, const yyjson_val *can, const struct usage *u,
+                         struct schedule_node *n)
 {
-    int64_t *left = ARENA_ARRAY(x->a, int64_t, x->view.more_count);
+    n->more_free = ARENA_ARRAY(x->a, int64_t, x->view.more_count);
     for (size_t i = 0; i < x->view.more_count; i++) {
         struct span name = x->view.more[i].name;
-        left[i] = schedule_quantity(json_get_span(can, name), false);
-        left[i] -= u ? usage_units(u, name) : 0;
+        int64_t all = schedule_quantity(json_get_span(can, name), false);
+        n->too_small |= x->view.more[i].units > all;
+        n->more_free[i] = all - (u ? usage_units(u, name) : 0);
     }
-    return left;
 }
 
 static bool observe_node(void *data, struct object *node)
@@ -468,6 +469,7 @@ static bool observe_node(void *data, struct object *node)
     }
     n->cpu_milli = schedule_quantity(json_get(can, "cpu"), true);
     n->memory_bytes = schedule_quantity(json_get(can, "memory"), false);
+    n->too_small = x->view.cpu_milli > n->cpu_milli || x->view.memory_bytes > n->memory_bytes;
     n->pods = json_get(can, "pods") ? schedule_quantity(json_get(can, "pods"), false) : 110;
     const struct usage *u = usage_of(x->c->book, n->name);
     if (u) {
@@ -479,7 +481,7 @@ static bool observe_node(void *data, struct object *node)
         x->port_note = x->port_note.n ? x->port_note : taken;
     }
     if (x->view.more_count) {
-        n->more_free = more_free(x, can, u);
+        observe_more(x, can, u, n);
     }
     scheduler_count_nominees(x, n);
     return true;
@@ -621,7 +623,10 @@ static void refuse(struct pod_sync *x, struct span message, bool near)
         sync_after(x->s, UNBOUND_QUIET_MS - waited);
         return;
     }
-    struct span node = scheduler_preempt(x, w);
+    struct span why, node = scheduler_preempt(x, w, &why);
+    if (why.n) {
+        message = arena_printf(x->a, "%.*s preemption: %.*s", SPAN_ARG(message), SPAN_ARG(why));
+    }
     nominate(x->c, w, node);
     write_condition(x, message, node);
 }

@@ -262,7 +262,7 @@ static void gather(struct gather *g, const bool *only_pods)
                                     .memory_bytes = x->view.memory_bytes,
                                     .more = x->view.more,
                                     .more_count = x->view.more_count,
-                                    .placing = x->view.near ? &x->view : NULL,
+                                    .placing = &x->view,
                                     .nodes = g->nodes,
                                     .allowed = g->allowed};
     informer_each(x->c->budgets, add_budget, g);
@@ -316,22 +316,28 @@ static bool room_is_made(struct pod_sync *x, const bool *only_pods, struct span 
     return stopping.found;
 }
 
-struct span scheduler_preempt(struct pod_sync *x, const struct waiting *w)
+struct span scheduler_preempt(struct pod_sync *x, const struct waiting *w, struct span *ret_why)
 {
     assert(w);
-    struct scheduler *c = x->c;
-    if (x->view.obstacle.n || scheduler_priority(x->pod) <= c->lowest ||
-        span_eq_cstr(json_get_str(x->spec, "preemptionPolicy"), "Never")) {
+    *ret_why = SPAN_NULL;
+    if (x->view.node_count == 0) {
+        return SPAN_NULL;
+    }
+    if (span_eq_cstr(json_get_str(x->spec, "preemptionPolicy"), "Never")) {
+        *ret_why = SPAN("not eligible due to preemptionPolicy=Never.");
         return SPAN_NULL;
     }
     const bool *only_pods = schedule_only_pods(x->a, &x->view);
     if (w->nominated && room_is_made(x, only_pods, span_cstr(w->nominated))) {
         return arena_dup(x->a, span_cstr(w->nominated));
     }
-    struct gather g = {.x = x};
-    gather(&g, only_pods);
+    struct gather g = {.x = x, .view.placing = &x->view};
+    if (scheduler_priority(x->pod) > x->c->lowest) {
+        gather(&g, only_pods);
+    }
     struct preempt_plan plan = preempt_plan(x->a, &g.view);
     if (!plan.found) {
+        *ret_why = preempt_why(x->a, &g.view, only_pods);
         return SPAN_NULL;
     }
     struct span node = arena_dup(x->a, x->nodes[g.at[plan.node]].name);

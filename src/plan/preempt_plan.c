@@ -42,17 +42,16 @@ static void put(const struct preempt_view *v, struct room *r, const struct preem
     r->gone[p - r->node->pods_there] = sign < 0;
 }
 
-static bool neighbours_fit(const struct preempt_view *v, const struct room *r)
+static struct span neighbours_refusal(const struct preempt_view *v, const struct room *r)
 {
     size_t n = 0;
-    assert(v->placing);
     struct span *gone = ARENA_ARRAY(r->arena, struct span, r->node->pod_count + 1);
     for (size_t i = 0; i < r->node->pod_count; i++) {
         if (r->gone[i]) {
             gone[n++] = r->node->pods_there[i].uid;
         }
     }
-    return schedule_near_fits(r->arena, v->placing, r->node->at, gone, n);
+    return schedule_near_refusal(r->arena, v->placing, r->node->at, gone, n);
 }
 
 static bool fits(const struct preempt_view *v, const struct room *r)
@@ -64,7 +63,8 @@ static bool fits(const struct preempt_view *v, const struct room *r)
     for (size_t i = 0; i < v->more_count; i++) {
         enough = enough && (v->more[i].units == 0 || v->more[i].units <= r->more[i]);
     }
-    return enough && (!v->placing || neighbours_fit(v, r));
+    bool has_rules = v->placing && v->placing->near;
+    return enough && !(has_rules && neighbours_refusal(v, r).n > 0);
 }
 
 /* The most important first: of higher priority, or older. Those that are stopping come last. */
@@ -225,4 +225,53 @@ struct preempt_plan preempt_plan(struct arena *a, const struct preempt_view *vie
     plan.violations = best.violations;
     assert(plan.found || plan.victim_count == 0);
     return plan;
+}
+
+/* ---- why nobody does ---- */
+
+/* What the node has against the pod even without all pods of lower priority. */
+static bool refuses_still(struct arena *a, const struct preempt_view *v,
+                          const struct preempt_node *node, struct tally *tally)
+{
+    struct room room = room_of(a, v, node);
+    struct schedule_node n = v->placing->nodes[node->at];
+    for (size_t i = 0; i < node->pod_count; i++) {
+        const struct preempt_pod *p = &node->pods_there[i];
+        if (p->priority < v->priority) {
+            put(v, &room, p, -1);
+            n.used_cpu_milli -= p->cpu_milli;
+            n.used_memory_bytes -= p->memory_bytes;
+            n.used_pods--;
+        }
+    }
+    n.more_free = room.more;
+    n.ports_taken = room.in_the_way > 0;
+    if (schedule_refuses(a, v->placing, &n, tally)) {
+        return true;
+    }
+    struct span why = v->placing->near ? neighbours_refusal(v, &room) : SPAN_NULL;
+    if (why.n) {
+        tally_add(tally, why);
+    }
+    return why.n > 0;
+}
+
+struct span preempt_why(struct arena *a, const struct preempt_view *view, const bool *only_pods)
+{
+    struct tally tally = {.n = 0};
+    size_t k = 0;
+    assert(view->placing);
+    assert(only_pods);
+    for (size_t i = 0; i < view->placing->node_count; i++) {
+        bool has_lower = k < view->node_count && view->nodes[k].at == i;
+        const struct preempt_node *node = has_lower ? &view->nodes[k++] : NULL;
+        assert(!node || only_pods[i]);
+        if (!only_pods[i]) {
+            tally_add(&tally, SPAN("Preemption is not helpful for scheduling"));
+        } else if (!node || !refuses_still(a, view, node, &tally)) {
+            tally_add(&tally, SPAN("No preemption victims found for incoming pod"));
+        }
+    }
+    assert(k == view->node_count);
+    return tally_text(a, &tally, view->placing->node_count);
 }

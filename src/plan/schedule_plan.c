@@ -9,38 +9,12 @@
 #include "plan/spread_plan.h"
 
 enum {
-    REASONS_MAX = 32,
     /* Weights of the plugins, and the largest score that each gives before it is weighed. */
     WEIGHT_TAINTS = 3,
     WEIGHT_AFFINITY = 2, /* to nodes, to pods, and spread */
     SCORE_MAX = 100,
     FREE_UNITS = 20000, /* of score() are one point of such a score */
 };
-
-struct reason {
-    struct span text;
-    size_t count;
-};
-
-struct tally {
-    struct reason at[REASONS_MAX];
-    size_t n;
-};
-
-static void tally_add(struct tally *t, struct span text)
-{
-    assert(text.n > 0);
-    for (size_t i = 0; i < t->n; i++) {
-        if (span_eq(t->at[i].text, text)) {
-            t->at[i].count++;
-            return;
-        }
-    }
-    assert(t->n <= REASONS_MAX);
-    if (t->n < REASONS_MAX) {
-        t->at[t->n++] = (struct reason){text, 1};
-    }
-}
 
 /* Empty: the pod may go there. */
 static struct span refusal(struct arena *a, const struct schedule_view *v,
@@ -160,31 +134,14 @@ static struct span refusal_near(struct around *r, size_t node)
 
 /* ---- choice ---- */
 
-static int by_text(const void *a, const void *b)
+static struct span explain(struct arena *a, const struct schedule_view *v, const struct tally *t)
 {
-    return span_cmp(*(const struct span *)a, *(const struct span *)b);
-}
-
-/* Sorted as texts with their numbers in front, as Kubernetes does. */
-static struct span explain(struct arena *a, const struct schedule_view *v, struct tally *t)
-{
-    assert(t->n <= REASONS_MAX);
-    struct span text = arena_printf(a, "0/%zu nodes are available", v->node_count);
-    struct span lines[REASONS_MAX];
     if (v->obstacle.n) {
-        return arena_printf(a, "%.*s: %.*s.", SPAN_ARG(text), SPAN_ARG(v->obstacle));
+        return arena_printf(a, "0/%zu nodes are available: %.*s.", v->node_count,
+                            SPAN_ARG(v->obstacle));
     }
-    if (v->node_count == 0) {
-        return SPAN("no nodes available to schedule pods");
-    }
-    for (size_t i = 0; i < t->n; i++) {
-        lines[i] = arena_printf(a, "%zu %.*s", t->at[i].count, SPAN_ARG(t->at[i].text));
-    }
-    qsort(lines, t->n, sizeof *lines, by_text);
-    for (size_t i = 0; i < t->n; i++) {
-        text = arena_printf(a, "%.*s%s %.*s", SPAN_ARG(text), i ? "," : ":", SPAN_ARG(lines[i]));
-    }
-    return arena_printf(a, "%.*s.", SPAN_ARG(text));
+    return v->node_count ? tally_text(a, t, v->node_count)
+                         : SPAN("no nodes available to schedule pods");
 }
 
 /* The points of each node that fits, which its neighbours give it; NULL: none. */
@@ -239,6 +196,16 @@ static struct span note_near(struct arena *a, const struct around *r)
                         affinity.n ? " " : "", SPAN_ARG(affinity));
 }
 
+bool schedule_refuses(struct arena *a, const struct schedule_view *view,
+                      const struct schedule_node *node, struct tally *tally)
+{
+    struct span why = refusal(a, view, node);
+    if (why.n) {
+        tally_add(tally, why);
+    }
+    return why.n > 0 || lacks(a, view, node, tally);
+}
+
 struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *view)
 {
     assert(a);
@@ -249,16 +216,13 @@ struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *
     struct around *around = look_around(a, view);
     bool *fits = ARENA_ARRAY(a, bool, view->node_count + 1);
     for (size_t i = 0; i < view->node_count && view->obstacle.n == 0; i++) {
-        struct span why = refusal(a, view, &view->nodes[i]);
-        bool short_of = why.n == 0 && lacks(a, view, &view->nodes[i], &tally);
-        if (why.n == 0 && !short_of && around) {
-            why = refusal_near(around, i);
-            plan.near |= why.n > 0;
-        }
+        bool refused = schedule_refuses(a, view, &view->nodes[i], &tally);
+        struct span why = !refused && around ? refusal_near(around, i) : SPAN_NULL;
         if (why.n) {
             tally_add(&tally, why);
+            plan.near = true;
         }
-        fits[i] = !short_of && why.n == 0;
+        fits[i] = !refused && why.n == 0;
         plan.fits |= fits[i];
     }
     if (plan.fits) {
@@ -293,7 +257,7 @@ const bool *schedule_only_pods(struct arena *a, const struct schedule_view *view
     for (size_t i = 0; i < view->node_count && view->obstacle.n == 0; i++) {
         struct schedule_node n = view->nodes[i];
         n.ports_taken = false;
-        only[i] = refusal(a, view, &n).n == 0 && !(around && lacks_near(around, i));
+        only[i] = !n.too_small && refusal(a, view, &n).n == 0 && !(around && lacks_near(around, i));
     }
     return only;
 }
@@ -309,8 +273,8 @@ static bool is_one_of(const yyjson_val *root, const struct span *uids, size_t n)
     return false;
 }
 
-bool schedule_near_fits(struct arena *a, const struct schedule_view *view, size_t node,
-                        const struct span *gone, size_t gone_count)
+struct span schedule_near_refusal(struct arena *a, const struct schedule_view *view, size_t node,
+                                  const struct span *gone, size_t gone_count)
 {
     assert(view->near);
     assert(node < view->node_count);
@@ -326,7 +290,7 @@ bool schedule_near_fits(struct arena *a, const struct schedule_view *view, size_
     struct schedule_view then = *view;
     then.near = &near;
     struct around *around = look_around(a, &then);
-    return !around || refusal_near(around, node).n == 0;
+    return around ? refusal_near(around, node) : SPAN_NULL;
 }
 
 /* ---- forms of the API ---- */

@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "plan/near_plan.h"
 #include "plan/schedule_request.h"
+#include "plan/tally.h"
 
 struct schedule_node {
     struct span name;
@@ -27,6 +28,7 @@ struct schedule_node {
     int64_t cpu_milli, memory_bytes, pods;                /* allocatable */
     int64_t used_cpu_milli, used_memory_bytes, used_pods; /* by the pods there */
     int64_t *more_free; /* by index of view.more: what the pods there leave of it */
+    bool too_small;     /* the pod asks for more than it has when nobody is there */
 };
 
 struct schedule_view {
@@ -53,10 +55,14 @@ struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *
 /* By index of node: nothing keeps the pod from it but pods that are there: what they use, room or
  * host ports, or a rule about neighbours. */
 const bool *schedule_only_pods(struct arena *a, const struct schedule_view *view);
-/* Would the rules about neighbours, which there are, let it there if the pods with these uids were
- * gone? */
-bool schedule_near_fits(struct arena *a, const struct schedule_view *view, size_t node,
-                        const struct span *gone, size_t gone_count);
+/* Adds what the node itself, of the view or like one of it, has against the pod: all but rules
+ * about neighbours. False: nothing. */
+bool schedule_refuses(struct arena *a, const struct schedule_view *view,
+                      const struct schedule_node *node, struct tally *tally);
+/* What the rules about neighbours, which there are, would have against it there if the pods with
+ * these uids were gone; empty: nothing. */
+struct span schedule_near_refusal(struct arena *a, const struct schedule_view *view, size_t node,
+                                  const struct span *gone, size_t gone_count);
 
 /* Parts that read the API's forms; labels of the node, or NULL. */
 

@@ -610,6 +610,7 @@ static struct why unscheduled(const struct pod_facts *f, const struct why_claim 
                                    "are stopping",
                                    SPAN_ARG(f->name), SPAN_ARG(node)));
     }
+    text = span_first(text, find(text, SPAN(" preemption: "))); /* nobody gives way */
     struct span near = why_near(f->a, text);
     struct span ask = near.n ? SPAN_NULL : asks(f, text);
     text = why_words(f->a, near.n ? near : text);

@@ -260,3 +260,49 @@ TEST(preemption_takes_the_room_of_those_that_are_stopping_before_it_sends_anybod
     CHECK_EQ(p.victim_count, 1);
     CHECK_EQ(p.victims[0], 1);
 }
+
+TEST(preemption_says_of_each_node_why_nobody_gives_way)
+{
+    struct arena *a cleanup_arena = arena_new();
+    struct preempt_pod low = {.priority = 0, .cpu_milli = 1, .memory_bytes = 1},
+                       port = {.priority = 9, .in_the_way = true},
+                       goes = {.priority = 0, .cpu_milli = 3, .stopping = true};
+    const struct preempt_pod both[] = {low, port};
+    const bool only_pods[] = {false, true, true, true, true};
+    struct schedule_node all[5];
+    for (size_t i = 0; i < 5; i++) {
+        all[i] = (struct schedule_node){.selector_fits = true,
+                                        .volumes_reachable = true,
+                                        .cpu_milli = 4,
+                                        .memory_bytes = 4,
+                                        .pods = 9,
+                                        .used_cpu_milli = 3,
+                                        .used_memory_bytes = 3,
+                                        .used_pods = 2};
+    }
+    all[3].used_cpu_milli = all[3].used_memory_bytes = 1;
+    all[4].used_memory_bytes = 0;
+    const struct preempt_node nodes[] = {
+        {.at = 2, .cpu_milli = 1, .memory_bytes = 1, .pods = 7, .pods_there = &low, .pod_count = 1},
+        {.at = 3, .cpu_milli = 3, .memory_bytes = 3, .pods = 7, .pods_there = both, .pod_count = 2},
+        {.at = 4,
+         .cpu_milli = 1,
+         .memory_bytes = 4,
+         .pods = 7,
+         .pods_there = &goes,
+         .pod_count = 1},
+    };
+    struct schedule_view placing = {
+        .cpu_milli = 3, .memory_bytes = 3, .nodes = all, .node_count = 5};
+    struct preempt_view v = {.priority = 5,
+                             .cpu_milli = 3,
+                             .memory_bytes = 3,
+                             .placing = &placing,
+                             .nodes = nodes,
+                             .node_count = 3};
+    CHECK_SPAN(
+        preempt_why(a, &v, only_pods),
+        "0/5 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 1 Preemption is "
+        "not helpful for scheduling, 1 node(s) didn't have free ports for the requested pod "
+        "ports, 2 No preemption victims found for incoming pod.");
+}

@@ -152,7 +152,8 @@ TEST(scheduler_the_third_of_two_nodes_waits_by_name_until_a_third_joins)
     pod(&b, "redis-2", "redis", APART("redis", HOST));
     CHECK_SPAN(why(&b, "redis-2"),
                "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules. It must "
-               "not share a node with redis-0 on a, redis-1 on b.");
+               "not share a node with redis-0 on a, redis-1 on b. preemption: 0/2 nodes are "
+               "available: 2 No preemption victims found for incoming pod.");
     uint64_t before = fake_client_writes(b.api);
     env_sim_run_for(b.env, 600000);
     CHECK_EQ(fake_client_writes(b.api), before); /* it waits in silence */
@@ -194,7 +195,8 @@ TEST(scheduler_a_relabelled_neighbour_lets_in_who_shunned_it)
     pod(&b, "q", "noisy", ""); /* p is there and shuns it: symmetry */
     CHECK_SPAN(why(&b, "q"), "0/1 nodes are available: 1 node(s) didn't satisfy existing pods "
                              "anti-affinity rules. Pods that are there must not share a node with "
-                             "it: p on a.");
+                             "it: p on a. preemption: 0/1 nodes are available: 1 No preemption "
+                             "victims found for incoming pod.");
     bed_done(&b);
 }
 
@@ -260,10 +262,13 @@ TEST(scheduler_spreads_over_zones_and_counts_none_that_stops)
     size_t wait = (node_of(&b, "redis-4").n == 0) + (node_of(&b, "redis-5").n == 0);
     CHECK_EQ(wait, 1); /* three in the east, two in the west */
     const char *late = node_of(&b, "redis-4").n ? "redis-5" : "redis-4";
-    CHECK_SPAN(why(&b, late),
-               "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't match pod "
-               "topology spread constraints. Pods that have the labels app=redis are spread over "
-               "each zone with maxSkew 1: east has 3, west has 2.");
+    CHECK_SPAN(
+        why(&b, late),
+        "0/3 nodes are available: 1 node(s) were unschedulable, 2 node(s) didn't match pod "
+        "topology spread constraints. Pods that have the labels app=redis are spread over "
+        "each zone with maxSkew 1: east has 3, west has 2. preemption: 0/3 nodes are "
+        "available: 1 Preemption is not helpful for scheduling, 2 No preemption victims found "
+        "for incoming pod.");
     fake_node_set(b.kubelet, &(struct fake_node_options){.start_ms = 1, .stop_ms = 100000});
     for (int i = 0; i < 4; i++) {
         char name[32];
@@ -434,6 +439,9 @@ TEST(scheduler_sends_nobody_away_for_a_pod_that_needs_a_neighbour_of_those)
     env_sim_run_for(b.env, 200);
     CHECK(is_there(&b, "x")); /* without it the other would wait for ever */
     CHECK(is_there(&b, "y")); /* as in Kubernetes */
+    CHECK_SPAN(why(&b, "high"),
+               "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are "
+               "available: 1 node(s) didn't match pod affinity rules.");
     ranked(&b, "more", "x", 20, 0, "");
     fake_client_patch(b.api, "", "Node", "", "a", "", "{\"metadata\":{\"labels\":{\"l\":\"1\"}}}");
     env_sim_run_for(b.env, 200);

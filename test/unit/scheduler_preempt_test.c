@@ -79,6 +79,11 @@ static size_t node_of_pod(struct bed *b, const char *name)
     return json_str(json_path(object_root(get(b, "Pod", name)), "spec", "nodeName", NULL)).n;
 }
 
+static struct span why(struct bed *b, const char *name)
+{
+    return json_get_str(client_condition(get(b, "Pod", name), "PodScheduled"), "message");
+}
+
 TEST(scheduler_makes_room_for_the_more_important_and_keeps_it)
 {
     struct bed b;
@@ -91,6 +96,12 @@ TEST(scheduler_makes_room_for_the_more_important_and_keeps_it)
     pod(&b, "equal", CPU("3") "\"priority\":1}");
     env_sim_run_for(b.env, 50);
     CHECK_EQ(events(&b, "Preempted", NULL), 0);
+    CHECK_SPAN(why(&b, "polite"),
+               "0/1 nodes are available: 1 Insufficient cpu. preemption: not eligible "
+               "due to preemptionPolicy=Never.");
+    CHECK_SPAN(why(&b, "equal"),
+               "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are "
+               "available: 1 No preemption victims found for incoming pod.");
     fake_client_delete(b.api, "", "Pod", "default", "polite", -1, CLIENT_PROPAGATION_DEFAULT);
     pod(&b, "high", CPU("2") "\"priority\":10}");
     env_sim_run_for(b.env, 5);

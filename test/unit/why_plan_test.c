@@ -258,7 +258,10 @@ static const struct {
     {POD("", UNPLACED(NOT_FIT)), "Unschedulable",
      "redis-1 finds no node: 0/1 nodes are available: 1 node(s) didn't match Pod's node "
      "affinity/selector; its spec.affinity.nodeAffinity asks for another one"},
-    {POD("", UNPLACED("0/1 nodes are available: 1 node(s) were unschedulable.")), "Unschedulable",
+    {POD("",
+         UNPLACED("0/1 nodes are available: 1 node(s) were unschedulable. preemption: 0/1 nodes "
+                  "are available: 1 Preemption is not helpful for scheduling.")),
+     "Unschedulable",
      "redis-1 finds no node: 0/1 nodes are available: 1 node(s) were unschedulable; \"kubectl "
      "uncordon NODE\" lets pods onto it again"},
     {POD("", UNPLACED("0/1 nodes are available: 1 node(s) had volume node affinity conflict.")),
