@@ -56,10 +56,12 @@ void deadline_plan(struct arena *a, const struct deadline_view *v, struct deadli
     }
     int32_t updated = 0, well = 0;
     bool known = read_stood(v, &updated, &well);
+    int64_t second_ms = (v->now_ms + 999) / 1000 * 1000;
     ret->stands = v->stood;
-    ret->since_ms = v->stood_ms;
+    /* A clock that was set back is not waited for: the time begins anew. */
+    ret->since_ms = v->stood_ms < second_ms ? v->stood_ms : second_ms;
     if (!known || v->updated > updated || v->well > well) {
-        ret->since_ms = (v->now_ms + 999) / 1000 * 1000;
+        ret->since_ms = second_ms;
         ret->stands = arena_printf(a, FORM_1 "%.*s" FORM_2 "%d" FORM_3 "%d" FORM_4,
                                    SPAN_ARG(v->revision), (int)v->updated, (int)v->well);
     }
@@ -67,5 +69,6 @@ void deadline_plan(struct arena *a, const struct deadline_view *v, struct deadli
     ret->overdue = until_ms <= v->now_ms;
     ret->requeue_at_ms = ret->overdue ? 0 : until_ms;
     assert(ret->overdue || ret->requeue_at_ms > v->now_ms);
+    assert(ret->requeue_at_ms <= v->now_ms + v->deadline_ms + 999);
     ret->roll_back = ret->overdue && v->auto_rollback && v->has_previous;
 }

@@ -85,3 +85,21 @@ TEST(the_clock_is_read_back_as_it_was_written_and_a_flapping_pod_does_not_stop_i
     deadline_plan(a, &v, &plan);
     CHECK(!plan.overdue);
 }
+
+/* Found by the simulator (seed 18203188): it would have waited for as long as the clock was set
+ * back, and the deadline. */
+TEST(a_clock_that_was_set_back_is_not_waited_for)
+{
+    cleanup_arena struct arena *a = arena_new();
+    struct deadline_view v = {.now_ms = NOW_MS,
+                              .deadline_ms = DEADLINE_MS,
+                              .moving = true,
+                              .revision = SPAN("r"),
+                              .stood = SPAN("revision r: 2 updated, 1 available"),
+                              .stood_ms = NOW_MS + 3600 * 1000};
+    struct deadline_plan plan;
+    deadline_plan(a, &v, &plan);
+    CHECK_EQ(plan.since_ms, NOW_MS);
+    CHECK_EQ(plan.requeue_at_ms, NOW_MS + DEADLINE_MS);
+    CHECK_SPAN(plan.stands, "revision r: 2 updated, 1 available"); /* how far it had come stays */
+}
