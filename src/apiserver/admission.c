@@ -250,9 +250,16 @@ static int pod_create(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *ob
 static int pod_update(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj,
                       const yyjson_val *old)
 {
-    (void)old;
+    static const char *const kept[] = {"priority", "preemptionPolicy"};
+    const yyjson_val *had = json_get(old, "spec");
+    yyjson_mut_val *spec = json_mut_obj(doc, obj, "spec");
     assert(op->kind == SCHEMA_KIND(Pod));
-    add_tolerations(doc, json_mut_obj(doc, obj, "spec"));
+    add_tolerations(doc, spec);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        if (json_get(had, kept[i]) && !json_mut_get(spec, kept[i])) {
+            json_put(doc, spec, kept[i], json_mut_copy(doc, json_get(had, kept[i])));
+        }
+    }
     return 0;
 }
 

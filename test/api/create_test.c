@@ -235,6 +235,27 @@ TEST(pods_bear_lost_nodes_for_five_minutes_unless_they_say_something_about_them)
     api_kit_stop(&k);
 }
 
+/* Their priority comes from admission, so what was written has none. */
+TEST(a_pod_that_is_replaced_by_what_was_once_written_keeps_its_priority)
+{
+    struct api_kit k;
+    api_kit_start(&k, NULL);
+#define WRITTEN(label)                                                                             \
+    "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"p\",\"labels\":{\"a\":"      \
+    "\"" label                                                                                     \
+    "\"}},\"spec\":{\"automountServiceAccountToken\":false,\"serviceAccountName\":\"default\","    \
+    "\"serviceAccount\":\"default\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}"
+    (void)api_expect(&k, 201, "POST", "/api/v1/namespaces/default/pods", "", WRITTEN("b"));
+    struct api_reply r =
+        api_expect(&k, 200, "PUT", "/api/v1/namespaces/default/pods/p", "", WRITTEN("c"));
+    CHECK_SPAN(api_str(&r, "metadata.labels.a"), "c");
+    CHECK_EQ(json_int(api_at(r.json, "spec.priority"), -1), 0);
+    CHECK_SPAN(api_str(&r, "spec.preemptionPolicy"), "PreemptLowerPriority");
+    r = api_expect(&k, 422, "PATCH", "/api/v1/namespaces/default/pods/p",
+                   "Content-Type: application/merge-patch+json\r\n", "{\"spec\":{\"priority\":7}}");
+    api_kit_stop(&k);
+}
+
 TEST(a_new_node_takes_no_pods_before_it_was_seen_ready)
 {
     static const char *const given[] = {
