@@ -4,6 +4,7 @@
 #include "client/client_body.h"
 #include "codec/quantity.h"
 #include "schema/kinds.h"
+#include "schema/status.h"
 #include "sim/check.h"
 #include "sim/platform_priv.h"
 
@@ -20,13 +21,8 @@ enum {
 
 static void ask(struct platform *w, enum client_verb verb, struct span body)
 {
-    const struct client_request rq = {CLIENT_REQUEST_INIT,
-                                      .verb = verb,
-                                      .kind = SCHEMA_KIND(ResourceQuota),
-                                      .ns = SPAN("default"),
-                                      .name = verb == CLIENT_CREATE ? SPAN_NULL : SPAN("room"),
-                                      .body = body,
-                                      .field_manager = SPAN("user")};
+    const struct client_request rq =
+        sim_user_request(verb, SCHEMA_KIND(ResourceQuota), SPAN("room"), body);
     sim_request(w, SIM_DEED_QUOTA, &rq, "the quota");
 }
 
@@ -147,8 +143,7 @@ enum { ONE = 1000000000 };
 static __int128 pod_uses(const struct sum *s, struct object *pod)
 {
     const yyjson_val *spec = json_get(object_root(pod), "spec");
-    struct span phase = json_str(json_path(object_root(pod), "status", "phase", NULL));
-    bool over = span_eq_cstr(phase, "Succeeded") || span_eq_cstr(phase, "Failed");
+    bool over = status_pod_ended(object_root(pod));
     __int128 cpu = 0;
     if (!in_scope(s->spec, spec)) {
         return 0;

@@ -4,6 +4,7 @@
 #include "client/client_body.h"
 #include "codec/quantity.h"
 #include "runtime/runtime_fake.h"
+#include "schema/status.h"
 #include "sim/check.h"
 #include "sim/neighbours.h"
 #include "sim/platform_priv.h"
@@ -85,9 +86,8 @@ struct count {
 static void count_pod(void *data, struct object *pod)
 {
     struct count *c = data;
-    struct span phase = json_str(json_path(object_root(pod), "status", "phase", NULL));
     bool may_wait = ranks_is_big(pod) && !json_path(object_root(pod), "spec", "nodeName", NULL);
-    c->pods += !may_wait && !span_eq_cstr(phase, "Succeeded") && !span_eq_cstr(phase, "Failed");
+    c->pods += !may_wait && !status_pod_ended(object_root(pod));
     c->deleting += object_is_deleting(pod);
 }
 

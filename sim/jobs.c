@@ -16,14 +16,8 @@
 static void ask(struct platform *w, enum client_verb verb, enum client_propagation propagation,
                 struct span body)
 {
-    const struct client_request rq = {CLIENT_REQUEST_INIT,
-                                      .verb = verb,
-                                      .kind = SCHEMA_KIND(Job),
-                                      .ns = SPAN("default"),
-                                      .name = verb == CLIENT_CREATE ? SPAN_NULL : SPAN("batch"),
-                                      .body = body,
-                                      .propagation = propagation,
-                                      .field_manager = SPAN("user")};
+    struct client_request rq = sim_user_request(verb, SCHEMA_KIND(Job), SPAN("batch"), body);
+    rq.propagation = propagation;
     neighbours_ask(w, &rq, "the job");
 }
 

@@ -6,6 +6,7 @@
 #include "client/client_body.h"
 #include "runtime/runtime_fake.h"
 #include "schema/kinds.h"
+#include "schema/status.h"
 #include "sim/neighbours.h"
 #include "sim/platform_priv.h"
 
@@ -37,13 +38,7 @@ bool sim_has_host_port(struct object *pod)
 
 static void ask(struct platform *w, enum client_verb verb, struct span body)
 {
-    const struct client_request rq = {CLIENT_REQUEST_INIT,
-                                      .verb = verb,
-                                      .kind = SCHEMA_KIND(Pod),
-                                      .ns = SPAN("default"),
-                                      .name = verb == CLIENT_CREATE ? SPAN_NULL : SPAN("lone"),
-                                      .body = body,
-                                      .field_manager = SPAN("user")};
+    const struct client_request rq = sim_user_request(verb, SCHEMA_KIND(Pod), SPAN("lone"), body);
     neighbours_ask(w, &rq, "the lone pod");
 }
 
@@ -73,16 +68,10 @@ void lone_act(struct platform *w)
 void sim_change_image(struct platform *w, struct span pod, struct span container)
 {
     struct arena *a cleanup_arena = arena_new();
-    const struct client_request rq = {
-        CLIENT_REQUEST_INIT,
-        .verb = CLIENT_PATCH_STRATEGIC,
-        .kind = SCHEMA_KIND(Pod),
-        .ns = SPAN("default"),
-        .name = pod,
-        .body =
-            arena_printf(a, "{\"spec\":{\"containers\":[{\"name\":\"%.*s\",\"image\":\"%s\"}]}}",
-                         SPAN_ARG(container), sim_roll(w, 2) ? "other:1" : "other:2"),
-        .field_manager = SPAN("user")};
+    const struct client_request rq = sim_user_request(
+        CLIENT_PATCH_STRATEGIC, SCHEMA_KIND(Pod), pod,
+        arena_printf(a, "{\"spec\":{\"containers\":[{\"name\":\"%.*s\",\"image\":\"%s\"}]}}",
+                     SPAN_ARG(container), sim_roll(w, 2) ? "other:1" : "other:2"));
     sim_request(w, SIM_DEED_IMAGE, &rq, "the pod");
 }
 
@@ -118,7 +107,7 @@ void lone_on_change(struct platform *w, struct object *old, struct object *now)
     /* Changed there and back while its instance stops, it looks as if that ended by itself to an
      * agent that has not seen the change. */
     bool there_and_back = w->lone_images > 2;
-    bool ended = span_eq_cstr(phase, "Succeeded") || span_eq_cstr(phase, "Failed");
+    bool ended = status_phase_ended(phase);
     if (ended && n && !there_and_back && !object_is_deleting(now) && n->down_ms < w->lone_ms &&
         !json_get_str(json_get(object_root(now), "status"), "reason").n) {
         sim_fail(w, "goes-on", "the lone pod is said to have ended: %.*s", SPAN_ARG(phase));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "client/client_body.h"
+#include "schema/status.h"
 #include "sim/platform_priv.h"
 
 #define OF_NODE                                                                                    \
@@ -52,12 +53,6 @@ static bool is_db(struct span pod_key)
 static int node_of(const struct platform *w, struct object *pod)
 {
     return sim_node_called(w, json_str(json_path(object_root(pod), "spec", "nodeName", NULL)));
-}
-
-static bool is_over(struct object *pod)
-{
-    struct span phase = json_str(json_path(object_root(pod), "status", "phase", NULL));
-    return span_eq_cstr(phase, "Succeeded") || span_eq_cstr(phase, "Failed");
 }
 
 /* The entry of a pod; NULL: it was on no node yet. Those that left long ago are forgotten. */
@@ -159,9 +154,11 @@ static void on_pod(struct platform *w, struct object *pod, bool is_gone)
         VEC_PUSH(&w->near->pods, p);
         known = &w->near->pods.at[w->near->pods.n - 1];
     }
-    bool goes = is_gone || object_is_deleting(pod) || is_over(pod);
+    bool goes = is_gone || object_is_deleting(pod) || status_pod_ended(object_root(pod));
     known->deleting_ms = known->deleting_ms || !goes ? known->deleting_ms : sim_now_ms(w);
-    known->left_ms = known->left_ms || !(is_gone || is_over(pod)) ? known->left_ms : sim_now_ms(w);
+    known->left_ms = known->left_ms || !(is_gone || status_pod_ended(object_root(pod)))
+                         ? known->left_ms
+                         : sim_now_ms(w);
 }
 
 void near_on_change(struct platform *w, struct object *old, struct object *now)

@@ -47,14 +47,8 @@ void neighbours_ask(struct platform *w, const struct client_request *rq, const c
 
 static void ask(struct platform *w, int which, enum client_verb verb, struct span body)
 {
-    const struct client_request rq = {CLIENT_REQUEST_INIT,
-                                      .verb = verb,
-                                      .kind = kind_of(which),
-                                      .ns = SPAN("default"),
-                                      .name = verb == CLIENT_CREATE ? SPAN_NULL
-                                                                    : span_cstr(names[which]),
-                                      .body = body,
-                                      .field_manager = SPAN("user")};
+    const struct client_request rq =
+        sim_user_request(verb, kind_of(which), span_cstr(names[which]), body);
     neighbours_ask(w, &rq, kind_of(which)->kind);
 }
 
@@ -71,13 +65,9 @@ void neighbours_budget(struct platform *w)
                              "\"metadata\":{\"name\":\"redis\"},\"spec\":{\"selector\":{"
                              "\"matchLabels\":{\"app\":\"redis\"}},%s}}",
                              specs[sim_roll(w, sizeof specs / sizeof *specs)]);
-    const struct client_request rq = {CLIENT_REQUEST_INIT,
-                                      .verb = there ? CLIENT_DELETE : CLIENT_CREATE,
-                                      .kind = SCHEMA_KIND(PodDisruptionBudget),
-                                      .ns = SPAN("default"),
-                                      .name = there ? SPAN("redis") : SPAN_NULL,
-                                      .body = body,
-                                      .field_manager = SPAN("user")};
+    const struct client_request rq =
+        sim_user_request(there ? CLIENT_DELETE : CLIENT_CREATE, SCHEMA_KIND(PodDisruptionBudget),
+                         SPAN("redis"), body);
     sim_request(w, SIM_DEED_BUDGET, &rq, "the budget");
 }
 

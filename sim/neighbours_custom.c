@@ -19,22 +19,10 @@ static struct span key_of(struct arena *a, int n)
     return arena_printf(a, WIDGETS "/default/w%d", n);
 }
 
-static void ask(struct platform *w, enum sim_deed deed, enum client_verb verb,
-                const struct schema_kind *kind, struct span name, struct span body)
-{
-    const struct client_request rq = {CLIENT_REQUEST_INIT,
-                                      .verb = verb,
-                                      .kind = kind,
-                                      .ns = kind->namespaced ? SPAN("default") : SPAN_NULL,
-                                      .name = name,
-                                      .body = body,
-                                      .field_manager = SPAN("user")};
-    sim_request(w, deed, &rq, kind->kind);
-}
-
 static void define(struct platform *w)
 {
-    ask(w, SIM_DEED_DEFINE, CLIENT_CREATE, SCHEMA_KIND(CustomResourceDefinition), SPAN_NULL,
+    sim_ask(
+        w, SIM_DEED_DEFINE, CLIENT_CREATE, SCHEMA_KIND(CustomResourceDefinition), SPAN_NULL,
         SPAN("{\"kind\":\"CustomResourceDefinition\",\"apiVersion\":\"apiextensions.k8s.io/v1\","
              "\"metadata\":{\"name\":\"" WIDGETS "\"},\"spec\":{\"group\":\"example.com\","
              "\"scope\":\"Namespaced\",\"names\":{\"plural\":\"widgets\",\"singular\":\"widget\","
@@ -59,23 +47,23 @@ void custom_act(struct platform *w)
     if (sim_roll(w, 6) == 0) {
         w->custom_asked = ~UINT32_C(0);
         w->custom_going = true;
-        ask(w, SIM_DEED_UNDEFINE, CLIENT_DELETE, SCHEMA_KIND(CustomResourceDefinition),
-            SPAN(WIDGETS), SPAN_NULL);
+        sim_ask(w, SIM_DEED_UNDEFINE, CLIENT_DELETE, SCHEMA_KIND(CustomResourceDefinition),
+                SPAN(WIDGETS), SPAN_NULL);
         if (w->answered && w->answer != ERR_NONE) {
             w->custom_going = false;
         }
     } else if (!record_get(w->record, key_of(a, n))) {
-        ask(w, SIM_DEED_WIDGET, CLIENT_CREATE, &widget, SPAN_NULL,
-            arena_printf(a,
-                         "{\"kind\":\"Widget\",\"apiVersion\":\"example.com/v1\",\"metadata\":{"
-                         "\"name\":\"w%d\"},\"spec\":{\"size\":%d}}",
-                         n, size));
+        sim_ask(w, SIM_DEED_WIDGET, CLIENT_CREATE, &widget, SPAN_NULL,
+                arena_printf(a,
+                             "{\"kind\":\"Widget\",\"apiVersion\":\"example.com/v1\",\"metadata\":{"
+                             "\"name\":\"w%d\"},\"spec\":{\"size\":%d}}",
+                             n, size));
     } else if (sim_roll(w, 3) == 0) {
         w->custom_asked |= UINT32_C(1) << n;
-        ask(w, SIM_DEED_WIDGET, CLIENT_DELETE, &widget, name, SPAN_NULL);
+        sim_ask(w, SIM_DEED_WIDGET, CLIENT_DELETE, &widget, name, SPAN_NULL);
     } else {
-        ask(w, SIM_DEED_WIDGET, CLIENT_PATCH_MERGE, &widget, name,
-            arena_printf(a, "{\"spec\":{\"size\":%d}}", size));
+        sim_ask(w, SIM_DEED_WIDGET, CLIENT_PATCH_MERGE, &widget, name,
+                arena_printf(a, "{\"spec\":{\"size\":%d}}", size));
     }
 }
 

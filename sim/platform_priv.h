@@ -242,9 +242,16 @@ void sim_set_weather(struct platform *w, const struct link_weather *weather);
 
 /* Counts what was asked for; the last request's answer says whether it was done. */
 void sim_asked(struct platform *w, enum sim_deed deed);
+/* What a user asks for an object of "default", or of a kind that has no namespaces. name: not read
+ * when it is made. */
+struct client_request sim_user_request(enum client_verb verb, const struct schema_kind *kind,
+                                       struct span name, struct span body);
 /* A user's request, counted as that deed and told. what: "the job". */
 void sim_request(struct platform *w, enum sim_deed deed, const struct client_request *rq,
                  const char *what);
+/* Both in one, told by the kind. */
+void sim_ask(struct platform *w, enum sim_deed deed, enum client_verb verb,
+             const struct schema_kind *kind, struct span name, struct span body);
 /* Counts what came. */
 void sim_saw(struct platform *w, enum sim_deed deed);
 /* A clock that is set forward with the wall clock, and never back. */

@@ -9,6 +9,7 @@
 #include "codec/quantity.h"
 #include "plan/schedule_plan.h"
 #include "schema/kinds.h"
+#include "schema/status.h"
 #include "sim/neighbours.h"
 #include "sim/platform_priv.h"
 
@@ -55,19 +56,6 @@ struct ranks {
 
 /* ---- users ---- */
 
-static void ask(struct platform *w, enum sim_deed deed, enum client_verb verb,
-                const struct schema_kind *kind, struct span name, struct span body)
-{
-    const struct client_request rq = {CLIENT_REQUEST_INIT,
-                                      .verb = verb,
-                                      .kind = kind,
-                                      .ns = kind->namespaced ? SPAN("default") : SPAN_NULL,
-                                      .name = name,
-                                      .body = body,
-                                      .field_manager = SPAN("user")};
-    sim_request(w, deed, &rq, kind->kind);
-}
-
 static bool has_class(const struct platform *w, const struct grade *c)
 {
     struct arena *a cleanup_arena = arena_new_small();
@@ -78,11 +66,11 @@ static bool has_class(const struct platform *w, const struct grade *c)
 static void make_class(struct platform *w, const struct grade *c)
 {
     struct arena *a cleanup_arena = arena_new();
-    ask(w, SIM_DEED_CLASS, CLIENT_CREATE, SCHEMA_KIND(PriorityClass), SPAN_NULL,
-        arena_printf(a,
-                     "{\"kind\":\"PriorityClass\",\"apiVersion\":\"scheduling.k8s.io/v1\","
-                     "\"metadata\":{\"name\":\"%s\"},\"value\":%d,\"preemptionPolicy\":\"%s\"}",
-                     c->name, c->value, c->policy));
+    sim_ask(w, SIM_DEED_CLASS, CLIENT_CREATE, SCHEMA_KIND(PriorityClass), SPAN_NULL,
+            arena_printf(a,
+                         "{\"kind\":\"PriorityClass\",\"apiVersion\":\"scheduling.k8s.io/v1\","
+                         "\"metadata\":{\"name\":\"%s\"},\"value\":%d,\"preemptionPolicy\":\"%s\"}",
+                         c->name, c->value, c->policy));
 }
 
 const char *ranks_class(struct platform *w)
@@ -107,7 +95,8 @@ static void make_big(struct platform *w, int n, const struct grade *c)
     if (c && !has_class(w, c)) {
         make_class(w, c);
     }
-    ask(w, SIM_DEED_BIG, CLIENT_CREATE, SCHEMA_KIND(Pod), SPAN_NULL,
+    sim_ask(
+        w, SIM_DEED_BIG, CLIENT_CREATE, SCHEMA_KIND(Pod), SPAN_NULL,
         arena_printf(a,
                      "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"big-%d\","
                      "\"annotations\":{\"berth.dev/fake-stop-ms\":\"%d\"}},\"spec\":{"
@@ -121,8 +110,8 @@ static void change_class(struct platform *w)
 {
     const struct grade *c = &classes[sim_roll(w, CLASSES)];
     if (has_class(w, c)) {
-        ask(w, SIM_DEED_CLASS, CLIENT_DELETE, SCHEMA_KIND(PriorityClass), span_cstr(c->name),
-            SPAN_NULL);
+        sim_ask(w, SIM_DEED_CLASS, CLIENT_DELETE, SCHEMA_KIND(PriorityClass), span_cstr(c->name),
+                SPAN_NULL);
     } else {
         make_class(w, c);
     }
@@ -136,7 +125,7 @@ static void change_big(struct platform *w)
     int n = w->ranks_left + w->ranks_first;
     struct span name = arena_printf(a, "big-%d", n % BIG_PODS);
     if (record_get(w->record, object_key(a, SPAN("pods"), SPAN("default"), name))) {
-        ask(w, SIM_DEED_BIG, CLIENT_DELETE, SCHEMA_KIND(Pod), name, SPAN_NULL);
+        sim_ask(w, SIM_DEED_BIG, CLIENT_DELETE, SCHEMA_KIND(Pod), name, SPAN_NULL);
     } else {
         bool usual = sim_roll(w, 2); /* the last one is important, the others are not */
         size_t which = usual ? w->ranks_left == 0 : (size_t)sim_roll(w, CLASSES + 1);
@@ -450,8 +439,7 @@ static void on_pod(struct platform *w, struct object *pod, bool is_gone)
     }
     p = p ? p : add(w, pod, cpu);
     p->cpu = cpu;
-    struct span phase = json_get_str(status, "phase");
-    bool left = is_gone || span_eq_cstr(phase, "Succeeded") || span_eq_cstr(phase, "Failed");
+    bool left = is_gone || status_pod_ended(object_root(pod));
     p->left_ms = p->left_ms || !left ? p->left_ms : now_ms;
     p->deleting_ms = p->deleting_ms || !object_is_deleting(pod) ? p->deleting_ms : now_ms;
     int nominated = sim_node_called(w, json_get_str(status, "nominatedNodeName"));
@@ -545,8 +533,8 @@ void ranks_tidy_up(struct platform *w)
         const struct ranked *p = &w->ranks->pods.at[i];
         if (p->is_big && !p->left_ms && p->priority > classes[0].value) {
             struct arena *a cleanup_arena = arena_new();
-            ask(w, SIM_DEED_BIG, CLIENT_DELETE, SCHEMA_KIND(Pod), arena_dup(a, span_cstr(p->name)),
-                SPAN_NULL);
+            sim_ask(w, SIM_DEED_BIG, CLIENT_DELETE, SCHEMA_KIND(Pod),
+                    arena_dup(a, span_cstr(p->name)), SPAN_NULL);
             i = i < w->ranks->pods.n ? i : w->ranks->pods.n;
         }
     }

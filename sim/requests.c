@@ -83,6 +83,18 @@ bool platform_request(struct platform *w, const struct client_request *rq)
     return done;
 }
 
+struct client_request sim_user_request(enum client_verb verb, const struct schema_kind *kind,
+                                       struct span name, struct span body)
+{
+    return (struct client_request){CLIENT_REQUEST_INIT,
+                                   .verb = verb,
+                                   .kind = kind,
+                                   .ns = kind->namespaced ? SPAN("default") : SPAN_NULL,
+                                   .name = verb == CLIENT_CREATE ? SPAN_NULL : name,
+                                   .body = body,
+                                   .field_manager = SPAN("user")};
+}
+
 void sim_request(struct platform *w, enum sim_deed deed, const struct client_request *rq,
                  const char *what)
 {
@@ -93,6 +105,13 @@ void sim_request(struct platform *w, enum sim_deed deed, const struct client_req
             : rq->verb == CLIENT_DELETE ? "delete"
                                         : "patch",
             what, SPAN_ARG(rq->name), SPAN_ARG(rq->body), ok ? "done" : "no answer, or refused");
+}
+
+void sim_ask(struct platform *w, enum sim_deed deed, enum client_verb verb,
+             const struct schema_kind *kind, struct span name, struct span body)
+{
+    const struct client_request rq = sim_user_request(verb, kind, name, body);
+    sim_request(w, deed, &rq, kind->kind);
 }
 
 /* ---- of the dead ---- */

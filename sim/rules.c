@@ -3,6 +3,7 @@
 #include "client/client_body.h"
 #include "plan/statefulset_plan.h"
 #include "schema/kinds.h"
+#include "schema/status.h"
 #include "sim/check.h"
 #include "sim/platform_priv.h"
 #include "sim/ranks.h"
@@ -266,7 +267,7 @@ static void on_pod(struct platform *w, struct sim_seat *s, struct object *now)
     } else if (!now) {
         sim_say(w, "    redis-%d is gone", (int)(s - w->seats));
     }
-    s->terminal = span_eq_cstr(phase, "Failed") || span_eq_cstr(phase, "Succeeded");
+    s->terminal = status_phase_ended(phase);
     keep_text(s->owner, sizeof s->owner, now ? client_controller_uid(now) : SPAN_NULL);
     s->owner_hash = sim_hash(s->owner);
     if (s->well && !span_eq_cstr(uid, s->taken_uid)) {

@@ -4,6 +4,7 @@
  * same address. */
 #include "client/client_body.h"
 #include "schema/kinds.h"
+#include "schema/status.h"
 #include "sim/neighbours.h"
 #include "sim/platform_priv.h"
 
@@ -19,14 +20,8 @@ enum { SELECTORS = sizeof selectors / sizeof *selectors };
 
 static void ask(struct platform *w, int which, enum client_verb verb, struct span body)
 {
-    const struct client_request rq = {CLIENT_REQUEST_INIT,
-                                      .verb = verb,
-                                      .kind = SCHEMA_KIND(Service),
-                                      .ns = SPAN("default"),
-                                      .name = verb == CLIENT_CREATE ? SPAN_NULL
-                                                                    : span_cstr(names[which]),
-                                      .body = body,
-                                      .field_manager = SPAN("user")};
+    const struct client_request rq =
+        sim_user_request(verb, SCHEMA_KIND(Service), span_cstr(names[which]), body);
     sim_request(w, SIM_DEED_SERVICE, &rq, "the service");
 }
 
@@ -92,7 +87,7 @@ static bool is_selected(const struct look *l, struct object *pod)
         }
     }
     return span_eq_cstr(object_namespace(pod), "default") && json_get_str(status, "podIP").n > 0 &&
-           !span_eq_cstr(phase, "Succeeded") && !span_eq_cstr(phase, "Failed");
+           !status_phase_ended(phase);
 }
 
 static bool is_ready(const struct look *l, struct object *pod)

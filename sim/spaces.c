@@ -15,13 +15,8 @@
 static void ask(struct platform *w, const struct schema_kind *kind, enum client_verb verb,
                 struct span name, struct span body)
 {
-    const struct client_request rq = {CLIENT_REQUEST_INIT,
-                                      .verb = verb,
-                                      .kind = kind,
-                                      .ns = kind->namespaced ? SPAN(SPACE) : SPAN_NULL,
-                                      .name = name,
-                                      .body = body,
-                                      .field_manager = SPAN("user")};
+    struct client_request rq = sim_user_request(verb, kind, name, body);
+    rq.ns = kind->namespaced ? SPAN(SPACE) : SPAN_NULL;
     sim_request(w, SIM_DEED_SPACE, &rq, kind->namespaced ? "in another namespace" : "namespace");
 }
 

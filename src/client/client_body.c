@@ -47,7 +47,7 @@ struct json_shared *client_body_tree(const struct client_body *b)
 {
     assert(b->arena);
     assert(b->root);
-    return json_share(b->arena, json_freeze_shared(b->arena, b->root));
+    return json_share_mut(b->arena, b->root);
 }
 
 yyjson_mut_val *client_body_obj(struct client_body *b, const char *key)

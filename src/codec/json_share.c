@@ -125,6 +125,11 @@ struct json_shared *json_share(struct arena *a, yyjson_val *v)
     return s;
 }
 
+struct json_shared *json_share_mut(struct arena *a, yyjson_mut_val *v)
+{
+    return json_share(a, json_freeze_shared(a, v));
+}
+
 struct json_shared *json_share_hold(struct arena *a, struct json_shared *s)
 {
     assert(s->refs > 0);

@@ -15,6 +15,8 @@ struct json_shared {
  * cleared. Strings may have any bytes: json_clean_text() sees to those that are no UTF-8. v, which
  * the caller has made (json_freeze_shared(), json_build_done()), may be changed. */
 struct json_shared *json_share(struct arena *a, yyjson_val *v);
+/* The same of a tree that is still being made. */
+struct json_shared *json_share_mut(struct arena *a, yyjson_mut_val *v);
 /* Takes another reference, which this arena gives back. Returns the tree. */
 struct json_shared *json_share_hold(struct arena *a, struct json_shared *s);
 

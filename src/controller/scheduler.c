@@ -613,17 +613,21 @@ static void write_condition(struct pod_sync *x, struct span message, struct span
                  SPAN_ARG(message));
 }
 
-static void refuse(struct pod_sync *x, struct span message, bool near)
+static void refuse(struct pod_sync *x, const struct schedule_plan *plan)
 {
     struct waiting *w = wait_add(x->c, x->pod, x->s->now_ms);
+    struct span message = plan->message;
     assert(message.n > 0);
-    wait_near(x->c, w, near);
+    wait_near(x->c, w, plan->near);
     int64_t waited = x->s->now_ms - w->since_ms;
     if (x->unbound_only && waited >= 0 && waited < UNBOUND_QUIET_MS) {
         sync_after(x->s, UNBOUND_QUIET_MS - waited);
         return;
     }
-    struct span why, node = scheduler_preempt(x, w, &why);
+    if (x->port_note.n) {
+        message = arena_printf(x->a, "%.*s %.*s", SPAN_ARG(message), SPAN_ARG(x->port_note));
+    }
+    struct span why, node = scheduler_preempt(x, w, plan->only_pods, &why);
     if (why.n) {
         message = arena_printf(x->a, "%.*s preemption: %.*s", SPAN_ARG(message), SPAN_ARG(why));
     }
@@ -654,11 +658,7 @@ static void run(struct sync *s)
         if (reserved) {
             wake(c, SPAN_NULL);
         }
-        refuse(x,
-               x->port_note.n
-                   ? arena_printf(x->a, "%.*s %.*s", SPAN_ARG(plan.message), SPAN_ARG(x->port_note))
-                   : plan.message,
-               plan.near);
+        refuse(x, &plan);
     } else if (x->wait_claim) {
         select_node(x, x->nodes[plan.node].name);
     } else {

@@ -108,10 +108,10 @@ void scheduler_count_nominees(struct pod_sync *x, struct schedule_node *n)
     }
 }
 
-static size_t node_at(const struct pod_sync *x, const char *name)
+static size_t node_at(const struct pod_sync *x, struct span name)
 {
     size_t i = 0;
-    while (i < x->view.node_count && !span_eq_cstr(x->nodes[i].name, name)) {
+    while (i < x->view.node_count && !span_eq(x->nodes[i].name, name)) {
         i++;
     }
     return i;
@@ -134,7 +134,7 @@ const struct near_view *scheduler_near_nominees(struct pod_sync *x, const struct
     {
         const struct waiting *w = CONTAINER_OF(l, struct waiting, link);
         struct object *pod = nominee(x, w);
-        size_t at = node_at(x, w->nominated);
+        size_t at = node_at(x, span_cstr(w->nominated));
         if (pod && at < x->view.node_count) {
             pods[n] = near_index_pod(x->c->near, object_hold(x->a, pod));
             pods[n++].node = at;
@@ -257,14 +257,8 @@ static void gather(struct gather *g, const bool *only_pods)
     g->there = ARENA_ARRAY(x->a, struct object **, nodes);
     g->budgets = ARENA_ARRAY(x->a, struct budget, budgets);
     g->allowed = ARENA_ARRAY(x->a, int64_t, budgets);
-    g->view = (struct preempt_view){.priority = scheduler_priority(x->pod),
-                                    .cpu_milli = x->view.cpu_milli,
-                                    .memory_bytes = x->view.memory_bytes,
-                                    .more = x->view.more,
-                                    .more_count = x->view.more_count,
-                                    .placing = &x->view,
-                                    .nodes = g->nodes,
-                                    .allowed = g->allowed};
+    g->view.nodes = g->nodes;
+    g->view.allowed = g->allowed;
     informer_each(x->c->budgets, add_budget, g);
     for (size_t i = 0; i < x->view.node_count; i++) {
         if (only_pods[i]) {
@@ -306,19 +300,18 @@ static void send_away(struct pod_sync *x, struct object *victim, struct span nod
 static bool room_is_made(struct pod_sync *x, const bool *only_pods, struct span node)
 {
     struct stopping stopping = {.below = scheduler_priority(x->pod)};
-    bool is_of_use = false;
-    for (size_t i = 0; i < x->view.node_count && !is_of_use; i++) {
-        is_of_use = only_pods[i] && span_eq(x->nodes[i].name, node);
-    }
-    if (is_of_use) {
+    size_t at = node_at(x, node);
+    if (at < x->view.node_count && only_pods[at]) {
         informer_index_each(x->c->pods, x->c->pods_by_node, node, is_stopping, &stopping);
     }
     return stopping.found;
 }
 
-struct span scheduler_preempt(struct pod_sync *x, const struct waiting *w, struct span *ret_why)
+struct span scheduler_preempt(struct pod_sync *x, const struct waiting *w, const bool *only_pods,
+                              struct span *ret_why)
 {
     assert(w);
+    assert(only_pods);
     *ret_why = SPAN_NULL;
     if (x->view.node_count == 0) {
         return SPAN_NULL;
@@ -327,12 +320,12 @@ struct span scheduler_preempt(struct pod_sync *x, const struct waiting *w, struc
         *ret_why = SPAN("not eligible due to preemptionPolicy=Never.");
         return SPAN_NULL;
     }
-    const bool *only_pods = schedule_only_pods(x->a, &x->view);
     if (w->nominated && room_is_made(x, only_pods, span_cstr(w->nominated))) {
         return arena_dup(x->a, span_cstr(w->nominated));
     }
-    struct gather g = {.x = x, .view.placing = &x->view};
-    if (scheduler_priority(x->pod) > x->c->lowest) {
+    struct gather g = {.x = x,
+                       .view = {.priority = scheduler_priority(x->pod), .placing = &x->view}};
+    if (g.view.priority > x->c->lowest) {
         gather(&g, only_pods);
     }
     struct preempt_plan plan = preempt_plan(x->a, &g.view);

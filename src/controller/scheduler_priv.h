@@ -67,8 +67,10 @@ void scheduler_count_nominees(struct pod_sync *x, struct schedule_node *n);
 /* The same for rules about neighbours: those pods are as good as there. view: of the pods that are,
  * or NULL; after the nodes are known. */
 const struct near_view *scheduler_near_nominees(struct pod_sync *x, const struct near_view *view);
-/* The pod fits nowhere: pods of lower priority are told to go where that helps. Returns the node
- * where room is being made; empty: nowhere, and *ret_why says why (empty when there is no node). */
-struct span scheduler_preempt(struct pod_sync *x, const struct waiting *w, struct span *ret_why);
+/* The pod fits nowhere: pods of lower priority are told to go where that helps. only_pods: of the
+ * plan that says so. Returns the node where room is being made; empty: nowhere, and *ret_why says
+ * why (empty when there is no node). */
+struct span scheduler_preempt(struct pod_sync *x, const struct waiting *w, const bool *only_pods,
+                              struct span *ret_why);
 
 #endif

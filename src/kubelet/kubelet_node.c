@@ -319,14 +319,14 @@ static void write_node(struct kubelet_node *n, bool create)
         json_put(doc, root, "status", status_json(n, a, doc, &u));
     }
     n->busy = true;
-    client_do(
-        k->client,
-        &(struct client_request){
-            CLIENT_REQUEST_INIT, .verb = create ? CLIENT_CREATE : CLIENT_PATCH_MERGE,
-            .kind = kubelet_kind("", "Node"), .name = create ? SPAN_NULL : k->options.node_name,
-            .subresource = create ? SPAN_NULL : SPAN("status"),
-            .tree = json_share(a, json_freeze_shared(a, root)), .field_manager = SPAN("kubelet")},
-        create ? on_created : on_status, n);
+    client_do(k->client,
+              &(struct client_request){
+                  CLIENT_REQUEST_INIT, .verb = create ? CLIENT_CREATE : CLIENT_PATCH_MERGE,
+                  .kind = kubelet_kind("", "Node"),
+                  .name = create ? SPAN_NULL : k->options.node_name,
+                  .subresource = create ? SPAN_NULL : SPAN("status"),
+                  .tree = json_share_mut(a, root), .field_manager = SPAN("kubelet")},
+              create ? on_created : on_status, n);
 }
 
 static void act(struct kubelet_node *n)
@@ -398,8 +398,7 @@ static void lease_write(struct kubelet_node *n, bool create)
                   CLIENT_REQUEST_INIT, .verb = create ? CLIENT_CREATE : CLIENT_PATCH_MERGE,
                   .kind = kubelet_kind("coordination.k8s.io", "Lease"),
                   .ns = SPAN("kube-node-lease"), .name = create ? SPAN_NULL : k->options.node_name,
-                  .tree = json_share(a, json_freeze_shared(a, root)),
-                  .field_manager = SPAN("kubelet")},
+                  .tree = json_share_mut(a, root), .field_manager = SPAN("kubelet")},
               create ? on_lease_created : on_lease, n);
 }
 

@@ -31,11 +31,11 @@ struct outcome {
 static void put(const struct preempt_view *v, struct room *r, const struct preempt_pod *p, int sign)
 {
     assert(sign == 1 || sign == -1);
-    assert(v->more_count == 0 || p->more);
+    assert(v->placing->more_count == 0 || p->more);
     r->cpu_milli -= sign * p->cpu_milli;
     r->memory_bytes -= sign * p->memory_bytes;
     r->pods -= sign;
-    for (size_t i = 0; i < v->more_count; i++) {
+    for (size_t i = 0; i < v->placing->more_count; i++) {
         r->more[i] -= sign * p->more[i];
     }
     r->in_the_way += p->in_the_way ? sign : 0;
@@ -58,13 +58,13 @@ static bool fits(const struct preempt_view *v, const struct room *r)
 {
     assert(r->in_the_way >= 0);
     bool enough = r->pods > 0 && r->in_the_way == 0 &&
-                  (v->cpu_milli == 0 || v->cpu_milli <= r->cpu_milli) &&
-                  (v->memory_bytes == 0 || v->memory_bytes <= r->memory_bytes);
-    for (size_t i = 0; i < v->more_count; i++) {
-        enough = enough && (v->more[i].units == 0 || v->more[i].units <= r->more[i]);
+                  (v->placing->cpu_milli == 0 || v->placing->cpu_milli <= r->cpu_milli) &&
+                  (v->placing->memory_bytes == 0 || v->placing->memory_bytes <= r->memory_bytes);
+    for (size_t i = 0; i < v->placing->more_count; i++) {
+        enough =
+            enough && (v->placing->more[i].units == 0 || v->placing->more[i].units <= r->more[i]);
     }
-    bool has_rules = v->placing && v->placing->near;
-    return enough && !(has_rules && neighbours_refusal(v, r).n > 0);
+    return enough && (!v->placing->near || neighbours_refusal(v, r).n == 0);
 }
 
 /* The most important first: of higher priority, or older. Those that are stopping come last. */
@@ -119,17 +119,17 @@ static size_t lower_pods(struct arena *a, const struct preempt_view *v,
 static struct room room_of(struct arena *a, const struct preempt_view *v,
                            const struct preempt_node *node)
 {
-    assert(v->more_count == 0 || node->more);
+    assert(v->placing->more_count == 0 || node->more);
     assert(node->pods_there || node->pod_count == 0);
     struct room r = {node->cpu_milli,
                      node->memory_bytes,
                      node->pods,
-                     ARENA_ARRAY(a, int64_t, v->more_count + 1),
+                     ARENA_ARRAY(a, int64_t, v->placing->more_count + 1),
                      0,
                      node,
                      a,
                      ARENA_ARRAY(a, bool, node->pod_count + 1)};
-    for (size_t i = 0; i < v->more_count; i++) {
+    for (size_t i = 0; i < v->placing->more_count; i++) {
         r.more[i] = node->more[i];
     }
     for (size_t i = 0; i < node->pod_count; i++) {
@@ -141,16 +141,24 @@ static struct room room_of(struct arena *a, const struct preempt_view *v,
     return r;
 }
 
+static struct room room_without(struct arena *a, const struct preempt_view *v,
+                                const struct preempt_node *node, const struct choice *gone,
+                                size_t count)
+{
+    struct room r = room_of(a, v, node);
+    for (size_t i = 0; i < count; i++) {
+        put(v, &r, gone[i].pod, -1);
+    }
+    return r;
+}
+
 /* False: not even without all pods of lower priority. */
 static bool victims_on(struct arena *a, const struct preempt_view *v,
                        const struct preempt_node *node, struct outcome *ret)
 {
     struct choice *list = NULL;
     size_t n = lower_pods(a, v, node, &list);
-    struct room room = room_of(a, v, node);
-    for (size_t i = 0; i < n; i++) {
-        put(v, &room, list[i].pod, -1);
-    }
+    struct room room = room_without(a, v, node, list, n);
     *ret = (struct outcome){.victims = ARENA_ARRAY(a, size_t, n + 1)};
     if (n == 0 || !fits(v, &room)) {
         return false;
@@ -210,7 +218,7 @@ struct preempt_plan preempt_plan(struct arena *a, const struct preempt_view *vie
     assert(a);
     assert(view);
     assert(view->nodes || view->node_count == 0);
-    assert(view->cpu_milli >= 0 && view->memory_bytes >= 0);
+    assert(view->placing);
     struct preempt_plan plan = {.found = false};
     struct outcome best = {0}, one;
     for (size_t i = 0; i < view->node_count; i++) {
@@ -233,17 +241,13 @@ struct preempt_plan preempt_plan(struct arena *a, const struct preempt_view *vie
 static bool refuses_still(struct arena *a, const struct preempt_view *v,
                           const struct preempt_node *node, struct tally *tally)
 {
-    struct room room = room_of(a, v, node);
+    struct choice *lower = NULL;
+    size_t count = lower_pods(a, v, node, &lower);
+    struct room room = room_without(a, v, node, lower, count);
     struct schedule_node n = v->placing->nodes[node->at];
-    for (size_t i = 0; i < node->pod_count; i++) {
-        const struct preempt_pod *p = &node->pods_there[i];
-        if (p->priority < v->priority) {
-            put(v, &room, p, -1);
-            n.used_cpu_milli -= p->cpu_milli;
-            n.used_memory_bytes -= p->memory_bytes;
-            n.used_pods--;
-        }
-    }
+    n.used_cpu_milli = n.cpu_milli - room.cpu_milli;
+    n.used_memory_bytes = n.memory_bytes - room.memory_bytes;
+    n.used_pods = n.pods - room.pods;
     n.more_free = room.more;
     n.ports_taken = room.in_the_way > 0;
     if (schedule_refuses(a, v->placing, &n, tally)) {

@@ -39,11 +39,8 @@ struct preempt_node {
 };
 
 struct preempt_view {
-    int32_t priority; /* the pod's, and what it asks for */
-    int64_t cpu_milli, memory_bytes;
-    const struct schedule_amount *more;
-    size_t more_count;
-    const struct schedule_view *placing; /* read for rules about neighbours, and by preempt_why() */
+    int32_t priority;                    /* the pod's */
+    const struct schedule_view *placing; /* what it asks for; the nodes; rules about neighbours */
     const struct preempt_node *nodes;    /* in the order of `at` */
     size_t node_count;
     const int64_t *allowed; /* disruptions that each budget allows now */
@@ -61,7 +58,7 @@ struct preempt_plan {
 struct preempt_plan preempt_plan(struct arena *a, const struct preempt_view *view);
 /* Why nobody gives way, as Kubernetes says it of each node: "0/2 nodes are available: 1 No
  * preemption victims found for incoming pod, 1 Preemption is not helpful for scheduling."
- * only_pods: schedule_only_pods() of view.placing; view.nodes may leave out those where nobody has
+ * only_pods: of the plan for view.placing; view.nodes may leave out those where nobody has
  * a lower priority. */
 struct span preempt_why(struct arena *a, const struct preempt_view *view, const bool *only_pods);
 

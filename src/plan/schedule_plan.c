@@ -206,6 +206,26 @@ bool schedule_refuses(struct arena *a, const struct schedule_view *view,
     return why.n > 0 || lacks(a, view, node, tally);
 }
 
+/* A label that the node lacks, or a pod that is missing there: nobody can give way. */
+static bool lacks_near(const struct around *r, size_t node)
+{
+    assert(node < r->view.node_count);
+    return (r->spread && r->spread[node] == SPREAD_NO_LABEL) ||
+           r->affinity.refusals[node] == AFFINITY_MISSES;
+}
+
+static const bool *only_pods(struct arena *a, const struct schedule_view *view,
+                             const struct around *around)
+{
+    bool *only = ARENA_ARRAY(a, bool, view->node_count + 1);
+    for (size_t i = 0; i < view->node_count && view->obstacle.n == 0; i++) {
+        struct schedule_node n = view->nodes[i];
+        n.ports_taken = false;
+        only[i] = !n.too_small && refusal(a, view, &n).n == 0 && !(around && lacks_near(around, i));
+    }
+    return only;
+}
+
 struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *view)
 {
     assert(a);
@@ -230,6 +250,7 @@ struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *
         plan.near = false;
     } else {
         plan.message = explain(a, view, &tally);
+        plan.only_pods = only_pods(a, view, around);
     }
     if (plan.near) {
         plan.message =
@@ -238,28 +259,6 @@ struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *
     assert(plan.fits != (plan.message.n > 0));
     assert(!plan.fits || plan.node < view->node_count);
     return plan;
-}
-
-/* A label that the node lacks, or a pod that is missing there: nobody can give way. */
-static bool lacks_near(const struct around *r, size_t node)
-{
-    assert(node < r->view.node_count);
-    return (r->spread && r->spread[node] == SPREAD_NO_LABEL) ||
-           r->affinity.refusals[node] == AFFINITY_MISSES;
-}
-
-const bool *schedule_only_pods(struct arena *a, const struct schedule_view *view)
-{
-    assert(a);
-    assert(view);
-    const struct around *around = look_around(a, view);
-    bool *only = ARENA_ARRAY(a, bool, view->node_count + 1);
-    for (size_t i = 0; i < view->node_count && view->obstacle.n == 0; i++) {
-        struct schedule_node n = view->nodes[i];
-        n.ports_taken = false;
-        only[i] = !n.too_small && refusal(a, view, &n).n == 0 && !(around && lacks_near(around, i));
-    }
-    return only;
 }
 
 static bool is_one_of(const yyjson_val *root, const struct span *uids, size_t n)

@@ -49,12 +49,12 @@ struct schedule_plan {
     size_t node;         /* index, when it fits */
     struct span message; /* when not: "0/3 nodes are available: ..." */
     bool near;           /* when not: neighbours keep it from one of them */
+    /* When not, by index of node: nothing keeps it from there but pods that are there: what they
+     * use, room or host ports, or a rule about neighbours. */
+    const bool *only_pods;
 };
 
 struct schedule_plan schedule_plan(struct arena *a, const struct schedule_view *view);
-/* By index of node: nothing keeps the pod from it but pods that are there: what they use, room or
- * host ports, or a rule about neighbours. */
-const bool *schedule_only_pods(struct arena *a, const struct schedule_view *view);
 /* Adds what the node itself, of the view or like one of it, has against the pod: all but rules
  * about neighbours. False: nothing. */
 bool schedule_refuses(struct arena *a, const struct schedule_view *view,

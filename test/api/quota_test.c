@@ -272,6 +272,9 @@ TEST(room_of_a_commit_that_fails_is_free_for_those_who_were_refused_for_it)
 
 TEST(scopes_choose_the_pods_that_count)
 {
+    static const char critical[] =
+        "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"priorityClassName\":"
+        "\"system-node-critical\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}";
     struct api_kit k;
     api_kit_start(&k, NULL);
     (void)quota(&k, "best", "\"hard\":{\"pods\":\"1\"},\"scopes\":[\"BestEffort\"]");
@@ -289,16 +292,12 @@ TEST(scopes_choose_the_pods_that_count)
     CHECK_SPAN(api_str(&r, "message"),
                "pods \"b\" is forbidden: failed quota: not-best: must specify cpu for: c");
     (void)pod(&k, 201, "b", "\"requests\":{\"cpu\":\"1\"}");
-    r = api_expect(&k, 403, "POST", PODS, "",
-                   "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"priorityClassName\":"
-                   "\"system-node-critical\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}");
+    r = api_expect(&k, 403, "POST", PODS, "", critical);
     CHECK_SPAN(api_str(&r, "message"),
                "pods \"c\" is forbidden: exceeded quota: best, requested: pods=1, used: pods=1, "
                "limited: pods=1");
     (void)api_expect(&k, 200, "DELETE", QUOTAS "/best", "", NULL);
-    r = api_expect(&k, 403, "POST", PODS, "",
-                   "{\"metadata\":{\"name\":\"c\"},\"spec\":{\"priorityClassName\":"
-                   "\"system-node-critical\",\"containers\":[{\"name\":\"c\",\"image\":\"i\"}]}}");
+    r = api_expect(&k, 403, "POST", PODS, "", critical);
     CHECK_SPAN(api_str(&r, "message"),
                "pods \"c\" is forbidden: exceeded quota: class, requested: pods=1, used: pods=0, "
                "limited: pods=0");

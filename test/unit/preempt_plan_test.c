@@ -21,7 +21,8 @@ static bool node_fits(const struct preempt_view *v, const struct preempt_node *n
             clash |= p->in_the_way;
         }
     }
-    return cpu >= v->cpu_milli && memory >= v->memory_bytes && more >= v->more[0].units &&
+    const struct schedule_view *asks = v->placing;
+    return cpu >= asks->cpu_milli && memory >= asks->memory_bytes && more >= asks->more[0].units &&
            pods > 0 && !clash;
 }
 
@@ -176,16 +177,15 @@ TEST(preemption_in_all_small_worlds)
              .pod_count = 1},
         };
         nodes[0].ports_taken = pods[0][2].in_the_way;
+        struct schedule_view asks = {.cpu_milli = 2, .more_count = code % 3 == 0};
         struct preempt_view v = {.priority = ME,
-                                 .cpu_milli = 2,
-                                 .more = &ask,
-                                 .more_count = code % 3 == 0,
+                                 .placing = &asks,
                                  .nodes = nodes,
                                  .node_count = 1 + code / 2 % 2,
                                  .allowed = &allowed,
                                  .budget_count = 1};
         struct schedule_amount none = {SPAN("x.io/y"), 0};
-        v.more = v.more_count ? &ask : &none;
+        asks.more = asks.more_count ? &ask : &none;
         if (node_fits(&v, &nodes[0], 0) || node_fits(&v, &nodes[1], 0)) {
             continue; /* it is bound */
         }
@@ -208,8 +208,9 @@ TEST(preemption_spares_whom_a_budget_protects_and_the_more_important)
         {.priority = 0, .cpu_milli = 2, .start_ms = 3},
     };
     struct preempt_node node = {.cpu_milli = 0, .pods = 9, .pods_there = pods, .pod_count = 3};
+    struct schedule_view asks = {.cpu_milli = 2};
     struct preempt_view v = {.priority = 5,
-                             .cpu_milli = 2,
+                             .placing = &asks,
                              .nodes = &node,
                              .node_count = 1,
                              .allowed = &allowed,
@@ -218,18 +219,18 @@ TEST(preemption_spares_whom_a_budget_protects_and_the_more_important)
     CHECK_EQ(p.victim_count, 1);
     CHECK_EQ(p.victims[0], 2);
     CHECK_EQ(p.violations, 0);
-    v.cpu_milli = 4; /* then the protected one stays longer than the more important one */
+    asks.cpu_milli = 4; /* then the protected one stays longer than the more important one */
     p = preempt_plan(a, &v);
     CHECK_EQ(p.victim_count, 2);
     CHECK_EQ(p.victims[0], 0);
     CHECK_EQ(p.victims[1], 2);
-    v.cpu_milli = 6;
+    asks.cpu_milli = 6;
     p = preempt_plan(a, &v);
     CHECK_EQ(p.victim_count, 3);
     CHECK_EQ(p.violations, 1);
-    v.cpu_milli = 7;
+    asks.cpu_milli = 7;
     CHECK(!preempt_plan(a, &v).found);
-    v.cpu_milli = 2;
+    asks.cpu_milli = 2;
     v.priority = 0;
     CHECK(!preempt_plan(a, &v).found);
 }
@@ -239,7 +240,8 @@ TEST(preemption_does_not_help_against_a_port_that_somebody_else_has)
     struct arena *a cleanup_arena = arena_new();
     struct preempt_pod pod = {.priority = 0, .cpu_milli = 2};
     struct preempt_node node = {.pods = 9, .pods_there = &pod, .pod_count = 1, .ports_taken = true};
-    struct preempt_view v = {.priority = 5, .cpu_milli = 2, .nodes = &node, .node_count = 1};
+    struct schedule_view asks = {.cpu_milli = 2};
+    struct preempt_view v = {.priority = 5, .placing = &asks, .nodes = &node, .node_count = 1};
     CHECK(!preempt_plan(a, &v).found);
     pod.in_the_way = true;
     CHECK(preempt_plan(a, &v).found);
@@ -251,11 +253,12 @@ TEST(preemption_takes_the_room_of_those_that_are_stopping_before_it_sends_anybod
     struct preempt_pod pods[2] = {{.priority = 1, .cpu_milli = 2, .start_ms = 1, .stopping = true},
                                   {.priority = 0, .cpu_milli = 2, .start_ms = 2}};
     struct preempt_node node = {.pods = 9, .pods_there = pods, .pod_count = 2};
-    struct preempt_view v = {.priority = 5, .cpu_milli = 2, .nodes = &node, .node_count = 1};
+    struct schedule_view asks = {.cpu_milli = 2};
+    struct preempt_view v = {.priority = 5, .placing = &asks, .nodes = &node, .node_count = 1};
     struct preempt_plan p = preempt_plan(a, &v);
     CHECK(p.found);
     CHECK_EQ(p.victim_count, 0);
-    v.cpu_milli = 3;
+    asks.cpu_milli = 3;
     p = preempt_plan(a, &v);
     CHECK_EQ(p.victim_count, 1);
     CHECK_EQ(p.victims[0], 1);
@@ -294,12 +297,7 @@ TEST(preemption_says_of_each_node_why_nobody_gives_way)
     };
     struct schedule_view placing = {
         .cpu_milli = 3, .memory_bytes = 3, .nodes = all, .node_count = 5};
-    struct preempt_view v = {.priority = 5,
-                             .cpu_milli = 3,
-                             .memory_bytes = 3,
-                             .placing = &placing,
-                             .nodes = nodes,
-                             .node_count = 3};
+    struct preempt_view v = {.priority = 5, .placing = &placing, .nodes = nodes, .node_count = 3};
     CHECK_SPAN(
         preempt_why(a, &v, only_pods),
         "0/5 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 1 Preemption is "

@@ -351,13 +351,14 @@ TEST(schedule_nobody_can_give_way_where_the_node_itself_is_too_small_or_refuses)
     struct arena *a cleanup_arena = arena_new();
     struct schedule_node n[] = {good("a"), good("b"), good("c"), good("d")};
     n[0].used_cpu_milli = 4000;
+    n[1].used_cpu_milli = 4000;
     n[1].too_small = true;
     n[2].unschedulable = true;
     n[3].ports_taken = true;
     struct schedule_view v = {.cpu_milli = 1, .nodes = n, .node_count = 4};
-    const bool *only = schedule_only_pods(a, &v);
+    const bool *only = schedule_plan(a, &v).only_pods;
     CHECK(only[0] && !only[1] && !only[2] && only[3]);
     v.obstacle = SPAN("persistentvolumeclaim \"x\" not found");
-    only = schedule_only_pods(a, &v);
+    only = schedule_plan(a, &v).only_pods;
     CHECK(!only[0] && !only[3]);
 }
