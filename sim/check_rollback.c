@@ -28,9 +28,9 @@ void check_rollback_change(struct platform *w, struct object *now)
     }
     if (fresh || updated > o->updated) {
         int64_t now_ms = w->is_catching_up ? w->killed_forward_ms : sim_forward_ms(w);
-        /* What is told now may have been written before the clock was set. */
-        bool jumped = sim_now_ms(w) - w->jump_at_ms <= WINDOW_MS;
-        o->before_ms = fresh ? now_ms - (jumped ? w->jump_ms : 0) : o->forward_ms;
+        /* What is told now may have been done before the clock was set. */
+        now_ms -= sim_now_ms(w) - w->jump_at_ms <= WINDOW_MS ? w->jump_ms : 0;
+        o->before_ms = fresh ? now_ms : o->forward_ms;
         o->forward_ms = now_ms;
         o->mono_ms = sim_now_ms(w);
         o->updated = updated;

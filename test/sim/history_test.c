@@ -171,6 +171,15 @@ TEST(room_that_is_not_needed_any_more_is_not_kept)
     of_seed(14030361);
 }
 
+/* The clock was set forward between a pod's making and the telling of it: to a checker the deadline
+ * began only then. */
+TEST(deadline_that_began_before_the_clock_was_set_is_missed)
+{
+    struct store_memory_disk *first_start = platform_first_start();
+    history(&(struct platform_options){.seed = 11908, .first_start = first_start}, 60);
+    store_memory_disk_free(first_start);
+}
+
 /* A checker did not expect that a node may be too full for a resize for good. */
 TEST(resize_beside_a_big_pod_may_wait)
 {
