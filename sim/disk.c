@@ -13,7 +13,7 @@
 #include "sim/chance.h"
 #include "store/store.h"
 
-enum { FILES_MAX = 8, PATH_BYTES = 64, SECTOR_BYTES = 4096 };
+enum { FILES_MAX = 8, PATH_BYTES = 64, SECTOR_BYTES = 4096, FILE_ROOM = 256 * 1024 };
 
 /* A write that is not synced; bytes NULL: the file was cut off at `at`. */
 struct pending {
@@ -253,10 +253,10 @@ static int op_read(sqlite3_file *base, void *to, int n, sqlite3_int64 at)
     size_t size = o->file->cached.n, from = (size_t)at;
     size_t have = from < size ? size - from : 0;
     have = have < (size_t)n ? have : (size_t)n;
-    memset(to, 0, (size_t)n);
     if (have > 0) {
         memcpy(to, o->file->cached.at + from, have);
     }
+    memset((char *)to + have, 0, (size_t)n - have);
     return have == (size_t)n ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;
 }
 
@@ -332,6 +332,8 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int 
         if (!d->files[i].path[0]) {
             o->file = &d->files[i];
             (void)snprintf(o->file->path, sizeof o->file->path, "%s", path);
+            VEC_RESERVE(&o->file->cached, FILE_ROOM); /* growing by and by is copying */
+            VEC_RESERVE(&o->file->durable, FILE_ROOM);
         }
     }
     if (!o->file || o->file->is_open || d->stopped) {

@@ -399,12 +399,13 @@ static void turn(struct sim_world *world, int64_t at_ns)
         heap_remove(&world->events, node);
         struct sim_event *event = CONTAINER_OF(node, struct sim_event, node);
         event->fn(event);
+        world->happened++;
     }
     LIST_EACH(link, &world->envs)
     {
         struct env *env = &CONTAINER_OF(link, struct sim_env, link)->env;
         if (env_next_due_ns(env) <= world->now_ns) {
-            env_run_due(env, world->now_ns);
+            world->happened += env_run_due(env, world->now_ns);
         }
     }
     run_tasks(world);
@@ -467,6 +468,11 @@ bool env_sim_run_while(struct env *env, const bool *stop)
 uint64_t env_sim_turns(struct env *env)
 {
     return sim_env_of(env)->world->turns;
+}
+
+uint64_t env_sim_happened(struct env *env)
+{
+    return sim_env_of(env)->world->happened;
 }
 
 void env_sim_jump_wall(struct env *env, int64_t ms)

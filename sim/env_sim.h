@@ -35,8 +35,10 @@ void env_sim_run_until(struct env *env, int64_t mono_ms);
 void env_sim_run_for(struct env *env, int64_t ms);
 /* Steps until *stop is set or nothing is left; returns *stop. */
 bool env_sim_run_while(struct env *env, const bool *stop);
-/* Turns that the world has taken. */
+/* Turns that the world has taken: each is all that is due at one moment. */
 uint64_t env_sim_turns(struct env *env);
+/* What has happened in them: timers of programs that ran out, deliveries and completed work. */
+uint64_t env_sim_happened(struct env *env);
 /* Moves the wall clock of the world, not the monotonic one. */
 void env_sim_jump_wall(struct env *env, int64_t ms);
 

@@ -18,7 +18,7 @@ struct sim_world {
     struct list envs;
     struct list listeners;
     uint16_t next_port;
-    uint64_t turns; /* taken so far */
+    uint64_t turns, happened; /* so far */
 };
 
 struct sim_env {

@@ -77,6 +77,7 @@ static void add(struct platform_figures *sum, const struct platform_figures *f)
 {
     sum->steps += f->steps;
     sum->turns += f->turns;
+    sum->events += f->events;
     sum->crashes += f->crashes;
     sum->requests += f->requests;
     sum->refused += f->refused;
@@ -224,11 +225,12 @@ static void print_figures(const struct settings *s, const struct platform_figure
     double count = (double)s->count;
     (void)printf(
         "\n%llu histories of %llu user steps in %.1f s on %llu processes: %.1f histories/s, "
-        "%.0f events/s, %.0f events a history\n%llu requests, %llu refused; %llu kills, "
+        "%.0f events/s; a history is %.0f events at %.0f moments\n%llu requests, %llu refused; "
+        "%llu kills, "
         "%llu container starts; %llu histories broke a promise\n",
         (unsigned long long)s->count, (unsigned long long)s->steps, took,
-        (unsigned long long)s->jobs, count / took, (double)sum->turns / took,
-        (double)sum->turns / count, (unsigned long long)sum->requests,
+        (unsigned long long)s->jobs, count / took, (double)sum->events / took,
+        (double)sum->events / count, (double)sum->turns / count, (unsigned long long)sum->requests,
         (unsigned long long)sum->refused, (unsigned long long)sum->crashes,
         (unsigned long long)sum->starts, (unsigned long long)broken);
 }

@@ -29,6 +29,7 @@ enum {
     START_LIMIT_MS = 5000,
     SQLITE_SHARE = 6,
     SMALL_SHARE = 2,
+    LOG_SIZES = 7,
     FIRST_START_SHARE = 8,
     READER_SHARE = 8
 };
@@ -290,7 +291,7 @@ static struct store *open_store(struct platform *w)
         w->rows = store_memory_disk_new();
     }
     struct store *s = w->disk ? open_on_disk(w) : store_memory_open(w->env, w->rows, &o);
-    if (s && w->log_bytes > 0) {
+    if (s) {
         store_shrink(s, w->history_versions, w->log_bytes);
     }
     return s;
@@ -692,8 +693,9 @@ struct platform *platform_new(const struct platform_options *o)
     }
     if (o->disk != PLATFORM_DISK_ROWS && chance_mix(o->seed + 6) % SMALL_SHARE == 0) {
         w->history_versions = 40 + (size_t)(chance_mix(o->seed + 7) % 200);
-        w->log_bytes = (size_t)(64 << (chance_mix(o->seed + 8) % 4)) << 10;
     }
+    /* The longest ones are never copied; each server that starts reads them once more. */
+    w->log_bytes = (size_t)(64 << (chance_mix(o->seed + 8) % LOG_SIZES)) << 10;
     w->has_min_ready = sim_roll(w, 4) == 0;
     VEC_PUSH(&w->rules, ((struct sim_rules){.until_ms = INT64_MAX}));
     VEC_PUSH(&w->moments, ((struct sim_moment){.until_ms = INT64_MAX}));
@@ -725,6 +727,7 @@ struct platform_figures platform_figures(const struct platform *w)
 {
     struct platform_figures f = w->figures;
     f.turns = env_sim_turns(w->world);
+    f.events = env_sim_happened(w->world);
     for (size_t i = 0; i < NODES; i++) {
         f.starts += runtime_fake_starts(w->nodes[i].runtime);
     }

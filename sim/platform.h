@@ -89,7 +89,7 @@ void platform_jump_wall(struct platform *w, int64_t ms);
 const char *platform_violation(const struct platform *w, const char **ret_story);
 /* For the figures. */
 struct platform_figures {
-    uint64_t steps, turns, crashes, requests, refused, starts;
+    uint64_t steps, turns, events, crashes, requests, refused, starts;
     struct sim_deed_count deeds[SIM_DEED_COUNT];
 };
 struct platform_figures platform_figures(const struct platform *w);

@@ -85,9 +85,10 @@ void env_timer_stop(struct env *env, struct env_timer *timer)
     }
 }
 
-void env_run_due(struct env *env, int64_t now_ns)
+size_t env_run_due(struct env *env, int64_t now_ns)
 {
     assert(!env->in_timers);
+    size_t count = 0;
     uint64_t seq_end = env->timers.seq; /* a timer armed in a callback waits for the next turn */
     env->in_timers = true;
     for (;;) {
@@ -100,9 +101,11 @@ void env_run_due(struct env *env, int64_t now_ns)
         assert(timer->fn);
         assert(!env_timer_armed(timer));
         timer->fn(timer);
+        count++;
     }
     env->in_timers = false;
     env->ops->timer_changed(env, env_next_due_ns(env));
+    return count;
 }
 
 /* ---- tasks and hooks ---- */

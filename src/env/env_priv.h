@@ -78,8 +78,9 @@ struct env {
 
 void env_init(struct env *env, const struct env_ops *ops);
 void env_done(struct env *env);
-/* Runs the timers due at now_ns; those armed meanwhile wait for the next turn. */
-void env_run_due(struct env *env, int64_t now_ns);
+/* Runs the timers due at now_ns and returns how many; those armed meanwhile wait for the next turn.
+ */
+size_t env_run_due(struct env *env, int64_t now_ns);
 /* Runs tasks until none is left, then each hook once, until neither leaves a task behind. */
 void env_run_tasks(struct env *env);
 /* Due time of the earliest timer, INT64_MAX when there is none. */

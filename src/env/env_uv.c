@@ -67,7 +67,7 @@ static void op_random(struct env *env, void *buf, size_t n)
 static void on_timer(uv_timer_t *t)
 {
     struct env_uv *u = t->data;
-    env_run_due(&u->env, op_mono_ns(&u->env));
+    (void)env_run_due(&u->env, op_mono_ns(&u->env));
 }
 
 static void op_timer_changed(struct env *env, int64_t due_ns)

@@ -106,8 +106,9 @@ void store_free(struct store *s);
  * touched afterwards. */
 void store_crash(struct store *s);
 
-/* For the simulator: limits that a short history reaches: so many superseded versions, and a
- * write-ahead log that is copied into the database at so many bytes, a fourth of them when idle. */
+/* For the simulator: limits that a short history reaches: so many superseded versions (0: as many
+ * as ever), and a write-ahead log that is copied into the database at so many bytes, a fourth of
+ * them when idle. */
 void store_shrink(struct store *s, size_t history_versions, size_t log_bytes);
 
 /* Volatile; for tests, the simulator and --container-runtime fake benchmarks. latency_ms delays

@@ -298,8 +298,8 @@ static void abandon(struct list *writes)
 
 void store_shrink(struct store *s, size_t history_versions, size_t log_bytes)
 {
-    assert(history_versions > 0 && log_bytes > 0);
-    s->history_limit = history_versions;
+    assert(s && log_bytes > 0);
+    s->history_limit = history_versions ? history_versions : s->history_limit;
     s->log_limit = log_bytes;
     s->log_idle_limit = log_bytes / 4;
 }
