@@ -284,7 +284,8 @@ static bool is_asked_otherwise(struct object *old, struct object *now)
                *is = now ? json_get(object_root(now), "metadata") : NULL;
     return !old || !now ||
            json_get_int(was, "generation", 0) != json_get_int(is, "generation", 0) ||
-           object_is_deleting(old) != object_is_deleting(now);
+           object_is_deleting(old) != object_is_deleting(now) ||
+           !json_equal(json_get(was, "annotations"), json_get(is, "annotations"));
 }
 
 void rules_on_change(struct platform *w, struct object *old, struct object *now)

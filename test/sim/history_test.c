@@ -171,6 +171,25 @@ TEST(room_that_is_not_needed_any_more_is_not_kept)
     of_seed(14030361);
 }
 
+/* The set counts a pod that it takes as taken; a checker saw the deletion still under way, and
+ * nothing else that had changed: the roll-out goes on by an annotation alone. */
+TEST(roll_out_that_goes_on_is_a_change)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct platform *w = sim_kit_start(seed, NULL);
+        sim_kit_create(w, 2, "Parallel", "");
+        platform_run_for(w, 10000);
+        sim_kit_patch(w, "{\"metadata\":{\"annotations\":{\"berth.dev/paused\":\"true\"}},\"spec\":"
+                         "{\"template\":{\"metadata\":{\"annotations\":{\"round\":\"2\"}}}}}");
+        platform_run_for(w, 10000);
+        platform_late(w, 300);
+        sim_kit_patch(w, "{\"metadata\":{\"annotations\":{\"berth.dev/paused\":null}}}");
+        platform_run_for(w, 2000);
+        platform_settle(w);
+        sim_kit_end(w, NULL);
+    }
+}
+
 /* The clock was set forward between a pod's making and the telling of it: to a checker the deadline
  * began only then. */
 TEST(deadline_that_began_before_the_clock_was_set_is_missed)
