@@ -53,6 +53,7 @@ static void know(struct kubelet *k, struct kubelet_pod *pod)
     assert(!kubelet_pod_find(k, pod->uid));
     map_put(&k->by_uid, pod->uid, pod);
     pod->full_name = ARENA_JOIN(pod->arena, pod->ns, SPAN("/"), pod->name);
+    kubelet_stop_enter(pod);
 }
 
 static void enter(struct kubelet *k, struct kubelet_pod *pod)
@@ -85,6 +86,7 @@ void kubelet_pod_leave(struct kubelet *k, struct kubelet_pod *pod)
 {
     struct kubelet_pod *known = map_remove(&k->by_uid, pod->uid);
     assert(known == pod);
+    kubelet_stop_leave(pod);
     struct kubelet_pod *other = map_get(&k->by_name, pod->full_name);
     if (other == pod) {
         map_remove(&k->by_name, pod->full_name);
@@ -366,14 +368,18 @@ void kubelet_free(struct kubelet *k)
     if (!k) {
         return;
     }
-    k->stopping = false;
+    kubelet_stop_done(k);
     k->closing = true;
     kubelet_sessions_done(k);
     kubelet_usage_free(k->usage);
     struct kubelet_pod *pod = NULL;
-    size_t it = 0;
-    while ((it = 0, pod = map_next(&k->by_uid, &it, NULL)) != NULL) {
-        kubelet_pod_free(pod);
+    for (size_t it = 0; k->by_uid.n > 0;) {
+        pod = map_next(&k->by_uid, &it, NULL);
+        if (pod) {
+            kubelet_pod_free(pod);
+        } else {
+            it = 0; /* a removal may move another one back */
+        }
     }
     LIST_EACH(l, &k->list_calls)
     {

@@ -42,6 +42,7 @@ struct kubelet {
     struct arena *arena;            /* as long as the kubelet */
     struct informer *pods, *services;
     bool closing /* in kubelet_free */, listed, pods_synced, services_synced, adopted, stopping;
+    bool stop_begun;   /* all pods are known, and some have their turn */
     bool room_awaited; /* a pod waits for what another one has */
     struct kubelet_found found;
     struct map by_uid, by_name; /* struct kubelet_pod; NAMESPACE/NAME: the newest of that name */
@@ -55,6 +56,7 @@ struct kubelet {
     void (*stop_fn)(void *data);
     void *stop_data;
     struct env_task stop_task;
+    struct map stop_sets;  /* struct stop_set by uid: kubelet_stop.c */
     int64_t stop_grace_ms; /* no pod has longer while all are stopped; 0: its own */
     struct env_timer list_retry;
     struct list list_calls;
@@ -97,6 +99,7 @@ struct kubelet_pod {
     struct kubelet_pod *same_name; /* the next older one */
     bool predecessor;              /* waits for an earlier pod of the same name */
     bool stop_turn;                /* kubelet_stop_pods: its turn has come */
+    struct heap_node stop_node;    /* it waits for its turn among its set */
     struct span set_uid;           /* of the StatefulSet that owns it; empty: none */
     int64_t set_ordinal;
     struct arena *sent_arena;
@@ -132,8 +135,13 @@ struct kubelet_pod *kubelet_op_end(struct kubelet_op *op);
 
 /* ---- kubelet_stop.c ---- */
 
-/* A pod has gone, or all are known: whose turn it is to stop, if that is going on. */
+/* A pod has gone, or all are known: stopping begins, or has come to its end. */
 void kubelet_stop_advance(struct kubelet *k);
+/* One more pod is known, or one less: whose turn it is, if stopping is going on. */
+void kubelet_stop_enter(struct kubelet_pod *pod);
+void kubelet_stop_leave(struct kubelet_pod *pod);
+/* No more of it: the kubelet ends. */
+void kubelet_stop_done(struct kubelet *k);
 
 /* ---- kubelet.c ---- */
 
