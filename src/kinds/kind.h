@@ -28,6 +28,8 @@ void check_containers(struct check *c, const struct path *p, const yyjson_val *s
 void check_one_source(struct check *c, const struct path *p, const yyjson_val *obj,
                       const char *const *sources, size_t n, const char *what);
 void pod_row(struct row *r);
+/* kind_pod_status.c, as schema_hooks.validate_status. */
+void check_pod_status(struct check *c, const yyjson_val *obj);
 
 /* kind_resources.c: a container's limits and requests. */
 void check_resources(struct check *c, const struct path *p, const yyjson_val *resources);

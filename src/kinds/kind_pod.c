@@ -322,6 +322,7 @@ const struct schema_hooks schema_hooks_pod = {.defaults = defaults,
                                               .warn = kind_warn_pod,
                                               .status_settled = status_settled,
                                               .validate = validate,
+                                              .validate_status = check_pod_status,
                                               .validate_sub = validate_sub,
                                               .row = pod_row,
                                               .field = field};

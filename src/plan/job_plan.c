@@ -217,7 +217,9 @@ static void see_indexes(struct job_work *w)
     for (size_t i = 0; i < v->pod_count; i++) {
         const struct job_pod *p = &v->pods[i];
         if (p->tracked && job_pod_valid(v, p) && p->succeeded) {
-            done[done_count++] = p->index;
+            if (w->known[i] != JOB_KNOWN_FAILED) { /* it ended well after it was given up */
+                done[done_count++] = p->index;
+            }
         } else if (p->tracked && job_pod_valid(v, p) && v->index_limit >= 0 && index_fails(v, p)) {
             lost[lost_count++] = p->index;
         }
