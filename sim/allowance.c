@@ -263,14 +263,18 @@ void allowance_on_refused(struct platform *w, const struct client_request *rq,
     }
 }
 
-/* A pod that the set wants is not there: else it need not try. */
+/* A pod that the set wants is not there, and none before it is waited for: else it need not try. */
 static bool lacks_one(const struct platform *w, const struct sim_rules *r)
 {
     struct arena *a cleanup_arena = arena_new_small();
     for (int64_t i = 0; i < ORDINALS; i++) {
         struct span key = arena_printf(a, "pods/default/redis-%lld", (long long)i);
+        const struct sim_seat *seat = &w->seats[i];
         if (rules_in_range(r, i) && !record_get(w->record, key)) {
             return true;
+        }
+        if (rules_in_range(r, i) && !r->parallel && (seat->deleting || !seat->ready)) {
+            return false;
         }
     }
     return false;

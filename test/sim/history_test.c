@@ -171,6 +171,13 @@ TEST(room_that_is_not_needed_any_more_is_not_kept)
     of_seed(14030361);
 }
 
+/* The set was refused a pod, by a view that did not have the deletion of one before it yet: a
+ * checker of quotas wanted it to try again before that one was gone. */
+TEST(pod_on_its_way_out_is_waited_for_before_a_refused_one)
+{
+    of_seed(18582142);
+}
+
 /* The set counts a pod that it takes as taken; a checker saw the deletion still under way, and
  * nothing else that had changed: the roll-out goes on by an annotation alone. */
 TEST(roll_out_that_goes_on_is_a_change)
