@@ -160,6 +160,19 @@ static struct pod_container_status container_status(struct arena *a, const struc
     return s;
 }
 
+/* Under another policy than Always the API refuses that a container that has ended well is told to
+ * run. An init container does run again, in a new sandbox: until it has ended, what is told of it
+ * is the last time. */
+static void tell_last_end(const struct pod_view *v, const struct pod_container_view *c,
+                          struct pod_container_status *s)
+{
+    if (v->policy != POD_ALWAYS && !c->sidecar && s->state.kind != POD_STATE_TERMINATED &&
+        s->last.kind == POD_STATE_TERMINATED && s->last.exit_code == 0) {
+        s->state = s->last;
+        s->started = false;
+    }
+}
+
 /* A container put in later: it starts once, and is never ready for anything. */
 static struct pod_container_status extra_status(struct arena *a, const struct pod_view *v,
                                                 const struct pod_container_view *c)
@@ -405,6 +418,7 @@ void pod_plan_status(struct arena *a, const struct pod_view *v, struct pod_statu
     ret->pod_ip = v->host_network ? v->host_ip : v->pod_ip;
     for (size_t i = 0; i < v->init_count; i++) {
         ret->inits[i] = container_status(a, v, &v->inits[i], true);
+        tell_last_end(v, &v->inits[i], &ret->inits[i]);
     }
     for (size_t i = 0; i < v->main_count; i++) {
         ret->mains[i] = container_status(a, v, &v->mains[i], false);

@@ -370,6 +370,47 @@ TEST(after_a_reboot_pods_start_again)
     }
 }
 
+/* Its status was refused meanwhile, and the pod stayed Ready: an ended container does not run
+ * again. */
+TEST(an_init_container_runs_again_after_a_reboot_though_it_had_ended_well)
+{
+    static const char *const policies[] = {"OnFailure", "Always"};
+    for (int i = 0; i < 2; i++) {
+        struct kubelet_kit k;
+        kk_start(&k);
+        kk_create(&k, "Pod",
+                  kk_pod_json(&k, "p", "\"berth.dev/fake-exit-after-ms\":\"1000\"", "",
+                              arena_printf(k.arena,
+                                           "\"restartPolicy\":\"%s\",\"initContainers\":[{"
+                                           "\"name\":\"first\",\"image\":\"redis:7\"}]",
+                                           policies[i])
+                                  .p));
+        kk_run(&k, 1300);
+        CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
+        runtime_fake_reboot(k.runtime, 0);
+        kubelet_free(k.kubelet);
+        kk_kubelet(&k);
+        kk_run(&k, 500);
+        CHECK_EQ(runtime_fake_starts(k.runtime), 3);
+        CHECK_SPAN(kk_condition(&k, "p", "Initialized"), "False");
+        CHECK_SPAN(kk_condition(&k, "p", "Ready"), "False");
+        CHECK_SPAN(kk_pod(&k, "p", "status.containerStatuses.0.state.waiting.reason"),
+                   "PodInitializing");
+        CHECK_EQ(kk_pod(&k, "p", "status.initContainerStatuses.0.state.terminated.reason").n > 0,
+                 i == 0);
+        if (i == 0) { /* another agent in the middle of it */
+            kk_kill(&k);
+            kk_kubelet(&k);
+        }
+        kk_run(&k, 1000);
+        CHECK_EQ(runtime_fake_starts(k.runtime), 4);
+        CHECK_SPAN(kk_pod(&k, "p", "status.phase"), "Running");
+        CHECK_SPAN(kk_condition(&k, "p", "Ready"), "True");
+        CHECK_SPAN(kk_pod(&k, "p", "status.initContainerStatuses.0.restartCount"), "1");
+        kk_stop(&k);
+    }
+}
+
 TEST(a_pod_that_is_forced_away_while_it_stops_has_a_second)
 {
     struct kubelet_kit k;
