@@ -39,7 +39,7 @@ mount --bind "$work/resolv.conf" /etc/resolv.conf
 cleanup() {
     if [ -n "$server_pid" ]; then kill -9 "$server_pid"; wait "$server_pid"; fi 2>/dev/null
     if [ "$failed" != 0 ]; then echo "# the end of the server's log:"; tail -n 15 "$work/server.log" 2>/dev/null | sed 's/^/#   /'; fi
-    "$berth" stop --data-dir "$data" 2>&1 | sed "s/^/# /"
+    [ ! -d "$data" ] || "$berth" stop --data-dir "$data" 2>&1 | sed "s/^/# /"
     umount /etc/resolv.conf 2>/dev/null
     # What a test that ended early had mounted itself.
     awk -v work="$work/" 'index($5, work) == 1 {print $5}' /proc/self/mountinfo | tac | xargs -r umount -l 2>/dev/null
