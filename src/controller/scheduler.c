@@ -530,8 +530,12 @@ static bool on_bound(struct sync *s, void *data, const struct client_reply *repl
     if (reason != ERR_NONE) {
         struct object *now = informer_get(x->c->pods, s->ns, s->name);
         bool same = now && span_eq(object_uid(now), object_uid(x->pod));
-        /* Until the next try or the pod itself tells, its room is its own. */
+        /* Until the next try or the pod itself tells, its room is its own; and after it, if that
+         * was made for it. */
         if (!same || (node_of(now).n == 0 && !may_be_done(reason))) {
+            if (same && nominated_of(now).n > 0) {
+                scheduler_nominate(x->c, wait_add(x->c, now, s->now_ms), nominated_of(now));
+            }
             give_room_back(x->c, object_uid(x->pod));
         }
         return reason == ERR_NOT_FOUND;

@@ -277,6 +277,36 @@ TEST(scheduler_a_pod_that_is_kept_after_a_binding_without_an_answer_gives_its_ro
     bed_done(&b);
 }
 
+static enum err_reason not_now(void *data, const struct client_request *request)
+{
+    bool binds = span_eq_cstr(request->subresource, "binding");
+    return *(bool *)data && binds && span_eq_cstr(request->name, "high") ? ERR_TOO_MANY_REQUESTS
+                                                                         : ERR_NONE;
+}
+
+/* Found by the simulator (seed 18916980): until the next try its room was anybody's. */
+TEST(scheduler_a_binding_that_is_refused_leaves_the_room_that_was_made_for_it)
+{
+    struct bed b;
+    bool refuses = true;
+    bed_init(&b);
+    fake_client_fault(b.api, not_now, &refuses);
+    pod(&b, "low", CPU("3") "\"priority\":-1}");
+    env_sim_run_for(b.env, 50);
+    pod(&b, "high", CPU("3") "\"priority\":10}");
+    env_sim_run_for(b.env, 5);
+    pod(&b, "thief", CPU("3") "\"priority\":0}");
+    env_sim_run_for(b.env, 1000);
+    CHECK(!get(&b, "Pod", "low"));
+    CHECK_SPAN(nominated(&b, "high"), "node-1");
+    CHECK_EQ(node_of_pod(&b, "high") + node_of_pod(&b, "thief"), 0);
+    refuses = false;
+    env_sim_run_for(b.env, 60000);
+    CHECK(client_condition_true(get(&b, "Pod", "high"), "Ready"));
+    CHECK_EQ(node_of_pod(&b, "thief"), 0);
+    bed_done(&b);
+}
+
 /* Found by the simulator (seed 14030893): it was not among the pods of the node yet, and nobody
  * looked again. */
 TEST(scheduler_sends_away_who_was_being_bound_when_another_needed_the_room)
