@@ -6,18 +6,13 @@
 
 static void check_names(struct check *c, const yyjson_val *conditions)
 {
-    static const char *const own[] = {"PodScheduled", "Ready", "Initialized"};
     const struct path *p = AT_FIELD(AT_FIELD(NULL, "metadata"), "conditions"); /* as Kubernetes */
     size_t n = 0;
     JSON_EACH(it, conditions)
     {
         struct span type = json_get_str(it.val, "type");
-        bool is_own = false;
-        for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-            is_own = is_own || span_eq_cstr(type, own[i]);
-        }
         struct names_fault fault = names_qualified(type);
-        for (size_t i = 0; i < fault.n && !is_own; i++) {
+        for (size_t i = 0; i < fault.n; i++) {
             cause_invalid(c, AT_FIELD(AT_INDEX(p, n), "Type"), shown_text(c->a, type),
                           fault.text[i]);
         }
