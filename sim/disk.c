@@ -13,20 +13,32 @@
 #include "sim/chance.h"
 #include "store/store.h"
 
-enum { FILES_MAX = 8, PATH_BYTES = 64, SECTOR_BYTES = 4096, FILE_ROOM = 256 * 1024 };
+enum { FILES_MAX = 8, PATH_BYTES = 64, SECTOR_BYTES = 4096, FILE_ROOM = 1024 * 1024 };
 
-/* A write that is not synced; bytes NULL: the file was cut off at `at`. */
-struct pending {
-    size_t at, n;
-    unsigned char *bytes;
+struct bytes {
+    unsigned char *at;
+    size_t n, cap;
 };
 
+/* A write that is not synced, or a cut. */
+struct pending {
+    bool is_cut;
+    size_t at, n; /* of a cut n is 0 */
+    size_t size;  /* of the file before */
+    size_t kept;  /* where its bytes are in those of the file */
+    size_t had;   /* so many of what stood there, or was cut off */
+};
+
+/* One image, and how to undo what is not synced: what stood where a page is written is mostly
+ * nothing, or nobody asks. */
 struct disk_file {
     char path[PATH_BYTES]; /* empty: none */
     bool is_open;
-    VEC(unsigned char) cached;  /* what a reader sees */
-    VEC(unsigned char) durable; /* without what is pending */
+    bool is_apart;       /* a sync failed: the medium is an image of its own */
+    struct bytes image;  /* what a reader sees */
+    struct bytes medium; /* when it is apart: without what is pending */
     VEC(struct pending) pending;
+    struct bytes kept; /* what pending writes replaced; when the medium is apart: what they wrote */
 };
 
 struct sim_disk {
@@ -71,30 +83,66 @@ struct open_file {
         (v)->n = (v)->n < place_ + count_ ? place_ + count_ : (v)->n;                              \
     } while (0)
 
+static void append(struct bytes *to, const unsigned char *from, size_t n)
+{
+    VEC_RESERVE(to, to->n + n);
+    if (n > 0) {
+        memcpy(to->at + to->n, from, n);
+        to->n += n;
+    }
+}
+
+/* The file is without what is pending: of those writes it keeps from now on what they wrote. */
+static void take_back(struct disk_file *f, struct bytes *image)
+{
+    struct bytes wrote = {0};
+    assert(!f->is_apart);
+    for (size_t i = f->pending.n; i-- > 0;) {
+        struct pending *p = &f->pending.at[i];
+        size_t place = wrote.n;
+        if (!p->is_cut) {
+            assert(p->at + p->n <= image->n);
+            append(&wrote, image->at + p->at, p->n);
+        }
+        VEC_RESERVE(image, p->size);
+        if (p->had > 0) {
+            memcpy(image->at + p->at, f->kept.at + p->kept, p->had);
+        }
+        image->n = p->size;
+        p->kept = place;
+    }
+    VEC_DONE(&f->kept);
+    f->kept = wrote;
+}
+
+static struct bytes *medium_of(struct disk_file *f)
+{
+    return f->is_apart ? &f->medium : &f->image;
+}
+
 /* The first `n` bytes of a write reach the medium. */
 static void land(struct disk_file *f, const struct pending *p, size_t n)
 {
-    if (!p->bytes) {
-        f->durable.n = f->durable.n < p->at ? f->durable.n : p->at;
+    struct bytes *m = medium_of(f);
+    if (p->is_cut) {
+        m->n = m->n < p->at ? m->n : p->at;
         return;
     }
-    PUT(&f->durable, p->bytes, n, p->at);
+    PUT(m, f->kept.at + p->kept, n, p->at);
 }
 
 static void forget_pending(struct disk_file *f)
 {
-    for (size_t i = 0; i < f->pending.n; i++) {
-        free(f->pending.at[i].bytes);
-    }
-    f->pending.n = 0;
+    f->pending.n = f->kept.n = 0;
 }
 
 static void file_remove(struct disk_file *f)
 {
     forget_pending(f);
     VEC_DONE(&f->pending);
-    VEC_DONE(&f->cached);
-    VEC_DONE(&f->durable);
+    VEC_DONE(&f->image);
+    VEC_DONE(&f->medium);
+    VEC_DONE(&f->kept);
     *f = (struct disk_file){0};
 }
 
@@ -111,32 +159,36 @@ static struct disk_file *find(struct sim_disk *d, const char *path)
 /* The page cache forgets what is not on its way to the medium. */
 static void show_medium(struct disk_file *f)
 {
-    if (f->pending.n == 0) {
-        f->cached.n = 0;
-        if (f->durable.n > 0) {
-            PUT(&f->cached, f->durable.at, f->durable.n, 0);
-        }
+    if (f->pending.n == 0 && f->is_apart) {
+        VEC_DONE(&f->image);
+        f->image = f->medium;
+        f->medium = (struct bytes){0};
+        f->is_apart = false;
     }
 }
 
 /* The power goes: what becomes of the writes on their way. */
 static void lose_power(struct sim_disk *d, struct disk_file *f, struct sim_disk_loss *loss)
 {
+    if (!f->is_apart) {
+        take_back(f, &f->image);
+    }
+    struct bytes *m = medium_of(f);
     for (size_t i = 0; i < f->pending.n; i++) {
         const struct pending *p = &f->pending.at[i];
         uint64_t fate = chance_below(&d->random, 3);
         size_t n = fate == 0                ? 0
-                   : fate == 1 || !p->bytes ? p->n
+                   : fate == 1 || p->is_cut ? p->n
                                             : (size_t)chance_below(&d->random, p->n + 1);
         loss->lost += fate == 0;
-        loss->torn += fate == 2 && p->bytes;
+        loss->torn += fate == 2 && !p->is_cut;
         if (fate > 0) {
             land(f, p, n);
         }
-        if (fate == 2 && p->bytes && chance_below(&d->random, 2)) {
-            GROW(&f->durable, p->at + p->n);
+        if (fate == 2 && !p->is_cut && chance_below(&d->random, 2)) {
+            GROW(m, p->at + p->n);
             for (size_t at = p->at + n; at < p->at + p->n; at++) {
-                f->durable.at[at] = (unsigned char)chance_below(&d->random, 256);
+                m->at[at] = (unsigned char)chance_below(&d->random, 256);
             }
         }
     }
@@ -167,13 +219,27 @@ static struct open_file *open_of(sqlite3_file *base)
     return (struct open_file *)base;
 }
 
+/* A write of so many bytes, or a cut there, goes to the page cache: how to undo it is kept. */
+static void note(struct disk_file *f, struct pending p, const void *bytes)
+{
+    size_t size = f->image.n, end = p.is_cut ? size : p.at + p.n;
+    end = end < size ? end : size;
+    p.size = size;
+    p.kept = f->kept.n;
+    p.had = p.at < end ? end - p.at : 0;
+    if (f->is_apart) {
+        append(&f->kept, bytes, p.n);
+    } else if (p.had > 0) {
+        append(&f->kept, f->image.at + p.at, p.had);
+    }
+    VEC_PUSH(&f->pending, p);
+}
+
 /* To the page cache. */
 static void put(struct disk_file *f, const void *bytes, size_t n, size_t at)
 {
-    struct pending p = {at, n, mem_grow(NULL, n, 1)};
-    memcpy(p.bytes, bytes, n);
-    VEC_PUSH(&f->pending, p);
-    PUT(&f->cached, bytes, n, at);
+    note(f, (struct pending){.at = at, .n = n}, bytes);
+    PUT(&f->image, bytes, n, at);
 }
 
 static int op_write(sqlite3_file *base, const void *bytes, int n, sqlite3_int64 at)
@@ -196,17 +262,23 @@ static int op_truncate(sqlite3_file *base, sqlite3_int64 size)
     if (rc != SQLITE_OK) {
         return SQLITE_IOERR_TRUNCATE;
     }
-    VEC_PUSH(&o->file->pending, ((struct pending){(size_t)size, 0, NULL}));
-    o->file->cached.n = o->file->cached.n < (size_t)size ? o->file->cached.n : (size_t)size;
+    struct disk_file *f = o->file;
+    note(f, (struct pending){.is_cut = true, .at = (size_t)size}, NULL);
+    f->image.n = f->image.n < (size_t)size ? f->image.n : (size_t)size;
     return SQLITE_OK;
 }
 
 /* Each page is on the medium or given up for lost; none is tried again. */
 static void sync_in_part(struct sim_disk *d, struct disk_file *f)
 {
+    if (!f->is_apart) {
+        append(&f->medium, f->image.at, f->image.n);
+        take_back(f, &f->medium);
+        f->is_apart = true;
+    }
     for (size_t i = 0; i < f->pending.n; i++) {
         const struct pending *p = &f->pending.at[i];
-        if (!p->bytes || chance_below(&d->random, 2)) {
+        if (p->is_cut || chance_below(&d->random, 2)) {
             land(f, p, p->n);
         } else {
             d->dropped++;
@@ -226,11 +298,12 @@ static int op_sync(sqlite3_file *base, int flags)
         }
         return SQLITE_IOERR_FSYNC;
     }
-    for (size_t i = 0; i < o->file->pending.n && !o->disk->lies; i++) {
-        land(o->file, &o->file->pending.at[i], o->file->pending.at[i].n);
-    }
+    struct disk_file *f = o->file;
     if (!o->disk->lies) {
-        forget_pending(o->file);
+        for (size_t i = 0; f->is_apart && i < f->pending.n; i++) {
+            land(f, &f->pending.at[i], f->pending.at[i].n);
+        }
+        forget_pending(f);
     }
     return SQLITE_OK;
 }
@@ -250,19 +323,21 @@ static int op_close(sqlite3_file *base)
 static int op_read(sqlite3_file *base, void *to, int n, sqlite3_int64 at)
 {
     const struct open_file *o = open_of(base);
-    size_t size = o->file->cached.n, from = (size_t)at;
+    size_t size = o->file->image.n, from = (size_t)at;
     size_t have = from < size ? size - from : 0;
     have = have < (size_t)n ? have : (size_t)n;
     if (have > 0) {
-        memcpy(to, o->file->cached.at + from, have);
+        memcpy(to, o->file->image.at + from, have);
     }
-    memset((char *)to + have, 0, (size_t)n - have);
+    if (have < (size_t)n) {
+        memset((char *)to + have, 0, (size_t)n - have);
+    }
     return have == (size_t)n ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;
 }
 
 static int op_size(sqlite3_file *base, sqlite3_int64 *ret)
 {
-    *ret = (sqlite3_int64)open_of(base)->file->cached.n;
+    *ret = (sqlite3_int64)open_of(base)->file->image.n;
     return SQLITE_OK;
 }
 
@@ -332,8 +407,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int 
         if (!d->files[i].path[0]) {
             o->file = &d->files[i];
             (void)snprintf(o->file->path, sizeof o->file->path, "%s", path);
-            VEC_RESERVE(&o->file->cached, FILE_ROOM); /* growing by and by is copying */
-            VEC_RESERVE(&o->file->durable, FILE_ROOM);
+            VEC_RESERVE(&o->file->image, FILE_ROOM); /* growing by and by is copying */
         }
     }
     if (!o->file || o->file->is_open || d->stopped) {
@@ -458,8 +532,12 @@ void sim_disk_rot(struct sim_disk *d)
     for (size_t i = 0; i < FILES_MAX; i++) {
         struct disk_file *f = &d->files[i];
         assert(!f->is_open);
-        for (size_t at = SECTOR_BYTES; at < f->durable.n; at += SECTOR_BYTES / 4) {
-            f->durable.at[at] ^= 0x10;
+        if (!f->is_apart) {
+            take_back(f, &f->image);
+        }
+        struct bytes *m = medium_of(f);
+        for (size_t at = SECTOR_BYTES; at < m->n; at += SECTOR_BYTES / 4) {
+            m->at[at] ^= 0x10;
         }
         forget_pending(f);
         show_medium(f);
