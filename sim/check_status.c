@@ -27,33 +27,37 @@ static struct counts counts_of(const yyjson_val *status)
                            .available = json_get_int(status, "availableReplicas", 0)};
 }
 
-static uint32_t hash_at(struct arena *a, const yyjson_val *status, const char *key)
+/* Of what a status counts by. */
+struct hashes {
+    uint32_t owner, current, update;
+};
+
+static struct hashes hashes_of(const struct platform *w, const yyjson_val *status)
 {
-    return sim_hash(arena_cstr(a, json_get_str(status, key)));
+    return (struct hashes){.owner = sim_hash(span_cstr(w->set_uid)),
+                           .current = sim_hash(json_get_str(status, "currentRevision")),
+                           .update = sim_hash(json_get_str(status, "updateRevision"))};
 }
 
-static void add_seat(struct counts *c, const struct sim_moment *m, int i, uint32_t owner,
-                     uint32_t current, uint32_t update)
+static void add_seat(struct counts *c, const struct sim_moment *m, int i, const struct hashes *h)
 {
-    bool owned = m->seats[i].owner == owner && owner, live = owned && !m->seats[i].deleting;
+    bool owned = m->seats[i].owner == h->owner && h->owner, live = owned && !m->seats[i].deleting;
     c->replicas += owned;
     c->ready += owned && m->seats[i].ready;
-    c->current += live && m->seats[i].revision == current;
-    c->updated += live && m->seats[i].revision == update;
+    c->current += live && m->seats[i].revision == h->current;
+    c->updated += live && m->seats[i].revision == h->update;
 }
 
 /* ---- soon ---- */
 
 const char *check_status_is_true(struct platform *w, struct object *set)
 {
-    struct arena *a cleanup_arena = arena_new();
     yyjson_val *st = json_get(object_root(set), "status");
     int64_t generation = json_int(json_path(object_root(set), "metadata", "generation", NULL), 0);
     struct counts says = counts_of(st), is = {0};
-    uint32_t owner = sim_hash(w->set_uid), current = hash_at(a, st, "currentRevision"),
-             update = hash_at(a, st, "updateRevision");
+    struct hashes h = hashes_of(w, st);
     for (int i = 0; i < ORDINALS; i++) {
-        add_seat(&is, &w->moments.at[w->moments.n - 1], i, owner, current, update);
+        add_seat(&is, &w->moments.at[w->moments.n - 1], i, &h);
     }
     return json_get_int(st, "observedGeneration", 0) != generation ? "observedGeneration"
            : says.replicas != is.replicas                          ? "replicas"
@@ -125,31 +129,32 @@ void check_status(struct platform *w)
         return;
     }
     struct object *set = set_of(w);
-    if (!set || object_is_deleting(set)) {
+    if (!set || object_rev(set) == w->true_rev || object_is_deleting(set)) {
         return;
     }
     const char *what = check_status_is_true(w, set);
     if (what) {
         sim_fail(w, "status", "%s is not true to the pods", what);
+    } else {
+        w->true_rev = object_rev(set);
     }
 }
 
 /* ---- at each write ---- */
 
 /* What each seat was at any moment of late, and at all of them. */
-static void bounds(const struct platform *w, struct arena *a, const yyjson_val *status,
-                   struct counts *least, struct counts *most)
+static void bounds(const struct platform *w, const struct hashes *h, struct counts *least,
+                   struct counts *most)
 {
-    uint32_t owner = sim_hash(w->set_uid), current = hash_at(a, status, "currentRevision"),
-             update = hash_at(a, status, "updateRevision");
+    int64_t long_ago_ms = sim_now_ms(w) - sim_window_ms(w);
     for (int i = 0; i < ORDINALS; i++) {
         struct counts any = {0}, all = {1, 1, 1, 1, 0};
         for (size_t m = w->moments.n; m-- > 0;) {
-            if (w->moments.at[m].until_ms < sim_now_ms(w) - sim_window_ms(w)) {
+            if (w->moments.at[m].until_ms < long_ago_ms) {
                 break;
             }
             struct counts one = {0};
-            add_seat(&one, &w->moments.at[m], i, owner, current, update);
+            add_seat(&one, &w->moments.at[m], i, h);
             any = (struct counts){any.replicas | one.replicas, any.ready | one.ready,
                                   any.current | one.current, any.updated | one.updated, 0};
             all = (struct counts){all.replicas & one.replicas, all.ready & one.ready,
@@ -173,22 +178,20 @@ static void check_bound(struct platform *w, const char *what, int64_t says, int6
 
 /* All counts are of one and the same moment, unless a list showed the controllers another one bit
  * by bit. */
-static bool is_of_a_moment(const struct platform *w, struct arena *a, const yyjson_val *status,
+static bool is_of_a_moment(const struct platform *w, const struct hashes *h,
                            const struct counts *says)
 {
-    uint32_t owner = sim_hash(w->set_uid), current = hash_at(a, status, "currentRevision"),
-             update = hash_at(a, status, "updateRevision");
     int64_t long_ago_ms = sim_now_ms(w) - sim_window_ms(w);
     if (w->listed_ms >= long_ago_ms || w->started_ms >= long_ago_ms || w->weather.break_off > 0) {
         return true;
     }
     for (size_t m = w->moments.n; m-- > 0;) {
         struct counts is = {0};
-        if (w->moments.at[m].until_ms < sim_now_ms(w) - sim_window_ms(w)) {
+        if (w->moments.at[m].until_ms < long_ago_ms) {
             break;
         }
         for (int i = 0; i < ORDINALS; i++) {
-            add_seat(&is, &w->moments.at[m], i, owner, current, update);
+            add_seat(&is, &w->moments.at[m], i, h);
         }
         if (is.replicas == says->replicas && is.ready == says->ready &&
             is.updated == says->updated) {
@@ -217,8 +220,9 @@ void check_status_write(struct platform *w, const struct client_request *rq)
         return; /* the count of collisions alone */
     }
     struct counts says = counts_of(status), least = {0}, most = {0};
-    bounds(w, a, status, &least, &most);
-    if (!is_of_a_moment(w, a, status, &says)) {
+    struct hashes h = hashes_of(w, status);
+    bounds(w, &h, &least, &most);
+    if (!is_of_a_moment(w, &h, &says)) {
         sim_fail(w, "status", "no moment of late had %lld pods, %lld ready, %lld new",
                  (long long)says.replicas, (long long)says.ready, (long long)says.updated);
     }

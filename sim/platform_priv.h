@@ -154,6 +154,7 @@ struct platform {
     VEC(struct sim_rules) rules; /* the last one holds */
     struct sim_seat seats[ORDINALS];
     VEC(struct sim_moment) moments; /* the last one holds */
+    int64_t true_rev; /* the set's status was found true to the last moment; 0: not looked at */
     struct sim_rollout rollout;
     int64_t jump_ms, jump_at_ms; /* the last time that it was set forward */
     int64_t jumped_ms;           /* the wall clock was set forward by so much in all */
@@ -258,7 +259,7 @@ void sim_saw(struct platform *w, enum sim_deed deed);
 int64_t sim_forward_ms(const struct platform *w);
 
 /* Of a uid or a name, in moments. */
-uint32_t sim_hash(const char *text);
+uint32_t sim_hash(struct span text);
 
 /* users.c */
 void sim_user_acts(struct platform *w);

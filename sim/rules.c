@@ -144,6 +144,7 @@ static void on_set(struct platform *w, struct object *now)
 {
     struct sim_rules *last = &w->rules.at[w->rules.n - 1];
     last->until_ms = sim_now_ms(w);
+    w->true_rev = 0;
     size_t keep = 0;
     while (keep + 1 < w->rules.n &&
            w->rules.at[keep].until_ms < sim_now_ms(w) - 2 * sim_window_ms(w)) {
@@ -180,11 +181,11 @@ bool rules_held_lately(const struct platform *w, const struct sim_rules *r)
     return r->until_ms >= sim_now_ms(w) - sim_window_ms(w);
 }
 
-uint32_t sim_hash(const char *text)
+uint32_t sim_hash(struct span text)
 {
     uint32_t h = 2166136261;
-    for (; *text; text++) {
-        h = (h ^ (unsigned char)*text) * 16777619;
+    for (size_t i = 0; i < text.n; i++) {
+        h = (h ^ (unsigned char)text.p[i]) * 16777619;
     }
     return h;
 }
@@ -210,6 +211,7 @@ static void on_moment(struct platform *w)
     }
     w->moments.at[w->moments.n - 1].until_ms = sim_now_ms(w);
     VEC_PUSH(&w->moments, m);
+    w->true_rev = 0;
 }
 
 /* Facts that hold up to now. */
@@ -253,7 +255,7 @@ static void on_pod(struct platform *w, struct sim_seat *s, struct object *now)
     s->owned_ms = fresh || other ? sim_now_ms(w) : s->owned_ms;
     keep_text(s->uid, sizeof s->uid, uid);
     take_labels(w, s, now, fresh);
-    s->revision_hash = sim_hash(s->revision);
+    s->revision_hash = sim_hash(span_cstr(s->revision));
     s->exists = now;
     s->deleting = now && object_is_deleting(now);
     struct span phase =
@@ -269,7 +271,7 @@ static void on_pod(struct platform *w, struct sim_seat *s, struct object *now)
     }
     s->terminal = status_phase_ended(phase);
     keep_text(s->owner, sizeof s->owner, now ? client_controller_uid(now) : SPAN_NULL);
-    s->owner_hash = sim_hash(s->owner);
+    s->owner_hash = sim_hash(span_cstr(s->owner));
     if (s->well && !span_eq_cstr(uid, s->taken_uid)) {
         s->taken_uid[0] = '\0';
     }
