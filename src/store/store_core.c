@@ -12,6 +12,9 @@
 /* The code of a write that only waits, while it does: neither a success nor a refusal. */
 enum { AWAITS = 1 };
 
+/* Rows that a store which opens makes room for at once. */
+enum { REPLAY_ROOM = 1 << 20 };
+
 struct store_key {
     struct object *latest, *durable; /* NULL: absent */
     uint32_t pending;                /* writes under way, refusals included */
@@ -324,6 +327,16 @@ void store_crash(struct store *s)
 }
 
 /* ---- loading ---- */
+
+void store_replay_begin(struct store *s, size_t rows)
+{
+    assert(s->loaded.n == 0);
+    rows = rows < REPLAY_ROOM ? rows : REPLAY_ROOM;
+    if (rows > 0) {
+        map_reserve(&s->keys, rows);
+        VEC_RESERVE(&s->loaded, rows);
+    }
+}
 
 void store_replay(struct store *s, struct object *object, bool is_delete)
 {

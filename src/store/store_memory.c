@@ -186,6 +186,7 @@ struct store *store_memory_open(struct env *env, struct store_memory_disk *disk,
         m->options = *options;
     }
     m->disk = disk;
+    store_replay_begin(&m->s, disk ? disk->rows.n : 0);
     for (size_t i = 0; disk && i < disk->rows.n; i++) {
         const struct disk_row *row = &disk->rows.at[i];
         assert(i == 0 || disk->rows.at[i - 1].rev < row->rev);

@@ -84,6 +84,8 @@ struct store {
 
 void store_init(struct store *s, const struct store_ops *ops, struct env *env);
 void store_done(struct store *s);
+/* Before the first of so many rows; a guess. */
+void store_replay_begin(struct store *s, size_t rows);
 /* Before store_load: one kept row, in revision order. Takes over the reference. */
 void store_replay(struct store *s, struct object *object, bool is_delete);
 void store_replay_end(struct store *s, int64_t compact_rev);

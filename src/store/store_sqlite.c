@@ -2,7 +2,8 @@
  *
  *     log(rev INTEGER PRIMARY KEY, key TEXT, flags INTEGER, sum INTEGER, body BLOB)
  *                                             one row a write, append only
- *     meta(format, compact_rev, rows, digest, sum)    one row, rewritten by each commit
+ *     meta(format, compact_rev, rows, digest, sum)    one row, rewritten by each commit; as that of
+ *                                             rowid 1 it need not be sought, nor kept for an undo
  *
  * No secondary index: opening scans in revision order and replays.
  * SQLite has no checksums on its pages, and a flipped bit may even hide rows from a scan. A row's
@@ -429,7 +430,8 @@ static int load_meta(struct store_sqlite *q, const char *path, struct arena *a,
 {
     int64_t v[4] = {0};
     bool is_there = false;
-    int rc = query_ints(q, "SELECT compact_rev,rows,digest,sum FROM meta", v, 4, &is_there);
+    int rc = query_ints(q, "SELECT compact_rev,rows,digest,sum FROM meta WHERE rowid=1", v, 4,
+                        &is_there);
     if (rc != SQLITE_OK) {
         return explain(a, ret_detail, path, q->db, code_of(q->db, rc));
     }
@@ -447,6 +449,7 @@ static int load_rows(struct store_sqlite *q, const char *path, struct arena *a,
     int64_t last = 0;
     const char *fault = NULL;
     sqlite3_stmt *st = NULL;
+    store_replay_begin(&q->s, q->meta.rows > 0 ? (size_t)q->meta.rows : 0);
     int rc = sqlite3_prepare_v2(q->db, "SELECT rev,key,flags,sum,body FROM log ORDER BY rev", -1,
                                 &st, NULL);
     while (rc == SQLITE_OK && !fault && (rc = sqlite3_step(st)) == SQLITE_ROW) {
@@ -493,7 +496,7 @@ static int prepare(struct store_sqlite *q)
         {&q->rollback, "ROLLBACK"},
         {&q->insert, "INSERT INTO log(rev,key,flags,sum,body) VALUES(?1,?2,?3,?4,?5)"},
         {&q->evict, "DELETE FROM log WHERE rev=?1"},
-        {&q->set_meta, "UPDATE meta SET compact_rev=?1, rows=?2, digest=?3, sum=?4"},
+        {&q->set_meta, "UPDATE meta SET compact_rev=?1, rows=?2, digest=?3, sum=?4 WHERE rowid=1"},
     };
     int rc = SQLITE_OK;
     for (size_t i = 0; rc == SQLITE_OK && i < sizeof all / sizeof *all; i++) {

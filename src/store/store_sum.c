@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "store/store_priv.h"
 
-enum { BLOCK = 64 };
+enum { STEP = 16, BLOCK = 64 };
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -44,26 +44,31 @@ FAST static uint32_t reduce(__m128i x, __m128i k)
     return (uint32_t)_mm_extract_epi32(_mm_xor_si128(x, y), 1);
 }
 
-/* n: a multiple of 16, a block at least. */
+/* n: a multiple of 16, which is not 0. */
 FAST static uint32_t fast_sum(uint32_t sum, const char *p, size_t n)
 {
-    __m128i lane[4], k = load(by_64);
-    assert(n >= BLOCK);
-    assert(n % 16 == 0);
-    for (size_t i = 0; i < 4; i++) {
-        lane[i] = load(p + 16 * i);
-    }
-    lane[0] = _mm_xor_si128(lane[0], _mm_cvtsi32_si128((int)~sum));
-    for (p += BLOCK, n -= BLOCK; n >= BLOCK; p += BLOCK, n -= BLOCK) {
-        for (size_t i = 0; i < 4; i++) {
-            lane[i] = fold(lane[i], k, load(p + 16 * i));
+    __m128i lane[4], k = load(by_16), x = _mm_xor_si128(load(p), _mm_cvtsi32_si128((int)~sum));
+    assert(n >= STEP);
+    assert(n % STEP == 0);
+    if (n >= BLOCK) {
+        const __m128i far = load(by_64);
+        lane[0] = x;
+        for (size_t i = 1; i < 4; i++) {
+            lane[i] = load(p + STEP * i);
         }
+        for (p += BLOCK, n -= BLOCK; n >= BLOCK; p += BLOCK, n -= BLOCK) {
+            for (size_t i = 0; i < 4; i++) {
+                lane[i] = fold(lane[i], far, load(p + STEP * i));
+            }
+        }
+        x = fold(lane[0], k, lane[1]);
+        x = fold(x, k, lane[2]);
+        x = fold(x, k, lane[3]);
+    } else {
+        p += STEP;
+        n -= STEP;
     }
-    k = load(by_16);
-    __m128i x = fold(lane[0], k, lane[1]);
-    x = fold(x, k, lane[2]);
-    x = fold(x, k, lane[3]);
-    for (; n >= 16; p += 16, n -= 16) {
+    for (; n >= STEP; p += STEP, n -= STEP) {
         x = fold(x, k, load(p));
     }
     return ~reduce(x, k);
@@ -87,8 +92,8 @@ static bool is_fast(void)
 
 uint32_t store_sum(uint32_t sum, struct span bytes)
 {
-    if (bytes.n >= BLOCK && is_fast()) {
-        size_t n = bytes.n & ~(size_t)15;
+    if (bytes.n >= STEP && is_fast()) {
+        size_t n = bytes.n & ~(size_t)(STEP - 1);
         sum = fast_sum(sum, bytes.p, n);
         bytes = span_from(bytes, n);
     }

@@ -149,6 +149,22 @@ TEST(newer_version_and_foreign_files_are_refused_untouched)
     world_free(w);
 }
 
+TEST(meta_that_is_not_the_first_row_is_not_ours)
+{
+    struct world *w = world_new(SQLITE, false);
+    char detail[512];
+    world_open(w);
+    CHECK_EQ(world_write(w, 1, STORE_ABSENT, false, 1, NULL), 0);
+    store_free(w->store);
+    w->store = NULL;
+    raw_sql(w->path, "UPDATE meta SET rowid=2");
+    CHECK_EQ(open_code(w, detail), E_CORRUPT);
+    raw_sql(w->path, "UPDATE meta SET rowid=1; VACUUM");
+    world_open(w);
+    CHECK_EQ(world_write(w, 2, STORE_ABSENT, false, 1, NULL), 0);
+    world_free(w);
+}
+
 /* Any flipped byte is either reported, the file untouched, or makes no difference. */
 TEST_T(damage_is_reported_and_the_file_left_as_it_is, 60)
 {
