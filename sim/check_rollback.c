@@ -136,10 +136,12 @@ static bool is_complete(const struct platform *w, const struct sim_rules *r)
 void check_rollback_late(struct platform *w)
 {
     const struct sim_rules *r = &w->rules.at[w->rules.n - 1];
-    int64_t late_ms = sim_window_ms(w) + LATE_MS, wait_ms = r->deadline_ms + late_ms;
     if (!r->exists || r->deleting || !r->auto_rollback || r->paused || r->on_delete ||
-        !r->update[0] || strcmp(r->update, r->current) == 0 || is_complete(w, r) ||
-        sim_now_ms(w) - w->rollout.mono_ms < wait_ms || sim_now_ms(w) - w->trouble_ms < wait_ms ||
+        !r->update[0] || strcmp(r->update, r->current) == 0 || is_complete(w, r)) {
+        return;
+    }
+    int64_t late_ms = sim_window_ms(w) + LATE_MS, wait_ms = r->deadline_ms + late_ms;
+    if (sim_now_ms(w) - w->rollout.mono_ms < wait_ms || sim_now_ms(w) - w->trouble_ms < wait_ms ||
         (w->jump_at_ms && sim_now_ms(w) - w->jump_at_ms < late_ms)) {
         return;
     }

@@ -118,14 +118,15 @@ void check_status(struct platform *w)
     if (sim_is_hindered(w)) {
         note_trouble(w);
     }
+    int64_t now_ms = sim_now_ms(w);
     if (w->weather.break_off > 0 || !w->controllers_env) {
-        w->listed_ms = sim_now_ms(w);
+        w->listed_ms = now_ms;
     }
-    if (sim_now_ms(w) < w->calm_ms) {
+    if (now_ms < w->calm_ms) {
         return;
     }
     check_rollback_late(w);
-    if (sim_now_ms(w) - w->changed_ms < QUIET_MS + 4 * w->weather.late_ms) {
+    if (now_ms - w->changed_ms < QUIET_MS + 4 * w->weather.late_ms) {
         return;
     }
     struct object *set = set_of(w);

@@ -13,7 +13,7 @@
 #include "sim/chance.h"
 #include "store/store.h"
 
-enum { FILES_MAX = 8, PATH_BYTES = 64, SECTOR_BYTES = 4096, FILE_ROOM = 1024 * 1024 };
+enum { FILES_MAX = 8, PATH_BYTES = 64, SECTOR_BYTES = 4096, FILE_ROOM = 2048 * 1024 };
 
 struct bytes {
     unsigned char *at;

@@ -73,10 +73,12 @@ static bool is_of_former_life(struct platform *w, const struct client_request *r
 
 void check_space(struct platform *w, const struct client_request *rq)
 {
+    if (rq->verb != CLIENT_DELETE || !span_eq_cstr(rq->field_manager, "namespace-controller")) {
+        return;
+    }
     struct object *space = w->env ? watch_hub_get(w->hub, SPACE_KEY) : NULL;
     bool may = span_eq_cstr(rq->ns, SPACE) && (!space || object_is_deleting(space));
-    if (rq->verb == CLIENT_DELETE && span_eq_cstr(rq->field_manager, "namespace-controller") &&
-        !may && !is_of_former_life(w, rq)) {
+    if (!may && !is_of_former_life(w, rq)) {
         sim_fail(w, "namespace-kept", "%s %.*s/%.*s is taken with a namespace that nobody deleted",
                  rq->kind->resource, SPAN_ARG(rq->ns), SPAN_ARG(rq->name));
     }
