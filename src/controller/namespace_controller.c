@@ -15,7 +15,7 @@
 #include "client/client_body.h"
 #include "controller/all_kinds.h"
 #include "controller/reconciler.h"
-#include "schema/schema.h"
+#include "schema/kinds.h"
 
 enum { AGAIN_MS = 20 };
 
@@ -305,9 +305,9 @@ static void on_kind(void *data, const struct schema_kind *kind, struct informer 
     k->by_ns = informer_add_index(informer, informer_by_namespace);
     reconciler_follow(c->reconciler, informer, &content, k);
     VEC_PUSH(&c->kinds, k);
-    if (kind == schema_kind_find("", "ServiceAccount")) {
+    if (kind == SCHEMA_KIND(ServiceAccount)) {
         c->accounts = k;
-    } else if (kind == schema_kind_find("", "ConfigMap")) {
+    } else if (kind == SCHEMA_KIND(ConfigMap)) {
         c->maps = k;
     }
 }
