@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "codec/selector.h"
 #include "schema/custom.h"
+#include "schema/kinds.h"
 
 struct selection {
     const struct schema_kind *kind;
@@ -11,6 +12,7 @@ struct selection {
     uint64_t label_bits; /* which the sketch of an object's labels must have */
     struct watch_filter filter;
     const struct schema_hooks *hooks; /* of the kind as the client names its fields */
+    bool of_pods;
     struct arena
         *scratch; /* for computed field values; cleared after each object; NULL: no fields */
 };
@@ -27,6 +29,10 @@ static bool field_of(struct selection *sel, const yyjson_val *root, struct objec
         return sel->kind->namespaced;
     }
     *ret = SPAN_NULL;
+    if (sel->of_pods && span_eq(key, SPAN("spec.nodeName"))) { /* each node agent's, of each pod */
+        *ret = json_str(json_path(root, "spec", "nodeName", NULL));
+        return true;
+    }
     if (sel->kind->custom) {
         return custom_field(sel->kind, sel->scratch, root, key, ret);
     }
@@ -155,6 +161,7 @@ int selection_new(struct api_op *op)
     struct selection *sel = ARENA_NEW(a, struct selection);
     sel->kind = op->kind;
     sel->hooks = op->view && op->view->view_of ? op->view->hooks : op->kind->hooks;
+    sel->of_pods = sel->hooks && sel->hooks == SCHEMA_KIND(Pod)->hooks;
     if (selector_parse(a, op->options.label_selector, &sel->labels, &op->err) ||
         field_selector_parse(a, op->options.field_selector, &sel->fields, &op->err)) {
         return -1;
@@ -177,7 +184,8 @@ int selection_new(struct api_op *op)
         !sel->filter.ns.n) {
         sel->filter.ns = exact;
     }
-    if (sel->labels.n || sel->labels.nothing || sel->fields.n) {
+    bool only_name = sel->fields.n == 1 && sel->filter.name.n; /* the filter's own part */
+    if (sel->labels.n || sel->labels.nothing || (sel->fields.n && !only_name)) {
         sel->filter.match = match_cb;
     }
     return 0;

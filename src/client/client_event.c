@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "base/strbuf.h"
 #include "client/client_body.h"
 #include "codec/json_build.h"
 #include "codec/time.h"
@@ -25,13 +24,13 @@ enum {
     EVENT_BURST = 25,
     EVENT_REFILL_MS = 5 * 60 * 1000,
     EVENT_NAME_PREFIX_BYTES = 236, /* with ".", 16 digits: within a DNS subdomain */
+    ID_BYTES = 1 + 16,
 };
 
 struct series {
     struct list link; /* least recently used first */
     struct event_recorder *recorder;
-    struct span ns, name; /* of the Event; in text */
-    char *text;
+    struct span ns, name; /* of the Event; they follow the key */
     int64_t count, first_ms, last_ms;
     bool sending, dirty;
     size_t key_n;
@@ -78,7 +77,6 @@ static void series_free(struct series *s)
     struct series *known = map_remove(&s->recorder->series, span_of(s->key, s->key_n));
     assert(known == s);
     list_remove(&s->link);
-    free(s->text);
     free(s);
 }
 
@@ -194,8 +192,8 @@ static void put_about(struct json_build *b, const struct event_about *about)
     json_build_str(b, SPAN("uid"), about->uid);
     json_build_str(b, SPAN("apiVersion"), span_cstr(schema_api_version(about->kind)));
     if (about->rev) {
-        json_build_str(b, SPAN("resourceVersion"),
-                       arena_printf(b->a, "%lld", (long long)about->rev));
+        char digits[SPAN_NUMBER_BYTES];
+        json_build_str(b, SPAN("resourceVersion"), arena_dup(b->a, span_i64(digits, about->rev)));
     }
     if (about->field_path.n) {
         json_build_str(b, SPAN("fieldPath"), about->field_path);
@@ -253,31 +251,40 @@ static void send_first(struct series *s, struct arena *a, const struct event_abo
 
 /* ---- recording ---- */
 
+/* As in Kubernetes: the object's name, a dot and the time in hexadecimal; random bits instead of
+ * the nanoseconds. */
+static struct span event_name(char *to, struct span stem, uint64_t id)
+{
+    int digits = (67 - __builtin_clzll(id | 1)) / 4;
+    memcpy(to, stem.p, stem.n);
+    to[stem.n] = '.';
+    for (int i = 0; i < digits; i++) {
+        to[stem.n + 1 + (size_t)i] = "0123456789abcdef"[id >> 4 * (digits - 1 - i) & 15];
+    }
+    assert(digits < ID_BYTES);
+    return span_of(to, stem.n + 1 + (size_t)digits);
+}
+
 static struct series *series_new(struct event_recorder *r, struct span key,
                                  const struct event_about *about)
 {
     if (r->series.n == SERIES_MAX) {
         series_free(CONTAINER_OF(r->series_lru.next, struct series, link));
     }
-    struct series *s = mem_new(sizeof *s + key.n + 1);
+    struct span ns = about->ns.n ? about->ns : SPAN("default");
+    struct span stem = span_first(about->name, EVENT_NAME_PREFIX_BYTES);
+    struct series *s = mem_new(sizeof *s + key.n + ns.n + stem.n + ID_BYTES);
     list_init(&s->link);
     s->recorder = r;
     s->key_n = key.n;
     memcpy(s->key, key.p, key.n);
-    /* As in Kubernetes: the object's name, a dot and the time in hexadecimal; random bits instead
-     * of the nanoseconds. */
-    struct span ns = about->ns.n ? about->ns : SPAN("default");
-    struct strbuf text = STRBUF_INIT;
-    strbuf_put(&text, ns);
-    strbuf_put(&text, span_first(about->name, EVENT_NAME_PREFIX_BYTES));
     uint64_t id =
         ((uint64_t)env_now_us(r->client->env) * 1000) + env_random_u64(r->client->env) % 1000;
     id = id > r->last_id ? id : r->last_id + 1;
     r->last_id = id;
-    strbuf_printf(&text, ".%llx", (unsigned long long)id);
-    s->text = text.p;
-    s->ns = span_of(text.p, ns.n);
-    s->name = span_of(text.p + ns.n, text.n - ns.n);
+    s->ns = span_of(s->key + key.n, ns.n);
+    memcpy(s->key + key.n, ns.p, ns.n);
+    s->name = event_name(s->key + key.n + ns.n, stem, id);
     assert(r->series.n < SERIES_MAX);
     assert(s->name.n > 0);
     map_put(&r->series, span_of(s->key, s->key_n), s);
@@ -293,15 +300,11 @@ static void record(struct event_recorder *r, struct arena *a, const struct event
     if (!budget_take(r, about->uid, now_ms)) {
         return;
     }
-    struct strbuf key = STRBUF_INIT;
-    const struct span parts[] = {about->uid, about->name, span_cstr(reason), about->field_path};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        strbuf_put(&key, parts[i]);
-        strbuf_putc(&key, '\n');
-    }
-    strbuf_putc(&key, (char)('0' + type));
-    strbuf_put(&key, message);
-    struct series *s = map_get(&r->series, strbuf_span(&key));
+    struct span line = SPAN("\n");
+    struct span key =
+        ARENA_JOIN(a, about->uid, line, about->name, line, span_cstr(reason), line,
+                   about->field_path, line, type == EVENT_WARNING ? SPAN("1") : SPAN("0"), message);
+    struct series *s = map_get(&r->series, key);
     if (s && now_ms - s->last_ms > SERIES_MS) {
         series_free(s);
         s = NULL;
@@ -317,14 +320,13 @@ static void record(struct event_recorder *r, struct arena *a, const struct event
             send_count(s);
         }
     } else {
-        s = series_new(r, strbuf_span(&key), about);
+        s = series_new(r, key, about);
         s->count = 1;
         s->first_ms = s->last_ms = now_ms;
         send_first(s, a, about, type, reason, message);
     }
     list_remove(&s->link);
     list_push_back(&r->series_lru, &s->link);
-    strbuf_done(&key);
 }
 
 __attribute__((format(printf, 5, 0))) static void

@@ -11,7 +11,11 @@
 struct resource *hub_resource(struct watch_hub *hub, struct span name)
 {
     assert(name.n > 0);
-    struct resource *r = map_get(&hub->resources, name);
+    struct resource *r = hub->last;
+    if (r && span_eq(span_of(r->name, r->name_n), name)) {
+        return r; /* changes of one kind come in a row, above all while the store is loaded */
+    }
+    r = map_get(&hub->resources, name);
     if (!r) {
         r = mem_new(sizeof *r + name.n);
         r->name_n = name.n;
@@ -19,6 +23,7 @@ struct resource *hub_resource(struct watch_hub *hub, struct span name)
         r->window.floor = hub->start_floor;
         (void)map_put(&hub->resources, span_of(r->name, name.n), r);
     }
+    hub->last = r;
     return r;
 }
 

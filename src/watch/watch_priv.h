@@ -84,9 +84,10 @@ struct watch_hub {
     int64_t rev;
     int64_t start_floor;
     bool is_loading;
-    struct map resources;
-    struct map nodes;  /* store key -> order_node */
-    struct list woken; /* watchers to be told */
+    struct map resources;  /* struct resource by name; none ever goes */
+    struct resource *last; /* that was asked for; NULL: none yet */
+    struct map nodes;      /* store key -> order_node */
+    struct list woken;     /* watchers to be told */
     struct env_task tell;
     size_t watchers;
     /* Resources of the events in all windows, in revision order: a ring. */

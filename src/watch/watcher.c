@@ -24,8 +24,10 @@ struct watcher {
     int64_t seen;               /* everything up to it is told or skipped */
     uint64_t pos;               /* sequence number of the next event to look at */
     enum watcher_state state;
-    bool is_lost;     /* the window moved past pos */
-    struct list link; /* ASLEEP: bucket->sleepers; WOKEN: hub->woken */
+    bool is_lost;               /* the window moved past pos */
+    enum watch_type woken_type; /* what the event that woke it is for it, until it has looked */
+    uint64_t woken_seq;         /* that event, plus one; 0: none */
+    struct list link;           /* ASLEEP: bucket->sleepers; WOKEN: hub->woken */
     void (*on_more)(void *data);
     void *data;
 };
@@ -127,6 +129,8 @@ static void wake_bucket(struct watch_hub *hub, struct resource *r, struct bucket
             w->state = WOKEN;
             w->pos = r->window.end - 1;
             w->seen = e->rev - 1;
+            w->woken_type = type;
+            w->woken_seq = r->window.end;
         }
     }
 }
@@ -233,9 +237,9 @@ int watcher_next(struct watcher *w, struct watch_event *ret)
     }
     while (w->pos < window->end) {
         struct past_event *e = window_at(window, w->pos++);
-        enum watch_type type;
+        enum watch_type type = w->woken_type;
         w->seen = e->rev > w->seen ? e->rev : w->seen;
-        if (in_place(w, e->object) && classify(w, e, &type)) {
+        if (w->woken_seq == w->pos || (in_place(w, e->object) && classify(w, e, &type))) {
             fill(e, type, ret);
             assert(ret->rev > w->from);
             assert(ret->rev <= w->hub->rev);
