@@ -93,6 +93,58 @@ void client_body_owner(struct client_body *b, const struct schema_kind *kind, st
     json_put(b->doc, b->meta, "ownerReferences", list);
 }
 
+/* kind and apiVersion come first, then metadata, then mostly spec and status: a step over a whole
+ * member at a time, wherever it ends, instead of a look at every key. */
+enum { META_AT = 2 };
+
+static inline bool is_key(const yyjson_val *v, const char *word, size_t n)
+{
+    return v->tag >> YYJSON_TAG_BIT == n && memcmp(v->uni.str, word, n) == 0;
+}
+
+/* The key of metadata; NULL when that is not where it mostly is. */
+static inline yyjson_val *meta_key(yyjson_val *root)
+{
+    yyjson_val *at = root + 1 + 2 * META_AT;
+    return unsafe_yyjson_get_len(root) > META_AT && is_key(at, "metadata", 8) ? at : NULL;
+}
+
+yyjson_val *client_meta(struct object *o)
+{
+    yyjson_val *root = object_root(o), *at = meta_key(root);
+    return at ? at + 1 : json_get(root, "metadata");
+}
+
+yyjson_val *client_labels(struct object *o)
+{
+    return json_get(client_meta(o), "labels");
+}
+
+yyjson_val *client_spec(struct object *o)
+{
+    yyjson_val *root = object_root(o), *at = meta_key(root);
+    if (at && unsafe_yyjson_get_len(root) > META_AT + 1) {
+        at = unsafe_yyjson_get_next(at + 1);
+        if (is_key(at, "spec", 4)) {
+            return at + 1;
+        }
+    }
+    return json_get(root, "spec");
+}
+
+yyjson_val *client_status(struct object *o)
+{
+    yyjson_val *root = object_root(o), *at = meta_key(root);
+    size_t n = unsafe_yyjson_get_len(root);
+    for (size_t i = META_AT + 1; at && i < n && i < META_AT + 3; i++) {
+        at = unsafe_yyjson_get_next(at + 1);
+        if (is_key(at, "status", 6)) {
+            return at + 1;
+        }
+    }
+    return json_get(root, "status");
+}
+
 yyjson_val *client_owners(struct object *o)
 {
     assert(o);
@@ -114,7 +166,7 @@ bool client_has_finalizer(struct object *o, const char *name)
 {
     assert(o);
     assert(name);
-    JSON_EACH(it, json_path(object_root(o), "metadata", "finalizers", NULL))
+    JSON_EACH(it, json_get(client_meta(o), "finalizers"))
     {
         if (span_eq_cstr(json_str(it.val), name)) {
             return true;

@@ -33,6 +33,12 @@ void client_body_owners(struct client_body *b, yyjson_mut_val *list);
 yyjson_mut_val *client_owner_new(yyjson_mut_doc *doc, const struct schema_kind *kind,
                                  struct span name, struct span uid, bool controller);
 
+/* Members of an object's document that are asked for most; NULL when absent. Quick: stored objects
+ * all begin alike. */
+yyjson_val *client_meta(struct object *o);
+yyjson_val *client_labels(struct object *o);
+yyjson_val *client_spec(struct object *o);
+yyjson_val *client_status(struct object *o);
 /* metadata.ownerReferences; NULL when absent. */
 yyjson_val *client_owners(struct object *o);
 /* The owner reference with controller true; NULL when there is none. */

@@ -20,7 +20,7 @@ struct account_controller {
 
 static struct span note(struct object *secret, const char *key)
 {
-    return json_str(json_path(object_root(secret), "metadata", "annotations", key, NULL));
+    return json_str(json_path(client_meta(secret), "annotations", key, NULL));
 }
 
 /* The account that the Secret is about; empty: none. */

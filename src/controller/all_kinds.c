@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "client/client_body.h"
 #include "codec/json.h"
 #include "schema/custom.h"
 #include "schema/kinds.h"
@@ -46,7 +47,7 @@ static struct span stored_version(const yyjson_val *spec)
 static void add(struct all_kinds *c, struct object *o)
 {
     assert(!map_get(&c->entries, object_name(o)));
-    const yyjson_val *spec = json_get(object_root(o), "spec"), *names = json_get(spec, "names");
+    const yyjson_val *spec = client_spec(o), *names = json_get(spec, "names");
     struct arena *a = arena_new();
     struct entry *e = MEM_NEW(struct entry);
     struct span name = arena_dup(a, object_name(o));
@@ -65,7 +66,7 @@ static void add(struct all_kinds *c, struct object *o)
 /* Another kind or scope under the name of a definition that was deleted. */
 static bool has_changed(const struct entry *e, struct object *o)
 {
-    const yyjson_val *spec = json_get(object_root(o), "spec");
+    const yyjson_val *spec = client_spec(o);
     return !span_eq_cstr(json_str(json_path(spec, "names", "kind", NULL)), e->kind.kind) ||
            span_eq(json_get_str(spec, "scope"), SPAN("Namespaced")) != e->kind.namespaced;
 }

@@ -39,7 +39,7 @@ int64_t claim_bytes_of(const yyjson_val *amount)
 
 static bool is_default(struct object *class)
 {
-    yyjson_val *notes = json_path(object_root(class), "metadata", "annotations", NULL);
+    yyjson_val *notes = json_get(client_meta(class), "annotations");
     return span_eq_cstr(json_get_str(notes, "storageclass.kubernetes.io/is-default-class"),
                         "true") ||
            span_eq_cstr(json_get_str(notes, "storageclass.beta.kubernetes.io/is-default-class"),
@@ -48,7 +48,7 @@ static bool is_default(struct object *class)
 
 static int64_t created_ms(struct object *o)
 {
-    return time_or(json_str(json_path(object_root(o), "metadata", "creationTimestamp", NULL)), 0);
+    return time_or(json_get_str(client_meta(o), "creationTimestamp"), 0);
 }
 
 /* Several defaults: the newest, then the first by name. */
@@ -114,14 +114,13 @@ static bool selector_fits(struct claim_sync *x, struct object *volume)
     yyjson_val *selector = json_get(x->spec, "selector");
     struct selector parsed;
     struct err err;
-    return !selector ||
-           (selector_from_object(x->a, selector, &parsed, &err) == 0 &&
-            selector_matches(&parsed, json_path(object_root(volume), "metadata", "labels", NULL)));
+    return !selector || (selector_from_object(x->a, selector, &parsed, &err) == 0 &&
+                         selector_matches(&parsed, client_labels(volume)));
 }
 
 static struct claim_volume facts_of(struct claim_sync *x, struct object *volume)
 {
-    yyjson_val *spec = json_get(object_root(volume), "spec"), *ref = json_get(spec, "claimRef");
+    yyjson_val *spec = client_spec(volume), *ref = json_get(spec, "claimRef");
     struct span phase = status_phase(object_root(volume));
     struct span uid = json_get_str(ref, "uid");
     bool ours = ref && span_eq(json_get_str(ref, "namespace"), x->s->ns) &&
@@ -175,8 +174,8 @@ static void observe_candidates(struct claim_sync *x)
 /* A capacity that differs from the volume's is not wrong: the file system may have to grow yet. */
 static bool status_is_right(struct claim_sync *x, struct object *volume)
 {
-    yyjson_val *status = json_get(object_root(x->claim), "status");
-    yyjson_val *spec = json_get(object_root(volume), "spec");
+    yyjson_val *status = client_status(x->claim);
+    yyjson_val *spec = client_spec(volume);
     return span_eq_cstr(json_get_str(status, "phase"), "Bound") &&
            json_equal(json_get(status, "accessModes"), json_get(spec, "accessModes")) &&
            json_path(status, "capacity", "storage", NULL) != NULL;
@@ -315,7 +314,7 @@ static void bind_to(struct claim_sync *x, struct object *volume)
 {
     assert(volume);
     assert(!object_is_deleting(x->claim));
-    yyjson_val *ref = json_path(object_root(volume), "spec", "claimRef", NULL);
+    yyjson_val *ref = json_get(client_spec(volume), "claimRef");
     if (span_eq(json_get_str(ref, "uid"), object_uid(x->claim))) {
         finish_binding(x, volume);
         return;
@@ -535,8 +534,7 @@ static void explain(struct claim_sync *x, const struct claim_plan *plan)
             arena_printf(
                 x->a, "volume \"%.*s\" (%.*s), which it names, does not fit its %.*s: %s",
                 SPAN_ARG(volume),
-                SPAN_ARG(json_str(
-                    json_path(object_root(x->named), "spec", "capacity", "storage", NULL))),
+                SPAN_ARG(json_str(json_path(client_spec(x->named), "capacity", "storage", NULL))),
                 SPAN_ARG(json_str(json_path(x->spec, "resources", "requests", "storage", NULL))),
                 plan->why));
         break;
@@ -570,7 +568,7 @@ static void act(struct claim_sync *x, const struct claim_plan *plan)
         ask_volume(x);
         break;
     case CLAIM_WRITE_STATUS: {
-        yyjson_val *spec = json_get(object_root(x->named), "spec");
+        yyjson_val *spec = client_spec(x->named);
         x->capacity = json_str(json_path(spec, "capacity", "storage", NULL));
         x->modes = json_get(spec, "accessModes");
         write_claim_status(x, SPAN("Bound"));
@@ -599,7 +597,7 @@ static void act(struct claim_sync *x, const struct claim_plan *plan)
 static bool uses_claim(struct object *pod, struct span claim)
 {
     assert(claim.n > 0);
-    yyjson_val *spec = json_get(object_root(pod), "spec");
+    yyjson_val *spec = client_spec(pod);
     JSON_EACH(it, claim_pod_is_shut_down(pod) ? NULL : json_get(spec, "volumes"))
     {
         if (span_eq(json_str(json_path(it.val, "persistentVolumeClaim", "claimName", NULL)),
@@ -623,7 +621,7 @@ static bool on_pods_listed(struct sync *s, void *data, const struct client_reply
         }
     }
     struct client_body b = client_patch_new(x->a, x->claim);
-    yyjson_val *list = json_path(object_root(x->claim), "metadata", "finalizers", NULL);
+    yyjson_val *list = json_get(client_meta(x->claim), "finalizers");
     json_put(b.doc, b.meta, "finalizers", client_without(b.doc, list, CLAIM_PROTECTION));
     sync_patch(x->s, x->c->claims, x->claim, &b, sync_or_gone, NULL);
     return true;
@@ -665,8 +663,8 @@ void claim_run(struct sync *s)
     struct claim_sync *x = ARENA_NEW(s->arena, struct claim_sync);
     *x = (struct claim_sync){.c = c, .s = s, .a = s->arena, .claim = claim};
     object_hold(x->a, claim);
-    x->spec = json_get(object_root(claim), "spec");
-    x->notes = json_path(object_root(claim), "metadata", "annotations", NULL);
+    x->spec = client_spec(claim);
+    x->notes = json_get(client_meta(claim), "annotations");
     if (object_is_deleting(claim) && client_has_finalizer(claim, CLAIM_PROTECTION)) {
         unprotect(x);
     }

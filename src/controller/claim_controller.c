@@ -25,7 +25,7 @@ struct span claim_ref_key(struct arena *a, struct span ns, struct span name)
 
 static void volume_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
 {
-    yyjson_val *ref = json_path(object_root(o), "spec", "claimRef", NULL);
+    yyjson_val *ref = json_get(client_spec(o), "claimRef");
     if (!ref) {
         emit(ctx, CLAIM_FREE_KEY);
         return;
@@ -36,7 +36,7 @@ static void volume_key(struct object *o, void (*emit)(void *ctx, struct span key
 
 static void pending_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
 {
-    if (json_str(json_path(object_root(o), "spec", "volumeName", NULL)).n == 0) {
+    if (json_get_str(client_spec(o), "volumeName").n == 0) {
         emit(ctx, SPAN("pending"));
     }
 }
@@ -45,14 +45,14 @@ static void pending_key(struct object *o, void (*emit)(void *ctx, struct span ke
 bool claim_pod_is_shut_down(struct object *pod)
 {
     assert(pod);
-    yyjson_val *meta = json_get(object_root(pod), "metadata");
+    yyjson_val *meta = client_meta(pod);
     return object_is_deleting(pod) && json_get_int(meta, "deletionGracePeriodSeconds", -1) == 0;
 }
 
 static void pod_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
 {
     assert(emit);
-    yyjson_val *spec = json_get(object_root(o), "spec");
+    yyjson_val *spec = client_spec(o);
     if (json_get_str(spec, "nodeName").n == 0 || claim_pod_is_shut_down(o)) {
         return;
     }
@@ -101,7 +101,7 @@ static void wake_pending(struct claim_controller *c)
 
 static void add_claim_of(struct claim_controller *c, struct object *volume)
 {
-    yyjson_val *ref = json_path(object_root(volume), "spec", "claimRef", NULL);
+    yyjson_val *ref = json_get(client_spec(volume), "claimRef");
     if (ref) {
         reconciler_add(c->claim_reconciler, json_get_str(ref, "namespace"),
                        json_get_str(ref, "name"));
@@ -118,7 +118,7 @@ static void on_volume(void *data, struct object *old, struct object *now)
         add_claim_of(c, old);
     }
     add_claim_of(c, volume);
-    if (now && !json_path(object_root(now), "spec", "claimRef", NULL)) {
+    if (now && !json_get(client_spec(now), "claimRef")) {
         wake_pending(c);
     }
 }
@@ -139,7 +139,7 @@ static void on_pod(void *data, struct object *old, struct object *now)
     struct claim_controller *c = data;
     struct object *pod = now ? now : old;
     bool goes = !now || claim_pod_is_shut_down(now);
-    JSON_EACH(it, json_path(object_root(pod), "spec", "volumes", NULL))
+    JSON_EACH(it, json_get(client_spec(pod), "volumes"))
     {
         struct span name = json_str(json_path(it.val, "persistentVolumeClaim", "claimName", NULL));
         struct object *claim = name.n ? informer_get(c->claims, object_namespace(pod), name) : NULL;

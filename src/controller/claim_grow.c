@@ -51,7 +51,7 @@ static enum grow_stage stage_of(struct span word)
 
 bool claim_grow_waits(struct object *claim)
 {
-    yyjson_val *status = json_get(object_root(claim), "status");
+    yyjson_val *status = client_status(claim);
     return stage_of(json_str(storage(status, "allocatedResourceStatuses"))) ==
            GROW_STAGE_FILES_PENDING;
 }
@@ -77,7 +77,7 @@ static enum grow_job job_of(const struct volume_job *job)
 
 static void observe(struct grow_sync *x)
 {
-    yyjson_val *spec = json_get(object_root(x->claim), "spec"), *root = object_root(x->volume);
+    yyjson_val *spec = client_spec(x->claim), *root = object_root(x->volume);
     struct span maker = json_str(
         json_path(root, "metadata", "annotations", "pv.kubernetes.io/provisioned-by", NULL));
     struct grow_view *v = &x->view;
@@ -310,12 +310,11 @@ void claim_grow(struct sync *s, struct object *claim, struct object *volume)
     struct claim_controller *c = s->controller;
     struct grow_sync *x = ARENA_NEW(s->arena, struct grow_sync);
     *x = (struct grow_sync){.c = c, .s = s, .a = s->arena, .claim = claim, .volume = volume};
-    x->status = json_get(object_root(claim), "status");
+    x->status = client_status(claim);
     x->job = claim_job_get(c, object_name(volume));
     observe(x);
     struct grow_plan plan = grow_plan(&x->view);
-    yyjson_val *asked =
-        json_path(object_root(claim), "spec", "resources", "requests", "storage", NULL);
+    yyjson_val *asked = json_path(client_spec(claim), "resources", "requests", "storage", NULL);
     yyjson_val *allocated = storage(x->status, "allocatedResources");
     x->size = json_str(plan.bytes == x->view.asked ? asked : allocated);
     /* Kept until the volume shows that the disk is as large, lest it be asked twice. */

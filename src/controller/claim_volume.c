@@ -35,7 +35,7 @@ static void set_phase(struct volume_sync *x, enum volume_phase phase)
 static void unprotect(struct volume_sync *x)
 {
     struct client_body b = client_patch_new(x->s->arena, x->volume);
-    yyjson_val *list = json_path(object_root(x->volume), "metadata", "finalizers", NULL);
+    yyjson_val *list = json_get(client_meta(x->volume), "finalizers");
     json_put(b.doc, b.meta, "finalizers", client_without(b.doc, list, VOLUME_PROTECTION));
     sync_patch(x->s, x->c->volumes, x->volume, &b, sync_or_gone, NULL);
 }
@@ -114,7 +114,7 @@ static void go_on(struct volume_sync *x)
 static void observe(struct volume_sync *x)
 {
     struct volume_view *v = &x->view;
-    yyjson_val *meta = json_get(object_root(x->volume), "metadata");
+    yyjson_val *meta = client_meta(x->volume);
     struct volume_job *job = claim_job_get(x->c, x->s->name);
     v->deleting = object_is_deleting(x->volume);
     v->protected = client_has_finalizer(x->volume, VOLUME_PROTECTION);
@@ -136,8 +136,7 @@ static void observe(struct volume_sync *x)
     v->ref_has_uid = uid.n > 0;
     v->claim_known = claim && (uid.n == 0 || span_eq(uid, object_uid(claim)));
     v->claim_names_it =
-        v->claim_known &&
-        span_eq(json_str(json_path(object_root(claim), "spec", "volumeName", NULL)), x->s->name);
+        v->claim_known && span_eq(json_get_str(client_spec(claim), "volumeName"), x->s->name);
 }
 
 void claim_volume_run(struct sync *s)
@@ -156,7 +155,7 @@ void claim_volume_run(struct sync *s)
     object_hold(s->arena, volume);
     struct volume_sync *x = ARENA_NEW(s->arena, struct volume_sync);
     *x = (struct volume_sync){.c = c, .s = s, .volume = volume};
-    x->spec = json_get(object_root(volume), "spec");
+    x->spec = client_spec(volume);
     observe(x);
     go_on(x);
 }

@@ -39,7 +39,7 @@ static int64_t time_of(const yyjson_val *obj, const char *key)
 
 static struct cronjob_job job_of(struct object *job)
 {
-    yyjson_val *status = json_get(object_root(job), "status");
+    yyjson_val *status = client_status(job);
     return (struct cronjob_job){.name = object_name(job),
                                 .uid = object_uid(job),
                                 .complete = client_condition_true(job, "Complete"),
@@ -83,20 +83,20 @@ static void observe(struct cron_sync *x)
     for (size_t i = 0; i < x->jobs.n; i++) {
         jobs[i] = job_of(x->jobs.at[i]);
     }
-    x->view = (struct cronjob_view){
-        .now_ms = own->s->now_ms,
-        .name = own->name,
-        .deleting = object_is_deleting(own->owner),
-        .suspend = json_get_bool(spec, "suspend", false),
-        .policy = policy_of(json_get_str(spec, "concurrencyPolicy")),
-        .deadline_s = deadline < 0 ? -1 : deadline,
-        .keep_complete = limit_of(spec, "successfulJobsHistoryLimit"),
-        .keep_failed = limit_of(spec, "failedJobsHistoryLimit"),
-        .created_ms = time_of(json_get(object_root(own->owner), "metadata"), "creationTimestamp"),
-        .last_schedule_ms = time_of(own->status, "lastScheduleTime"),
-        .last_success_ms = time_of(own->status, "lastSuccessfulTime"),
-        .jobs = jobs,
-        .job_count = x->jobs.n};
+    x->view =
+        (struct cronjob_view){.now_ms = own->s->now_ms,
+                              .name = own->name,
+                              .deleting = object_is_deleting(own->owner),
+                              .suspend = json_get_bool(spec, "suspend", false),
+                              .policy = policy_of(json_get_str(spec, "concurrencyPolicy")),
+                              .deadline_s = deadline < 0 ? -1 : deadline,
+                              .keep_complete = limit_of(spec, "successfulJobsHistoryLimit"),
+                              .keep_failed = limit_of(spec, "failedJobsHistoryLimit"),
+                              .created_ms = time_of(client_meta(own->owner), "creationTimestamp"),
+                              .last_schedule_ms = time_of(own->status, "lastScheduleTime"),
+                              .last_success_ms = time_of(own->status, "lastSuccessfulTime"),
+                              .jobs = jobs,
+                              .job_count = x->jobs.n};
     x->view.schedule_ok =
         cron_parse(own->a, json_get_str(spec, "schedule"), &x->view.cron, &x->fault);
     observe_active(x);

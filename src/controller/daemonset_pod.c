@@ -90,7 +90,7 @@ struct json_shared *daemonset_pod_body(struct daemon_sync *x, struct span node)
 struct span daemonset_node_of(struct object *pod)
 {
     assert(pod);
-    yyjson_val *spec = json_get(object_root(pod), "spec");
+    yyjson_val *spec = client_spec(pod);
     struct span bound = json_get_str(spec, "nodeName");
     yyjson_val *terms =
         json_path(spec, "affinity", "nodeAffinity",

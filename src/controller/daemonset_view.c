@@ -117,8 +117,7 @@ static int by_node(const void *va, const void *vb)
 
 static struct span daemonset_pod_hash(struct object *pod)
 {
-    return json_get_str(json_path(object_root(pod), "metadata", "labels", NULL),
-                        DAEMONSET_HASH_LABEL);
+    return json_get_str(client_labels(pod), DAEMONSET_HASH_LABEL);
 }
 
 static struct daemonset_pod pod_of(const struct daemon_sync *x, const struct located *l)
@@ -139,7 +138,7 @@ static void observe_pods(struct daemon_sync *x)
     for (size_t i = 0; i < x->pods.n; i++) {
         struct object *pod = x->pods.at[i];
         int32_t node = find_node(x, daemonset_node_of(pod));
-        bool bound = json_get_str(json_get(object_root(pod), "spec"), "nodeName").n > 0;
+        bool bound = json_get_str(client_spec(pod), "nodeName").n > 0;
         if (node != DAEMONSET_NO_NODE || !bound) {
             all[n++] = (struct located){pod, node};
         }

@@ -35,7 +35,7 @@ static bool is_private(struct span key)
 
 static yyjson_val *notes_of(struct object *o)
 {
-    return json_path(object_root(o), "metadata", "annotations", NULL);
+    return json_get(client_meta(o), "annotations");
 }
 
 static struct span number(struct deployment_sync *x, int64_t n)
@@ -274,7 +274,7 @@ static void write_set(struct deployment_sync *x, size_t at, const struct deploym
     }
     if ((int32_t)at == x->view.new_set && !x->view.deleting) {
         int32_t wait_s = owned_int32(x->own.spec, "minReadySeconds", 0);
-        yyjson_val *spec = json_get(object_root(set), "spec");
+        yyjson_val *spec = client_spec(set);
         if (owned_int32(spec, "minReadySeconds", 0) != wait_s) {
             json_put_int(b.doc, client_body_obj(&b, "spec"), "minReadySeconds", wait_s);
             changed = true;

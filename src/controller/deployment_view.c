@@ -7,7 +7,7 @@
 bool deployment_recreates(struct object *deployment)
 {
     assert(deployment);
-    yyjson_val *type = json_path(object_root(deployment), "spec", "strategy", "type", NULL);
+    yyjson_val *type = json_path(client_spec(deployment), "strategy", "type", NULL);
     return span_eq_cstr(json_str(type), "Recreate");
 }
 
@@ -48,7 +48,7 @@ bool deployment_same_template(struct object *set, const yyjson_val *pod_template
     assert(set);
     const struct schema_type *type =
         type_of(type_of(SCHEMA_KIND(ReplicaSet)->type, "spec"), "template");
-    yyjson_val *has = json_path(object_root(set), "spec", "template", NULL);
+    yyjson_val *has = json_get(client_spec(set), "template");
     yyjson_val *meta = json_get(has, "metadata"), *wanted = json_get(pod_template, "metadata");
     return schema_same(type, has, pod_template, metadata) &&
            schema_same(type_of(type, "metadata"), meta, wanted, labels) &&
@@ -188,7 +188,7 @@ void deployment_observe(struct deployment_sync *x)
     for (size_t i = 0; i < x->sets.n; i++) {
         sets[i] = set_of(x->sets.at[i]);
     }
-    yyjson_val *generation = json_path(object_root(own->owner), "metadata", "generation", NULL);
+    yyjson_val *generation = json_get(client_meta(own->owner), "generation");
     *v = (struct deployment_view){
         .name = own->name,
         .now_ms = own->s->now_ms,

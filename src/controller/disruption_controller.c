@@ -54,7 +54,7 @@ struct budget_sync {
 
 static yyjson_val *labels_of(struct object *o)
 {
-    return json_path(object_root(o), "metadata", "labels", NULL);
+    return client_labels(o);
 }
 
 static bool select_pod(void *data, struct object *pod)
@@ -125,7 +125,7 @@ static void count_scale(struct budget_sync *x, struct object *pod, yyjson_val *r
         return; /* old and new ReplicaSets of a Deployment share its scale */
     }
     map_put(&x->counted, arena_dup(x->s->arena, object_uid(owner)), x);
-    x->view.scale += owned_int32(json_get(object_root(owner), "spec"), "replicas", 1);
+    x->view.scale += owned_int32(client_spec(owner), "replicas", 1);
 }
 
 /* ---- observing: the budget and its pods ---- */
@@ -180,7 +180,7 @@ static void observe(struct budget_sync *x)
     struct disruption_view *v = &x->view;
     yyjson_val *min = json_get(x->spec, "minAvailable"), *max = json_get(x->spec, "maxUnavailable");
     v->pod_count = x->pod_count;
-    v->generation = json_int(json_path(object_root(x->budget), "metadata", "generation", NULL), 0);
+    v->generation = json_int(json_get(client_meta(x->budget), "generation"), 0);
     v->has_min = min != NULL;
     v->has_max = max != NULL;
     v->min_available = owned_amount(min);
@@ -280,8 +280,8 @@ static void run(struct sync *s)
     }
     struct budget_sync *x = ARENA_NEW(s->arena, struct budget_sync);
     *x = (struct budget_sync){.s = s, .c = c, .budget = object_hold(s->arena, budget)};
-    x->spec = json_get(object_root(budget), "spec");
-    x->status = json_get(object_root(budget), "status");
+    x->spec = client_spec(budget);
+    x->status = client_status(budget);
     x->disrupted = json_get(x->status, "disruptedPods");
     struct err err;
     if (selector_from_object(s->arena, json_get(x->spec, "selector"), &x->selector, &err) < 0) {
@@ -321,7 +321,7 @@ static bool add_if_selects(void *data, struct object *budget)
     cleanup_arena struct arena *a = arena_new();
     struct selector sel;
     struct err err;
-    yyjson_val *selector = json_path(object_root(budget), "spec", "selector", NULL);
+    yyjson_val *selector = json_get(client_spec(budget), "selector");
     if (selector_from_object(a, selector, &sel, &err) == 0 &&
         ((x->old && selector_matches(&sel, labels_of(x->old))) ||
          (x->now && selector_matches(&sel, labels_of(x->now))))) {
@@ -361,7 +361,7 @@ static bool add_budget(void *data, struct object *budget)
 
 static int64_t replicas_of(struct object *o)
 {
-    return o ? json_int(json_path(object_root(o), "spec", "replicas", NULL), 1) : -1;
+    return o ? json_int(json_get(client_spec(o), "replicas"), 1) : -1;
 }
 
 static void on_scaled(void *data, struct object *old, struct object *now)

@@ -14,7 +14,7 @@
 
 static bool is_managed_by(struct object *slice, const char *manager)
 {
-    return span_eq_cstr(json_str(json_path(object_root(slice), "metadata", "labels",
+    return span_eq_cstr(json_str(json_path(client_meta(slice), "labels",
                                            "endpointslice.kubernetes.io/managed-by", NULL)),
                         manager);
 }
@@ -22,7 +22,7 @@ static bool is_managed_by(struct object *slice, const char *manager)
 /* "NAMESPACE/SERVICE" of the slices that are ours. */
 static void slice_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
 {
-    yyjson_val *labels = json_path(object_root(o), "metadata", "labels", NULL);
+    yyjson_val *labels = client_labels(o);
     if (!is_managed_by(o, ENDPOINT_MANAGER) && !is_managed_by(o, ENDPOINT_MIRROR)) {
         return;
     }
@@ -70,7 +70,7 @@ static struct span pair_key(struct arena *a, struct span ns, struct json_iter pa
 static void selector_key(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
 {
     cleanup_arena struct arena *a = arena_new();
-    struct json_iter first = json_iter_begin(json_path(object_root(o), "spec", "selector", NULL));
+    struct json_iter first = json_iter_begin(json_get(client_spec(o), "selector"));
     if (first.val) {
         emit(ctx, pair_key(a, object_namespace(o), first));
     }
@@ -84,8 +84,8 @@ static void on_pod(void *data, struct object *old, struct object *now)
     if (informer_count(c->services) == 0) {
         return;
     }
-    x.old_labels = old ? json_path(object_root(old), "metadata", "labels", NULL) : NULL;
-    x.new_labels = now ? json_path(object_root(now), "metadata", "labels", NULL) : NULL;
+    x.old_labels = old ? client_labels(old) : NULL;
+    x.new_labels = now ? client_labels(now) : NULL;
     cleanup_arena struct arena *a = arena_new();
     const yyjson_val *both[] = {x.old_labels, x.new_labels};
     for (size_t i = json_equal(both[0], both[1]) ? 1 : 0; i < 2; i++) {
@@ -111,7 +111,7 @@ static void on_slice(void *data, struct object *old, struct object *now)
     assert(old || now);
     struct endpoint_controller *c = data;
     if (!now) {
-        yyjson_val *labels = json_path(object_root(old), "metadata", "labels", NULL);
+        yyjson_val *labels = client_labels(old);
         reconciler_add(c->reconciler, object_namespace(old),
                        json_get_str(labels, "kubernetes.io/service-name"));
     }
@@ -126,9 +126,8 @@ static void on_endpoints(void *data, struct object *old, struct object *now)
     struct object *o = now ? now : old;
     struct object *service = informer_get(c->services, object_namespace(o), object_name(o));
     bool matters =
-        service ? !now || json_len(json_path(object_root(service), "spec", "selector", NULL)) == 0
-                : !old && json_path(object_root(now), "metadata", "annotations",
-                                    ENDPOINT_TRIGGER_TIME, NULL);
+        service ? !now || json_len(json_get(client_spec(service), "selector")) == 0
+                : !old && json_path(client_meta(now), "annotations", ENDPOINT_TRIGGER_TIME, NULL);
     if (matters) {
         reconciler_add_object(c->reconciler, o);
     }
@@ -146,8 +145,7 @@ static bool see_pod(void *data, struct object *pod)
 {
     struct gathered *g = data;
     assert(g->x->service);
-    if (selects(object_root(g->x->service),
-                json_path(object_root(pod), "metadata", "labels", NULL))) {
+    if (selects(object_root(g->x->service), client_labels(pod))) {
         VEC_PUSH(&g->objects, pod);
     }
     return true;
@@ -185,7 +183,7 @@ static struct object **take(struct gathered *g)
 
 static int32_t port_named(struct object *pod, struct span name)
 {
-    JSON_EACH(c, json_path(object_root(pod), "spec", "containers", NULL))
+    JSON_EACH(c, json_get(client_spec(pod), "containers"))
     {
         JSON_EACH(p, json_get(c.val, "ports"))
         {
@@ -209,7 +207,7 @@ static int32_t resolve_port(const yyjson_val *service_port, struct object *pod)
 
 static struct endpoint_pod observe_pod(struct endpoint_sync *x, struct object *pod)
 {
-    yyjson_val *status = json_get(object_root(pod), "status");
+    yyjson_val *status = client_status(pod);
     struct span phase = json_get_str(status, "phase");
     yyjson_val *ports = json_get(x->spec, "ports");
     int32_t *resolved = ARENA_ARRAY(x->a, int32_t, json_len(ports) + 1);
@@ -267,7 +265,7 @@ static void run(struct sync *s)
         return;
     }
     object_hold(s->arena, x->service);
-    x->spec = json_get(object_root(x->service), "spec");
+    x->spec = client_spec(x->service);
     x->headless = span_eq_cstr(json_get_str(x->spec, "clusterIP"), "None");
     if (json_len(json_get(x->spec, "selector")) == 0 ||
         span_eq_cstr(json_get_str(x->spec, "type"), "ExternalName")) {

@@ -50,7 +50,7 @@ static yyjson_mut_val *ports_of(yyjson_mut_doc *doc, const yyjson_val *subset)
 static void put_labels(struct endpoint_sync *x, struct client_body *b, struct object *core)
 {
     yyjson_mut_val *labels = json_mut_obj(b->doc, b->meta, "labels");
-    JSON_EACH(it, json_path(object_root(core), "metadata", "labels", NULL))
+    JSON_EACH(it, client_labels(core))
     {
         json_put_span(b->doc, labels, json_str(it.key), json_mut_copy(b->doc, it.val));
     }
@@ -75,8 +75,7 @@ void endpoint_mirror(struct endpoint_sync *x)
 {
     assert(x->s);
     struct object *core = informer_get(x->c->endpoints, x->s->ns, x->s->name);
-    const yyjson_val *labels =
-        core ? json_path(object_root(core), "metadata", "labels", NULL) : NULL;
+    const yyjson_val *labels = core ? client_labels(core) : NULL;
     size_t n = 0;
     bool asked = core && !span_eq(json_get_str(labels, "endpointslice.kubernetes.io/skip-mirror"),
                                   SPAN("true"));

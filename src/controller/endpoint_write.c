@@ -19,7 +19,7 @@ static void put_target(struct endpoint_sync *x, yyjson_mut_doc *doc, yyjson_mut_
 /* A pod is known by its own name only to the Service that its subdomain names. */
 static struct span hostname_of(struct endpoint_sync *x, struct object *pod)
 {
-    yyjson_val *spec = json_get(object_root(pod), "spec");
+    yyjson_val *spec = client_spec(pod);
     return span_eq(json_get_str(spec, "subdomain"), x->s->name) ? json_get_str(spec, "hostname")
                                                                 : SPAN_NULL;
 }
@@ -41,11 +41,11 @@ static yyjson_mut_val *endpoint_json(struct endpoint_sync *x, yyjson_mut_doc *do
         json_put_str(doc, e, "hostname", hostname);
     }
     put_target(x, doc, e, pod);
-    struct span node_name = json_str(json_path(object_root(pod), "spec", "nodeName", NULL));
+    struct span node_name = json_get_str(client_spec(pod), "nodeName");
     if (node_name.n) {
         json_put_str(doc, e, "nodeName", node_name);
         struct object *node = informer_get(x->c->nodes, SPAN_NULL, node_name);
-        yyjson_val *labels = node ? json_path(object_root(node), "metadata", "labels", NULL) : NULL;
+        yyjson_val *labels = node ? client_labels(node) : NULL;
         struct span zone = json_get_str(labels, "topology.kubernetes.io/zone");
         if (zone.n) {
             json_put_str(doc, e, "zone", zone);
@@ -89,7 +89,7 @@ static void put_labels(struct endpoint_sync *x, yyjson_mut_doc *doc, yyjson_mut_
 {
     assert(x->service);
     yyjson_mut_val *labels = json_mut_obj(doc, meta, "labels");
-    JSON_EACH(it, json_path(object_root(x->service), "metadata", "labels", NULL))
+    JSON_EACH(it, client_labels(x->service))
     {
         json_put_span(doc, labels, json_str(it.key), json_mut_copy(doc, it.val));
     }
@@ -201,7 +201,7 @@ static yyjson_mut_val *address_json(struct endpoint_sync *x, yyjson_mut_doc *doc
     if (hostname.n) {
         json_put_str(doc, e, "hostname", hostname);
     }
-    struct span node_name = json_str(json_path(object_root(pod), "spec", "nodeName", NULL));
+    struct span node_name = json_get_str(client_spec(pod), "nodeName");
     if (node_name.n) {
         json_put_str(doc, e, "nodeName", node_name);
     }

@@ -345,7 +345,7 @@ static bool release(struct visit *v, struct object *dependent)
 static void remove_finalizer(struct gc_sync *x, const char *name)
 {
     struct client_body b = client_patch_new(x->s->arena, x->object);
-    yyjson_val *list = json_path(object_root(x->object), "metadata", "finalizers", NULL);
+    yyjson_val *list = json_get(client_meta(x->object), "finalizers");
     json_put(b.doc, b.meta, "finalizers", client_without(b.doc, list, name));
     write_patch(x, x->kind, x->object, &b);
 }

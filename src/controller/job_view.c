@@ -20,7 +20,7 @@ int64_t job_finished_ms(struct object *job)
 
 bool job_is_foreign(struct object *job)
 {
-    struct span by = json_str(json_path(object_root(job), "spec", "managedBy", NULL));
+    struct span by = json_get_str(client_spec(job), "managedBy");
     return by.n && !span_eq(by, SPAN("kubernetes.io/job-controller"));
 }
 
@@ -91,8 +91,8 @@ static int64_t containers_end(yyjson_val *status)
 
 static int64_t pod_end(struct object *pod)
 {
-    yyjson_val *meta = json_get(object_root(pod), "metadata");
-    int64_t at = containers_end(json_get(object_root(pod), "status"));
+    yyjson_val *meta = client_meta(pod);
+    int64_t at = containers_end(client_status(pod));
     yyjson_val *ready = client_condition(pod, "Ready");
     if (at == 0 && span_eq(json_get_str(ready, "status"), SPAN("False"))) {
         at = time_or(json_get_str(ready, "lastTransitionTime"), 0);

@@ -136,7 +136,7 @@ static void finalize(struct emptying *x)
     json_put_str(b.doc, b.meta, "uid", object_uid(x->ns));
     json_put_str(b.doc, b.meta, "resourceVersion",
                  arena_printf(x->s->arena, "%lld", (long long)object_rev(x->ns)));
-    yyjson_val *list = json_path(object_root(x->ns), "spec", "finalizers", NULL);
+    yyjson_val *list = json_get(client_spec(x->ns), "finalizers");
     json_put(b.doc, client_body_obj(&b, "spec"), "finalizers",
              client_without(b.doc, list, "kubernetes"));
     struct client_request rq = client_request_for(CLIENT_UPDATE, x->c->kind, x->ns);
@@ -281,7 +281,7 @@ static void run(struct sync *s)
     if (x->doubtful) {
         ask(x);
     }
-    if (x->left == 0 && json_len(json_path(object_root(ns), "spec", "finalizers", NULL)) > 0) {
+    if (x->left == 0 && json_len(json_get(client_spec(ns), "finalizers")) > 0) {
         for (size_t i = 0; i < c->kinds.n; i++) {
             list(x, c->kinds.at[i]->kind);
         }

@@ -89,7 +89,7 @@ static struct seen *seen_of(struct node_controller *c, struct span name)
 static struct zone *zone_of(struct node_controller *c, struct object *node)
 {
     cleanup_arena struct arena *a = arena_new();
-    yyjson_val *labels = json_path(object_root(node), "metadata", "labels", NULL);
+    yyjson_val *labels = client_labels(node);
     struct span key = ARENA_JOIN(a, json_get_str(labels, "topology.kubernetes.io/region"),
                                  SPAN("/"), json_get_str(labels, "topology.kubernetes.io/zone"));
     struct zone *z = map_get(&c->zones, key);
@@ -195,8 +195,8 @@ static void on_lease(void *data, struct object *old, struct object *now)
     if (!now || !span_eq(object_namespace(now), LEASE_NAMESPACE)) {
         return;
     }
-    if (old && json_equal(json_path(object_root(old), "spec", "renewTime", NULL),
-                          json_path(object_root(now), "spec", "renewTime", NULL))) {
+    if (old && json_equal(json_get(client_spec(old), "renewTime"),
+                          json_get(client_spec(now), "renewTime"))) {
         return;
     }
     seen_of(c, object_name(now))->alive_ms = mono_ms(c);
@@ -210,10 +210,8 @@ static void on_pod(void *data, struct object *old, struct object *now)
 {
     assert(old || now);
     struct node_controller *c = data;
-    struct span node =
-        now ? json_str(json_path(object_root(now), "spec", "nodeName", NULL)) : SPAN_NULL;
-    bool fresh =
-        node.n && (!old || json_str(json_path(object_root(old), "spec", "nodeName", NULL)).n == 0);
+    struct span node = now ? json_get_str(client_spec(now), "nodeName") : SPAN_NULL;
+    bool fresh = node.n && (!old || json_get_str(client_spec(old), "nodeName").n == 0);
     struct object *o = fresh ? informer_get(c->nodes, SPAN_NULL, node) : NULL;
     if (fresh && (!o || !client_condition_true(o, "Ready"))) {
         reconciler_add(c->reconciler, SPAN_NULL, node);
@@ -249,7 +247,7 @@ static void say_unknown(struct node_sync *x)
     assert(x->node);
     struct client_body b = client_patch_new(x->a, x->node);
     yyjson_mut_val *list = yyjson_mut_arr(b.doc);
-    JSON_EACH(it, json_path(object_root(x->node), "status", "conditions", NULL))
+    JSON_EACH(it, json_get(client_status(x->node), "conditions"))
     {
         yyjson_mut_val *c = json_mut_copy(b.doc, it.val);
         yyjson_mut_arr_append(list, c);
@@ -260,8 +258,7 @@ static void say_unknown(struct node_sync *x)
             }
         }
     }
-    struct span born =
-        json_str(json_path(object_root(x->node), "metadata", "creationTimestamp", NULL));
+    struct span born = json_get_str(client_meta(x->node), "creationTimestamp");
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (!client_condition(x->node, types[i])) {
             yyjson_mut_val *c = yyjson_mut_obj(b.doc);
@@ -296,7 +293,7 @@ static void write_taints(struct node_sync *x, uint32_t want, uint32_t has)
     assert(want != has);
     struct client_body b = client_patch_new(x->a, x->node);
     yyjson_mut_val *list = yyjson_mut_arr(b.doc);
-    JSON_EACH(it, json_path(object_root(x->node), "spec", "taints", NULL))
+    JSON_EACH(it, json_get(client_spec(x->node), "taints"))
     {
         if ((borne(it.val) & ~want) == 0) {
             yyjson_mut_arr_append(list, json_mut_copy(b.doc, it.val));
@@ -339,11 +336,11 @@ static void fix_taints(struct node_sync *x)
                              .disk = status_letter(x->node, "DiskPressure") == 'T',
                              .pid = status_letter(x->node, "PIDPressure") == 'T',
                              .network = status_letter(x->node, "NetworkUnavailable") == 'T',
-                             .unschedulable = json_get_bool(json_get(object_root(x->node), "spec"),
-                                                            "unschedulable", false),
+                             .unschedulable =
+                                 json_get_bool(client_spec(x->node), "unschedulable", false),
                              .all_lost = c->ready_count == 0,
                              .turn = !stopped && now_ms >= z->next_ms};
-    JSON_EACH(it, json_path(object_root(x->node), "spec", "taints", NULL))
+    JSON_EACH(it, json_get(client_spec(x->node), "taints"))
     {
         view.has |= borne(it.val);
     }
@@ -366,7 +363,7 @@ static void mark_not_ready(struct node_sync *x, struct object *pod)
     }
     struct client_body b = client_patch_new(x->a, pod);
     yyjson_mut_val *list = yyjson_mut_arr(b.doc);
-    JSON_EACH(it, json_path(object_root(pod), "status", "conditions", NULL))
+    JSON_EACH(it, json_get(client_status(pod), "conditions"))
     {
         yyjson_mut_val *c = json_mut_copy(b.doc, it.val);
         yyjson_mut_arr_append(list, c);

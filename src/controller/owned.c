@@ -76,9 +76,8 @@ static bool add_if_selects(void *data, struct object *owner)
     cleanup_arena struct arena *a = arena_new();
     struct selector selector;
     struct err err;
-    yyjson_val *labels = json_path(object_root(x->orphan), "metadata", "labels", NULL);
-    if (selector_of(a, x->owners->kind, json_get(object_root(owner), "spec"), &selector, &err) ==
-            0 &&
+    yyjson_val *labels = client_labels(x->orphan);
+    if (selector_of(a, x->owners->kind, client_spec(owner), &selector, &err) == 0 &&
         selector_matches(&selector, labels)) {
         if (x->owners->on_orphan) {
             x->owners->on_orphan(x->owners->data, owner);
@@ -94,8 +93,8 @@ static bool is_known_orphan(struct object *old, struct object *now)
     if (!old || client_controller_of(old)) {
         return false;
     }
-    yyjson_val *was = json_path(object_root(old), "metadata", "labels", NULL);
-    yyjson_val *is = json_path(object_root(now), "metadata", "labels", NULL);
+    yyjson_val *was = client_labels(old);
+    yyjson_val *is = client_labels(now);
     return json_len(was) == json_len(is) && (json_len(is) == 0 || json_equal(was, is));
 }
 
@@ -138,8 +137,8 @@ bool owned_begin(struct owned_sync *x, struct sync *s, const struct owners *owne
                              .informer = owners->informer,
                              .owner = o,
                              .events = owners->events};
-    x->spec = json_get(object_root(o), "spec");
-    x->status = json_get(object_root(o), "status");
+    x->spec = client_spec(o);
+    x->status = client_status(o);
     x->name = object_name(o);
     x->ns = object_namespace(o);
     x->uid = object_uid(o);
@@ -161,7 +160,7 @@ struct candidates {
 
 static bool selects(struct owned_sync *x, struct object *o)
 {
-    return selector_matches(&x->selector, json_path(object_root(o), "metadata", "labels", NULL));
+    return selector_matches(&x->selector, client_labels(o));
 }
 
 static bool see_owned(void *data, struct object *o)
@@ -186,7 +185,7 @@ static bool see_orphan(void *data, struct object *o)
 
 static void patch_finalizer(struct client_body *b, const char *name, struct object *o, bool add)
 {
-    const yyjson_val *was = json_path(object_root(o), "metadata", "finalizers", NULL);
+    const yyjson_val *was = json_get(client_meta(o), "finalizers");
     yyjson_mut_val *list = client_without(b->doc, was, name);
     if (add) {
         yyjson_mut_arr_append(list, json_new_str(b->doc, span_cstr(name)));
@@ -344,7 +343,7 @@ struct owned_status owned_status_new(struct owned_sync *x)
     assert(x->owner);
     struct owned_status st = {.x = x, .body = client_patch_any(x->a, x->owner)};
     st.to = client_body_obj(&st.body, "status");
-    yyjson_val *generation = json_path(object_root(x->owner), "metadata", "generation", NULL);
+    yyjson_val *generation = json_get(client_meta(x->owner), "generation");
     owned_status_count(&st, "observedGeneration", json_int(generation, 0), false);
     return st;
 }

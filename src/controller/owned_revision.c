@@ -25,7 +25,7 @@ struct span owned_revision_hash(struct object *revision, const char *hash_label)
 {
     assert(revision);
     assert(hash_label);
-    yyjson_val *labels = json_path(object_root(revision), "metadata", "labels", NULL);
+    yyjson_val *labels = client_labels(revision);
     struct span hash = json_get_str(labels, hash_label), name = object_name(revision);
     return hash.n ? hash : span_from(name, span_rfind(name, '-') + 1);
 }
@@ -80,7 +80,7 @@ static void create(struct owned_sync *x, const struct owned_kind *k, const char 
     yyjson_mut_val *labels = json_mut_obj(b.doc, b.meta, "labels");
     owned_copy_members(b.doc, labels, json_path(x->spec, "template", "metadata", "labels", NULL));
     json_put_str(b.doc, labels, hash_label, hash);
-    yyjson_val *notes = json_path(object_root(x->owner), "metadata", "annotations", NULL);
+    yyjson_val *notes = json_get(client_meta(x->owner), "annotations");
     if (json_len(notes)) {
         owned_copy_members(b.doc, json_mut_obj(b.doc, b.meta, "annotations"), notes);
     }
@@ -129,7 +129,7 @@ bool owned_revisions(struct owned_sync *x, const struct owned_kind *k, const cha
 {
     gather(x, &list, ret);
     struct object *newest = ret->n ? ret->objects[ret->entries[ret->n - 1].from] : NULL;
-    yyjson_val *version = json_path(object_root(x->owner), "metadata", "generation", NULL);
+    yyjson_val *version = json_get(client_meta(x->owner), "generation");
     struct owned_revision_memo now = {json_int(version, 0), newest ? object_rev(newest) : 0};
     /* An owner on its way out makes no history; its pods keep what they have. */
     bool known =

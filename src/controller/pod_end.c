@@ -15,7 +15,7 @@ struct ending {
 
 struct span pod_end_node(struct object *pod)
 {
-    return json_str(json_path(object_root(pod), "spec", "nodeName", NULL));
+    return json_get_str(client_spec(pod), "nodeName");
 }
 
 void pod_end_by_node(struct object *pod, void (*emit)(void *ctx, struct span key), void *ctx)
@@ -96,7 +96,7 @@ void pod_end_by_force(struct sync *s, struct informer *pods, struct object *pod,
                       const char *message)
 {
     assert(message);
-    const yyjson_val *meta = json_get(object_root(pod), "metadata");
+    const yyjson_val *meta = client_meta(pod);
     bool ended = status_pod_ended(object_root(pod));
     bool kept = json_len(json_get(meta, "finalizers")) > 0;
     bool marked =

@@ -41,7 +41,7 @@ struct set_sync {
 
 static bool has_labels(struct object *pod, const yyjson_val *wanted)
 {
-    yyjson_val *labels = json_path(object_root(pod), "metadata", "labels", NULL);
+    yyjson_val *labels = client_labels(pod);
     JSON_EACH(it, wanted)
     {
         struct span key = json_str(it.key);
@@ -83,7 +83,7 @@ struct node_count {
 
 static struct span node_of(struct object *pod)
 {
-    return json_get_str(json_get(object_root(pod), "spec"), "nodeName");
+    return json_get_str(client_spec(pod), "nodeName");
 }
 
 static bool count_pod(void *data, struct object *pod)

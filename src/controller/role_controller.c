@@ -50,7 +50,7 @@ static struct aggregate_role role_of(struct sync *s, struct object *o)
     assert(s->arena);
     object_hold(s->arena, o);
     return (struct aggregate_role){.name = object_name(o),
-                                   .labels = json_path(object_root(o), "metadata", "labels", NULL),
+                                   .labels = client_labels(o),
                                    .rules = json_get(object_root(o), "rules")};
 }
 
@@ -93,8 +93,7 @@ struct change {
 
 static bool selects(struct arena *a, struct object *collecting, struct object *o)
 {
-    return o && aggregate_selects(a, selectors_of(collecting),
-                                  json_path(object_root(o), "metadata", "labels", NULL));
+    return o && aggregate_selects(a, selectors_of(collecting), client_labels(o));
 }
 
 static bool add_if_selects(void *data, struct object *collecting)

@@ -51,7 +51,7 @@ static bool put_near(void *data, struct object *pod)
 /* From the first pod on that has such rules. */
 static void follow_neighbours(struct scheduler *c, struct object *pod)
 {
-    const yyjson_val *spec = json_get(object_root(pod), "spec");
+    const yyjson_val *spec = client_spec(pod);
     if (!c->near && (near_pod_has_terms(spec) || near_pod_has_spread(spec))) {
         c->near = near_index_new(c->pods, c->namespaces);
         informer_each(c->pods, put_near, c);
@@ -212,12 +212,12 @@ static void wake_near(struct scheduler *c, struct object *pod)
 
 static struct span node_of(struct object *pod)
 {
-    return json_str(json_path(object_root(pod), "spec", "nodeName", NULL));
+    return json_get_str(client_spec(pod), "nodeName");
 }
 
 static struct span nominated_of(struct object *pod)
 {
-    return json_str(json_path(object_root(pod), "status", "nominatedNodeName", NULL));
+    return json_get_str(client_status(pod), "nominatedNodeName");
 }
 
 static bool has_ended(struct object *pod)
@@ -227,13 +227,13 @@ static bool has_ended(struct object *pod)
 
 static bool is_ours(struct object *pod)
 {
-    struct span name = json_str(json_path(object_root(pod), "spec", "schedulerName", NULL));
+    struct span name = json_get_str(client_spec(pod), "schedulerName");
     return name.n == 0 || span_eq_cstr(name, "default-scheduler");
 }
 
 static bool is_gated(struct object *pod)
 {
-    return json_len(json_path(object_root(pod), "spec", "schedulingGates", NULL)) > 0;
+    return json_len(json_get(client_spec(pod), "schedulingGates")) > 0;
 }
 
 /* A pod on a node whose spec has changed, which may have been a resize: what it takes is counted
@@ -242,7 +242,7 @@ static void recount(struct scheduler *c, struct object *pod)
 {
     const struct placed *was = usage_find(c->book, object_uid(pod));
     assert(was);
-    if (json_int(json_path(object_root(pod), "metadata", "generation", NULL), 0) < 2) {
+    if (json_int(json_get(client_meta(pod), "generation"), 0) < 2) {
         return;
     }
     int64_t cpu = was->cpu_milli, memory = was->memory_bytes;
@@ -351,7 +351,7 @@ static void on_volume(void *data, struct object *old, struct object *now)
 
 static bool waits_for_consumer(struct pod_sync *x, struct object *claim)
 {
-    struct span name = json_str(json_path(object_root(claim), "spec", "storageClassName", NULL));
+    struct span name = json_get_str(client_spec(claim), "storageClassName");
     struct object *class = name.n ? informer_get(x->c->classes, SPAN_NULL, name) : NULL;
     return class && span_eq_cstr(json_get_str(object_root(class), "volumeBindingMode"),
                                  "WaitForFirstConsumer");
@@ -393,7 +393,7 @@ static void observe_claim(struct pod_sync *x, struct span name)
         return;
     }
     yyjson_val *terms =
-        json_path(object_root(pv), "spec", "nodeAffinity", "required", "nodeSelectorTerms", NULL);
+        json_path(client_spec(pv), "nodeAffinity", "required", "nodeSelectorTerms", NULL);
     if (terms) {
         x->volume_terms[x->volume_count++] = terms;
     }
@@ -424,8 +424,8 @@ static bool node_fits_selector(struct pod_sync *x, const yyjson_val *labels, str
 static struct span taint_of(struct pod_sync *x, struct object *node)
 {
     yyjson_val *tolerations = json_get(x->spec, "tolerations");
-    struct span taint = schedule_untolerated(
-        x->a, json_path(object_root(node), "spec", "taints", NULL), tolerations);
+    struct span taint =
+        schedule_untolerated(x->a, json_get(client_spec(node), "taints"), tolerations);
     if (taint.n == 0 && !client_condition_true(node, "Ready")) {
         taint = SPAN("node.kubernetes.io/not-ready: ");
     }
@@ -581,9 +581,8 @@ static void select_node(struct pod_sync *x, struct span node)
                  "volume.kubernetes.io/selected-node", node);
     nominate(x->c, wait_add(x->c, x->pod, x->s->now_ms), SPAN_NULL);
     place(x->c, x->pod, node); /* others must not choose as if it were not to come */
-    struct span is =
-        json_get_str(json_path(object_root(x->wait_claim), "metadata", "annotations", NULL),
-                     "volume.kubernetes.io/selected-node");
+    struct span is = json_get_str(json_get(client_meta(x->wait_claim), "annotations"),
+                                  "volume.kubernetes.io/selected-node");
     if (!span_eq(is, node)) {
         sync_patch(x->s, x->c->claims, x->wait_claim, &b, NULL, NULL);
     }
@@ -653,7 +652,7 @@ static void run(struct sync *s)
     object_hold(s->arena, pod);
     struct pod_sync *x = ARENA_NEW(s->arena, struct pod_sync);
     *x = (struct pod_sync){.c = c, .s = s, .a = s->arena, .pod = pod};
-    x->spec = json_get(object_root(pod), "spec");
+    x->spec = client_spec(pod);
     bool reserved = usage_find(c->book, object_uid(pod)) != NULL;
     unplace(c, object_uid(pod));
     observe(x);

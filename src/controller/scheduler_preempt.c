@@ -35,7 +35,7 @@ struct gather {
 
 int32_t scheduler_priority(struct object *pod)
 {
-    return (int32_t)json_get_int(json_get(object_root(pod), "spec"), "priority", 0);
+    return (int32_t)json_get_int(client_spec(pod), "priority", 0);
 }
 
 /* ---- those for whom room is being made ---- */
@@ -69,7 +69,7 @@ static int64_t units_of(const struct schedule_amount *list, size_t n, struct spa
 
 static void count_nominee(const struct pod_sync *x, struct schedule_node *n, struct object *pod)
 {
-    const yyjson_val *spec = json_get(object_root(pod), "spec");
+    const yyjson_val *spec = client_spec(pod);
     struct schedule_needs needs = schedule_needs(spec);
     const struct schedule_amount *more = NULL;
     const struct host_port *ports = NULL;
@@ -155,10 +155,10 @@ static bool add_budget(void *data, struct object *o)
     struct err err;
     struct budget *b = &g->budgets[g->view.budget_count];
     b->object = o;
-    if (selector_from_object(g->x->a, json_path(object_root(o), "spec", "selector", NULL),
-                             &b->selector, &err) == 0) {
+    if (selector_from_object(g->x->a, json_get(client_spec(o), "selector"), &b->selector, &err) ==
+        0) {
         g->allowed[g->view.budget_count++] =
-            json_int(json_path(object_root(o), "status", "disruptionsAllowed", NULL), 0);
+            json_int(json_get(client_status(o), "disruptionsAllowed"), 0);
     }
     return true;
 }
@@ -166,10 +166,9 @@ static bool add_budget(void *data, struct object *o)
 /* One whose eviction was allowed has been counted already. */
 static bool protects(const struct budget *b, struct object *pod)
 {
-    const yyjson_val *gone = json_path(object_root(b->object), "status", "disruptedPods", NULL);
+    const yyjson_val *gone = json_get(client_status(b->object), "disruptedPods");
     return span_eq(object_namespace(b->object), object_namespace(pod)) &&
-           selector_matches(&b->selector,
-                            json_path(object_root(pod), "metadata", "labels", NULL)) &&
+           selector_matches(&b->selector, client_labels(pod)) &&
            !json_get_span(gone, object_name(pod));
 }
 
@@ -178,7 +177,7 @@ static void fill_pod(struct gather *g, struct object *pod, const struct placed *
     struct pod_sync *x = g->x;
     size_t *budgets = ARENA_ARRAY(x->a, size_t, g->view.budget_count + 1);
     int64_t *more = ARENA_ARRAY(x->a, int64_t, x->view.more_count + 1);
-    struct span started = json_str(json_path(object_root(pod), "status", "startTime", NULL));
+    struct span started = json_get_str(client_status(pod), "startTime");
     struct preempt_pod *p = &g->pods[g->pod_count];
     *p = (struct preempt_pod){
         .uid = object_uid(pod),

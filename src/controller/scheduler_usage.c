@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "client/client_body.h"
 #include "codec/json.h"
 #include "plan/schedule_request.h"
 
@@ -127,7 +128,7 @@ static void placed_free(void *value)
 
 static void take_ports(struct placed *p, struct object *pod)
 {
-    const yyjson_val *spec = json_get(object_root(pod), "spec");
+    const yyjson_val *spec = client_spec(pod);
     if (!host_port_wanted(spec)) {
         return;
     }
@@ -158,7 +159,7 @@ void usage_put(struct usage_book *b, struct object *pod, struct span node)
     p->on->memory_bytes += p->memory_bytes;
     p->on->pods++;
     if (holds.more) {
-        take_more(p, json_get(object_root(pod), "spec"));
+        take_more(p, client_spec(pod));
     }
     take_ports(p, pod);
     assert(p->on->pods > 0);

@@ -387,8 +387,7 @@ static void write_status(struct set_sync *x, const struct deadline_plan *deadlin
                                                        {"currentReplicas", st->current, false},
                                                        {"updatedReplicas", st->updated, false}};
     struct span current = st->complete ? x->update_name : x->current_name;
-    int64_t generation =
-        json_int(json_path(object_root(x->own.owner), "metadata", "generation", NULL), 0);
+    int64_t generation = json_int(json_get(client_meta(x->own.owner), "generation"), 0);
     bool newer = json_get_int(x->own.status, "observedGeneration", 0) < generation;
     struct rollout_condition conditions[ROLLOUT_CONDITIONS];
     bool says = statefulset_conditions(x, deadline, conditions);

@@ -11,7 +11,7 @@ struct candidates {
 
 static bool selects(struct set_sync *x, struct object *o)
 {
-    yyjson_val *labels = json_path(object_root(o), "metadata", "labels", NULL);
+    yyjson_val *labels = client_labels(o);
     return selector_matches(&x->own.selector, labels);
 }
 

@@ -26,7 +26,7 @@ static size_t claims_of(struct set_sync *x, int32_t ordinal, struct why_claim **
 /* Those that the pod uses, of the set's templates or not. */
 static size_t claims_used(struct set_sync *x, struct object *pod, struct why_claim **ret)
 {
-    yyjson_val *volumes = json_path(object_root(pod), "spec", "volumes", NULL);
+    yyjson_val *volumes = json_get(client_spec(pod), "volumes");
     struct why_claim *claims = ARENA_ARRAY(x->own.a, struct why_claim, json_len(volumes) + 1);
     size_t n = 0;
     JSON_EACH(it, volumes)
@@ -110,7 +110,7 @@ static struct why blocking(struct set_sync *x)
         return (struct why){"ScalingDown", arena_printf(x->own.a, "%.*s is next to go",
                                                         SPAN_ARG(object_name(pod)))};
     }
-    struct span on = json_str(json_path(object_root(pod), "spec", "nodeName", NULL));
+    struct span on = json_get_str(client_spec(pod), "nodeName");
     struct object *node = on.n ? informer_get(x->c->nodes, SPAN_NULL, on) : NULL;
     struct why why = {0};
     if (informer_count(x->c->nodes) > 0) { /* else they are not known yet */
@@ -232,16 +232,15 @@ static int32_t paused_behind(struct set_sync *x)
 static struct span revision_left(struct set_sync *x)
 {
     const struct owned_history *h = &x->history;
-    struct span left =
-        json_get_str(json_path(object_root(x->own.owner), "metadata", "annotations", NULL),
-                     STATEFULSET_NOTE_ROLLED_BACK);
+    struct span left = json_get_str(json_get(client_meta(x->own.owner), "annotations"),
+                                    STATEFULSET_NOTE_ROLLED_BACK);
     return left.n && h->n >= 2 && span_eq(h->entries[h->n - 2].name, left) ? left : SPAN_NULL;
 }
 
 /* Whoever put it there has to take it away; the garbage collector does so with its own. */
 static struct span own_finalizer(struct set_sync *x)
 {
-    JSON_EACH(it, json_path(object_root(x->own.owner), "metadata", "finalizers", NULL))
+    JSON_EACH(it, json_get(client_meta(x->own.owner), "finalizers"))
     {
         if (span_find(json_str(it.val), '/') < json_str(it.val).n) {
             return json_str(it.val);

@@ -34,7 +34,7 @@ bool statefulset_revisions(struct set_sync *x)
 static bool see_live(void *data, struct object *pod)
 {
     struct owned_history *h = data;
-    yyjson_val *labels = json_path(object_root(pod), "metadata", "labels", NULL);
+    yyjson_val *labels = client_labels(pod);
     struct span name = json_get_str(labels, "controller-revision-hash");
     for (size_t i = 0; i < h->n; i++) {
         h->entries[i].live |= span_eq(h->entries[i].name, name);

@@ -129,7 +129,7 @@ static uint8_t phase_of(struct object *pod)
 static bool identity_fits(struct object *pod, int32_t ordinal)
 {
     char digits[SPAN_NUMBER_BYTES];
-    yyjson_val *labels = json_path(object_root(pod), "metadata", "labels", NULL);
+    yyjson_val *labels = client_labels(pod);
     return span_eq(json_get_str(labels, "statefulset.kubernetes.io/pod-name"), object_name(pod)) &&
            span_eq(json_get_str(labels, "apps.kubernetes.io/pod-index"), span_i64(digits, ordinal));
 }
@@ -168,8 +168,7 @@ static bool may_have_been_ready(struct object *pod, const yyjson_val *ready)
 static struct statefulset_pod pod_of(struct set_sync *x, struct object *pod, int32_t ordinal)
 {
     assert(ordinal >= 0);
-    struct span label = json_get_str(json_path(object_root(pod), "metadata", "labels", NULL),
-                                     "controller-revision-hash");
+    struct span label = json_get_str(client_labels(pod), "controller-revision-hash");
     yyjson_val *ready = client_condition(pod, "Ready");
     return (struct statefulset_pod){
         .ordinal = ordinal,
@@ -178,9 +177,7 @@ static struct statefulset_pod pod_of(struct set_sync *x, struct object *pod, int
         .was_ready = may_have_been_ready(pod, ready),
         .incarnation = hash_of(object_uid(pod)),
         .terminating = object_is_deleting(pod),
-        .last = x->notes.has_last &&
-                selector_matches(&x->notes.last,
-                                 json_path(object_root(pod), "metadata", "labels", NULL)),
+        .last = x->notes.has_last && selector_matches(&x->notes.last, client_labels(pod)),
         .at_current = span_eq(label, x->current_name),
         .at_update = span_eq(label, x->update_name),
         .identity_fits = identity_fits(pod, ordinal),
@@ -235,8 +232,7 @@ static const struct statefulset_rules *observe_rules(struct set_sync *x)
 static bool is_claimed(struct set_sync *x, struct object *pod)
 {
     return span_eq(client_controller_uid(pod), x->own.uid) &&
-           selector_matches(&x->own.selector,
-                            json_path(object_root(pod), "metadata", "labels", NULL));
+           selector_matches(&x->own.selector, client_labels(pod));
 }
 
 struct object *statefulset_pod_at(struct set_sync *x, int32_t ordinal)
@@ -293,8 +289,7 @@ void statefulset_observe(struct set_sync *x)
     struct set_state *state = x->state;
     assert(x->state);
     assert(x->own.owner);
-    statefulset_notes(
-        x->own.a, json_path(object_root(x->own.owner), "metadata", "annotations", NULL), &x->notes);
+    statefulset_notes(x->own.a, json_get(client_meta(x->own.owner), "annotations"), &x->notes);
     statefulset_state_order(state, x->notes.has_last ? selector_text(x->own.a, &x->notes.last)
                                                      : SPAN_NULL);
     x->rules = observe_rules(x);

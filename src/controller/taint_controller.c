@@ -61,7 +61,7 @@ struct taint_controller {
 
 static yyjson_val *taints_of(struct object *node)
 {
-    return json_path(object_root(node), "spec", "taints", NULL);
+    return json_get(client_spec(node), "taints");
 }
 
 static void tainted_free(void *value)
@@ -189,8 +189,8 @@ static void due_forget(struct taint_controller *c, struct object *pod)
 
 static bool same_tolerations(struct object *old, struct object *now)
 {
-    yyjson_val *was = json_path(object_root(old), "spec", "tolerations", NULL);
-    yyjson_val *is = json_path(object_root(now), "spec", "tolerations", NULL);
+    yyjson_val *was = json_get(client_spec(old), "tolerations");
+    yyjson_val *is = json_get(client_spec(now), "tolerations");
     return json_len(was) == json_len(is) && (json_len(is) == 0 || json_equal(was, is));
 }
 
@@ -220,8 +220,7 @@ static void on_pod(void *data, struct object *old, struct object *now)
 /* Since when it is on its node: when it was bound, to the end of that second. */
 static int64_t placed_ms(struct object *pod)
 {
-    int64_t made =
-        time_or(json_str(json_path(object_root(pod), "metadata", "creationTimestamp", NULL)), 0);
+    int64_t made = time_or(json_get_str(client_meta(pod), "creationTimestamp"), 0);
     yyjson_val *bound = client_condition(pod, "PodScheduled");
     bool is_told = span_eq_cstr(json_get_str(bound, "status"), "True");
     return LAST_MS + (is_told ? time_or(json_get_str(bound, "lastTransitionTime"), made) : made);
@@ -272,7 +271,7 @@ static void run(struct sync *s)
     struct taint_view view = {.placed_ms = placed_ms(pod), .now_ms = s->now_ms};
     view.taints = t ? t->taints : NULL;
     view.taint_count = t ? t->count : 0;
-    view.tolerations = json_path(object_root(pod), "spec", "tolerations", NULL);
+    view.tolerations = json_get(client_spec(pod), "tolerations");
     const struct due *d = due_of(c, pod);
     struct taint_plan plan = taint_plan(&view);
     switch (plan.verdict) {
