@@ -2,6 +2,7 @@
  * the API says of it, and of what the runtime has. */
 #include "base/check.h"
 #include "base/log.h"
+#include "client/client_body.h"
 #include "codec/time.h"
 #include "kubelet/kubelet_priv.h"
 #include "kubelet/kubelet_resize.h"
@@ -29,8 +30,7 @@ static const yyjson_val *told_of(const struct kubelet_container *c)
     const char *list = c->init    ? "initContainerStatuses"
                        : c->extra ? "ephemeralContainerStatuses"
                                   : "containerStatuses";
-    return json_find(json_path(object_root(c->pod->object), "status", list, NULL), "name",
-                     c->v->name);
+    return json_find(json_get(client_status(c->pod->object), list), "name", c->v->name);
 }
 
 /* That this instance has ended. */

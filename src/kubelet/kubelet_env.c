@@ -2,6 +2,7 @@
  * the objects it refers to, the services of its namespace and the image. */
 #include "base/check.h"
 #include "base/strbuf.h"
+#include "client/client_body.h"
 #include "codec/base64.h"
 #include "kubelet/kubelet_dns.h"
 #include "kubelet/kubelet_env_priv.h"
@@ -152,7 +153,7 @@ static void put_service(struct set *s, struct object *o, struct span ip)
 {
     struct arena *a = s->a;
     struct span name = env_name(a, object_name(o));
-    const yyjson_val *ports = json_path(object_root(o), "spec", "ports", NULL);
+    const yyjson_val *ports = json_get(client_spec(o), "ports");
     bool first = true;
     JSON_EACH(it, ports)
     {
@@ -187,7 +188,7 @@ static void put_service(struct set *s, struct object *o, struct span ip)
 static bool each_service(void *data, struct object *o)
 {
     struct service_pass *p = data;
-    struct span ip = json_str(json_path(object_root(o), "spec", "clusterIP", NULL));
+    struct span ip = json_get_str(client_spec(o), "clusterIP");
     bool master =
         span_eq_cstr(object_name(o), "kubernetes") && span_eq_cstr(object_namespace(o), "default");
     bool wanted = master || (p->links && span_eq(object_namespace(o), p->ns));

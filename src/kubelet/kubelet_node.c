@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "client/client_body.h"
 #include "codec/json_share.h"
 #include "codec/quantity.h"
 #include "codec/time.h"
@@ -116,7 +117,7 @@ static const char *arch_name(const char *machine)
 
 static const yyjson_val *resources_told(const struct kubelet_node *n, const char *key)
 {
-    return n->object ? json_path(object_root(n->object), "status", key, NULL) : NULL;
+    return n->object ? json_get(client_status(n->object), key) : NULL;
 }
 
 /* Of those that somebody else counts. */

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "client/client_body.h"
 #include "codec/time.h"
 #include "kubelet/kubelet_check_priv.h"
 #include "kubelet/kubelet_logs_priv.h"
@@ -158,7 +159,7 @@ static void add_extras(struct kubelet_pod *pod)
 
 static void note_set(struct kubelet_pod *pod)
 {
-    JSON_EACH(it, json_path(object_root(pod->object), "metadata", "ownerReferences", NULL))
+    JSON_EACH(it, json_get(client_meta(pod->object), "ownerReferences"))
     {
         size_t dash = span_rfind(pod->name, '-');
         if (json_get_bool(it.val, "controller", false) && dash < pod->name.n &&
@@ -198,10 +199,10 @@ struct kubelet_pod *kubelet_pod_new(struct kubelet *k, struct object *object, st
         add_containers(pod, inits, true);
         add_containers(pod, mains, false);
         add_extras(pod);
+        kubelet_view_note(pod);
         pod->view.host_network = json_get_bool(spec, "hostNetwork", false);
         pod->view.refused = kubelet_view_refusal(pod->arena, spec);
-        pod->view.start_ms =
-            time_or(json_get_str(json_get(object_root(object), "status"), "startTime"), 0);
+        pod->view.start_ms = time_or(json_get_str(client_status(object), "startTime"), 0);
     }
     return pod;
 }
@@ -429,8 +430,8 @@ void kubelet_pod_update(struct kubelet_pod *pod, struct object *object)
         pod->view.exists = false;
     } else {
         assert(span_eq(object_uid(object), pod->uid));
-        const yyjson_val *old = json_get(object_root(pod->object), "metadata");
-        const yyjson_val *now = json_get(object_root(object), "metadata");
+        const yyjson_val *old = client_meta(pod->object);
+        const yyjson_val *now = client_meta(object);
         pod->volumes_stale |=
             !json_equal(json_get(old, "labels"), json_get(now, "labels")) ||
             !json_equal(json_get(old, "annotations"), json_get(now, "annotations"));
@@ -438,6 +439,7 @@ void kubelet_pod_update(struct kubelet_pod *pod, struct object *object)
         object_unref(pod->object);
         pod->object = object;
         add_extras(pod);
+        kubelet_view_note(pod);
         image_changed(pod);
         kubelet_status_seen(pod);
     }

@@ -78,12 +78,21 @@ struct kubelet_container {
     struct span resize_error; /* owned: why the last try failed; empty: it did not */
     struct span resize_tried; /* owned: the resources of the last try */
     int64_t resize_retry_ns;
+    size_t spec_at; /* which value of the pod's document its spec is; 0: there is none */
+};
+
+/* What every tick asks of the pod's document: looked up once for a version (kubelet_view_note). */
+struct kubelet_asked {
+    enum pod_policy policy;
+    int64_t grace_s, deadline_s;
+    size_t gates_at; /* which value of the document readinessGates are; 0: there are none */
 };
 
 struct kubelet_pod {
     struct kubelet *k;
     struct arena *arena;                   /* as long as the pod */
     struct object *object;                 /* newest version; NULL: an orphan of the runtime */
+    struct kubelet_asked asked;            /* of object */
     struct span uid, ns, name, full_name;  /* full: NAMESPACE/NAME */
     struct pod_view view;                  /* what lasts; a tick fills in the rest on a copy */
     struct kubelet_container **containers; /* inits, then mains, then extras */
@@ -198,6 +207,8 @@ void kubelet_started(struct kubelet_container *c);
 
 /* ---- kubelet_view.c ---- */
 
+/* The pod has another version, or its containers are known: what is asked of it at every tick. */
+void kubelet_view_note(struct kubelet_pod *pod);
 yyjson_val *kubelet_container_spec(const struct kubelet_container *c);
 yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod);
 enum pod_policy kubelet_view_policy(const yyjson_val *spec);

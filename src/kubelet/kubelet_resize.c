@@ -39,6 +39,9 @@ void kubelet_limits(const yyjson_val *resources, struct runtime_limits *ret,
 static struct span text_of(struct arena *a, const yyjson_val *resources)
 {
     static const char *const lists[] = {"limits", "requests"};
+    if (json_len(resources) == 0) {
+        return SPAN_NULL;
+    }
     yyjson_mut_doc *doc = json_mut_new(a);
     yyjson_mut_val *out = yyjson_mut_obj(doc);
     for (size_t l = 0; l < 2; l++) {
@@ -239,8 +242,7 @@ void kubelet_resize_adopt(struct kubelet_container *c)
 {
     assert(c->pod);
     struct arena *a cleanup_arena = arena_new();
-    const yyjson_val *status =
-        c->pod->object ? json_get(object_root(c->pod->object), "status") : NULL;
+    const yyjson_val *status = c->pod->object ? client_status(c->pod->object) : NULL;
     struct span has = wanted(a, c);
     c->pod->resize_rev = 0;
     JSON_EACH(it, json_get(status, c->init ? "initContainerStatuses" : "containerStatuses"))

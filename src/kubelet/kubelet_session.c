@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/strbuf.h"
+#include "client/client_body.h"
 #include "kubelet/kubelet_cri.h"
 #include "kubelet/kubelet_dial.h"
 #include "kubelet/kubelet_logs_priv.h"
@@ -135,7 +136,7 @@ static struct kubelet_container *find_container(struct node_session *s, struct s
         return NULL;
     }
     if (container.n == 0) {
-        container = json_str(json_path(object_root(pod->object), "metadata", "annotations",
+        container = json_str(json_path(client_meta(pod->object), "annotations",
                                        "kubectl.kubernetes.io/default-container", NULL));
     }
     if (container.n == 0 && pod->view.main_count == 1) {

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "base/limits.h"
+#include "client/client_body.h"
 #include "codec/time.h"
 #include "kubelet/kubelet_env_priv.h"
 #include "kubelet/kubelet_priv.h"
@@ -18,14 +19,31 @@ enum { HELD_QUIET_MS = 1000 };
 yyjson_val *kubelet_pod_spec(const struct kubelet_pod *pod)
 {
     assert(pod);
-    return pod->object ? json_get(object_root(pod->object), "spec") : NULL;
+    return pod->object ? client_spec(pod->object) : NULL;
+}
+
+/* By its place: the document may be dropped and made again, its values stay where they are. */
+static size_t place_in(const yyjson_val *root, const yyjson_val *v)
+{
+    return v ? (size_t)(v - root) : 0;
+}
+
+static yyjson_val *value_at(const struct kubelet_pod *pod, size_t place)
+{
+    return place && pod->object ? object_root(pod->object) + place : NULL;
+}
+
+static yyjson_val *find_spec(const struct kubelet_container *c)
+{
+    return json_find(json_get(kubelet_pod_spec(c->pod), kubelet_container_list(c)), "name",
+                     c->v->name);
 }
 
 yyjson_val *kubelet_container_spec(const struct kubelet_container *c)
 {
     assert(c->pod);
-    return json_find(json_get(kubelet_pod_spec(c->pod), kubelet_container_list(c)), "name",
-                     c->v->name);
+    verify(value_at(c->pod, c->spec_at) == find_spec(c));
+    return value_at(c->pod, c->spec_at);
 }
 
 static bool is_true(const yyjson_val *spec, const char *key)
@@ -127,8 +145,22 @@ enum pod_policy kubelet_view_policy(const yyjson_val *spec)
                                           : POD_ALWAYS;
 }
 
+/* Most conditions of a pod changed at the same time: the last one's is there for the next. */
+struct moment {
+    struct span text;
+    int64_t ms;
+};
+
+static int64_t ms_of(struct moment *last, struct span text)
+{
+    if (!last->text.n || !span_eq(text, last->text)) {
+        *last = (struct moment){text, time_or(text, 0)};
+    }
+    return last->ms;
+}
+
 /* The members in one go. */
-static struct pod_condition condition_of(const yyjson_val *from)
+static struct pod_condition condition_of(const yyjson_val *from, struct moment *last)
 {
     struct pod_condition c = {
         .type = SPAN(""), .status = SPAN(""), .reason = SPAN(""), .message = SPAN("")};
@@ -144,7 +176,7 @@ static struct pod_condition condition_of(const yyjson_val *from)
         } else if (span_eq(key, SPAN("message"))) {
             c.message = value;
         } else if (span_eq(key, SPAN("lastTransitionTime"))) {
-            c.transition_ms = time_or(value, 0);
+            c.transition_ms = ms_of(last, value);
         }
     }
     return c;
@@ -179,13 +211,13 @@ static void gather_conditions(struct kubelet_pod *pod, struct arena *a, struct p
     bool with_sent = sent->phase.n > 0;
     bool is_ours = with_sent && !pod->status_busy && object_rev(pod->object) == pod->sent_rev;
     bool is_old = with_sent && (is_ours || object_rev(pod->object) < pod->sent_rev);
-    const yyjson_val *list =
-        is_ours ? NULL : json_path(object_root(pod->object), "status", "conditions", NULL);
+    const yyjson_val *list = is_ours ? NULL : json_get(client_status(pod->object), "conditions");
     size_t max = json_len(list) + sent->condition_count;
     struct pod_condition *out = ARENA_ARRAY(a, struct pod_condition, max + 1);
+    struct moment last = {0};
     JSON_EACH(it, list)
     {
-        struct pod_condition c = condition_of(it.val);
+        struct pod_condition c = condition_of(it.val, &last);
         if (!is_old || is_own_condition(c.type)) {
             put_condition(v, out, &c);
         }
@@ -198,9 +230,9 @@ static void gather_conditions(struct kubelet_pod *pod, struct arena *a, struct p
     v->conditions = out;
 }
 
-static void gather_gates(struct arena *a, const yyjson_val *spec, struct pod_view *v)
+static void gather_gates(const struct kubelet_pod *pod, struct arena *a, struct pod_view *v)
 {
-    const yyjson_val *gates = json_get(spec, "readinessGates");
+    const yyjson_val *gates = value_at(pod, pod->asked.gates_at);
     struct span *out = ARENA_ARRAY(a, struct span, json_len(gates) + 1);
     JSON_EACH(it, gates)
     {
@@ -272,6 +304,17 @@ static struct pod_container_view copy_container(struct arena *a,
     return c;
 }
 
+static struct pod_container_view *copy_containers(struct arena *a, struct pod_container_view *from,
+                                                  size_t n)
+{
+    struct pod_container_view *to =
+        n ? arena_alloc_raw(a, n * sizeof(struct pod_container_view)) : from;
+    for (size_t i = 0; i < n; i++) {
+        to[i] = copy_container(a, &from[i]);
+    }
+    return to;
+}
+
 static void no_later_than(int64_t *at_ms, int64_t now_ms)
 {
     if (*at_ms > now_ms) {
@@ -299,22 +342,35 @@ static void mend_clock(struct pod_view *v, int64_t now_ms)
     no_later_than(&v->ending_ms, now_ms);
 }
 
+enum { GRACE_DEFAULT_S = 30, GRACE_FORCED_S = 1 };
+
+static int64_t told_grace_s(struct object *pod, const yyjson_val *spec)
+{
+    int64_t grace_s = json_get_int(spec, "terminationGracePeriodSeconds", GRACE_DEFAULT_S);
+    return object_is_deleting(pod)
+               ? json_get_int(client_meta(pod), "deletionGracePeriodSeconds", grace_s)
+               : grace_s;
+}
+
+void kubelet_view_note(struct kubelet_pod *pod)
+{
+    assert(pod->object);
+    const yyjson_val *root = object_root(pod->object), *spec = kubelet_pod_spec(pod);
+    pod->asked = (struct kubelet_asked){
+        .policy = kubelet_view_policy(spec),
+        .grace_s = told_grace_s(pod->object, spec),
+        .deadline_s = json_get_int(spec, "activeDeadlineSeconds", 0),
+        .gates_at = place_in(root, json_get(spec, "readinessGates")),
+    };
+    for (size_t i = 0; i < pod->container_count; i++) {
+        pod->containers[i]->spec_at = place_in(root, find_spec(pod->containers[i]));
+    }
+}
+
+/* Of one that the API has no more: the user takes it for gone, a successor may be waiting. */
 static int64_t own_grace_s(const struct kubelet_pod *pod, bool exists)
 {
-    enum { DEFAULT_S = 30, FORCED_S = 1 };
-    const yyjson_val *root = pod->object ? object_root(pod->object) : NULL;
-    const char *const deletion = "deletionGracePeriodSeconds";
-    if (!root) {
-        return DEFAULT_S;
-    }
-    if (!exists) {
-        return FORCED_S; /* the user takes it for gone, a successor may be waiting */
-    }
-    int64_t grace_s =
-        json_get_int(json_get(root, "spec"), "terminationGracePeriodSeconds", DEFAULT_S);
-    return object_is_deleting(pod->object)
-               ? json_get_int(json_get(root, "metadata"), deletion, grace_s)
-               : grace_s;
+    return !pod->object ? GRACE_DEFAULT_S : exists ? pod->asked.grace_s : GRACE_FORCED_S;
 }
 
 int64_t kubelet_view_grace_ms(const struct kubelet_pod *pod, bool exists)
@@ -337,18 +393,9 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
     mend_clock(&pod->view, now_ms);
     *v = pod->view;
     v->now_ms = now_ms;
-    v->inits = ARENA_ARRAY(a, struct pod_container_view, v->init_count + 1);
-    v->mains = ARENA_ARRAY(a, struct pod_container_view, v->main_count + 1);
-    for (size_t i = 0; i < v->init_count; i++) {
-        v->inits[i] = copy_container(a, &pod->view.inits[i]);
-    }
-    for (size_t i = 0; i < v->main_count; i++) {
-        v->mains[i] = copy_container(a, &pod->view.mains[i]);
-    }
-    v->extras = ARENA_ARRAY(a, struct pod_container_view, v->extra_count + 1);
-    for (size_t i = 0; i < v->extra_count; i++) {
-        v->extras[i] = copy_container(a, &pod->view.extras[i]);
-    }
+    v->inits = copy_containers(a, v->inits, v->init_count);
+    v->mains = copy_containers(a, v->mains, v->main_count);
+    v->extras = copy_containers(a, v->extras, v->extra_count);
     v->pod_ip = arena_dup(a, v->pod_ip);
     v->volumes.message = arena_dup(a, v->volumes.message);
     v->sandbox.message = arena_dup(a, v->sandbox.message);
@@ -360,23 +407,20 @@ void kubelet_view_gather(struct kubelet_pod *pod, struct arena *a, struct pod_vi
         v->deleting = true;
         return;
     }
-    const yyjson_val *root = object_root(pod->object);
-    const yyjson_val *spec = json_get(root, "spec");
-    const yyjson_val *status = json_get(root, "status");
-    v->policy = kubelet_view_policy(spec);
-    int64_t deadline_s = json_get_int(spec, "activeDeadlineSeconds", 0);
-    if (deadline_s > 0 && v->start_ms != 0) {
-        v->deadline_ms = v->start_ms + deadline_s * 1000;
+    const yyjson_val *status = client_status(pod->object);
+    v->policy = pod->asked.policy;
+    if (pod->asked.deadline_s > 0 && v->start_ms != 0) {
+        v->deadline_ms = v->start_ms + pod->asked.deadline_s * 1000;
     }
     struct span phase = json_get_str(status, "phase");
     v->acked_terminal = status_phase_ended(phase);
     v->acked_phase = v->acked_terminal ? phase : SPAN_NULL;
     v->qos_class = json_get_str(status, "qosClass");
     if (v->qos_class.n == 0) {
-        v->qos_class = pod_qos_class(spec);
+        v->qos_class = pod_qos_class(kubelet_pod_spec(pod));
     }
     gather_conditions(pod, a, v);
-    gather_gates(a, spec, v);
+    gather_gates(pod, a, v);
     if (!pod_is_ending(v)) {
         gather_references(pod, a, v);
         kubelet_resize_gather(pod, a, v);

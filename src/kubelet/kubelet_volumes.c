@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "client/client_body.h"
 #include "codec/base64.h"
 #include "kubelet/kubelet_env_priv.h"
 #include "kubelet/kubelet_priv.h"
@@ -229,7 +230,7 @@ static bool describe_claim(struct describe *d, const yyjson_val *claim)
         return refuse(d,
                       arena_printf(d->a, "persistentvolume \"%.*s\" not found", SPAN_ARG(volume)));
     }
-    const yyjson_val *spec = json_get(object_root(pv), "spec");
+    const yyjson_val *spec = client_spec(pv);
     struct span claimed = json_str(json_path(spec, "claimRef", "uid", NULL));
     if (claimed.n > 0 && !span_eq(claimed, object_uid(pvc))) {
         return refuse(d, arena_printf(d->a, "persistentvolume \"%.*s\" is bound to another claim",

@@ -5,6 +5,14 @@
 #include "base/check.h"
 #include "codec/time.h"
 
+/* The times of a status, written in seconds, are mostly one or two: the last one's text is there
+ * for the next. */
+struct writer {
+    struct json_build *b;
+    int64_t last_s; /* 0: none yet */
+    struct span last;
+};
+
 static void put(struct json_build *b, struct span key, struct span value)
 {
     if (value.n > 0) {
@@ -12,17 +20,23 @@ static void put(struct json_build *b, struct span key, struct span value)
     }
 }
 
-static void put_time(struct json_build *b, struct span key, int64_t ms)
+static void put_time(struct writer *w, struct span key, int64_t ms)
 {
     assert(key.n > 0);
-    if (ms != 0) {
-        json_build_str(b, key, time_format(b->a, ms));
+    if (ms == 0) {
+        return;
     }
+    if (ms < 1000 || ms / 1000 != w->last_s) {
+        w->last_s = ms / 1000;
+        w->last = time_format(w->b->a, ms);
+    }
+    json_build_str(w->b, key, w->last);
 }
 
-static void put_state(struct json_build *b, struct span key, const struct pod_state *s)
+static void put_state(struct writer *w, struct span key, const struct pod_state *s)
 {
     assert(s->kind <= POD_STATE_TERMINATED);
+    struct json_build *b = w->b;
     json_build_object(b, key);
     switch (s->kind) {
     case POD_STATE_NONE:
@@ -35,7 +49,7 @@ static void put_state(struct json_build *b, struct span key, const struct pod_st
         break;
     case POD_STATE_RUNNING:
         json_build_object(b, SPAN("running"));
-        put_time(b, SPAN("startedAt"), s->started_ms);
+        put_time(w, SPAN("startedAt"), s->started_ms);
         json_build_close(b);
         break;
     case POD_STATE_TERMINATED:
@@ -46,8 +60,8 @@ static void put_state(struct json_build *b, struct span key, const struct pod_st
         }
         put(b, SPAN("reason"), s->reason);
         put(b, SPAN("message"), s->message);
-        put_time(b, SPAN("startedAt"), s->started_ms);
-        put_time(b, SPAN("finishedAt"), s->finished_ms);
+        put_time(w, SPAN("startedAt"), s->started_ms);
+        put_time(w, SPAN("finishedAt"), s->finished_ms);
         put(b, SPAN("containerID"), s->container_id);
         json_build_close(b);
         break;
@@ -69,16 +83,17 @@ static void put_resources(struct json_build *b, struct span resources)
     json_build_copy(b, SPAN("resources"), root);
 }
 
-static void put_containers(struct json_build *b, struct span key,
-                           const struct pod_container_status *c, size_t n, bool extra)
+static void put_containers(struct writer *w, struct span key, const struct pod_container_status *c,
+                           size_t n, bool extra)
 {
     assert(c || n == 0);
+    struct json_build *b = w->b;
     json_build_list(b, key);
     for (size_t i = 0; i < n; i++) {
         json_build_object(b, SPAN_NULL);
         json_build_str(b, SPAN("name"), c[i].name);
-        put_state(b, SPAN("state"), &c[i].state);
-        put_state(b, SPAN("lastState"), &c[i].last);
+        put_state(w, SPAN("state"), &c[i].state);
+        put_state(w, SPAN("lastState"), &c[i].last);
         json_build_bool(b, SPAN("ready"), c[i].ready);
         json_build_int(b, SPAN("restartCount"), c[i].restart_count);
         json_build_str(b, SPAN("image"), c[i].image);
@@ -107,16 +122,17 @@ static void put_ips(struct json_build *b, struct span one, struct span list, str
     }
 }
 
-static void put_conditions(struct json_build *b, const struct pod_status *s)
+static void put_conditions(struct writer *w, const struct pod_status *s)
 {
     assert(s->conditions || s->condition_count == 0);
+    struct json_build *b = w->b;
     json_build_list(b, SPAN("conditions"));
     for (size_t i = 0; i < s->condition_count; i++) {
         const struct pod_condition *c = &s->conditions[i];
         json_build_object(b, SPAN_NULL);
         json_build_str(b, SPAN("type"), c->type);
         json_build_str(b, SPAN("status"), c->status);
-        put_time(b, SPAN("lastTransitionTime"), c->transition_ms);
+        put_time(w, SPAN("lastTransitionTime"), c->transition_ms);
         put(b, SPAN("reason"), c->reason);
         put(b, SPAN("message"), c->message);
         json_build_close(b);
@@ -127,20 +143,21 @@ static void put_conditions(struct json_build *b, const struct pod_status *s)
 void pod_status_json(struct json_build *b, struct span key, const struct pod_status *s)
 {
     assert(s->phase.n > 0);
+    struct writer writer = {.b = b}, *w = &writer;
     json_build_object(b, key);
     json_build_str(b, SPAN("phase"), s->phase);
-    put_conditions(b, s);
+    put_conditions(w, s);
     put(b, SPAN("message"), s->message);
     put(b, SPAN("reason"), s->reason);
     put_ips(b, SPAN("hostIP"), SPAN("hostIPs"), s->host_ip);
     put_ips(b, SPAN("podIP"), SPAN("podIPs"), s->pod_ip);
-    put_time(b, SPAN("startTime"), s->start_ms);
+    put_time(w, SPAN("startTime"), s->start_ms);
     if (s->init_count > 0) {
-        put_containers(b, SPAN("initContainerStatuses"), s->inits, s->init_count, false);
+        put_containers(w, SPAN("initContainerStatuses"), s->inits, s->init_count, false);
     }
-    put_containers(b, SPAN("containerStatuses"), s->mains, s->main_count, false);
+    put_containers(w, SPAN("containerStatuses"), s->mains, s->main_count, false);
     if (s->extra_count > 0) {
-        put_containers(b, SPAN("ephemeralContainerStatuses"), s->extras, s->extra_count, true);
+        put_containers(w, SPAN("ephemeralContainerStatuses"), s->extras, s->extra_count, true);
     }
     put(b, SPAN("qosClass"), s->qos_class);
     json_build_close(b);
