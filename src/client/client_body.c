@@ -34,12 +34,17 @@ struct client_body client_patch_any(struct arena *a, struct object *of)
     return b;
 }
 
+struct span client_rev_text(struct arena *a, const struct object *o)
+{
+    char digits[SPAN_NUMBER_BYTES];
+    return arena_dup(a, span_i64(digits, object_rev(o)));
+}
+
 struct client_body client_patch_new(struct arena *a, struct object *at)
 {
     assert(object_rev(at) > 0);
     struct client_body b = client_patch_any(a, at);
-    json_put_str(b.doc, b.meta, "resourceVersion",
-                 arena_printf(a, "%lld", (long long)object_rev(at)));
+    json_put_str(b.doc, b.meta, "resourceVersion", client_rev_text(a, at));
     return b;
 }
 
@@ -193,13 +198,23 @@ yyjson_val *client_condition(struct object *o, const char *type)
 {
     assert(o);
     assert(type);
-    return status_condition(object_root(o), type);
+    struct span wanted = span_cstr(type);
+    JSON_EACH(it, json_get(client_status(o), "conditions"))
+    {
+        /* Mostly the first member. */
+        yyjson_val *key = json_len(it.val) ? unsafe_yyjson_get_first(it.val) : NULL;
+        bool is_first = key && yyjson_is_obj(it.val) && is_key(key, "type", 4);
+        if (span_eq(is_first ? json_str(key + 1) : json_get_str(it.val, "type"), wanted)) {
+            return it.val;
+        }
+    }
+    return NULL;
 }
 
 bool client_condition_true(struct object *o, const char *type)
 {
     assert(type);
-    return status_condition_true(object_root(o), type);
+    return span_eq(json_get_str(client_condition(o, type), "status"), SPAN("True"));
 }
 
 struct client_request client_request_for(enum client_verb verb, const struct schema_kind *kind,

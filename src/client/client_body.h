@@ -33,6 +33,8 @@ void client_body_owners(struct client_body *b, yyjson_mut_val *list);
 yyjson_mut_val *client_owner_new(yyjson_mut_doc *doc, const struct schema_kind *kind,
                                  struct span name, struct span uid, bool controller);
 
+/* The resourceVersion of the version, for a precondition. */
+struct span client_rev_text(struct arena *a, const struct object *o);
 /* Members of an object's document that are asked for most; NULL when absent. Quick: stored objects
  * all begin alike. */
 yyjson_val *client_meta(struct object *o);

@@ -281,7 +281,7 @@ static void delete_object(struct gc_sync *x, enum client_propagation propagation
 {
     struct client_request rq = client_request_for(CLIENT_DELETE, x->kind->kind, x->object);
     rq.precondition_uid = object_uid(x->object);
-    rq.precondition_rev = arena_printf(x->s->arena, "%lld", (long long)object_rev(x->object));
+    rq.precondition_rev = client_rev_text(x->s->arena, x->object);
     rq.propagation = propagation;
     sync_do(x->s, &rq, x->kind->informer, on_raced, NULL);
 }

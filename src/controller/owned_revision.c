@@ -10,7 +10,9 @@ static void gather(struct owned_sync *x, const struct owned_list *list, struct o
     ret->n = list->n;
     for (size_t i = 0; i < list->n; i++) {
         yyjson_val *root = object_root(list->at[i]);
-        yyjson_val *created = json_path(root, "metadata", "creationTimestamp", NULL);
+        /* Only of several, which may have come to the same number. */
+        yyjson_val *created =
+            list->n > 1 ? json_get(client_meta(list->at[i]), "creationTimestamp") : NULL;
         ret->entries[i] = (struct revision_entry){.name = object_name(list->at[i]),
                                                   .revision = json_get_int(root, "revision", 0),
                                                   .created_ms = time_or(json_str(created), 0),

@@ -217,7 +217,7 @@ static void delete_pod(struct set_sync *x, const struct statefulset_action *acti
     struct client_request rq = client_request_for(CLIENT_DELETE, x->c->pods.kind, w->pod);
     rq.precondition_uid = object_uid(w->pod);
     if (action->why == STATEFULSET_WHY_STUCK) {
-        rq.precondition_rev = arena_printf(x->own.a, "%lld", (long long)object_rev(w->pod));
+        rq.precondition_rev = client_rev_text(x->own.a, w->pod);
     }
     sync_do(x->own.s, &rq, x->c->pods.informer, on_pod_deleted, w);
 }
@@ -411,8 +411,7 @@ static void write_status(struct set_sync *x, const struct deadline_plan *deadlin
     if (newer || says) {
         /* Not over what somebody has written since: a controller that was replaced meanwhile would
          * take back what its successor has seen. */
-        json_put_str(b.doc, b.meta, "resourceVersion",
-                     arena_printf(x->own.a, "%lld", (long long)object_rev(x->own.owner)));
+        json_put_str(b.doc, b.meta, "resourceVersion", client_rev_text(x->own.a, x->own.owner));
     }
     sync_patch_status(x->own.s, x->c->sets.informer, x->own.owner, &b, on_status_written, NULL);
 }
@@ -448,6 +447,7 @@ void statefulset_act(struct set_sync *x)
         act_one(x, &plan->actions[i]);
     }
     statefulset_tell_notes(x);
+    statefulset_standing(x);
     struct deadline_plan deadline;
     statefulset_deadline(x, &deadline);
     write_status(x, &deadline);

@@ -124,9 +124,21 @@ static struct why blocking(struct set_sync *x)
     return why;
 }
 
-static yyjson_val *standing(struct set_sync *x, const char *type)
+void statefulset_standing(struct set_sync *x)
 {
-    return json_find(json_get(x->own.status, "conditions"), "type", span_cstr(type));
+    static const struct span types[ROLLOUT_CONDITIONS] = {
+        [ROLLOUT_AVAILABLE] = SPAN("Available"), [ROLLOUT_PROGRESSING] = SPAN("Progressing")};
+    JSON_EACH(it, json_get(x->own.status, "conditions"))
+    {
+        struct span type = json_get_str(it.val, "type");
+        yyjson_val **to = span_eq(type, SPAN(DEADLINE_CONDITION)) ? &x->clock : NULL;
+        for (size_t i = 0; i < ROLLOUT_CONDITIONS; i++) {
+            to = span_eq(type, types[i]) ? &x->standing[i] : to;
+        }
+        if (to && !*to) {
+            *to = it.val;
+        }
+    }
 }
 
 static bool is_ours(struct span type, const struct rollout_condition *ours)
@@ -139,21 +151,19 @@ static bool is_ours(struct span type, const struct rollout_condition *ours)
     return span_eq_cstr(type, DEADLINE_CONDITION);
 }
 
-static bool differs(struct set_sync *x, const struct rollout_condition *c)
+static bool differs(const yyjson_val *was, const struct rollout_condition *c)
 {
     assert(c->type);
-    yyjson_val *was = standing(x, c->type);
     return !span_eq_cstr(json_get_str(was, "status"), c->status) ||
            !span_eq_cstr(json_get_str(was, "reason"), c->reason) ||
            !span_eq(json_get_str(was, "message"), c->message);
 }
 
 static void put_condition(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_val *list,
-                          const struct rollout_condition *c)
+                          const yyjson_val *was, const struct rollout_condition *c)
 {
     assert(c->status);
     assert(c->reason);
-    yyjson_val *was = standing(x, c->type);
     bool same_status = span_eq_cstr(json_get_str(was, "status"), c->status);
     struct span since = json_get_str(was, "lastTransitionTime");
     struct status_condition said = {
@@ -165,9 +175,8 @@ static void put_condition(struct set_sync *x, yyjson_mut_doc *doc, yyjson_mut_va
 
 static bool clock_differs(struct set_sync *x, const struct deadline_plan *deadline)
 {
-    yyjson_val *was = standing(x, DEADLINE_CONDITION);
-    return deadline->stands.n == 0 ? was != NULL
-                                   : !span_eq(json_get_str(was, "message"), deadline->stands);
+    return deadline->stands.n == 0 ? x->clock != NULL
+                                   : !span_eq(json_get_str(x->clock, "message"), deadline->stands);
 }
 
 /* The clock of the deadline, kept where the next server finds it. */
@@ -203,7 +212,7 @@ static void tell_trouble(struct set_sync *x, const struct rollout_condition *c,
         "ClaimNotBound", "ContainerCrashed", "ContainerNotStarted", "ImageNotAvailable", "NodeLost",
         "NodeMissing",   "PodNotReady",      "Unschedulable",       "VolumeNotMounted"};
     struct set_state *state = x->state;
-    yyjson_val *was = standing(x, c->type);
+    const yyjson_val *was = x->standing[ROLLOUT_AVAILABLE];
     if (strcmp(c->status, "True") == 0 || state->trouble_ordinal != x->plan->blocking) {
         state->trouble_told = 0;
         state->trouble_ordinal = x->plan->blocking;
@@ -278,7 +287,7 @@ bool statefulset_conditions(struct set_sync *x, const struct deadline_plan *dead
     rollout_plan(x->own.a, &view, ret);
     bool changed = clock_differs(x, deadline);
     for (size_t i = 0; i < ROLLOUT_CONDITIONS; i++) {
-        changed |= differs(x, &ret[i]);
+        changed |= differs(x->standing[i], &ret[i]);
     }
     tell_trouble(x, &ret[ROLLOUT_AVAILABLE], &view.blocking);
     return changed;
@@ -291,7 +300,7 @@ void statefulset_put_conditions(struct set_sync *x, struct client_body *b, yyjso
 {
     yyjson_mut_val *list = yyjson_mut_arr(b->doc);
     for (size_t i = 0; i < ROLLOUT_CONDITIONS; i++) {
-        put_condition(x, b->doc, list, &ours[i]);
+        put_condition(x, b->doc, list, x->standing[i], &ours[i]);
     }
     put_clock(x, b->doc, list, deadline);
     JSON_EACH(it, json_get(x->own.status, "conditions"))

@@ -53,6 +53,8 @@ struct set_sync {
     yyjson_val *current_template, *update_template;
     struct statefulset_notes notes;
     const struct statefulset_rules *rules;
+    /* Of status.conditions those that are the controller's, as they stand; NULL: absent. */
+    yyjson_val *clock, *standing[ROLLOUT_CONDITIONS];
     struct statefulset_view view;
     struct statefulset_plan *plan;
 };
@@ -96,7 +98,10 @@ void statefulset_deadline(struct set_sync *x, struct deadline_plan *ret);
 /* Events about annotations that are ignored. */
 void statefulset_tell_notes(struct set_sync *x);
 
-/* statefulset_condition.c: what status.conditions should say; true when that differs from what
+/* statefulset_condition.c: finds the set's conditions as they stand, before all that asks of them.
+ */
+void statefulset_standing(struct set_sync *x);
+/* What status.conditions should say; true when that differs from what
  * stands there. The patch that puts them must apply to this very version: others write into the
  * list as well. */
 bool statefulset_conditions(struct set_sync *x, const struct deadline_plan *deadline,

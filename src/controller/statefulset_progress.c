@@ -44,7 +44,6 @@ void statefulset_deadline(struct set_sync *x, struct deadline_plan *ret)
     assert(x->plan);
     assert(x->update_name.n > 0);
     const struct statefulset_status *st = &x->plan->status;
-    yyjson_val *clock = client_condition(x->own.owner, DEADLINE_CONDITION);
     struct deadline_view view = {
         .now_ms = x->own.s->now_ms,
         .deadline_ms = x->notes.deadline_ms,
@@ -55,8 +54,8 @@ void statefulset_deadline(struct set_sync *x, struct deadline_plan *ret)
         .revision = x->update_name,
         .updated = st->updated,
         .well = st->well,
-        .stood = json_get_str(clock, "message"),
-        .stood_ms = time_or(json_get_str(clock, "lastTransitionTime"), 0)};
+        .stood = json_get_str(x->clock, "message"),
+        .stood_ms = time_or(json_get_str(x->clock, "lastTransitionTime"), 0)};
     deadline_plan(x->own.a, &view, ret);
     sync_at(x->own.s, ret->requeue_at_ms);
     if (ret->roll_back) {

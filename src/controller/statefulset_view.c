@@ -108,7 +108,7 @@ static struct statefulset_claims claims_of(struct set_sync *x, int32_t ordinal, 
 
 /* ---- pods ---- */
 
-static uint8_t phase_of(struct object *pod)
+static uint8_t phase_of(const yyjson_val *status)
 {
     static const struct {
         const char *text;
@@ -117,7 +117,7 @@ static uint8_t phase_of(struct object *pod)
                   {"Running", STATEFULSET_RUNNING},
                   {"Succeeded", STATEFULSET_SUCCEEDED},
                   {"Failed", STATEFULSET_FAILED}};
-    struct span phase = status_phase(object_root(pod));
+    struct span phase = json_get_str(status, "phase");
     for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++) {
         if (span_eq_cstr(phase, phases[i].text)) {
             return (uint8_t)phases[i].phase;
@@ -126,10 +126,9 @@ static uint8_t phase_of(struct object *pod)
     return STATEFULSET_UNKNOWN;
 }
 
-static bool identity_fits(struct object *pod, int32_t ordinal)
+static bool identity_fits(struct object *pod, const yyjson_val *labels, int32_t ordinal)
 {
     char digits[SPAN_NUMBER_BYTES];
-    yyjson_val *labels = client_labels(pod);
     return span_eq(json_get_str(labels, "statefulset.kubernetes.io/pod-name"), object_name(pod)) &&
            span_eq(json_get_str(labels, "apps.kubernetes.io/pod-index"), span_i64(digits, ordinal));
 }
@@ -147,41 +146,42 @@ static uint64_t hash_of(struct span uid)
  * Ready condition together; the condition's own time moves with its status. So a pod was never
  * Ready for certain only if no node has it, or its node has not reported yet, or the condition is
  * False since the start. */
-static bool may_have_been_ready(struct object *pod, const yyjson_val *ready)
+static bool may_have_been_ready(struct object *pod, const yyjson_val *status, bool is_ready,
+                                int64_t since_ms)
 {
-    yyjson_val *root = object_root(pod);
-    struct span start = json_str(json_path(root, "status", "startTime", NULL));
-    struct span since = json_get_str(ready, "lastTransitionTime");
-    if (span_eq_cstr(json_get_str(ready, "status"), "True")) {
+    if (is_ready) {
         return true;
     }
-    if (json_str(json_path(root, "spec", "nodeName", NULL)).n == 0) {
+    if (json_get_str(client_spec(pod), "nodeName").n == 0) {
         return false;
     }
+    struct span start = json_get_str(status, "startTime");
     if (start.n == 0) {
-        return phase_of(pod) != STATEFULSET_PENDING;
+        return phase_of(status) != STATEFULSET_PENDING;
     }
-    int64_t start_ms = time_or(start, 0), since_ms = time_or(since, INT64_MAX);
-    return since_ms > start_ms;
+    return since_ms > time_or(start, 0);
 }
 
 static struct statefulset_pod pod_of(struct set_sync *x, struct object *pod, int32_t ordinal)
 {
     assert(ordinal >= 0);
-    struct span label = json_get_str(client_labels(pod), "controller-revision-hash");
+    const yyjson_val *labels = client_labels(pod), *status = client_status(pod);
+    struct span label = json_get_str(labels, "controller-revision-hash");
     yyjson_val *ready = client_condition(pod, "Ready");
+    bool is_ready = span_eq_cstr(json_get_str(ready, "status"), "True");
+    int64_t since_ms = time_or(json_get_str(ready, "lastTransitionTime"), INT64_MAX);
     return (struct statefulset_pod){
         .ordinal = ordinal,
-        .phase = phase_of(pod),
-        .ready = span_eq_cstr(json_get_str(ready, "status"), "True"),
-        .was_ready = may_have_been_ready(pod, ready),
+        .phase = phase_of(status),
+        .ready = is_ready,
+        .was_ready = may_have_been_ready(pod, status, is_ready, since_ms),
         .incarnation = hash_of(object_uid(pod)),
         .terminating = object_is_deleting(pod),
-        .last = x->notes.has_last && selector_matches(&x->notes.last, client_labels(pod)),
+        .last = x->notes.has_last && selector_matches(&x->notes.last, labels),
         .at_current = span_eq(label, x->current_name),
         .at_update = span_eq(label, x->update_name),
-        .identity_fits = identity_fits(pod, ordinal),
-        .ready_since_ms = time_or(json_get_str(ready, "lastTransitionTime"), 0),
+        .identity_fits = identity_fits(pod, labels, ordinal),
+        .ready_since_ms = since_ms == INT64_MAX ? 0 : since_ms,
         .claims = claims_of(x, ordinal, object_uid(pod))};
 }
 

@@ -172,7 +172,12 @@ void statefulset_notes(struct arena *a, const yyjson_val *annotations,
     enum { KNOWN = sizeof known / sizeof *known };
     _Static_assert(KNOWN + 1 == STATEFULSET_NOTES_MAX, "one sentence for each");
     *ret = (struct statefulset_notes){0};
-    if (json_len(annotations) == 0) {
+    bool any = false;
+    JSON_EACH(it, annotations)
+    {
+        any |= span_starts(json_str(it.key), SPAN("berth.dev/"));
+    }
+    if (!any) { /* nearly always */
         return;
     }
     for (size_t i = 0; i < KNOWN; i++) {

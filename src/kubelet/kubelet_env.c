@@ -471,8 +471,7 @@ static void finish_env(struct build *b, const struct image_config *image)
     b->r->env = ARENA_ARRAY(a, struct span, all.order.n + 1);
     for (size_t i = 0; i < all.order.n; i++) {
         const struct entry *e = all.order.at[i];
-        b->r->env[b->r->env_count++] =
-            arena_printf(a, "%.*s=%.*s", SPAN_ARG(e->name), SPAN_ARG(e->value));
+        b->r->env[b->r->env_count++] = ARENA_JOIN(a, e->name, SPAN("="), e->value);
     }
     set_done(&all);
 }

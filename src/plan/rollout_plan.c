@@ -3,9 +3,13 @@
 
 #include "base/check.h"
 
-static const char *plural(int32_t n)
+/* "2 of 3 replicas are available" */
+static struct span count_available(struct arena *a, const struct rollout_view *v)
 {
-    return n == 1 ? "" : "s";
+    char has[SPAN_NUMBER_BYTES], wanted[SPAN_NUMBER_BYTES];
+    return ARENA_JOIN(a, span_i64(has, v->available), SPAN(" of "), span_i64(wanted, v->replicas),
+                      v->replicas == 1 ? SPAN(" replica is available")
+                                       : SPAN(" replicas are available"));
 }
 
 /* "2 of 3 replicas are available; redis-1 is not Ready: ..." */
@@ -22,16 +26,14 @@ static struct rollout_condition available(struct arena *a, const struct rollout_
     if (v->replicas == 0) {
         c.message = SPAN("no replicas are wanted");
     } else if (v->available == v->replicas) {
-        c.message = v->replicas == 1
-                        ? SPAN("the replica is available")
-                        : arena_printf(a, "all %d replicas are available", (int)v->replicas);
+        char all[SPAN_NUMBER_BYTES];
+        c.message = v->replicas == 1 ? SPAN("the replica is available")
+                                     : ARENA_JOIN(a, SPAN("all "), span_i64(all, v->replicas),
+                                                  SPAN(" replicas are available"));
     } else {
         c.status = "False";
         c.reason = v->blocking.reason ? v->blocking.reason : "ReplicasUnavailable";
-        c.message = with_cause(a, v,
-                               arena_printf(a, "%d of %d replica%s %s available", (int)v->available,
-                                            (int)v->replicas, plural(v->replicas),
-                                            v->replicas == 1 ? "is" : "are"));
+        c.message = with_cause(a, v, count_available(a, v));
     }
     return c;
 }
@@ -49,11 +51,13 @@ static struct span advancing(struct arena *a, const struct rollout_view *v)
 {
     struct span text;
     if (v->behind > 0 && !v->on_delete) {
-        text = arena_printf(a, "%d pod%s still to come to revision %.*s", (int)v->behind,
-                            v->behind == 1 ? " has" : "s have", SPAN_ARG(v->revision));
+        char behind[SPAN_NUMBER_BYTES];
+        text = ARENA_JOIN(a, span_i64(behind, v->behind),
+                          v->behind == 1 ? SPAN(" pod has still to come to revision ")
+                                         : SPAN(" pods have still to come to revision "),
+                          v->revision);
     } else if (v->available < v->replicas) {
-        text = arena_printf(a, "%d of %d replica%s %s available", (int)v->available,
-                            (int)v->replicas, plural(v->replicas), v->replicas == 1 ? "is" : "are");
+        text = count_available(a, v);
         if (v->surplus > 0) {
             text = arena_printf(a, "%.*s, %d pod%s to go", SPAN_ARG(text), (int)v->surplus,
                                 v->surplus == 1 ? " has" : "s have");
