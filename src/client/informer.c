@@ -90,6 +90,13 @@ struct informer {
 
 /* ---- indexes ---- */
 
+void informer_by_namespace(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
+{
+    assert(o);
+    assert(emit);
+    emit(ctx, object_namespace(o));
+}
+
 /* More keys than these are rare: they cost memory and a sort. */
 enum { FEW_KEYS = 16 };
 
@@ -402,7 +409,9 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
     /* Index keys and handlers look at a version once; most are never looked at again. */
     struct object_glance past = object_glance_begin(old), present = object_glance_begin(object);
     for (int x = 0; x < i->index_count; x++) {
-        reindex(i, e, (uint32_t)x);
+        if (!old || i->index[x].key_fn != informer_by_namespace) { /* which is in the entry's key */
+            reindex(i, e, (uint32_t)x);
+        }
     }
     tell(i, old, object);
     object_glance_end(&past);

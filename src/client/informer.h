@@ -51,5 +51,7 @@ int informer_add_index(struct informer *i,
                        informer_key_fn *key_fn); /* returns the index's number */
 void informer_index_each(struct informer *i, int index, struct span key,
                          bool (*fn)(void *data, struct object *o), void *data);
+/* The namespace: the one key that no change of an object changes. */
+informer_key_fn informer_by_namespace;
 
 #endif

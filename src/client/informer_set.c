@@ -109,13 +109,6 @@ void informer_set_on_synced(struct informer_set *s, void (*fn)(void *data), void
     }
 }
 
-void informer_by_namespace(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
-{
-    assert(o);
-    assert(emit);
-    emit(ctx, object_namespace(o));
-}
-
 void informer_by_owner(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)
 {
     assert(o);

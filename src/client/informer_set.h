@@ -18,7 +18,6 @@ void informer_set_on_synced(struct informer_set *s, void (*fn)(void *data), void
 bool informer_set_synced(const struct informer_set *s);
 
 /* Index functions of common use, for informer_add_index. */
-informer_key_fn informer_by_namespace; /* the namespace */
-informer_key_fn informer_by_owner;     /* uid of each owner reference */
+informer_key_fn informer_by_owner; /* uid of each owner reference */
 
 #endif

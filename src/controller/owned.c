@@ -46,16 +46,6 @@ struct span owned_controller_name(const struct schema_kind *kind, struct object 
     return span_eq_cstr(group, kind->group) ? json_get_str(owner, "name") : SPAN_NULL;
 }
 
-static void add_owner(struct owners *w, struct object *o)
-{
-    assert(w->reconciler);
-    assert(w->kind);
-    struct span name = owned_controller_name(w->kind, o);
-    if (name.n) {
-        reconciler_add(w->reconciler, object_namespace(o), name);
-    }
-}
-
 /* Of a replication controller it is a map of labels. */
 static int selector_of(struct arena *a, const struct schema_kind *kind, const yyjson_val *spec,
                        struct selector *ret, struct err *err)
@@ -108,11 +98,15 @@ void owned_changed(struct owners *w, struct object *old, struct object *now)
 {
     assert(old || now);
     assert(!old || !now || span_eq(object_name(old), object_name(now)));
-    if (old && !(now && has_same_controller(old, now))) {
-        add_owner(w, old);
+    struct span was = old ? owned_controller_name(w->kind, old) : SPAN_NULL;
+    struct span is = now ? owned_controller_name(w->kind, now) : SPAN_NULL;
+    if (was.n && !(now && has_same_controller(old, now))) {
+        reconciler_add(w->reconciler, object_namespace(old), was);
     }
     if (now) {
-        add_owner(w, now);
+        if (is.n) {
+            reconciler_add(w->reconciler, object_namespace(now), is);
+        }
         if (!client_controller_of(now) && !is_known_orphan(old, now)) {
             struct orphan_search x = {w, now};
             informer_index_each(w->informer, w->by_ns, object_namespace(now), add_if_selects, &x);

@@ -414,18 +414,13 @@ static void observe_volumes(struct pod_sync *x)
 
 static bool node_fits_selector(struct pod_sync *x, const yyjson_val *labels, struct span name)
 {
-    yyjson_val *terms =
-        json_path(x->spec, "affinity", "nodeAffinity",
-                  "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms", NULL);
-    return schedule_selector_matches(json_get(x->spec, "nodeSelector"), labels) &&
-           (!terms || schedule_terms_match(terms, labels, name));
+    return schedule_selector_matches(x->selector, labels) &&
+           (!x->required || schedule_terms_match(x->required, labels, name));
 }
 
-static struct span taint_of(struct pod_sync *x, struct object *node)
+static struct span taint_of(struct pod_sync *x, struct object *node, const yyjson_val *taints)
 {
-    yyjson_val *tolerations = json_get(x->spec, "tolerations");
-    struct span taint =
-        schedule_untolerated(x->a, json_get(client_spec(node), "taints"), tolerations);
+    struct span taint = schedule_untolerated(x->a, taints, x->tolerations);
     if (taint.n == 0 && !client_condition_true(node, "Ready")) {
         taint = SPAN("node.kubernetes.io/not-ready: ");
     }
@@ -449,20 +444,18 @@ static bool observe_node(void *data, struct object *node)
     struct pod_sync *x = data;
     assert(x->nodes);
     struct schedule_node *n = &x->nodes[x->view.node_count++];
-    yyjson_val *root = object_root(node), *can = json_path(root, "status", "allocatable", NULL);
-    yyjson_val *labels = json_path(root, "metadata", "labels", NULL);
-    yyjson_val *tolerations = json_get(x->spec, "tolerations");
+    const yyjson_val *spec = client_spec(node), *labels = client_labels(node);
+    const yyjson_val *can = json_get(client_status(node), "allocatable");
+    const yyjson_val *taints = json_get(spec, "taints");
     n->name = object_name(node);
     n->labels = labels;
-    n->unschedulable = json_get_bool(json_get(root, "spec"), "unschedulable", false) &&
-                       !schedule_tolerates(tolerations, SPAN("node.kubernetes.io/unschedulable"),
+    n->unschedulable = json_get_bool(spec, "unschedulable", false) &&
+                       !schedule_tolerates(x->tolerations, SPAN("node.kubernetes.io/unschedulable"),
                                            SPAN(""), SPAN("NoSchedule"));
-    n->taint = taint_of(x, node);
-    n->shunned = schedule_shunned(json_path(root, "spec", "taints", NULL), tolerations);
+    n->taint = taint_of(x, node, taints);
+    n->shunned = schedule_shunned(taints, x->tolerations);
     n->selector_fits = node_fits_selector(x, labels, n->name);
-    yyjson_val *liked = json_path(x->spec, "affinity", "nodeAffinity",
-                                  "preferredDuringSchedulingIgnoredDuringExecution", NULL);
-    n->preference = schedule_preference(liked, labels, n->name);
+    n->preference = schedule_preference(x->preferred, labels, n->name);
     n->volumes_reachable = true;
     for (size_t i = 0; i < x->volume_count; i++) {
         n->volumes_reachable &= schedule_terms_match(x->volume_terms[i], labels, n->name);
@@ -470,7 +463,8 @@ static bool observe_node(void *data, struct object *node)
     n->cpu_milli = schedule_quantity(json_get(can, "cpu"), true);
     n->memory_bytes = schedule_quantity(json_get(can, "memory"), false);
     n->too_small = x->view.cpu_milli > n->cpu_milli || x->view.memory_bytes > n->memory_bytes;
-    n->pods = json_get(can, "pods") ? schedule_quantity(json_get(can, "pods"), false) : 110;
+    const yyjson_val *pods = json_get(can, "pods");
+    n->pods = pods ? schedule_quantity(pods, false) : 110;
     const struct usage *u = usage_of(x->c->book, n->name);
     if (u) {
         n->used_cpu_milli = u->cpu_milli;
@@ -493,6 +487,16 @@ static int by_node_name(const void *a, const void *b)
                     ((const struct schedule_node *)b)->name);
 }
 
+static void observe_rules(struct pod_sync *x)
+{
+    const yyjson_val *affinity = json_path(x->spec, "affinity", "nodeAffinity", NULL);
+    x->tolerations = json_get(x->spec, "tolerations");
+    x->selector = json_get(x->spec, "nodeSelector");
+    x->required = json_path(affinity, "requiredDuringSchedulingIgnoredDuringExecution",
+                            "nodeSelectorTerms", NULL);
+    x->preferred = json_get(affinity, "preferredDuringSchedulingIgnoredDuringExecution");
+}
+
 static void observe(struct pod_sync *x)
 {
     struct schedule_needs needs = schedule_needs(x->spec);
@@ -501,6 +505,7 @@ static void observe(struct pod_sync *x)
     x->view.more_count = needs.more ? schedule_more(x->a, x->spec, &x->view.more) : 0;
     x->port_count = host_ports(x->a, x->spec, &x->ports);
     observe_volumes(x);
+    observe_rules(x);
     x->nodes = ARENA_ARRAY(x->a, struct schedule_node, informer_count(x->c->nodes) + 1);
     informer_each(x->c->nodes, observe_node, x);
     qsort(x->nodes, x->view.node_count, sizeof *x->nodes, by_node_name);

@@ -44,6 +44,8 @@ struct pod_sync {
     struct arena *a;
     struct object *pod;
     yyjson_val *spec;
+    /* Of spec what each node is held against; NULL: absent. */
+    const yyjson_val *tolerations, *selector, *required, *preferred;
     struct schedule_view view;
     struct schedule_node *nodes;
     bool unbound_only; /* the obstacle is only a claim that is still being bound */
