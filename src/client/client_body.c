@@ -162,19 +162,27 @@ yyjson_val *client_controller_of(struct object *o)
     return object_controller(o);
 }
 
-/* Of one in the usual order (apiVersion, kind, name, uid), quickly. */
+/* A reference's members are texts, mostly in the order apiVersion, kind, name, uid: each is looked
+ * for at its place first. */
+static struct span ref_text(yyjson_val *ref, size_t at, const char *word, size_t n)
+{
+    yyjson_val *key = ref + 1;
+    bool usual = json_len(ref) > at;
+    for (size_t i = 0; i < at && usual; i++, key += 2) {
+        usual = yyjson_is_str(key + 1);
+    }
+    return usual && is_key(key, word, n) ? json_str(key + 1)
+                                         : json_str(json_get_span(ref, span_of(word, n)));
+}
+
 struct span client_controller_uid(struct object *o)
 {
-    enum { UID_AT = 3 };
-    yyjson_val *ref = client_controller_of(o);
-    if (json_len(ref) > UID_AT) {
-        const yyjson_val *key = ref + 1 + 2 * UID_AT; /* when the three before it are texts */
-        bool usual = yyjson_is_str(ref + 2) && yyjson_is_str(ref + 4) && yyjson_is_str(ref + 6);
-        if (usual && is_key(key, "uid", 3)) {
-            return json_str(key + 1);
-        }
-    }
-    return json_get_str(ref, "uid");
+    return ref_text(client_controller_of(o), 3, "uid", 3);
+}
+
+struct span client_controller_kind(struct object *o)
+{
+    return ref_text(client_controller_of(o), 1, "kind", 4);
 }
 
 bool client_has_finalizer(struct object *o, const char *name)

@@ -45,8 +45,9 @@ yyjson_val *client_status(struct object *o);
 yyjson_val *client_owners(struct object *o);
 /* The owner reference with controller true; NULL when there is none. */
 yyjson_val *client_controller_of(struct object *o);
-/* uid of the controller; empty when there is none. */
+/* uid and kind of the controller; empty when there is none. */
 struct span client_controller_uid(struct object *o);
+struct span client_controller_kind(struct object *o);
 bool client_has_finalizer(struct object *o, const char *name);
 /* A copy of a JSON array without the strings equal to `name`. */
 yyjson_mut_val *client_without(yyjson_mut_doc *doc, const yyjson_val *strings, const char *name);

@@ -225,6 +225,9 @@ static void observe(struct gc_sync *x)
     }
     assert(v->owner_count == json_len(refs));
     v->owners = x->owners;
+    if (!gc_asks_dependents(v)) {
+        return; /* nearly always: a look at every kind is spared */
+    }
     struct visit all = each_dependent(x->c, object_uid(x->object), NULL, NULL);
     v->dependents = all.n;
     v->blocking = all.blocking < all.n ? all.blocking : all.n;

@@ -36,10 +36,11 @@ struct span owned_controller_name(const struct schema_kind *kind, struct object 
 {
     assert(kind);
     assert(o);
-    yyjson_val *owner = client_controller_of(o);
-    if (!owner || !span_eq_cstr(json_get_str(owner, "kind"), kind->kind)) {
+    struct span of = client_controller_kind(o);
+    if (!of.n || !span_eq_cstr(of, kind->kind)) {
         return SPAN_NULL;
     }
+    yyjson_val *owner = client_controller_of(o);
     struct span version = json_get_str(owner, "apiVersion");
     size_t slash = span_find(version, '/');
     struct span group = slash < version.n ? span_first(version, slash) : SPAN_NULL;

@@ -32,6 +32,12 @@ static enum gc_action plan_owned(const struct gc_view *v)
     return GC_DELETE;
 }
 
+bool gc_asks_dependents(const struct gc_view *view)
+{
+    assert(view->owners || view->owner_count == 0);
+    return view->deleting ? view->orphan || view->foreground : count(view, GC_OWNER_WAITING) > 0;
+}
+
 enum gc_action gc_plan(const struct gc_view *view)
 {
     assert(view);

@@ -45,6 +45,9 @@ enum gc_action {
     GC_FINISH_FOREGROUND,  /* remove the finalizer */
 };
 
+/* Whether dependents, blocking and circle matter to the plan: if not, they need not be filled in.
+ */
+bool gc_asks_dependents(const struct gc_view *view);
 enum gc_action gc_plan(const struct gc_view *view);
 
 #endif

@@ -400,6 +400,12 @@ static void conditions(struct arena *a, const struct pod_view *v, struct pod_sta
     assert(s->condition_count <= max);
 }
 
+/* To be filled. */
+static struct pod_container_status *room_for(struct arena *a, size_t n)
+{
+    return n ? arena_alloc_raw(a, n * sizeof(struct pod_container_status)) : NULL;
+}
+
 void pod_plan_status(struct arena *a, const struct pod_view *v, struct pod_status *ret)
 {
     assert(a);
@@ -408,9 +414,9 @@ void pod_plan_status(struct arena *a, const struct pod_view *v, struct pod_statu
         .host_ip = v->host_ip,
         .qos_class = v->qos_class,
         .start_ms = v->start_ms ? v->start_ms : v->now_ms,
-        .inits = ARENA_ARRAY(a, struct pod_container_status, v->init_count + 1),
-        .mains = ARENA_ARRAY(a, struct pod_container_status, v->main_count + 1),
-        .extras = ARENA_ARRAY(a, struct pod_container_status, v->extra_count + 1),
+        .inits = room_for(a, v->init_count),
+        .mains = room_for(a, v->main_count),
+        .extras = room_for(a, v->extra_count),
         .init_count = v->init_count,
         .main_count = v->main_count,
         .extra_count = v->extra_count,

@@ -66,7 +66,8 @@ static void trim(struct watch_hub *hub)
 static void update_cache(struct watch_hub *hub, struct resource *r, const struct store_event *e)
 {
     struct span key = object_store_key(e->object);
-    struct map_slot *slot = map_find(&hub->nodes, key);
+    bool is_new = !e->previous && !e->is_delete && !hub->is_loading;
+    struct map_slot *slot = is_new ? NULL : map_find(&hub->nodes, key);
     struct order_node *node = slot ? slot->value : NULL;
     if (e->is_delete) {
         if (node) { /* absent only for a tombstone whose past is compacted */
@@ -83,7 +84,8 @@ static void update_cache(struct watch_hub *hub, struct resource *r, const struct
         object_unref(old);
     } else {
         node = order_insert(&r->order, e->object);
-        (void)map_put(&hub->nodes, object_store_key(node->object), node);
+        struct order_node *known = map_put(&hub->nodes, object_store_key(node->object), node);
+        assert(!known);
     }
     verify(hub->nodes.n >= r->order.n);
 }

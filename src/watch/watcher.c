@@ -215,15 +215,9 @@ static void fill(const struct past_event *e, enum watch_type type, struct watch_
         .type = type, .object = e->object, .previous = e->previous, .rev = e->rev};
 }
 
-int watcher_next(struct watcher *w, struct watch_event *ret)
+static __attribute__((noinline)) int next_event(struct watcher *w, struct watch_event *ret)
 {
-    assert(ret);
     struct window *window = &w->resource->window;
-    assert(w->pos <= window->end);
-    assert(w->seen <= w->hub->rev || w->seen == w->from);
-    if (w->state == ASLEEP) {
-        return 0;
-    }
     if (w->state == WOKEN) { /* before it was told: it need not be any more */
         list_remove(&w->link);
         w->state = READING;
@@ -253,6 +247,15 @@ int watcher_next(struct watcher *w, struct watch_event *ret)
     w->state = ASLEEP;
     list_push_back(&w->bucket->sleepers, &w->link);
     return 0;
+}
+
+/* Whoever asks many watchers finds most of them asleep. */
+int watcher_next(struct watcher *w, struct watch_event *ret)
+{
+    assert(ret);
+    assert(w->pos <= w->resource->window.end);
+    assert(w->seen <= w->hub->rev || w->seen == w->from);
+    return w->state == ASLEEP ? 0 : next_event(w, ret);
 }
 
 int64_t watcher_rev(const struct watcher *w)

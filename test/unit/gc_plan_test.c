@@ -58,6 +58,10 @@ TEST(gc_plan_every_small_view)
         v.dependents = (size_t)(c / 8 % 3);
         for (v.blocking = 0; v.blocking <= v.dependents; v.blocking++) {
             check(&v, gc_plan(&v));
+            struct gc_view bare = v;
+            bare.dependents = bare.blocking = 0;
+            bare.circle = false;
+            CHECK(gc_asks_dependents(&v) || gc_plan(&bare) == gc_plan(&v));
             plans++;
         }
         v.circle = v.dependents > 0;
