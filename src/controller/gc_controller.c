@@ -70,7 +70,7 @@ static void add(struct gc_controller *c, const struct schema_kind *kind, struct 
                 struct span name)
 {
     cleanup_arena struct arena *a = arena_new();
-    reconciler_add(c->reconciler, arena_printf(a, "%s/%.*s", kind->resource, SPAN_ARG(ns)), name);
+    reconciler_add(c->reconciler, ARENA_JOIN(a, span_cstr(kind->resource), SPAN("/"), ns), name);
 }
 
 static struct gc_kind *kind_of_ref(struct gc_controller *c, const yyjson_val *ref)

@@ -14,7 +14,7 @@
 struct span owned_orphan_key(struct arena *a, struct span ns)
 {
     assert(a);
-    return arena_printf(a, "orphan/%.*s", SPAN_ARG(ns));
+    return ARENA_JOIN(a, SPAN("orphan/"), ns);
 }
 
 void owned_by_controller(struct object *o, void (*emit)(void *ctx, struct span key), void *ctx)

@@ -57,9 +57,15 @@ void owned_copy_members(yyjson_mut_doc *doc, yyjson_mut_val *to, const yyjson_va
 {
     assert(doc);
     assert(to);
+    bool fresh = yyjson_mut_obj_size(to) == 0; /* nothing there that a member could replace */
     JSON_EACH(it, from)
     {
-        json_put_span(doc, to, json_str(it.key), json_mut_copy(doc, it.val));
+        yyjson_mut_val *copy = json_mut_copy(doc, it.val);
+        if (fresh) {
+            yyjson_mut_obj_add(to, json_mut_copy(doc, it.key), copy);
+        } else {
+            json_put_span(doc, to, json_str(it.key), copy);
+        }
     }
 }
 

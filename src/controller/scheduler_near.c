@@ -146,8 +146,8 @@ static void add_key(struct keys *k, struct span key)
 static struct span key_of(struct arena *a, char side, struct span ns, struct span label,
                           struct span value)
 {
-    return arena_printf(a, "%c %.*s %.*s%s%.*s", side, SPAN_ARG(ns), SPAN_ARG(label),
-                        label.n ? "=" : "", SPAN_ARG(value));
+    return ARENA_JOIN(a, span_of(&side, 1), SPAN(" "), ns, SPAN(" "), label,
+                      label.n ? SPAN("=") : SPAN(""), value);
 }
 
 /* A part of the selector that asks for one of some values of a label; NULL: none does. */

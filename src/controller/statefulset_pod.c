@@ -8,15 +8,15 @@ static void put_metadata(struct set_sync *x, struct client_body *b, const yyjson
     assert(ordinal >= 0);
     assert(revision.n > 0);
     yyjson_val *from = json_get(template, "metadata");
-    json_put_str(b->doc, b->meta, "generateName",
-                 arena_printf(x->own.a, "%.*s-", SPAN_ARG(x->own.name)));
+    char digits[SPAN_NUMBER_BYTES];
+    json_put_str(b->doc, b->meta, "generateName", ARENA_JOIN(x->own.a, x->own.name, SPAN("-")));
     json_put_str(b->doc, b->meta, "namespace", x->own.ns);
     yyjson_mut_val *labels = json_mut_obj(b->doc, b->meta, "labels");
     owned_copy_members(b->doc, labels, json_get(from, "labels"));
     json_put_str(b->doc, labels, "statefulset.kubernetes.io/pod-name",
                  json_mut_str(json_mut_get(b->meta, "name")));
     json_put_str(b->doc, labels, "apps.kubernetes.io/pod-index",
-                 arena_printf(x->own.a, "%d", (int)ordinal));
+                 arena_dup(x->own.a, span_i64(digits, ordinal)));
     json_put_str(b->doc, labels, "controller-revision-hash", revision);
     if (json_len(json_get(from, "annotations"))) {
         owned_copy_members(b->doc, json_mut_obj(b->doc, b->meta, "annotations"),

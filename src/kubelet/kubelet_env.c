@@ -521,16 +521,19 @@ static void put_user(struct build *b, const struct image_config *image)
     }
     struct span user = span_first(b->r->user, span_find(b->r->user, ':'));
     int64_t number = 0;
+    if (!non_root) {
+        return;
+    }
     struct span who = arena_printf(
         b->a, "(pod: \"%.*s_%.*s(%.*s)\", container: %.*s)", SPAN_ARG(b->pod->name),
         SPAN_ARG(b->pod->ns), SPAN_ARG(b->pod->uid), SPAN_ARG(json_get_str(b->container, "name")));
-    if (non_root && uid == 0) {
+    if (uid == 0) {
         cannot(b, arena_printf(b->a, "container's runAsUser breaks non-root policy %.*s",
                                SPAN_ARG(who)));
-    } else if (non_root && (user.n == 0 || span_eq_cstr(user, "0") || span_eq_cstr(user, "root"))) {
+    } else if (user.n == 0 || span_eq_cstr(user, "0") || span_eq_cstr(user, "root")) {
         cannot(b, arena_printf(b->a, "container has runAsNonRoot and image will run as root %.*s",
                                SPAN_ARG(who)));
-    } else if (non_root && !span_to_i64(user, &number)) {
+    } else if (!span_to_i64(user, &number)) {
         cannot(b, arena_printf(b->a,
                                "container has runAsNonRoot and image has non-numeric user (%.*s), "
                                "cannot verify user is non-root %.*s",

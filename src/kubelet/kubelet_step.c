@@ -114,8 +114,7 @@ static void create_sandbox(struct kubelet_pod *pod)
     JSON_EACH(it, sysctls)
     {
         texts[s->sysctl_count++] =
-            arena_printf(a, "%.*s=%.*s", SPAN_ARG(json_get_str(it.val, "name")),
-                         SPAN_ARG(json_get_str(it.val, "value")));
+            ARENA_JOIN(a, json_get_str(it.val, "name"), SPAN("="), json_get_str(it.val, "value"));
     }
     s->sysctls = texts;
     const yyjson_val *annotations = json_path(root, "metadata", "annotations", NULL);
@@ -123,8 +122,8 @@ static void create_sandbox(struct kubelet_pod *pod)
     JSON_EACH(it, annotations)
     {
         if (span_starts(json_str(it.key), SPAN("berth.dev/"))) {
-            own[s->annotation_count++] = arena_printf(a, "%.*s=%.*s", SPAN_ARG(json_str(it.key)),
-                                                      SPAN_ARG(json_str(it.val)));
+            own[s->annotation_count++] =
+                ARENA_JOIN(a, json_str(it.key), SPAN("="), json_str(it.val));
         }
     }
     s->annotations = own;

@@ -93,14 +93,13 @@ static void add_requests(struct arena *a, struct amounts *to, const yyjson_val *
             amounts_add(a, to, name, &list.at[i].value);
         }
         if (bare || !names_native_resource(name)) {
-            amounts_add(a, to, arena_printf(a, "requests.%.*s", SPAN_ARG(name)), &list.at[i].value);
+            amounts_add(a, to, ARENA_JOIN(a, SPAN("requests."), name), &list.at[i].value);
         }
     }
     list = amounts_of_pod(a, pod, "limits", true);
     for (size_t i = 0; i < list.n; i++) {
         if (SPAN_IS_ONE_OF(list.at[i].name, plain)) {
-            amounts_add(a, to, arena_printf(a, "limits.%.*s", SPAN_ARG(list.at[i].name)),
-                        &list.at[i].value);
+            amounts_add(a, to, ARENA_JOIN(a, SPAN("limits."), list.at[i].name), &list.at[i].value);
         }
     }
 }
@@ -181,7 +180,7 @@ struct quota_object quota_object(struct arena *a, struct span resource, const yy
     if (!object) {
         return o;
     }
-    amounts_add(a, &o.uses, arena_printf(a, "count/%.*s", SPAN_ARG(resource)), &one);
+    amounts_add(a, &o.uses, ARENA_JOIN(a, SPAN("count/"), resource), &one);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (span_eq_cstr(resource, rows[i].resource)) {
             rows[i].use(a, &o.uses, object);

@@ -8,7 +8,7 @@
 #include "base/sort.h"
 #include "schema/schema.h"
 
-enum { SET_NAME_BYTES_MAX = 223 };
+enum { SET_NAME_BYTES_MAX = 223, FEW_PAIRS = 16 };
 
 struct pair {
     yyjson_val *key, *val;
@@ -28,8 +28,12 @@ static void add_sorted(yyjson_mut_doc *doc, yyjson_mut_val *to, const yyjson_val
     assert(to);
     assert(depth <= LIMIT_JSON_DEPTH);
     size_t n = json_len(v), i = 0;
-    cleanup_free struct pair *pairs = calloc(n + 1, sizeof *pairs);
-    assert(pairs);
+    struct pair few[FEW_PAIRS], *pairs = few;
+    cleanup_free struct pair *many = n > FEW_PAIRS ? calloc(n, sizeof *many) : NULL;
+    if (n > FEW_PAIRS) {
+        assert(many);
+        pairs = many;
+    }
     JSON_EACH(it, v)
     {
         pairs[i++] = (struct pair){it.key, it.val};
@@ -37,7 +41,12 @@ static void add_sorted(yyjson_mut_doc *doc, yyjson_mut_val *to, const yyjson_val
     assert(i == n);
     sort_few(pairs, n, sizeof *pairs, by_key);
     for (i = 0; i < n; i++) {
-        json_put_span(doc, to, json_str(pairs[i].key), sorted_copy(doc, pairs[i].val, depth));
+        yyjson_mut_val *copy = sorted_copy(doc, pairs[i].val, depth);
+        if (depth == 0) { /* a template that was taken from a revision has "$patch" itself */
+            json_put_span(doc, to, json_str(pairs[i].key), copy);
+        } else {
+            yyjson_mut_obj_add(to, json_mut_copy(doc, pairs[i].key), copy);
+        }
     }
 }
 

@@ -28,14 +28,16 @@ static int by_text(const void *a, const void *b)
 struct span tally_text(struct arena *a, const struct tally *t, size_t nodes)
 {
     assert(t->n <= TALLY_REASONS_MAX);
-    struct span text = arena_printf(a, "0/%zu nodes are available", nodes);
+    char digits[SPAN_NUMBER_BYTES];
+    struct span text =
+        ARENA_JOIN(a, SPAN("0/"), span_u64(digits, nodes), SPAN(" nodes are available"));
     struct span *lines = ARENA_ARRAY(a, struct span, t->n + 1);
     for (size_t i = 0; i < t->n; i++) {
-        lines[i] = arena_printf(a, "%zu %.*s", t->at[i].count, SPAN_ARG(t->at[i].text));
+        lines[i] = ARENA_JOIN(a, span_u64(digits, t->at[i].count), SPAN(" "), t->at[i].text);
     }
     qsort(lines, t->n, sizeof *lines, by_text);
     for (size_t i = 0; i < t->n; i++) {
-        text = arena_printf(a, "%.*s%s %.*s", SPAN_ARG(text), i ? "," : ":", SPAN_ARG(lines[i]));
+        text = ARENA_JOIN(a, text, i ? SPAN(", ") : SPAN(": "), lines[i]);
     }
-    return arena_printf(a, "%.*s.", SPAN_ARG(text));
+    return ARENA_JOIN(a, text, SPAN("."));
 }
