@@ -102,12 +102,24 @@ void meta_create(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct schema_k
     }
 }
 
+static const struct span versions[] = {SPAN("resourceVersion"), SPAN("managedFields"),
+                                       SPAN("selfLink")};
+
+bool meta_is_version(struct span key)
+{
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+        if (span_eq(key, versions[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void meta_drop_versions(yyjson_mut_val *meta)
 {
-    static const char *const dropped[] = {"resourceVersion", "managedFields", "selfLink"};
     assert(yyjson_mut_is_obj(meta));
-    for (size_t i = 0; i < sizeof dropped / sizeof *dropped; i++) {
-        json_remove(meta, dropped[i]);
+    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
+        json_remove_span(meta, versions[i]);
     }
 }
 

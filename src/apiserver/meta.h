@@ -21,6 +21,7 @@ void meta_create(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct schema_k
                  struct arena *a, struct env *env);
 /* Takes away what is put there at each write: resourceVersion, managedFields, selfLink. */
 void meta_drop_versions(yyjson_mut_val *meta);
+bool meta_is_version(struct span key); /* one of those */
 /* Carries over what a client cannot change from the stored object. */
 void meta_update(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old);
 /* True when anything but metadata and status differs. */

@@ -62,12 +62,22 @@ static bool is_as_decoded(struct api_op *op, yyjson_mut_doc *doc, const yyjson_v
                           json_write_mut(op->arena, json_mut_get(obj, "metadata")));
 }
 
-/* A merge patch of the usual sort. NULL without an error: it is of another. */
-static yyjson_mut_val *merged(struct api_op *op, const yyjson_val *was, yyjson_mut_doc *doc)
+/* A merge patch of the usual sort. NULL without an error: it is of another, or *head is known. */
+static yyjson_mut_val *merged(struct api_op *op, const yyjson_val *was, yyjson_mut_doc *doc,
+                              struct write_head *head)
 {
     const yyjson_val *meta = metadata_seen(op, was);
     const yyjson_val *quick = patch_merge_quick(op->arena, was, op->body, !meta);
-    yyjson_mut_val *obj = quick ? write_decode(op, quick, was, doc) : NULL;
+    yyjson_mut_val *obj = NULL;
+    if (quick && meta) {
+        const yyjson_val *tree = write_decode_tree(op, quick, was);
+        if (tree && head->was && write_head_next(op, json_get(tree, "status"), head)) {
+            return NULL;
+        }
+        obj = json_mut_copy(doc, tree);
+    } else if (quick) {
+        obj = write_decode(op, quick, was, doc);
+    }
     if (obj && meta) {
         json_put(doc, obj, "metadata", metadata_kept(doc, meta));
         verify(is_as_decoded(op, doc, was, obj));
@@ -75,16 +85,18 @@ static yyjson_mut_val *merged(struct api_op *op, const yyjson_val *was, yyjson_m
     return obj;
 }
 
-static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson_mut_doc *doc)
+/* NULL without an error: *head is known, which is all that changes. */
+static yyjson_mut_val *patched(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
+                               struct write_head *head)
 {
     const struct schema_kind *shown = op->view ? op->view : op->kind;
     const yyjson_val *was = patch_base(op, current);
     was = op->view ? schema_view(op->arena, op->view, was) : was;
     if (api_sub_is(op, "status") && write_patches_head(op)) {
-        was = write_head(op->arena, was);
+        was = head->was = write_head_of(op->arena, was);
     }
-    yyjson_mut_val *out = op->patch_type == API_PATCH_MERGE ? merged(op, was, doc) : NULL;
-    if (out || op->err.reason != ERR_NONE) {
+    yyjson_mut_val *out = op->patch_type == API_PATCH_MERGE ? merged(op, was, doc, head) : NULL;
+    if (out || head->next || op->err.reason != ERR_NONE) {
         return out;
     }
     switch (op->patch_type) {
@@ -115,7 +127,9 @@ yyjson_mut_val *op_update_wanted(struct api_op *op, struct object *current, yyjs
 {
     assert(current);
     assert(doc);
-    return op->verb == API_PATCH ? patched(op, current, doc)
+    struct write_head none = {0};
+    assert(!api_sub_is(op, "status"));
+    return op->verb == API_PATCH ? patched(op, current, doc, &none)
                                  : write_decode(op, op->body, object_root(current), doc);
 }
 
@@ -226,12 +240,16 @@ static int update_attempt(struct api_op *op)
     bool to_status = api_sub_is(op, "status") || api_sub_is(op, "approval");
     yyjson_mut_doc *doc = json_mut_new(op->arena);
     yyjson_mut_val *obj = NULL;
+    struct write_head head = {0};
     if (op->mutate) {
         if (op->mutate(op, current, doc, &obj)) {
             return -1;
         }
     } else if (op->verb == API_PATCH) {
-        obj = patched(op, current, doc);
+        obj = patched(op, current, doc, &head);
+        if (head.next) {
+            return write_change_head(op, current, doc, &head);
+        }
     } else {
         obj = write_decode(op, op->body, object_root(current), doc);
         if (obj && !json_mut_str(json_mut_get(json_mut_get(obj, "metadata"), "name")).n) {

@@ -230,26 +230,45 @@ static yyjson_mut_val *write_ordered(struct api_op *op, yyjson_mut_doc *doc, yyj
     return out;
 }
 
+static int check_body(struct api_op *op, const struct schema_kind *shown, const yyjson_val *in)
+{
+    if (!yyjson_is_obj((yyjson_val *)(uintptr_t)in)) {
+        return api_op_err(op, ERR_BAD_REQUEST,
+                          "the request's body must be one JSON object of kind %s", op->kind->kind);
+    }
+    return write_check_kind(op, op->kind, schema_api_version(shown), in);
+}
+
+static enum schema_defaults_of defaults_of(const struct api_op *op)
+{
+    return op->view                   ? SCHEMA_DEFAULTS_NONE
+           : api_sub_is(op, "status") ? SCHEMA_DEFAULTS_STATUS
+                                      : SCHEMA_DEFAULTS_SPEC;
+}
+
+const yyjson_val *write_decode_tree(struct api_op *op, const yyjson_val *in,
+                                    const yyjson_val *stored)
+{
+    assert(!op->view && !op->kind->custom);
+    assert(op->verb == API_PATCH);
+    return check_body(op, op->kind, in)
+               ? NULL
+               : schema_decode_tree(op->arena, op->kind, in, stored, op->options.strictness,
+                                    defaults_of(op), &op->warnings, &op->err);
+}
+
 yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, const yyjson_val *stored,
                              yyjson_mut_doc *doc)
 {
     assert(op->kind);
     assert(doc);
-    if (!yyjson_is_obj((yyjson_val *)(uintptr_t)in)) {
-        (void)api_op_err(op, ERR_BAD_REQUEST,
-                         "the request's body must be one JSON object of kind %s", op->kind->kind);
-        return NULL;
-    }
     const struct schema_kind *shown = op->view ? op->view : op->kind;
-    if (write_check_kind(op, op->kind, schema_api_version(shown), in)) {
+    if (check_body(op, shown, in)) {
         return NULL;
     }
-    enum schema_defaults_of defaults = op->view                   ? SCHEMA_DEFAULTS_NONE
-                                       : api_sub_is(op, "status") ? SCHEMA_DEFAULTS_STATUS
-                                                                  : SCHEMA_DEFAULTS_SPEC;
     yyjson_mut_val *obj =
         schema_decode_defaults(op->arena, shown, in, op->view ? NULL : stored, doc,
-                               op->options.strictness, defaults, &op->warnings, &op->err);
+                               op->options.strictness, defaults_of(op), &op->warnings, &op->err);
     if (!obj && op->err.reason == ERR_BAD_REQUEST && op->verb != API_PATCH) {
         (void)err_wrap(op->arena, &op->err, "%s in version \"%s\" cannot be handled as a %s",
                        shown->kind, shown->version, shown->kind);
@@ -258,7 +277,8 @@ yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, const yyjs
         struct object *old = op->key.n ? store_peek(op->server->store, op->key) : NULL;
         obj = schema_unview(op->arena, op->view, doc, obj, old ? object_root(old) : NULL, &op->err);
     }
-    return obj ? write_ordered(op, doc, obj) : NULL;
+    /* What the rows of a built-in kind decode is in order. */
+    return obj && op->kind->custom ? write_ordered(op, doc, obj) : obj;
 }
 
 int write_decode_body(struct api_op *op, const struct schema_kind *kind)
@@ -279,13 +299,14 @@ int write_decode_body(struct api_op *op, const struct schema_kind *kind)
                           SPAN_ARG(name), SPAN_ARG(tail), kind->kind, SPAN_ARG(name),
                           SPAN_ARG(version));
     }
-    yyjson_mut_val *out = schema_decode(op->arena, kind, op->body, json_mut_new(op->arena),
-                                        op->options.strictness, &op->warnings, &op->err);
+    const yyjson_val *out =
+        schema_decode_tree(op->arena, kind, op->body, NULL, op->options.strictness,
+                           SCHEMA_DEFAULTS_NONE, &op->warnings, &op->err);
     if (!out) {
         return err_wrap(op->arena, &op->err, "%s in version \"%.*s\" cannot be handled as a %s",
                         kind->kind, SPAN_ARG(tail.n ? tail : span_cstr(kind->version)), kind->kind);
     }
-    op->body = json_freeze(op->arena, out);
+    op->body = out;
     return 0;
 }
 
@@ -491,6 +512,104 @@ static yyjson_mut_val *complete(struct api_op *op, yyjson_mut_doc *doc, yyjson_m
     return obj;
 }
 
+/* A change that is complete: frozen is what is to be, but for managedFields, old what is; of both
+ * the head alone when it is the head that changes. obj is what managedFields are put into. */
+struct change {
+    struct object *current;
+    yyjson_mut_doc *doc;
+    yyjson_mut_val *obj;
+    const yyjson_val *frozen, *old, *given;
+    bool status, head, changed;
+};
+
+static int check_change(struct api_op *op, const struct change *c)
+{
+    const yyjson_val *whole = object_root(c->current);
+    bool part = api_sub_is(op, "ephemeralcontainers") || api_sub_is(op, "resize");
+    if (c->status ? schema_validate_status(op->arena, op->kind, c->frozen, whole, &op->err)
+        : part
+            ? schema_validate_sub(op->arena, op->kind, op->sub->name, c->frozen, c->old, &op->err)
+            : check_rules(op, c->frozen, c->old, c->changed)) {
+        return -1;
+    }
+    if (c->changed) {
+        write_warn_object(op, c->frozen);
+        return admission_final(op, c->frozen, c->old);
+    }
+    return 0;
+}
+
+/* Puts the owners of the change into c->obj; *same: it changes nothing. */
+static int own_change(struct api_op *op, const struct change *c, bool *same)
+{
+    *same = meta_equal(c->frozen, c->old);
+    if (!*same || c->given || op->is_applied) {
+        ownership_update(op, c->doc, c->obj, c->frozen, c->old, c->given, same);
+        return c->given ? ownership_check(op, c->obj) : 0;
+    }
+    ownership_keep(c->doc, c->obj, c->old);
+    return 0;
+}
+
+static int finish_change(struct api_op *op, const struct change *c)
+{
+    bool same = false;
+    int64_t rev = object_rev(c->current);
+    assert(rev > 0);
+    if (check_change(op, c) || own_change(op, c, &same)) {
+        return -1;
+    }
+    const yyjson_val *now = ownership_frozen(op->arena, c->frozen, c->obj);
+    if (op->options.dry_run) {
+        service_claims_release(&op->server->services, &op->claimed);
+        yyjson_mut_val *obj =
+            c->head ? json_mut_copy(c->doc, object_body_next(op->arena, c->current, now).tree)
+                    : c->obj;
+        return write_dry_result(op, c->doc, obj, rev);
+    }
+    if (is_gone(op, c->frozen)) {
+        return write_submit_delete(op, c->current);
+    }
+    if (same && !is_stored_elsewise(op)) {
+        op->object = object_ref(c->current);
+        op->rev = rev;
+        return 1;
+    }
+    struct object_body body = c->head ? object_body_next(op->arena, c->current, now)
+                                      : write_stored(op, c->doc, c->obj, now);
+    return write_submit(op, rev, &body);
+}
+
+/* Is this what complete() makes of that status? */
+static bool is_complete(struct api_op *op, yyjson_mut_doc *doc, const struct change *c)
+{
+    yyjson_mut_val *obj = json_mut_copy(doc, c->old);
+    json_put(doc, obj, "status", json_mut_copy(doc, json_get(c->frozen, "status")));
+    obj = complete(op, doc, obj, c->old, true, true);
+    return json_identical(json_freeze_shared(op->arena, obj), c->frozen);
+}
+
+int write_change_head(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
+                      const struct write_head *head)
+{
+    assert(head->next);
+    assert(head->was);
+    struct change c = {.current = current,
+                       .doc = doc,
+                       .frozen = head->next,
+                       .old = head->was,
+                       .status = true,
+                       .head = true};
+    if (VERIFYING) { /* the owners' place is enough else */
+        c.obj = json_mut_copy(doc, c.frozen);
+    } else {
+        c.obj = yyjson_mut_obj(doc);
+        json_put(doc, c.obj, "metadata", yyjson_mut_obj(doc));
+    }
+    verify(is_complete(op, doc, &c));
+    return finish_change(op, &c);
+}
+
 int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
                  yyjson_mut_val *obj, bool status)
 {
@@ -504,56 +623,25 @@ int write_change(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
     const yyjson_val *given = ownership_given(op, obj);
     bool head = status && write_changes_head(op, obj, whole);
     if (head) {
-        old = write_head(op->arena, whole);
+        old = write_head_of(op->arena, whole);
     }
     obj = complete(op, doc, obj, old, status, head);
     if (!status && !op->server_change && admission_update(op, doc, obj, old)) {
         return -1;
     }
-    yyjson_val *frozen = json_freeze_shared(op->arena, obj);
+    struct change c = {.current = current,
+                       .doc = doc,
+                       .obj = obj,
+                       .frozen = json_freeze_shared(op->arena, obj),
+                       .old = old,
+                       .given = given,
+                       .status = status,
+                       .head = head};
     bool part = api_sub_is(op, "ephemeralcontainers") || api_sub_is(op, "resize");
-    bool changed = !status && meta_spec_changed(op->kind, frozen, old);
-    if (changed && (!op->server_change || part) && meta_counts_changes(op->kind)) {
+    c.changed = !status && meta_spec_changed(op->kind, c.frozen, old);
+    if (c.changed && (!op->server_change || part) && meta_counts_changes(op->kind)) {
         meta_bump_generation(doc, obj, old);
-        frozen = json_freeze_shared(op->arena, obj);
+        c.frozen = json_freeze_shared(op->arena, obj);
     }
-    if (status ? schema_validate_status(op->arena, op->kind, frozen, whole, &op->err)
-        : part ? schema_validate_sub(op->arena, op->kind, op->sub->name, frozen, old, &op->err)
-               : check_rules(op, frozen, old, changed)) {
-        return -1;
-    }
-    if (changed) {
-        write_warn_object(op, frozen);
-        if (admission_final(op, frozen, old)) {
-            return -1;
-        }
-    }
-    int64_t rev = object_rev(current);
-    assert(rev > 0);
-    bool same = meta_equal(frozen, old);
-    if (!same || given || op->is_applied) {
-        ownership_update(op, doc, obj, frozen, old, given, &same);
-        if (given && ownership_check(op, obj)) {
-            return -1;
-        }
-    } else {
-        ownership_keep(doc, obj, old);
-    }
-    const yyjson_val *now = ownership_frozen(op->arena, frozen, obj);
-    if (op->options.dry_run) {
-        service_claims_release(&op->server->services, &op->claimed);
-        obj = head ? json_mut_copy(doc, object_body_next(op->arena, current, now).tree) : obj;
-        return write_dry_result(op, doc, obj, rev);
-    }
-    if (is_gone(op, frozen)) {
-        return write_submit_delete(op, current);
-    }
-    if (same && !is_stored_elsewise(op)) {
-        op->object = object_ref(current);
-        op->rev = rev;
-        return 1;
-    }
-    struct object_body body =
-        head ? object_body_next(op->arena, current, now) : write_stored(op, doc, obj, now);
-    return write_submit(op, rev, &body);
+    return finish_change(op, &c);
 }

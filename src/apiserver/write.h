@@ -25,6 +25,9 @@ int op_create_attempt(struct api_op *op);
  * or NULL. NULL with op->err. */
 yyjson_mut_val *write_decode(struct api_op *op, const yyjson_val *in, const yyjson_val *stored,
                              yyjson_mut_doc *doc);
+/* The same of a patched object of a built-in kind, as an immutable tree. */
+const yyjson_val *write_decode_tree(struct api_op *op, const yyjson_val *in,
+                                    const yyjson_val *stored);
 /* Is `in` of this kind, as far as it says so? -1 with op->err. */
 int write_check_kind(struct api_op *op, const struct schema_kind *kind, const char *api_version,
                      const yyjson_val *in);
@@ -57,11 +60,22 @@ yyjson_mut_val *op_update_wanted(struct api_op *op, struct object *current, yyjs
 /* ---- writes to /status (apiserver/write_status.c) ---- */
 
 /* The head of an object: kind, apiVersion, metadata and status. Strings are shared. */
-const yyjson_val *write_head(struct arena *a, const yyjson_val *obj);
+const yyjson_val *write_head_of(struct arena *a, const yyjson_val *obj);
 /* Does op->body, a patch of /status, speak of nothing but the head? */
 bool write_patches_head(const struct api_op *op);
 /* Can the new status in obj be dealt with in the head of the old object alone? */
 bool write_changes_head(const struct api_op *op, const yyjson_mut_val *obj, const yyjson_val *old);
+
+/* A head as it is stored, and as it is to be, without versions and managedFields. */
+struct write_head {
+    const yyjson_val *was, *next;
+};
+/* head->next: head->was, which a merge patch leaves as it is but for the status, which is that one,
+ * decoded. False: no head alone. */
+bool write_head_next(const struct api_op *op, const yyjson_val *status, struct write_head *head);
+/* write_change() of such a head. */
+int write_change_head(struct api_op *op, struct object *current, yyjson_mut_doc *doc,
+                      const struct write_head *head);
 
 /* What follows the change of an existing object, for every kind of update: server-owned metadata,
  * defaults, admission, generation, validation, no-op, finalizers, dry run, submit. `status` says

@@ -147,10 +147,9 @@ static void status_defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut
     }
 }
 
-static bool status_settled(const yyjson_mut_val *status)
+static bool status_settled(const yyjson_val *status)
 {
-    return json_mut_str(json_mut_get(status, "phase")).n > 0 &&
-           json_mut_str(json_mut_get(status, "qosClass")).n > 0;
+    return json_get_str(status, "phase").n > 0 && json_get_str(status, "qosClass").n > 0;
 }
 
 static void defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)

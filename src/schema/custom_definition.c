@@ -58,7 +58,7 @@ static void defaults(yyjson_mut_doc *doc, yyjson_mut_val *obj)
 }
 
 /* The versions that were ever stored depend on those there are. */
-static bool status_settled(const yyjson_mut_val *status)
+static bool status_settled(const yyjson_val *status)
 {
     (void)status;
     return false;

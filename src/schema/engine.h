@@ -87,14 +87,6 @@ void check_quantities(struct check *c, const struct path *p, const yyjson_val *m
 
 /* ---- walks ---- */
 
-/* The key of a member that a row of a built-in type describes: its name, not copied. */
-static inline yyjson_mut_val *field_key(yyjson_mut_doc *doc, const struct schema_field *f)
-{
-    yyjson_mut_val *key = yyjson_mut_strn(doc, f->name, f->name_n);
-    key->tag |= YYJSON_SUBTYPE_NOESC; /* names are letters */
-    return key;
-}
-
 /* metadata of an object of this kind; old NULL on create. */
 void check_metadata(struct check *c, const struct schema_kind *kind, const yyjson_val *meta,
                     const yyjson_val *old);
@@ -102,12 +94,6 @@ void check_metadata(struct check *c, const struct schema_kind *kind, const yyjso
 void check_embedded_metadata(struct check *c, const struct path *p, const yyjson_val *meta);
 /* Static defaults and zero values of an object, by its type. */
 void default_rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj);
-/* The two halves of it, for who knows the members anyway: what a member's value becomes, and the
- * members that are not there; seen: bits by index of the field. */
-yyjson_mut_val *default_instead(yyjson_mut_doc *doc, const struct schema_field *f,
-                                yyjson_mut_val *v);
-void default_missing(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj,
-                     uint64_t seen);
 /* Equal, with absent, null and empty taken as the same at the top and inside. */
 bool semantic_equal(const yyjson_val *a, const yyjson_val *b);
 

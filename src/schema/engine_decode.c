@@ -1,134 +1,17 @@
 /* schema/engine_decode.c: a client's JSON becomes our canonical tree.
  *
- * One walk over the value guided by the rows. Depth is bounded before (json_parse), so recursion is
- * safe. The first wrong type ends the walk; unknown and repeated members are collected and reported
- * at the end. */
-#include <math.h>
+ * One walk over the value guided by the rows, which puts one value behind the other. Depth is
+ * bounded before (json_parse), so recursion is safe. The first wrong type ends the walk; unknown
+ * and repeated members are collected and reported at the end. */
+#include "schema/engine_decode.h"
 
 #include "base/check.h"
 #include "base/map.h"
-#include "codec/base64.h"
-#include "codec/quantity.h"
-#include "codec/time.h"
 #include "schema/custom_priv.h"
-#include "schema/engine.h"
 
-struct decoder {
-    struct arena *a;
-    yyjson_mut_doc *doc;
-    struct span complaints[32]; /* about unknown and repeated members */
-    size_t n;
-    bool keep_complaints;
-    bool defaults; /* objects get those of their rows */
-    bool status;   /* the status, too */
-    bool failed;
-    struct err *err;
-};
-
-/* What is being decoded: the shape, and the struct and field it stands in, for error texts. */
-struct slot {
-    const struct schema_field *field;
-    const struct schema_type *owner; /* NULL: the root */
-    uint8_t shape;                   /* the field's, or its element's */
-    const yyjson_val *known; /* what stands there already, as decoded once; NULL: nothing known */
-};
-
-static yyjson_mut_val *decode(struct decoder *d, const struct slot *slot, const yyjson_val *v,
-                              const struct path *p);
-
-/* ---- errors ---- */
-
-/* Go's field path has no indexes and no map keys. */
-static struct span go_path(struct arena *a, const struct path *p)
-{
-    if (!p) {
-        return SPAN("");
-    }
-    struct span up = go_path(a, p->up);
-    if (p->what != PATH_FIELD) {
-        return up;
-    }
-    return up.n ? arena_printf(a, "%.*s.%.*s", SPAN_ARG(up), SPAN_ARG(p->name)) : p->name;
-}
-
-static const char *go_scalar(uint8_t shape)
-{
-    switch ((enum schema_shape)shape) {
-    case SCHEMA_INT32:
-        return "int32";
-    case SCHEMA_INT64:
-        return "int64";
-    case SCHEMA_BOOL:
-        return "bool";
-    case SCHEMA_DOUBLE:
-        return "float64";
-    case SCHEMA_BYTES:
-        return "[]uint8";
-    case SCHEMA_INT_OR_STRING:
-        return "intstr.IntOrString";
-    case SCHEMA_QUANTITY:
-        return "resource.Quantity";
-    default:
-        return "string";
-    }
-}
-
-static struct span go_type(struct arena *a, const struct slot *s)
-{
-    const struct schema_field *f = s->field;
-    if (s->shape == SCHEMA_OBJECT) {
-        return arena_printf(a, "v1.%s", f->type->name);
-    }
-    if (s->shape != SCHEMA_LIST && s->shape != SCHEMA_MAP) {
-        return span_cstr(go_scalar(s->shape));
-    }
-    const char *prefix = s->shape == SCHEMA_LIST ? "[]" : "map[string]";
-    if (f->shape == SCHEMA_MAP && f->elem_shape == SCHEMA_LIST) {
-        return s->shape == SCHEMA_LIST ? SPAN("[]string") : SPAN("map[string][]string");
-    }
-    if (f->elem_shape == SCHEMA_OBJECT) {
-        return arena_printf(a, "%sv1.%s", prefix, f->type->name);
-    }
-    return arena_printf(a, "%s%s", prefix, go_scalar(f->elem_shape));
-}
-
-static const char *json_kind(const yyjson_val *v)
-{
-    yyjson_val *x = (yyjson_val *)v;
-    return yyjson_is_str(x)    ? "string"
-           : yyjson_is_num(x)  ? "number"
-           : yyjson_is_bool(x) ? "bool"
-           : yyjson_is_arr(x)  ? "array"
-                               : "object";
-}
-
-static yyjson_mut_val *fail(struct decoder *d, const char *text)
-{
-    d->failed = true;
-    (void)err_set(d->a, d->err, ERR_BAD_REQUEST, "%s", text);
-    return NULL;
-}
-
-static yyjson_mut_val *wrong_type(struct decoder *d, const struct slot *s, const yyjson_val *v,
-                                  const struct path *p)
-{
-    bool number_into_int =
-        yyjson_is_num((yyjson_val *)v) && (s->shape == SCHEMA_INT32 || s->shape == SCHEMA_INT64);
-    struct span number = number_into_int ? json_write(d->a, v) : SPAN("");
-    struct span path = go_path(d->a, p), type = go_type(d->a, s);
-    return fail(
-        d, arena_printf(d->a,
-                        "json: cannot unmarshal %s%s%.*s into Go struct field %s.%.*s of type %.*s",
-                        json_kind(v), number.n ? " " : "", SPAN_ARG(number), s->owner->name,
-                        SPAN_ARG(path), SPAN_ARG(type))
-               .p);
-}
-
-static yyjson_mut_val *bad_value(struct decoder *d, const struct path *p, const char *what)
-{
-    struct span path = path_text(d->a, p);
-    return fail(d, arena_printf(d->a, "%s (at %.*s)", what, SPAN_ARG(path)).p);
-}
+/* Puts one value. False: d->err says why. */
+static bool decode(struct decoder *d, const struct slot *slot, const yyjson_val *v,
+                   const struct path *p);
 
 static void complain(struct decoder *d, const char *what, const struct path *p)
 {
@@ -139,302 +22,172 @@ static void complain(struct decoder *d, const char *what, const struct path *p)
     d->complaints[d->n++] = arena_printf(d->a, "%s field \"%.*s\"", what, SPAN_ARG(path));
 }
 
-/* ---- values ---- */
-
-static yyjson_mut_val *new_str(struct decoder *d, struct span s)
-{
-    return yyjson_mut_strncpy(d->doc, s.p ? s.p : "", s.n);
-}
-
-/* A string as it came; its bytes are the client's. */
-static yyjson_mut_val *share(struct decoder *d, const yyjson_val *string)
-{
-    yyjson_mut_val *v = unsafe_yyjson_mut_val(d->doc, 1);
-    assert(v);
-    v->tag = string->tag;
-    v->uni.str = string->uni.str;
-    return v;
-}
-
-static yyjson_mut_val *decode_int(struct decoder *d, const struct slot *s, const yyjson_val *v,
-                                  const struct path *p)
-{
-    yyjson_val *x = (yyjson_val *)v;
-    if (!yyjson_is_int(x) || (yyjson_is_uint(x) && yyjson_get_uint(x) > INT64_MAX)) {
-        return wrong_type(d, s, v, p);
-    }
-    int64_t n = yyjson_get_sint(x);
-    if (s->shape != SCHEMA_INT64 && (n > INT32_MAX || n < INT32_MIN)) {
-        return wrong_type(d, s, v, p);
-    }
-    return yyjson_mut_sint(d->doc, n);
-}
-
-static yyjson_mut_val *decode_quantity(struct decoder *d, const struct slot *s, const yyjson_val *v,
-                                       const struct path *p)
-{
-    yyjson_val *x = (yyjson_val *)v;
-    struct span text = yyjson_is_num(x) ? json_write(d->a, v) : span_trim(json_str(v));
-    if (!yyjson_is_num(x) && !yyjson_is_str(x)) {
-        return wrong_type(d, s, v, p);
-    }
-    struct quantity q;
-    char buf[QUANTITY_TEXT_BYTES];
-    const char *fault = quantity_parse(text, &q);
-    if (fault) {
-        return bad_value(d, p, fault);
-    }
-    struct span canonical = quantity_format(&q, buf);
-    return yyjson_is_str(x) && span_eq(canonical, json_str(v)) ? share(d, v)
-                                                               : new_str(d, canonical);
-}
-
-static yyjson_mut_val *decode_time(struct decoder *d, const struct slot *s, const yyjson_val *v,
-                                   const struct path *p)
-{
-    if (!yyjson_is_str((yyjson_val *)v)) {
-        return wrong_type(d, s, v, p);
-    }
-    struct span text = json_str(v);
-    int64_t us;
-    if (!time_parse_us(text, &us)) {
-        const char *layout = s->shape == SCHEMA_MICROTIME ? "2006-01-02T15:04:05.000000Z07:00"
-                                                          : "2006-01-02T15:04:05Z07:00";
-        struct span quoted = shown_text(d->a, text);
-        return bad_value(d, p,
-                         arena_printf(d->a,
-                                      "parsing time %.*s as \"%s\": cannot parse %.*s as a time",
-                                      SPAN_ARG(quoted), layout, SPAN_ARG(quoted))
-                             .p);
-    }
-    bool micro = s->shape == SCHEMA_MICROTIME;
-    size_t canonical =
-        micro ? sizeof "2006-01-02T15:04:05.000000Z" - 1 : sizeof "2006-01-02T15:04:05Z" - 1;
-    if (text.n == canonical && text.p[text.n - 1] == 'Z') {
-        return share(d, v); /* mostly: no other form has this length */
-    }
-    if (micro) {
-        return new_str(d, time_format_micro(d->a, us));
-    }
-    return new_str(d, time_format(d->a, us >= 0 ? us / 1000 : (us - 999) / 1000));
-}
-
-/* Index of the first byte that standard base64 cannot have there, or the length. White space is not
- * allowed to stay: line ends are dropped into `clean` as Go does. */
-static size_t base64_fault(struct span s, char *clean, size_t *ret_n)
-{
-    size_t n = 0, padding = 0, last = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-        if (c == '\n' || c == '\r') {
-            continue;
-        }
-        bool digit = base64_digit(c) >= 0;
-        bool pad = c == '=' && n % 4 >= 2;
-        if ((!digit && !pad) || (digit && padding)) {
-            return i;
-        }
-        padding += pad;
-        clean[n++] = c;
-        last = i;
-    }
-    *ret_n = n;
-    return n % 4 ? last + 1 < s.n ? last + 1 : s.n - 1 : s.n;
-}
-
-static yyjson_mut_val *decode_bytes(struct decoder *d, const struct slot *s, const yyjson_val *v,
-                                    const struct path *p)
-{
-    if (!yyjson_is_str((yyjson_val *)v)) {
-        return wrong_type(d, s, v, p);
-    }
-    struct span text = json_str(v);
-    char *clean = arena_alloc_raw(d->a, text.n + 1);
-    size_t n = 0;
-    size_t at = base64_fault(text, clean, &n);
-    if (at < text.n) {
-        return bad_value(d, p, arena_printf(d->a, "illegal base64 data at input byte %zu", at).p);
-    }
-    return yyjson_mut_strn(d->doc, clean, n);
-}
-
-static yyjson_mut_val *decode_scalar(struct decoder *d, const struct slot *s, const yyjson_val *v,
-                                     const struct path *p)
-{
-    yyjson_val *x = (yyjson_val *)v;
-    switch ((enum schema_shape)s->shape) {
-    case SCHEMA_INT32:
-    case SCHEMA_INT64:
-        return decode_int(d, s, v, p);
-    case SCHEMA_INT_OR_STRING:
-        return yyjson_is_str(x) ? share(d, v) : decode_int(d, s, v, p);
-    case SCHEMA_BOOL:
-        return yyjson_is_bool(x) ? yyjson_mut_bool(d->doc, yyjson_get_bool(x))
-                                 : wrong_type(d, s, v, p);
-    case SCHEMA_DOUBLE:
-        return yyjson_is_num(x) ? json_mut_copy(d->doc, v) : wrong_type(d, s, v, p);
-    case SCHEMA_BYTES:
-        return decode_bytes(d, s, v, p);
-    case SCHEMA_QUANTITY:
-        return decode_quantity(d, s, v, p);
-    case SCHEMA_TIME:
-    case SCHEMA_MICROTIME:
-        return decode_time(d, s, v, p);
-    case SCHEMA_ANY:
-        return json_mut_copy(d->doc, v);
-    default: /* strings and durations */
-        return yyjson_is_str(x) ? share(d, v) : wrong_type(d, s, v, p);
-    }
-}
-
 /* ---- containers ---- */
 
-/* Go makes a zero value of a null element. */
-static yyjson_mut_val *zero_of(struct decoder *d, const struct slot *s)
+static bool put_none(struct decoder *d, uint8_t type)
 {
-    yyjson_mut_val *object;
+    flat_put(&d->out, (yyjson_val){.tag = type, .uni.ofs = sizeof(yyjson_val)});
+    return true;
+}
+
+/* Go makes a zero value of a null element. */
+static bool put_zero(struct decoder *d, const struct slot *s)
+{
+    size_t begin = d->out.n;
     switch ((enum schema_shape)s->shape) {
     case SCHEMA_OBJECT:
-        object = yyjson_mut_obj(d->doc);
+        (void)put_none(d, YYJSON_TYPE_OBJ);
         if (d->defaults) {
-            default_rows(d->doc, s->field->type, object);
+            flat_close(&d->out, begin, flat_defaults(&d->out, s->field->type, 0), YYJSON_TYPE_OBJ);
         }
-        return object;
+        return true;
     case SCHEMA_MAP:
-        return yyjson_mut_obj(d->doc);
+        return put_none(d, YYJSON_TYPE_OBJ);
     case SCHEMA_LIST:
-        return yyjson_mut_arr(d->doc);
+        return put_none(d, YYJSON_TYPE_ARR);
     case SCHEMA_INT32:
     case SCHEMA_INT64:
     case SCHEMA_DOUBLE:
     case SCHEMA_INT_OR_STRING:
-        return yyjson_mut_sint(d->doc, 0);
+        return put_number(d, 0);
     case SCHEMA_BOOL:
-        return yyjson_mut_bool(d->doc, false);
+        flat_put(&d->out, (yyjson_val){.tag = YYJSON_TYPE_BOOL | YYJSON_SUBTYPE_FALSE});
+        return true;
     case SCHEMA_QUANTITY:
-        return new_str(d, SPAN("0"));
+        return put_text(d, SPAN("0"));
     case SCHEMA_ANY:
     case SCHEMA_TIME:
     case SCHEMA_MICROTIME:
-        return yyjson_mut_null(d->doc);
+        flat_put(&d->out, (yyjson_val){.tag = YYJSON_TYPE_NULL});
+        return true;
     default:
-        return new_str(d, SPAN(""));
+        return put_text(d, SPAN(""));
     }
 }
 
-static yyjson_mut_val *decode_list(struct decoder *d, const struct slot *s, const yyjson_val *v,
-                                   const struct path *p)
+static inline bool decode_element(struct decoder *d, const struct slot *s, const yyjson_val *v,
+                                  const struct path *p)
+{
+    return yyjson_is_null((yyjson_val *)v) ? put_zero(d, s) : decode(d, s, v, p);
+}
+
+static bool decode_list(struct decoder *d, const struct slot *s, const yyjson_val *v,
+                        const struct path *p)
 {
     if (!yyjson_is_arr((yyjson_val *)v)) {
-        return wrong_type(d, s, v, p);
+        return decode_wrong_type(d, s, v, p);
     }
     bool in_map = s->field->shape == SCHEMA_MAP; /* a map's lists hold strings */
     struct slot element = {s->field, s->owner, in_map ? SCHEMA_STRING : s->field->elem_shape, NULL};
-    yyjson_mut_val *list = yyjson_mut_arr(d->doc);
     struct json_iter known =
         json_iter_begin(yyjson_is_arr((yyjson_val *)s->known) ? s->known : NULL);
-    size_t i = 0;
+    size_t begin = d->out.n, i = 0;
+    (void)flat_next(&d->out, 1);
     JSON_EACH(it, v)
     {
         element.known = known.val;
         json_iter_next(&known);
-        yyjson_mut_val *one = yyjson_is_null(it.val) ? zero_of(d, &element)
-                                                     : decode(d, &element, it.val, AT_INDEX(p, i));
-        if (d->failed) {
-            return NULL;
+        if (!decode_element(d, &element, it.val, AT_INDEX(p, i))) {
+            return false;
         }
-        yyjson_mut_arr_append(list, one);
         i++;
     }
-    return list;
+    flat_close(&d->out, begin, i, YYJSON_TYPE_ARR);
+    return true;
 }
 
-/* Overwrites a value in place, keeping its place among its siblings. */
-static void overwrite(yyjson_mut_val *to, const yyjson_mut_val *from)
-{
-    to->tag = from->tag;
-    to->uni = from->uni;
-}
-
-/* Up to so many members, looking through those that are there beats a table of them. */
+/* Up to so many members, looking through those before each beats a table of them. */
 enum { FEW_MEMBERS = 16 };
 
-static yyjson_mut_val *decode_map(struct decoder *d, const struct slot *s, const yyjson_val *v,
-                                  const struct path *p)
+static bool came_before(const yyjson_val *object, const struct json_iter *member)
+{
+    struct span key = json_str(member->key);
+    JSON_EACH(it, object)
+    {
+        if (it.key == member->key) {
+            break;
+        }
+        if (span_eq(json_str(it.key), key)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool decode_map(struct decoder *d, const struct slot *s, const yyjson_val *v,
+                       const struct path *p)
 {
     if (!yyjson_is_obj((yyjson_val *)v)) {
-        return wrong_type(d, s, v, p);
+        return decode_wrong_type(d, s, v, p);
     }
     const struct slot element = {s->field, s->owner, s->field->elem_shape, NULL};
-    yyjson_mut_val *object = yyjson_mut_obj(d->doc);
-    bool few = json_len(v) <= FEW_MEMBERS;
+    bool few = json_len(v) <= FEW_MEMBERS, ok = true, repeated = false;
     struct map seen = MAP_INIT;
+    size_t begin = d->out.n, members = 0;
+    (void)flat_next(&d->out, 1);
     JSON_EACH(it, v)
     {
         struct span key = json_str(it.key);
-        const struct path *here = AT_KEY(p, key);
-        yyjson_mut_val *one =
-            yyjson_is_null(it.val) ? zero_of(d, &element) : decode(d, &element, it.val, here);
-        if (d->failed) {
+        flat_put(&d->out, *it.key);
+        ok = decode_element(d, &element, it.val, AT_KEY(p, key));
+        if (!ok) {
             break;
         }
-        yyjson_mut_val *before = few ? json_mut_get_span(object, key) : map_get(&seen, key);
-        if (before) {
+        members++;
+        if (few ? came_before(v, &it) : map_get(&seen, key) != NULL) {
             complain(d, "duplicate", AT_SPAN(p, key)); /* "data.a", and not "data[a]" */
-            overwrite(before, one);
-            continue;
-        }
-        yyjson_mut_obj_add(object, share(d, it.key), one);
-        if (!few) {
-            (void)map_put(&seen, key, one);
+            repeated = true;
+        } else if (!few) {
+            (void)map_put(&seen, key, it.key);
         }
     }
     map_done(&seen);
-    return d->failed ? NULL : object;
+    members = repeated && ok ? flat_settle(&d->out, begin + 1) : members;
+    flat_close(&d->out, begin, members, YYJSON_TYPE_OBJ);
+    return ok;
 }
 
 /* Go writes no empty value of a member with omitempty: "tty: false" is no tty. Those with a default
  * get it instead, now or later. */
-static bool is_left_out(const struct schema_field *f, const yyjson_mut_val *v)
+static bool is_left_out(const struct schema_field *f, const yyjson_val *v)
 {
     if ((f->flags & (SCHEMA_OMITEMPTY | SCHEMA_POINTER)) != SCHEMA_OMITEMPTY || f->default_json) {
         return false;
     }
-    yyjson_mut_val *x = (yyjson_mut_val *)v;
+    yyjson_val *x = (yyjson_val *)v;
     switch ((enum schema_shape)f->shape) {
     case SCHEMA_STRING:
     case SCHEMA_BYTES:
-        return yyjson_mut_get_len(x) == 0;
+        return yyjson_get_len(x) == 0;
     case SCHEMA_INT32:
     case SCHEMA_INT64:
     case SCHEMA_DOUBLE:
-        return yyjson_mut_get_num(x) == 0;
+        return yyjson_get_num(x) == 0;
     case SCHEMA_BOOL:
-        return yyjson_mut_is_false(x);
+        return yyjson_is_false(x);
     case SCHEMA_LIST:
     case SCHEMA_MAP:
-        return yyjson_mut_get_len(x) == 0;
+        return yyjson_get_len(x) == 0;
     default: /* what are structs in Go are always written */
         return false;
     }
 }
 
-/* A member of an object that a row describes; before: it came earlier as well. */
-static void put_member(struct decoder *d, yyjson_mut_val *object, const struct schema_field *f,
-                       bool before, yyjson_mut_val *one)
+/* What becomes of the last member of an object that a row describes; its key stands at `last`.
+ * before: it came earlier as well. */
+static inline bool keep_member(struct decoder *d, const struct schema_field *f, size_t last,
+                               bool before)
 {
+    yyjson_val *one = d->out.at + last + 1;
     if (d->defaults && f->default_json) {
-        one = default_instead(d->doc, f, one);
+        flat_default_instead(f, one);
     }
-    if (is_left_out(f, one)) {
-        if (before) {
-            yyjson_mut_obj_remove_keyn(object, f->name, f->name_n);
-        }
-    } else if (before && json_mut_get_span(object, span_of(f->name, f->name_n))) {
-        overwrite(json_mut_get_span(object, span_of(f->name, f->name_n)), one);
-    } else {
-        yyjson_mut_obj_add(object, field_key(d->doc, f), one);
+    if (!is_left_out(f, one)) {
+        return true;
     }
+    d->out.n = before ? last + 2 : last;
+    one->tag = before ? YYJSON_TYPE_NONE : one->tag; /* nor does the earlier one stay */
+    return before;
 }
 
 /* Metadata and status get their defaults when the server has had its say about them, which of a
@@ -461,17 +214,44 @@ static const yyjson_val *known_member(const yyjson_val *known, struct json_iter 
     return it.val;
 }
 
-/* Members of an object. With `root`, members already put there (kind, apiVersion) are skipped. */
-static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type *type,
-                                     const yyjson_val *v, const yyjson_val *known,
-                                     const struct path *p, bool root, yyjson_mut_val *object)
+/* A member's value behind its key. */
+static bool decode_member(struct decoder *d, const struct slot *slot, const yyjson_val *v,
+                          const struct path *p, bool defaults)
+{
+    const bool mine = d->defaults;
+    d->defaults = defaults;
+    bool ok = decode(d, slot, v, p);
+    d->defaults = mine;
+    return ok;
+}
+
+/* Most members: a text that is there once. */
+static inline bool is_plain_text(const struct schema_field *f, const yyjson_val *v)
+{
+    return f->shape == SCHEMA_STRING && (v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_STR &&
+           v->tag >> YYJSON_TAG_BIT > 0;
+}
+
+static void put_plain_text(struct decoder *d, const struct schema_field *f, const yyjson_val *v)
+{
+    yyjson_val *member = flat_next(&d->out, 2);
+    member[0] = flat_key(f);
+    member[1] = *v;
+}
+
+/* Puts the members of an object. With `root`, members already there (kind, apiVersion) are skipped,
+ * and there are no defaults among them. Returns how many; -1: d->err says why. */
+static int64_t decode_members(struct decoder *d, const struct schema_type *type,
+                              const yyjson_val *v, const yyjson_val *known, const struct path *p,
+                              bool root)
 {
     assert(type->field_count <= SCHEMA_FIELDS_MAX);
-    uint64_t seen = 0;
+    const bool defaults = d->defaults;
+    uint64_t seen = 0, repeated = 0;
+    int64_t members = 0;
     known = yyjson_is_obj((yyjson_val *)known) ? known : NULL;
     struct json_iter next = json_iter_begin(known);
-    const bool defaults = d->defaults;
-    size_t row = 0;
+    size_t row = 0, first = d->out.n;
     d->defaults = defaults && !root;
     JSON_EACH(it, v)
     {
@@ -482,35 +262,53 @@ static yyjson_mut_val *decode_object(struct decoder *d, const struct schema_type
             continue;
         }
         uint64_t bit = (uint64_t)1 << (f - type->fields);
+        if (is_plain_text(f, it.val) && !(seen & bit) && !root) {
+            put_plain_text(d, f, it.val);
+            seen |= bit;
+            members++;
+            continue;
+        }
         if (seen & bit) {
             complain(d, "duplicate", AT_SPAN(p, key));
         }
         if (yyjson_is_null(it.val) && (f->shape != SCHEMA_ANY)) {
             continue;
         }
-        yyjson_mut_val *one;
-        if (f->shape == SCHEMA_STRING && yyjson_is_str(it.val)) { /* most */
-            one = share(d, it.val);
-        } else {
-            bool may_be_known = known && yyjson_is_ctn(it.val);
-            const struct slot slot = {f, type, f->shape,
-                                      may_be_known ? known_member(known, &next, key) : NULL};
-            d->defaults = defaults && !(root && is_for_later(d, f));
-            one = decode(d, &slot, it.val, AT_SPAN(p, key));
-            if (d->failed) {
-                return NULL;
-            }
-            d->defaults = defaults && !root;
+        bool may_be_known = known && yyjson_is_ctn(it.val);
+        const struct slot slot = {f, type, f->shape,
+                                  may_be_known ? known_member(known, &next, key) : NULL};
+        size_t last = d->out.n;
+        flat_put(&d->out, flat_key(f));
+        bool inside = defaults && !(root && is_for_later(d, f));
+        if (!decode_member(d, &slot, it.val, AT_SPAN(p, key), inside)) {
+            return -1;
         }
-        if (!root || !(span_eq(key, SPAN("kind")) || span_eq(key, SPAN("apiVersion")))) {
-            put_member(d, object, f, seen & bit, one);
+        if (root && (span_eq(key, SPAN("kind")) || span_eq(key, SPAN("apiVersion")))) {
+            d->out.n = last;
+        } else {
+            members += keep_member(d, f, last, seen & bit);
+            repeated |= seen & bit;
         }
         seen |= bit;
     }
-    if (d->defaults) {
-        default_missing(d->doc, type, object, seen);
+    members = repeated ? (int64_t)flat_settle(&d->out, first) : members;
+    return d->defaults ? members + (int64_t)flat_defaults(&d->out, type, seen) : members;
+}
+
+static bool decode_object(struct decoder *d, const struct slot *slot, const yyjson_val *v,
+                          const struct path *p)
+{
+    if (!yyjson_is_obj((yyjson_val *)v)) {
+        return decode_wrong_type(d, slot, v, p);
     }
-    return object;
+    size_t begin = d->out.n;
+    (void)flat_next(&d->out, 1);
+    int64_t members = decode_members(d, slot->field->type, v, slot->known, p, false);
+    if (members < 0) {
+        return false;
+    }
+    flat_close(&d->out, begin, (uint64_t)members, YYJSON_TYPE_OBJ);
+    return true;
 }
 
 /* Does decoding leave what is known as it is, but for nulls, which only defaults put there? */
@@ -518,24 +316,21 @@ static bool is_settled(const struct decoder *d, const struct slot *slot, const s
 {
     struct decoder again = *d;
     const struct slot alone = {slot->field, slot->owner, slot->shape, NULL};
-    yyjson_mut_val *v = decode(&again, &alone, slot->known, p);
-    return v && again.n == d->n && semantic_equal(json_freeze(d->a, v), slot->known);
+    again.out = (struct flat){.a = d->a};
+    return decode(&again, &alone, slot->known, p) && again.n == d->n &&
+           semantic_equal(again.out.at, slot->known);
 }
 
-static yyjson_mut_val *decode(struct decoder *d, const struct slot *slot, const yyjson_val *v,
-                              const struct path *p)
+static bool decode(struct decoder *d, const struct slot *slot, const yyjson_val *v,
+                   const struct path *p)
 {
     if (slot->known && yyjson_is_ctn((yyjson_val *)v) && json_identical(v, slot->known)) {
         verify(is_settled(d, slot, p));
-        return json_mut_copy(d->doc, v);
+        return put_whole(d, v);
     }
     switch ((enum schema_shape)slot->shape) {
     case SCHEMA_OBJECT:
-        if (!yyjson_is_obj((yyjson_val *)v)) {
-            return wrong_type(d, slot, v, p);
-        }
-        return decode_object(d, slot->field->type, v, slot->known, p, false,
-                             yyjson_mut_obj(d->doc));
+        return decode_object(d, slot, v, p);
     case SCHEMA_LIST:
         return decode_list(d, slot, v, p);
     case SCHEMA_MAP:
@@ -586,57 +381,75 @@ int decode_report(struct arena *a, const struct span *complaints, size_t n,
     return err_set(a, reterr, ERR_BAD_REQUEST, "strict decoding error: %.*s", SPAN_ARG(all));
 }
 
-static yyjson_mut_val *decode_whole(struct arena *a, const struct schema_kind *kind,
-                                    const yyjson_val *in, const yyjson_val *known,
-                                    yyjson_mut_doc *doc, enum schema_strictness strictness,
-                                    enum schema_defaults_of defaults,
-                                    struct schema_warnings *warnings, struct err *reterr)
+/* metadata comes behind kind and apiVersion, also where there is none. Returns how many members
+ * there are more. */
+static uint64_t put_metadata(struct flat *t, const struct schema_kind *kind)
+{
+    static const size_t place = 5; /* the object, kind and apiVersion */
+    const struct schema_field *f = schema_field_find(kind->type, SPAN("metadata"));
+    size_t at = place;
+    if (!f || (at < t->n && span_eq(json_str(t->at + at), SPAN("metadata")))) {
+        return 0;
+    }
+    while (at < t->n && !span_eq(json_str(t->at + at), SPAN("metadata"))) {
+        at += 1 + flat_count(t->at + at + 1);
+    }
+    bool is_new = at == t->n;
+    if (is_new) {
+        flat_put(t, flat_key(f));
+        flat_put(t, (yyjson_val){.tag = YYJSON_TYPE_OBJ, .uni.ofs = sizeof(yyjson_val)});
+    }
+    flat_move(t, place, at, 1 + flat_count(t->at + at + 1));
+    return is_new;
+}
+
+static void put_head(struct flat *t, const char *key, const char *text)
+{
+    yyjson_val *to = flat_next(t, 2);
+    to[0].tag = (uint64_t)strlen(key) << YYJSON_TAG_BIT | YYJSON_TYPE_STR;
+    to[0].uni.str = key;
+    to[1].tag = (uint64_t)strlen(text) << YYJSON_TAG_BIT | YYJSON_TYPE_STR;
+    to[1].uni.str = text;
+}
+
+enum { MORE_VALUES = 64 }; /* than come in: metadata, defaults */
+
+const yyjson_val *schema_decode_tree(struct arena *a, const struct schema_kind *kind,
+                                     const yyjson_val *in, const yyjson_val *known,
+                                     enum schema_strictness strictness,
+                                     enum schema_defaults_of defaults,
+                                     struct schema_warnings *warnings, struct err *reterr)
 {
     assert(a);
-    assert(kind);
-    assert(doc);
-    if (kind->custom) {
-        return custom_decode(a, kind, in, doc, strictness, warnings, reterr);
-    }
-    struct decoder d = {.a = a,
-                        .doc = doc,
-                        .err = reterr,
-                        .keep_complaints = strictness != SCHEMA_IGNORE,
-                        .defaults = defaults != SCHEMA_DEFAULTS_NONE,
-                        .status = defaults == SCHEMA_DEFAULTS_STATUS};
+    assert(!kind->custom);
+    struct decoder d;
+    d.a = a;
+    d.out = (struct flat){.a = a};
+    d.n = 0;
+    d.keep_complaints = strictness != SCHEMA_IGNORE;
+    d.defaults = defaults != SCHEMA_DEFAULTS_NONE;
+    d.status = defaults == SCHEMA_DEFAULTS_STATUS;
+    d.err = reterr;
     if (!yyjson_is_obj((yyjson_val *)in)) {
         (void)err_set(a, reterr, ERR_BAD_REQUEST,
                       "json: cannot unmarshal %s into Go value of type v1.%s",
-                      in ? json_kind(in) : "nothing", kind->kind);
+                      in ? decode_kind_of(in) : "nothing", kind->kind);
         return NULL;
     }
     if (!right_kind(&d, kind, in)) {
         return NULL;
     }
-    yyjson_mut_val *obj = yyjson_mut_obj(doc);
-    json_put_str(doc, obj, "kind", span_cstr(kind->kind));
-    json_put_str(doc, obj, "apiVersion", span_cstr(kind->api_version));
-    if (!decode_object(&d, kind->type, in, known, NULL, true, obj) ||
-        decode_report(a, d.complaints, d.n, strictness, warnings, reterr) < 0) {
+    flat_grow(&d.out, flat_count(in) + MORE_VALUES);
+    (void)flat_next(&d.out, 1);
+    put_head(&d.out, "kind", kind->kind);
+    put_head(&d.out, "apiVersion", kind->api_version);
+    int64_t members = decode_members(&d, kind->type, in, known, NULL, true);
+    if (members < 0 || decode_report(a, d.complaints, d.n, strictness, warnings, reterr) < 0) {
         return NULL;
     }
-    yyjson_mut_val *meta = yyjson_mut_obj_remove_key(obj, "metadata");
-    if (!meta && schema_field_find(kind->type, SPAN("metadata"))) {
-        meta = yyjson_mut_obj(doc);
-    }
-    if (meta) {
-        yyjson_mut_obj_insert(obj, yyjson_mut_str(doc, "metadata"), meta, 2);
-    }
-    return obj;
-}
-
-yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
-                              yyjson_mut_doc *doc, enum schema_strictness strictness,
-                              struct schema_warnings *warnings, struct err *reterr)
-{
-    assert(kind);
-    assert(doc);
-    return decode_whole(a, kind, in, NULL, doc, strictness, SCHEMA_DEFAULTS_NONE, warnings, reterr);
+    members += 2 + (int64_t)put_metadata(&d.out, kind);
+    flat_close(&d.out, 0, (uint64_t)members, YYJSON_TYPE_OBJ);
+    return d.out.at;
 }
 
 yyjson_mut_val *schema_decode_defaults(struct arena *a, const struct schema_kind *kind,
@@ -647,5 +460,17 @@ yyjson_mut_val *schema_decode_defaults(struct arena *a, const struct schema_kind
 {
     assert(kind);
     assert(doc);
-    return decode_whole(a, kind, in, known, doc, strictness, of, warnings, reterr);
+    if (kind->custom) {
+        return custom_decode(a, kind, in, doc, strictness, warnings, reterr);
+    }
+    return json_mut_copy(doc,
+                         schema_decode_tree(a, kind, in, known, strictness, of, warnings, reterr));
+}
+
+yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
+                              yyjson_mut_doc *doc, enum schema_strictness strictness,
+                              struct schema_warnings *warnings, struct err *reterr)
+{
+    return schema_decode_defaults(a, kind, in, NULL, doc, strictness, SCHEMA_DEFAULTS_NONE,
+                                  warnings, reterr);
 }

@@ -6,57 +6,123 @@
 #include "base/check.h"
 #include "schema/custom_priv.h"
 #include "schema/engine.h"
+#include "schema/engine_flat.h"
 
 static bool is_zero_mut(const yyjson_mut_val *v)
 {
     yyjson_mut_val *x = (yyjson_mut_val *)v;
     return !x || yyjson_mut_is_null(x) || (yyjson_mut_is_str(x) && yyjson_mut_get_len(x) == 0) ||
-           (yyjson_mut_is_int(x) && yyjson_mut_get_int(x) == 0) || yyjson_mut_is_false(x);
+           (yyjson_mut_is_int(x) && yyjson_mut_get_uint(x) == 0) || yyjson_mut_is_false(x);
+}
+
+static yyjson_val text_value(const char *p, size_t n)
+{
+    return (yyjson_val){.tag = (uint64_t)n << YYJSON_TAG_BIT | YYJSON_TYPE_STR, .uni.str = p};
+}
+
+static yyjson_val number_value(int64_t number)
+{
+    return (yyjson_val){.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_SINT, .uni.i64 = number};
+}
+
+static yyjson_val bool_value(bool b)
+{
+    return (yyjson_val){.tag = YYJSON_TYPE_BOOL | (b ? YYJSON_SUBTYPE_TRUE : YYJSON_SUBTYPE_FALSE)};
+}
+
+static yyjson_val no_members(void)
+{
+    return (yyjson_val){.tag = YYJSON_TYPE_OBJ, .uni.ofs = sizeof(yyjson_val)};
 }
 
 /* Default texts are literals of ours: strings without escapes, numbers, booleans, objects. */
-static yyjson_mut_val *default_value(yyjson_mut_doc *doc, const char *text)
+static yyjson_val default_value(const char *text)
 {
     size_t n = strlen(text);
     if (text[0] == '"') {
         assert(n >= 2);
         assert(text[n - 1] == '"');
-        return yyjson_mut_strn(doc, text + 1, n - 2);
+        return text_value(text + 1, n - 2);
     }
     if (strcmp(text, "{}") == 0) {
-        return yyjson_mut_obj(doc);
+        return no_members();
     }
     int64_t number;
     if (span_to_i64(span_cstr(text), &number)) {
-        return yyjson_mut_sint(doc, number);
+        return number_value(number);
     }
     assert(strcmp(text, "true") == 0 || strcmp(text, "false") == 0);
-    return yyjson_mut_bool(doc, text[0] == 't');
+    return bool_value(text[0] == 't');
 }
 
-static yyjson_mut_val *zero_value(yyjson_mut_doc *doc, const struct schema_field *f)
+/* What a member is that is not given; false: it stays away. */
+static bool missing_value(const struct schema_field *f, yyjson_val *ret)
 {
+    if (f->default_json) {
+        *ret = default_value(f->default_json);
+        return true;
+    }
     if (f->flags & SCHEMA_POINTER) {
-        return NULL;
+        return false;
     }
     if (f->shape == SCHEMA_OBJECT) {
-        return yyjson_mut_obj(doc);
+        *ret = no_members();
+        return true;
     }
     if (f->flags & SCHEMA_OMITEMPTY) {
-        return NULL;
+        return false;
     }
     switch ((enum schema_shape)f->shape) {
     case SCHEMA_STRING:
-        return yyjson_mut_strn(doc, "", 0);
+        *ret = text_value("", 0);
+        return true;
     case SCHEMA_INT32:
     case SCHEMA_INT64:
-        return yyjson_mut_sint(doc, 0);
+        *ret = number_value(0);
+        return true;
     case SCHEMA_BOOL:
-        return yyjson_mut_bool(doc, false);
+        *ret = bool_value(false);
+        return true;
     default:
-        return NULL;
+        return false;
     }
 }
+
+/* ---- of an immutable tree that is being made ---- */
+
+void flat_default_instead(const struct schema_field *f, yyjson_val *v)
+{
+    assert(f->default_json);
+    bool null = yyjson_is_null(v), text = yyjson_is_str(v) && yyjson_get_len(v) == 0;
+    bool number = yyjson_is_int(v) && yyjson_get_uint(v) == 0;
+    if (f->flags & SCHEMA_POINTER ? null : null || text || number || yyjson_is_false(v)) {
+        *v = default_value(f->default_json);
+    }
+}
+
+uint64_t flat_defaults(struct flat *t, const struct schema_type *type, uint64_t seen)
+{
+    uint64_t members = 0;
+    assert(t->a);
+    assert(type->field_count <= SCHEMA_FIELDS_MAX);
+    for (size_t k = 0; k < type->defaulted_n; k++) {
+        const struct schema_field *f = &type->fields[type->defaulted[k]];
+        yyjson_val v;
+        if (seen >> type->defaulted[k] & 1 || !missing_value(f, &v)) {
+            continue;
+        }
+        flat_put(t, flat_key(f));
+        flat_put(t, v);
+        members++;
+        if (f->shape == SCHEMA_OBJECT) {
+            size_t begin = t->n - 1;
+            flat_close(t, begin, flat_defaults(t, f->type, 0), YYJSON_TYPE_OBJ);
+        }
+    }
+    return members;
+}
+
+/* ---- of a tree that may be changed ---- */
 
 static void descend(yyjson_mut_doc *doc, const struct schema_field *f, yyjson_mut_val *v)
 {
@@ -106,29 +172,33 @@ static void collect(const struct schema_type *type, yyjson_mut_val *obj,
     }
 }
 
-yyjson_mut_val *default_instead(yyjson_mut_doc *doc, const struct schema_field *f,
-                                yyjson_mut_val *v)
+static void default_instead(const struct schema_field *f, yyjson_mut_val *v)
 {
     bool unset = f->flags & SCHEMA_POINTER ? yyjson_mut_is_null(v) : is_zero_mut(v);
-    return f->default_json && unset ? default_value(doc, f->default_json) : v;
+    if (f->default_json && unset) {
+        yyjson_val instead = default_value(f->default_json);
+        v->tag = instead.tag; /* in its place */
+        v->uni = instead.uni;
+    }
 }
 
-void default_missing(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj,
-                     uint64_t seen)
+static void default_missing(yyjson_mut_doc *doc, const struct schema_type *type,
+                            yyjson_mut_val *obj, uint64_t seen)
 {
-    assert(doc);
-    assert(obj);
     for (size_t k = 0; k < type->defaulted_n; k++) {
         const struct schema_field *f = &type->fields[type->defaulted[k]];
-        if (seen >> type->defaulted[k] & 1) {
+        yyjson_val v, key = flat_key(f);
+        if (seen >> type->defaulted[k] & 1 || !missing_value(f, &v)) {
             continue;
         }
-        yyjson_mut_val *v =
-            f->default_json ? default_value(doc, f->default_json) : zero_value(doc, f);
-        if (v) {
-            yyjson_mut_obj_add(obj, field_key(doc, f), v);
-            descend(doc, f, v);
-        }
+        yyjson_mut_val *member = unsafe_yyjson_mut_val(doc, 2);
+        assert(member);
+        member[0].tag = key.tag;
+        member[0].uni = key.uni;
+        member[1].tag = v.tag;
+        member[1].uni = v.uni;
+        yyjson_mut_obj_add(obj, member, member + 1);
+        descend(doc, f, member + 1);
     }
 }
 
@@ -154,11 +224,7 @@ static void rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut
             continue;
         }
         seen |= (uint64_t)1 << type->defaulted[k];
-        yyjson_mut_val *instead = default_instead(doc, f, v);
-        if (instead != v) {
-            v->tag = instead->tag; /* in its place */
-            v->uni = instead->uni;
-        }
+        default_instead(f, v);
         if (inside || strcmp(f->name, "metadata") == 0 || strcmp(f->name, "status") == 0) {
             descend(doc, f, v);
         }
@@ -203,10 +269,10 @@ void schema_defaults_rest(yyjson_mut_doc *doc, const struct schema_kind *kind, y
     defaults(doc, kind, obj, false);
 }
 
-bool schema_status_stands_alone(const struct schema_kind *kind, const yyjson_mut_val *status)
+bool schema_status_stands_alone(const struct schema_kind *kind, const yyjson_val *status)
 {
     assert(kind);
-    return yyjson_mut_is_obj((yyjson_mut_val *)status) &&
+    return yyjson_is_obj((yyjson_val *)status) &&
            (!kind->hooks->status_settled || kind->hooks->status_settled(status));
 }
 

@@ -129,7 +129,7 @@ struct schema_hooks {
     /* Conditional defaults, after the static ones. */
     void (*defaults)(yyjson_mut_doc *doc, yyjson_mut_val *obj);
     /* Of a kind whose defaults() touches the status: would it leave this one alone? */
-    bool (*status_settled)(const yyjson_mut_val *status);
+    bool (*status_settled)(const yyjson_val *status);
     /* Cross-field rules; appends causes. Texts: exactly Kubernetes'. */
     void (*validate)(struct check *c, const yyjson_val *obj);
     bool validates_metadata; /* do these rules look at what may change in metadata? */
@@ -234,13 +234,19 @@ yyjson_mut_val *schema_decode_defaults(struct arena *a, const struct schema_kind
                                        yyjson_mut_doc *doc, enum schema_strictness strictness,
                                        enum schema_defaults_of of, struct schema_warnings *warnings,
                                        struct err *reterr);
+/* The same of a built-in kind as an immutable tree in arena memory, which shares the strings of
+ * `in`. */
+const yyjson_val *schema_decode_tree(struct arena *a, const struct schema_kind *kind,
+                                     const yyjson_val *in, const yyjson_val *known,
+                                     enum schema_strictness strictness, enum schema_defaults_of of,
+                                     struct schema_warnings *warnings, struct err *reterr);
 void schema_defaults_rest(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj);
 /* Static defaults of the rows and the zero values that Go would write (a status without omitempty
  * counts, "resources": {}), then hooks->defaults. Idempotent. */
 void schema_defaults(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj);
 /* Would schema_defaults() do nothing to an object with this status that schema_defaults_head() does
  * not do, when the rest has had its defaults? */
-bool schema_status_stands_alone(const struct schema_kind *kind, const yyjson_mut_val *status);
+bool schema_status_stands_alone(const struct schema_kind *kind, const yyjson_val *status);
 /* The same for metadata and status (decoded with SCHEMA_DEFAULTS_STATUS: it has them) alone. */
 void schema_defaults_head(yyjson_mut_doc *doc, const struct schema_kind *kind, yyjson_mut_val *obj,
                           bool status);

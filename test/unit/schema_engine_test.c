@@ -349,6 +349,37 @@ TEST(defaults_come_out_the_same_whether_decoding_gives_them_or_not)
     CHECK(compared > 20 * schema_kind_count());
 }
 
+/* Of members with the same key the last value counts, in the place of the first. */
+TEST(repeated_members_become_one)
+{
+    static const char *const in_out[][3] = {
+        {"ConfigMap", "{'data':{'a':'1','b':'2','a':'3'}}",
+         "'metadata':{},'data':{'a':'3','b':'2'}"},
+        {"ConfigMap",
+         "{'metadata':{'name':'x'},'data':{'a':'1'},'metadata':{'name':'y'},'data':{}}",
+         "'metadata':{'name':'y'}"},
+        {"ConfigMap", "{'data':{'a':'1'},'immutable':true,'data':{},'data':{'b':'2'}}",
+         "'metadata':{},'immutable':true,'data':{'b':'2'}"},
+        {"Secret", "{'type':'a','type':'','type':null}", "'metadata':{},'type':''"},
+        {"Namespace", "{'spec':{'finalizers':['a']},'spec':{'finalizers':['b','c']},'kind':null}",
+         "'metadata':{},'spec':{'finalizers':['b','c']}"},
+    };
+    for (size_t i = 0; i < sizeof in_out / sizeof *in_out; i++) {
+        a = arena_new();
+        const struct schema_kind *k = schema_kind_find("", in_out[i][0]);
+        const char *text = quoted(in_out[i][1]), *want = quoted(in_out[i][2]);
+        struct err e = {0};
+        struct schema_warnings w = {0};
+        yyjson_mut_val *v = schema_decode(a, k, parse(text), json_mut_new(a), SCHEMA_WARN, &w, &e);
+        struct span all =
+            arena_printf(a, "{\"kind\":\"%s\",\"apiVersion\":\"v1\",%s}", k->kind, want);
+        CHECK_SPAN(json_write_mut(a, v), all.p);
+        CHECK(w.n > 0);
+        arena_free(a);
+        a = NULL;
+    }
+}
+
 TEST(what_is_deep_or_huge_ends_in_time)
 {
     a = arena_new();
