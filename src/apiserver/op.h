@@ -104,6 +104,7 @@ struct api_op {
     bool is_applied;         /* server-side apply has decided who owns what: */
     yyjson_mut_val *managed; /* NULL: nobody */
     bool is_untracked;       /* binding: the change makes nobody an owner */
+    bool keeps_defaults;     /* mutate() adds nothing to spec that has defaults inside */
     bool is_eviction;        /* a delete that leaves the condition DisruptionTarget */
     bool server_change; /* binding, finalize, what only the server makes: the kind's rules about
                          * what clients may do and change do not apply */

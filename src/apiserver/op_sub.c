@@ -389,6 +389,7 @@ void op_binding(struct api_op *op)
         return;
     }
     op->mutate = binding_mutate;
+    op->keeps_defaults = true;
     op->server_change = true;
     op->is_untracked = true;
     op->present = op_present_success;

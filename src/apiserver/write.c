@@ -310,11 +310,23 @@ int write_decode_body(struct api_op *op, const struct schema_kind *kind)
     return 0;
 }
 
+/* Does what op->mutate made want no more defaults than a decoded object? */
+static bool is_like_decoded(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
+{
+    yyjson_mut_val *all = yyjson_mut_val_mut_copy(doc, obj);
+    yyjson_mut_val *rest = yyjson_mut_val_mut_copy(doc, obj);
+    schema_defaults(doc, op->kind, all);
+    schema_defaults_rest(doc, op->kind, rest);
+    return json_mut_equal(all, rest);
+}
+
 void write_defaults(struct api_op *op, yyjson_mut_doc *doc, yyjson_mut_val *obj)
 {
     assert(obj);
     /* What is not from write_decode() has had none. */
-    (op->view || op->mutate ? schema_defaults : schema_defaults_rest)(doc, op->kind, obj);
+    bool all = op->view || (op->mutate && !op->keeps_defaults);
+    verify(!op->keeps_defaults || is_like_decoded(op, doc, obj));
+    (all ? schema_defaults : schema_defaults_rest)(doc, op->kind, obj);
 }
 
 void write_warn(struct api_op *op)
@@ -474,7 +486,7 @@ static int check_rules(struct api_op *op, const yyjson_val *obj, const yyjson_va
                        bool changed)
 {
     if (op->server_change) {
-        return schema_validate_own(op->arena, op->kind, obj, NULL, &op->err);
+        return schema_validate_server(op->arena, op->kind, obj, old, &op->err);
     }
     return (!changed         ? schema_validate_metadata
             : op->is_foreign ? schema_validate

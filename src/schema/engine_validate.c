@@ -161,21 +161,27 @@ static void check_rows(struct check *c, const struct path *p, const struct schem
 static void check_inside(struct check *c, const struct path *p, const struct schema_field *f,
                          const yyjson_val *v, const yyjson_val *old)
 {
+    bool of_objects =
+        (f->shape == SCHEMA_LIST || f->shape == SCHEMA_MAP) && f->elem_shape == SCHEMA_OBJECT;
+    if (f->shape != SCHEMA_OBJECT && !of_objects) {
+        return;
+    }
+    if (old && json_same(v, old)) { /* what was stored has passed */
+        return;
+    }
     if (f->shape == SCHEMA_OBJECT) {
-        if (!old || !json_same(v, old)) { /* what was stored has passed */
-            check_rows(c, p, f->type, v, old);
-        }
-    } else if (json_len(v) > LIST_MAX && f->elem_shape == SCHEMA_OBJECT) {
+        check_rows(c, p, f->type, v, old);
+    } else if (json_len(v) > LIST_MAX) {
         cause_too_many(c, p, json_len(v), LIST_MAX);
         c->too_many = true;
-    } else if (f->shape == SCHEMA_LIST && f->elem_shape == SCHEMA_OBJECT) {
+    } else if (f->shape == SCHEMA_LIST) {
         size_t i = 0;
         JSON_EACH(it, v)
         {
             check_rows(c, AT_INDEX(p, i), f->type, it.val, NULL);
             i++;
         }
-    } else if (f->shape == SCHEMA_MAP && f->elem_shape == SCHEMA_OBJECT) {
+    } else {
         JSON_EACH(it, v)
         {
             check_rows(c, AT_KEY(p, json_str(it.key)), f->type, it.val, NULL);
@@ -263,7 +269,7 @@ static void check_rows(struct check *c, const struct path *p, const struct schem
             continue;
         }
         struct span name = span_of(f->name, f->name_n);
-        check_field(c, AT_SPAN(p, name), f, v, json_get_span(old, name), old != NULL);
+        check_field(c, AT_SPAN(p, name), f, v, json_get_span(old, name), old && !c->may_change);
     }
 }
 
@@ -311,6 +317,23 @@ int schema_validate_own(struct arena *a, const struct schema_kind *kind, const y
                         const yyjson_val *old, struct err *reterr)
 {
     return validate(a, kind, obj, old, true, reterr);
+}
+
+int schema_validate_server(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                           const yyjson_val *stored, struct err *reterr)
+{
+    assert(stored);
+    if (kind->custom) {
+        return schema_validate_own(a, kind, obj, NULL, reterr);
+    }
+    struct err found = {0};
+    struct check c = {.a = a, .err = &found, .own = true, .may_change = true};
+    check_metadata(&c, kind, json_get(obj, "metadata"), json_get(stored, "metadata"));
+    check_rows(&c, NULL, kind->type, obj, stored);
+    if (kind->hooks->validate && !c.too_many) {
+        kind->hooks->validate(&c, obj);
+    }
+    return finish(a, kind, obj, &found, reterr);
 }
 
 int schema_validate_metadata(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,

@@ -264,6 +264,10 @@ int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjso
  * address alone, and that may then be an endpoint. */
 int schema_validate_own(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                         const yyjson_val *old, struct err *reterr);
+/* The same of a change that only the server makes, to which the rules about changes do not apply:
+ * what is as it is stored has passed. */
+int schema_validate_server(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
+                           const yyjson_val *stored, struct err *reterr);
 /* The same of an update that leaves all but metadata and status as it is stored: that has passed.
  */
 int schema_validate_metadata(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
