@@ -81,45 +81,54 @@ bool meta_counts_changes(const struct schema_kind *kind)
     return meta_has_generation(kind) && kind != SCHEMA_KIND(PriorityClass);
 }
 
-void meta_create(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct schema_kind *kind,
-                 struct arena *a, struct env *env)
-{
-    yyjson_mut_val *meta = json_mut_obj(doc, obj, "metadata");
-    assert(meta);
-    static const char *const owned[] = {"resourceVersion",
-                                        "managedFields",
-                                        "selfLink",
-                                        "deletionTimestamp",
-                                        "deletionGracePeriodSeconds",
-                                        "generation"};
-    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++) {
-        json_remove(meta, owned[i]);
-    }
-    json_put_str(doc, meta, "uid", meta_uid(a, env));
-    json_put_str(doc, meta, "creationTimestamp", time_format(a, env_now_ms(env)));
-    if (meta_has_generation(kind)) {
-        json_put_int(doc, meta, "generation", 1);
-    }
-}
-
 static const struct span versions[] = {SPAN("resourceVersion"), SPAN("managedFields"),
                                        SPAN("selfLink")};
+/* What a new object does not bring along. */
+static const struct span owned[] = {SPAN("resourceVersion"),   SPAN("managedFields"),
+                                    SPAN("selfLink"),          SPAN("generation"),
+                                    SPAN("deletionTimestamp"), SPAN("deletionGracePeriodSeconds")};
 
-bool meta_is_version(struct span key)
+static bool is_among(struct span key, const struct span *names, size_t n)
 {
-    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
-        if (span_eq(key, versions[i])) {
+    for (size_t i = 0; i < n; i++) {
+        if (span_eq(key, names[i])) {
             return true;
         }
     }
     return false;
 }
 
-void meta_drop_versions(yyjson_mut_val *meta)
+static void drop(yyjson_mut_val *meta, const struct span *names, size_t n)
 {
     assert(yyjson_mut_is_obj(meta));
-    for (size_t i = 0; i < sizeof versions / sizeof *versions; i++) {
-        json_remove_span(meta, versions[i]);
+    yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(meta);
+    for (yyjson_mut_val *key; (key = yyjson_mut_obj_iter_next(&it));) {
+        if (is_among(json_mut_str(key), names, n)) {
+            (void)yyjson_mut_obj_iter_remove(&it);
+        }
+    }
+}
+
+bool meta_is_version(struct span key)
+{
+    return is_among(key, versions, sizeof versions / sizeof *versions);
+}
+
+void meta_drop_versions(yyjson_mut_val *meta)
+{
+    drop(meta, versions, sizeof versions / sizeof *versions);
+}
+
+void meta_create(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct schema_kind *kind,
+                 struct arena *a, struct env *env)
+{
+    yyjson_mut_val *meta = json_mut_obj(doc, obj, "metadata");
+    assert(meta);
+    drop(meta, owned, sizeof owned / sizeof *owned);
+    json_put_str(doc, meta, "uid", meta_uid(a, env));
+    json_put_str(doc, meta, "creationTimestamp", time_format(a, env_now_ms(env)));
+    if (meta_has_generation(kind)) {
+        json_put_int(doc, meta, "generation", 1);
     }
 }
 

@@ -115,6 +115,20 @@ static bool decode_int(struct decoder *d, const struct slot *s, const yyjson_val
     return put_number(d, n);
 }
 
+/* One to three digits and a usual suffix: no other text is shorter for that amount. */
+static bool is_short_quantity(struct span s)
+{
+    size_t digits = 0;
+    while (digits < s.n && digits < 4 && s.p[digits] >= '0' && s.p[digits] <= '9') {
+        digits++;
+    }
+    size_t suffix = s.n - digits;
+    bool binary = suffix == 2 && s.p[s.n - 1] == 'i';
+    bool plain = suffix == 0 || binary || (suffix == 1 && s.p[digits] != 'K');
+    return plain && digits > 0 && digits < 4 && s.p[0] != '0' &&
+           (suffix == 0 || memchr("KMGmk", s.p[digits], binary ? 3 : 5));
+}
+
 static bool decode_quantity(struct decoder *d, const struct slot *s, const yyjson_val *v,
                             const struct path *p)
 {
@@ -122,6 +136,9 @@ static bool decode_quantity(struct decoder *d, const struct slot *s, const yyjso
     struct span text = yyjson_is_num(x) ? json_write(d->a, v) : span_trim(json_str(v));
     if (!yyjson_is_num(x) && !yyjson_is_str(x)) {
         return decode_wrong_type(d, s, v, p);
+    }
+    if (yyjson_is_str(x) && is_short_quantity(json_str(v))) {
+        return put_same(d, v);
     }
     struct quantity q;
     char buf[QUANTITY_TEXT_BYTES];

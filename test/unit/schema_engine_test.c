@@ -2,6 +2,7 @@
 #include "base/arena.h"
 #include "base/strbuf.h"
 #include "codec/json.h"
+#include "codec/quantity.h"
 #include "schema/engine.h"
 #include "schema/kinds.h"
 #include "test/kit/kit.h"
@@ -347,6 +348,33 @@ TEST(defaults_come_out_the_same_whether_decoding_gives_them_or_not)
         a = NULL;
     }
     CHECK(compared > 20 * schema_kind_count());
+}
+
+TEST(short_quantities_become_what_long_ones_become)
+{
+    static const char *const suffixes[] = {"",  "m", "k",  "M",  "G",  "K",  "T",  "n",
+                                           "u", "i", "Ki", "Mi", "Gi", "Ti", "mi", "e1"};
+    for (size_t i = 0; i < 2200 * sizeof suffixes / sizeof *suffixes; i++) {
+        a = arena_new();
+
+        char text[32], want[QUANTITY_TEXT_BYTES];
+        (void)snprintf(text, sizeof text, "%0*zu%s", i % 2200 < 1100 ? 1 : 3, i % 1100,
+                       suffixes[i / 2200]);
+        struct quantity q;
+        struct span in = arena_printf(a, "{'spec':{'capacity':{'n':'%s'}}}", text);
+        struct err e = {0};
+        yyjson_mut_val *got = schema_decode(a, SCHEMA_KIND(PersistentVolume), parse(quoted(in.p)),
+                                            json_mut_new(a), SCHEMA_IGNORE, NULL, &e);
+        bool bad = quantity_parse(span_cstr(text), &q) != NULL;
+        CHECK_EQ(bad, got == NULL);
+        if (!bad) {
+            struct span n = json_mut_str(
+                json_mut_get(json_mut_get(json_mut_get(got, "spec"), "capacity"), "n"));
+            CHECK(span_eq(n, quantity_format(&q, want)));
+        }
+        arena_free(a);
+        a = NULL;
+    }
 }
 
 /* Of members with the same key the last value counts, in the place of the first. */
