@@ -1,8 +1,8 @@
 /* managed/fieldset_text.h: sets of fields as the text in which they are stored (FieldsV1).
  *
- * Most writes leave most sets as they are. These functions answer from the text whether that is so,
- * and write sets without a document in between. A text is well-formed JSON that fieldset_put() (or
- * an earlier version of it) wrote: one form for one set. */
+ * Most writes leave most sets as they are, or nearly so. These functions tell from the text whether
+ * that is so, change it, and write sets without a document in between. A text is well-formed JSON
+ * that fieldset_put() (or an earlier version of it) wrote: one form for one set. */
 #ifndef MANAGED_FIELDSET_TEXT_H
 #define MANAGED_FIELDSET_TEXT_H
 
@@ -34,13 +34,21 @@ void fieldset_text_put_key(struct fieldset_text *t, const struct fieldset_elem *
 /* The whole set: an object. */
 void fieldset_put(struct fieldset_text *t, const struct fieldset *s);
 
-/* Bytes of the object or list that the text begins with; all of it when that does not end. */
-size_t fieldset_text_end(struct span text);
+/* A node: key and what is below. And what follows a key: {} of what is but a member. */
+void fieldset_text_put_node(struct fieldset_text *t, const struct fieldset_node *node);
+void fieldset_text_put_value(struct fieldset_text *t, const struct fieldset *below, bool member);
 
-/* Is every member of s a member of the set that this text is? May say no of a text in which an
- * element is written in another way than fieldset_put() would. */
-bool fieldset_text_holds(struct arena *a, struct span text, const struct fieldset *s);
-/* Is any member of s a member of the set that this text is? May say yes when in doubt. */
-bool fieldset_text_touches(struct arena *a, struct span text, const struct fieldset *s);
+/* Bytes up to the end of the object or list that the text begins with (depth 0), or in which it
+ * begins (depth 1); all of it when that does not end. */
+size_t fieldset_text_end(struct span text, size_t depth);
+/* Bytes of the string that the text begins with, quotes included; 0: it begins with none. */
+size_t fieldset_text_string(struct span text);
+
+enum fieldset_edit { FIELDSET_SAME, FIELDSET_OTHER, FIELDSET_IN_DOUBT };
+/* Makes of a set that is text one without the members of `less` and then with those of `more`: text
+ * as fieldset_put() would write it, SPAN_NULL when the set is empty then. SAME: it has not become
+ * another. IN_DOUBT: it has to be taken apart; the text is as it was. */
+enum fieldset_edit fieldset_text_edit(struct arena *a, struct span *text,
+                                      const struct fieldset *less, const struct fieldset *more);
 
 #endif

@@ -99,6 +99,42 @@ struct typed_skip managed_skip(const struct managed_write *w, bool revision)
     return (struct typed_skip){root, revision};
 }
 
+/* Is an edited text what comes of the set that it was (of one that can be read)? */
+static bool is_edit(struct managed *m, const struct managed_entry *e, const struct fieldset *less,
+                    const struct fieldset *more, enum fieldset_edit edit, struct span text)
+{
+    struct managed_entry was = *e;
+    struct fieldset_text t = {.a = m->a};
+    const struct fieldset *set = managed_set(m, &was);
+    set = fieldset_union(m->a, fieldset_difference(m->a, set, less), more);
+    fieldset_put(&t, set);
+    return !was.set || edit == FIELDSET_IN_DOUBT || (fieldset_is_empty(set) && text.n == 0) ||
+           span_eq(span_of(t.p, t.n), text);
+}
+
+/* The entry's set without the members of `less` and with those of `more`. */
+static void change(struct managed *m, struct managed_entry *e, const struct fieldset *less,
+                   const struct fieldset *more)
+{
+    struct span text = e->fields_text;
+    if (text.n && !e->is_parsed) {
+        enum fieldset_edit edit = fieldset_text_edit(m->a, &text, less, more);
+        verify(is_edit(m, e, less, more, edit, text));
+        if (edit == FIELDSET_OTHER) {
+            e->fields_text = text;
+            e->text = SPAN_NULL;
+            e->is_dropped = text.n == 0;
+        }
+        if (edit != FIELDSET_IN_DOUBT) {
+            return;
+        }
+    }
+    const struct fieldset *was = e->is_dropped ? NULL : managed_set(m, e);
+    if (more || fieldset_intersection(m->a, was, less)) {
+        managed_put(m, e, fieldset_union(m->a, fieldset_difference(m->a, was, less), more));
+    }
+}
+
 int managed_lose(struct managed *m, size_t self)
 {
     for (size_t i = 0; i < m->n; i++) {
@@ -110,14 +146,7 @@ int managed_lose(struct managed *m, size_t self)
         if (!side) {
             return -1;
         }
-        if (e->fields_text.n && !e->is_parsed &&
-            !fieldset_text_touches(m->a, e->fields_text, side->gone)) {
-            continue;
-        }
-        const struct fieldset *was = managed_set(m, e);
-        if (fieldset_intersection(m->a, was, side->gone)) {
-            managed_put(m, e, fieldset_difference(m->a, was, side->gone));
-        }
+        change(m, e, side->gone, NULL);
     }
     return 0;
 }
@@ -161,26 +190,6 @@ static void cap_updaters(struct managed *m)
 
 /* ---- updates ---- */
 
-/* The entry of the write's manager when its set is the same afterwards; SIZE_MAX: it is not. All
- * that is taken is in it, nothing that went away is, and what nobody owns has not changed. */
-static size_t find_lasting(struct managed *m, const struct typed_diff *d,
-                           const struct fieldset *changed, const struct fieldset *taken)
-{
-    const struct managed_entry own = managed_writer(m, false);
-    for (size_t i = 0; taken && i < m->n; i++) {
-        const struct managed_entry *e = &m->at[i];
-        if (managed_same_owner(e, &own)) {
-            bool same = e->fields_text.n && !e->is_parsed && !e->is_dropped &&
-                        fieldset_text_holds(m->a, e->fields_text, taken) &&
-                        !fieldset_text_touches(m->a, e->fields_text, d->removed) &&
-                        !fieldset_text_touches(m->a, e->fields_text,
-                                               fieldset_difference(m->a, changed, taken));
-            return same ? i : SIZE_MAX;
-        }
-    }
-    return SIZE_MAX;
-}
-
 static bool has_others(const struct managed *m)
 {
     for (size_t i = 0; i < m->n; i++) {
@@ -211,16 +220,12 @@ int managed_track(struct managed *m, const yyjson_val *live, const yyjson_val *n
     }
     managed_change(m, live, next, &d);
     const struct fieldset *taken = managed_strip(m, m->own.taken);
-    size_t lasting = find_lasting(m, &d, m->own.taken, taken);
-    if (managed_lose(m, lasting)) {
+    struct managed_entry *own = taken ? managed_own(m, false) : NULL;
+    if (managed_lose(m, own ? (size_t)(own - m->at) : SIZE_MAX)) {
         return -1;
     }
-    if (lasting != SIZE_MAX) {
-        managed_touch(m, &m->at[lasting]);
-    } else if (taken) {
-        struct managed_entry *own = managed_own(m, false);
-        const struct fieldset *was = own->is_dropped ? NULL : managed_set(m, own);
-        managed_put(m, own, fieldset_union(m->a, was, taken));
+    if (own) {
+        change(m, own, m->own.gone, taken);
         managed_touch(m, own);
     }
     cap_updaters(m);

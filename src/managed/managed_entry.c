@@ -112,7 +112,7 @@ static bool take_fields(struct span *rest, struct managed_entry *e)
         in.n = quote + 1 - sub.n;
     }
     e->fields_text = in;
-    verify(!in.n || fieldset_text_end(in) == in.n);
+    verify(!in.n || fieldset_text_end(in, 0) == in.n);
     *rest = after;
     return span_starts(in, SPAN("{")) && span_ends(in, SPAN("}")) &&
            span_find(e->subresource, '\\') == e->subresource.n;

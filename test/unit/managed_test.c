@@ -103,6 +103,89 @@ TEST(sets_combine_and_are_written_in_one_order)
     CHECK(fieldset_is_empty(fieldset_difference(a, x, x)));
 }
 
+static uint64_t pick(uint64_t *state, uint64_t n)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (*state >> 33) % n;
+}
+
+static const yyjson_val *some_value(struct arena *a, uint64_t *r, bool odd)
+{
+    static const char *const plain[] = {"1", "80", "443", "\"a\"", "\"b,}\"", "\"\"", "\"tcp\""},
+                             *const strange[] = {
+                                 "-7",  "1.5",        "true", "18446744073709551615",
+                                 "1e3", "\"x\\\"y\"", "null"};
+    return json_kit_parse(
+        a, span_cstr(odd && pick(r, 4) == 0 ? strange[pick(r, 7)] : plain[pick(r, 7)]));
+}
+
+static struct fieldset_elem some_elem(struct arena *a, uint64_t *r, bool odd)
+{
+    static const char *const names[] = {"a", "ab", "b.c/d", "c", "{}", "", "x\"y", "\\"};
+    struct span name = span_cstr(names[pick(r, odd ? 8 : 6)]);
+    struct fieldset_part *parts = ARENA_ARRAY(a, struct fieldset_part, 2);
+    switch (pick(r, odd ? 5 : 4)) {
+    case 0:
+        return (struct fieldset_elem){.what = FIELDSET_VALUE, .value = some_value(a, r, odd)};
+    case 1:
+        parts[0] = (struct fieldset_part){SPAN("name"), some_value(a, r, odd)};
+        parts[1] = (struct fieldset_part){SPAN("port"), some_value(a, r, odd)};
+        return (struct fieldset_elem){
+            .what = FIELDSET_KEY, .parts = parts, .part_n = 1 + (uint32_t)pick(r, 2)};
+    case 4:
+        return (struct fieldset_elem){.what = FIELDSET_INDEX, .index = (int64_t)pick(r, 3)};
+    default:
+        return fieldset_field(name);
+    }
+}
+
+static const struct fieldset *some_set(struct arena *a, uint64_t *r, int depth, bool odd)
+{
+    struct fieldset *s = ARENA_NEW(a, struct fieldset);
+    for (size_t n = depth ? pick(r, 5) : 0; n > 0; n--) {
+        fieldset_add(a, s, some_elem(a, r, odd), pick(r, 2), some_set(a, r, depth - 1, odd));
+    }
+    return fieldset_seal(a, s);
+}
+
+TEST(a_set_that_is_text_is_changed_as_one_that_is_taken_apart)
+{
+    struct arena *a cleanup_arena = arena_new();
+    uint64_t r = kit_random();
+    size_t done[3] = {0};
+    for (int i = 0; i < 20000; i++, arena_clear(a)) {
+        bool odd = i % 2;
+        const struct fieldset *was = some_set(a, &r, 4, odd);
+        const struct fieldset *less = pick(&r, 4) ? some_set(a, &r, 4, odd) : was;
+        const struct fieldset *more = pick(&r, 2) ? some_set(a, &r, 4, odd) : NULL;
+        const struct fieldset *now = fieldset_union(a, fieldset_difference(a, was, less), more);
+        struct span text = text_of(a, was), from = text;
+        enum fieldset_edit edit = fieldset_text_edit(a, &text, less, more);
+        done[edit]++;
+        if (edit == FIELDSET_OTHER) {
+            check_text("edited", from, text.n ? text : SPAN("{}"), text_of(a, now));
+        } else {
+            CHECK(span_eq(text, from));
+            CHECK(edit == FIELDSET_IN_DOUBT || fieldset_equal(was, now));
+            CHECK(edit == FIELDSET_SAME || odd || !was);
+        }
+    }
+    CHECK(done[FIELDSET_SAME] > 500 && done[FIELDSET_OTHER] > 5000 &&
+          done[FIELDSET_IN_DOUBT] > 100);
+}
+
+TEST(malformed_sets_are_changed_in_no_way)
+{
+    struct arena *a cleanup_arena = arena_new();
+    static const char whole[] = "{\"f:a\":{\".\":{},\"k:{\\\"n\\\":9}\":{}},\"f:b\":{}}";
+    const struct fieldset *s = set_of(a, "{\"f:a\":{\"f:x\":{},\"k:{\\\"n\\\":9}\":{}}}");
+    for (size_t n = 0; n < sizeof whole - 1; n++) {
+        struct span text = arena_dup(a, span_of(whole, n));
+        (void)fieldset_text_edit(a, &text, s, s); /* reads no further than there is */
+        (void)fieldset_text_edit(a, &text, s, NULL);
+    }
+}
+
 TEST(malformed_sets_are_refused)
 {
     struct arena *a cleanup_arena = arena_new();
