@@ -6,6 +6,7 @@
  * escapes, unusual numbers) ends the walk in doubt. */
 #include "base/check.h"
 #include "codec/json.h"
+#include "codec/json_text.h"
 #include "managed/fieldset_text.h"
 
 struct edit {
@@ -94,6 +95,14 @@ static int cmp_parts(struct edit *x, struct span text, const struct fieldset_ele
     return span_eq(text, SPAN("}")) ? 0 : span_starts(text, SPAN(",")) ? 1 : doubt(x);
 }
 
+static int cmp_field(struct edit *x, struct span text, struct span name)
+{
+    if (!json_text_is_plain(text)) {
+        return doubt(x);
+    }
+    return span_eq(text, name) ? 0 : span_cmp(text, name);
+}
+
 /* fieldset_elem_cmp() of the element that a key (without its quotes) names, and e. */
 static int cmp_key(struct edit *x, struct span key, const struct fieldset_elem *e)
 {
@@ -107,7 +116,7 @@ static int cmp_key(struct edit *x, struct span key, const struct fieldset_elem *
         return kind - kinds < (ptrdiff_t)e->what ? -1 : 1;
     }
     if (e->what == FIELDSET_FIELD) {
-        return span_find(text, '\\') < text.n ? doubt(x) : span_cmp(text, e->name);
+        return cmp_field(x, text, e->name);
     }
     if (e->what == FIELDSET_KEY) {
         return cmp_parts(x, text, e);
@@ -238,7 +247,7 @@ static void edit_member(struct edit *x, struct level *l, bool to_end)
         return;
     }
     if (!less && !more) {
-        x->at += fieldset_text_end(rest_of(x), 0);
+        x->at += x->at[1] == '}' ? 2 : fieldset_text_end(rest_of(x), 0);
         l->any = true;
     } else if (edit_value(x, less, more, to_end || !is_done(l))) {
         l->any = true;

@@ -72,6 +72,12 @@ bool managed_is_unowned(struct span name, bool in_meta)
     return false;
 }
 
+static bool is_stripped(const struct fieldset_elem *e)
+{
+    return e->what == FIELDSET_FIELD &&
+           (managed_is_unowned(e->name, false) || span_eq(e->name, SPAN("metadata")));
+}
+
 static const struct fieldset *strip(struct managed *m, const struct fieldset *set, bool in_meta)
 {
     struct fieldset *out = ARENA_NEW(m->a, struct fieldset);
@@ -89,7 +95,12 @@ static const struct fieldset *strip(struct managed *m, const struct fieldset *se
 const struct fieldset *managed_strip(struct managed *m, const struct fieldset *set)
 {
     assert(m);
-    return strip(m, set, false);
+    for (uint32_t i = 0; set && i < set->n; i++) {
+        if (is_stripped(&set->at[i].elem)) {
+            return strip(m, set, false);
+        }
+    }
+    return set;
 }
 
 struct typed_skip managed_skip(const struct managed_write *w, bool revision)
@@ -225,7 +236,7 @@ int managed_track(struct managed *m, const yyjson_val *live, const yyjson_val *n
         return -1;
     }
     if (own) {
-        change(m, own, m->own.gone, taken);
+        change(m, own, taken == m->own.taken ? d.removed : m->own.gone, taken);
         managed_touch(m, own);
     }
     cap_updaters(m);
@@ -238,15 +249,6 @@ static bool is_reset(const yyjson_val *given)
     return json_len(given) == 0 ||
            (json_len(given) == 1 && json_len(json_iter_begin(given).val) == 0 &&
             yyjson_is_obj(json_iter_begin(given).val));
-}
-
-/* Nobody is given it, but a client can have claimed it; then it leaves its entry at the next write.
- */
-static bool names_no_revision(const yyjson_val *list)
-{
-    static const struct span name = SPAN("\"f:resourceVersion\"");
-    yyjson_val *raw = (yyjson_val *)(uintptr_t)list;
-    return yyjson_is_raw(raw) && !memmem(yyjson_get_raw(raw), yyjson_get_len(raw), name.p, name.n);
 }
 
 static struct span updated(struct arena *a, const struct managed_write *w, const yyjson_val *live,
@@ -263,7 +265,8 @@ static struct span updated(struct arena *a, const struct managed_write *w, const
             return SPAN_NULL;
         }
     }
-    m.no_revision = !has_given && names_no_revision(were);
+    /* Nobody is given it, but a client can have claimed it; then it leaves its entry now. */
+    m.no_revision = !has_given && m.n && !m.names_revision;
     if (m.n == 0 && live) {
         return SPAN_NULL; /* not tracked before the first apply */
     }

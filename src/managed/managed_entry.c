@@ -58,6 +58,7 @@ static void start(struct managed *m)
     m->cap = 4;
     m->at = arena_alloc_raw(m->a, m->cap * sizeof *m->at);
     m->n = 0;
+    m->names_revision = false;
 }
 
 static bool take(struct span *rest, struct span text)
@@ -75,18 +76,39 @@ static bool take_string(struct span *rest, struct span *ret)
     return span_find(*ret, '\\') == ret->n;
 }
 
-/* What is left of `rest`, which begins with the set of an entry, from the end of that entry on.
- * The next one is found by a member that each has: between quotes that are not escaped, no set says
- * `operation`, and no set has a text as a value. */
-static struct span entry_end(struct span rest)
+/* The next `"apiVersion":"` in a text that begins with a set: between quotes that are not escaped,
+ * no set says that, and no set has a text as a value. A capital V is rare in sets, and the other
+ * one that is looked out for has it, too. NULL: there is none. */
+static const char *next_version(struct span text, bool *ret_revision)
 {
-    static const struct span op = SPAN("\"operation\":\""), open = SPAN("{\"manager\":\"");
-    const char *at = memmem(rest.p, rest.n, op.p, op.n);
+    static const struct span version = SPAN("\"apiVersion\":\""),
+                             revision = SPAN("\"f:resourceVersion\"");
+    enum { VERSION = sizeof "\"api" - 1, REVISION = sizeof "\"f:resource" - 1 };
+    const char *end = text.p + text.n, *at = text.p;
+    while ((at = memchr(at, 'V', (size_t)(end - at))) != NULL) {
+        if (at - text.p >= VERSION &&
+            span_starts(span_of(at - VERSION, (size_t)(end - at) + VERSION), version)) {
+            return at - VERSION;
+        }
+        *ret_revision |=
+            at - text.p >= REVISION &&
+            span_starts(span_of(at - REVISION, (size_t)(end - at) + REVISION), revision);
+        at++;
+    }
+    return NULL;
+}
+
+/* What is left of `rest`, which begins with the set of an entry, from the end of that entry on.
+ * The next one is found by a member that each has. */
+static struct span entry_end(struct span rest, bool *ret_revision)
+{
+    static const struct span open = SPAN("{\"manager\":\""), bare = SPAN("{\"operation\":\"");
+    const char *at = next_version(rest, ret_revision);
     if (!at) {
         return rest.n ? span_from(rest, rest.n - 1) : rest; /* the bracket */
     }
-    size_t start = (size_t)(at - rest.p) - 1;
-    while (start > 0 && !(rest.p[start] == '{' && (rest.p + start + 1 == at ||
+    size_t start = (size_t)(at - rest.p);
+    while (start > 0 && !(rest.p[start] == '{' && (span_starts(span_from(rest, start), bare) ||
                                                    span_starts(span_from(rest, start), open)))) {
         start--;
     }
@@ -94,10 +116,11 @@ static struct span entry_end(struct span rest)
 }
 
 /* The set and the subresource at the end of an entry. */
-static bool take_fields(struct span *rest, struct managed_entry *e)
+static bool take_fields(struct managed *m, struct span *rest, struct managed_entry *e)
 {
     static const struct span sub = SPAN(",\"subresource\":\"");
-    struct span after = entry_end(*rest), in = span_first(*rest, rest->n - after.n);
+    struct span after = entry_end(*rest, &m->names_revision),
+                in = span_first(*rest, rest->n - after.n);
     if (!span_ends(in, SPAN("}"))) {
         return false;
     }
@@ -119,7 +142,7 @@ static bool take_fields(struct span *rest, struct managed_entry *e)
 }
 
 /* The first entry of the text, in the form that encode_entry() gives it; false: in another. */
-static bool take_entry(struct span *rest, struct managed_entry *e)
+static bool take_entry(struct managed *m, struct span *rest, struct managed_entry *e)
 {
     const char *start = rest->p;
     struct span op;
@@ -130,7 +153,8 @@ static bool take_entry(struct span *rest, struct managed_entry *e)
         !take(rest, SPAN("\"operation\":\"")) || !take_string(rest, &op) ||
         !take(rest, SPAN(",\"apiVersion\":\"")) || !take_string(rest, &e->version) ||
         (take(rest, SPAN(",\"time\":\"")) && !take_string(rest, &e->time)) ||
-        !take(rest, SPAN(",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":")) || !take_fields(rest, e)) {
+        !take(rest, SPAN(",\"fieldsType\":\"FieldsV1\",\"fieldsV1\":")) ||
+        !take_fields(m, rest, e)) {
         return false;
     }
     e->text = span_of(start, (size_t)(rest->p - start));
@@ -148,7 +172,7 @@ static bool decode_text(struct managed *m, struct span text)
     start(m);
     for (size_t n = 0; ok && !take(&rest, SPAN("]")); n++) {
         ok = (n == 0 || take(&rest, SPAN(","))) && n < LIMIT_MANAGED_ENTRIES &&
-             take_entry(&rest, &e);
+             take_entry(m, &rest, &e);
         if (ok) {
             add_entry(m, &e);
         }
@@ -171,6 +195,7 @@ int managed_decode(struct managed *m, const yyjson_val *list)
         return -1;
     }
     start(m);
+    m->names_revision = true;
     JSON_EACH(it, list)
     {
         struct managed_entry e;

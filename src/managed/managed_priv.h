@@ -33,6 +33,7 @@ struct managed {
     size_t n, cap;
     struct managed_side own;      /* by managed_change(): in the version written, then others */
     const yyjson_val *old, *next; /* in the version written */
+    bool names_revision;          /* of what was read, an entry may hold metadata.resourceVersion */
     bool no_revision; /* no entry holds metadata.resourceVersion, which always changes */
     struct err err;
 };
