@@ -523,6 +523,16 @@ bool json_identical(const yyjson_val *a, const yyjson_val *b)
     return true;
 }
 
+bool json_identical_run(const yyjson_val *a, const yyjson_val *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!same_head(a + i, b + i)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool members_equal(const yyjson_val *a, const yyjson_val *b);
 
 /* json_equal() without the quick look, which would be repeated at every level. */

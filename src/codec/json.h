@@ -148,6 +148,9 @@ bool json_same(const yyjson_val *a, const yyjson_val *b);
 /* The same values in the same order, numbers of the same kind: what is 1 is not 1.0. Quick where
  * the two share texts. Neither is NULL. */
 bool json_identical(const yyjson_val *a, const yyjson_val *b);
+/* The same of so many values that stand one behind the other, whole subtrees all of them: the last
+ * members of an object, keys and all. */
+bool json_identical_run(const yyjson_val *a, const yyjson_val *b, size_t n);
 /* Deep equality: member order does not matter, element order does; 1 and 1.0 are equal. */
 bool json_equal(const yyjson_val *a, const yyjson_val *b);
 bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b);

@@ -69,6 +69,20 @@ static int cmp_parts(const struct fieldset_elem *a, const struct fieldset_elem *
     return (a->part_n > b->part_n) - (a->part_n < b->part_n);
 }
 
+/* span_cmp(), which mostly the first word decides. */
+static int cmp_name(struct span a, struct span b)
+{
+    uint64_t x, y;
+    if (a.n >= sizeof x && b.n >= sizeof y) {
+        memcpy(&x, a.p, sizeof x);
+        memcpy(&y, b.p, sizeof y);
+        if (x != y) {
+            return __builtin_bswap64(x) < __builtin_bswap64(y) ? -1 : 1;
+        }
+    }
+    return span_cmp(a, b);
+}
+
 int fieldset_elem_cmp(const struct fieldset_elem *a, const struct fieldset_elem *b)
 {
     if (a->what != b->what) {
@@ -76,7 +90,7 @@ int fieldset_elem_cmp(const struct fieldset_elem *a, const struct fieldset_elem 
     }
     switch (a->what) {
     case FIELDSET_FIELD:
-        return span_cmp(a->name, b->name);
+        return cmp_name(a->name, b->name);
     case FIELDSET_KEY:
         return cmp_parts(a, b);
     case FIELDSET_VALUE:

@@ -226,17 +226,17 @@ int managed_track(struct managed *m, const yyjson_val *live, const yyjson_val *n
     }
     struct typed_diff d =
         typed_compare(m->a, kind, live, next, managed_skip(m->write, m->no_revision));
-    if (!d.added && !d.modified && !d.removed && !others && !m->no_revision) {
+    if (!d.taken && !d.removed && !others && !m->no_revision) {
         return 0;
     }
     managed_change(m, live, next, &d);
-    const struct fieldset *taken = managed_strip(m, m->own.taken);
+    const struct fieldset *taken = managed_strip(m, d.taken);
     struct managed_entry *own = taken ? managed_own(m, false) : NULL;
     if (managed_lose(m, own ? (size_t)(own - m->at) : SIZE_MAX)) {
         return -1;
     }
     if (own) {
-        change(m, own, taken == m->own.taken ? d.removed : m->own.gone, taken);
+        change(m, own, taken == d.taken ? d.removed : m->own.gone, taken);
         managed_touch(m, own);
     }
     cap_updaters(m);

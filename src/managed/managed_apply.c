@@ -272,10 +272,10 @@ static const struct fieldset *own_by_annotation(struct managed *m, const yyjson_
         return NULL;
     }
     struct typed_diff d = typed_compare(a, kind, config, live, (struct typed_skip){0});
-    const struct fieldset *set = typed_set(a, typed_root(kind), config), *other = d.modified;
-    other = fieldset_union(a, other, typed_restated(a, kind, live, config));
-    return fieldset_difference(a, set,
-                               fieldset_union(a, fieldset_union(a, d.added, other), d.removed));
+    const struct fieldset *set = typed_set(a, typed_root(kind), config);
+    const struct fieldset *other =
+        fieldset_union(a, d.taken, typed_restated(a, kind, live, config));
+    return fieldset_difference(a, set, fieldset_union(a, other, d.removed));
 }
 
 static bool all_ours(struct managed *m, struct conflicts *c, const yyjson_val *live)
@@ -466,7 +466,7 @@ static int apply(struct managed *m, bool force, const yyjson_val *was, const yyj
     }
     struct typed_diff d = typed_compare(a, kind, was, next, managed_skip(m->write, false));
     const struct fieldset *restated = typed_restated(a, kind, was, config);
-    d.modified = fieldset_union(a, d.modified, fieldset_without(a, restated, skip));
+    d.taken = fieldset_union(a, d.taken, fieldset_without(a, restated, skip));
     managed_change(m, was, next, &d);
     struct conflicts c;
     if (find_conflicts(m, self, &c)) {

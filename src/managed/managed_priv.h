@@ -21,7 +21,6 @@ struct managed_entry {
 /* What a write changed, in one version of the API. */
 struct managed_side {
     const struct schema_kind *kind;
-    struct typed_diff d;
     const struct fieldset *taken, *gone; /* added or modified; or removed */
     struct managed_side *next;
 };

@@ -80,9 +80,9 @@ void managed_change(struct managed *m, const yyjson_val *old, const yyjson_val *
 {
     assert(d);
     struct managed_side *own = &m->own;
-    *own = (struct managed_side){.kind = m->write->kind, .d = *d};
-    own->taken = fieldset_union(m->a, d->added, d->modified);
-    own->gone = fieldset_union(m->a, own->taken, d->removed);
+    *own = (struct managed_side){.kind = m->write->kind};
+    own->taken = d->taken;
+    own->gone = fieldset_union(m->a, d->taken, d->removed);
     m->old = old;
     m->next = next;
 }
@@ -104,9 +104,9 @@ static struct managed_side *other_side(struct managed *m, const struct schema_ki
     }
     s = ARENA_NEW(m->a, struct managed_side);
     s->kind = kind;
-    s->d = typed_compare(m->a, kind, old, next, managed_skip(m->write, false));
-    s->taken = fieldset_union(m->a, s->d.added, s->d.modified);
-    s->gone = fieldset_union(m->a, s->taken, s->d.removed);
+    struct typed_diff d = typed_compare(m->a, kind, old, next, managed_skip(m->write, false));
+    s->taken = d.taken;
+    s->gone = fieldset_union(m->a, d.taken, d.removed);
     s->next = m->own.next;
     m->own.next = s;
     return s;

@@ -50,7 +50,7 @@ const char *typed_elem(struct arena *a, struct typed_ref list, const yyjson_val 
 const yyjson_val *typed_zero(const struct schema_field *f);
 
 struct typed_diff {
-    const struct fieldset *added, *modified, *removed;
+    const struct fieldset *taken, *removed; /* taken: added or modified */
 };
 /* What a comparison passes over, beside managedFields. */
 struct typed_skip {

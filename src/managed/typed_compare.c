@@ -7,7 +7,7 @@
 #include "codec/json.h"
 #include "managed/typed.h"
 
-enum { ADDED, MODIFIED, REMOVED, CHANGES };
+enum { TAKEN, REMOVED, CHANGES }; /* added or modified; or removed */
 
 /* The differences at one path: of the path itself, and below it. */
 struct change {
@@ -97,21 +97,33 @@ static bool is_plain(const yyjson_val *v)
     return yyjson_is_str(unconst(v)) || yyjson_is_num(unconst(v)) || yyjson_is_bool(unconst(v));
 }
 
+/* One value on both sides, by pointer or number: no string has to be looked at. */
+static bool is_shared(const yyjson_val *old, const yyjson_val *next)
+{
+    return old->tag == next->tag && old->uni.u64 == next->uni.u64 && is_plain(old);
+}
+
 /* A member that is absent from an object that is there has Go's zero value, if any. */
 static void compare_member(struct arena *a, struct typed_ref r, struct span name, struct pair in,
                            const yyjson_val *old, const yyjson_val *next, struct change *c)
 {
-    if (old && next && json_identical(old, next)) {
+    if (old && next && (is_shared(old, next) || json_identical(old, next))) {
         return;
     }
-    if (is_plain(old) && is_plain(next)) {
-        fieldset_add(a, &c->below[MODIFIED], fieldset_field(name), !json_equal(old, next), NULL);
-        return;
+    struct typed_ref m = {0};
+    if (!is_plain(old) || !is_plain(next)) {
+        m = typed_member(r, name);
+        if (m.field && !m.elem) {
+            old = !old && yyjson_is_obj(unconst(in.old)) ? typed_zero(m.field) : old;
+            next = !next && yyjson_is_obj(unconst(in.next)) ? typed_zero(m.field) : next;
+        }
     }
-    struct typed_ref m = typed_member(r, name);
-    if (m.field && !m.elem) {
-        old = !old && yyjson_is_obj(unconst(in.old)) ? typed_zero(m.field) : old;
-        next = !next && yyjson_is_obj(unconst(in.next)) ? typed_zero(m.field) : next;
+    if ((!old || is_plain(old)) && (!next || is_plain(next))) { /* a leaf, whatever its row says */
+        bool is_other = !old || !next || !json_equal(old, next);
+        if (is_other && (old || next)) {
+            fieldset_add(a, &c->below[next ? TAKEN : REMOVED], fieldset_field(name), true, NULL);
+        }
+        return;
     }
     compare_at(a, m, fieldset_field(name), old, next, c);
 }
@@ -263,7 +275,7 @@ static void compare_runs(struct arena *a, struct typed_ref r, const struct item 
         for (size_t i = 0; same && i < xn; i++) {
             same = json_equal(x[i].v, y[i].v);
         }
-        fieldset_add(a, &c->below[MODIFIED], e, !same, NULL);
+        fieldset_add(a, &c->below[TAKEN], e, !same, NULL);
     } else if (xn >= 2) {
         if (yn) {
             compare_at(a, r, e, NULL, y->v, c);
@@ -273,13 +285,64 @@ static void compare_runs(struct arena *a, struct typed_ref r, const struct item 
         if (xn) {
             compare_at(a, r, e, x->v, NULL, c);
         }
-        fieldset_add(a, &c->below[ADDED], e, true, NULL);
+        fieldset_add(a, &c->below[TAKEN], e, true, NULL);
     }
+}
+
+enum { FEW_ITEMS = 16 };
+
+/* Of two lists the elements with the same names in the same order, none twice: in most, those that
+ * differ can be compared as they stand. False: the lists are not like that, or not plainly. */
+static bool compare_in_place(struct arena *a, struct typed_ref r, const yyjson_val *old,
+                             const yyjson_val *next, struct change *c)
+{
+    struct span names[FEW_ITEMS], key = span_cstr(r.field->map_keys);
+    struct pair differ[FEW_ITEMS] = {0};
+    size_t n = json_len(next), i = 0;
+    if (r.field->list_kind != SCHEMA_LIST_MAP || key.n == 0 || span_find(key, ',') < key.n ||
+        json_len(old) != n || n > FEW_ITEMS) {
+        return false;
+    }
+    struct json_iter x = json_iter_begin(old);
+    for (struct json_iter y = json_iter_begin(next); y.val; json_iter_next(&y), i++) {
+        const yyjson_val *name = json_get_span(y.val, key);
+        if (!yyjson_is_str(unconst(name))) {
+            return false;
+        }
+        names[i] = json_str(name);
+        if (!json_identical(x.val, y.val)) {
+            const yyjson_val *was = json_get_span(x.val, key);
+            if (!yyjson_is_str(unconst(was)) || !span_eq(json_str(was), names[i])) {
+                return false;
+            }
+            differ[i] = (struct pair){x.val, y.val};
+        }
+        json_iter_next(&x);
+    }
+    for (i = 0; i < n; i++) {
+        for (size_t k = 0; differ[i].old && k < n; k++) {
+            if (k != i && span_eq(names[i], names[k])) {
+                return false;
+            }
+        }
+    }
+    for (i = 0; i < n; i++) {
+        if (differ[i].old) {
+            struct fieldset_part *part = arena_alloc_raw(a, sizeof *part);
+            *part = (struct fieldset_part){key, json_get_span(differ[i].old, key)};
+            struct fieldset_elem e = {.what = FIELDSET_KEY, .part_n = 1, .parts = part};
+            compare_at(a, typed_element(r), e, differ[i].old, differ[i].next, c);
+        }
+    }
+    return true;
 }
 
 static void compare_list(struct arena *a, struct typed_ref r, const yyjson_val *old,
                          const yyjson_val *next, struct change *c)
 {
+    if (old && next && compare_in_place(a, r, old, next, c)) {
+        return;
+    }
     size_t xn, yn;
     const struct item *x = items_of(a, r, old, &xn), *y = items_of(a, r, next, &yn);
     struct typed_ref element = typed_element(r);
@@ -305,11 +368,11 @@ static void compare_leaf(struct typed_ref r, const yyjson_val *old, const yyjson
                          struct change *c)
 {
     if (!old) {
-        c->self[ADDED] = true;
+        c->self[TAKEN] = true;
     } else if (!next) {
         c->self[REMOVED] = true;
     } else {
-        c->self[MODIFIED] = !same_leaf(r, old, next);
+        c->self[TAKEN] = !same_leaf(r, old, next);
     }
 }
 
@@ -323,7 +386,7 @@ static void compare(struct arena *a, struct typed_ref r, const yyjson_val *old,
     if (class == TYPED_LOOSE) {
         if (old && next && is_map(old) != is_map(next)) { /* comes or goes with all in it */
             compare_members(a, r, is_map(old) ? old : NULL, is_map(next) ? next : NULL, c);
-            c->self[MODIFIED] = true;
+            c->self[TAKEN] = true;
             return;
         }
         class = typed_class_of(r, is_map(old ? old : next));
@@ -340,9 +403,11 @@ static void compare(struct arena *a, struct typed_ref r, const yyjson_val *old,
         compare_members(a, r, old, next, c);
     }
     for (int i = 0; i < CHANGES; i++) {
-        (void)fieldset_seal(a, &c->below[i]);
+        if (c->below[i].n > 1) {
+            (void)fieldset_seal(a, &c->below[i]);
+        }
     }
-    c->self[ADDED] = !old;
+    c->self[TAKEN] = !old;
     c->self[REMOVED] = !next;
 }
 
@@ -364,26 +429,25 @@ static bool is_passed(struct span name, struct typed_skip skip)
            (skip.revision && span_eq(name, SPAN("resourceVersion")));
 }
 
-static void pass_over(struct json_iter *it, struct typed_skip skip)
+/* The members that are compared, mostly: those that are passed over stand first in what is stored.
+ */
+static const yyjson_val *behind_passed(const yyjson_val *meta, struct typed_skip skip,
+                                       size_t *ret_n)
 {
-    while (it->key && is_passed(json_str(it->key), skip)) {
-        json_iter_next(it);
+    struct json_iter it = json_iter_begin(meta);
+    while (it.key && is_passed(json_str(it.key), skip)) {
+        json_iter_next(&it);
     }
+    *ret_n = it.key ? (size_t)(unsafe_yyjson_get_next(unconst(meta)) - it.key) : 0;
+    return it.key;
 }
 
 /* The same members in the same order? Mostly: few writes change metadata. */
 static bool is_same_meta(const yyjson_val *old, const yyjson_val *next, struct typed_skip skip)
 {
-    struct json_iter x = json_iter_begin(old), y = json_iter_begin(next);
-    pass_over(&x, skip);
-    pass_over(&y, skip);
-    while (x.key && y.key && json_identical(x.key, y.key) && json_identical(x.val, y.val)) {
-        json_iter_next(&x);
-        json_iter_next(&y);
-        pass_over(&x, skip);
-        pass_over(&y, skip);
-    }
-    return !x.val && !y.val;
+    size_t x_n, y_n;
+    const yyjson_val *x = behind_passed(old, skip, &x_n), *y = behind_passed(next, skip, &y_n);
+    return x_n == y_n && json_identical_run(x, y, x_n);
 }
 
 static void compare_meta(struct arena *a, struct typed_ref r, const yyjson_val *old,
@@ -429,6 +493,19 @@ static void compare_top(struct arena *a, struct typed_ref r, struct span name,
     }
 }
 
+/* What old has and next has not. */
+static void compare_gone(struct arena *a, struct typed_ref r, const yyjson_val *old,
+                         const yyjson_val *next, struct typed_skip skip, struct change *c)
+{
+    JSON_EACH(it, old)
+    {
+        struct span name = json_str(it.key);
+        if (!is_skipped(r, name, skip.root) && !member(next, name)) {
+            compare_top(a, r, name, it.val, NULL, skip, c);
+        }
+    }
+}
+
 struct typed_diff typed_compare(struct arena *a, const struct schema_kind *kind,
                                 const yyjson_val *old, const yyjson_val *next,
                                 struct typed_skip skip)
@@ -437,19 +514,23 @@ struct typed_diff typed_compare(struct arena *a, const struct schema_kind *kind,
     assert(next);
     struct typed_ref r = typed_root(kind);
     struct change c = {0};
+    bool has_old = yyjson_is_obj(unconst(old));
+    yyjson_obj_iter there = {0};
+    size_t found = 0;
+    if (has_old) {
+        there = yyjson_obj_iter_with(unconst(old));
+    }
     JSON_EACH(it, next)
     {
         struct span name = json_str(it.key);
+        const yyjson_val *was = has_old ? yyjson_obj_iter_getn(&there, name.p, name.n) : NULL;
+        found += was != NULL;
         if (!is_skipped(r, name, skip.root)) {
-            compare_top(a, r, name, member(old, name), it.val, skip, &c);
+            compare_top(a, r, name, was, it.val, skip, &c);
         }
     }
-    JSON_EACH(it, old)
-    {
-        struct span name = json_str(it.key);
-        if (!is_skipped(r, name, skip.root) && !member(next, name)) {
-            compare_top(a, r, name, it.val, NULL, skip, &c);
-        }
+    if (found < json_len(old)) {
+        compare_gone(a, r, old, next, skip, &c);
     }
     const struct fieldset *set[CHANGES];
     for (int i = 0; i < CHANGES; i++) {
@@ -457,5 +538,5 @@ struct typed_diff typed_compare(struct arena *a, const struct schema_kind *kind,
         *s = c.below[i];
         set[i] = fieldset_seal(a, s);
     }
-    return (struct typed_diff){set[ADDED], set[MODIFIED], set[REMOVED]};
+    return (struct typed_diff){set[TAKEN], set[REMOVED]};
 }
