@@ -72,13 +72,26 @@ static int format_seconds(char *buf, size_t cap, int64_t s)
     return (int)(at - buf);
 }
 
+/* The second that was asked for last: mostly it is the one that is. n 0: none was. */
+static _Thread_local struct {
+    int64_t s;
+    size_t n;
+    char text[TIME_TEXT_BYTES];
+} last;
+
 struct span time_format_to(char buf[TIME_TEXT_BYTES], int64_t ms)
 {
-    int n = format_seconds(buf, TIME_TEXT_BYTES - 1, floor_div(ms, 1000));
-    assert(n > 0 && n < TIME_TEXT_BYTES - 2);
-    buf[n] = 'Z';
-    buf[n + 1] = '\0';
-    return span_of(buf, (size_t)n + 1);
+    int64_t s = floor_div(ms, 1000);
+    if (last.n == 0 || last.s != s) {
+        int n = format_seconds(last.text, TIME_TEXT_BYTES - 1, s);
+        assert(n > 0 && n < TIME_TEXT_BYTES - 2);
+        last.text[n] = 'Z';
+        last.text[n + 1] = '\0';
+        last.n = (size_t)n + 1;
+        last.s = s;
+    }
+    memcpy(buf, last.text, TIME_TEXT_BYTES);
+    return span_of(buf, last.n);
 }
 
 struct span time_format(struct arena *a, int64_t ms)

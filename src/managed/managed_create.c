@@ -37,7 +37,11 @@ static bool give_up(struct walk *w)
 static uint64_t prefix_of(struct span name)
 {
     uint64_t prefix = 0;
-    memcpy(&prefix, name.p, name.n < sizeof prefix ? name.n : sizeof prefix);
+    if (name.n >= sizeof prefix) {
+        memcpy(&prefix, name.p, sizeof prefix);
+    } else {
+        span_copy_short((char *)&prefix, name.p, name.n);
+    }
     return __builtin_bswap64(prefix);
 }
 
@@ -120,6 +124,33 @@ static void put_member_key(struct walk *w, const struct given *member, bool is_f
     fieldset_text_put(&w->text, SPAN("\":"));
 }
 
+/* Neither a container nor null: a leaf, whatever its row says. */
+static bool is_plain(yyjson_mut_val *v)
+{
+    return yyjson_mut_is_str(v) || yyjson_mut_is_num(v) || yyjson_mut_is_bool(v);
+}
+
+/* What is in the set of a member, where old is what Go would have there. False: nothing. */
+static bool put_member(struct walk *w, const struct given *member, struct typed_ref r,
+                       const yyjson_val *old, yyjson_mut_val *value, bool is_first)
+{
+    if (is_plain(value)) {
+        if (old && is_zero(old, value)) {
+            return false;
+        }
+        put_member_key(w, member, is_first);
+        fieldset_text_put(&w->text, SPAN("{}"));
+        return true;
+    }
+    size_t from = w->text.n;
+    put_member_key(w, member, is_first);
+    if (!put_below(w, r, old, value)) {
+        w->text.n = from;
+        return false;
+    }
+    return true;
+}
+
 /* The members that are in the set, from behind the opening brace on; map: whose they are, NULL: an
  * object's; is_first: nothing stands there yet. True when anything does afterwards. */
 static bool put_members(struct walk *w, const struct given *at, size_t n,
@@ -134,20 +165,22 @@ static bool put_members(struct walk *w, const struct given *at, size_t n,
         if (!value && yyjson_is_obj((yyjson_val *)(uintptr_t)typed_zero(f))) {
             value = &empty; /* Go's zeros have zeros in them */
         }
-        size_t from = w->text.n;
-        put_member_key(w, &at[i], is_first);
-        if (value ? put_below(w, m, old, value) : put_leaf(w, NULL, NULL)) {
+        if (!value) {
+            put_member_key(w, &at[i], is_first);
+            is_first = !put_leaf(w, NULL, NULL);
+        } else if (put_member(w, &at[i], m, old, value, is_first)) {
             is_first = false;
-        } else {
-            w->text.n = from;
         }
     }
     return !is_first;
 }
 
-static bool is_there(yyjson_mut_val *obj, const char *name)
+/* The bit of a row; 0: the type has too many of them, or it is another's. */
+static uint64_t bit_of(const struct schema_type *type, const struct schema_field *f)
 {
-    return yyjson_mut_obj_get(obj, name) != NULL;
+    bool has_bit = type && f && type->field_count <= SCHEMA_FIELDS_MAX && f >= type->fields &&
+                   f < type->fields + type->field_count;
+    return has_bit ? UINT64_C(1) << (f - type->fields) : 0;
 }
 
 /* The members of obj; with_zeros: and what Go would have in a new object beside them. */
@@ -158,6 +191,7 @@ static struct given *members_of(struct walk *w, struct typed_ref r, bool is_map,
     size_t n = 0, max = yyjson_mut_obj_size(obj) + (with_zeros ? r.type->field_count : 0u);
     struct given *at = max > FEW ? ARENA_ARRAY(w->a, struct given, max) : few;
     size_t row = 0;
+    uint64_t seen = 0;
     yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(obj);
     for (yyjson_mut_val *key; (key = yyjson_mut_obj_iter_next(&it)) != NULL;) {
         struct span name = json_mut_str(key);
@@ -165,10 +199,12 @@ static struct given *members_of(struct walk *w, struct typed_ref r, bool is_map,
             is_map || !r.type ? NULL : schema_field_next(r.type, name, &row);
         f = is_map || f ? f : typed_member(r, name).field;
         at[n++] = (struct given){prefix_of(name), name, f, yyjson_mut_obj_iter_get_val(key)};
+        seen |= with_zeros ? bit_of(r.type, f) : 0;
     }
     for (uint16_t i = 0; with_zeros && i < r.type->field_count; i++) {
         const struct schema_field *f = &r.type->fields[i];
-        if (typed_zero(f) && !is_there(obj, f->name)) {
+        uint64_t bit = bit_of(r.type, f);
+        if (typed_zero(f) && (bit ? !(seen & bit) : !yyjson_mut_obj_get(obj, f->name))) {
             struct span name = span_cstr(f->name);
             at[n++] = (struct given){prefix_of(name), name, f, NULL};
         }
@@ -346,15 +382,16 @@ static bool put_all(struct walk *w, const struct schema_kind *kind, const yyjson
     for (size_t i = 0; i < n; i++) {
         struct typed_ref m = {at[i].field, at[i].field ? at[i].field->type : NULL, false};
         size_t from = w->text.n;
-        bool is_meta = span_eq(at[i].name, SPAN("metadata"));
-        if (!span_eq(at[i].name, skip)) {
+        if (span_eq(at[i].name, SPAN("metadata"))) {
             put_member_key(w, &at[i], is_first);
-            if (is_meta ? put_meta(w, m, at[i].value)
-                        : put_below(w, m, typed_zero(at[i].field), at[i].value)) {
+            if (put_meta(w, m, at[i].value)) {
                 is_first = false;
             } else {
                 w->text.n = from;
             }
+        } else if (!span_eq(at[i].name, skip) &&
+                   put_member(w, &at[i], m, typed_zero(at[i].field), at[i].value, is_first)) {
+            is_first = false;
         }
     }
     fieldset_text_put(&w->text, SPAN("}"));
