@@ -6,6 +6,7 @@
  * value of another type than its row's) it gives up, and the comparison does it. */
 #include "base/check.h"
 #include "base/sort.h"
+#include "codec/json_text.h"
 #include "managed/fieldset_text.h"
 #include "managed/managed_priv.h"
 
@@ -113,15 +114,29 @@ static size_t size_of(yyjson_mut_val *v)
 
 /* ---- objects ---- */
 
-static void put_member_key(struct walk *w, const struct given *member, bool is_first)
+/* The key of a member, and if it is a leaf its value: in one piece, for most of what is written. */
+static void put_member_key(struct walk *w, const struct given *member, bool is_first, bool is_leaf)
 {
-    fieldset_text_put(&w->text, is_first ? SPAN("\"f:") : SPAN(",\"f:"));
-    if (member->field && member->field->name == member->name.p) { /* mostly: letters */
-        fieldset_text_put(&w->text, member->name);
-    } else {
-        fieldset_text_put_quoted(&w->text, member->name);
+    static const char before[] = ",\"f:", behind[] = "\":{}";
+    struct fieldset_text *t = &w->text;
+    struct span name = member->name;
+    bool is_row = member->field && member->field->name == name.p; /* mostly: letters */
+    if (!is_row && !json_text_is_plain(name)) {
+        fieldset_text_put(t, is_first ? SPAN("\"f:") : SPAN(",\"f:"));
+        fieldset_text_put_quoted(t, name);
+        fieldset_text_put(t, is_leaf ? SPAN("\":{}") : SPAN("\":"));
+        return;
     }
-    fieldset_text_put(&w->text, SPAN("\":"));
+    if (t->cap - t->n < name.n + sizeof before + sizeof behind) {
+        fieldset_text_grow(t, name.n + sizeof before + sizeof behind);
+    }
+    char *at = t->p + t->n;
+    memcpy(at, before + is_first, sizeof before - 1);
+    at += sizeof before - 1 - is_first;
+    span_copy_short(at, name.p, name.n);
+    memcpy(at + name.n, behind, sizeof behind - 1);
+    at += name.n + (is_leaf ? 4 : 2);
+    t->n = (size_t)(at - t->p);
 }
 
 /* Neither a container nor null: a leaf, whatever its row says. */
@@ -138,12 +153,11 @@ static bool put_member(struct walk *w, const struct given *member, struct typed_
         if (old && is_zero(old, value)) {
             return false;
         }
-        put_member_key(w, member, is_first);
-        fieldset_text_put(&w->text, SPAN("{}"));
+        put_member_key(w, member, is_first, true);
         return true;
     }
     size_t from = w->text.n;
-    put_member_key(w, member, is_first);
+    put_member_key(w, member, is_first, false);
     if (!put_below(w, r, old, value)) {
         w->text.n = from;
         return false;
@@ -166,8 +180,8 @@ static bool put_members(struct walk *w, const struct given *at, size_t n,
             value = &empty; /* Go's zeros have zeros in them */
         }
         if (!value) {
-            put_member_key(w, &at[i], is_first);
-            is_first = !put_leaf(w, NULL, NULL);
+            put_member_key(w, &at[i], is_first, true);
+            is_first = false;
         } else if (put_member(w, &at[i], m, old, value, is_first)) {
             is_first = false;
         }
@@ -383,7 +397,7 @@ static bool put_all(struct walk *w, const struct schema_kind *kind, const yyjson
         struct typed_ref m = {at[i].field, at[i].field ? at[i].field->type : NULL, false};
         size_t from = w->text.n;
         if (span_eq(at[i].name, SPAN("metadata"))) {
-            put_member_key(w, &at[i], is_first);
+            put_member_key(w, &at[i], is_first, false);
             if (put_meta(w, m, at[i].value)) {
                 is_first = false;
             } else {
