@@ -27,11 +27,13 @@ struct fieldset_part {
 
 struct fieldset_elem {
     enum fieldset_what what;
-    uint32_t part_n;                   /* KEY */
-    struct span name;                  /* FIELD */
-    const struct fieldset_part *parts; /* KEY: ordered by name */
-    const yyjson_val *value;           /* VALUE */
-    int64_t index;                     /* INDEX */
+    uint32_t part_n; /* KEY */
+    union {
+        struct span name;                  /* FIELD */
+        const struct fieldset_part *parts; /* KEY: ordered by name */
+        const yyjson_val *value;           /* VALUE */
+        int64_t index;                     /* INDEX */
+    };
 };
 
 struct fieldset;

@@ -97,17 +97,17 @@ static bool is_plain(const yyjson_val *v)
     return yyjson_is_str(unconst(v)) || yyjson_is_num(unconst(v)) || yyjson_is_bool(unconst(v));
 }
 
-/* One value on both sides, by pointer or number: no string has to be looked at. */
-static bool is_shared(const yyjson_val *old, const yyjson_val *next)
-{
-    return old->tag == next->tag && old->uni.u64 == next->uni.u64 && is_plain(old);
-}
-
 /* A member that is absent from an object that is there has Go's zero value, if any. */
 static void compare_member(struct arena *a, struct typed_ref r, struct span name, struct pair in,
                            const yyjson_val *old, const yyjson_val *next, struct change *c)
 {
-    if (old && next && (is_shared(old, next) || json_identical(old, next))) {
+    if (yyjson_is_str(unconst(old)) && yyjson_is_str(unconst(next))) { /* mostly */
+        if (!span_eq(json_str(old), json_str(next))) {
+            fieldset_add(a, &c->below[TAKEN], fieldset_field(name), true, NULL);
+        }
+        return;
+    }
+    if (old && next && json_identical(old, next)) {
         return;
     }
     struct typed_ref m = {0};
@@ -140,6 +140,33 @@ static void compare_zeros(struct arena *a, struct typed_ref r, struct pair in, s
     }
 }
 
+/* One that stands behind those asked for before, or anywhere. */
+static seldom const yyjson_val *further_member(const yyjson_val *obj, struct json_iter *at,
+                                               struct span name)
+{
+    for (struct json_iter it = *at; it.val; json_iter_next(&it)) {
+        if (span_eq(json_str(it.key), name)) {
+            const yyjson_val *v = it.val;
+            *at = it;
+            json_iter_next(at);
+            return v;
+        }
+    }
+    return json_get_span(obj, name);
+}
+
+/* The member of obj, whose members are mostly asked for in their order. */
+static inline const yyjson_val *next_member(const yyjson_val *obj, struct json_iter *at,
+                                            struct span name)
+{
+    const yyjson_val *v = at->val;
+    if (v && span_eq(json_str(at->key), name)) {
+        json_iter_next(at);
+        return v;
+    }
+    return further_member(obj, at, name);
+}
+
 static void compare_members(struct arena *a, struct typed_ref r, const yyjson_val *old,
                             const yyjson_val *next, struct change *c)
 {
@@ -148,18 +175,14 @@ static void compare_members(struct arena *a, struct typed_ref r, const yyjson_va
         yyjson_is_obj(unconst(old)) != yyjson_is_obj(unconst(next))) {
         compare_zeros(a, r, in, c);
     }
-    yyjson_obj_iter there = {0};
     bool has_next = yyjson_is_obj(unconst(next));
+    struct json_iter there = json_iter_begin(has_next ? next : NULL);
     size_t found = 0;
-    if (has_next) {
-        there = yyjson_obj_iter_with(unconst(next));
-    }
     if (yyjson_is_obj(unconst(old))) {
         JSON_EACH(it, old)
         {
             struct span name = json_str(it.key);
-            const yyjson_val *other =
-                has_next ? yyjson_obj_iter_getn(&there, name.p, name.n) : NULL;
+            const yyjson_val *other = has_next ? next_member(next, &there, name) : NULL;
             found += other != NULL;
             compare_member(a, r, name, in, it.val, other, c);
         }
@@ -514,16 +537,12 @@ struct typed_diff typed_compare(struct arena *a, const struct schema_kind *kind,
     assert(next);
     struct typed_ref r = typed_root(kind);
     struct change c = {0};
-    bool has_old = yyjson_is_obj(unconst(old));
-    yyjson_obj_iter there = {0};
+    struct json_iter there = json_iter_begin(old);
     size_t found = 0;
-    if (has_old) {
-        there = yyjson_obj_iter_with(unconst(old));
-    }
     JSON_EACH(it, next)
     {
         struct span name = json_str(it.key);
-        const yyjson_val *was = has_old ? yyjson_obj_iter_getn(&there, name.p, name.n) : NULL;
+        const yyjson_val *was = old ? next_member(old, &there, name) : NULL;
         found += was != NULL;
         if (!is_skipped(r, name, skip.root)) {
             compare_top(a, r, name, was, it.val, skip, &c);
