@@ -230,15 +230,37 @@ static const struct fieldset_node *more_at(struct edit *x, struct level *l, stru
     return l->more < l->more_end && rc == 0 ? l->more++ : NULL;
 }
 
+/* Is the key at `at` that of the field which is looked for next? Mostly. Then it is taken. */
+static bool take_known(struct edit *x, const struct fieldset_node *next, struct span *ret_key)
+{
+    struct span name = next->elem.name;
+    const char *at = x->at;
+    if (next->elem.what != FIELDSET_FIELD ||
+        (size_t)(x->end - at) < name.n + sizeof "'f:':{}" - 1 || memcmp(at, "\"f:", 3) != 0 ||
+        memcmp(at + 3 + name.n, "\":{", 3) != 0 || !span_eq(span_of(at + 3, name.n), name) ||
+        !json_text_is_plain(name)) {
+        return false;
+    }
+    *ret_key = span_of(at + 1, name.n + 2);
+    x->at += name.n + 5;
+    return true;
+}
+
 /* The member at `at`, which begins with its comma. */
 static void edit_member(struct edit *x, struct level *l, bool to_end)
 {
     const char *start = x->at;
     x->at += is_at(x, ',');
-    struct span key = next_key(x);
+    bool has_more = l->more < l->more_end;
+    struct span key;
+    bool is_known = take_known(x, has_more ? l->more : l->less, &key);
+    if (!is_known) {
+        key = next_key(x);
+    }
     const char *value = x->at;
     x->at = start;
-    const struct fieldset_node *less = less_at(x, l, key), *more = more_at(x, l, key);
+    const struct fieldset_node *less = is_known && !has_more ? l->less++ : less_at(x, l, key);
+    const struct fieldset_node *more = is_known && has_more ? l->more++ : more_at(x, l, key);
     const char *kept = x->kept;
     size_t n = x->out.n;
     put_comma(x, l->self || l->any);

@@ -48,9 +48,10 @@ struct managed_entry *managed_own(struct managed *m, bool is_apply)
 
 void managed_touch(struct managed *m, struct managed_entry *e)
 {
-    e->text = SPAN_NULL;
+    struct span now = time_format(m->a, m->write->now_ms);
+    e->text = span_eq(e->time, now) ? e->text : SPAN_NULL;
     e->time_s = m->write->now_ms / 1000;
-    e->time = time_format(m->a, m->write->now_ms);
+    e->time = now;
 }
 
 /* Nobody's, by their length, of which each has its own. */
