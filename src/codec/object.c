@@ -20,10 +20,11 @@ struct object {
     uint32_t json_n;
     uint32_t splice_at; /* the spliced part within the JSON */
     uint8_t splice_n;
-    bool glanced;    /* within a glance: the document will not be kept */
-    bool wanted;     /* somebody keeps values of the document */
-    uint8_t warm;    /* how many said object_warm() */
-    bool has_sketch; /* labels, deleting, owners_at, controller_at and uid are set */
+    bool glanced;                  /* within a glance: the document will not be kept */
+    bool wanted;                   /* somebody keeps values of the document */
+    uint8_t warm;                  /* how many said object_warm() */
+    bool has_sketch;               /* labels, deleting, owners_at, controller_at and uid are set */
+    bool is_ownerless, is_staying; /* the text says so: there may be no sketch */
     bool deleting;
     bool has_uid;           /* one of the usual form */
     uint32_t managed_n;     /* bytes of managedFields behind the splice; NOT_SOUGHT */
@@ -502,20 +503,38 @@ struct span object_uid(struct object *o)
     return json_str(json_path(object_root(o), "metadata", "uid", NULL));
 }
 
-bool object_is_deleting(struct object *o)
+/* Most of what was loaded has neither owners nor an end, and no document either: who asks for
+ * nothing else need not parse it. False: the text has no such key (our serialiser escapes no
+ * letters, and in managedFields names begin otherwise), which *absent remembers. */
+static seldom bool may_have(struct object *o, const char *key, bool *absent)
 {
-    if (!o->has_sketch) {
+    if (!o->doc && !*absent) {
+        struct span json = object_json(o);
+        *absent = !memmem(json.p, json.n, key, strlen(key));
+    }
+    if (o->doc || !*absent) {
         (void)object_root(o);
     }
+    return !*absent;
+}
+
+bool object_is_deleting(struct object *o)
+{
+    if (!o->has_sketch && !may_have(o, "\"deletionTimestamp\"", &o->is_staying)) {
+        return false;
+    }
+    assert(o->has_sketch);
     return o->deleting;
 }
+
+static const char owners_key[] = "\"ownerReferences\"";
 
 /* The values of a version's document are the same ones in the same order, whoever made it. */
 yyjson_val *object_owners(struct object *o)
 {
     assert(o);
-    if (!o->has_sketch) {
-        (void)object_root(o);
+    if (!o->has_sketch && !may_have(o, owners_key, &o->is_ownerless)) {
+        return NULL;
     }
     yyjson_val *owners = o->owners_at ? object_root(o) + o->owners_at : NULL;
     verify(owners == json_path(object_root(o), "metadata", "ownerReferences", NULL));
@@ -524,8 +543,8 @@ yyjson_val *object_owners(struct object *o)
 
 yyjson_val *object_controller(struct object *o)
 {
-    if (!o->has_sketch) {
-        (void)object_root(o);
+    if (!o->has_sketch && !may_have(o, owners_key, &o->is_ownerless)) {
+        return NULL;
     }
     assert(!o->controller_at || o->controller_at > o->owners_at);
     return o->controller_at ? object_root(o) + o->controller_at : NULL;

@@ -53,3 +53,36 @@ TEST(an_object_without_labels_has_none)
     object_unref(o);
     object_unref(p);
 }
+
+TEST(owners_and_the_end_are_found_with_and_without_a_document)
+{
+    static const struct {
+        const char *meta;
+        bool owned, deleting;
+    } cases[] = {
+        {"", false, false},
+        {",\"labels\":{\"ownerReferences\":\"a\",\"deletionTimestamp\":\"b\"}", false, false},
+        {",\"annotations\":{\"a\":\"ownerReferences, \\\"deletionTimestamp\\\"\"}", false, false},
+        {",\"managedFields\":[{\"f:ownerReferences\":{},\"f:deletionTimestamp\":{}}]", false,
+         false},
+        {",\"deletionTimestamp\":\"2024-01-01T00:00:00Z\"", false, true},
+        {",\"ownerReferences\":[{\"uid\":\"u\",\"controller\":true}]", true, false},
+        {",\"deletionTimestamp\":\"2024-01-01T00:00:00Z\",\"ownerReferences\":[{\"uid\":\"u\","
+         "\"controller\":true}]",
+         true, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct object *text = make(cases[i].meta), *parsed = make(cases[i].meta);
+        (void)object_root(parsed);
+        for (int turn = 0; turn < 2; turn++) { /* the second time it is remembered */
+            struct object *all[] = {text, parsed};
+            for (size_t k = 0; k < 2; k++) {
+                CHECK_EQ(object_owners(all[k]) != NULL, cases[i].owned);
+                CHECK_EQ(object_controller(all[k]) != NULL, cases[i].owned);
+                CHECK_EQ(object_is_deleting(all[k]), cases[i].deleting);
+            }
+        }
+        object_unref(text);
+        object_unref(parsed);
+    }
+}
