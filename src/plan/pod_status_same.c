@@ -56,31 +56,51 @@ bool pod_status_same(const struct pod_status *a, const struct pod_status *b)
            are_same(a->extras, a->extra_count, b->extras, b->extra_count);
 }
 
-static void keep(struct arena *a, struct span *s)
+/* The many short texts of a status go one behind the other into a few blocks. */
+struct texts {
+    struct arena *arena;
+    char *at;
+    size_t left;
+};
+
+enum { TEXTS_BYTES = 512 };
+
+static void keep(struct texts *t, struct span *s)
 {
-    *s = arena_dup(a, *s);
+    if (s->n == 0) {
+        *s = SPAN("");
+        return;
+    }
+    if (s->n > t->left) {
+        t->left = s->n > TEXTS_BYTES ? s->n : TEXTS_BYTES;
+        t->at = arena_alloc_raw(t->arena, t->left);
+    }
+    span_copy_short(t->at, s->p, s->n);
+    s->p = t->at;
+    t->at += s->n;
+    t->left -= s->n;
 }
 
-static void keep_state(struct arena *a, struct pod_state *s)
+static void keep_state(struct texts *t, struct pod_state *s)
 {
-    keep(a, &s->reason);
-    keep(a, &s->message);
-    keep(a, &s->container_id);
+    keep(t, &s->reason);
+    keep(t, &s->message);
+    keep(t, &s->container_id);
 }
 
 static struct pod_container_status *
-keep_containers(struct arena *a, const struct pod_container_status *from, size_t n)
+keep_containers(struct texts *t, const struct pod_container_status *from, size_t n)
 {
-    struct pod_container_status *to = ARENA_ARRAY(a, struct pod_container_status, n);
+    struct pod_container_status *to = ARENA_ARRAY(t->arena, struct pod_container_status, n);
     for (size_t i = 0; i < n; i++) {
         to[i] = from[i];
-        keep(a, &to[i].name);
-        keep(a, &to[i].image);
-        keep(a, &to[i].image_id);
-        keep(a, &to[i].container_id);
-        keep(a, &to[i].resources);
-        keep_state(a, &to[i].state);
-        keep_state(a, &to[i].last);
+        keep(t, &to[i].name);
+        keep(t, &to[i].image);
+        keep(t, &to[i].image_id);
+        keep(t, &to[i].container_id);
+        keep(t, &to[i].resources);
+        keep_state(t, &to[i].state);
+        keep_state(t, &to[i].last);
     }
     return to;
 }
@@ -89,23 +109,24 @@ struct pod_status pod_status_copy(struct arena *a, const struct pod_status *from
 {
     assert(a);
     assert(from->conditions || from->condition_count == 0);
+    struct texts t = {.arena = a};
     struct pod_status to = *from;
     struct span *texts[] = {&to.phase,   &to.reason, &to.message,
                             &to.host_ip, &to.pod_ip, &to.qos_class};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        keep(a, texts[i]);
+        keep(&t, texts[i]);
     }
     to.conditions = ARENA_ARRAY(a, struct pod_condition, from->condition_count);
     for (size_t i = 0; i < from->condition_count; i++) {
         struct pod_condition *c = &to.conditions[i];
         *c = from->conditions[i];
-        keep(a, &c->type);
-        keep(a, &c->status);
-        keep(a, &c->reason);
-        keep(a, &c->message);
+        keep(&t, &c->type);
+        keep(&t, &c->status);
+        keep(&t, &c->reason);
+        keep(&t, &c->message);
     }
-    to.inits = keep_containers(a, from->inits, from->init_count);
-    to.mains = keep_containers(a, from->mains, from->main_count);
-    to.extras = keep_containers(a, from->extras, from->extra_count);
+    to.inits = keep_containers(&t, from->inits, from->init_count);
+    to.mains = keep_containers(&t, from->mains, from->main_count);
+    to.extras = keep_containers(&t, from->extras, from->extra_count);
     return to;
 }
