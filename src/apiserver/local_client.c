@@ -118,6 +118,12 @@ static void find_sub(struct api_op *op, struct span name)
     }
 }
 
+/* Most of a request's texts are empty. */
+static inline struct span copy(struct arena *a, struct span s)
+{
+    return s.n ? arena_dup(a, s) : SPAN("");
+}
+
 static void local_request(struct client *c, const struct client_request *q, client_reply_fn *fn,
                           void *data)
 {
@@ -134,21 +140,21 @@ static void local_request(struct client *c, const struct client_request *q, clie
     }
     r->fn = fn;
     r->data = data;
-    r->body = arena_dup(a, q->body);
+    r->body = copy(a, q->body);
     r->op.body = q->tree && q->body.n == 0 ? json_share_hold(a, q->tree)->root : NULL;
     struct api_op *op = &r->op; /* zeroed with r */
     op->server = lc->server;
     op->arena = a;
     op->kind = kind;
-    op->ns = arena_dup(a, q->ns);
-    op->name = arena_dup(a, q->name);
+    op->ns = copy(a, q->ns);
+    op->name = copy(a, q->name);
     op->done = on_done;
     op->options = (struct api_options){.strictness = SCHEMA_WARN,
-                                       .field_manager = arena_dup(a, q->field_manager),
-                                       .label_selector = arena_dup(a, q->label_selector),
-                                       .field_selector = arena_dup(a, q->field_selector),
-                                       .precondition_uid = arena_dup(a, q->precondition_uid),
-                                       .precondition_rev = arena_dup(a, q->precondition_rev),
+                                       .field_manager = copy(a, q->field_manager),
+                                       .label_selector = copy(a, q->label_selector),
+                                       .field_selector = copy(a, q->field_selector),
+                                       .precondition_uid = copy(a, q->precondition_uid),
+                                       .precondition_rev = copy(a, q->precondition_rev),
                                        .grace_s = q->grace_s,
                                        .propagation = q->propagation};
     set_verb(op, q->verb);

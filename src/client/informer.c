@@ -23,10 +23,13 @@ struct place {
     uint32_t index;
 };
 
+enum { FEW_PLACES = 2 };
+
 struct entry {
     struct object *object;
-    struct place *places;
+    struct place *places; /* few, as long as they do */
     uint32_t place_count, place_cap;
+    struct place few[FEW_PLACES];
     size_t key_n;
     char key[];
 };
@@ -172,6 +175,16 @@ static void key_list_done(struct key_list *l)
     VEC_DONE(&l->ends);
 }
 
+static void more_places(struct entry *e)
+{
+    struct place *own = e->places == e->few ? NULL : e->places;
+    e->place_cap += 4;
+    e->places = mem_grow(own, e->place_cap, sizeof *e->places);
+    if (!own) {
+        memcpy(e->places, e->few, sizeof e->few);
+    }
+}
+
 static void bucket_add(struct informer *inf, uint32_t index, struct span key, struct entry *e)
 {
     struct map *buckets = &inf->index[index].buckets;
@@ -185,8 +198,7 @@ static void bucket_add(struct informer *inf, uint32_t index, struct span key, st
         map_put(buckets, span_of(b->key, b->key_n), b);
     }
     if (e->place_count == e->place_cap) {
-        e->place_cap += 4;
-        e->places = mem_grow(e->places, e->place_cap, sizeof *e->places);
+        more_places(e);
     }
     assert(b->members.n < UINT32_MAX);
     assert(span_eq(span_of(b->key, b->key_n), key));
@@ -272,7 +284,9 @@ static void reindex(struct informer *inf, struct entry *e, uint32_t index)
 static void entry_free(struct entry *e)
 {
     assert(e->place_count <= e->place_cap);
-    free(e->places);
+    if (e->places != e->few) {
+        free(e->places);
+    }
     free(e);
 }
 
@@ -401,6 +415,8 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
     }
     if (!e) {
         e = mem_new(sizeof *e + key.n + 1);
+        e->places = e->few;
+        e->place_cap = FEW_PLACES;
         e->key_n = key.n;
         memcpy(e->key, key.p, key.n);
         map_put(&i->entries, span_of(e->key, e->key_n), e);

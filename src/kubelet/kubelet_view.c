@@ -299,7 +299,7 @@ static struct pod_container_view copy_container(struct arena *a,
         &c.last.message, &c.image_prep.reason, &c.image_prep.message, &c.unready_cause,
         &c.end_cause,    &c.resources};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) {
-        *owned[i] = arena_dup(a, *owned[i]);
+        *owned[i] = owned[i]->n ? arena_dup(a, *owned[i]) : SPAN(""); /* as most are */
     }
     return c;
 }
