@@ -61,12 +61,13 @@ static void wrong(struct record *r, const char *checker, const char *what, struc
 
 static struct kept *kept_of(struct record *r, struct span key)
 {
-    struct kept *k = map_get(&r->kept, key);
+    struct map_slot *slot = map_seek(&r->kept, key);
+    struct kept *k = slot->value;
     if (!k) {
         k = mem_new(sizeof *k + key.n + 1);
         k->key_n = key.n;
         memcpy(k->key, key.p, key.n);
-        (void)map_put(&r->kept, span_of(k->key, k->key_n), k);
+        map_fill(&r->kept, slot, span_of(k->key, k->key_n), k);
     }
     return k;
 }

@@ -131,6 +131,31 @@ struct map_slot *map_find(const struct map *m, struct span key)
     return s && s->value ? s : NULL;
 }
 
+struct map_slot *map_seek(struct map *m, struct span key)
+{
+    uint64_t hash = map_hash(key);
+    struct map_slot *s = m->cap ? &m->slots[slot_of(m, key, hash)] : NULL;
+    if (s && s->value) {
+        return s;
+    }
+    if (!has_room(m->cap, m->n + 1)) {
+        resize(m, m->cap ? m->cap * 2 : FIRST_SLOTS);
+        s = &m->slots[slot_of(m, key, hash)];
+    }
+    s->hash = hash;
+    return s;
+}
+
+void map_fill(struct map *m, struct map_slot *slot, struct span key, void *value)
+{
+    assert(value);
+    assert(!slot->value);
+    assert(has_room(m->cap, m->n + 1));
+    slot->key = key;
+    slot->value = value;
+    m->n++;
+}
+
 void *map_put(struct map *m, struct span key, void *value)
 {
     assert(value);

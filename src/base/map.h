@@ -39,6 +39,11 @@ struct map_slot *map_find(const struct map *m, struct span key);
 /* value is not NULL. Returns the value that stood there, or NULL; the key's bytes are then the new
  * ones. */
 void *map_put(struct map *m, struct span key, void *value);
+/* To find or to put, the way is gone once: the slot that key is in, or would take. That one's value
+ * is NULL, and it waits for map_fill(), which comes before any other change of the map if it comes
+ * at all. */
+struct map_slot *map_seek(struct map *m, struct span key);
+void map_fill(struct map *m, struct map_slot *slot, struct span key, void *value);
 /* Returns the removed value, or NULL. */
 void *map_remove(struct map *m, struct span key);
 /* Iteration: size_t it = 0; while ((v = map_next(&m, &it, &key))) ...; no change to the map

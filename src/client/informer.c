@@ -188,14 +188,15 @@ static void more_places(struct entry *e)
 static void bucket_add(struct informer *inf, uint32_t index, struct span key, struct entry *e)
 {
     struct map *buckets = &inf->index[index].buckets;
-    struct bucket *b = map_get(buckets, key);
+    struct map_slot *slot = map_seek(buckets, key);
+    struct bucket *b = slot->value;
     if (!b) {
         b = mem_new(sizeof *b + key.n + 1);
         b->key_n = key.n;
         if (key.n) {
             memcpy(b->key, key.p, key.n);
         }
-        map_put(buckets, span_of(b->key, b->key_n), b);
+        map_fill(buckets, slot, span_of(b->key, b->key_n), b);
     }
     if (e->place_count == e->place_cap) {
         more_places(e);
@@ -389,12 +390,14 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
         i->rev = object_rev(object);
     }
     struct span key = object_place(object);
-    struct entry *e = map_get(&i->entries, key);
+    bool stays = type != CLIENT_DELETED;
+    struct map_slot *slot = stays ? map_seek(&i->entries, key) : map_find(&i->entries, key);
+    struct entry *e = slot ? slot->value : NULL;
     struct object *old = e ? e->object : NULL;
     assert(object);
     assert(!e || e->object);
     informer_verify(i);
-    if (type == CLIENT_DELETED) {
+    if (!stays) {
         if (!e) {
             check_waits(i);
             return;
@@ -419,7 +422,7 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
         e->place_cap = FEW_PLACES;
         e->key_n = key.n;
         memcpy(e->key, key.p, key.n);
-        map_put(&i->entries, span_of(e->key, e->key_n), e);
+        map_fill(&i->entries, slot, span_of(e->key, e->key_n), e);
     }
     e->object = object_ref(object);
     /* Index keys and handlers look at a version once; most are never looked at again. */

@@ -89,7 +89,8 @@ void workqueue_free(struct workqueue *q)
 
 static struct item *item_get(struct workqueue *q, struct span key)
 {
-    struct item *it = map_get(&q->items, key);
+    struct map_slot *slot = map_seek(&q->items, key);
+    struct item *it = slot->value;
     if (!it) {
         it = mem_new(sizeof *it + key.n + 1);
         list_init(&it->link);
@@ -98,7 +99,7 @@ static struct item *item_get(struct workqueue *q, struct span key)
         if (key.n) {
             memcpy(it->key, key.p, key.n);
         }
-        map_put(&q->items, item_key(it), it);
+        map_fill(&q->items, slot, item_key(it), it);
     }
     assert(it->queue == q);
     assert(span_eq(item_key(it), key));

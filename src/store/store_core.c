@@ -99,12 +99,13 @@ static void past_drop_oldest(struct store_history *h, size_t n)
 static struct store_key *entry_get(struct store *s, struct span key)
 {
     assert(key.n > 0);
-    struct store_key *e = map_get(&s->keys, key);
+    struct map_slot *slot = map_seek(&s->keys, key);
+    struct store_key *e = slot->value;
     if (!e) {
         e = mem_new(sizeof *e + key.n);
         e->key_n = key.n;
         memcpy(e->key, key.p, key.n);
-        (void)map_put(&s->keys, span_of(e->key, key.n), e);
+        map_fill(&s->keys, slot, span_of(e->key, key.n), e);
     }
     assert(span_eq(span_of(e->key, e->key_n), key));
     return e;

@@ -11,17 +11,18 @@
 struct resource *hub_resource(struct watch_hub *hub, struct span name)
 {
     assert(name.n > 0);
-    struct resource *r = hub->last;
-    if (r && span_eq(span_of(r->name, r->name_n), name)) {
-        return r; /* changes of one kind come in a row, above all while the store is loaded */
+    struct resource *last = hub->last;
+    if (last && span_eq(span_of(last->name, last->name_n), name)) {
+        return last; /* changes of one kind come in a row, above all while the store is loaded */
     }
-    r = map_get(&hub->resources, name);
+    struct map_slot *slot = map_seek(&hub->resources, name);
+    struct resource *r = slot->value;
     if (!r) {
         r = mem_new(sizeof *r + name.n);
         r->name_n = name.n;
         memcpy(r->name, name.p, name.n);
         r->window.floor = hub->start_floor;
-        (void)map_put(&hub->resources, span_of(r->name, name.n), r);
+        map_fill(&hub->resources, slot, span_of(r->name, name.n), r);
     }
     hub->last = r;
     return r;
@@ -66,16 +67,15 @@ static void trim(struct watch_hub *hub)
 static void update_cache(struct watch_hub *hub, struct resource *r, const struct store_event *e)
 {
     struct span key = object_store_key(e->object);
-    bool is_new = !e->previous && !e->is_delete && !hub->is_loading;
-    struct map_slot *slot = is_new ? NULL : map_find(&hub->nodes, key);
-    struct order_node *node = slot ? slot->value : NULL;
     if (e->is_delete) {
-        if (node) { /* absent only for a tombstone whose past is compacted */
-            (void)map_remove(&hub->nodes, key);
-            order_remove(&r->order, node);
+        struct order_node *gone = map_remove(&hub->nodes, key);
+        if (gone) { /* absent only for a tombstone whose past is compacted */
+            order_remove(&r->order, gone);
         }
         return;
     }
+    struct map_slot *slot = map_seek(&hub->nodes, key);
+    struct order_node *node = slot->value;
     if (node) {
         struct object *old = node->object;
         assert(object_rev(old) < object_rev(e->object));
@@ -84,8 +84,7 @@ static void update_cache(struct watch_hub *hub, struct resource *r, const struct
         object_unref(old);
     } else {
         node = order_insert(&r->order, e->object);
-        struct order_node *known = map_put(&hub->nodes, object_store_key(node->object), node);
-        assert(!known);
+        map_fill(&hub->nodes, slot, object_store_key(node->object), node);
     }
     verify(hub->nodes.n >= r->order.n);
 }

@@ -137,6 +137,41 @@ TEST(map_agrees_with_a_linear_model)
     map_done(&m);
 }
 
+/* Also in where things are: who iterates sees one order. */
+TEST(seek_and_fill_do_what_get_and_put_do)
+{
+    enum { KEYS = 200, STEPS = 8000 };
+    static char names[KEYS][8];
+    struct map one = MAP_INIT, other = MAP_INIT;
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(names[i], sizeof names[i], "k%d", i);
+    }
+    for (int step = 0; step < STEPS; step++) {
+        size_t i = kit_random() % KEYS;
+        struct span key = span_cstr(names[i]);
+        if (kit_random() % 5 < 2) {
+            CHECK_EQ(map_remove(&one, key) == NULL, map_remove(&other, key) == NULL);
+            continue;
+        }
+        struct map_slot *slot = map_seek(&one, key);
+        CHECK_EQ(slot->value == map_get(&other, key), true);
+        if (!slot->value && kit_random() % 4) {
+            map_fill(&one, slot, key, names[i]);
+            CHECK_EQ(map_put(&other, key, names[i]) == NULL, true);
+        } else if (!slot->value) { /* was only looked for */
+            CHECK_EQ(map_get(&one, key) == NULL, true);
+            CHECK_EQ(map_find(&one, key) == NULL, true);
+        }
+        CHECK_EQ(one.n, other.n);
+    }
+    size_t at = 0, it = 0;
+    for (const char *name; one.cap == other.cap && (name = map_next(&one, &at, NULL));) {
+        CHECK_EQ(map_next(&other, &it, NULL) == name, true);
+    }
+    map_done(&one);
+    map_done(&other);
+}
+
 TEST(heap_gives_keys_in_order_and_equal_keys_first_in_first_out)
 {
     enum { N = 500 };
