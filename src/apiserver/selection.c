@@ -162,11 +162,17 @@ int selection_new(struct api_op *op)
     sel->kind = op->kind;
     sel->hooks = op->view && op->view->view_of ? op->view->hooks : op->kind->hooks;
     sel->of_pods = sel->hooks && sel->hooks == SCHEMA_KIND(Pod)->hooks;
-    if (selector_parse(a, op->options.label_selector, &sel->labels, &op->err) ||
+    /* Empty ones choose everything, as what is there already does. */
+    if (op->options.label_selector.n) {
+        if (selector_parse(a, op->options.label_selector, &sel->labels, &op->err)) {
+            return -1;
+        }
+        sel->label_bits = label_bits(&sel->labels);
+    }
+    if (op->options.field_selector.n &&
         field_selector_parse(a, op->options.field_selector, &sel->fields, &op->err)) {
         return -1;
     }
-    sel->label_bits = label_bits(&sel->labels);
     op->selection = sel;
     if (sel->fields.n) {
         sel->scratch = arena_new_small();
