@@ -216,11 +216,6 @@ static void link_cancel(struct client *base, void *data)
 
 /* ---- watches ---- */
 
-struct known {
-    struct object *object; /* owns its key's bytes too */
-    uint64_t round;
-};
-
 struct queued {
     enum client_event_type type;
     struct object *object; /* NULL: a list begins or is complete */
@@ -237,11 +232,12 @@ struct link_watch {
     struct client_watch_handler handler;
     void *data;
     struct client_watch *inner; /* NULL: not connected */
-    struct map known;
+    struct map known; /* store key -> what was told last: a reference, which the key is part of */
+    struct map seen;  /* those of them that a list has which is not the first one */
     VEC(struct queued) queue;
     size_t queue_at;
     struct env_timer deliver, relist;
-    uint64_t round;
+    bool lists_again; /* and the list is not complete */
     bool is_synced, is_freed, in_callback;
 };
 
@@ -264,13 +260,12 @@ static void queue_clear(struct link_watch *w)
 
 static void known_free(void *value)
 {
-    struct known *k = value;
-    object_unref(k->object);
-    free(k);
+    object_unref(value);
 }
 
 static void watch_destroy(struct link_watch *w)
 {
+    map_done(&w->seen);
     map_done_values(&w->known, known_free);
     queue_clear(w);
     VEC_DONE(&w->queue);
@@ -295,29 +290,28 @@ static bool tell(struct link_watch *w, enum client_event_type type, struct objec
 
 static bool forget(struct link_watch *w, struct span key)
 {
-    struct known *k = map_remove(&w->known, key);
-    if (k) {
-        object_unref(k->object);
-        free(k);
-    }
-    return k;
+    struct object *known = map_remove(&w->known, key);
+    object_unref(known);
+    return known;
 }
 
-/* What the role is to be told of this version: an event's type, or -1: it has it. slot: where the
- * version before is known; NULL: none is. */
+/* What the role is to be told of this version: an event's type, or -1: it has it. slot: its own,
+ * which is empty when no version before is known. */
 static int remember(struct link_watch *w, struct map_slot *slot, struct object *o)
 {
-    struct known *k = slot ? slot->value : MEM_NEW(struct known);
-    struct object *old = k->object;
-    k->round = w->round;
-    if (old && object_rev(old) >= object_rev(o)) {
-        return -1;
-    }
-    k->object = object_ref(o);
-    if (slot) {
+    struct object *old = slot->value;
+    if (!old) {
+        map_fill(&w->known, slot, object_store_key(o), object_ref(o));
+    } else if (object_rev(old) < object_rev(o)) {
         slot->key = object_store_key(o);
-    } else {
-        (void)map_put(&w->known, object_store_key(o), k);
+        slot->value = object_ref(o);
+    }
+    struct object *now = slot->value;
+    if (w->lists_again) {
+        (void)map_put(&w->seen, object_store_key(now), now);
+    }
+    if (now == old) {
+        return -1;
     }
     object_unref(old);
     return old ? CLIENT_MODIFIED : CLIENT_ADDED;
@@ -339,12 +333,14 @@ static bool report_vanished(struct link_watch *w, int64_t rev)
 {
     VEC(struct object *) gone = {0};
     size_t it = 0;
-    struct known *k;
-    while ((k = map_next(&w->known, &it, NULL))) {
-        if (k->round != w->round) {
-            VEC_PUSH(&gone, object_ref(k->object));
+    struct object *known;
+    while (w->lists_again && (known = map_next(&w->known, &it, NULL))) {
+        if (map_get(&w->seen, object_store_key(known)) != known) {
+            VEC_PUSH(&gone, object_ref(known));
         }
     }
+    w->lists_again = false;
+    map_done(&w->seen);
     bool alive = true;
     for (size_t i = 0; i < gone.n; i++) {
         if (alive) {
@@ -367,9 +363,9 @@ static bool report_vanished(struct link_watch *w, int64_t rev)
 }
 
 /* Of the name that a version is known by? */
-static bool is_another(const struct known *k, struct object *o)
+static bool is_another(struct object *known, struct object *o)
 {
-    return object_rev(k->object) != object_rev(o) && !span_eq(object_uid(k->object), object_uid(o));
+    return object_rev(known) != object_rev(o) && !span_eq(object_uid(known), object_uid(o));
 }
 
 static bool tell_one(struct link_watch *w, struct queued q)
@@ -380,15 +376,15 @@ static bool tell_one(struct link_watch *w, struct queued q)
     if (q.type == CLIENT_DELETED) {
         return !forget(w, object_store_key(q.object)) || tell(w, CLIENT_DELETED, q.object);
     }
-    struct map_slot *slot = map_find(&w->known, object_store_key(q.object));
-    if (slot && is_another(slot->value, q.object)) {
+    struct map_slot *slot = map_seek(&w->known, object_store_key(q.object));
+    if (slot->value && is_another(slot->value, q.object)) {
         /* A list, and the end of the one before was not told. */
-        struct object *old cleanup_object = object_ref(((struct known *)slot->value)->object);
+        struct object *old cleanup_object = object_ref(slot->value);
         (void)forget(w, object_store_key(old));
         if (!tell(w, CLIENT_DELETED, old)) {
             return false;
         }
-        slot = NULL;
+        slot = map_seek(&w->known, object_store_key(q.object));
     }
     int type = remember(w, slot, q.object);
     if (type < 0) {
@@ -479,7 +475,8 @@ static void watch_start(struct link_watch *w)
     static const struct client_watch_handler handler = {.on_event = inner_event,
                                                         .on_list = inner_list};
     assert(!w->inner && w->l->server);
-    w->round++;
+    map_done(&w->seen);
+    w->lists_again = w->known.n > 0;
     if (w->is_synced) {
         bool alive = tell_list(w, 0);
         assert(alive);

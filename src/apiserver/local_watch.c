@@ -18,11 +18,6 @@
  */
 enum { EVENTS_A_TASK = 256, LISTED_A_TURN = 256 };
 
-struct known {
-    struct object *object; /* owns its key's bytes too */
-    uint64_t round;        /* of the list that saw it last */
-};
-
 struct local_watch {
     struct client_watch base;
     struct apiserver *server;
@@ -30,7 +25,8 @@ struct local_watch {
     void *data;
     struct arena *arena;
     struct selection *selection;
-    struct map known; /* store key -> struct known */
+    struct map known; /* store key -> what was told last: a reference, which the key is part of */
+    struct map seen;  /* those of them that a list has which is not the first one */
     struct watcher *watcher;
     uint64_t round;
     int64_t list_rev;            /* of the last list */
@@ -43,9 +39,7 @@ struct local_watch {
 
 static void known_free(void *value)
 {
-    struct known *k = value;
-    object_unref(k->object);
-    free(k);
+    object_unref(value);
 }
 
 static void destroy(struct local_watch *w)
@@ -53,6 +47,7 @@ static void destroy(struct local_watch *w)
     assert(w->is_freed);
     assert(!w->in_callback);
     assert(w->listed_at <= w->listed.n);
+    map_done(&w->seen);
     map_done_values(&w->known, known_free);
     for (; w->listed_at < w->listed.n; w->listed_at++) {
         object_unref(w->listed.at[w->listed_at]);
@@ -114,37 +109,32 @@ static bool tell_synced(struct local_watch *w)
 /* Remembers the version; returns what the change is, or -1 when it is known already. */
 static int remember(struct local_watch *w, struct object *o)
 {
-    struct map_slot *slot = map_find(&w->known, object_store_key(o));
-    struct known *k = slot ? slot->value : NULL;
-    if (!k) {
-        k = MEM_NEW(struct known);
-        k->object = object_ref(o);
-        k->round = w->round;
-        (void)map_put(&w->known, object_store_key(o), k);
-        return CLIENT_ADDED;
+    struct span key = object_store_key(o);
+    struct map_slot *slot = map_seek(&w->known, key);
+    struct object *old = slot->value;
+    if (!old) {
+        map_fill(&w->known, slot, key, object_ref(o));
+    } else if (object_rev(old) < object_rev(o)) {
+        assert(span_eq(object_store_key(old), key));
+        slot->key = key; /* its bytes are the new version's now */
+        slot->value = object_ref(o);
     }
-    assert(k->round <= w->round);
-    assert(span_eq(object_store_key(k->object), object_store_key(o)));
-    k->round = w->round;
-    if (object_rev(k->object) >= object_rev(o)) {
+    struct object *now = slot->value;
+    if (w->is_listing && w->round > 1) {
+        (void)map_put(&w->seen, object_store_key(now), now);
+    }
+    if (now == old) {
         return -1;
     }
-    struct object *old = k->object;
-    k->object = object_ref(o);
-    slot->key = object_store_key(o); /* its bytes are the new version's now */
     object_unref(old);
-    return CLIENT_MODIFIED;
+    return old ? CLIENT_MODIFIED : CLIENT_ADDED;
 }
 
 static bool forget(struct local_watch *w, struct span key)
 {
-    struct known *k = map_remove(&w->known, key);
-    if (!k) {
-        return false;
-    }
-    object_unref(k->object);
-    free(k);
-    return true;
+    struct object *known = map_remove(&w->known, key);
+    object_unref(known);
+    return known;
 }
 
 struct collected {
@@ -177,12 +167,13 @@ static bool report_vanished(struct local_watch *w)
 {
     struct collected gone = {0};
     size_t it = 0;
-    struct known *k;
-    while ((k = map_next(&w->known, &it, NULL))) {
-        if (k->round != w->round) {
-            VEC_PUSH(&gone.objects, object_ref(k->object));
+    struct object *known;
+    while (w->round > 1 && (known = map_next(&w->known, &it, NULL))) {
+        if (map_get(&w->seen, object_store_key(known)) != known) {
+            VEC_PUSH(&gone.objects, object_ref(known));
         }
     }
+    map_done(&w->seen);
     bool alive = true;
     for (size_t i = 0; i < gone.objects.n; i++) {
         struct object *o = gone.objects.at[i];
@@ -225,12 +216,11 @@ static bool is_wanted(struct local_watch *w, struct object *o)
  * has to know. False: the callback freed the watch. */
 static bool tell_replaced(struct local_watch *w, struct object *o)
 {
-    struct known *k = map_get(&w->known, object_store_key(o));
-    if (!k || object_rev(k->object) == object_rev(o) ||
-        span_eq(object_uid(k->object), object_uid(o))) {
+    struct object *known = w->known.n ? map_get(&w->known, object_store_key(o)) : NULL;
+    if (!known || object_rev(known) == object_rev(o) || span_eq(object_uid(known), object_uid(o))) {
         return true;
     }
-    struct object *old cleanup_object = object_ref(k->object);
+    struct object *old cleanup_object = object_ref(known);
     (void)forget(w, object_store_key(old));
     return tell(w, CLIENT_DELETED, old);
 }
