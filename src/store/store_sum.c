@@ -47,23 +47,22 @@ FAST static uint32_t reduce(__m128i x, __m128i k)
 /* n: a multiple of 16, which is not 0. */
 FAST static uint32_t fast_sum(uint32_t sum, const char *p, size_t n)
 {
-    __m128i lane[4], k = load(by_16), x = _mm_xor_si128(load(p), _mm_cvtsi32_si128((int)~sum));
+    __m128i k = load(by_16), x = _mm_xor_si128(load(p), _mm_cvtsi32_si128((int)~sum));
     assert(n >= STEP);
     assert(n % STEP == 0);
     if (n >= BLOCK) {
         const __m128i far = load(by_64);
-        lane[0] = x;
-        for (size_t i = 1; i < 4; i++) {
-            lane[i] = load(p + STEP * i);
-        }
+        /* No array: it would lie in memory, and each round wait for what the last one stored. */
+        __m128i x1 = load(p + STEP), x2 = load(p + 2 * STEP), x3 = load(p + 3 * STEP);
         for (p += BLOCK, n -= BLOCK; n >= BLOCK; p += BLOCK, n -= BLOCK) {
-            for (size_t i = 0; i < 4; i++) {
-                lane[i] = fold(lane[i], far, load(p + STEP * i));
-            }
+            x = fold(x, far, load(p));
+            x1 = fold(x1, far, load(p + STEP));
+            x2 = fold(x2, far, load(p + 2 * STEP));
+            x3 = fold(x3, far, load(p + 3 * STEP));
         }
-        x = fold(lane[0], k, lane[1]);
-        x = fold(x, k, lane[2]);
-        x = fold(x, k, lane[3]);
+        x = fold(x, k, x1);
+        x = fold(x, k, x2);
+        x = fold(x, k, x3);
     } else {
         p += STEP;
         n -= STEP;
