@@ -53,11 +53,16 @@ static void forget(struct event_ttl *t, struct span key)
 
 static void remember(struct event_ttl *t, struct span key, int64_t end_ms)
 {
-    forget(t, key);
-    struct entry *e = mem_new(sizeof *e + key.n);
-    e->key_n = key.n;
-    memcpy(e->key, key.p, key.n);
-    (void)map_put(&t->entries, span_of(e->key, e->key_n), e);
+    struct map_slot *slot = map_seek(&t->entries, key);
+    struct entry *e = slot->value;
+    if (e) {
+        heap_remove(&t->by_end, &e->node);
+    } else {
+        e = mem_new(sizeof *e + key.n);
+        e->key_n = key.n;
+        memcpy(e->key, key.p, key.n);
+        map_fill(&t->entries, slot, span_of(e->key, e->key_n), e);
+    }
     heap_insert(&t->by_end, &e->node, end_ms);
     assert(t->entries.n == t->by_end.n);
     assert(end_ms > 0);

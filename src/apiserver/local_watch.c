@@ -206,6 +206,9 @@ static bool list(struct local_watch *w)
 
 static bool is_wanted(struct local_watch *w, struct object *o)
 {
+    if (!selection_filter(w->selection)->match) {
+        return true;
+    }
     struct object_glance glance = object_glance_begin(o);
     bool wanted = selection_matches(w->selection, o);
     object_glance_end(&glance);

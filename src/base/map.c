@@ -65,10 +65,10 @@ void map_done(struct map *m)
 void map_done_values(struct map *m, void (*free_value)(void *value))
 {
     assert(free_value);
-    size_t it = 0;
-    void *value;
-    while ((value = map_next(m, &it, NULL))) {
-        free_value(value);
+    for (size_t i = 0; m->n > 0 && i < m->cap; i++) {
+        if (m->slots[i].value) {
+            free_value(m->slots[i].value);
+        }
     }
     map_done(m);
 }
