@@ -166,3 +166,37 @@ TEST(a_watch_that_lists_again_tells_the_end_of_one_whose_name_another_has)
     client_watch_free(w);
     api_kit_stop(&s.k);
 }
+
+TEST(a_watch_that_lists_again_tells_what_has_gone_and_nothing_of_what_stayed)
+{
+    struct seen s = {0};
+    api_kit_start(&s.k, NULL);
+    s.k.history_limit = 8;
+    api_kit_restart(&s.k);
+    for (int i = 0; i < 4; i++) {
+        make(&s.k, i);
+    }
+    const struct client_request all = {.kind = SCHEMA_KIND(ConfigMap), .grace_s = -1};
+    struct client_watch *w = client_watch_new(s.k.client, &all, &handler, &s);
+    api_run_until(&s.k, &s.synced);
+    for (int round = 1; round <= 2; round++) { /* what one list had says nothing to the next */
+        char gone[8];
+        int lists = s.lists, modified = s.modified;
+        (void)snprintf(gone, sizeof gone, "many-%d", round);
+        ask(&s, CLIENT_DELETE, gone, "");
+        for (int i = 0; i < 40; i++) {
+            ask(&s, CLIENT_PATCH_MERGE, "many-0",
+                i % 2 ? "{\"data\":{\"a\":\"1\"}}" : "{\"data\":{\"a\":\"2\"}}");
+        }
+        api_run_ms(&s.k, 200);
+        CHECK(s.lists > lists);
+        CHECK(s.modified > modified && s.modified < modified + 40);
+        CHECK_EQ(s.deleted, round);
+        for (int i = 0; i < 4; i++) {
+            CHECK_EQ(s.state[i], i == 0 || i > round);
+        }
+    }
+    CHECK_EQ(s.told, 4 + s.modified + s.deleted);
+    client_watch_free(w);
+    api_kit_stop(&s.k);
+}
