@@ -42,9 +42,14 @@ struct arena {
 };
 
 /* Most arenas live for less than a millisecond and want chunks of the same few sizes: malloc would
- * split and merge its large blocks for each. A thread keeps a few, and none under AddressSanitizer.
- */
-enum { SPARE_SIZES = 5, SPARE_MAX = 4, SPARE_FIRST_MAX = 24, SPARE_ARENAS = 64 };
+ * split and merge blocks for each. A thread keeps a few, and none under AddressSanitizer. */
+enum {
+    SPARE_SIZES = 9, /* from that of a small arena on, each twice the one before */
+    SPARE_MAX = 4,
+    SPARE_FIRST_MAX = 24, /* of first chunks */
+    SPARE_SMALL_MAX = 64,
+    SPARE_ARENAS = 64
+};
 
 struct spare {
     struct {
@@ -57,14 +62,19 @@ struct spare {
 
 static _Thread_local struct spare spare;
 
-/* CHUNK_BYTES << i gives i; SPARE_SIZES: a size that is not kept. */
-static size_t spare_at(size_t size)
+/* CHUNK_BYTES_SMALL << i gives i; SPARE_SIZES: a size that is not kept. */
+static inline size_t spare_at(size_t size)
 {
-    size_t i = 0;
-    while (i < SPARE_SIZES && size != (size_t)CHUNK_BYTES << i) {
-        i++;
-    }
-    return ARENA_SEPARATE ? SPARE_SIZES : i;
+    bool doubled = size >= CHUNK_BYTES_SMALL && (size & (size - 1)) == 0;
+    size_t i = doubled ? (size_t)__builtin_ctzll(size / CHUNK_BYTES_SMALL) : SPARE_SIZES;
+    return ARENA_SEPARATE || i > SPARE_SIZES ? SPARE_SIZES : i;
+}
+
+static size_t spare_max(size_t size)
+{
+    return size == CHUNK_BYTES         ? SPARE_FIRST_MAX
+           : size == CHUNK_BYTES_SMALL ? SPARE_SMALL_MAX
+                                       : SPARE_MAX;
 }
 
 static struct chunk *chunk_new(size_t size)
@@ -85,7 +95,7 @@ static struct chunk *chunk_new(size_t size)
 static void chunk_free(struct chunk *c)
 {
     size_t at = c ? spare_at(c->size) : SPARE_SIZES;
-    if (at == SPARE_SIZES || spare.chunks[at].n == (at ? SPARE_MAX : SPARE_FIRST_MAX)) {
+    if (at == SPARE_SIZES || spare.chunks[at].n == spare_max(c->size)) {
         free(c);
         return;
     }
