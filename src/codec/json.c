@@ -273,29 +273,37 @@ yyjson_val *json_freeze_shared(struct arena *a, const yyjson_mut_val *v)
     return root;
 }
 
-/* Links the members of a container that was copied value by value into a ring. */
-static void link_members(yyjson_mut_val *to, const yyjson_val *from)
+/* A container, with its members linked into a ring; returns where the next value goes. */
+static yyjson_mut_val *thaw_at(yyjson_mut_val *to, const yyjson_val *from)
 {
-    size_t left = unsafe_yyjson_get_len(unconst(from));
-    bool is_object = yyjson_is_obj(unconst(from));
-    yyjson_mut_val *last = NULL, *first = to + 1;
+    bool is_object = (from->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ;
+    yyjson_mut_val *next = to + 1, *last = NULL, *value = NULL;
     const yyjson_val *at = from + 1;
-    for (; left; left--) {
-        yyjson_mut_val *member = to + (at - from);
-        if (last) {
-            *(is_object ? &last->next->next : &last->next) = member;
-        }
+    for (size_t left = from->tag >> YYJSON_TAG_BIT; left; left--) {
+        last = value = next;
         if (is_object) {
-            member->next = member + 1;
+            last->tag = at->tag;
+            last->uni.u64 = at->uni.u64;
+            last->next = ++value;
             at++;
         }
-        at = unsafe_yyjson_get_next(unconst(at));
-        last = member;
+        if (yyjson_is_ctn(unconst(at))) {
+            next = thaw_at(value, at);
+            at = unsafe_yyjson_get_next(unconst(at));
+        } else {
+            value->tag = at->tag;
+            value->uni.u64 = at->uni.u64;
+            next = value + 1;
+            at++;
+        }
+        value->next = next;
     }
-    if (last) {
-        *(is_object ? &last->next->next : &last->next) = first;
+    if (value) {
+        value->next = to + 1;
     }
+    to->tag = from->tag;
     to->uni.ptr = last;
+    return next;
 }
 
 yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v)
@@ -306,12 +314,12 @@ yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v)
     size_t n = (size_t)(unsafe_yyjson_get_next(unconst(v)) - v);
     yyjson_mut_val *out = unsafe_yyjson_mut_val(doc, n);
     assert(out);
-    for (size_t i = 0; i < n; i++) {
-        out[i].tag = v[i].tag;
-        out[i].uni.u64 = v[i].uni.u64;
-        if (yyjson_is_ctn(unconst(v + i))) {
-            link_members(out + i, v + i);
-        }
+    if (yyjson_is_ctn(unconst(v))) {
+        yyjson_mut_val *end = thaw_at(out, v);
+        assert(end == out + n);
+    } else {
+        out->tag = v->tag;
+        out->uni.u64 = v->uni.u64;
     }
     return out;
 }
