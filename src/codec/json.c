@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "base/limits.h"
 #include "base/mem.h"
-#include "base/strbuf.h"
+#include "codec/json_text.h"
 
 /* yyjson's readers take pointers without const although they do not write. */
 static yyjson_val *unconst(const yyjson_val *v)
@@ -600,69 +600,6 @@ bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b)
 
 /* ---- writing ---- */
 
-/* Length of the UTF-8 character that starts here; 0 when there is none. */
-static size_t utf8_length(const unsigned char *p, size_t n)
-{
-    size_t len = p[0] < 0x80       ? 1
-                 : p[0] >> 5 == 6  ? 2
-                 : p[0] >> 4 == 14 ? 3
-                 : p[0] >> 3 == 30 ? 4
-                                   : 0;
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (len == 0 || len > n) {
-        return 0;
-    }
-    uint32_t code = len == 1 ? p[0] : p[0] & (0x7fu >> len);
-    for (size_t i = 1; i < len; i++) {
-        if (p[i] >> 6 != 2) {
-            return 0;
-        }
-        code = code << 6 | (p[i] & 0x3fu);
-    }
-    bool surrogate = code >= 0xd800 && code <= 0xdfff;
-    return code < least[len] || code > 0x10ffff || surrogate ? 0 : len;
-}
-
-/* Bytes of plain ASCII that it starts with, or a few less. */
-static size_t ascii_length(struct span s)
-{
-    uint64_t word = 0;
-    size_t n = 0;
-    for (; n + sizeof word <= s.n; n += sizeof word) {
-        memcpy(&word, s.p + n, sizeof word);
-        if (word & UINT64_C(0x8080808080808080)) {
-            return n;
-        }
-    }
-    while (n < s.n && (unsigned char)s.p[n] < 0x80) {
-        n++;
-    }
-    return n;
-}
-
-struct span json_clean_text(struct arena *a, struct span bytes, size_t max)
-{
-    assert(a);
-    assert(max > 0);
-    struct span start = span_first(bytes, ascii_length(span_first(bytes, max)));
-    if (start.n == bytes.n || start.n == max) { /* nearly all texts */
-        return arena_dup(a, start);
-    }
-    struct strbuf b cleanup_strbuf = STRBUF_INIT;
-    const struct span other = SPAN("\xef\xbf\xbd");
-    while (bytes.n > 0) {
-        size_t len = utf8_length((const unsigned char *)bytes.p, bytes.n);
-        struct span next = len ? span_first(bytes, len) : other;
-        if (b.n + next.n > max) {
-            break;
-        }
-        strbuf_put(&b, next);
-        assert(b.n <= max);
-        bytes = span_from(bytes, len ? len : 1);
-    }
-    return arena_dup(a, strbuf_span(&b));
-}
-
 yyjson_mut_val *json_new_str(yyjson_mut_doc *doc, struct span value)
 {
     yyjson_mut_val *v = yyjson_mut_strn(doc, value.p ? value.p : "", value.n);
@@ -718,7 +655,14 @@ yyjson_mut_val *json_mut_get_span(const yyjson_mut_val *obj, struct span key)
     return mut_find_any(obj, key);
 }
 
-void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, yyjson_mut_val *value)
+static inline void set_text(yyjson_mut_val *v, struct span text, uint8_t subtype)
+{
+    v->tag = (uint64_t)text.n << YYJSON_TAG_BIT | YYJSON_TYPE_STR | subtype;
+    v->uni.str = text.p ? text.p : "";
+}
+
+static inline void put_value(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key,
+                             uint8_t subtype, yyjson_mut_val *value)
 {
     assert(yyjson_mut_is_obj(obj));
     assert(value);
@@ -727,14 +671,51 @@ void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, yy
         old->tag = value->tag;
         old->uni = value->uni;
     } else {
-        yyjson_mut_obj_add(obj, json_new_str(doc, key), value);
+        yyjson_mut_val *name = unsafe_yyjson_mut_val(doc, 1);
+        assert(name);
+        set_text(name, key, subtype);
+        unsafe_yyjson_mut_obj_add(obj, name, value, unsafe_yyjson_get_len(obj));
     }
+}
+
+static inline void put_text(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key,
+                            uint8_t subtype, struct span value)
+{
+    assert(yyjson_mut_is_obj(obj));
+    assert(key.p);
+    yyjson_mut_val *v = json_mut_get_span(obj, key);
+    if (!v) {
+        yyjson_mut_val *name = unsafe_yyjson_mut_val(doc, 2);
+        assert(name);
+        set_text(name, key, subtype);
+        v = name + 1;
+        unsafe_yyjson_mut_obj_add(obj, name, v, unsafe_yyjson_get_len(obj));
+    }
+    set_text(v, value, YYJSON_SUBTYPE_NONE);
+}
+
+void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, yyjson_mut_val *value)
+{
+    put_value(doc, obj, key, YYJSON_SUBTYPE_NONE, value);
 }
 
 void json_put_text(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, struct span value)
 {
-    assert(key.p);
-    json_put_span(doc, obj, key, json_new_str(doc, value));
+    put_text(doc, obj, key, YYJSON_SUBTYPE_NONE, value);
+}
+
+void json_put_plain(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key,
+                    yyjson_mut_val *value)
+{
+    verify(json_text_is_plain_ascii(key));
+    put_value(doc, obj, key, YYJSON_SUBTYPE_NOESC, value);
+}
+
+void json_put_plain_text(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key,
+                         struct span value)
+{
+    verify(json_text_is_plain_ascii(key));
+    put_text(doc, obj, key, YYJSON_SUBTYPE_NOESC, value);
 }
 
 yyjson_mut_val *json_mut_obj_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key)

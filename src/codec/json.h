@@ -164,17 +164,25 @@ struct span json_clean_text(struct arena *a, struct span bytes, size_t max);
 /* Puts or replaces; key and value belong to the document or a longer-lived arena. */
 void json_put_span(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key,
                    yyjson_mut_val *value);
-static inline void json_put(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
-                            yyjson_mut_val *value)
-{
-    json_put_span(doc, obj, span_of(key, strlen(key)), value);
-}
 void json_put_text(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key, struct span value);
-/* Inline for the same reason as json_get(). */
-static inline void json_put_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
-                                struct span value)
+/* The same; the key is plain ASCII, which nobody has to look for when it is written. */
+void json_put_plain(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key,
+                    yyjson_mut_val *value);
+void json_put_plain_text(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span key,
+                         struct span value);
+/* Inline for the same reason as json_get(); literals are plain. */
+static inline __attribute__((always_inline)) void json_put(yyjson_mut_doc *doc, yyjson_mut_val *obj,
+                                                           const char *key, yyjson_mut_val *value)
 {
-    json_put_text(doc, obj, span_of(key, strlen(key)), value);
+    size_t n = strlen(key);
+    (__builtin_constant_p(n) ? json_put_plain : json_put_span)(doc, obj, span_of(key, n), value);
+}
+static inline __attribute__((always_inline)) void
+json_put_str(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key, struct span value)
+{
+    size_t n = strlen(key);
+    (__builtin_constant_p(n) ? json_put_plain_text : json_put_text)(doc, obj, span_of(key, n),
+                                                                    value);
 }
 static inline void json_put_int(yyjson_mut_doc *doc, yyjson_mut_val *obj, const char *key,
                                 int64_t value)

@@ -158,6 +158,27 @@ TEST(json_put_replaces_in_place)
     CHECK_SPAN(json_write_mut(a, o), "{\"a\":2,\"b\":\"x\",\"c\":{}}");
 }
 
+/* Literals are taken for plain; other keys may have anything in them. */
+TEST(keys_are_escaped_whoever_puts_them)
+{
+    struct arena *a cleanup_arena = arena_new();
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *obj = yyjson_mut_obj(doc);
+    char quoted[] = "a\"b", plain[] = "plain";
+    json_put_str(doc, obj, "plain", SPAN("x\ny"));
+    json_put_str(doc, obj, quoted, SPAN_NULL);
+    json_put(doc, obj, quoted, yyjson_mut_true(doc));
+    json_put_text(doc, obj, SPAN("\\"), SPAN("1"));
+    json_put_int(doc, obj, "n", 1);
+    json_put_str(doc, obj, plain, SPAN("z\t"));
+    struct span text = json_write_mut(a, obj);
+    CHECK_SPAN(text, "{\"plain\":\"z\\t\",\"a\\\"b\":true,\"\\\\\":\"1\",\"n\":1}");
+    CHECK_SPAN(json_write(a, json_freeze_shared(a, obj)), text.p);
+    CHECK_SPAN(json_write(a, json_share_mut(a, obj)->root), text.p);
+    json_remove(obj, "plain");
+    CHECK_SPAN(json_write_mut(a, obj), "{\"a\\\"b\":true,\"\\\\\":\"1\",\"n\":1}");
+}
+
 TEST(object_splices_the_revision_and_gives_the_body_back)
 {
     const char *bodies[] = {"{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\","
