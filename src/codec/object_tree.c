@@ -110,16 +110,17 @@ const yyjson_val *object_tree_managed(const struct object_body *body)
 static bool put_values(yyjson_val *to, const struct object_body *body, size_t from, size_t end,
                        char *text)
 {
-    for (size_t i = from; i < end; i++, to++) {
-        const yyjson_val *v = body->tree + i;
+    const uint32_t *place = body->places + from;
+    const yyjson_val *stop = body->tree + end;
+    for (const yyjson_val *v = body->tree + from; v < stop; v++, place++, to++) {
         to->tag = v->tag;
         to->uni = v->uni;
         if ((v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_STR) {
             size_t n = v->tag >> YYJSON_TAG_BIT;
-            char *at = text + body->places[i];
+            char *at = text + *place;
             if (at[n] != '"' || (n && at[n - 1] == '\\')) {
-                memcpy(at, v->uni.str,
-                       n); /* with escapes: in the room of its text, which is longer */
+                /* with escapes: in the room of its text, which is longer */
+                memcpy(at, v->uni.str, n);
             }
             at[n] = '\0';
             to->uni.str = at;
