@@ -23,49 +23,109 @@ static yyjson_val *put(yyjson_val *at, const yyjson_val *from, size_t n)
 
 enum { MEMBERS_MAX = 64 }; /* of one object of a patch: each is looked for among the others */
 
-/* Is this the first member of its name? */
-static bool is_first(const yyjson_val *object, const struct json_iter *it)
+/* Of a set of names, the bits that stand for them: a name whose bit is not there is not among them.
+ */
+static uint64_t bit_of(const yyjson_val *key)
 {
-    return json_get_span(object, json_str(it->key)) == it->val;
+    struct span name = json_str(key);
+    if (name.n == 0) {
+        return 1;
+    }
+    uint32_t x = (uint32_t)name.n ^ (uint32_t)(unsigned char)name.p[0] << 8 ^
+                 (uint32_t)(unsigned char)name.p[name.n / 2] << 16 ^
+                 (uint32_t)(unsigned char)name.p[name.n - 1] << 24;
+    return UINT64_C(1) << (x * UINT32_C(0x9e3779b1) >> 26);
+}
+
+/* Is this the first member of its name? `before` has the bits of those before. */
+static bool is_first(const yyjson_val *object, const struct json_iter *it, uint64_t before)
+{
+    return !(before & bit_of(it->key)) || json_get_span(object, json_str(it->key)) == it->val;
 }
 
 static bool is_simple(const yyjson_val *patch)
 {
+    uint64_t names = 0;
     if (json_len(patch) > MEMBERS_MAX) {
         return false;
     }
     JSON_EACH(it, patch)
     {
-        if (!is_first(patch, &it) || (is_object(it.val) && !is_simple(it.val))) {
+        if (!is_first(patch, &it, names) || (is_object(it.val) && !is_simple(it.val))) {
             return false;
         }
+        names |= bit_of(it.key);
     }
     return true;
+}
+
+/* A patch of one object: the bits of its names, and of those of the original so far; how many of
+ * its members the original has; the one behind the last of these. */
+struct change {
+    const yyjson_val *patch;
+    uint64_t wanted, seen;
+    size_t used;
+    struct json_iter next;
+};
+
+static struct change change_begin(const yyjson_val *patch)
+{
+    struct change c = {.patch = patch, .next = json_iter_begin(patch)};
+    JSON_EACH(it, patch)
+    {
+        c.wanted |= bit_of(it.key);
+    }
+    return c;
+}
+
+/* What the patch says of that member. Both mostly have the same ones in the same order. */
+static const yyjson_val *change_of(struct change *c, const yyjson_val *key)
+{
+    struct span name = json_str(key);
+    struct json_iter it = c->next;
+    while (it.key && !span_eq(json_str(it.key), name)) {
+        json_iter_next(&it);
+    }
+    if (!it.key) {
+        return json_get_span(c->patch, name); /* before it, or not there */
+    }
+    c->next = it;
+    json_iter_next(&c->next);
+    return it.val;
 }
 
 static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjson_val *patch);
 
 /* A member of the original; returns where the next goes. */
 static yyjson_val *take(yyjson_val *at, const yyjson_val *original, const struct json_iter *it,
-                        const yyjson_val *patch)
+                        struct change *c)
 {
-    const yyjson_val *change = json_get_span(patch, json_str(it->key));
+    uint64_t bit = bit_of(it->key), before = c->seen;
+    const yyjson_val *change = c->wanted & bit ? change_of(c, it->key) : NULL;
+    c->seen |= bit;
     if (!change) {
         return yyjson_is_raw(it->val) ? at : put(at, it->key, 1 + values_of(it->val));
     }
-    if (yyjson_is_null((yyjson_val *)(uintptr_t)change) || !is_first(original, it)) {
+    if (!is_first(original, it, before)) {
         return at;
     }
-    return merge(put(at, it->key, 1), it->val, change);
+    c->used++;
+    return yyjson_is_null((yyjson_val *)(uintptr_t)change)
+               ? at
+               : merge(put(at, it->key, 1), it->val, change);
 }
 
 /* The members of the patch that the original (NULL: nothing) has not. */
-static yyjson_val *add_new(yyjson_val *at, const yyjson_val *original, const yyjson_val *patch,
+static yyjson_val *add_new(yyjson_val *at, const yyjson_val *original, const struct change *c,
                            uint64_t *members)
 {
-    JSON_EACH(it, patch)
+    if (c->used == json_len(c->patch)) {
+        return at;
+    }
+    JSON_EACH(it, c->patch)
     {
-        if (!yyjson_is_null(it.val) && !json_get_span(original, json_str(it.key))) {
+        bool is_new = !(c->seen & bit_of(it.key)) || !json_get_span(original, json_str(it.key));
+        if (!yyjson_is_null(it.val) && is_new) {
             at = merge(put(at, it.key, 1), NULL, it.val);
             ++*members;
         }
@@ -86,13 +146,14 @@ static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjso
     }
     uint64_t members = 0;
     yyjson_val *at = to + 1;
+    struct change c = change_begin(patch);
     JSON_EACH(it, is_object(original) ? original : NULL)
     {
-        yyjson_val *next = take(at, original, &it, patch);
+        yyjson_val *next = take(at, original, &it, &c);
         members += next > at;
         at = next;
     }
-    at = add_new(at, original, patch, &members);
+    at = add_new(at, original, &c, &members);
     close_object(to, at, members);
     return at;
 }
@@ -111,19 +172,21 @@ const yyjson_val *patch_merge_quick(struct arena *a, const yyjson_val *original,
     yyjson_val *root = arena_alloc_raw(a, room * sizeof *root), *at = root + 1;
     bool patches_meta = json_get(patch, "metadata") != NULL;
     uint64_t members = 0;
+    struct change c = change_begin(patch);
     JSON_EACH(it, original)
     {
         bool is_meta = span_eq(json_str(it.key), SPAN("metadata")) && is_object(it.val);
         bool apart = is_meta && !patches_meta; /* taken apart in any case */
         if (is_meta && !metadata) {
+            c.seen |= bit_of(it.key);
             continue;
         }
         yyjson_val *next =
-            apart ? merge(put(at, it.key, 1), it.val, &no_change) : take(at, original, &it, patch);
+            apart ? merge(put(at, it.key, 1), it.val, &no_change) : take(at, original, &it, &c);
         members += next > at;
         at = next;
     }
-    at = add_new(at, original, patch, &members);
+    at = add_new(at, original, &c, &members);
     close_object(root, at, members);
     assert(at <= root + room);
     return root;
