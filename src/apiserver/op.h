@@ -95,6 +95,7 @@ struct api_op {
     struct selection *selection;
     struct service_claims claimed;   /* given back when the write fails */
     struct service_claims released;  /* given back when the write succeeds */
+    struct span deleted_uid;         /* of the object that a delete takes away */
     struct quota_claim *quota_claim; /* quota.h: what the write would use more; NULL: nothing */
     struct api_op *parent;           /* of the deletes of a collection */
     size_t pending;

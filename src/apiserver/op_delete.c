@@ -154,9 +154,27 @@ static int gone(struct api_op *op, struct object *current)
 {
     if (op->options.dry_run) {
         op->object = object_ref(current);
+        op->deleted_uid = object_uid(current);
         return 1;
     }
+    op->deleted_uid = arena_dup(op->arena, object_uid(current));
     return write_submit_delete(op, current);
+}
+
+/* Does the delete put a finalizer there, where there is none? */
+static bool adds_finalizer(const struct api_op *op)
+{
+    return op->options.propagation == CLIENT_PROPAGATION_FOREGROUND ||
+           op->options.propagation == CLIENT_PROPAGATION_ORPHAN ||
+           (op->options.propagation == CLIENT_PROPAGATION_DEFAULT &&
+            op->kind == SCHEMA_KIND(ReplicationController)) ||
+           op->kind == SCHEMA_KIND(CustomResourceDefinition);
+}
+
+static bool is_kept_by_spec(const struct api_op *op, const yyjson_val *obj)
+{
+    return strcmp(op->kind->resource, "namespaces") == 0 &&
+           json_len(json_path(obj, "spec", "finalizers", NULL)) > 0;
 }
 
 static int delete_attempt(struct api_op *op)
@@ -176,6 +194,10 @@ static int delete_attempt(struct api_op *op)
     if (marked && grace > grace_was) {
         grace = grace_was; /* a grace period only ever shrinks */
     }
+    if (grace == 0 && !json_get(meta, "finalizers") && !adds_finalizer(op) &&
+        !is_kept_by_spec(op, old)) {
+        return gone(op, current); /* most: nothing needs to be marked */
+    }
     yyjson_mut_doc *doc = json_mut_new(op->arena);
     yyjson_mut_val *obj = json_mut_copy(doc, old);
     json_remove(json_mut_get(obj, "metadata"), "resourceVersion");
@@ -183,9 +205,7 @@ static int delete_attempt(struct api_op *op)
     if (op->kind == SCHEMA_KIND(CustomResourceDefinition) && !marked) {
         definitions_mark_deleted(doc, obj, env_now_ms(op->server->env), op->arena);
     }
-    bool waits = grace > 0 || meta_finalizer_count(obj) > 0 ||
-                 (strcmp(op->kind->resource, "namespaces") == 0 &&
-                  json_len(json_path(old, "spec", "finalizers", NULL)) > 0);
+    bool waits = grace > 0 || meta_finalizer_count(obj) > 0 || is_kept_by_spec(op, old);
     if (!waits) {
         return gone(op, current);
     }
@@ -239,7 +259,7 @@ static void present_success(struct api_op *op)
     }
     json_put_str(doc, details, "kind", span_cstr(op->kind->plural));
     if (op->object) {
-        json_put_str(doc, details, "uid", object_uid(op->object));
+        json_put_str(doc, details, "uid", op->deleted_uid);
     }
     json_put(doc, root, "details", details);
     op->tree = json_freeze(op->arena, root);
