@@ -107,14 +107,6 @@ static const struct schema_field *find_sorted(const struct schema_type *type, st
     return NULL;
 }
 
-/* Names of custom kinds have no length here. */
-static inline bool is_named(const struct schema_field *f, struct span name)
-{
-    /* A decoded tree's keys are the tables' own. */
-    return f->name_n == name.n && name.n &&
-           (f->name == name.p || span_same_short(f->name, name.p, name.n));
-}
-
 const struct schema_field *schema_field_find(const struct schema_type *type, struct span name)
 {
     assert(type);
@@ -128,25 +120,11 @@ const struct schema_field *schema_field_find(const struct schema_type *type, str
     size_t at = schema_name_slot(name, type->slot_seed, type->slot_bits);
     for (; type->slots[at] != SCHEMA_NO_FIELD; at = (at + 1) & mask) {
         const struct schema_field *f = &type->fields[type->slots[at]];
-        if (is_named(f, name)) {
+        if (schema_field_is(f, name)) {
             return f;
         }
     }
     return NULL;
-}
-
-const struct schema_field *schema_field_next(const struct schema_type *type, struct span name,
-                                             size_t *at)
-{
-    const struct schema_field *f = &type->fields[*at];
-    assert(*at <= type->field_count);
-    if (*at < type->field_count && is_named(f, name)) {
-        (*at)++;
-        return f;
-    }
-    f = schema_field_find(type, name);
-    *at = f ? (size_t)(f - type->fields) + 1 : *at;
-    return f;
 }
 
 const char *schema_api_version(const struct schema_kind *kind)
