@@ -3,11 +3,69 @@
 #include "codec/names.h"
 #include "schema/engine.h"
 
+/* Members of metadata that rules look at. */
+enum part {
+    NAME,
+    NAMESPACE,
+    GENERATE_NAME,
+    GENERATION,
+    LABELS,
+    ANNOTATIONS,
+    OWNERS,
+    FINALIZERS,
+    PARTS
+};
+
+static const struct span part_names[PARTS] = {[NAME] = SPAN("name"),
+                                              [NAMESPACE] = SPAN("namespace"),
+                                              [GENERATE_NAME] = SPAN("generateName"),
+                                              [GENERATION] = SPAN("generation"),
+                                              [LABELS] = SPAN("labels"),
+                                              [ANNOTATIONS] = SPAN("annotations"),
+                                              [OWNERS] = SPAN("ownerReferences"),
+                                              [FINALIZERS] = SPAN("finalizers")};
+
+/* The one that a key may name. */
+static enum part part_like(struct span key)
+{
+    switch (key.n) {
+    case sizeof "name" - 1:
+        return NAME;
+    case sizeof "labels" - 1:
+        return LABELS;
+    case sizeof "namespace" - 1:
+        return NAMESPACE;
+    case sizeof "generation" - 1: /* finalizers, too */
+        return key.p[0] == 'g' ? GENERATION : FINALIZERS;
+    case sizeof "annotations" - 1:
+        return ANNOTATIONS;
+    case sizeof "generateName" - 1:
+        return GENERATE_NAME;
+    case sizeof "ownerReferences" - 1:
+        return OWNERS;
+    default:
+        return PARTS;
+    }
+}
+
+/* All of them at once; of equal names the first. */
+static void find_parts(const yyjson_val *meta, const yyjson_val *at[PARTS])
+{
+    memset(at, 0, PARTS * sizeof *at);
+    JSON_EACH(it, meta)
+    {
+        struct span key = json_str(it.key);
+        enum part part = part_like(key);
+        if (part != PARTS && !at[part] && span_eq(key, part_names[part])) {
+            at[part] = it.val;
+        }
+    }
+}
+
 /* A generated name goes on after the prefix, so a hyphen at its end is fine. */
 static void check_generate_name(struct check *c, const struct path *p,
-                                const struct schema_kind *kind, const yyjson_val *meta)
+                                const struct schema_kind *kind, const yyjson_val *v)
 {
-    const yyjson_val *v = json_get(meta, "generateName");
     struct span s = json_str(v);
     if (s.n == 0) {
         return;
@@ -21,16 +79,16 @@ static void check_generate_name(struct check *c, const struct path *p,
 }
 
 static void check_name(struct check *c, const struct path *p, const struct schema_kind *kind,
-                       const yyjson_val *meta)
+                       const yyjson_val *const at[PARTS])
 {
-    check_generate_name(c, AT_FIELD(p, "generateName"), kind, meta);
-    const yyjson_val *name = json_get(meta, "name");
+    check_generate_name(c, AT_FIELD(p, "generateName"), kind, at[GENERATE_NAME]);
+    const yyjson_val *name = at[NAME];
     if (json_str(name).n == 0) {
         cause_required(c, AT_FIELD(p, "name"), "name or generateName is required");
     } else {
         format_check(c, AT_FIELD(p, "name"), kind->name_format, name);
     }
-    const yyjson_val *ns = json_get(meta, "namespace");
+    const yyjson_val *ns = at[NAMESPACE];
     bool has_namespace = json_str(ns).n > 0;
     if (kind->namespaced && !has_namespace) {
         cause_required(c, AT_FIELD(p, "namespace"), NULL);
@@ -118,38 +176,44 @@ static void check_unchanged(struct check *c, const struct path *p, const yyjson_
 }
 
 /* What is as it was stored has passed. */
-static void check_common(struct check *c, const struct path *p, const yyjson_val *meta,
+static void check_common(struct check *c, const struct path *p, const yyjson_val *const at[PARTS],
                          const yyjson_val *old)
 {
     static const struct {
-        const char *name;
+        enum part part;
         void (*check)(struct check *c, const struct path *p, const yyjson_val *v);
-    } members[] = {{"labels", check_labels},
-                   {"annotations", check_annotations},
-                   {"ownerReferences", check_owners},
-                   {"finalizers", check_finalizers}};
-    check_not_negative(c, AT_FIELD(p, "generation"), json_get(meta, "generation"));
+    } members[] = {{LABELS, check_labels},
+                   {ANNOTATIONS, check_annotations},
+                   {OWNERS, check_owners},
+                   {FINALIZERS, check_finalizers}};
+    check_not_negative(c, AT_FIELD(p, "generation"), at[GENERATION]);
     for (size_t i = 0; i < sizeof members / sizeof *members; i++) {
-        const yyjson_val *v = json_get(meta, members[i].name);
-        if (v && !(old && json_same(v, json_get(old, members[i].name)))) {
-            members[i].check(c, AT_FIELD(p, members[i].name), v);
+        struct span name = part_names[members[i].part];
+        const yyjson_val *v = at[members[i].part], *was = v ? json_get_span(old, name) : NULL;
+        if (v && !(was && json_same(v, was))) {
+            members[i].check(c, AT_SPAN(p, name), v);
         }
     }
 }
 
 void check_embedded_metadata(struct check *c, const struct path *p, const yyjson_val *meta)
 {
-    static const char *const formats[][2] = {
-        {"generateName", "path-segment"}, {"name", "path-segment"}, {"namespace", "dns-label"}};
+    static const struct {
+        enum part part;
+        const char *format;
+    } formats[] = {
+        {GENERATE_NAME, "path-segment"}, {NAME, "path-segment"}, {NAMESPACE, "dns-label"}};
+    const yyjson_val *at[PARTS];
     assert(c);
     assert(p);
+    find_parts(meta, at);
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        const yyjson_val *v = json_get(meta, formats[i][0]);
+        const yyjson_val *v = at[formats[i].part];
         if (json_str(v).n) {
-            format_check(c, AT_FIELD(p, formats[i][0]), formats[i][1], v);
+            format_check(c, AT_SPAN(p, part_names[formats[i].part]), formats[i].format, v);
         }
     }
-    check_common(c, p, meta, NULL);
+    check_common(c, p, at, NULL);
 }
 
 void check_metadata(struct check *c, const struct schema_kind *kind, const yyjson_val *meta,
@@ -158,10 +222,12 @@ void check_metadata(struct check *c, const struct schema_kind *kind, const yyjso
     assert(c);
     assert(kind);
     const struct path *p = AT_FIELD(NULL, "metadata");
+    const yyjson_val *at[PARTS];
+    find_parts(meta, at);
     if (old) {
         check_unchanged(c, p, meta, old);
     } else if (schema_field_find(kind->type, SPAN("metadata"))) {
-        check_name(c, p, kind, meta);
+        check_name(c, p, kind, at);
     }
-    check_common(c, p, meta, old);
+    check_common(c, p, at, old);
 }
