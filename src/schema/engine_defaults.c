@@ -225,7 +225,8 @@ static void rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut
         }
         seen |= (uint64_t)1 << type->defaulted[k];
         default_instead(f, v);
-        if (inside || strcmp(f->name, "metadata") == 0 || strcmp(f->name, "status") == 0) {
+        struct span name = span_of(f->name, f->name_n);
+        if (inside || span_eq(name, SPAN("metadata")) || span_eq(name, SPAN("status"))) {
             descend(doc, f, v);
         }
     }

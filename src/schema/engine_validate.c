@@ -196,10 +196,12 @@ static bool is_demanded(const struct check *c, const struct schema_type *type)
            strcmp(type->group, "flowcontrol.apiserver.k8s.io") == 0;
 }
 
+/* A member of an object; old: what that is in store. */
 static void check_field(struct check *c, const struct path *p, const struct schema_field *f,
-                        const yyjson_val *v, const yyjson_val *old_value, bool update)
+                        const yyjson_val *v, const yyjson_val *old)
 {
-    if (update && (f->flags & SCHEMA_IMMUTABLE) && !semantic_equal(v, old_value)) {
+    if (old && !c->may_change && (f->flags & SCHEMA_IMMUTABLE) &&
+        !semantic_equal(v, json_get_span(old, p->name))) {
         cause_invalid(c, p, shown(c->a, v), "field is immutable");
     }
     if (is_zero(v)) {
@@ -221,7 +223,9 @@ static void check_field(struct check *c, const struct path *p, const struct sche
     if (f->format) {
         format_check(c, p, f->format, v);
     }
-    check_inside(c, p, f, v, old_value);
+    if (f->type) {
+        check_inside(c, p, f, v, old ? json_get_span(old, p->name) : NULL);
+    }
 }
 
 /* The members that have rules by the rows of their type; of equal names the first. */
@@ -269,7 +273,7 @@ static void check_rows(struct check *c, const struct path *p, const struct schem
             continue;
         }
         struct span name = span_of(f->name, f->name_n);
-        check_field(c, AT_SPAN(p, name), f, v, json_get_span(old, name), old && !c->may_change);
+        check_field(c, AT_SPAN(p, name), f, v, old);
     }
 }
 
