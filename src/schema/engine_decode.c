@@ -190,12 +190,11 @@ static inline bool keep_member(struct decoder *d, const struct schema_field *f, 
     return before;
 }
 
-/* Metadata and status get their defaults when the server has had its say about them, which of a
- * write to /status it has. */
+/* A status gets its defaults when the server has had its say about it, which of a write to /status
+ * it has. */
 static bool is_for_later(const struct decoder *d, const struct schema_field *f)
 {
-    struct span name = span_of(f->name, f->name_n);
-    return span_eq(name, SPAN("metadata")) || (!d->status && span_eq(name, SPAN("status")));
+    return !d->status && span_eq(span_of(f->name, f->name_n), SPAN("status"));
 }
 
 /* The known member of this name. Both sides mostly have the same ones in the same order. */

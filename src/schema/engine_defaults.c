@@ -203,7 +203,7 @@ static void default_missing(yyjson_mut_doc *doc, const struct schema_type *type,
 }
 
 /* Those of an object of a built-in type; `inside`: also of what the members hold that are there.
- * Metadata and status are looked into in any case. */
+ * A status is looked into in any case. */
 static void rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut_val *obj,
                  bool inside)
 {
@@ -225,8 +225,7 @@ static void rows(yyjson_mut_doc *doc, const struct schema_type *type, yyjson_mut
         }
         seen |= (uint64_t)1 << type->defaulted[k];
         default_instead(f, v);
-        struct span name = span_of(f->name, f->name_n);
-        if (inside || span_eq(name, SPAN("metadata")) || span_eq(name, SPAN("status"))) {
+        if (inside || span_eq(span_of(f->name, f->name_n), SPAN("status"))) {
             descend(doc, f, v);
         }
     }

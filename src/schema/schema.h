@@ -244,7 +244,7 @@ struct schema_warnings {
 yyjson_mut_val *schema_decode(struct arena *a, const struct schema_kind *kind, const yyjson_val *in,
                               yyjson_mut_doc *doc, enum schema_strictness strictness,
                               struct schema_warnings *warnings, struct err *reterr);
-/* The same, with the static defaults of what the members other than metadata (and status) hold, as
+/* The same, with the static defaults of what the members (other than status) hold, as
  * schema_defaults() gives them; schema_defaults_rest() does what is missing. known: a version of
  * the object that is stored, or NULL: what is as it is there is taken over as it is. */
 enum schema_defaults_of { SCHEMA_DEFAULTS_NONE, SCHEMA_DEFAULTS_SPEC, SCHEMA_DEFAULTS_STATUS };
