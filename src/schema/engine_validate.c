@@ -331,7 +331,7 @@ int schema_validate_server(struct arena *a, const struct schema_kind *kind, cons
         return schema_validate_own(a, kind, obj, NULL, reterr);
     }
     struct err found = {0};
-    struct check c = {.a = a, .err = &found, .own = true, .may_change = true};
+    struct check c = {.a = a, .err = &found, .stored = stored, .own = true, .may_change = true};
     check_metadata(&c, kind, json_get(obj, "metadata"), json_get(stored, "metadata"));
     check_rows(&c, NULL, kind->type, obj, stored);
     if (kind->hooks->validate && !c.too_many) {

@@ -204,6 +204,63 @@ TEST(generated_names_are_checked_by_their_beginning)
     CHECK(e.causes->next == NULL);
 }
 
+#define SET(replicas, claims)                                                                      \
+    "{\"metadata\":{\"name\":\"s\",\"namespace\":\"n\"},\"spec\":{\"replicas\":" replicas          \
+    ",\"selector\":{\"matchLabels\":{\"a\":\"b\"}},\"template\":{\"metadata\":{\"labels\":{\"a\":" \
+    "\"b\"}},\"spec\":{\"restartPolicy\":\"Always\",\"containers\":[{\"name\":\"c\",\"image\":"    \
+    "\"i\",\"terminationMessagePolicy\":\"File\",\"imagePullPolicy\":\"Always\",\"volumeMounts\":" \
+    "[{"                                                                                           \
+    "\"name\":\"data\",\"mountPath\":\"/d\"}]}]}}" claims "}}"
+#define CLAIMS ",\"volumeClaimTemplates\":[{\"metadata\":{\"name\":\"data\"}}]"
+
+TEST(a_stored_template_passes_with_the_claims_that_it_mounts_alone)
+{
+    a = arena_new();
+    const struct schema_kind *kind = SCHEMA_KIND(StatefulSet);
+    const struct span mount = SPAN("spec.template.spec.containers[0].volumeMounts[0].name");
+    const yyjson_val *was[] = {parse(SPAN(SET("1", CLAIMS))), parse(SPAN(SET("1", "")))};
+    const yyjson_val *is[] = {parse(SPAN(SET("2", CLAIMS))), parse(SPAN(SET("2", "")))};
+    for (size_t i = 0; i < 4; i++) {
+        struct err e = {0};
+        bool missed = false;
+        (void)schema_validate(a, kind, is[i / 2], was[i % 2], &e);
+        for (const struct err_cause *c = e.causes; c; c = c->next) {
+            missed = missed || span_eq(c->field, mount);
+        }
+        CHECK_EQ(missed, i == 2); /* the claims are gone; what was wrong in store stays */
+    }
+}
+
+TEST(a_pod_that_comes_to_a_node_is_checked_where_it_changes)
+{
+#define POD(image, rest)                                                                           \
+    "{\"metadata\":{\"name\":\"p\",\"namespace\":\"n\"},\"spec\":{\"containers\":[{\"name\":"      \
+    "\"c\","                                                                                       \
+    "\"image\":\"" image                                                                           \
+    "\",\"terminationMessagePolicy\":\"File\",\"imagePullPolicy\":\"Always\"}],"                   \
+    "\"restartPolicy\":\"Always\",\"dnsPolicy\":\"ClusterFirst\"" rest "}}"
+    static const struct {
+        const char *was, *is;
+        bool passes;
+    } cases[] = {
+        {POD("i", ""), POD("i", ",\"nodeName\":\"x\""), true},
+        {POD("i", ",\"nodeName\":\"x\""), POD("i", ""), true},
+        {POD("i", ""), POD(" i", ",\"nodeName\":\"x\""), false},
+        {POD("i", ""), POD("i", ",\"nodeName\":\"x y\""), false},
+        {POD(" i", ""), POD(" i", ",\"nodeName\":\"x\""), true}, /* it has passed once */
+        {POD(" i", ""), POD(" i", ",\"hostname\":\"x\""), false},
+        {POD(" i", ",\"hostname\":\"x\""), POD(" i", ""), false},
+    };
+#undef POD
+    a = arena_new();
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct err e = {0};
+        int rc = schema_validate_server(a, SCHEMA_KIND(Pod), parse(span_cstr(cases[i].is)),
+                                        parse(span_cstr(cases[i].was)), &e);
+        CHECK_EQ(rc == 0, cases[i].passes);
+    }
+}
+
 TEST(a_scale_has_no_negative_size)
 {
     a = arena_new();
