@@ -96,13 +96,10 @@ lint: ## clang-tidy and cppcheck; what they may not see is listed with its reaso
 fuzz: ## each fuzz target for FUZZ_S seconds (60) with clang's libFuzzer
 	$(MAKE) -j2 CC=clang CONFIG=fuzz SANITIZE=address,undefined fuzzers
 	tools/fuzz $(or $(FUZZ_S),60) $(patsubst $(B)/fuzz/%,build/fuzz/fuzz/%,$(FUZZ))
-# Many histories repay a simulator that is compiled twice: gcc's.
-BATCH := $(and $(SEEDS),$(if $(SANITIZE)$(findstring clang,$(CC)),,tuned))
-sim: $(or $(BATCH),$(B)/sim/sim) ## the whole platform on virtual time, on all processors: make sim SEEDS=1000 or ARGS="--seed 1 -v" (--deeds: what it was)
-	$(if $(BATCH),build/tuned,$(B))/sim/sim $(or $(ARGS),--count $(or $(SEEDS),200))
-tuned: ## the simulator for batches (SEEDS=), compiled by its own profile: three minutes once, then a tenth faster
-	@CC="$(CC)" SANITIZE= tools/tuned
-bench: all $(BENCH) tuned ## figures beside their budgets
+sim: $(if $(SEEDS),,$(B)/sim/sim) ## the whole platform on virtual time: make sim ARGS="--seed 1 -v" (--deeds: what it was), or SEEDS=1000, for which gcc compiles it by its own profile first
+	$(if $(SEEDS),tools/tuned && build/tuned,$(B))/sim/sim $(or $(ARGS),--count $(or $(SEEDS),200))
+bench: all $(BENCH) ## figures beside their budgets
+	tools/tuned
 	bench/run $(B)/berth $(BENCH)
 demo: ## a throw-away server with the tutorial's set on this machine (as root)
 	tools/demo
@@ -118,6 +115,6 @@ clean: ## removes build/; .cache/ (test images, kubectl) stays
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 	@echo '  variables: SANITIZE=address,undefined|thread  CC=clang  WERROR=1  CONFIG=name  V=1 (shows commands)'
-.PHONY: all tests fuzzers quick test t lint fuzz sim tuned bench demo coverage install clean help
+.PHONY: all tests fuzzers quick test t lint fuzz sim bench demo coverage install clean help
 .SECONDARY:
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

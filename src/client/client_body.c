@@ -37,6 +37,8 @@ struct client_body client_patch_any(struct arena *a, struct object *of)
 struct span client_rev_text(struct arena *a, const struct object *o)
 {
     char digits[SPAN_NUMBER_BYTES];
+    assert(a);
+    assert(object_rev(o) > 0);
     return arena_dup(a, span_i64(digits, object_rev(o)));
 }
 
@@ -111,22 +113,26 @@ static inline bool is_key(const yyjson_val *v, const char *word, size_t n)
 static inline yyjson_val *meta_key(yyjson_val *root)
 {
     yyjson_val *at = root + 1 + 2 * META_AT;
+    assert(yyjson_is_obj(root));
     return unsafe_yyjson_get_len(root) > META_AT && is_key(at, "metadata", 8) ? at : NULL;
 }
 
 yyjson_val *client_meta(struct object *o)
 {
+    assert(o);
     yyjson_val *root = object_root(o), *at = meta_key(root);
     return at ? at + 1 : json_get(root, "metadata");
 }
 
 yyjson_val *client_labels(struct object *o)
 {
+    assert(o);
     return json_get(client_meta(o), "labels");
 }
 
 yyjson_val *client_spec(struct object *o)
 {
+    assert(o);
     yyjson_val *root = object_root(o), *at = meta_key(root);
     if (at && unsafe_yyjson_get_len(root) > META_AT + 1) {
         at = unsafe_yyjson_get_next(at + 1);
@@ -139,6 +145,7 @@ yyjson_val *client_spec(struct object *o)
 
 yyjson_val *client_status(struct object *o)
 {
+    assert(o);
     yyjson_val *root = object_root(o), *at = meta_key(root);
     size_t n = unsafe_yyjson_get_len(root);
     for (size_t i = META_AT + 1; at && i < n && i < META_AT + 3; i++) {
@@ -167,6 +174,7 @@ yyjson_val *client_controller_of(struct object *o)
 static struct span ref_text(yyjson_val *ref, size_t at, const char *word, size_t n)
 {
     yyjson_val *key = ref + 1;
+    assert(n == strlen(word));
     bool usual = json_len(ref) > at;
     for (size_t i = 0; i < at && usual; i++, key += 2) {
         usual = yyjson_is_str(key + 1);
@@ -177,11 +185,13 @@ static struct span ref_text(yyjson_val *ref, size_t at, const char *word, size_t
 
 struct span client_controller_uid(struct object *o)
 {
+    assert(o);
     return ref_text(client_controller_of(o), 3, "uid", 3);
 }
 
 struct span client_controller_kind(struct object *o)
 {
+    assert(o);
     return ref_text(client_controller_of(o), 1, "kind", 4);
 }
 
@@ -232,6 +242,7 @@ yyjson_val *client_condition(struct object *o, const char *type)
 bool client_condition_true(struct object *o, const char *type)
 {
     assert(type);
+    assert(o);
     return span_eq(json_get_str(client_condition(o, type), "status"), SPAN("True"));
 }
 

@@ -256,6 +256,7 @@ static void send_first(struct series *s, struct arena *a, const struct event_abo
 static struct span event_name(char *to, struct span stem, uint64_t id)
 {
     int digits = (67 - __builtin_clzll(id | 1)) / 4;
+    assert(stem.n <= EVENT_NAME_PREFIX_BYTES);
     memcpy(to, stem.p, stem.n);
     to[stem.n] = '.';
     for (int i = 0; i < digits; i++) {

@@ -178,6 +178,8 @@ static void key_list_done(struct key_list *l)
 static void more_places(struct entry *e)
 {
     struct place *own = e->places == e->few ? NULL : e->places;
+    assert(e->place_cap >= FEW_PLACES);
+    assert(own || e->place_cap == FEW_PLACES);
     e->place_cap += 4;
     e->places = mem_grow(own, e->place_cap, sizeof *e->places);
     if (!own) {
@@ -422,6 +424,7 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
         e->place_cap = FEW_PLACES;
         e->key_n = key.n;
         memcpy(e->key, key.p, key.n);
+        assert(e->key_n == key.n);
         map_fill(&i->entries, slot, span_of(e->key, e->key_n), e);
     }
     e->object = object_ref(object);

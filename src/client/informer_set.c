@@ -14,13 +14,9 @@ struct member {
     struct informer *informer;
 };
 
-/* More places than kinds; a kind's is told by its address. */
-enum { PLACES = 256 };
-
 struct informer_set {
     struct client *client;
     VEC(struct member) members;
-    uint8_t at[PLACES]; /* in members, from 1 on; 0: free */
     void (*fn)(void *data);
     void *data;
     struct env_task task;
@@ -50,18 +46,14 @@ void informer_set_free(struct informer_set *s)
 struct informer *informer_set_get(struct informer_set *s, const struct schema_kind *kind)
 {
     assert(kind);
-    size_t i = (uintptr_t)kind / sizeof *kind % PLACES; /* they lie side by side */
-    for (; s->at[i]; i = (i + 1) % PLACES) {
-        const struct member *known = &s->members.at[s->at[i] - 1];
-        if (known->kind == kind) {
-            return known->informer;
+    for (size_t i = 0; i < s->members.n; i++) {
+        if (s->members.at[i].kind == kind) {
+            return s->members.at[i].informer;
         }
     }
     struct client_request all = {CLIENT_REQUEST_INIT, .verb = CLIENT_LIST, .kind = kind};
     struct member m = {kind, informer_new(s->client, &all)};
     VEC_PUSH(&s->members, m);
-    assert(s->members.n < PLACES);
-    s->at[i] = (uint8_t)s->members.n;
     return m.informer;
 }
 

@@ -9,6 +9,7 @@
 #include "codec/json_text.h"
 #include "managed/fieldset_text.h"
 #include "managed/managed_priv.h"
+#include "schema/schema_row.h"
 
 struct walk {
     struct fieldset_text text;

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/map.h"
 #include "schema/custom_priv.h"
+#include "schema/schema_row.h"
 
 /* Puts one value. False: d->err says why. */
 static bool decode(struct decoder *d, const struct slot *slot, const yyjson_val *v,

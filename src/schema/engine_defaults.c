@@ -7,6 +7,7 @@
 #include "schema/custom_priv.h"
 #include "schema/engine.h"
 #include "schema/engine_flat.h"
+#include "schema/schema_row.h"
 
 static bool is_zero_mut(const yyjson_mut_val *v)
 {

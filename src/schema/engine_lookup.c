@@ -1,7 +1,7 @@
 /* schema/engine_lookup.c: finding kinds, types and fields in the tables. */
 #include "base/check.h"
 #include "schema/name_hash.h"
-#include "schema/schema.h"
+#include "schema/schema_row.h"
 #include "schema/tables.h"
 
 const struct schema_field schema_anything = {

@@ -3,6 +3,7 @@
 #include "base/map.h"
 #include "schema/custom_priv.h"
 #include "schema/engine.h"
+#include "schema/schema_row.h"
 
 /* Is it what Go's zero value would be: absent, null, "", 0, false, [] or {}? */
 static bool is_zero(const yyjson_val *v)

@@ -10,7 +10,6 @@
 #include <yyjson.h>
 
 #include "base/arena.h"
-#include "base/check.h"
 #include "base/err.h"
 #include "base/span.h"
 
@@ -190,28 +189,6 @@ const struct schema_type *schema_type_at(size_t i);
 const struct schema_type *schema_type_find(const char *group, const char *version,
                                            const char *name);
 const struct schema_field *schema_field_find(const struct schema_type *type, struct span name);
-/* Names of custom kinds have no length here. */
-static inline bool schema_field_is(const struct schema_field *f, struct span name)
-{
-    /* A decoded tree's keys are the tables' own. */
-    return f->name_n == name.n && name.n &&
-           (f->name == name.p || span_same_short(f->name, name.p, name.n));
-}
-/* The same for the members of an object one after the other: mostly they come in the order of their
- * rows. *at: which row is looked at first; 0 at the beginning. */
-static inline const struct schema_field *schema_field_next(const struct schema_type *type,
-                                                           struct span name, size_t *at)
-{
-    const struct schema_field *f = &type->fields[*at];
-    assert(*at <= type->field_count);
-    if (*at < type->field_count && schema_field_is(f, name)) {
-        (*at)++;
-        return f;
-    }
-    f = schema_field_find(type, name);
-    *at = f ? (size_t)(f - type->fields) + 1 : *at;
-    return f;
-}
 /* "v1", "apps/v1"; lives for ever. */
 const char *schema_api_version(const struct schema_kind *kind);
 

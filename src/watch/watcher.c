@@ -218,6 +218,8 @@ static void fill(const struct past_event *e, enum watch_type type, struct watch_
 static __attribute__((noinline)) int next_event(struct watcher *w, struct watch_event *ret)
 {
     struct window *window = &w->resource->window;
+    assert(w->state != ASLEEP);
+    assert(w->woken_seq <= window->end);
     if (w->state == WOKEN) { /* before it was told: it need not be any more */
         list_remove(&w->link);
         w->state = READING;
