@@ -142,6 +142,7 @@ struct map_slot *map_seek(struct map *m, struct span key)
         resize(m, m->cap ? m->cap * 2 : FIRST_SLOTS);
         s = &m->slots[slot_of(m, key, hash)];
     }
+    assert(s);
     s->hash = hash;
     return s;
 }

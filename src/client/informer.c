@@ -392,6 +392,7 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
         i->rev = object_rev(object);
     }
     struct span key = object_place(object);
+    assert(key.n > 0);
     bool stays = type != CLIENT_DELETED;
     struct map_slot *slot = stays ? map_seek(&i->entries, key) : map_find(&i->entries, key);
     struct entry *e = slot ? slot->value : NULL;
@@ -424,7 +425,6 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
         e->place_cap = FEW_PLACES;
         e->key_n = key.n;
         memcpy(e->key, key.p, key.n);
-        assert(e->key_n == key.n);
         map_fill(&i->entries, slot, span_of(e->key, e->key_n), e);
     }
     e->object = object_ref(object);

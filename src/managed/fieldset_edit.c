@@ -251,9 +251,12 @@ static void edit_member(struct edit *x, struct level *l, bool to_end)
 {
     const char *start = x->at;
     x->at += is_at(x, ',');
+    assert(!is_done(l));
     bool has_more = l->more < l->more_end;
+    const struct fieldset_node *next = has_more ? l->more : l->less;
     struct span key;
-    bool is_known = take_known(x, has_more ? l->more : l->less, &key);
+    assert(next);
+    bool is_known = take_known(x, next, &key);
     if (!is_known) {
         key = next_key(x);
     }
@@ -353,7 +356,7 @@ static bool edit_value(struct edit *x, const struct fieldset_node *less,
  * status, and most entries hold nothing of it. */
 static bool is_elsewhere(struct arena *a, struct span text, const struct fieldset *s)
 {
-    char room[256];
+    char room[256] = {0};
     for (uint32_t i = 0; s && i < s->n; i++) {
         struct fieldset_text key = {a, room, 0, sizeof room};
         fieldset_text_put_key(&key, &s->at[i].elem);

@@ -36,6 +36,7 @@ struct managed_entry managed_writer(struct managed *m, bool is_apply)
 struct managed_entry *managed_own(struct managed *m, bool is_apply)
 {
     struct managed_entry e = managed_writer(m, is_apply);
+    assert(m->at);
     for (size_t i = 0; i < m->n; i++) {
         if (managed_same_owner(&m->at[i], &e)) {
             return &m->at[i];
@@ -131,6 +132,7 @@ static bool is_edit(struct managed *m, const struct managed_entry *e, const stru
 static void change(struct managed *m, struct managed_entry *e, const struct fieldset *less,
                    const struct fieldset *more)
 {
+    assert(e);
     struct span text = e->fields_text;
     if (text.n && !e->is_parsed) {
         enum fieldset_edit edit = fieldset_text_edit(m->a, &text, less, more);

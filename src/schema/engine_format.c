@@ -91,13 +91,15 @@ static bool is_key(struct span s, bool capitals)
 
 static struct names_fault qualified(struct span s)
 {
-    return is_key(s, false) ? (struct names_fault){.n = 0} : names_qualified(s);
+    struct names_fault none = {.n = 0};
+    return is_key(s, false) ? none : names_qualified(s);
 }
 
 static struct names_fault subdomain(struct span s)
 {
-    return s.n <= LIMIT_LABEL_VALUE_BYTES && is_domain(s, false) ? (struct names_fault){.n = 0}
-                                                                 : names_dns_subdomain(s);
+    struct names_fault none = {.n = 0};
+    bool passes = s.n <= LIMIT_LABEL_VALUE_BYTES && is_domain(s, false);
+    return passes ? none : names_dns_subdomain(s);
 }
 
 static const struct {
