@@ -4,6 +4,7 @@
 #include "apiserver/meta.h"
 #include "apiserver/write.h"
 #include "base/check.h"
+#include "codec/json_build.h"
 #include "schema/kinds.h"
 
 static bool is_head(struct span key)
@@ -57,31 +58,18 @@ bool write_changes_head(const struct api_op *op, const yyjson_mut_val *obj, cons
     return is_status_change(op, old, status ? json_freeze_shared(op->arena, status) : NULL);
 }
 
-static size_t count(const yyjson_val *v)
+/* All but what every version has anew. */
+static void build_metadata(struct json_build *b, const yyjson_val *meta)
 {
-    return (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
-}
-
-static yyjson_val *put(yyjson_val *to, const yyjson_val *from, size_t n)
-{
-    memcpy(to, from, n * sizeof *to);
-    return to + n;
-}
-
-static yyjson_val *put_metadata(yyjson_val *to, const yyjson_val *meta)
-{
-    yyjson_val *at = to + 1;
-    uint64_t members = 0;
+    json_build_object(b, SPAN("metadata"));
     JSON_EACH(it, meta)
     {
-        if (!meta_is_version(json_str(it.key))) {
-            at = put(at, it.key, 1 + count(it.val));
-            members++;
+        struct span key = json_str(it.key);
+        if (!meta_is_version(key)) {
+            json_build_copy(b, key, it.val);
         }
     }
-    to->tag = members << YYJSON_TAG_BIT | YYJSON_TYPE_OBJ;
-    to->uni.ofs = (size_t)(at - to) * sizeof *to;
-    return at;
+    json_build_close(b);
 }
 
 bool write_head_next(const struct api_op *op, const yyjson_val *status, struct write_head *head)
@@ -92,19 +80,16 @@ bool write_head_next(const struct api_op *op, const yyjson_val *status, struct w
         !is_status_change(op, head->was, status)) {
         return false;
     }
-    size_t room = count(head->was) + count(status);
-    yyjson_val *out = arena_alloc_raw(op->arena, room * sizeof *out), *at = out + 1;
+    struct json_build b = json_build_new(op->arena);
     JSON_EACH(it, head->was)
     {
         struct span key = json_str(it.key);
-        at = put(at, it.key, 1);
-        at = span_eq(key, SPAN("metadata")) ? put_metadata(at, it.val)
-             : span_eq(key, SPAN("status")) ? put(at, status, count(status))
-                                            : put(at, it.val, count(it.val));
+        if (span_eq(key, SPAN("metadata"))) {
+            build_metadata(&b, it.val);
+        } else {
+            json_build_copy(&b, key, span_eq(key, SPAN("status")) ? status : it.val);
+        }
     }
-    out->tag = head->was->tag;
-    out->uni.ofs = (size_t)(at - out) * sizeof *out;
-    assert(at <= out + room);
-    head->next = out;
+    head->next = json_build_done(&b);
     return true;
 }

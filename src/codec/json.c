@@ -53,7 +53,7 @@ static yyjson_alc arena_alc(struct arena *a)
  * that the root holds. */
 static bool is_too_deep(const yyjson_val *v, size_t levels)
 {
-    if (!yyjson_is_ctn(unconst(v)) || (size_t)(unsafe_yyjson_get_next(unconst(v)) - v) <= levels) {
+    if (!yyjson_is_ctn(unconst(v)) || json_values(v) <= levels) {
         return false;
     }
     bool deep = levels == 0;
@@ -311,7 +311,7 @@ yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v)
     if (!v) {
         return NULL;
     }
-    size_t n = (size_t)(unsafe_yyjson_get_next(unconst(v)) - v);
+    size_t n = json_values(v);
     yyjson_mut_val *out = unsafe_yyjson_mut_val(doc, n);
     assert(out);
     if (yyjson_is_ctn(unconst(v))) {
@@ -327,12 +327,12 @@ yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v)
 const yyjson_val *json_only(struct arena *a, const yyjson_val *obj, bool (*wanted)(struct span key))
 {
     assert(yyjson_is_obj(unconst(obj)));
-    size_t room = (size_t)(unsafe_yyjson_get_next(unconst(obj)) - obj), members = 0;
+    size_t room = json_values(obj), members = 0;
     yyjson_val *out = arena_alloc_raw(a, room * sizeof *out), *at = out + 1;
     JSON_EACH(it, obj)
     {
         if (wanted(json_str(it.key))) { /* values lie one behind the other and know no places */
-            size_t n = (size_t)(unsafe_yyjson_get_next(it.val) - it.key);
+            size_t n = 1 + json_values(it.val);
             memcpy(at, it.key, n * sizeof *at);
             at += n;
             members++;
@@ -476,8 +476,8 @@ bool json_same(const yyjson_val *a, const yyjson_val *b)
     if (!a || !b) {
         return a == b;
     }
-    size_t n = (size_t)(unsafe_yyjson_get_next(unconst(a)) - a);
-    if ((size_t)(unsafe_yyjson_get_next(unconst(b)) - b) != n) {
+    size_t n = json_values(a);
+    if (json_values(b) != n) {
         return false;
     }
     for (size_t i = 0; i < n; i++) {
@@ -522,7 +522,7 @@ bool json_identical(const yyjson_val *a, const yyjson_val *b)
 {
     assert(a);
     assert(b);
-    const yyjson_val *end = unsafe_yyjson_get_next(unconst(a));
+    const yyjson_val *end = a + json_values(a);
     do {
         if (!same_head(a, b)) {
             return false;

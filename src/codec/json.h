@@ -94,6 +94,12 @@ static inline bool json_get_bool(const yyjson_val *v, const char *key, bool othe
 }
 /* Element count of an array or object; 0 otherwise. */
 size_t json_len(const yyjson_val *v);
+/* Values of a value: itself and what is in it. They lie one behind the other, keys among them, and
+ * know no places but their distances: a run of them may be copied as it is. */
+static inline size_t json_values(const yyjson_val *v)
+{
+    return (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
+}
 
 /* Iterates an array (key NULL) or an object; NULL or another type iterates nothing:
  *     JSON_EACH(it, json_get(spec, "ports")) { use(it.val); }    JSON_EACH(it, labels) {

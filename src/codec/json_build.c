@@ -89,7 +89,7 @@ void json_build_bool(struct json_build *b, struct span key, bool value)
 void json_build_copy(struct json_build *b, struct span key, const yyjson_val *v)
 {
     assert(v);
-    size_t n = (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
+    size_t n = json_values(v);
     memcpy(next(b, key, n), v, n * sizeof *v);
 }
 

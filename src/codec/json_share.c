@@ -7,11 +7,6 @@
 
 enum { CLEAN_BYTES = 3 }; /* that one byte may become */
 
-static size_t count(const yyjson_val *v)
-{
-    return (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
-}
-
 /* What has a part that was not taken apart is taken apart. */
 static seldom yyjson_val *without_raw(struct arena *a, const yyjson_val *v)
 {
@@ -24,7 +19,7 @@ static seldom yyjson_val *without_raw(struct arena *a, const yyjson_val *v)
 /* Makes texts of all strings. */
 static seldom yyjson_val *cleaned(struct arena *a, yyjson_val *root)
 {
-    const yyjson_val *end = root + count(root);
+    const yyjson_val *end = root + json_values(root);
     for (yyjson_val *v = root; v < end; v++) {
         struct span s = json_str(v);
         if (s.n) {
@@ -104,7 +99,7 @@ static void give_back(void *data)
 
 struct json_shared *json_share(struct arena *a, yyjson_val *v)
 {
-    size_t n = count(v), bytes = 0, raw = 0;
+    size_t n = json_values(v), bytes = 0, raw = 0;
     for (size_t i = 0; i < n; i++) {
         uint64_t tag = v[i].tag, type = tag & YYJSON_TYPE_MASK;
         bytes += type == YYJSON_TYPE_STR ? (tag >> YYJSON_TAG_BIT) + 1 : 0;

@@ -14,11 +14,6 @@
  * SPLICED: the key and the value that only the text has. */
 enum { METADATA = 6, MEMBERS = METADATA + 1, SPLICED = 2, FIRST_BYTES = 4000 };
 
-static size_t count(const yyjson_val *v)
-{
-    return (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
-}
-
 static bool is_object(const yyjson_val *v)
 {
     return yyjson_is_obj((yyjson_val *)(uintptr_t)v);
@@ -40,7 +35,7 @@ static struct json_out begin(struct arena *a, size_t values)
 struct object_body object_body_of(struct arena *a, const yyjson_val *tree)
 {
     assert(is_object(tree));
-    struct json_out out = begin(a, count(tree));
+    struct json_out out = begin(a, json_values(tree));
     const uint32_t *places = out.place;
     json_out_value(&out, tree);
     return (struct object_body){span_of(out.p, out.n), tree, places};
@@ -53,7 +48,7 @@ static yyjson_val *put_old(struct json_out *out, yyjson_val *to, const struct js
 {
     const yyjson_val *v = member->val;
     const char *begin = member->key->uni.str + yyjson_get_len(member->key) + sizeof "\":" - 1;
-    size_t n = count(v), at = out->n;
+    size_t n = json_values(v), at = out->n;
     memcpy(to, v, n * sizeof *v);
     for (size_t i = 0; i < n; i++) { /* what is no string has no place */
         out->place[i] = (uint32_t)(at + (uintptr_t)v[i].uni.str - (uintptr_t)begin);
@@ -65,15 +60,15 @@ static yyjson_val *put_old(struct json_out *out, yyjson_val *to, const struct js
 
 static yyjson_val *put_new(struct json_out *out, yyjson_val *to, const yyjson_val *v)
 {
-    memcpy(to, v, count(v) * sizeof *v);
+    memcpy(to, v, json_values(v) * sizeof *v);
     json_out_value(out, v);
-    return to + count(v);
+    return to + json_values(v);
 }
 
 struct object_body object_body_next(struct arena *a, struct object *o, const yyjson_val *head)
 {
     const yyjson_val *was = object_root(o);
-    size_t room = count(was) + count(head), replaced = 0;
+    size_t room = json_values(was) + json_values(head), replaced = 0;
     yyjson_val *tree = arena_alloc_raw(a, room * sizeof *tree), *to = tree + 1;
     struct json_out out = begin(a, room);
     const uint32_t *places = out.place++;
@@ -163,7 +158,8 @@ yyjson_doc *object_tree(const struct object_body *body, struct span json, struct
     if (list && (!is_raw(list) || !managed.n)) {
         return NULL;
     }
-    size_t values = count(body->tree), before = managed.n ? (size_t)(managed.p - json.p) : json.n;
+    size_t values = json_values(body->tree),
+           before = managed.n ? (size_t)(managed.p - json.p) : json.n;
     struct span after = span_from(json, before + managed.n);
     yyjson_doc *doc = json_doc_new(values + SPLICED, before + (managed.n > 0) + after.n);
     char *text = (char *)(uintptr_t)json_doc_text(doc), *shifted = text + splice.n;

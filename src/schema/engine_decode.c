@@ -392,14 +392,14 @@ static uint64_t put_metadata(struct flat *t, const struct schema_kind *kind)
         return 0;
     }
     while (at < t->n && !span_eq(json_str(t->at + at), SPAN("metadata"))) {
-        at += 1 + flat_count(t->at + at + 1);
+        at += 1 + json_values(t->at + at + 1);
     }
     bool is_new = at == t->n;
     if (is_new) {
         flat_put(t, flat_key(f));
         flat_put(t, (yyjson_val){.tag = YYJSON_TYPE_OBJ, .uni.ofs = sizeof(yyjson_val)});
     }
-    flat_move(t, place, at, 1 + flat_count(t->at + at + 1));
+    flat_move(t, place, at, 1 + json_values(t->at + at + 1));
     return is_new;
 }
 
@@ -439,7 +439,7 @@ const yyjson_val *schema_decode_tree(struct arena *a, const struct schema_kind *
     if (!right_kind(&d, kind, in)) {
         return NULL;
     }
-    flat_grow(&d.out, flat_count(in) + MORE_VALUES);
+    flat_grow(&d.out, json_values(in) + MORE_VALUES);
     (void)flat_next(&d.out, 1);
     put_head(&d.out, "kind", kind->kind);
     put_head(&d.out, "apiVersion", kind->api_version);

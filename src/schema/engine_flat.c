@@ -17,7 +17,7 @@ seldom void flat_grow(struct flat *t, size_t more)
 
 void flat_copy(struct flat *t, const yyjson_val *v)
 {
-    size_t n = flat_count(v);
+    size_t n = json_values(v);
     memcpy(flat_next(t, n), v, n * sizeof *v);
 }
 
@@ -37,7 +37,7 @@ static seldom void take_live(struct flat *t, size_t first, const yyjson_val *con
     yyjson_val *out = arena_alloc_raw(t->a, (t->n - first + 1) * sizeof *out);
     size_t at = 0;
     for (size_t i = 0; i < n; i++) {
-        size_t values = live[i] ? 1 + flat_count(live[i] + 1) : 0;
+        size_t values = live[i] ? 1 + json_values(live[i] + 1) : 0;
         if (values) {
             memcpy(out + at, live[i], values * sizeof *out);
         }
@@ -53,7 +53,7 @@ seldom uint64_t flat_settle(struct flat *t, size_t first)
     struct map seen = MAP_INIT; /* where in live a key is */
     size_t n = 0;
     uint64_t members = 0;
-    for (size_t i = first; i < t->n; i += 1 + flat_count(t->at + i + 1)) {
+    for (size_t i = first; i < t->n; i += 1 + json_values(t->at + i + 1)) {
         const yyjson_val *member = t->at + i, **before = map_get(&seen, json_str(member));
         bool is_none = yyjson_get_type((yyjson_val *)(uintptr_t)(member + 1)) == YYJSON_TYPE_NONE;
         if (is_none && before) {

@@ -15,12 +15,6 @@ struct flat {
     size_t n, cap;
 };
 
-/* Values of a value: itself and what is in it. */
-static inline size_t flat_count(const yyjson_val *v)
-{
-    return (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
-}
-
 /* More room, for at least so many. */
 void flat_grow(struct flat *t, size_t more);
 

@@ -5,11 +5,6 @@
 #include "codec/json.h"
 #include "schema/patch.h"
 
-static size_t values_of(const yyjson_val *v)
-{
-    return (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
-}
-
 static bool is_object(const yyjson_val *v)
 {
     return yyjson_is_obj((yyjson_val *)(uintptr_t)v);
@@ -104,7 +99,7 @@ static yyjson_val *take(yyjson_val *at, const yyjson_val *original, const struct
     const yyjson_val *change = c->wanted & bit ? change_of(c, it->key) : NULL;
     c->seen |= bit;
     if (!change) {
-        return yyjson_is_raw(it->val) ? at : put(at, it->key, 1 + values_of(it->val));
+        return yyjson_is_raw(it->val) ? at : put(at, it->key, 1 + json_values(it->val));
     }
     if (!is_first(original, it, before)) {
         return at;
@@ -142,7 +137,7 @@ static void close_object(yyjson_val *to, const yyjson_val *at, uint64_t members)
 static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjson_val *patch)
 {
     if (!is_object(patch)) {
-        return put(to, patch, values_of(patch));
+        return put(to, patch, json_values(patch));
     }
     uint64_t members = 0;
     yyjson_val *at = to + 1;
@@ -168,7 +163,7 @@ const yyjson_val *patch_merge_quick(struct arena *a, const yyjson_val *original,
     if (!is_object(patch) || !is_object(original) || !is_simple(patch)) {
         return NULL;
     }
-    size_t room = values_of(original) + values_of(patch);
+    size_t room = json_values(original) + json_values(patch);
     yyjson_val *root = arena_alloc_raw(a, room * sizeof *root), *at = root + 1;
     bool patches_meta = json_get(patch, "metadata") != NULL;
     uint64_t members = 0;
