@@ -33,7 +33,6 @@ struct check {
     const yyjson_val *old;    /* the object as it is stored; NULL on create */
     const yyjson_val *stored; /* the same in a change to which rules about changes do not apply */
     bool own;                 /* the server's own parts wrote it */
-    bool may_change;          /* also what is immutable */
     bool too_many;  /* a list is over LIST_MAX: rules that compare elements must not run */
     bool is_status; /* of a status, Kubernetes demands nothing but what standard conditions need */
 };

@@ -201,7 +201,7 @@ static bool is_demanded(const struct check *c, const struct schema_type *type)
 static void check_field(struct check *c, const struct path *p, const struct schema_field *f,
                         const yyjson_val *v, const yyjson_val *old)
 {
-    if (old && !c->may_change && (f->flags & SCHEMA_IMMUTABLE) &&
+    if (old && c->old && (f->flags & SCHEMA_IMMUTABLE) &&
         !semantic_equal(v, json_get_span(old, p->name))) {
         cause_invalid(c, p, shown(c->a, v), "field is immutable");
     }
@@ -292,53 +292,46 @@ static int finish(struct arena *a, const struct schema_kind *kind, const yyjson_
     return -1;
 }
 
-static int validate(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
-                    const yyjson_val *old, bool own, struct err *reterr)
+/* c: who wrote it, and what it takes the place of. */
+static int validate(struct check c, const struct schema_kind *kind, const yyjson_val *obj,
+                    struct err *reterr)
 {
-    assert(a);
+    assert(c.a);
     assert(kind);
     assert(obj);
+    assert(!c.old || !c.stored);
     struct err found = {0};
-    struct check c = {.a = a, .err = &found, .old = old, .own = own};
-    check_metadata(&c, kind, json_get(obj, "metadata"), json_get(old, "metadata"));
+    const yyjson_val *was = c.old ? c.old : c.stored;
+    c.err = &found;
+    check_metadata(&c, kind, json_get(obj, "metadata"), json_get(was, "metadata"));
     if (kind->custom) {
         custom_check(&c, kind, obj);
-        return finish(a, kind, obj, &found, reterr);
+        return finish(c.a, kind, obj, &found, reterr);
     }
-    check_rows(&c, NULL, kind->type, obj, old);
+    check_rows(&c, NULL, kind->type, obj, was);
     if (kind->hooks->validate && !c.too_many) {
         kind->hooks->validate(&c, obj);
     }
-    return finish(a, kind, obj, &found, reterr);
+    return finish(c.a, kind, obj, &found, reterr);
 }
 
 int schema_validate(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                     const yyjson_val *old, struct err *reterr)
 {
-    return validate(a, kind, obj, old, false, reterr);
+    return validate((struct check){.a = a, .old = old}, kind, obj, reterr);
 }
 
 int schema_validate_own(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                         const yyjson_val *old, struct err *reterr)
 {
-    return validate(a, kind, obj, old, true, reterr);
+    return validate((struct check){.a = a, .old = old, .own = true}, kind, obj, reterr);
 }
 
 int schema_validate_server(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
                            const yyjson_val *stored, struct err *reterr)
 {
     assert(stored);
-    if (kind->custom) {
-        return schema_validate_own(a, kind, obj, NULL, reterr);
-    }
-    struct err found = {0};
-    struct check c = {.a = a, .err = &found, .stored = stored, .own = true, .may_change = true};
-    check_metadata(&c, kind, json_get(obj, "metadata"), json_get(stored, "metadata"));
-    check_rows(&c, NULL, kind->type, obj, stored);
-    if (kind->hooks->validate && !c.too_many) {
-        kind->hooks->validate(&c, obj);
-    }
-    return finish(a, kind, obj, &found, reterr);
+    return validate((struct check){.a = a, .stored = stored, .own = true}, kind, obj, reterr);
 }
 
 int schema_validate_metadata(struct arena *a, const struct schema_kind *kind, const yyjson_val *obj,
