@@ -160,14 +160,14 @@ void map_fill(struct map *m, struct map_slot *slot, struct span key, void *value
 void *map_put(struct map *m, struct span key, void *value)
 {
     assert(value);
-    if (!has_room(m->cap, m->n + 1)) {
-        resize(m, m->cap ? m->cap * 2 : FIRST_SLOTS);
-    }
-    uint64_t hash = map_hash(key);
-    struct map_slot *s = &m->slots[slot_of(m, key, hash)];
+    struct map_slot *s = map_seek(m, key);
     void *old = s->value;
-    *s = (struct map_slot){key, hash, value};
-    m->n += !old;
+    if (old) {
+        s->key = key;
+        s->value = value;
+    } else {
+        map_fill(m, s, key, value);
+    }
     return old;
 }
 

@@ -102,11 +102,11 @@ void client_body_owner(struct client_body *b, const struct schema_kind *kind, st
 
 /* kind and apiVersion come first, then metadata, then mostly spec and status: a step over a whole
  * member at a time, wherever it ends, instead of a look at every key. */
-enum { META_AT = 2 };
+enum { META_AT = 2, LOOKS = 2 };
 
-static inline bool is_key(const yyjson_val *v, const char *word, size_t n)
+static inline bool is_key(const yyjson_val *v, struct span word)
 {
-    return v->tag >> YYJSON_TAG_BIT == n && memcmp(v->uni.str, word, n) == 0;
+    return v->tag >> YYJSON_TAG_BIT == word.n && memcmp(v->uni.str, word.p, word.n) == 0;
 }
 
 /* The key of metadata; NULL when that is not where it mostly is. */
@@ -114,7 +114,21 @@ static inline yyjson_val *meta_key(yyjson_val *root)
 {
     yyjson_val *at = root + 1 + 2 * META_AT;
     assert(yyjson_is_obj(root));
-    return unsafe_yyjson_get_len(root) > META_AT && is_key(at, "metadata", 8) ? at : NULL;
+    return unsafe_yyjson_get_len(root) > META_AT && is_key(at, SPAN("metadata")) ? at : NULL;
+}
+
+/* What is mostly one of the first after metadata. */
+static inline yyjson_val *root_member(struct object *o, struct span name)
+{
+    yyjson_val *root = object_root(o), *at = meta_key(root);
+    size_t n = at ? unsafe_yyjson_get_len(root) : 0;
+    for (size_t i = META_AT + 1; i < n && i <= META_AT + LOOKS; i++) {
+        at = unsafe_yyjson_get_next(at + 1);
+        if (is_key(at, name)) {
+            return at + 1;
+        }
+    }
+    return json_get_span(root, name);
 }
 
 yyjson_val *client_meta(struct object *o)
@@ -133,28 +147,13 @@ yyjson_val *client_labels(struct object *o)
 yyjson_val *client_spec(struct object *o)
 {
     assert(o);
-    yyjson_val *root = object_root(o), *at = meta_key(root);
-    if (at && unsafe_yyjson_get_len(root) > META_AT + 1) {
-        at = unsafe_yyjson_get_next(at + 1);
-        if (is_key(at, "spec", 4)) {
-            return at + 1;
-        }
-    }
-    return json_get(root, "spec");
+    return root_member(o, SPAN("spec"));
 }
 
 yyjson_val *client_status(struct object *o)
 {
     assert(o);
-    yyjson_val *root = object_root(o), *at = meta_key(root);
-    size_t n = unsafe_yyjson_get_len(root);
-    for (size_t i = META_AT + 1; at && i < n && i < META_AT + 3; i++) {
-        at = unsafe_yyjson_get_next(at + 1);
-        if (is_key(at, "status", 6)) {
-            return at + 1;
-        }
-    }
-    return json_get(root, "status");
+    return root_member(o, SPAN("status"));
 }
 
 yyjson_val *client_owners(struct object *o)
@@ -169,30 +168,16 @@ yyjson_val *client_controller_of(struct object *o)
     return object_controller(o);
 }
 
-/* A reference's members are texts, mostly in the order apiVersion, kind, name, uid: each is looked
- * for at its place first. */
-static struct span ref_text(yyjson_val *ref, size_t at, const char *word, size_t n)
-{
-    yyjson_val *key = ref + 1;
-    assert(n == strlen(word));
-    bool usual = json_len(ref) > at;
-    for (size_t i = 0; i < at && usual; i++, key += 2) {
-        usual = yyjson_is_str(key + 1);
-    }
-    return usual && is_key(key, word, n) ? json_str(key + 1)
-                                         : json_str(json_get_span(ref, span_of(word, n)));
-}
-
 struct span client_controller_uid(struct object *o)
 {
     assert(o);
-    return ref_text(client_controller_of(o), 3, "uid", 3);
+    return json_get_str(client_controller_of(o), "uid");
 }
 
 struct span client_controller_kind(struct object *o)
 {
     assert(o);
-    return ref_text(client_controller_of(o), 1, "kind", 4);
+    return json_get_str(client_controller_of(o), "kind");
 }
 
 bool client_has_finalizer(struct object *o, const char *name)
@@ -226,17 +211,7 @@ yyjson_val *client_condition(struct object *o, const char *type)
 {
     assert(o);
     assert(type);
-    struct span wanted = span_cstr(type);
-    JSON_EACH(it, json_get(client_status(o), "conditions"))
-    {
-        /* Mostly the first member. */
-        yyjson_val *key = json_len(it.val) ? unsafe_yyjson_get_first(it.val) : NULL;
-        bool is_first = key && yyjson_is_obj(it.val) && is_key(key, "type", 4);
-        if (span_eq(is_first ? json_str(key + 1) : json_get_str(it.val, "type"), wanted)) {
-            return it.val;
-        }
-    }
-    return NULL;
+    return json_find(json_get(client_status(o), "conditions"), "type", span_cstr(type));
 }
 
 bool client_condition_true(struct object *o, const char *type)
