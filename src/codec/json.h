@@ -100,6 +100,24 @@ static inline size_t json_values(const yyjson_val *v)
 {
     return (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
 }
+/* Single values of such trees. A string's bytes are shared; a container has no members. */
+static inline yyjson_val json_val_str(struct span s)
+{
+    return (yyjson_val){.tag = (uint64_t)s.n << YYJSON_TAG_BIT | YYJSON_TYPE_STR,
+                        .uni.str = s.n ? s.p : ""};
+}
+static inline yyjson_val json_val_int(int64_t n)
+{
+    return (yyjson_val){.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_SINT, .uni.i64 = n};
+}
+static inline yyjson_val json_val_bool(bool b)
+{
+    return (yyjson_val){.tag = YYJSON_TYPE_BOOL | (b ? YYJSON_SUBTYPE_TRUE : YYJSON_SUBTYPE_FALSE)};
+}
+static inline yyjson_val json_val_none(uint8_t type)
+{
+    return (yyjson_val){.tag = type, .uni.ofs = sizeof(yyjson_val)};
+}
 
 /* Iterates an array (key NULL) or an object; NULL or another type iterates nothing:
  *     JSON_EACH(it, json_get(spec, "ports")) { use(it.val); }    JSON_EACH(it, labels) {

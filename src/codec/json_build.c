@@ -67,23 +67,17 @@ void json_build_close(struct json_build *b)
 
 void json_build_str(struct json_build *b, struct span key, struct span value)
 {
-    yyjson_val *v = next(b, key, 1);
-    v->tag = (uint64_t)value.n << YYJSON_TAG_BIT | YYJSON_TYPE_STR;
-    v->uni.str = value.n ? value.p : "";
+    *next(b, key, 1) = json_val_str(value);
 }
 
 void json_build_int(struct json_build *b, struct span key, int64_t value)
 {
-    yyjson_val *v = next(b, key, 1);
-    v->tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_SINT;
-    v->uni.i64 = value;
+    *next(b, key, 1) = json_val_int(value);
 }
 
 void json_build_bool(struct json_build *b, struct span key, bool value)
 {
-    yyjson_val *v = next(b, key, 1);
-    v->tag = YYJSON_TYPE_BOOL | (value ? YYJSON_SUBTYPE_TRUE : YYJSON_SUBTYPE_FALSE);
-    v->uni.u64 = 0;
+    *next(b, key, 1) = json_val_bool(value);
 }
 
 void json_build_copy(struct json_build *b, struct span key, const yyjson_val *v)

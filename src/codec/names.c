@@ -32,19 +32,26 @@ static const char config_key_text[] =
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
     " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 
+/* What stands in a name: small letters and digits everywhere, the others in some. */
+enum name_byte { NAME_SMALL = 1, NAME_CAPITAL, NAME_HYPHEN, NAME_DOT, NAME_UNDERSCORE };
+
+static const uint8_t name_bytes[256] = {
+    ['a' ... 'z'] = NAME_SMALL, ['0' ... '9'] = NAME_SMALL, ['A' ... 'Z'] = NAME_CAPITAL,
+    ['-'] = NAME_HYPHEN,        ['.'] = NAME_DOT,           ['_'] = NAME_UNDERSCORE};
+
+static inline enum name_byte name_byte(char c)
+{
+    return name_bytes[(unsigned char)c];
+}
+
 static bool is_lower(char c)
 {
     return c >= 'a' && c <= 'z';
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool is_alnum(char c)
 {
-    return is_lower(c) || is_digit(c) || (c >= 'A' && c <= 'Z');
+    return name_byte(c) == NAME_SMALL || name_byte(c) == NAME_CAPITAL;
 }
 
 static void complain(struct names_fault *f, const char *text)
@@ -57,37 +64,42 @@ static bool is_label(struct span s)
 {
     for (size_t i = 0; i < s.n; i++) {
         bool edge = i == 0 || i == s.n - 1;
-        if (!is_lower(s.p[i]) && !is_digit(s.p[i]) && (edge || s.p[i] != '-')) {
+        if (name_byte(s.p[i]) != NAME_SMALL && (edge || name_byte(s.p[i]) != NAME_HYPHEN)) {
             return false;
         }
     }
     return s.n > 0;
 }
 
+/* Labels with dots between them, in one look at each byte. */
 static bool is_subdomain(struct span s)
 {
-    while (true) {
-        size_t dot = span_find(s, '.');
-        if (!is_label(span_first(s, dot))) {
+    enum name_byte before = NAME_DOT;
+    for (size_t i = 0; i < s.n; i++) {
+        enum name_byte is = name_byte(s.p[i]);
+        if (is != NAME_SMALL && (before == NAME_DOT || (is != NAME_HYPHEN && is != NAME_DOT))) {
             return false;
         }
-        if (dot == s.n) {
-            return true;
+        if (is == NAME_DOT && before == NAME_HYPHEN) {
+            return false;
         }
-        s = span_from(s, dot + 1);
+        before = is;
     }
+    return before == NAME_SMALL;
 }
 
 /* Letters, digits, '-', '_' and '.', with a letter or digit at both ends. */
 static bool is_word(struct span s)
 {
+    if (s.n == 0 || !is_alnum(s.p[0]) || !is_alnum(s.p[s.n - 1])) {
+        return false;
+    }
     for (size_t i = 0; i < s.n; i++) {
-        bool edge = i == 0 || i == s.n - 1;
-        if (!is_alnum(s.p[i]) && (edge || !strchr("-_.", s.p[i]) || s.p[i] == '\0')) {
+        if (!name_byte(s.p[i])) {
             return false;
         }
     }
-    return s.n > 0;
+    return true;
 }
 
 /* Too long, and of another form, are two faults. */
@@ -183,7 +195,7 @@ struct names_fault names_config_key(struct span s)
     }
     bool ok = s.n > 0;
     for (size_t i = 0; i < s.n; i++) {
-        ok = ok && (is_alnum(s.p[i]) || s.p[i] == '-' || s.p[i] == '_' || s.p[i] == '.');
+        ok = ok && name_byte(s.p[i]);
     }
     if (!ok) {
         complain(&f, config_key_text);
@@ -216,7 +228,7 @@ struct names_fault names_port(struct span s)
     struct names_fault f = {0};
     bool syntax = s.n > 0, letter = false, twice = false;
     for (size_t i = 0; i < s.n; i++) {
-        syntax = syntax && (is_lower(s.p[i]) || is_digit(s.p[i]) || s.p[i] == '-');
+        syntax = syntax && (name_byte(s.p[i]) == NAME_SMALL || s.p[i] == '-');
         letter = letter || is_lower(s.p[i]);
         twice = twice || (i > 0 && s.p[i] == '-' && s.p[i - 1] == '-');
     }

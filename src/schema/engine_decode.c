@@ -27,7 +27,7 @@ static void complain(struct decoder *d, const char *what, const struct path *p)
 
 static bool put_none(struct decoder *d, uint8_t type)
 {
-    flat_put(&d->out, (yyjson_val){.tag = type, .uni.ofs = sizeof(yyjson_val)});
+    flat_put(&d->out, json_val_none(type));
     return true;
 }
 
@@ -52,7 +52,7 @@ static bool put_zero(struct decoder *d, const struct slot *s)
     case SCHEMA_INT_OR_STRING:
         return put_number(d, 0);
     case SCHEMA_BOOL:
-        flat_put(&d->out, (yyjson_val){.tag = YYJSON_TYPE_BOOL | YYJSON_SUBTYPE_FALSE});
+        flat_put(&d->out, json_val_bool(false));
         return true;
     case SCHEMA_QUANTITY:
         return put_text(d, SPAN("0"));
@@ -397,7 +397,7 @@ static uint64_t put_metadata(struct flat *t, const struct schema_kind *kind)
     bool is_new = at == t->n;
     if (is_new) {
         flat_put(t, flat_key(f));
-        flat_put(t, (yyjson_val){.tag = YYJSON_TYPE_OBJ, .uni.ofs = sizeof(yyjson_val)});
+        flat_put(t, json_val_none(YYJSON_TYPE_OBJ));
     }
     flat_move(t, place, at, 1 + json_values(t->at + at + 1));
     return is_new;
@@ -406,10 +406,8 @@ static uint64_t put_metadata(struct flat *t, const struct schema_kind *kind)
 static void put_head(struct flat *t, const char *key, const char *text)
 {
     yyjson_val *to = flat_next(t, 2);
-    to[0].tag = (uint64_t)strlen(key) << YYJSON_TAG_BIT | YYJSON_TYPE_STR;
-    to[0].uni.str = key;
-    to[1].tag = (uint64_t)strlen(text) << YYJSON_TAG_BIT | YYJSON_TYPE_STR;
-    to[1].uni.str = text;
+    to[0] = json_val_str(span_cstr(key));
+    to[1] = json_val_str(span_cstr(text));
 }
 
 enum { MORE_VALUES = 64 }; /* than come in: metadata, defaults */

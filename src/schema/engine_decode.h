@@ -37,14 +37,13 @@ const char *decode_kind_of(const yyjson_val *v);
 
 static inline bool put_text(struct decoder *d, struct span s)
 {
-    flat_put(&d->out, (yyjson_val){.tag = (uint64_t)s.n << YYJSON_TAG_BIT | YYJSON_TYPE_STR,
-                                   .uni.str = s.p});
+    flat_put(&d->out, json_val_str(s));
     return true;
 }
 
 static inline bool put_number(struct decoder *d, int64_t n)
 {
-    flat_put(&d->out, (yyjson_val){.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_SINT, .uni.i64 = n});
+    flat_put(&d->out, json_val_int(n));
     return true;
 }
 

@@ -16,26 +16,6 @@ static bool is_zero_mut(const yyjson_mut_val *v)
            (yyjson_mut_is_int(x) && yyjson_mut_get_uint(x) == 0) || yyjson_mut_is_false(x);
 }
 
-static yyjson_val text_value(const char *p, size_t n)
-{
-    return (yyjson_val){.tag = (uint64_t)n << YYJSON_TAG_BIT | YYJSON_TYPE_STR, .uni.str = p};
-}
-
-static yyjson_val number_value(int64_t number)
-{
-    return (yyjson_val){.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_SINT, .uni.i64 = number};
-}
-
-static yyjson_val bool_value(bool b)
-{
-    return (yyjson_val){.tag = YYJSON_TYPE_BOOL | (b ? YYJSON_SUBTYPE_TRUE : YYJSON_SUBTYPE_FALSE)};
-}
-
-static yyjson_val no_members(void)
-{
-    return (yyjson_val){.tag = YYJSON_TYPE_OBJ, .uni.ofs = sizeof(yyjson_val)};
-}
-
 /* Default texts are literals of ours: strings without escapes, numbers, booleans, objects. */
 static yyjson_val default_value(const char *text)
 {
@@ -43,17 +23,17 @@ static yyjson_val default_value(const char *text)
     if (text[0] == '"') {
         assert(n >= 2);
         assert(text[n - 1] == '"');
-        return text_value(text + 1, n - 2);
+        return json_val_str(span_of(text + 1, n - 2));
     }
     if (strcmp(text, "{}") == 0) {
-        return no_members();
+        return json_val_none(YYJSON_TYPE_OBJ);
     }
     int64_t number;
     if (span_to_i64(span_cstr(text), &number)) {
-        return number_value(number);
+        return json_val_int(number);
     }
     assert(strcmp(text, "true") == 0 || strcmp(text, "false") == 0);
-    return bool_value(text[0] == 't');
+    return json_val_bool(text[0] == 't');
 }
 
 /* What a member is that is not given; false: it stays away. */
@@ -67,7 +47,7 @@ static bool missing_value(const struct schema_field *f, yyjson_val *ret)
         return false;
     }
     if (f->shape == SCHEMA_OBJECT) {
-        *ret = no_members();
+        *ret = json_val_none(YYJSON_TYPE_OBJ);
         return true;
     }
     if (f->flags & SCHEMA_OMITEMPTY) {
@@ -75,14 +55,14 @@ static bool missing_value(const struct schema_field *f, yyjson_val *ret)
     }
     switch ((enum schema_shape)f->shape) {
     case SCHEMA_STRING:
-        *ret = text_value("", 0);
+        *ret = json_val_str(SPAN(""));
         return true;
     case SCHEMA_INT32:
     case SCHEMA_INT64:
-        *ret = number_value(0);
+        *ret = json_val_int(0);
         return true;
     case SCHEMA_BOOL:
-        *ret = bool_value(false);
+        *ret = json_val_bool(false);
         return true;
     default:
         return false;

@@ -37,80 +37,20 @@ static struct names_fault address_name(struct span s)
                                 .n = names_is_ip(s) ? 0 : 1};
 }
 
-/* ---- names as they mostly are: one look at each byte ---- */
-
-enum name_byte { NAME_SMALL = 1, NAME_CAPITAL, NAME_HYPHEN, NAME_DOT, NAME_UNDERSCORE };
-
-static const uint8_t name_bytes[256] = {
-    ['a' ... 'z'] = NAME_SMALL, ['0' ... '9'] = NAME_SMALL, ['A' ... 'Z'] = NAME_CAPITAL,
-    ['-'] = NAME_HYPHEN,        ['.'] = NAME_DOT,           ['_'] = NAME_UNDERSCORE};
-
-/* Bytes of names, of which the first and the last are letters or digits. */
-static bool is_word(struct span s)
-{
-    if (s.n == 0 || name_bytes[(unsigned char)s.p[0]] > NAME_CAPITAL ||
-        name_bytes[(unsigned char)s.p[s.n - 1]] > NAME_CAPITAL) {
-        return false;
-    }
-    for (size_t i = 0; i < s.n; i++) {
-        if (!name_bytes[(unsigned char)s.p[i]]) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* Small letters and digits with hyphens between them, in parts between dots. */
-static bool is_domain(struct span s, bool capitals)
-{
-    uint8_t before = NAME_DOT;
-    for (size_t i = 0; i < s.n; i++) {
-        uint8_t is = name_bytes[(unsigned char)s.p[i]];
-        bool inside = is == NAME_SMALL || (capitals && is == NAME_CAPITAL);
-        if (!inside && (before == NAME_DOT || (is != NAME_HYPHEN && is != NAME_DOT))) {
-            return false;
-        }
-        if (is == NAME_DOT && before == NAME_HYPHEN) {
-            return false;
-        }
-        before = is;
-    }
-    return before <= NAME_CAPITAL;
-}
-
-/* A short key as names_qualified() wants it. Kubernetes allows capitals in the prefix of an
- * annotation. */
-static bool is_key(struct span s, bool capitals)
-{
-    size_t slash = span_find(s, '/');
-    return s.n <= LIMIT_LABEL_VALUE_BYTES &&
-           (slash == s.n
-                ? is_word(s)
-                : is_domain(span_first(s, slash), capitals) && is_word(span_from(s, slash + 1)));
-}
-
-static struct names_fault qualified(struct span s)
-{
-    struct names_fault none = {.n = 0};
-    return is_key(s, false) ? none : names_qualified(s);
-}
-
-static struct names_fault subdomain(struct span s)
-{
-    struct names_fault none = {.n = 0};
-    bool passes = s.n <= LIMIT_LABEL_VALUE_BYTES && is_domain(s, false);
-    return passes ? none : names_dns_subdomain(s);
-}
-
 static const struct {
     const char *format;
     struct names_fault (*check)(struct span);
 } name_formats[] = {
-    {"dns-label", names_dns_label},     {"dns-label-1035", names_dns_label_1035},
-    {"dns-subdomain", subdomain},       {"qualified", qualified},
-    {"label-value", names_label_value}, {"env-name", names_env},
-    {"port-name", names_port},          {"config-key", names_config_key},
-    {"path-segment", path_segment},     {"address-name", address_name},
+    {"dns-label", names_dns_label},
+    {"dns-label-1035", names_dns_label_1035},
+    {"dns-subdomain", names_dns_subdomain},
+    {"qualified", names_qualified},
+    {"label-value", names_label_value},
+    {"env-name", names_env},
+    {"port-name", names_port},
+    {"config-key", names_config_key},
+    {"path-segment", path_segment},
+    {"address-name", address_name},
 };
 
 void check_port_number(struct check *c, const struct path *p, int64_t port)
@@ -257,12 +197,8 @@ void check_labels(struct check *c, const struct path *p, const yyjson_val *label
     JSON_EACH(it, labels)
     {
         struct span key = json_str(it.key), value = json_str(it.val);
-        if (!is_key(key, false)) {
-            complain(c, p, key, names_qualified(key));
-        }
-        if (value.n > LIMIT_LABEL_VALUE_BYTES || !is_word(value)) {
-            complain(c, p, value, names_label_value(value));
-        }
+        complain(c, p, key, names_qualified(key));
+        complain(c, p, value, names_label_value(value));
     }
 }
 
@@ -282,7 +218,7 @@ void check_annotations(struct check *c, const struct path *p, const yyjson_val *
     JSON_EACH(it, annotations)
     {
         struct span key = json_str(it.key);
-        if (!is_key(key, true)) {
+        if (names_qualified(key).n) { /* Kubernetes allows capitals in the prefix */
             complain(c, p, key, names_qualified(lower(c->a, key)));
         }
         total += key.n + json_str(it.val).n;

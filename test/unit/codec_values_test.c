@@ -1,4 +1,6 @@
 /* Quantities, times and names: the values inside objects that have a syntax of their own. */
+#include <regex.h>
+
 #include "base/arena.h"
 #include "codec/names.h"
 #include "codec/quantity.h"
@@ -143,4 +145,54 @@ TEST(names_are_checked_on_both_sides_of_each_limit)
     CHECK_EQ(names_port(SPAN("a--b")).n, 1);
     CHECK(names_is_ip(SPAN("10.0.0.1")) && names_is_ip(SPAN("fd00::1")));
     CHECK(!names_is_ip(SPAN("300.1.1.1")) && !names_is_ip(SPAN("")));
+}
+
+static struct span any_name(struct arena *a)
+{
+    static const char alphabet[] = "aaaazzAZ09-./_ ";
+    size_t n = kit_random() % (kit_random() % 8 ? 9 : 90);
+    char *text = arena_alloc_raw(a, n + 1);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t any = kit_random();
+        text[i] = n > 20 && any % 32 ? 'x' : alphabet[any / 32 % (sizeof alphabet - 1)];
+    }
+    text[n] = '\0';
+    return span_of(text, n);
+}
+
+#define LABEL "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+#define SUBDOMAIN LABEL "(\\." LABEL ")*"
+#define WORD "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+
+TEST(names_are_what_kubernetes_expressions_say)
+{
+    static const struct {
+        struct names_fault (*check)(struct span);
+        const char *expression;
+        size_t longest;
+    } rules[] = {{names_dns_label, "^" LABEL "$", 63},
+                 {names_dns_label_1035, "^[a-z]([-a-z0-9]*[a-z0-9])?$", 63},
+                 {names_dns_subdomain, "^" SUBDOMAIN "$", 253},
+                 {names_label_value, "^(" WORD ")?$", 63},
+                 {names_config_key, "^([-_a-zA-Z0-9]|\\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$", 253},
+                 {names_qualified, "^(" SUBDOMAIN "/)?" WORD "$", 253 + 1 + 63}};
+    for (size_t k = 0; k < sizeof rules / sizeof *rules; k++) {
+        regex_t re;
+        size_t good = 0, total = 20000;
+        CHECK_EQ(regcomp(&re, rules[k].expression, REG_EXTENDED | REG_NOSUB), 0);
+        for (size_t i = 0; i < total; i++) {
+            struct arena *a = arena_new();
+            struct span name = any_name(a);
+            size_t slash = span_find(name, '/');
+            bool is_long =
+                name.n > rules[k].longest || (rules[k].check == names_qualified &&
+                                              (slash < name.n ? name.n - slash - 1 : name.n) > 63);
+            bool fine = regexec(&re, name.p, 0, NULL, 0) == 0 && !is_long;
+            CHECK_EQ(rules[k].check(name).n == 0, fine);
+            good += fine;
+            arena_free(a);
+        }
+        regfree(&re);
+        CHECK(good > total / 20 && good < total - total / 20);
+    }
 }
