@@ -117,14 +117,26 @@ static void raw_sql(const char *path, const char *sql)
     CHECK_EQ(sqlite3_close(db), SQLITE_OK);
 }
 
-TEST(newer_version_and_foreign_files_are_refused_untouched)
+static void close_store(struct world *w)
 {
-    struct world *w = world_new(SQLITE, false);
-    char detail[512];
-    world_open(w);
-    CHECK_EQ(world_write(w, 1, STORE_ABSENT, false, 1, NULL), 0);
     store_free(w->store);
     w->store = NULL;
+}
+
+/* A database with one write in it, closed. */
+static struct world *written_world(void)
+{
+    struct world *w = world_new(SQLITE, false);
+    world_open(w);
+    CHECK_EQ(world_write(w, 1, STORE_ABSENT, false, 1, NULL), 0);
+    close_store(w);
+    return w;
+}
+
+TEST(newer_version_and_foreign_files_are_refused_untouched)
+{
+    struct world *w = written_world();
+    char detail[512];
     raw_sql(w->path, "UPDATE meta SET format=2");
     struct strbuf before = slurp(w->path);
     CHECK_EQ(open_code(w, detail), E_VERSION);
@@ -151,12 +163,8 @@ TEST(newer_version_and_foreign_files_are_refused_untouched)
 
 TEST(meta_that_is_not_the_first_row_is_not_ours)
 {
-    struct world *w = world_new(SQLITE, false);
+    struct world *w = written_world();
     char detail[512];
-    world_open(w);
-    CHECK_EQ(world_write(w, 1, STORE_ABSENT, false, 1, NULL), 0);
-    store_free(w->store);
-    w->store = NULL;
     raw_sql(w->path, "UPDATE meta SET rowid=2");
     CHECK_EQ(open_code(w, detail), E_CORRUPT);
     raw_sql(w->path, "UPDATE meta SET rowid=1; VACUUM");
@@ -173,8 +181,7 @@ TEST_T(damage_is_reported_and_the_file_left_as_it_is, 60)
     w->history_limit = 50;
     world_open(w);
     world_random_work(w, &m, 10);
-    store_free(w->store);
-    w->store = NULL;
+    close_store(w);
     struct strbuf good = slurp(w->path);
     int reported = 0;
     char detail[512];
@@ -192,8 +199,7 @@ TEST_T(damage_is_reported_and_the_file_left_as_it_is, 60)
         } else {
             world_open(w);
             world_check_loaded(w, &m);
-            store_free(w->store);
-            w->store = NULL;
+            close_store(w);
         }
         strbuf_done(&bad);
     }
@@ -480,8 +486,7 @@ TEST_T(kill_9_at_any_moment_loses_nothing_acknowledged, 100)
                 CHECK_EQ(store_kit_number(object_json(o), "\"n\":\""), last[k].value);
             }
         }
-        store_free(w->store);
-        w->store = NULL;
+        close_store(w);
         char text[64];
         (void)count_rows(w->path, "PRAGMA integrity_check", text);
         CHECK(strcmp(text, "ok") == 0);
