@@ -433,6 +433,17 @@ int64_t json_int(const yyjson_val *v, int64_t otherwise)
     return yyjson_is_int(unconst(v)) ? yyjson_get_sint(unconst(v)) : otherwise;
 }
 
+const char *json_type_name(const yyjson_val *v)
+{
+    yyjson_val *x = unconst(v);
+    return yyjson_is_str(x)    ? "string"
+           : yyjson_is_num(x)  ? "number"
+           : yyjson_is_bool(x) ? "bool"
+           : yyjson_is_arr(x)  ? "array"
+           : yyjson_is_null(x) ? "null"
+                               : "object";
+}
+
 size_t json_len(const yyjson_val *v)
 {
     return yyjson_is_ctn(unconst(v)) ? unsafe_yyjson_get_len(unconst(v)) : 0;

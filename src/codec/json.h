@@ -92,6 +92,8 @@ static inline bool json_get_bool(const yyjson_val *v, const char *key, bool othe
     yyjson_val *b = json_get(v, key);
     return yyjson_is_bool(b) ? unsafe_yyjson_get_bool(b) : otherwise;
 }
+/* "object", "array", "string", ...: as Go's JSON decoder names what it met. */
+const char *json_type_name(const yyjson_val *v);
 /* Element count of an array or object; 0 otherwise. */
 size_t json_len(const yyjson_val *v);
 /* Values of a value: itself and what is in it. They lie one behind the other, keys among them, and

@@ -431,7 +431,7 @@ const yyjson_val *schema_decode_tree(struct arena *a, const struct schema_kind *
     if (!yyjson_is_obj((yyjson_val *)in)) {
         (void)err_set(a, reterr, ERR_BAD_REQUEST,
                       "json: cannot unmarshal %s into Go value of type v1.%s",
-                      in ? decode_kind_of(in) : "nothing", kind->kind);
+                      in ? json_type_name(in) : "nothing", kind->kind);
         return NULL;
     }
     if (!right_kind(&d, kind, in)) {

@@ -32,8 +32,6 @@ bool decode_scalar(struct decoder *d, const struct slot *s, const yyjson_val *v,
 /* Sets d->err; returns false. */
 bool decode_wrong_type(struct decoder *d, const struct slot *s, const yyjson_val *v,
                        const struct path *p);
-/* "string", "number", ...: as Go calls it. */
-const char *decode_kind_of(const yyjson_val *v);
 
 static inline bool put_text(struct decoder *d, struct span s)
 {

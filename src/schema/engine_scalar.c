@@ -62,16 +62,6 @@ static struct span go_type(struct arena *a, const struct slot *s)
     return arena_printf(a, "%s%s", prefix, go_scalar(f->elem_shape));
 }
 
-const char *decode_kind_of(const yyjson_val *v)
-{
-    yyjson_val *x = (yyjson_val *)v;
-    return yyjson_is_str(x)    ? "string"
-           : yyjson_is_num(x)  ? "number"
-           : yyjson_is_bool(x) ? "bool"
-           : yyjson_is_arr(x)  ? "array"
-                               : "object";
-}
-
 static bool fail(struct decoder *d, const char *text)
 {
     (void)err_set(d->a, d->err, ERR_BAD_REQUEST, "%s", text);
@@ -88,7 +78,7 @@ seldom bool decode_wrong_type(struct decoder *d, const struct slot *s, const yyj
     return fail(
         d, arena_printf(d->a,
                         "json: cannot unmarshal %s%s%.*s into Go struct field %s.%.*s of type %.*s",
-                        decode_kind_of(v), number.n ? " " : "", SPAN_ARG(number), s->owner->name,
+                        json_type_name(v), number.n ? " " : "", SPAN_ARG(number), s->owner->name,
                         SPAN_ARG(path), SPAN_ARG(type))
                .p);
 }

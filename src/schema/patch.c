@@ -39,17 +39,6 @@ void *patch_unprocessable(struct patch_ctx *c)
     return NULL;
 }
 
-const char *patch_type_name(const yyjson_val *v)
-{
-    yyjson_val *p = (yyjson_val *)v;
-    return yyjson_is_obj(p)    ? "object"
-           : yyjson_is_arr(p)  ? "array"
-           : yyjson_is_str(p)  ? "string"
-           : yyjson_is_num(p)  ? "number"
-           : yyjson_is_bool(p) ? "bool"
-                               : "null";
-}
-
 static int cmp_member(const void *x, const void *y)
 {
     const struct patch_member *a = x, *b = y;
@@ -169,7 +158,7 @@ yyjson_mut_val *patch_merge(struct arena *a, yyjson_mut_doc *doc, const yyjson_v
     if (!yyjson_is_obj((yyjson_val *)patch)) {
         return patch_bad(&c,
                          "json: cannot unmarshal %s into Go value of type map[string]interface {}",
-                         patch_type_name(patch));
+                         json_type_name(patch));
     }
     return merge(&c, json_mut_copy(doc, original), patch);
 }

@@ -287,7 +287,7 @@ yyjson_mut_val *patch_json(struct arena *a, yyjson_mut_doc *doc, const yyjson_va
     struct patch_ctx c = {.a = a, .doc = doc, .err = reterr, .steps = LIMIT_PATCH_STEPS};
     if (!yyjson_is_arr((yyjson_val *)patch)) {
         return patch_bad(&c, "json: cannot unmarshal %s into Go value of type jsonpatch.Patch",
-                         patch_type_name(patch));
+                         json_type_name(patch));
     }
     size_t n = json_len(patch);
     if (n > LIMIT_JSON_PATCH_OPS) {
@@ -302,7 +302,7 @@ yyjson_mut_val *patch_json(struct arena *a, yyjson_mut_doc *doc, const yyjson_va
         if (!yyjson_is_obj(it.val)) {
             return patch_bad(&c,
                              "json: cannot unmarshal %s into Go value of type jsonpatch.Operation",
-                             patch_type_name(it.val));
+                             json_type_name(it.val));
         }
         if (!apply(&p, it.val)) {
             return c.spent ? NULL : patch_unprocessable(&c);

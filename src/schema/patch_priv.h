@@ -47,8 +47,6 @@ bool patch_spend(struct patch_ctx *c, size_t steps);
 void *patch_bad(struct patch_ctx *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Sets the 422 that kube-apiserver answers when a patch cannot be applied; returns NULL. */
 void *patch_unprocessable(struct patch_ctx *c);
-/* "object", "array", ... as Go's JSON decoder names what it met. */
-const char *patch_type_name(const yyjson_val *v);
 
 struct patch_members patch_members(struct patch_ctx *c, const yyjson_val *obj);
 struct patch_member *patch_member_find(const struct patch_members *m, struct span key);

@@ -510,7 +510,7 @@ yyjson_mut_val *patch_strategic(struct arena *a, yyjson_mut_doc *doc,
     if (!yyjson_is_obj((yyjson_val *)patch)) {
         return patch_bad(&c,
                          "json: cannot unmarshal %s into Go value of type map[string]interface {}",
-                         patch_type_name(patch));
+                         json_type_name(patch));
     }
     return merge_map(&c, root, json_mut_copy(doc, original), patch);
 }
