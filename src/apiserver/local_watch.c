@@ -23,8 +23,9 @@ struct local_watch {
     struct apiserver *server;
     struct client_watch_handler handler;
     void *data;
-    struct arena *arena;
-    struct selection *selection;
+    struct watch_filter filter;
+    struct selection *selection; /* behind the filter; NULL: all of a kind is wanted */
+    struct arena *arena;         /* that it is in */
     struct map known; /* store key -> what was told last: a reference, which the key is part of */
     struct map seen;  /* those of them that a list has which is not the first one */
     struct watcher *watcher;
@@ -53,8 +54,11 @@ static void destroy(struct local_watch *w)
         object_unref(w->listed.at[w->listed_at]);
     }
     VEC_DONE(&w->listed);
-    selection_done(w->selection);
-    arena_free(w->arena); /* w lives in it */
+    if (w->selection) {
+        selection_done(w->selection);
+        arena_free(w->arena);
+    }
+    free(w);
 }
 
 /* A callback has returned. False: it freed us; nothing of w may be touched. */
@@ -190,14 +194,13 @@ static bool report_vanished(struct local_watch *w)
 /* False: the callback freed the watch. */
 static bool list(struct local_watch *w)
 {
-    const struct watch_filter *filter = selection_filter(w->selection);
-    struct watch_filter all = *filter;
+    struct watch_filter all = w->filter;
     assert(!w->is_listing);
     assert(w->listed.n == 0);
     w->round++;
     w->is_listing = true;
     w->list_rev = watch_hub_rev(w->server->hub);
-    w->watcher = watcher_new(w->server->hub, filter, w->list_rev, on_more, w);
+    w->watcher = watcher_new(w->server->hub, &w->filter, w->list_rev, on_more, w);
     assert(w->watcher); /* the current revision is inside the window */
     all.match = NULL;   /* asked as they are told: it may look into each */
     (void)watch_hub_list(w->server->hub, &all, SPAN_NULL, collect, w);
@@ -206,11 +209,11 @@ static bool list(struct local_watch *w)
 
 static bool is_wanted(struct local_watch *w, struct object *o)
 {
-    if (!selection_filter(w->selection)->match) {
+    if (!w->filter.match) {
         return true;
     }
     struct object_glance glance = object_glance_begin(o);
-    bool wanted = selection_matches(w->selection, o);
+    bool wanted = w->filter.match(w->filter.data, o);
     object_glance_end(&glance);
     return wanted;
 }
@@ -296,16 +299,9 @@ static void on_task(struct env_task *task)
     env_post(w->server->env, &w->task, on_task);
 }
 
-struct client_watch *local_watch_new(struct client *c, const struct client_request *q,
-                                     const struct client_watch_handler *handler, void *data)
+static void select_some(struct local_watch *w, const struct client_request *q)
 {
     struct arena *a = arena_new_small();
-    struct local_watch *w = ARENA_NEW(a, struct local_watch);
-    w->base.client = c;
-    w->server = local_client_server(c);
-    w->handler = *handler;
-    w->data = data;
-    w->arena = a;
     struct api_op op = {.server = w->server,
                         .arena = a,
                         .verb = API_WATCH,
@@ -317,7 +313,24 @@ struct client_watch *local_watch_new(struct client *c, const struct client_reque
                                     : arena_dup(a, q->field_selector);
     int rc = selection_new(&op);
     assert(rc == 0); /* selectors of our own code */
+    w->arena = a;
     w->selection = op.selection;
+    w->filter = *selection_filter(op.selection);
+}
+
+struct client_watch *local_watch_new(struct client *c, const struct client_request *q,
+                                     const struct client_watch_handler *handler, void *data)
+{
+    struct local_watch *w = MEM_NEW(struct local_watch);
+    w->base.client = c;
+    w->server = local_client_server(c);
+    w->handler = *handler;
+    w->data = data;
+    if (q->ns.n || q->name.n || q->label_selector.n || q->field_selector.n) {
+        select_some(w, q);
+    } else { /* most watches */
+        w->filter.resource = span_cstr(q->kind->resource);
+    }
     env_post(w->server->env, &w->task, on_task);
     return &w->base;
 }
