@@ -22,6 +22,8 @@ struct resource *hub_resource(struct watch_hub *hub, struct span name)
         r->name_n = name.n;
         memcpy(r->name, name.p, name.n);
         r->window.floor = hub->start_floor;
+        r->any.key = SPAN("/");
+        list_init(&r->any.sleepers);
         map_fill(&hub->resources, slot, span_of(r->name, name.n), r);
     }
     hub->last = r;
@@ -83,7 +85,7 @@ static void update_cache(struct watch_hub *hub, struct resource *r, const struct
         slot->key = key; /* its bytes are the new version's now */
         object_unref(old);
     } else {
-        node = order_insert(&r->order, e->object);
+        node = order_insert(&r->order, e->object, slot->hash);
         map_fill(&hub->nodes, slot, object_store_key(node->object), node);
     }
     verify(hub->nodes.n >= r->order.n);
@@ -152,7 +154,7 @@ void watch_hub_verify(struct watch_hub *hub)
         objects += r->order.n;
         events += (size_t)(r->window.end - r->window.first);
         size_t at = 0;
-        watchers += r->any ? r->any->watchers : 0;
+        watchers += r->any.watchers;
         for (const struct bucket *b; (b = map_next(&r->buckets, &at, NULL)) != NULL;) {
             assert(b->watchers > 0);
             watchers += b->watchers;
@@ -193,7 +195,7 @@ struct watch_hub *watch_hub_new(struct env *env, struct store *store)
 static void resource_free(void *value)
 {
     struct resource *r = value;
-    assert(!r->any);
+    assert(r->any.watchers == 0);
     assert(r->buckets.n == 0);
     order_done(&r->order);
     window_done(&r->window);

@@ -6,9 +6,9 @@
 #include "base/mem.h"
 #include "watch/watch_priv.h"
 
-static unsigned height_of(struct span key)
+static unsigned height_of(uint64_t hash)
 {
-    uint64_t hash = map_hash(key) * 0x9e3779b97f4a7c15u | (uint64_t)1 << 63;
+    hash = hash * 0x9e3779b97f4a7c15u | (uint64_t)1 << 63;
     unsigned height = 1 + (unsigned)__builtin_ctzll(hash) / 2;
     assert(height >= 1);
     assert(height <= 32);
@@ -20,30 +20,34 @@ static struct span key_of(const struct order_node *node)
     return object_store_key(node->object);
 }
 
-/* For each level the slot that points to the first node with a key >= key. */
-static void find_slots(struct order *o, struct span key, struct order_node **slots[ORDER_LEVELS])
+/* For each level below `height`, and below that of the highest node, the slot that points to the
+ * first node with a key >= key. */
+static void find_slots(struct order *o, struct span key, unsigned height,
+                       struct order_node **slots[ORDER_LEVELS])
 {
-    assert(slots);
-    struct order_node **level = o->head; /* the array of next pointers that we stand on */
-    for (unsigned i = o->levels; i < ORDER_LEVELS; i++) {
+    assert(height <= ORDER_LEVELS);
+    struct order_node **level = o->head;   /* the array of next pointers that we stand on */
+    const struct order_node *above = NULL; /* the level above has found it: not looked at again */
+    for (unsigned i = o->levels; i < height; i++) {
         slots[i] = &o->head[i];
     }
     for (unsigned i = o->levels; i-- > 0;) {
-        while (level[i] && span_cmp(key_of(level[i]), key) < 0) {
+        while (level[i] && level[i] != above && span_cmp(key_of(level[i]), key) < 0) {
             level = level[i]->next;
         }
         slots[i] = &level[i];
+        above = level[i];
     }
 }
 
-struct order_node *order_insert(struct order *o, struct object *object)
+struct order_node *order_insert(struct order *o, struct object *object, uint64_t hash)
 {
     assert(object);
     struct order_node **slots[ORDER_LEVELS];
     struct span key = object_store_key(object);
-    find_slots(o, key, slots);
+    unsigned levels = height_of(hash);
+    find_slots(o, key, levels, slots);
     assert(!*slots[0] || !span_eq(key_of(*slots[0]), key));
-    unsigned levels = height_of(key);
     struct order_node *node = mem_new(sizeof *node + levels * sizeof(struct order_node *));
     node->object = object_ref(object);
     node->levels = levels;
@@ -62,7 +66,7 @@ struct order_node *order_insert(struct order *o, struct object *object)
 void order_remove(struct order *o, struct order_node *node)
 {
     struct order_node **slots[ORDER_LEVELS];
-    find_slots(o, key_of(node), slots);
+    find_slots(o, key_of(node), node->levels, slots);
     assert(*slots[0] == node);
     assert(o->n > 0);
     for (unsigned i = 0; i < node->levels; i++) {
@@ -78,10 +82,13 @@ void order_remove(struct order *o, struct order_node *node)
 struct order_node *order_seek(const struct order *o, struct span key, bool or_equal)
 {
     struct order_node *const *level = o->head;
+    const struct order_node *above = NULL;
     for (unsigned i = o->levels; i-- > 0;) {
-        while (level[i] && span_cmp(key_of(level[i]), key) < (or_equal ? 0 : 1)) {
+        while (level[i] && level[i] != above &&
+               span_cmp(key_of(level[i]), key) < (or_equal ? 0 : 1)) {
             level = level[i]->next;
         }
+        above = level[i];
     }
     verify(!level[0] || span_cmp(key_of(level[0]), key) >= (or_equal ? 0 : 1));
     return level[0];

@@ -22,8 +22,8 @@ struct order {
     size_t n;
 };
 
-/* key is absent. Takes a reference. */
-struct order_node *order_insert(struct order *o, struct object *object);
+/* key is absent; hash: map_hash() of it. Takes a reference. */
+struct order_node *order_insert(struct order *o, struct object *object, uint64_t hash);
 /* node is inside; releases it. */
 void order_remove(struct order *o, struct order_node *node);
 /* First node with a key > key (or >= key); NULL at the end. */
@@ -65,14 +65,13 @@ void window_done(struct window *w);
 struct bucket {
     struct list sleepers;
     size_t watchers;
-    size_t key_n;
-    char key[];
+    struct span key; /* its text is behind the bucket, but for that of "/" */
 };
 
 struct resource {
     struct order order;
     struct window window;
-    struct bucket *any; /* "/": mostly the only one */
+    struct bucket any;  /* "/": mostly the only one with watchers */
     struct map buckets; /* the others */
     size_t name_n;
     char name[];

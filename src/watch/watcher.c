@@ -34,33 +34,35 @@ struct watcher {
 
 /* ---- buckets ---- */
 
+static struct bucket *bucket_get(struct resource *r, struct span ns, struct span name)
+{
+    size_t n = ns.n + 1 + name.n;
+    if (n == 1) {
+        return &r->any;
+    }
+    struct bucket *b = mem_new(sizeof *b + n);
+    char *text = (char *)(b + 1);
+    memcpy(text, ns.p ? ns.p : "", ns.n);
+    text[ns.n] = '/';
+    memcpy(text + ns.n + 1, name.p ? name.p : "", name.n);
+    b->key = span_of(text, n);
+    list_init(&b->sleepers);
+    struct bucket *known = map_get(&r->buckets, b->key);
+    if (known) {
+        free(b);
+        return known;
+    }
+    (void)map_put(&r->buckets, b->key, b);
+    return b;
+}
+
 static struct bucket *bucket_join(struct resource *r, struct span ns, struct span name)
 {
     assert(name.n == 0 || name.p);
-    size_t n = ns.n + 1 + name.n;
-    bool any = n == 1;
-    if (any && r->any) {
-        r->any->watchers++;
-        return r->any;
-    }
-    struct bucket *b = mem_new(sizeof *b + n);
-    memcpy(b->key, ns.p ? ns.p : "", ns.n);
-    b->key[ns.n] = '/';
-    memcpy(b->key + ns.n + 1, name.p ? name.p : "", name.n);
-    b->key_n = n;
-    list_init(&b->sleepers);
-    struct bucket *known = any ? NULL : map_get(&r->buckets, span_of(b->key, n));
-    if (known) {
-        free(b);
-        b = known;
-    } else if (any) {
-        r->any = b;
-    } else {
-        (void)map_put(&r->buckets, span_of(b->key, n), b);
-    }
+    struct bucket *b = bucket_get(r, ns, name);
     b->watchers++;
-    assert(b->key_n == n);
-    assert(any || map_get(&r->buckets, span_of(b->key, n)) == b);
+    assert(b->key.n == ns.n + 1 + name.n);
+    assert(b == &r->any || map_get(&r->buckets, b->key) == b);
     return b;
 }
 
@@ -69,11 +71,11 @@ static void bucket_leave(struct resource *r, struct bucket *b)
     assert(b->watchers > 0);
     if (--b->watchers == 0) {
         assert(list_is_empty(&b->sleepers));
-        bool any = b == r->any;
-        struct bucket *known =
-            any ? TAKE_PTR(r->any) : map_remove(&r->buckets, span_of(b->key, b->key_n));
-        assert(known == b);
-        free(b);
+        if (b != &r->any) {
+            struct bucket *known = map_remove(&r->buckets, b->key);
+            assert(known == b);
+            free(b);
+        }
     }
 }
 
@@ -107,14 +109,14 @@ static bool classify(const struct watcher *w, const struct past_event *e, enum w
 
 static void watchers_tell(struct env_task *task);
 
-/* b NULL: there is none. */
+/* b NULL: there is none. That of "/" is also there when nobody is in it. */
 static void wake_bucket(struct watch_hub *hub, struct resource *r, struct bucket *b)
 {
     if (!b) {
         return;
     }
     const struct past_event *e = window_at(&r->window, r->window.end - 1);
-    assert(b->watchers > 0);
+    assert(b->watchers > 0 || b == &r->any);
     assert(e->rev == hub->rev);
     LIST_EACH(link, &b->sleepers)
     {
@@ -141,7 +143,7 @@ void watchers_wake(struct watch_hub *hub, struct resource *r, struct span key)
 {
     assert(key.n > r->name_n);
     assert(key.p[r->name_n] == '/');
-    wake_bucket(hub, r, r->any);
+    wake_bucket(hub, r, &r->any);
     if (r->buckets.n > 0) {
         struct span place = span_from(key, r->name_n + 1);
         size_t slash = span_rfind(place, '/');
@@ -190,8 +192,8 @@ struct watcher *watcher_new(struct watch_hub *hub, const struct watch_filter *fi
     w->bucket = bucket_join(r, filter->ns, filter->name);
     w->filter = *filter;
     w->filter.resource = span_of(r->name, r->name_n);
-    w->filter.ns = span_of(w->bucket->key, filter->ns.n);
-    w->filter.name = span_of(w->bucket->key + filter->ns.n + 1, filter->name.n);
+    w->filter.ns = span_first(w->bucket->key, filter->ns.n);
+    w->filter.name = span_from(w->bucket->key, filter->ns.n + 1);
     w->from = w->seen = from;
     w->pos = window_seek(&r->window, from);
     assert(w->pos >= r->window.first);
