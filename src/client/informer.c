@@ -13,7 +13,7 @@
 #include "base/strbuf.h"
 #include "base/vec.h"
 
-enum { INDEX_MAX = 8 };
+enum { INDEX_MAX = 8, FEW_HANDLERS = 2 };
 
 struct bucket;
 
@@ -52,7 +52,7 @@ struct index {
 
 struct handler {
     struct list link;
-    struct informer *informer;
+    struct informer *informer; /* NULL: one of the few that is not used */
     struct informer_handler fns;
     void *data;
     bool fresh; /* has not been told the existing objects yet */
@@ -61,7 +61,7 @@ struct handler {
 
 struct synced_fn {
     struct list link;
-    struct informer *informer;
+    struct informer *informer; /* NULL: the first one, and not used */
     void (*fn)(void *data);
     void *data;
     struct env_task task;
@@ -84,6 +84,8 @@ struct informer {
     struct index index[INDEX_MAX];
     int index_count;
     struct list handlers, synced_fns, waits;
+    struct handler few[FEW_HANDLERS]; /* most informers have no more, and one to tell: */
+    struct synced_fn first_synced;
     struct strbuf key; /* scratch for lookups, and for the keys of an index */
     bool synced;
     bool listing; /* what is told is in no order */
@@ -293,6 +295,47 @@ static void entry_free(struct entry *e)
     free(e);
 }
 
+/* ---- who is told ---- */
+
+static struct handler *handler_new(struct informer *i)
+{
+    struct handler *h = NULL;
+    for (size_t k = FEW_HANDLERS; k-- > 0;) {
+        h = i->few[k].informer ? h : &i->few[k];
+    }
+    h = h ? h : MEM_NEW(struct handler);
+    assert(!h->informer);
+    assert(!h->data);
+    return h;
+}
+
+static void handler_free(struct handler *h)
+{
+    struct informer *i = h->informer;
+    assert(i);
+    assert(!list_is_empty(&h->link));
+    env_post_cancel(i->client->env, &h->task);
+    list_remove(&h->link);
+    if (h >= i->few && h < i->few + FEW_HANDLERS) {
+        *h = (struct handler){0};
+    } else {
+        free(h);
+    }
+}
+
+static void synced_fn_free(struct synced_fn *s)
+{
+    struct informer *i = s->informer;
+    assert(i);
+    env_post_cancel(i->client->env, &s->task);
+    list_remove(&s->link);
+    if (s == &i->first_synced) {
+        *s = (struct synced_fn){0};
+    } else {
+        free(s);
+    }
+}
+
 /* ---- events ---- */
 
 static void tell(struct informer *i, struct object *old, struct object *now)
@@ -449,8 +492,7 @@ static void run_synced(struct env_task *task)
     void *data = s->data;
     assert(s->informer->synced);
     assert(fn);
-    list_remove(&s->link);
-    free(s);
+    synced_fn_free(s);
     fn(data);
 }
 
@@ -519,16 +561,11 @@ void informer_free(struct informer *i)
     client_watch_free(i->watch);
     LIST_EACH(it, &i->handlers)
     {
-        struct handler *h = CONTAINER_OF(it, struct handler, link);
-        assert(h->informer == i);
-        env_post_cancel(i->client->env, &h->task);
-        free(h);
+        handler_free(CONTAINER_OF(it, struct handler, link));
     }
     LIST_EACH(it, &i->synced_fns)
     {
-        struct synced_fn *s = CONTAINER_OF(it, struct synced_fn, link);
-        env_post_cancel(i->client->env, &s->task);
-        free(s);
+        synced_fn_free(CONTAINER_OF(it, struct synced_fn, link));
     }
     LIST_EACH(it, &i->waits)
     {
@@ -559,7 +596,7 @@ static void tell_existing(struct env_task *task)
 void informer_add_handler(struct informer *i, const struct informer_handler *handler, void *data)
 {
     assert(handler->on_change);
-    struct handler *h = MEM_NEW(struct handler);
+    struct handler *h = handler_new(i);
     h->informer = i;
     h->fns = *handler;
     h->data = data;
@@ -577,18 +614,14 @@ void informer_remove_handler(struct informer *i, void *data)
     {
         struct handler *h = CONTAINER_OF(it, struct handler, link);
         if (h->data == data) {
-            env_post_cancel(i->client->env, &h->task);
-            list_remove(&h->link);
-            free(h);
+            handler_free(h);
         }
     }
     LIST_EACH(it, &i->synced_fns)
     {
         struct synced_fn *s = CONTAINER_OF(it, struct synced_fn, link);
         if (s->data == data) {
-            env_post_cancel(i->client->env, &s->task);
-            list_remove(&s->link);
-            free(s);
+            synced_fn_free(s);
         }
     }
     LIST_EACH(it, &i->waits)
@@ -628,7 +661,8 @@ size_t informer_count(const struct informer *i)
 void informer_on_synced(struct informer *i, void (*fn)(void *data), void *data)
 {
     assert(fn);
-    struct synced_fn *s = MEM_NEW(struct synced_fn);
+    bool first = !i->first_synced.informer;
+    struct synced_fn *s = first ? &i->first_synced : MEM_NEW(struct synced_fn);
     s->informer = i;
     s->fn = fn;
     s->data = data;

@@ -17,6 +17,7 @@ struct member {
 struct informer_set {
     struct client *client;
     VEC(struct member) members;
+    size_t next; /* behind the latest that was found */
     void (*fn)(void *data);
     void *data;
     struct env_task task;
@@ -46,9 +47,13 @@ void informer_set_free(struct informer_set *s)
 struct informer *informer_set_get(struct informer_set *s, const struct schema_kind *kind)
 {
     assert(kind);
-    for (size_t i = 0; i < s->members.n; i++) {
-        if (s->members.at[i].kind == kind) {
-            return s->members.at[i].informer;
+    assert(s->next <= s->members.n);
+    /* Who wants them all asks in the same order as the one before. */
+    size_t at = s->next < s->members.n && s->members.at[s->next].kind == kind ? s->next : 0;
+    for (; at < s->members.n; at++) {
+        if (s->members.at[at].kind == kind) {
+            s->next = at + 1;
+            return s->members.at[at].informer;
         }
     }
     struct client_request all = {CLIENT_REQUEST_INIT, .verb = CLIENT_LIST, .kind = kind};

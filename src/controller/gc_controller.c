@@ -36,6 +36,7 @@ struct gone {
 struct gc_controller {
     struct client *client;
     struct reconciler *reconciler;
+    struct arena *arena; /* of the kinds: */
     VEC(struct gc_kind *) kinds;
     struct all_kinds *all;
     struct map gone;         /* uid to struct gone, in the ring */
@@ -456,7 +457,7 @@ static void on_kind(void *data, const struct schema_kind *kind, struct informer 
     assert(informer);
     static const struct informer_handler handler = {on_change};
     struct gc_controller *c = data;
-    struct gc_kind *k = MEM_NEW(struct gc_kind);
+    struct gc_kind *k = ARENA_NEW(c->arena, struct gc_kind);
     *k = (struct gc_kind){.controller = c, .kind = kind, .informer = informer};
     k->by_owner = informer_add_index(informer, informer_by_owner);
     reconciler_follow(c->reconciler, informer, &handler, k);
@@ -471,6 +472,7 @@ static void *make(const struct controller_place *place)
     static const struct all_kinds_handler kinds = {on_kind};
     struct gc_controller *c = MEM_NEW(struct gc_controller);
     c->client = place->client;
+    c->arena = arena_new();
     c->reconciler = reconciler_new(place, "garbage-collector", PARALLEL, run, c);
     c->all = all_kinds_new(place->client, place->informers, &kinds, c);
     return c;
@@ -481,10 +483,8 @@ static void end(void *controller)
     struct gc_controller *c = controller;
     reconciler_free(c->reconciler);
     all_kinds_free(c->all);
-    for (size_t i = 0; i < c->kinds.n; i++) {
-        free(c->kinds.at[i]);
-    }
     VEC_DONE(&c->kinds);
+    arena_free(c->arena);
     for (size_t i = 0; i < c->ring.n; i++) {
         free(c->ring.at[i]);
     }

@@ -30,6 +30,7 @@ struct namespace_controller {
     const struct schema_kind *kind, *event_kind;
     struct informer *namespaces;
     struct reconciler *reconciler;
+    struct arena *arena; /* of the kinds: */
     VEC(struct ns_kind *) kinds;
     struct ns_kind *accounts, *maps; /* of `kinds`: where what every namespace has is */
     struct span root_ca;             /* owned; empty: no map of it */
@@ -300,7 +301,7 @@ static void on_kind(void *data, const struct schema_kind *kind, struct informer 
         return;
     }
     static const struct informer_handler content = {on_content};
-    struct ns_kind *k = MEM_NEW(struct ns_kind);
+    struct ns_kind *k = ARENA_NEW(c->arena, struct ns_kind);
     *k = (struct ns_kind){c, kind, informer, 0};
     k->by_ns = informer_add_index(informer, informer_by_namespace);
     reconciler_follow(c->reconciler, informer, &content, k);
@@ -315,6 +316,7 @@ static void on_kind(void *data, const struct schema_kind *kind, struct informer 
 static void *make(const struct controller_place *place)
 {
     struct namespace_controller *c = MEM_NEW(struct namespace_controller);
+    c->arena = arena_new();
     if (place->options->root_ca.n) {
         char *copy = mem_new(place->options->root_ca.n);
         memcpy(copy, place->options->root_ca.p, place->options->root_ca.n);
@@ -338,10 +340,8 @@ static void end(void *controller)
     struct namespace_controller *c = controller;
     reconciler_free(c->reconciler);
     all_kinds_free(c->all);
-    for (size_t i = 0; i < c->kinds.n; i++) {
-        free(c->kinds.at[i]);
-    }
     VEC_DONE(&c->kinds);
+    arena_free(c->arena);
     free((char *)(uintptr_t)c->root_ca.p);
     free(c);
 }

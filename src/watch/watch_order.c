@@ -46,6 +46,7 @@ struct order_node *order_insert(struct order *o, struct object *object, uint64_t
     struct order_node **slots[ORDER_LEVELS];
     struct span key = object_store_key(object);
     unsigned levels = height_of(hash);
+    verify(hash == map_hash(key));
     find_slots(o, key, levels, slots);
     assert(!*slots[0] || !span_eq(key_of(*slots[0]), key));
     struct order_node *node = mem_new(sizeof *node + levels * sizeof(struct order_node *));

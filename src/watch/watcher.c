@@ -40,11 +40,12 @@ static struct bucket *bucket_get(struct resource *r, struct span ns, struct span
     if (n == 1) {
         return &r->any;
     }
+    assert(ns.n == 0 || ns.p);
     struct bucket *b = mem_new(sizeof *b + n);
     char *text = (char *)(b + 1);
-    memcpy(text, ns.p ? ns.p : "", ns.n);
+    memcpy(text, ns.n ? ns.p : "", ns.n);
     text[ns.n] = '/';
-    memcpy(text + ns.n + 1, name.p ? name.p : "", name.n);
+    memcpy(text + ns.n + 1, name.n ? name.p : "", name.n);
     b->key = span_of(text, n);
     list_init(&b->sleepers);
     struct bucket *known = map_get(&r->buckets, b->key);

@@ -107,6 +107,64 @@ TEST(informer_late_handler_is_told_everything_once)
     bed_done(&b);
 }
 
+struct listener {
+    int *clock;
+    int told, at, synced;
+};
+
+static void on_told(void *data, struct object *old, struct object *now)
+{
+    struct listener *l = data;
+    (void)old;
+    (void)now;
+    l->told++;
+    l->at = ++*l->clock;
+}
+
+static void on_listener_synced(void *data)
+{
+    ((struct listener *)data)->synced++;
+}
+
+/* More of them than an informer has room for, which is used again. */
+TEST(informer_tells_all_that_come_and_go_in_their_order)
+{
+    enum { ALL = 6, ROUNDS = 12 };
+    static const struct informer_handler told = {on_told};
+    struct bed b;
+    bed_init(&b);
+    watch(&b);
+    map(&b, "a");
+    env_sim_run_for(b.env, 0);
+    int clock = 0;
+    struct listener all[ALL];
+    for (int i = 0; i < ALL; i++) {
+        all[i] = (struct listener){.clock = &clock};
+        informer_add_handler(b.informer, &told, &all[i]);
+        informer_on_synced(b.informer, on_listener_synced, &all[i]);
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        env_sim_run_for(b.env, 0);
+        struct listener *first = &all[round * 5 % ALL], *second = &all[(round * 5 + 2) % ALL];
+        informer_remove_handler(b.informer, first);
+        informer_remove_handler(b.informer, second);
+        *first = *second = (struct listener){.clock = &clock};
+        informer_add_handler(b.informer, &told, second);
+        informer_on_synced(b.informer, on_listener_synced, second);
+        informer_add_handler(b.informer, &told, first);
+        informer_on_synced(b.informer, on_listener_synced, first);
+        env_sim_run_for(b.env, 0);
+        fake_client_patch(b.api, "", "ConfigMap", "default", "a", "", "{\"data\":{\"x\":\"1\"}}");
+        env_sim_run_for(b.env, 0);
+        CHECK(first->at == clock && second->at == clock - 1);
+        for (int i = 0; i < ALL; i++) {
+            CHECK_EQ(all[i].synced, 1);
+            CHECK(all[i].told >= 1 && all[i].at > clock - ALL);
+        }
+    }
+    bed_done(&b);
+}
+
 static bool count_one(void *data, struct object *o)
 {
     (void)o;
