@@ -79,14 +79,19 @@ static void on_done(struct api_op *op)
     finish_one(b);
 }
 
-static void submit(struct bootstrap *b, enum api_verb verb, const struct schema_kind *kind,
-                   const char *ns, const char *name, struct span json)
+static yyjson_val *parse(struct bootstrap *b, struct span json)
 {
-    assert(!b->is_freed);
-    struct step *step = ARENA_NEW(b->arena, struct step);
     yyjson_doc *doc = NULL;
     int rc = json_parse(b->arena, json, &doc, NULL);
     assert(rc == 0); /* our own text */
+    return yyjson_doc_get_root(doc);
+}
+
+static void run(struct bootstrap *b, enum api_verb verb, const struct schema_kind *kind,
+                const char *ns, const char *name, const yyjson_val *body)
+{
+    assert(!b->is_freed);
+    struct step *step = ARENA_NEW(b->arena, struct step);
     step->bootstrap = b;
     step->op = (struct api_op){.server = b->server,
                                .arena = b->arena,
@@ -97,11 +102,17 @@ static void submit(struct bootstrap *b, enum api_verb verb, const struct schema_
                                .options.grace_s = -1,
                                .options.strictness = SCHEMA_STRICT,
                                .options.field_manager = SPAN("berth"),
-                               .body = yyjson_doc_get_root(doc),
+                               .body = body,
                                .server_change = kind == SCHEMA_KIND(ComponentStatus),
                                .done = on_done};
     b->pending++;
     api_op_run(&step->op);
+}
+
+static void submit(struct bootstrap *b, enum api_verb verb, const struct schema_kind *kind,
+                   const char *ns, const char *name, struct span json)
+{
+    run(b, verb, kind, ns, name, parse(b, json));
 }
 
 static struct object *current(struct bootstrap *b, const struct schema_kind *kind, const char *ns,
@@ -110,29 +121,83 @@ static struct object *current(struct bootstrap *b, const struct schema_kind *kin
     return api_peek(b->server, b->arena, kind->resource, span_cstr(ns), span_cstr(name));
 }
 
-static void ensure(struct bootstrap *b, const struct schema_kind *kind, const char *ns,
-                   const char *name, struct span json)
+static bool is_absent(struct bootstrap *b, const struct schema_kind *kind, const char *ns,
+                      const char *name)
 {
-    if (!current(b, kind, ns, name)) {
-        submit(b, API_CREATE, kind, ns, name, json);
-    }
+    return !current(b, kind, ns, name);
 }
 
-/* Created, or written again: an update that changes nothing costs nothing. */
+static bool is_among(struct span key, const char *const *names)
+{
+    assert(names);
+    while (*names && !span_eq_cstr(key, *names)) {
+        names++;
+    }
+    return *names;
+}
+
+/* Are the members of the two the same, but for those that the server makes? */
+static bool are_equal(const yyjson_val *is, const yyjson_val *want, const char *const *made)
+{
+    JSON_EACH(it, is)
+    {
+        struct span key = json_str(it.key);
+        if (!is_among(key, made) && !json_equal(it.val, json_get_span(want, key))) {
+            return false;
+        }
+    }
+    JSON_EACH(it, want)
+    {
+        if (!json_get_span(is, json_str(it.key))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Would an update change nothing, and be answered at once? So at nearly every start. */
+static bool is_as_wanted(struct bootstrap *b, struct object *o, const yyjson_val *want)
+{
+    static const char *const made[] = {"kind", "apiVersion", "metadata", NULL};
+    static const char *const meta_made[] = {
+        "name",       "namespace",     "uid", "resourceVersion", "creationTimestamp",
+        "generation", "managedFields", NULL};
+    assert(want);
+    assert(o);
+    if (object_rev(o) > store_durable_rev(b->server->store)) {
+        return false;
+    }
+    struct object_glance glance = object_glance_begin(o);
+    const yyjson_val *root = object_root(o);
+    bool equal = are_equal(root, want, made) &&
+                 are_equal(json_get(root, "metadata"), json_get(want, "metadata"), meta_made);
+    object_glance_end(&glance);
+    return equal;
+}
+
+/* Created, or written again where it differs. */
 static void enforce(struct bootstrap *b, const struct schema_kind *kind, const char *ns,
                     const char *name, struct span json)
 {
-    submit(b, current(b, kind, ns, name) ? API_UPDATE : API_CREATE, kind, ns, name, json);
+    struct object *o = current(b, kind, ns, name);
+    const yyjson_val *want = parse(b, json);
+    if (!o || !is_as_wanted(b, o, want)) {
+        run(b, o ? API_UPDATE : API_CREATE, kind, ns, name, want);
+    }
 }
 
 static void namespaces(struct bootstrap *b)
 {
     static const char *const names[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        ensure(b, SCHEMA_KIND(Namespace), "", names[i],
-               arena_printf(b->arena, "{\"metadata\":{\"name\":\"%s\"}}", names[i]));
-        ensure(b, SCHEMA_KIND(ServiceAccount), names[i], "default",
-               SPAN("{\"metadata\":{\"name\":\"default\"}}"));
+        if (is_absent(b, SCHEMA_KIND(Namespace), "", names[i])) {
+            submit(b, API_CREATE, SCHEMA_KIND(Namespace), "", names[i],
+                   arena_printf(b->arena, "{\"metadata\":{\"name\":\"%s\"}}", names[i]));
+        }
+        if (is_absent(b, SCHEMA_KIND(ServiceAccount), names[i], "default")) {
+            submit(b, API_CREATE, SCHEMA_KIND(ServiceAccount), names[i], "default",
+                   SPAN("{\"metadata\":{\"name\":\"default\"}}"));
+        }
     }
 }
 
@@ -180,14 +245,16 @@ static void service(struct bootstrap *b)
     if (s->services.ips.count == 0 || !ip_parse(ip, &number) || !span_to_u64(port, &port_number)) {
         return; /* no address that pods could use */
     }
-    ensure(b, SCHEMA_KIND(Service), "default", "kubernetes",
-           arena_printf(b->arena,
-                        "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"component\":"
-                        "\"apiserver\",\"provider\":\"kubernetes\"}},\"spec\":{\"type\":"
-                        "\"ClusterIP\",\"clusterIP\":\"%.*s\",\"ports\":[{\"name\":\"https\","
-                        "\"protocol\":\"TCP\",\"port\":443,\"targetPort\":%llu}]}}",
-                        SPAN_ARG(ip_text(b->arena, s->services.ips.first + 1)),
-                        (unsigned long long)port_number));
+    if (is_absent(b, SCHEMA_KIND(Service), "default", "kubernetes")) {
+        submit(b, API_CREATE, SCHEMA_KIND(Service), "default", "kubernetes",
+               arena_printf(b->arena,
+                            "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{\"component\":"
+                            "\"apiserver\",\"provider\":\"kubernetes\"}},\"spec\":{\"type\":"
+                            "\"ClusterIP\",\"clusterIP\":\"%.*s\",\"ports\":[{\"name\":\"https\","
+                            "\"protocol\":\"TCP\",\"port\":443,\"targetPort\":%llu}]}}",
+                            SPAN_ARG(ip_text(b->arena, s->services.ips.first + 1)),
+                            (unsigned long long)port_number));
+    }
     enforce(b, SCHEMA_KIND(Endpoints), "default", "kubernetes",
             arena_printf(b->arena,
                          "{\"metadata\":{\"name\":\"kubernetes\",\"labels\":{"
@@ -220,10 +287,13 @@ static void priority_classes(struct bootstrap *b)
                     2000001000}};
     _Static_assert(sizeof classes / sizeof *classes == PRIORITY_SYSTEM_CLASSES, "counted");
     for (size_t i = 0; i < PRIORITY_SYSTEM_CLASSES; i++) {
-        ensure(b, SCHEMA_KIND(PriorityClass), "", classes[i].name,
-               arena_printf(b->arena,
-                            "{\"metadata\":{\"name\":\"%s\"},\"value\":%d,\"description\":\"%s\"}",
-                            classes[i].name, classes[i].value, classes[i].why));
+        if (is_absent(b, SCHEMA_KIND(PriorityClass), "", classes[i].name)) {
+            submit(
+                b, API_CREATE, SCHEMA_KIND(PriorityClass), "", classes[i].name,
+                arena_printf(b->arena,
+                             "{\"metadata\":{\"name\":\"%s\"},\"value\":%d,\"description\":\"%s\"}",
+                             classes[i].name, classes[i].value, classes[i].why));
+        }
     }
 }
 
@@ -232,11 +302,13 @@ static void components(struct bootstrap *b)
 {
     static const char *const names[] = {"controller-manager", "etcd-0", "scheduler"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        ensure(b, SCHEMA_KIND(ComponentStatus), "", names[i],
-               arena_printf(b->arena,
-                            "{\"metadata\":{\"name\":\"%s\"},\"conditions\":[{\"type\":"
-                            "\"Healthy\",\"status\":\"True\",\"message\":\"ok\"}]}",
-                            names[i]));
+        if (is_absent(b, SCHEMA_KIND(ComponentStatus), "", names[i])) {
+            submit(b, API_CREATE, SCHEMA_KIND(ComponentStatus), "", names[i],
+                   arena_printf(b->arena,
+                                "{\"metadata\":{\"name\":\"%s\"},\"conditions\":[{\"type\":"
+                                "\"Healthy\",\"status\":\"True\",\"message\":\"ok\"}]}",
+                                names[i]));
+        }
     }
 }
 
@@ -252,8 +324,9 @@ static void api_services(struct bootstrap *b)
         }
         rank++;
         last = k;
-        struct span name = arena_printf(b->arena, "%s.%s", k->version, k->group);
-        if (current(b, SCHEMA_KIND(APIService), "", name.p)) {
+        struct span name =
+            ARENA_JOIN(b->arena, span_cstr(k->version), SPAN("."), span_cstr(k->group));
+        if (!is_absent(b, SCHEMA_KIND(APIService), "", name.p)) {
             continue;
         }
         submit(b, API_CREATE, SCHEMA_KIND(APIService), "", name.p,

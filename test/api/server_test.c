@@ -196,6 +196,61 @@ TEST(a_restart_finds_its_objects_and_creates_nothing_again)
     store_memory_disk_free(disk);
 }
 
+/* What a client may say of it. */
+static struct span said(struct world *w, struct arena *a, const struct schema_kind *kind)
+{
+    struct object *o = api_peek(w->server, a, kind->resource, SPAN("default"), SPAN("kubernetes"));
+    CHECK(o);
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *root = json_mut_copy(doc, object_root(o));
+    static const char *const made[] = {"uid", "resourceVersion", "creationTimestamp", "generation",
+                                       "managedFields"};
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+        json_remove(yyjson_mut_obj_get(root, "metadata"), made[i]);
+    }
+    return json_write_mut(a, root);
+}
+
+/* Where it stands as it should nothing is written; whatever somebody has changed is mended. */
+TEST(the_endpoints_of_the_server_are_mended_at_a_start_and_else_left_alone)
+{
+    static const char *const changes[] = {
+        NULL,
+        "{\"metadata\":{\"labels\":{\"mine\":\"yes\"}}}",
+        "{\"metadata\":{\"labels\":null}}",
+        "{\"metadata\":{\"annotations\":{\"mine\":\"yes\"}}}",
+        "{\"metadata\":{\"finalizers\":[\"a.b/c\"]}}",
+        "{\"subsets\":null,\"ports\":null}",
+        "{\"subsets\":[{\"addresses\":[{\"ip\":\"10.42.0.2\"}],\"ports\":[{\"name\":\"https\","
+        "\"port\":6443}]}],\"endpoints\":[{\"addresses\":[\"10.42.0.2\"]}]}"};
+    const struct schema_kind *const kinds[] = {SCHEMA_KIND(Endpoints), SCHEMA_KIND(EndpointSlice)};
+    for (size_t i = 0; i < 2 * (sizeof changes / sizeof *changes); i++) {
+        const struct schema_kind *kind = kinds[i % 2];
+        struct arena *a = arena_new();
+        struct store_memory_disk *disk = store_memory_disk_new();
+        struct world w = {0}, again = {0};
+        start(&w, disk);
+        env_sim_run_for(w.env, 10);
+        struct span before = said(&w, a, kind);
+        int64_t rev = watch_hub_rev(w.hub);
+        if (changes[i / 2]) {
+            CHECK_EQ(call(&w, CLIENT_PATCH_MERGE, kind, "kubernetes", changes[i / 2]), ERR_NONE);
+            CHECK(!span_eq(said(&w, a, kind), before));
+            rev++;
+        }
+        CHECK_EQ(watch_hub_rev(w.hub), rev);
+        stop(&w);
+        start(&again, disk);
+        env_sim_run_for(again.env, 10);
+        CHECK(apiserver_is_ready(again.server));
+        CHECK_SPAN(said(&again, a, kind), before.p);
+        CHECK_EQ(watch_hub_rev(again.hub), changes[i / 2] ? rev + 1 : rev);
+        stop(&again);
+        store_memory_disk_free(disk);
+        arena_free(a);
+    }
+}
+
 static enum err_reason make_event(struct world *w, const char *name)
 {
     char body[256];
