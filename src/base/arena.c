@@ -20,7 +20,7 @@
 enum {
     CHUNK_BYTES = 4096,      /* the first chunk: most requests fit */
     CHUNK_BYTES_SMALL = 256, /* that of a small arena */
-    CHUNK_BYTES_MAX = 262144 /* later chunks double up to this */
+    CHUNK_BYTES_MAX = 262144 /* later chunks grow up to this */
 };
 
 struct chunk {
@@ -45,7 +45,7 @@ struct arena {
  * split and merge blocks for each. A thread keeps a few, and none under AddressSanitizer. */
 enum {
     SPARE_SIZES = 9, /* from that of a small arena on, each twice the one before */
-    SPARE_MAX = 4,
+    SPARE_MAX = 6,
     SPARE_FIRST_MAX = 24, /* of first chunks */
     SPARE_SMALL_MAX = 64,
     SPARE_ARENAS = 64
@@ -56,8 +56,9 @@ struct spare {
         struct chunk *first;
         size_t n;
     } chunks[SPARE_SIZES];
-    struct arena *arenas[SPARE_ARENAS]; /* the first of them each with a first chunk, or without */
-    size_t arena_count;
+    struct arena *ready[SPARE_FIRST_MAX]; /* each with its first chunk */
+    struct arena *bare[SPARE_ARENAS];
+    size_t ready_n, bare_n;
 };
 
 static _Thread_local struct spare spare;
@@ -72,9 +73,9 @@ static inline size_t spare_at(size_t size)
 
 static size_t spare_max(size_t size)
 {
-    return size == CHUNK_BYTES         ? SPARE_FIRST_MAX
-           : size == CHUNK_BYTES_SMALL ? SPARE_SMALL_MAX
-                                       : SPARE_MAX;
+    return size == CHUNK_BYTES             ? SPARE_FIRST_MAX
+           : size <= 2 * CHUNK_BYTES_SMALL ? SPARE_SMALL_MAX
+                                           : SPARE_MAX;
 }
 
 static struct chunk *chunk_new(size_t size)
@@ -104,23 +105,25 @@ static void chunk_free(struct chunk *c)
     spare.chunks[at].n++;
 }
 
+static struct arena *bare_arena(void)
+{
+    assert(spare.bare_n <= SPARE_ARENAS);
+    struct arena *a = spare.bare_n > 0 ? spare.bare[--spare.bare_n] : MEM_NEW(struct arena);
+    assert(!a->head);
+    return a;
+}
+
 struct arena *arena_new(void)
 {
-    assert(spare.arena_count <= SPARE_ARENAS);
-    struct arena *a = NULL;
-    if (spare.arena_count > 0) {
-        a = spare.arenas[--spare.arena_count];
-    } else {
-        a = MEM_NEW(struct arena);
-    }
+    assert(spare.ready_n <= SPARE_FIRST_MAX);
+    struct arena *a = spare.ready_n > 0 ? spare.ready[--spare.ready_n] : bare_arena();
     assert(!a->head || a->head->used == 0);
     return a;
 }
 
 struct arena *arena_new_small(void)
 {
-    struct arena *a = arena_new();
-    chunk_free(TAKE_PTR(a->head));
+    struct arena *a = bare_arena();
     a->small = true;
     return a;
 }
@@ -154,28 +157,30 @@ void arena_free(struct arena *a)
         return;
     }
     arena_clear(a);
-    assert(spare.arena_count <= SPARE_ARENAS);
-    bool stays = a->head && a->head->size == CHUNK_BYTES && spare.arena_count < SPARE_FIRST_MAX;
-    if (ARENA_SEPARATE || !stays) {
-        chunk_free(TAKE_PTR(a->head));
-    }
     a->small = false;
-    if (ARENA_SEPARATE || spare.arena_count == SPARE_ARENAS) {
+    if (!ARENA_SEPARATE && a->head && a->head->size == CHUNK_BYTES &&
+        spare.ready_n < SPARE_FIRST_MAX) {
+        spare.ready[spare.ready_n++] = a;
+        return;
+    }
+    chunk_free(TAKE_PTR(a->head));
+    if (ARENA_SEPARATE || spare.bare_n == SPARE_ARENAS) {
         free(a);
     } else {
-        spare.arenas[spare.arena_count++] = a;
+        spare.bare[spare.bare_n++] = a;
     }
 }
 
-/* The size of the next chunk: the sizes double, so that few are needed and freed ones fit again. */
+/* The size of the next chunk: of few sizes, so that freed ones fit again, and each larger than the
+ * one before, so that few are needed. */
 static size_t next_size(const struct arena *a, size_t size)
 {
     if (ARENA_SEPARATE) {
         return size;
     }
     size_t first = a->small ? CHUNK_BYTES_SMALL : CHUNK_BYTES;
-    size_t want = a->head ? a->head->size * 2 : first;
-    while (want < size && want < CHUNK_BYTES_MAX && !a->small) {
+    size_t want = !a->head ? first : a->head->size * (a->small ? 2 : 4);
+    while (want < size && want < CHUNK_BYTES_MAX) {
         want *= 2;
     }
     if (want > CHUNK_BYTES_MAX) {
