@@ -72,6 +72,9 @@ void controllers_free(struct controllers *c)
     if (!c) {
         return;
     }
+    if (c->own_informers) {
+        reconcilers_let_go(&c->reconcilers);
+    }
     for (size_t i = TYPES; i-- > 0;) {
         if (c->at[i]) {
             all[i]->end(c->at[i]);

@@ -424,3 +424,12 @@ void reconcilers_start(struct list *reconcilers)
         start(CONTAINER_OF(it, struct reconciler, link));
     }
 }
+
+void reconcilers_let_go(struct list *reconcilers)
+{
+    assert(reconcilers);
+    LIST_EACH(it, reconcilers)
+    {
+        CONTAINER_OF(it, struct reconciler, link)->followed.n = 0;
+    }
+}

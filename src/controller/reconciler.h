@@ -36,6 +36,8 @@ void reconciler_add_object(struct reconciler *r, struct object *o);
 /* All of a place, once its views are complete. No key runs before this: those added earlier wait.
  */
 void reconcilers_start(struct list *reconcilers);
+/* All of a place, whose views end right after them: they need not leave these one by one. */
+void reconcilers_let_go(struct list *reconcilers);
 
 /* Called with the reply before the default handling. Returns true when it has dealt with an error.
  */
