@@ -55,9 +55,10 @@ uint64_t map_hash(struct span key)
     return mix(h, seed_value);
 }
 
-void map_done(struct map *m)
+void map_give_back(struct map *m)
 {
-    assert(m->n == 0 || m->slots);
+    assert(m->slots);
+    assert(m->n < m->cap);
     free(m->slots);
     *m = MAP_INIT;
 }
@@ -65,9 +66,10 @@ void map_done(struct map *m)
 void map_done_values(struct map *m, void (*free_value)(void *value))
 {
     assert(free_value);
-    for (size_t i = 0; m->n > 0 && i < m->cap; i++) {
+    for (size_t i = 0, left = m->n; left > 0 && i < m->cap; i++) {
         if (m->slots[i].value) {
             free_value(m->slots[i].value);
+            left--;
         }
     }
     map_done(m);

@@ -26,7 +26,13 @@ struct map {
 
 #define MAP_INIT ((struct map){NULL, 0, 0})
 
-void map_done(struct map *m);
+void map_give_back(struct map *m); /* what map_done() calls for a map that has had entries */
+static inline void map_done(struct map *m)
+{
+    if (m->slots) { /* most have none when they end */
+        map_give_back(m);
+    }
+}
 /* The same, with what it holds. */
 void map_done_values(struct map *m, void (*free_value)(void *value));
 /* Room for that many entries at once, in a map that has none yet. */

@@ -8,12 +8,27 @@
 #include "base/strbuf.h"
 #include "watch/watch_priv.h"
 
+/* Changes of one kind come in a row, above all while the store is loaded; a watch begins with a
+ * list of the same. */
+static bool is_last(const struct watch_hub *hub, struct span name)
+{
+    assert(name.n > 0);
+    return hub->last && span_eq(span_of(hub->last->name, hub->last->name_n), name);
+}
+
+/* NULL: nobody has asked for it, and nothing of it was ever there. */
+static struct resource *known_resource(const struct watch_hub *hub, struct span name)
+{
+    struct resource *r = is_last(hub, name) ? hub->last : map_get(&hub->resources, name);
+    assert(!r || r->name_n == name.n);
+    return r;
+}
+
 struct resource *hub_resource(struct watch_hub *hub, struct span name)
 {
     assert(name.n > 0);
-    struct resource *last = hub->last;
-    if (last && span_eq(span_of(last->name, last->name_n), name)) {
-        return last; /* changes of one kind come in a row, above all while the store is loaded */
+    if (is_last(hub, name)) {
+        return hub->last;
     }
     struct map_slot *slot = map_seek(&hub->resources, name);
     struct resource *r = slot->value;
@@ -26,6 +41,8 @@ struct resource *hub_resource(struct watch_hub *hub, struct span name)
         list_init(&r->any.sleepers);
         map_fill(&hub->resources, slot, span_of(r->name, name.n), r);
     }
+    assert(r->name_n == name.n);
+    assert(r->any.key.n == 1);
     hub->last = r;
     return r;
 }
@@ -236,8 +253,7 @@ struct object *watch_hub_get(struct watch_hub *hub, struct span key)
 
 size_t watch_hub_count(struct watch_hub *hub, struct span resource)
 {
-    assert(resource.n > 0);
-    const struct resource *r = map_get(&hub->resources, resource);
+    const struct resource *r = known_resource(hub, resource);
     return r ? r->order.n : 0;
 }
 
@@ -256,11 +272,8 @@ size_t watch_hub_list(struct watch_hub *hub, const struct watch_filter *f, struc
 {
     assert(f->resource.n > 0);
     assert(fn);
-    const struct resource *r = map_get(&hub->resources, f->resource);
-    if (!r) {
-        return 0;
-    }
-    if (r->order.n == 0) {
+    const struct resource *r = known_resource(hub, f->resource);
+    if (!r || r->order.n == 0) {
         return 0;
     }
     cleanup_strbuf struct strbuf prefix = STRBUF_INIT;

@@ -26,6 +26,7 @@ static void find_slots(struct order *o, struct span key, unsigned height,
                        struct order_node **slots[ORDER_LEVELS])
 {
     assert(height <= ORDER_LEVELS);
+    assert(o->levels <= ORDER_LEVELS);
     struct order_node **level = o->head;   /* the array of next pointers that we stand on */
     const struct order_node *above = NULL; /* the level above has found it: not looked at again */
     for (unsigned i = o->levels; i < height; i++) {
@@ -84,6 +85,7 @@ struct order_node *order_seek(const struct order *o, struct span key, bool or_eq
 {
     struct order_node *const *level = o->head;
     const struct order_node *above = NULL;
+    assert(o->levels <= ORDER_LEVELS);
     for (unsigned i = o->levels; i-- > 0;) {
         while (level[i] && level[i] != above &&
                span_cmp(key_of(level[i]), key) < (or_equal ? 0 : 1)) {
