@@ -15,7 +15,8 @@ struct managed_write ownership_write(struct api_op *op)
     return (struct managed_write){.kind = op->view ? op->view : op->kind,
                                   .manager = manager,
                                   .subresource = op->sub ? span_cstr(op->sub->name) : SPAN(""),
-                                  .now_ms = env_now_ms(op->server->env)};
+                                  .now_ms = env_now_ms(op->server->env),
+                                  .shapes = op->server->shapes};
 }
 
 static void put_first(yyjson_mut_doc *doc, yyjson_mut_val *obj, yyjson_mut_val *managed)

@@ -9,6 +9,7 @@
 #include "apiserver/snapshot.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "managed/managed_shape.h"
 #include "token/token.h"
 
 struct ready_waiter {
@@ -59,6 +60,7 @@ struct apiserver *apiserver_new(struct env *env, struct store *store, struct wat
     s->arena = arena_new();
     s->options = copy_options(s->arena, options);
     s->snapshots = snapshots_new(env);
+    s->shapes = managed_shapes_new();
     list_init(&s->ready_waiters);
     uint32_t dns = 0;
     if (ip_alloc_init(&s->services.ips, s->options.service_cidr) &&
@@ -84,6 +86,7 @@ static void destroy(struct apiserver *s)
     ip_alloc_done(&s->services.ips);
     token_cache_free(s->token_cache);
     token_key_free(s->token_key);
+    managed_shapes_free(s->shapes);
     arena_free(s->arena);
     free(s);
 }

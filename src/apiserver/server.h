@@ -23,7 +23,8 @@ struct apiserver {
     struct apiserver_options options;
     struct definitions *definitions; /* custom kinds; NULL once freed */
     struct snapshots *snapshots;
-    struct roles *roles; /* authorize.c; NULL until it is needed */
+    struct managed_shapes *shapes; /* of what was created: who owns what of it */
+    struct roles *roles;           /* authorize.c; NULL until it is needed */
     struct service_stock services;
     struct quotas *quotas; /* NULL once freed */
     struct event_ttl *event_ttl;

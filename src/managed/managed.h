@@ -19,7 +19,8 @@ struct managed_write {
     struct span manager;     /* of the request, or the client's name; empty is "unknown" */
     struct span subresource; /* "status", "scale"; empty: the object itself */
     int64_t now_ms;
-    const yyjson_val *stored; /* of a view: live as it is stored, NULL: nothing */
+    const yyjson_val *stored;      /* of a view: live as it is stored, NULL: nothing */
+    struct managed_shapes *shapes; /* of what was created before; may be NULL */
 };
 
 /* The name under which a client is known that gives none: its User-Agent up to the first slash,

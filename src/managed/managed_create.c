@@ -9,6 +9,7 @@
 #include "codec/json_text.h"
 #include "managed/fieldset_text.h"
 #include "managed/managed_priv.h"
+#include "managed/managed_shape.h"
 #include "schema/schema_row.h"
 
 struct walk {
@@ -413,6 +414,36 @@ static bool put_all(struct walk *w, const struct schema_kind *kind, const yyjson
     return !is_first && !w->has_given_up;
 }
 
+/* Is this what a walk over the object finds? */
+static bool is_as_walked(struct arena *a, const struct managed_write *w, const yyjson_mut_val *next,
+                         struct span fields)
+{
+    struct walk walk = {.text = {.a = a}, .a = a};
+    bool any = put_all(&walk, w->kind, next, span_cstr(managed_skip(w, false).root));
+    return !walk.has_given_up &&
+           span_eq(fields, any ? span_of(walk.text.p, walk.text.n) : SPAN_NULL);
+}
+
+/* put_all(), or what it found when such an object was made before. */
+static bool put_known(struct walk *walk, const struct managed_write *w, const yyjson_mut_val *next)
+{
+    const char *skip = managed_skip(w, false).root;
+    bool may_be_known = w->shapes && w->subresource.n == 0 && !w->kind->custom;
+    struct span known;
+    if (may_be_known && managed_shape_find(w->shapes, w->kind, next, &known)) {
+        verify(is_as_walked(walk->a, w, next, known));
+        fieldset_text_put(&walk->text, known);
+        return known.n > 0;
+    }
+    size_t from = walk->text.n;
+    bool any = put_all(walk, w->kind, next, span_cstr(skip));
+    if (may_be_known && !walk->has_given_up) {
+        struct span fields = span_of(walk->text.p + from, walk->text.n - from);
+        managed_shape_keep(w->shapes, w->kind, skip, next, any ? fields : SPAN_NULL);
+    }
+    return any;
+}
+
 yyjson_mut_val *managed_create(struct arena *a, yyjson_mut_doc *doc, const struct managed_write *w,
                                const yyjson_mut_val *next)
 {
@@ -424,7 +455,7 @@ yyjson_mut_val *managed_create(struct arena *a, yyjson_mut_doc *doc, const struc
     managed_touch(&m, &own);
     fieldset_text_put(&walk.text, SPAN("["));
     managed_put_head(&walk.text, &own);
-    bool any = put_all(&walk, w->kind, next, span_cstr(managed_skip(w, false).root));
+    bool any = put_known(&walk, w, next);
     if (walk.has_given_up) {
         return managed_update(a, doc, w, NULL, json_freeze(a, next), NULL);
     }

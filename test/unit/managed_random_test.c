@@ -6,6 +6,7 @@
 #include "codec/json.h"
 #include "managed/fieldset_text.h"
 #include "managed/managed.h"
+#include "managed/managed_shape.h"
 #include "schema/kinds.h"
 
 #ifndef MANAGED_UPDATE_ORACLE
@@ -186,6 +187,51 @@ static struct span check_create(struct arena *a, yyjson_mut_doc *doc, const stru
     return text;
 }
 
+/* A copy in which values are others, some of them empty: mostly of the same shape. */
+static yyjson_mut_val *like(struct maker *g, const yyjson_mut_val *v)
+{
+    yyjson_mut_val *out = yyjson_mut_val_mut_copy(g->doc, (yyjson_mut_val *)(uintptr_t)v);
+    yyjson_mut_val *at = out;
+    while (yyjson_mut_is_ctn(at) && yyjson_mut_get_len(at)) {
+        size_t one = pick(g, yyjson_mut_get_len(at));
+        if (yyjson_mut_is_arr(at)) {
+            at = yyjson_mut_arr_get(at, one);
+            continue;
+        }
+        yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(at);
+        yyjson_mut_val *key = yyjson_mut_obj_iter_next(&it);
+        while (one-- > 0) {
+            key = yyjson_mut_obj_iter_next(&it);
+        }
+        at = yyjson_mut_obj_iter_get_val(key);
+    }
+    if (yyjson_mut_is_str(at)) {
+        unsafe_yyjson_set_strn(at, "ab", pick(g, 3));
+    } else if (yyjson_mut_is_int(at)) {
+        unsafe_yyjson_set_sint(at, (int64_t)pick(g, 3));
+    }
+    return out;
+}
+
+/* What one of that shape was found to set is what this one sets. */
+static void check_shapes(struct maker *g, struct arena *a, struct managed_write w,
+                         const yyjson_mut_val *made)
+{
+    struct managed_shapes *shapes = managed_shapes_new();
+    for (int i = 0; i < STEPS; i++) {
+        yyjson_mut_val *next =
+            i ? like(g, made) : yyjson_mut_val_mut_copy(g->doc, (yyjson_mut_val *)(uintptr_t)made);
+        w.shapes = NULL;
+        struct span walked = list_text(a, managed_create(a, g->doc, &w, next));
+        w.shapes = shapes;
+        check_same(list_text(a, managed_create(a, g->doc, &w, next)), walked, NULL,
+                   json_freeze(a, next), a);
+        check_same(list_text(a, managed_create(a, g->doc, &w, next)), walked, NULL,
+                   json_freeze(a, next), a);
+    }
+    managed_shapes_free(shapes);
+}
+
 static void run_history(struct maker *g, const struct schema_kind *kind)
 {
     static const char *const managers[] = {"one", "two", "th\"ree", ""};
@@ -195,6 +241,7 @@ static void run_history(struct maker *g, const struct schema_kind *kind)
     yyjson_mut_val *made = next_object(g, kind, NULL);
     const yyjson_val *live = json_freeze(a, made);
     struct span text = check_create(a, g->doc, &w, made, live);
+    check_shapes(g, a, w, made);
     for (int i = 0; i < STEPS && text.p[0] == '['; i++) {
         w.manager = span_cstr(managers[pick(g, 4)]);
         w.subresource = pick(g, 4) ? SPAN("") : SPAN("status");
