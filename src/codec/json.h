@@ -108,6 +108,13 @@ static inline yyjson_val json_val_str(struct span s)
     return (yyjson_val){.tag = (uint64_t)s.n << YYJSON_TAG_BIT | YYJSON_TYPE_STR,
                         .uni.str = s.n ? s.p : ""};
 }
+/* A text of the program's own, known to need no escapes. */
+static inline yyjson_val json_val_plain(struct span s)
+{
+    yyjson_val v = json_val_str(s);
+    v.tag |= YYJSON_SUBTYPE_NOESC;
+    return v;
+}
 static inline yyjson_val json_val_int(int64_t n)
 {
     return (yyjson_val){.tag = YYJSON_TYPE_NUM | YYJSON_SUBTYPE_SINT, .uni.i64 = n};

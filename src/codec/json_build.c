@@ -23,9 +23,7 @@ static inline yyjson_val *next(struct json_build *b, struct span key, size_t n)
     assert(((open->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ) == (key.p != NULL));
     open->tag += UINT64_C(1) << YYJSON_TAG_BIT;
     if (key.p) {
-        yyjson_val *name = b->at + b->n++;
-        name->tag = (uint64_t)key.n << YYJSON_TAG_BIT | YYJSON_TYPE_STR | YYJSON_SUBTYPE_NOESC;
-        name->uni.str = key.p;
+        b->at[b->n++] = json_val_plain(key);
     }
     b->n += n;
     return b->at + b->n - n;

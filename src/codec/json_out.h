@@ -10,9 +10,9 @@
 
 struct json_out {
     struct arena *a;
-    char *p;
+    char *p, *end;        /* end: of the room */
     size_t n, cap, first; /* first: the room that is taken at first, which then doubles */
-    uint32_t *place;      /* NULL, or of the next value: gets where a string's first byte stands */
+    uint32_t *place;      /* of the next value: gets where a string's first byte stands */
 };
 
 void json_out_value(struct json_out *t, const yyjson_val *v);

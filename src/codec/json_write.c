@@ -11,9 +11,10 @@
 /* Of a tree, and of one value: what is no string has at most VALUE_BYTES, with a comma. */
 enum { FIRST_BYTES = 2000, FIRST_BYTES_SMALL = 80, VALUE_BYTES = 32 };
 
-static void grow(struct json_out *t, size_t n)
+static seldom void grow(struct json_out *t, size_t n)
 {
     t->p = arena_regrow(t->a, t->p, t->n, n, t->first, &t->cap);
+    t->end = t->p + t->cap;
 }
 
 /* n bytes may be put then without a look. */
@@ -122,46 +123,99 @@ static inline bool is_string(uint64_t tag)
     return (tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_STR;
 }
 
-/* What is put next stands here, if it is a string. */
-static inline void note_place(struct json_out *t)
+/* ---- immutable trees, of which nearly all is strings: where the text ends is not stored between
+ * them ---- */
+
+static seldom char *grown(struct json_out *t, char *at, size_t n)
 {
-    if (t->place) {
-        *t->place++ = (uint32_t)(t->n + sizeof "\"" - 1);
-    }
+    t->n = (size_t)(at - t->p);
+    grow(t, n);
+    return t->p + t->n;
 }
 
-/* Returns what follows v. */
-static const yyjson_val *put_value(struct json_out *t, const yyjson_val *v)
+static inline char *room_at(struct json_out *t, char *at, size_t n)
 {
-    note_place(t);
-    if (!is_container(v->tag)) {
-        put_scalar(t, v->tag, v);
-        return v + 1;
+    return __builtin_expect((size_t)(t->end - at) < n, 0) ? grown(t, at, n) : at;
+}
+
+static seldom char *put_rare_at(struct json_out *t, char *at, const yyjson_val *v)
+{
+    t->n = (size_t)(at - t->p);
+    put_rare(t, v->tag, &v->uni);
+    return t->p + t->n;
+}
+
+static char *put_scalar_at(struct json_out *t, char *at, const yyjson_val *v)
+{
+    t->n = (size_t)(at - t->p);
+    put_scalar(t, v->tag, v);
+    return t->p + t->n;
+}
+
+static inline __attribute__((always_inline)) char *
+put_string_at(struct json_out *t, char *at, const yyjson_val *v, uint32_t *place)
+{
+    size_t n = v->tag >> YYJSON_TAG_BIT;
+    at = room_at(t, at, n + VALUE_BYTES);
+    *place = (uint32_t)(at + 1 - t->p);
+    if (__builtin_expect(!(v->tag & YYJSON_SUBTYPE_NOESC), 0) &&
+        !json_text_is_plain(span_of(v->uni.str, n))) {
+        return put_rare_at(t, at, v);
     }
+    at[0] = '"';
+    span_copy_short(at + 1, v->uni.str, n);
+    at[n + 1] = '"';
+    return at + n + 2;
+}
+
+/* A container; its members have the places behind the first. */
+static char *put_container(struct json_out *t, char *at, const yyjson_val *v, uint32_t *place)
+{
     bool is_object = (v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ;
     size_t left = v->tag >> YYJSON_TAG_BIT;
-    put_char(t, is_object ? '{' : '[');
-    for (v++; left; left--) {
+    at = room_at(t, at, VALUE_BYTES);
+    *at++ = is_object ? '{' : '[';
+    at += left == 0; /* else the last comma makes room for the bracket */
+    for (v++, place++; left; left--) {
         if (is_object) {
-            note_place(t);
-            put_string(t, v->tag, v->uni.str);
-            put_after(t, ':');
-            v++;
+            at = put_string_at(t, at, v++, place++);
+            *at++ = ':';
         }
         if (is_string(v->tag)) { /* nearly all */
-            note_place(t);
-            put_string(t, v->tag, v->uni.str);
-            v++;
+            at = put_string_at(t, at, v++, place++);
+        } else if (is_container(v->tag)) {
+            size_t n = (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
+            at = put_container(t, at, v, place);
+            v += n;
+            place += n;
         } else {
-            v = put_value(t, v);
+            at = put_scalar_at(t, at, v++);
+            place++;
         }
-        if (left > 1) {
-            put_after(t, ',');
-        }
+        *at++ = ',';
     }
-    put_char(t, is_object ? '}' : ']');
-    return v;
+    at[-1] = is_object ? '}' : ']';
+    return room_at(t, at, VALUE_BYTES);
 }
+
+/* And what has no members. */
+static void put_value(struct json_out *t, const yyjson_val *v)
+{
+    if (!t->p) {
+        grow(t, VALUE_BYTES);
+    }
+    char *at = t->p + t->n;
+    if (is_container(v->tag)) {
+        at = put_container(t, at, v, t->place);
+        t->place += unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v;
+    } else {
+        at = is_string(v->tag) ? put_string_at(t, at, v, t->place) : put_scalar_at(t, at, v);
+        t->place++;
+    }
+    t->n = (size_t)(at - t->p);
+}
+
+/* ---- trees that may change ---- */
 
 static void put_mut(struct json_out *t, const yyjson_mut_val *v)
 {
@@ -196,7 +250,8 @@ static void put_mut(struct json_out *t, const yyjson_mut_val *v)
 void json_out_value(struct json_out *t, const yyjson_val *v)
 {
     assert(t->first > 0);
-    (void)put_value(t, v);
+    assert(t->place);
+    put_value(t, v);
 }
 
 void json_out_text(struct json_out *t, struct span text)
@@ -222,7 +277,9 @@ struct span json_write(struct arena *a, const yyjson_val *v)
 {
     assert(a && v);
     struct json_out t = {.a = a, .first = is_container(v->tag) ? FIRST_BYTES : FIRST_BYTES_SMALL};
-    (void)put_value(&t, v);
+    size_t values = (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
+    t.place = arena_alloc_raw(a, values * sizeof *t.place);
+    put_value(&t, v);
     struct span text = done(&t);
     verify(is_as_yyjson(text, yyjson_val_write((yyjson_val *)(uintptr_t)v, 0, NULL)));
     return text;

@@ -403,11 +403,12 @@ static uint64_t put_metadata(struct flat *t, const struct schema_kind *kind)
     return is_new;
 }
 
-static void put_head(struct flat *t, const char *key, const char *text)
+/* Both are words of the tables. */
+static inline void put_head(struct flat *t, const char *key, const char *text)
 {
     yyjson_val *to = flat_next(t, 2);
-    to[0] = json_val_str(span_cstr(key));
-    to[1] = json_val_str(span_cstr(text));
+    to[0] = json_val_plain(span_cstr(key));
+    to[1] = json_val_plain(span_cstr(text));
 }
 
 enum { MORE_VALUES = 64 }; /* than come in: metadata, defaults */

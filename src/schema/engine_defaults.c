@@ -23,7 +23,7 @@ static yyjson_val default_value(const char *text)
     if (text[0] == '"') {
         assert(n >= 2);
         assert(text[n - 1] == '"');
-        return json_val_str(span_of(text + 1, n - 2));
+        return json_val_plain(span_of(text + 1, n - 2));
     }
     if (strcmp(text, "{}") == 0) {
         return json_val_none(YYJSON_TYPE_OBJ);
@@ -55,7 +55,7 @@ static bool missing_value(const struct schema_field *f, yyjson_val *ret)
     }
     switch ((enum schema_shape)f->shape) {
     case SCHEMA_STRING:
-        *ret = json_val_str(SPAN(""));
+        *ret = json_val_plain(SPAN(""));
         return true;
     case SCHEMA_INT32:
     case SCHEMA_INT64:

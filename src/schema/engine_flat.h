@@ -43,9 +43,7 @@ static inline void flat_close(struct flat *t, size_t begin, uint64_t members, ui
 /* The key of a member that a row of a built-in type describes: its name, not copied. */
 static inline yyjson_val flat_key(const struct schema_field *f)
 {
-    return (yyjson_val){.tag = (uint64_t)f->name_n << YYJSON_TAG_BIT | YYJSON_TYPE_STR |
-                               YYJSON_SUBTYPE_NOESC, /* names are letters */
-                        .uni.str = f->name};
+    return json_val_plain(span_of(f->name, f->name_n)); /* names are letters */
 }
 
 /* A value and what is in it, as it is. */
