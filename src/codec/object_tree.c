@@ -100,6 +100,12 @@ const yyjson_val *object_tree_managed(const struct object_body *body)
     return is_first ? first + 1 : NULL;
 }
 
+/* Is the text of a string of n bytes, which begins here, another one? */
+static inline bool has_escapes(const char *text, size_t n)
+{
+    return text[n] != '"' || (n && text[n - 1] == '\\');
+}
+
 /* Of the body's values those from `from` on, up to `end`, of which the text, as far as they are
  * concerned, begins at `text`. False: one is raw. */
 static bool put_values(yyjson_val *to, const struct object_body *body, size_t from, size_t end,
@@ -108,19 +114,20 @@ static bool put_values(yyjson_val *to, const struct object_body *body, size_t fr
     const uint32_t *place = body->places + from;
     const yyjson_val *stop = body->tree + end;
     for (const yyjson_val *v = body->tree + from; v < stop; v++, place++, to++) {
-        to->tag = v->tag;
-        to->uni = v->uni;
-        if ((v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_STR) {
-            size_t n = v->tag >> YYJSON_TAG_BIT;
+        uint64_t tag = v->tag;
+        to->tag = tag;
+        if ((tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_STR) {
+            size_t n = tag >> YYJSON_TAG_BIT;
             char *at = text + *place;
-            if (at[n] != '"' || (n && at[n - 1] == '\\')) {
-                /* with escapes: in the room of its text, which is longer */
-                memcpy(at, v->uni.str, n);
+            if (!(tag & YYJSON_SUBTYPE_NOESC) && has_escapes(at, n)) {
+                memcpy(at, v->uni.str, n); /* in the room of its text, which is longer */
             }
             at[n] = '\0';
             to->uni.str = at;
-        } else if ((v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_RAW) {
+        } else if ((tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_RAW) {
             return false;
+        } else {
+            to->uni = v->uni;
         }
     }
     return true;
