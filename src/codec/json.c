@@ -482,6 +482,12 @@ static bool scalars_equal(const yyjson_val *a, const yyjson_val *b)
     }
 }
 
+/* Bit for bit: what was taken over from one tree into another, texts and all. */
+static inline bool are_copies(const yyjson_val *a, const yyjson_val *b, size_t n)
+{
+    return memcmp(a, b, n * sizeof *a) == 0;
+}
+
 bool json_same(const yyjson_val *a, const yyjson_val *b)
 {
     if (!a || !b) {
@@ -490,6 +496,9 @@ bool json_same(const yyjson_val *a, const yyjson_val *b)
     size_t n = json_values(a);
     if (json_values(b) != n) {
         return false;
+    }
+    if (are_copies(a, b, n)) {
+        return true;
     }
     for (size_t i = 0; i < n; i++) {
         const yyjson_val *x = a + i, *y = b + i;
@@ -533,17 +542,18 @@ bool json_identical(const yyjson_val *a, const yyjson_val *b)
 {
     assert(a);
     assert(b);
-    const yyjson_val *end = a + json_values(a);
-    do {
-        if (!same_head(a, b)) {
-            return false;
-        }
-    } while (++b, ++a < end); /* containers: their members follow */
-    return true;
+    if (!yyjson_is_ctn(unconst(a))) {
+        return same_head(a, b);
+    }
+    size_t n = json_values(a); /* members follow */
+    return a->tag == b->tag && json_values(b) == n && json_identical_run(a + 1, b + 1, n - 1);
 }
 
 bool json_identical_run(const yyjson_val *a, const yyjson_val *b, size_t n)
 {
+    if (are_copies(a, b, n)) {
+        return true;
+    }
     for (size_t i = 0; i < n; i++) {
         if (!same_head(a + i, b + i)) {
             return false;
