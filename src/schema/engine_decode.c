@@ -239,6 +239,11 @@ static void put_plain_text(struct decoder *d, const struct schema_field *f, cons
     member[1] = *v;
 }
 
+static inline bool is_head(struct span key)
+{
+    return span_eq(key, SPAN("kind")) || span_eq(key, SPAN("apiVersion"));
+}
+
 /* Puts the members of an object. With `root`, members already there (kind, apiVersion) are skipped,
  * and there are no defaults among them. Returns how many; -1: d->err says why. */
 static int64_t decode_members(struct decoder *d, const struct schema_type *type,
@@ -262,10 +267,12 @@ static int64_t decode_members(struct decoder *d, const struct schema_type *type,
             continue;
         }
         uint64_t bit = (uint64_t)1 << (f - type->fields);
-        if (is_plain_text(f, it.val) && !(seen & bit) && !root) {
-            put_plain_text(d, f, it.val);
+        if (is_plain_text(f, it.val) && !(seen & bit)) {
+            if (!root || !is_head(key)) {
+                put_plain_text(d, f, it.val);
+                members++;
+            }
             seen |= bit;
-            members++;
             continue;
         }
         if (seen & bit) {
@@ -283,7 +290,7 @@ static int64_t decode_members(struct decoder *d, const struct schema_type *type,
         if (!decode_member(d, &slot, it.val, AT_SPAN(p, key), inside)) {
             return -1;
         }
-        if (root && (span_eq(key, SPAN("kind")) || span_eq(key, SPAN("apiVersion")))) {
+        if (root && is_head(key)) {
             d->out.n = last;
         } else {
             members += keep_member(d, f, last, seen & bit);
@@ -386,9 +393,12 @@ int decode_report(struct arena *a, const struct span *complaints, size_t n,
 static uint64_t put_metadata(struct flat *t, const struct schema_kind *kind)
 {
     static const size_t place = 5; /* the object, kind and apiVersion */
-    const struct schema_field *f = schema_field_find(kind->type, SPAN("metadata"));
     size_t at = place;
-    if (!f || (at < t->n && span_eq(json_str(t->at + at), SPAN("metadata")))) {
+    if (at < t->n && span_eq(json_str(t->at + at), SPAN("metadata"))) {
+        return 0;
+    }
+    const struct schema_field *f = schema_field_find(kind->type, SPAN("metadata"));
+    if (!f) {
         return 0;
     }
     while (at < t->n && !span_eq(json_str(t->at + at), SPAN("metadata"))) {
