@@ -162,25 +162,52 @@ static int cmp_node(const void *x, const void *y)
     return fieldset_elem_cmp(&a->elem, &b->elem);
 }
 
+/* Moves a node to where it belongs among those before it, which are in order. True: one of them has
+ * the same name. */
+static bool settle(struct fieldset_node *at, uint32_t i)
+{
+    int rc = i ? cmp_node(&at[i - 1], &at[i]) : -1;
+    if (rc <= 0) {
+        return rc == 0;
+    }
+    struct fieldset_node one = at[i];
+    do {
+        at[i] = at[i - 1];
+        i--;
+    } while (i > 0 && (rc = cmp_node(&at[i - 1], &one)) > 0);
+    at[i] = one;
+    return rc == 0;
+}
+
+/* Nodes of the same name, which stand one behind the other, become one. */
+static seldom void join(struct arena *a, struct fieldset *s)
+{
+    uint32_t n = 1;
+    for (uint32_t i = 1; i < s->n; i++) {
+        struct fieldset_node *last = &s->at[n - 1];
+        if (cmp_node(last, &s->at[i]) == 0) {
+            last->member |= s->at[i].member;
+            last->below = fieldset_union(a, last->below, s->at[i].below);
+        } else {
+            s->at[n++] = s->at[i];
+        }
+    }
+    s->n = n;
+}
+
+enum { FEW_NODES = 24 };
+
 const struct fieldset *fieldset_seal(struct arena *a, struct fieldset *s)
 {
-    bool ordered = true;
-    for (uint32_t i = 1; i < s->n && ordered; i++) {
-        ordered = cmp_node(&s->at[i - 1], &s->at[i]) < 0;
-    }
-    if (!ordered) {
+    bool repeated = false;
+    if (s->n > FEW_NODES) {
         sort_few(s->at, s->n, sizeof *s->at, cmp_node);
-        uint32_t n = 1;
-        for (uint32_t i = 1; i < s->n; i++) {
-            struct fieldset_node *last = &s->at[n - 1];
-            if (cmp_node(last, &s->at[i]) == 0) {
-                last->member |= s->at[i].member;
-                last->below = fieldset_union(a, last->below, s->at[i].below);
-            } else {
-                s->at[n++] = s->at[i];
-            }
-        }
-        s->n = n;
+    }
+    for (uint32_t i = 1; i < s->n; i++) {
+        repeated |= settle(s->at, i);
+    }
+    if (repeated) {
+        join(a, s);
     }
     return some(s);
 }

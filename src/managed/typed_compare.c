@@ -110,6 +110,10 @@ static void compare_member(struct arena *a, struct typed_ref r, struct span name
     if (old && next && json_identical(old, next)) {
         return;
     }
+    if (!old && is_plain(next) && !yyjson_is_obj(unconst(in.old))) { /* new with its object */
+        fieldset_add(a, &c->below[TAKEN], fieldset_field(name), true, NULL);
+        return;
+    }
     struct typed_ref m = {0};
     if (!is_plain(old) || !is_plain(next)) {
         m = typed_member(r, name);
