@@ -374,8 +374,13 @@ static inline bool is_key(const void *value, struct span key)
 /* One of that many bytes. */
 static inline uint64_t load_word(const char *p, size_t bytes)
 {
+    uint16_t two;
     uint32_t four;
     uint64_t eight;
+    if (bytes == sizeof two) {
+        memcpy(&two, p, sizeof two);
+        return two;
+    }
     if (bytes == sizeof four) {
         memcpy(&four, p, sizeof four);
         return four;
@@ -384,7 +389,26 @@ static inline uint64_t load_word(const char *p, size_t bytes)
     return eight;
 }
 
-/* The member whose key has these first and last words, of `word` bytes: two that may overlap. */
+/* The next key of an object after this one: most values are no containers. */
+static inline __attribute__((always_inline)) yyjson_val *next_key(yyjson_val *key)
+{
+    yyjson_val *v = key + 1;
+    return __builtin_expect(unsafe_yyjson_is_ctn(v), 0) ? unsafe_yyjson_get_next(v) : v + 1;
+}
+
+/* Without a shift: it is asked of every key that is passed. Texts are shorter than 4 GB. */
+static inline bool has_length(const void *text, size_t n)
+{
+    uint32_t length;
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && YYJSON_TAG_BIT == 8 &&
+                       offsetof(yyjson_val, tag) == 0 && offsetof(yyjson_mut_val, tag) == 0,
+                   "the length begins at the second byte");
+    memcpy(&length, (const char *)text + 1, sizeof length);
+    return length == (uint32_t)n;
+}
+
+/* The first member whose key has these first and last words, of `word` bytes: two that may overlap.
+ */
 static inline __attribute__((always_inline)) yyjson_val *find_by_words(const yyjson_val *v,
                                                                        struct span key, size_t word)
 {
@@ -392,26 +416,39 @@ static inline __attribute__((always_inline)) yyjson_val *find_by_words(const yyj
     const uint64_t first = load_word(key.p, word), last = load_word(key.p + tail, word);
     yyjson_val *k = unsafe_yyjson_get_first(unconst(v));
     for (size_t left = unsafe_yyjson_get_len(unconst(v)); left; left--) {
-        if (k->tag >> YYJSON_TAG_BIT == key.n && load_word(k->uni.str, word) == first &&
+        if (has_length(k, key.n) && load_word(k->uni.str, word) == first &&
             load_word(k->uni.str + tail, word) == last) {
             return k + 1;
         }
-        k = unsafe_yyjson_get_next(k + 1);
+        k = next_key(k);
     }
     return NULL;
 }
 
-/* Apart, so that find_by_words() saves no registers for its sake. */
-static __attribute__((noinline)) yyjson_val *find_long(const yyjson_val *v, struct span key)
+static seldom yyjson_val *find_slowly(const yyjson_val *v, struct span key)
 {
     yyjson_val *k = unsafe_yyjson_get_first(unconst(v));
     for (size_t left = unsafe_yyjson_get_len(unconst(v)); left; left--) {
         if (is_key(k, key)) {
             return k + 1;
         }
-        k = unsafe_yyjson_get_next(k + 1);
+        k = next_key(k);
     }
     return NULL;
+}
+
+/* Of a key that is longer than its two words: what lies between them is looked at once. */
+static __attribute__((noinline)) yyjson_val *find_long(const yyjson_val *v, struct span key)
+{
+    yyjson_val *found = find_by_words(v, key, sizeof(uint64_t));
+    bool is_it = !found || memcmp((found - 1)->uni.str, key.p, key.n) == 0;
+    return is_it ? found : find_slowly(v, key);
+}
+
+static __attribute__((noinline)) yyjson_val *find_short(const yyjson_val *v, struct span key)
+{
+    return key.n >= sizeof(uint16_t) ? find_by_words(v, key, sizeof(uint16_t))
+                                     : find_slowly(v, key);
 }
 
 yyjson_val *json_get_span(const yyjson_val *v, struct span key)
@@ -425,7 +462,7 @@ yyjson_val *json_get_span(const yyjson_val *v, struct span key)
     if (key.n > sizeof(uint64_t) && key.n <= 2 * sizeof(uint64_t)) {
         return find_by_words(v, key, sizeof(uint64_t));
     }
-    return find_long(v, key);
+    return key.n > 2 * sizeof(uint64_t) ? find_long(v, key) : find_short(v, key);
 }
 
 int64_t json_int(const yyjson_val *v, int64_t otherwise)
@@ -639,7 +676,7 @@ mut_find_by_words(const yyjson_mut_val *obj, struct span key, size_t word)
     for (; left; left--) {
         const yyjson_mut_val *k = at->next;
         at = k->next;
-        if (k->tag >> YYJSON_TAG_BIT == key.n && load_word(k->uni.str, word) == first &&
+        if (has_length(k, key.n) && load_word(k->uni.str, word) == first &&
             load_word(k->uni.str + tail, word) == last) {
             return unconst_mut(at);
         }

@@ -94,6 +94,48 @@ static bool equal(const char *x, const char *y)
     return json_equal(yyjson_doc_get_root(dx), yyjson_doc_get_root(dy));
 }
 
+enum { KEY_MAX = 40 };
+
+/* As many members as the keys have bytes: each key differs from the others in one byte. Every other
+ * value is a container. */
+static yyjson_mut_val *with_keys_of(struct arena *a, yyjson_mut_doc *doc, size_t n)
+{
+    yyjson_mut_val *obj = yyjson_mut_obj(doc);
+    for (size_t i = 0; i <= n; i++) {
+        char key[KEY_MAX];
+        memset(key, 'a', sizeof key);
+        key[i < n ? i : 0] = i < n ? 'b' : 'a';
+        yyjson_mut_val *number = yyjson_mut_uint(doc, i), *value = yyjson_mut_arr(doc);
+        yyjson_mut_arr_append(value, number);
+        json_put_span(doc, obj, arena_dup(a, span_of(key, n)),
+                      i % 2 ? value : yyjson_mut_uint(doc, i));
+    }
+    return obj;
+}
+
+TEST(a_member_is_found_by_every_byte_of_its_key)
+{
+    for (size_t n = 0; n < KEY_MAX; n++) {
+        struct arena *a cleanup_arena = arena_new();
+        yyjson_mut_val *making = with_keys_of(a, json_mut_new(a), n);
+        const yyjson_val *obj = json_freeze(a, making);
+        CHECK_EQ(json_len(obj), n + 1);
+        for (size_t i = 0; i <= n; i++) {
+            char key[KEY_MAX];
+            memset(key, 'a', sizeof key);
+            key[i < n ? i : 0] = i < n ? 'b' : 'a';
+            yyjson_val *v = json_get_span(obj, span_of(key, n));
+            CHECK_EQ(json_int(i % 2 ? yyjson_arr_get_first(v) : v, -1), (int64_t)i);
+            yyjson_mut_val *m = json_mut_get_span(making, span_of(key, n));
+            CHECK_EQ(yyjson_mut_get_uint(i % 2 ? yyjson_mut_arr_get_first(m) : m), i);
+            key[i < n ? i : 0] = 'c';
+            CHECK(n == 0 || !json_get_span(obj, span_of(key, n)));
+            CHECK(n == 0 || !json_mut_get_span(making, span_of(key, n)));
+            CHECK(n + 1 == KEY_MAX || !json_get_span(obj, span_of(key, n + 1)));
+        }
+    }
+}
+
 TEST(json_equality_ignores_member_order_only)
 {
     CHECK(equal("{\"a\":1,\"b\":[1,2]}", "{\"b\":[1,2],\"a\":1.0}"));
