@@ -19,6 +19,7 @@
 #include "controller/pod_end.h"
 #include "controller/scheduler_priv.h"
 #include "plan/host_port.h"
+#include "plan/schedule_request.h"
 #include "plan/why_plan.h"
 #include "schema/schema.h"
 #include "schema/status.h"
@@ -236,13 +237,34 @@ static bool is_gated(struct object *pod)
     return json_len(json_get(client_spec(pod), "schedulingGates")) > 0;
 }
 
+static int64_t generation_of(struct object *pod)
+{
+    return json_get_int(client_meta(pod), "generation", 0);
+}
+
+/* Does what it takes follow from the spec alone, which is the same? */
+static bool takes_as_much(struct object *old, struct object *now)
+{
+    return generation_of(old) == generation_of(now) &&
+           !client_condition_true(old, "PodResizePending") &&
+           !client_condition_true(now, "PodResizePending");
+}
+
+static bool is_counted(const struct placed *as, struct object *pod)
+{
+    struct schedule_needs holds = schedule_holds(object_root(pod));
+    return as->cpu_milli == holds.cpu_milli && as->memory_bytes == holds.memory_bytes &&
+           span_eq(as->on->name, node_of(pod));
+}
+
 /* A pod on a node whose spec has changed, which may have been a resize: what it takes is counted
  * anew, and what became free may be enough for others. */
-static void recount(struct scheduler *c, struct object *pod)
+static void recount(struct scheduler *c, struct object *old, struct object *pod)
 {
     const struct placed *was = usage_find(c->book, object_uid(pod));
     assert(was);
-    if (json_int(json_get(client_meta(pod), "generation"), 0) < 2) {
+    if (generation_of(pod) < 2 || takes_as_much(old, pod)) {
+        verify(generation_of(pod) < 2 || is_counted(was, pod));
         return;
     }
     int64_t cpu = was->cpu_milli, memory = was->memory_bytes;
@@ -296,7 +318,7 @@ static void account(struct scheduler *c, struct object *old, struct object *now)
             place(c, now, node_of(now));
             wake_above(c, scheduler_priority(now));
         } else {
-            recount(c, now);
+            recount(c, old, now);
         }
         wait_remove(c, object_namespace(now), object_name(now));
     } else if (is_ours(now) && !object_is_deleting(now) && !is_gated(now) &&
