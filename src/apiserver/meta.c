@@ -5,25 +5,31 @@
 #include "schema/custom.h"
 #include "schema/kinds.h"
 
+static inline char *put_hex(char *to, const uint8_t *from, size_t n, char after)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0; i < n; i++) {
+        to[2 * i] = hex[from[i] >> 4];
+        to[2 * i + 1] = hex[from[i] & 15];
+    }
+    to[2 * n] = after;
+    return to + 2 * n + 1;
+}
+
 struct span meta_uid(struct arena *a, struct env *env)
 {
     uint8_t b[16];
     env_random(env, b, sizeof b);
     b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
     b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
-    static const char hex[] = "0123456789abcdef";
-    char *out = arena_alloc_raw(a, 37);
-    size_t n = 0;
-    for (size_t i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            out[n++] = '-';
-        }
-        out[n++] = hex[b[i] >> 4];
-        out[n++] = hex[b[i] & 15];
-    }
-    assert(n == 36);
-    out[n] = '\0';
-    return span_of(out, n);
+    char *out = arena_alloc_raw(a, 37), *end = out;
+    end = put_hex(end, b, 4, '-');
+    end = put_hex(end, b + 4, 2, '-');
+    end = put_hex(end, b + 6, 2, '-');
+    end = put_hex(end, b + 8, 2, '-');
+    end = put_hex(end, b + 10, 6, '\0');
+    assert(end - out == 37);
+    return span_of(out, 36);
 }
 
 struct span meta_generate_name(struct arena *a, struct env *env, struct span base)
@@ -132,29 +138,55 @@ void meta_create(yyjson_mut_doc *doc, yyjson_mut_val *obj, const struct schema_k
     }
 }
 
+/* What a client cannot change. */
+static const struct span kept[] = {SPAN("name"),
+                                   SPAN("namespace"),
+                                   SPAN("uid"),
+                                   SPAN("creationTimestamp"),
+                                   SPAN("generation"),
+                                   SPAN("generateName"),
+                                   SPAN("deletionTimestamp"),
+                                   SPAN("deletionGracePeriodSeconds")};
+enum { KEPT = sizeof kept / sizeof *kept };
+
+/* KEPT: it is none. */
+static size_t kept_at(struct span key)
+{
+    size_t i = 0;
+    while (i < KEPT && !span_eq(key, kept[i])) {
+        i++;
+    }
+    return i;
+}
+
+/* Each of both goes once over its members. Those that were not there come last. */
 void meta_update(yyjson_mut_doc *doc, yyjson_mut_val *obj, const yyjson_val *old)
 {
-    static const char *const kept[] = {"name",
-                                       "namespace",
-                                       "uid",
-                                       "creationTimestamp",
-                                       "generation",
-                                       "generateName",
-                                       "deletionTimestamp",
-                                       "deletionGracePeriodSeconds"};
     yyjson_mut_val *meta = json_mut_obj(doc, obj, "metadata");
-    const yyjson_val *was = json_get(old, "metadata");
+    const yyjson_val *was = json_get(old, "metadata"), *values[KEPT + 1] = {NULL};
     assert(meta);
     assert(was);
-    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
-        const yyjson_val *v = json_get(was, kept[i]);
-        if (v) {
-            json_put(doc, meta, kept[i], json_mut_copy(doc, v));
-        } else {
-            json_remove(meta, kept[i]);
+    JSON_EACH(it, was)
+    {
+        values[kept_at(json_str(it.key))] = it.val;
+    }
+    yyjson_mut_obj_iter it = yyjson_mut_obj_iter_with(meta);
+    for (yyjson_mut_val *key; (key = yyjson_mut_obj_iter_next(&it));) {
+        size_t at = kept_at(json_mut_str(key));
+        if (at < KEPT && values[at]) {
+            yyjson_mut_val *copy = json_mut_copy(doc, values[at]);
+            key->next->tag = copy->tag;
+            key->next->uni = copy->uni;
+            values[at] = NULL;
+        } else if (at < KEPT || meta_is_version(json_mut_str(key))) {
+            (void)yyjson_mut_obj_iter_remove(&it);
         }
     }
-    meta_drop_versions(meta);
+    for (size_t i = 0; i < KEPT; i++) {
+        if (values[i]) {
+            json_put_plain(doc, meta, kept[i], json_mut_copy(doc, values[i]));
+        }
+    }
 }
 
 static bool is_bookkeeping(struct span key)
@@ -169,16 +201,19 @@ static bool members_equal(const yyjson_val *a, const yyjson_val *b, bool (*skip)
                           size_t *ret_count)
 {
     size_t n = 0;
-    yyjson_obj_iter in_b = yyjson_obj_iter_with((yyjson_val *)(uintptr_t)b);
+    struct json_iter other = json_iter_begin(b);
     JSON_EACH(it, a)
     {
         struct span key = json_str(it.key);
-        if (skip(key)) {
-            continue;
+        bool in_order = other.val && span_eq(json_str(other.key), key);
+        if (!skip(key)) {
+            n++;
+            if (!json_equal(it.val, in_order ? other.val : json_get_span(b, key))) {
+                return false;
+            }
         }
-        n++;
-        if (!json_equal(it.val, b ? yyjson_obj_iter_getn(&in_b, key.p, key.n) : NULL)) {
-            return false;
+        if (in_order) {
+            json_iter_next(&other);
         }
     }
     *ret_count = n;

@@ -80,8 +80,9 @@ static struct gc_kind *kind_of_ref(struct gc_controller *c, const yyjson_val *re
     size_t slash = span_find(version, '/');
     struct span group = slash < version.n ? span_first(version, slash) : SPAN_NULL;
     for (size_t i = 0; i < c->kinds.n; i++) {
-        if (span_eq_cstr(kind, c->kinds.at[i]->kind->kind) &&
-            span_eq_cstr(group, c->kinds.at[i]->kind->group)) {
+        const struct schema_kind *k = c->kinds.at[i]->kind;
+        if (kind.n && *k->kind == *kind.p && span_eq_cstr(kind, k->kind) &&
+            span_eq_cstr(group, k->group)) { /* most begin otherwise */
             return c->kinds.at[i];
         }
     }
@@ -398,8 +399,10 @@ static void run(struct sync *s)
     size_t slash = span_find(s->ns, '/');
     struct span resource = span_first(s->ns, slash), ns = span_from(s->ns, slash + 1);
     struct gc_kind *kind = NULL;
+    assert(resource.n > 0);
     for (size_t i = 0; i < c->kinds.n && !kind; i++) {
-        kind = span_eq_cstr(resource, c->kinds.at[i]->kind->resource) ? c->kinds.at[i] : NULL;
+        const char *name = c->kinds.at[i]->kind->resource;
+        kind = *name == *resource.p && span_eq_cstr(resource, name) ? c->kinds.at[i] : NULL;
     }
     assert(kind);
     if (!all_kinds_synced(c->all)) { /* a kind has just come: its dependents are not seen yet */

@@ -213,11 +213,12 @@ static void tell_trouble(struct set_sync *x, const struct rollout_condition *c,
         "NodeMissing",   "PodNotReady",      "Unschedulable",       "VolumeNotMounted"};
     struct set_state *state = x->state;
     const yyjson_val *was = x->standing[ROLLOUT_AVAILABLE];
-    if (strcmp(c->status, "True") == 0 || state->trouble_ordinal != x->plan->blocking) {
+    bool is_well = strcmp(c->status, "True") == 0;
+    if (is_well || state->trouble_ordinal != x->plan->blocking) {
         state->trouble_told = 0;
         state->trouble_ordinal = x->plan->blocking;
     }
-    for (size_t i = 0; i < sizeof trouble / sizeof *trouble; i++) {
+    for (size_t i = 0; i < sizeof trouble / sizeof *trouble && !is_well; i++) {
         if (strcmp(c->reason, trouble[i]) != 0 || (state->trouble_told >> i & 1)) {
             continue;
         }
