@@ -32,10 +32,12 @@ static uint64_t bit_of(const yyjson_val *key)
     return UINT64_C(1) << (x * UINT32_C(0x9e3779b1) >> 26);
 }
 
-/* Is this the first member of its name? `before` has the bits of those before. */
-static bool is_first(const yyjson_val *object, const struct json_iter *it, uint64_t before)
+/* Is this the first member of its name, which has that bit? `before` has the bits of those before.
+ */
+static bool is_first(const yyjson_val *object, const struct json_iter *it, uint64_t bit,
+                     uint64_t before)
 {
-    return !(before & bit_of(it->key)) || json_get_span(object, json_str(it->key)) == it->val;
+    return !(before & bit) || json_get_span(object, json_str(it->key)) == it->val;
 }
 
 static bool is_simple(const yyjson_val *patch)
@@ -46,10 +48,11 @@ static bool is_simple(const yyjson_val *patch)
     }
     JSON_EACH(it, patch)
     {
-        if (!is_first(patch, &it, names) || (is_object(it.val) && !is_simple(it.val))) {
+        uint64_t bit = bit_of(it.key);
+        if (!is_first(patch, &it, bit, names) || (is_object(it.val) && !is_simple(it.val))) {
             return false;
         }
-        names |= bit_of(it.key);
+        names |= bit;
     }
     return true;
 }
@@ -101,7 +104,7 @@ static yyjson_val *take(yyjson_val *at, const yyjson_val *original, const struct
     if (!change) {
         return yyjson_is_raw(it->val) ? at : put(at, it->key, 1 + json_values(it->val));
     }
-    if (!is_first(original, it, before)) {
+    if (!is_first(original, it, bit, before)) {
         return at;
     }
     c->used++;
@@ -134,15 +137,34 @@ static void close_object(yyjson_val *to, const yyjson_val *at, uint64_t members)
     to->uni.ofs = (size_t)(at - to) * sizeof *to;
 }
 
+/* An object of the patch where none was: without nulls. */
+static yyjson_val *put_new(yyjson_val *to, const yyjson_val *patch)
+{
+    uint64_t members = 0;
+    yyjson_val *at = to + 1;
+    JSON_EACH(it, patch)
+    {
+        if (!yyjson_is_null(it.val)) {
+            at = merge(put(at, it.key, 1), NULL, it.val);
+            members++;
+        }
+    }
+    close_object(to, at, members);
+    return at;
+}
+
 static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjson_val *patch)
 {
     if (!is_object(patch)) {
         return put(to, patch, json_values(patch));
     }
+    if (!is_object(original)) {
+        return put_new(to, patch);
+    }
     uint64_t members = 0;
     yyjson_val *at = to + 1;
     struct change c = change_begin(patch);
-    JSON_EACH(it, is_object(original) ? original : NULL)
+    JSON_EACH(it, original)
     {
         yyjson_val *next = take(at, original, &it, &c);
         members += next > at;
