@@ -16,6 +16,8 @@ struct json_out {
 };
 
 void json_out_value(struct json_out *t, const yyjson_val *v);
+/* The key of a member, with its colon, behind that brace or comma. */
+void json_out_key(struct json_out *t, char before, const yyjson_val *key);
 /* As it is. Has no place. */
 void json_out_text(struct json_out *t, struct span text);
 

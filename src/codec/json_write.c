@@ -46,22 +46,6 @@ static seldom void put_rare(struct json_out *t, uint64_t tag, const void *bits)
     free(p);
 }
 
-static inline __attribute__((always_inline)) void put_string(struct json_out *t, uint64_t tag,
-                                                             const char *p)
-{
-    size_t n = tag >> YYJSON_TAG_BIT;
-    bool is_known = tag & YYJSON_SUBTYPE_NOESC; /* what was read without escapes says so */
-    if (__builtin_expect(!is_known, 0) && !json_text_is_plain(span_of(p, n))) {
-        put_rare(t, tag, &p);
-        return;
-    }
-    char *at = room(t, n + VALUE_BYTES);
-    at[0] = '"';
-    span_copy_short(at + 1, p, n);
-    at[n + 1] = '"';
-    t->n += n + 2;
-}
-
 static void put_number(struct json_out *t, uint64_t tag, uint64_t bits)
 {
     char digits[SPAN_NUMBER_BYTES];
@@ -74,14 +58,11 @@ static void put_number(struct json_out *t, uint64_t tag, uint64_t bits)
     put_plain(t, text.p, text.n);
 }
 
-/* What is no container; bits are the value's. */
-static void put_scalar(struct json_out *t, uint64_t tag, const void *value)
+/* What is neither a container nor a string. */
+static void put_scalar(struct json_out *t, const yyjson_val *v)
 {
-    const yyjson_val *v = value; /* a mutable value begins in the same way */
+    const uint64_t tag = v->tag;
     switch (tag & YYJSON_TYPE_MASK) {
-    case YYJSON_TYPE_STR:
-        put_string(t, tag, v->uni.str);
-        return;
     case YYJSON_TYPE_RAW:
         put_plain(t, v->uni.str, tag >> YYJSON_TAG_BIT);
         return;
@@ -101,18 +82,6 @@ static void put_scalar(struct json_out *t, uint64_t tag, const void *value)
     }
 }
 
-static inline void put_char(struct json_out *t, char c)
-{
-    *room(t, VALUE_BYTES) = c;
-    t->n++;
-}
-
-/* Behind a value or key: there is room. */
-static inline void put_after(struct json_out *t, char c)
-{
-    t->p[t->n++] = c;
-}
-
 static inline bool is_container(uint64_t tag)
 {
     return (tag & (YYJSON_TYPE_MASK & (uint8_t)~1)) == (YYJSON_TYPE_ARR & (uint8_t)~1);
@@ -123,8 +92,8 @@ static inline bool is_string(uint64_t tag)
     return (tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_STR;
 }
 
-/* ---- immutable trees, of which nearly all is strings: where the text ends is not stored between
- * them ---- */
+/* ---- trees: nearly all of them is strings, between which it is not stored where the text ends
+ * ---- */
 
 static seldom char *grown(struct json_out *t, char *at, size_t n)
 {
@@ -148,7 +117,7 @@ static seldom char *put_rare_at(struct json_out *t, char *at, const yyjson_val *
 static char *put_scalar_at(struct json_out *t, char *at, const yyjson_val *v)
 {
     t->n = (size_t)(at - t->p);
-    put_scalar(t, v->tag, v);
+    put_scalar(t, v);
     return t->p + t->n;
 }
 
@@ -166,6 +135,13 @@ put_string_at(struct json_out *t, char *at, const yyjson_val *v, uint32_t *place
     span_copy_short(at + 1, v->uni.str, n);
     at[n + 1] = '"';
     return at + n + 2;
+}
+
+/* The same, apart. */
+static __attribute__((noinline)) char *put_text_at(struct json_out *t, char *at,
+                                                   const yyjson_val *v, uint32_t *place)
+{
+    return put_string_at(t, at, v, place);
 }
 
 /* A container; its members have the places behind the first. */
@@ -209,42 +185,10 @@ static void put_value(struct json_out *t, const yyjson_val *v)
         at = put_container(t, at, v, t->place);
         t->place += unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v;
     } else {
-        at = is_string(v->tag) ? put_string_at(t, at, v, t->place) : put_scalar_at(t, at, v);
+        at = is_string(v->tag) ? put_text_at(t, at, v, t->place) : put_scalar_at(t, at, v);
         t->place++;
     }
     t->n = (size_t)(at - t->p);
-}
-
-/* ---- trees that may change ---- */
-
-static void put_mut(struct json_out *t, const yyjson_mut_val *v)
-{
-    if (!is_container(v->tag)) {
-        put_scalar(t, v->tag, v);
-        return;
-    }
-    bool is_object = (v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ;
-    size_t left = v->tag >> YYJSON_TAG_BIT;
-    put_char(t, is_object ? '{' : '[');
-    if (left == 0) {
-        put_char(t, is_object ? '}' : ']');
-        return;
-    }
-    const yyjson_mut_val *at = v->uni.ptr; /* the last one, in a ring */
-    at = is_object ? at->next : at;
-    for (; left; left--) {
-        at = at->next;
-        if (is_object) {
-            put_string(t, at->tag, at->uni.str);
-            put_after(t, ':');
-            at = at->next;
-        }
-        put_mut(t, at);
-        if (left > 1) {
-            put_after(t, ',');
-        }
-    }
-    put_char(t, is_object ? '}' : ']');
 }
 
 void json_out_value(struct json_out *t, const yyjson_val *v)
@@ -252,6 +196,16 @@ void json_out_value(struct json_out *t, const yyjson_val *v)
     assert(t->first > 0);
     assert(t->place);
     put_value(t, v);
+}
+
+void json_out_key(struct json_out *t, char before, const yyjson_val *key)
+{
+    assert(t->place);
+    char *at = room(t, VALUE_BYTES);
+    *at++ = before;
+    at = put_text_at(t, at, key, t->place++);
+    *at++ = ':';
+    t->n = (size_t)(at - t->p);
 }
 
 void json_out_text(struct json_out *t, struct span text)
@@ -288,9 +242,7 @@ struct span json_write(struct arena *a, const yyjson_val *v)
 struct span json_write_mut(struct arena *a, const yyjson_mut_val *v)
 {
     assert(a && v);
-    struct json_out t = {.a = a, .first = is_container(v->tag) ? FIRST_BYTES : FIRST_BYTES_SMALL};
-    put_mut(&t, v);
-    struct span text = done(&t);
+    struct span text = json_write(a, json_freeze_shared(a, v));
     verify(is_as_yyjson(text, yyjson_mut_val_write(v, 0, NULL)));
     return text;
 }

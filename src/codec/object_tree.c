@@ -76,9 +76,8 @@ struct object_body object_body_next(struct arena *a, struct object *o, const yyj
     {
         const yyjson_val *now = json_get_span(head, json_str(it.key));
         struct span text = now ? SPAN_NULL : object_member_text(o, &it);
-        json_out_text(&out, to == tree + 1 ? SPAN("{") : SPAN(","));
-        to = put_new(&out, to, it.key);
-        json_out_text(&out, SPAN(":"));
+        json_out_key(&out, to == tree + 1 ? '{' : ',', it.key);
+        *to++ = *it.key;
         to = text.n ? put_old(&out, to, &it, text) : put_new(&out, to, now ? now : it.val);
         replaced += now != NULL;
     }

@@ -60,7 +60,7 @@ static int cmp_given(const void *x, const void *y)
 enum { FEW = 48 };
 
 /* False: a name stands twice. */
-static bool sort_given(struct given *at, size_t n)
+static seldom bool sort_given(struct given *at, size_t n)
 {
     if (n > FEW) {
         sort_few(at, n, sizeof *at, cmp_given);
@@ -117,7 +117,8 @@ static size_t size_of(yyjson_mut_val *v)
 /* ---- objects ---- */
 
 /* The key of a member, and if it is a leaf its value: in one piece, for most of what is written. */
-static void put_member_key(struct walk *w, const struct given *member, bool is_first, bool is_leaf)
+static seldom void put_member_key(struct walk *w, const struct given *member, bool is_first,
+                                  bool is_leaf)
 {
     static const char before[] = ",\"f:", behind[] = "\":{}";
     struct fieldset_text *t = &w->text;
@@ -169,8 +170,8 @@ static bool put_member(struct walk *w, const struct given *member, struct typed_
 
 /* The members that are in the set, from behind the opening brace on; map: whose they are, NULL: an
  * object's; is_first: nothing stands there yet. True when anything does afterwards. */
-static bool put_members(struct walk *w, const struct given *at, size_t n,
-                        const struct typed_ref *map, bool has_zeros, bool is_first)
+static seldom bool put_members(struct walk *w, const struct given *at, size_t n,
+                               const struct typed_ref *map, bool has_zeros, bool is_first)
 {
     struct typed_ref element = map ? typed_element(*map) : (struct typed_ref){0};
     for (size_t i = 0; i < n && !w->has_given_up; i++) {
@@ -200,9 +201,9 @@ static uint64_t bit_of(const struct schema_type *type, const struct schema_field
 }
 
 /* The members of obj; with_zeros: and what Go would have in a new object beside them. */
-static struct given *members_of(struct walk *w, struct typed_ref r, bool is_map,
-                                yyjson_mut_val *obj, bool with_zeros, struct given few[FEW],
-                                size_t *ret_n)
+static seldom struct given *members_of(struct walk *w, struct typed_ref r, bool is_map,
+                                       yyjson_mut_val *obj, bool with_zeros, struct given few[FEW],
+                                       size_t *ret_n)
 {
     size_t n = 0, max = yyjson_mut_obj_size(obj) + (with_zeros ? r.type->field_count : 0u);
     struct given *at = max > FEW ? ARENA_ARRAY(w->a, struct given, max) : few;
@@ -230,8 +231,8 @@ static struct given *members_of(struct walk *w, struct typed_ref r, bool is_map,
 }
 
 /* An object, or a map that has members. */
-static bool put_object(struct walk *w, struct typed_ref r, bool is_map, const yyjson_val *old,
-                       yyjson_mut_val *next)
+static seldom bool put_object(struct walk *w, struct typed_ref r, bool is_map,
+                              const yyjson_val *old, yyjson_mut_val *next)
 {
     struct given few[FEW];
     size_t n, from = w->text.n;
@@ -273,7 +274,7 @@ static const yyjson_val *plain_copy(struct arena *a, yyjson_mut_val *v)
     return copy;
 }
 
-static bool name_item(struct walk *w, struct typed_ref list, struct item *item)
+static seldom bool name_item(struct walk *w, struct typed_ref list, struct item *item)
 {
     if (list.field->list_kind != SCHEMA_LIST_MAP || !list.field->map_keys) {
         item->e.what = FIELDSET_VALUE;
@@ -300,8 +301,8 @@ static bool name_item(struct walk *w, struct typed_ref list, struct item *item)
 }
 
 /* An associative list that has elements. */
-static bool put_list(struct walk *w, struct typed_ref r, const yyjson_val *old,
-                     yyjson_mut_val *next)
+static seldom bool put_list(struct walk *w, struct typed_ref r, const yyjson_val *old,
+                            yyjson_mut_val *next)
 {
     size_t n = 0;
     struct item *items = ARENA_ARRAY(w->a, struct item, yyjson_mut_arr_size(next));
@@ -348,7 +349,7 @@ static bool put_below(struct walk *w, struct typed_ref r, const yyjson_val *old,
 /* ---- the whole object ---- */
 
 /* Without what nobody owns. */
-static size_t owned_only(struct walk *w, struct given *at, size_t n, bool in_meta)
+static seldom size_t owned_only(struct walk *w, struct given *at, size_t n, bool in_meta)
 {
     size_t kept = 0;
     for (size_t i = 0; i < n; i++) {
@@ -363,7 +364,7 @@ static size_t owned_only(struct walk *w, struct given *at, size_t n, bool in_met
 }
 
 /* metadata is in no set itself, and nothing is taken for granted in it. */
-static bool put_meta(struct walk *w, struct typed_ref r, yyjson_mut_val *meta)
+static seldom bool put_meta(struct walk *w, struct typed_ref r, yyjson_mut_val *meta)
 {
     struct given few[FEW];
     size_t n;
@@ -381,8 +382,8 @@ static bool put_meta(struct walk *w, struct typed_ref r, yyjson_mut_val *meta)
     return any;
 }
 
-static bool put_all(struct walk *w, const struct schema_kind *kind, const yyjson_mut_val *next,
-                    struct span skip)
+static seldom bool put_all(struct walk *w, const struct schema_kind *kind,
+                           const yyjson_mut_val *next, struct span skip)
 {
     struct given few[FEW];
     size_t n;

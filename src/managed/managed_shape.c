@@ -14,8 +14,7 @@ enum { SETS = 16, WAYS = 8, STEPS_MAX = 256, TEXT_MAX = 4096, KIND_BYTES = 64 };
 enum how {
     AS_EMPTY, /* of the same type, and empty or zero as well, or neither */
     EXACTLY,  /* the same plain value */
-    INSIDE,   /* a container of as many members, which have steps of their own */
-    ANYHOW
+    INSIDE    /* a container of as many members, which have steps of their own */
 };
 
 struct step {
@@ -32,7 +31,7 @@ struct shape {
     struct step steps[]; /* then the texts that they point to, and that of fields */
 };
 
-/* Sets by kind; the shape that was used last comes first in its set. */
+/* Sets by kind; a shape that is used moves ahead in its set. */
 struct managed_shapes {
     struct shape *at[SETS][WAYS];
 };
@@ -89,18 +88,18 @@ static seldom bool is_exactly(const struct step *s, const yyjson_mut_val *v)
     const uint64_t escapes = YYJSON_SUBTYPE_MASK;
     if ((v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_STR) {
         return (v->tag | escapes) == (s->value.tag | escapes) &&
-               span_same_short(v->uni.str, s->value.uni.str, v->tag >> YYJSON_TAG_BIT);
+               memcmp(v->uni.str, s->value.uni.str, v->tag >> YYJSON_TAG_BIT) == 0;
     }
     return v->tag == s->value.tag && v->uni.u64 == s->value.uni.u64;
 }
 
-/* Returns the step that follows those of v; NULL: it has another shape. */
-static const struct step *match(const struct step *s, const yyjson_mut_val *v)
+/* Of a container, or a value that is to be one exactly. Returns the step that follows those of v;
+ * NULL: it has another shape. */
+static __attribute__((noinline)) const struct step *match(const struct step *s,
+                                                          const yyjson_mut_val *v)
 {
-    if (s->how != INSIDE) {
-        bool same =
-            s->how == AS_EMPTY ? class_of(v) == s->class : s->how == ANYHOW || is_exactly(s, v);
-        return same ? s + 1 : NULL;
+    if (s->how == EXACTLY) {
+        return is_exactly(s, v) ? s + 1 : NULL;
     }
     if (v->tag != s->value.tag) {
         return NULL;
@@ -139,8 +138,8 @@ bool managed_shape_find(struct managed_shapes *s, const struct schema_kind *kind
         const struct step *end = one->kind == kind ? match(one->steps, obj) : NULL;
         if (end) {
             assert(end == one->steps + one->n);
-            memmove(set + 1, set, i * sizeof *set);
-            set[0] = one;
+            set[i] = set[i ? i - 1 : 0]; /* one step ahead */
+            set[i ? i - 1 : 0] = one;
             *ret = one->fields;
             return true;
         }
@@ -221,7 +220,7 @@ static seldom void keep_members(struct keeping *to, struct typed_ref r, const yy
         struct span name = text_of(at->next);
         at = at->next->next;
         if (skip && span_eq_cstr(name, skip)) {
-            (void)add(to, name, ANYHOW, at);
+            (void)add(to, name, AS_EMPTY, at);
         } else if (keys && is_among(name, keys)) {
             add_exactly(to, name, at);
         } else if (is_container(at) && at->tag >> YYJSON_TAG_BIT > 0) {
