@@ -228,13 +228,17 @@ static size_t count_values(const yyjson_mut_val *v)
     return n;
 }
 
-/* Returns where the next value goes. */
-static yyjson_val *freeze_at(yyjson_val *to, const yyjson_mut_val *v)
+/* Returns where the next value goes; NULL: behind `to` there is no room for all. */
+static yyjson_val *freeze_at(yyjson_val *to, const yyjson_mut_val *v, size_t *room)
 {
     bool is_object = (v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ;
-    size_t left = v->tag >> YYJSON_TAG_BIT;
+    size_t left = v->tag >> YYJSON_TAG_BIT, values = is_object ? 2 * left : left;
     const yyjson_mut_val *child = left ? before_first(v, is_object) : NULL;
     yyjson_val *at = to + 1;
+    if (*room < values) {
+        return NULL;
+    }
+    *room -= values;
     to->tag = v->tag;
     for (; left; left--) {
         child = child->next;
@@ -245,7 +249,10 @@ static yyjson_val *freeze_at(yyjson_val *to, const yyjson_mut_val *v)
             child = child->next;
         }
         if (is_container(child)) {
-            at = freeze_at(at, child);
+            at = freeze_at(at, child, room);
+            if (!at) {
+                return NULL;
+            }
         } else {
             at->tag = child->tag;
             at->uni = child->uni;
@@ -255,6 +262,8 @@ static yyjson_val *freeze_at(yyjson_val *to, const yyjson_mut_val *v)
     to->uni.ofs = (size_t)(at - to) * sizeof *to;
     return at;
 }
+
+enum { FEW_VALUES = 512 };
 
 yyjson_val *json_freeze_shared(struct arena *a, const yyjson_mut_val *v)
 {
@@ -266,10 +275,19 @@ yyjson_val *json_freeze_shared(struct arena *a, const yyjson_mut_val *v)
         one->uni = v->uni;
         return one;
     }
-    size_t n = 1 + count_values(v);
-    yyjson_val *root = arena_alloc_raw(a, n * sizeof *root);
-    yyjson_val *end = freeze_at(root, v);
-    assert(end == root + n);
+    /* Values know no places. Most trees are small: those are not counted first. */
+    yyjson_val few[FEW_VALUES];
+    size_t room = FEW_VALUES - 1;
+    const yyjson_val *end = freeze_at(few, v, &room);
+    if (end) {
+        assert((size_t)(end - few) + room == FEW_VALUES);
+        size_t bytes = (size_t)(end - few) * sizeof *few;
+        return memcpy(arena_alloc_raw(a, bytes), few, bytes);
+    }
+    room = count_values(v);
+    yyjson_val *root = arena_alloc_raw(a, (1 + room) * sizeof *root);
+    end = freeze_at(root, v, &room);
+    assert(end && room == 0);
     return root;
 }
 
@@ -371,22 +389,12 @@ static inline bool is_key(const void *value, struct span key)
     return k->tag >> YYJSON_TAG_BIT == key.n && span_same_short(k->uni.str, key.p, key.n);
 }
 
-/* One of that many bytes. */
-static inline uint64_t load_word(const char *p, size_t bytes)
+/* One of that many bytes, which is known when this is compiled. */
+static inline __attribute__((always_inline)) uint64_t load_word(const char *p, size_t bytes)
 {
-    uint16_t two;
-    uint32_t four;
-    uint64_t eight;
-    if (bytes == sizeof two) {
-        memcpy(&two, p, sizeof two);
-        return two;
-    }
-    if (bytes == sizeof four) {
-        memcpy(&four, p, sizeof four);
-        return four;
-    }
-    memcpy(&eight, p, sizeof eight);
-    return eight;
+    uint64_t word = 0;
+    memcpy(&word, p, bytes);
+    return word;
 }
 
 /* The next key of an object after this one: most values are no containers. */

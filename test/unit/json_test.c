@@ -168,6 +168,26 @@ TEST(copies_and_frozen_trees_are_what_they_were_made_of)
     }
 }
 
+/* Small and large ones are made in two ways. */
+TEST(frozen_trees_are_the_same_whatever_their_size)
+{
+    for (size_t n = 240; n < 270; n++) {
+        struct arena *a cleanup_arena = arena_new();
+        yyjson_mut_doc *doc = json_mut_new(a);
+        yyjson_mut_val *root = yyjson_mut_obj(doc), *list = json_mut_obj(doc, root, "o");
+        for (size_t i = 0; i < n; i++) { /* the last but one has members of its own */
+            yyjson_mut_val *v = i + 2 == n ? yyjson_mut_arr(doc) : yyjson_mut_uint(doc, i);
+            for (size_t k = 0; i + 2 == n && k < n % 7; k++) {
+                yyjson_mut_arr_append(v, yyjson_mut_obj(doc));
+            }
+            json_put_span(doc, list, arena_printf(a, "%zu", i), v);
+        }
+        const yyjson_val *frozen = json_freeze_shared(a, root);
+        CHECK(span_eq(json_write(a, frozen), json_write_mut(a, root)));
+        CHECK(json_identical(frozen, json_freeze(a, root)));
+    }
+}
+
 TEST(the_same_is_more_than_equal)
 {
     struct arena *a cleanup_arena = arena_new();
