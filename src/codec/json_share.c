@@ -99,14 +99,14 @@ static void give_back(void *data)
 
 struct json_shared *json_share(struct arena *a, yyjson_val *v)
 {
-    size_t n = json_values(v), bytes = 0, raw = 0;
-    for (size_t i = 0; i < n; i++) {
-        uint64_t tag = v[i].tag, type = tag & YYJSON_TYPE_MASK;
-        bytes += type == YYJSON_TYPE_STR ? (tag >> YYJSON_TAG_BIT) + 1 : 0;
-        raw += type == YYJSON_TYPE_RAW;
-    }
-    if (raw) {
-        return json_share(a, without_raw(a, v));
+    size_t n = json_values(v), bytes = 0;
+    for (const yyjson_val *at = v, *end = v + n; at < end; at++) {
+        uint64_t tag = at->tag;
+        if ((tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_STR) {
+            bytes += (tag >> YYJSON_TAG_BIT) + 1;
+        } else if ((tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_RAW) {
+            return json_share(a, without_raw(a, v));
+        }
     }
     struct json_shared *s = malloc(sizeof *s + n * sizeof *s->root + bytes);
     assert(s);
