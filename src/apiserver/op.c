@@ -233,7 +233,9 @@ static void run_main(struct api_op *op)
 
 static void run_sub(struct api_op *op)
 {
-    if (api_sub_is(op, "scale")) {
+    if (api_sub_is(op, "status") || api_sub_is(op, "approval")) { /* nearly always */
+        run_main(op);
+    } else if (api_sub_is(op, "scale")) {
         op_scale(op);
     } else if (api_sub_is(op, "binding")) {
         op_binding(op);
@@ -241,16 +243,12 @@ static void run_sub(struct api_op *op)
         op_eviction(op);
     } else if (api_sub_is(op, "finalize")) {
         op_finalize(op);
-    } else if (api_sub_is(op, "approval")) {
-        run_main(op);
     } else if (api_sub_is(op, "ephemeralcontainers")) {
         op_extras(op);
     } else if (api_sub_is(op, "token")) {
         op_token(op);
     } else if (api_sub_is(op, "resize")) {
         op_resize(op);
-    } else if (api_sub_is(op, "status")) {
-        run_main(op);
     } else {
         (void)api_op_err(op, ERR_BAD_REQUEST, "%s/%s needs an HTTP connection", op->kind->resource,
                          op->sub->name);
