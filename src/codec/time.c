@@ -198,12 +198,15 @@ static _Thread_local struct {
 static bool parse_usual(struct span text, int64_t *ret_us)
 {
     const char *p = text.p;
-    if (text.n == last_read.n && memcmp(p, last_read.text, USUAL_BYTES) == 0) {
+    if (text.n != USUAL_BYTES) {
+        return false;
+    }
+    if (last_read.n == USUAL_BYTES && memcmp(p, last_read.text, USUAL_BYTES) == 0) {
         *ret_us = last_read.us;
         return true;
     }
-    if (text.n != USUAL_BYTES || p[4] != '-' || p[7] != '-' || p[10] != 'T' || p[13] != ':' ||
-        p[16] != ':' || p[19] != 'Z') {
+    if (p[4] != '-' || p[7] != '-' || p[10] != 'T' || p[13] != ':' || p[16] != ':' ||
+        p[19] != 'Z') {
         return false;
     }
     int century = pair(p), year = pair(p + 2), month = pair(p + 5), day = pair(p + 8);

@@ -32,6 +32,23 @@ TEST(time_reads_fractions_and_offsets)
     CHECK_EQ(time_or(SPAN("1969-12-31T23:30:00-00:30"), -1), 0);
 }
 
+/* What was read last is remembered, and only that. */
+TEST(time_is_read_again_and_among_others)
+{
+    static const char nothing[21] = "";
+    static const char *const text[] = {"1970-01-01T00:00:01Z", "1970-01-01T00:00:02Z"};
+    CHECK_EQ(time_or(span_of(nothing, 20), -1), -1);
+    CHECK_EQ(time_or(SPAN_NULL, -1), -1);
+    for (int i = 0; i < 20; i++) {
+        int k = i / 3 % 2;
+        CHECK_EQ(time_or(span_cstr(text[k]), -1), (k + 1) * 1000);
+        CHECK_EQ(time_or(SPAN("1970-01-01T00:00:61Z"), -1), -1);
+        CHECK_EQ(time_or(span_of(nothing, 20), -1), -1);
+        CHECK_EQ(time_or(SPAN(""), -1), -1);
+        CHECK_EQ(time_or(span_first(span_cstr(text[k]), 19), -1), -1);
+    }
+}
+
 TEST(time_refuses_malformed_text)
 {
     static const char *const bad[] = {"",
