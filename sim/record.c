@@ -26,7 +26,8 @@ enum { RESOURCES = sizeof resources / sizeof *resources };
 struct kept {
     struct object *object; /* NULL: gone */
     int64_t rev, before;
-    uint64_t round; /* of the list that had it */
+    uint64_t round;    /* of the list that had it */
+    struct kept *next; /* behind it in the list that was compared last; NULL: not known */
     size_t key_n;
     char key[];
 };
@@ -38,6 +39,7 @@ struct stream {
     int64_t rev; /* taken up to here */
     uint64_t round;
     size_t live;
+    struct kept *first; /* of the list that was compared last */
 };
 
 struct record {
@@ -226,12 +228,26 @@ void record_connect(struct record *r, struct watch_hub *hub)
 struct comparison {
     struct record *r;
     size_t seen;
+    struct kept **next; /* where the one is that the list had next, the last time */
 };
+
+/* What is kept of this one. Mostly the list goes on as it did the last time, with the very version
+ * that was told: its key need not be looked up. */
+static const struct kept *kept_in_list(struct comparison *c, struct object *o)
+{
+    struct kept *k = *c->next;
+    if (!k || k->object != o) {
+        k = map_get(&c->r->kept, object_store_key(o));
+        *c->next = k;
+    }
+    c->next = k ? &k->next : c->next;
+    return k;
+}
 
 static bool compare(void *data, struct object *o)
 {
     struct comparison *c = data;
-    const struct kept *k = map_get(&c->r->kept, object_store_key(o));
+    const struct kept *k = kept_in_list(c, o);
     c->seen++;
     bool known = k && k->object && k->rev == object_rev(o);
     if (known && k->object != o && c->r->is_new &&
@@ -262,7 +278,7 @@ void record_check(struct record *r)
     r->hub_rev = watch_hub_rev(r->hub);
     for (size_t i = 0; i < RESOURCES; i++) {
         struct stream *s = &r->streams[i];
-        struct comparison c = {.r = r};
+        struct comparison c = {.r = r, .next = &s->first};
         const struct watch_filter filter = {.resource = s->resource};
         (void)watch_hub_list(r->hub, &filter, SPAN_NULL, compare, &c);
         if (c.seen != s->live) {
