@@ -13,7 +13,13 @@
 #include "sim/chance.h"
 #include "store/store.h"
 
-enum { FILES_MAX = 8, PATH_BYTES = 64, SECTOR_BYTES = 4096, FILE_ROOM = 2048 * 1024 };
+enum {
+    FILES_MAX = 8,
+    PATH_BYTES = 64,
+    SECTOR_BYTES = 4096,
+    FILE_ROOM = 4096 * 1024,
+    KEPT_ROOM = 256 * 1024
+};
 
 struct bytes {
     unsigned char *at;
@@ -97,6 +103,10 @@ static void take_back(struct disk_file *f, struct bytes *image)
 {
     struct bytes wrote = {0};
     assert(!f->is_apart);
+    if (f->pending.n == 0) {
+        return;
+    }
+    VEC_RESERVE(&wrote, f->kept.cap);
     for (size_t i = f->pending.n; i-- > 0;) {
         struct pending *p = &f->pending.at[i];
         size_t place = wrote.n;
@@ -272,6 +282,7 @@ static int op_truncate(sqlite3_file *base, sqlite3_int64 size)
 static void sync_in_part(struct sim_disk *d, struct disk_file *f)
 {
     if (!f->is_apart) {
+        VEC_RESERVE(&f->medium, f->image.cap);
         append(&f->medium, f->image.at, f->image.n);
         take_back(f, &f->medium);
         f->is_apart = true;
@@ -408,6 +419,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int 
             o->file = &d->files[i];
             (void)snprintf(o->file->path, sizeof o->file->path, "%s", path);
             VEC_RESERVE(&o->file->image, FILE_ROOM); /* growing by and by is copying */
+            VEC_RESERVE(&o->file->kept, KEPT_ROOM);
         }
     }
     if (!o->file || o->file->is_open || d->stopped) {
@@ -499,6 +511,7 @@ struct sim_disk *sim_disk_new(uint64_t seed, sim_disk_fail_fn *fail, void *data)
                            .xSleep = vfs_sleep,
                            .xCurrentTime = vfs_time,
                            .xGetLastError = vfs_error};
+    store_sqlite_setup();
     int rc = sqlite3_vfs_register(&d->vfs, 0);
     assert(rc == SQLITE_OK);
     return d;

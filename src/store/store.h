@@ -137,6 +137,9 @@ struct store *store_memory_open(struct env *env, struct store_memory_disk *disk,
 struct arena;
 int store_sqlite_open(struct env *env, const char *path, struct store **ret, struct arena *a,
                       struct span *ret_detail);
+/* How SQLite is to work, for the whole process: to be said before anything else of it is called.
+ * Opening a store does so. */
+void store_sqlite_setup(void);
 /* For the simulator: on a disk of its own, a VFS that is registered with SQLite; path is there. Its
  * xFileControl knows STORE_SQLITE_FORGET: readers see what the medium has. */
 enum { STORE_SQLITE_FORGET = 0x62657274 };

@@ -567,6 +567,14 @@ static int settle_log_on(const char *vfs_name, const char *path)
     return rc == SQLITE_OK ? 0 : -EIO;
 }
 
+void store_sqlite_setup(void)
+{
+    /* Nobody asks how much memory SQLite has, and to count it takes a lock for each block. */
+    int rc = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    assert(rc == SQLITE_OK || rc == SQLITE_MISUSE); /* it runs already: as well */
+    (void)rc;
+}
+
 /* vfs NULL: the system's own. */
 static int open_db(struct store_sqlite *q, const char *vfs, const char *path, struct arena *a,
                    struct span *ret_detail)
@@ -616,6 +624,7 @@ int store_sqlite_open_on(struct env *env, const char *vfs, const char *path, str
     assert(path);
     assert(ret);
     assert(ret_detail);
+    store_sqlite_setup();
     struct store_sqlite *q = MEM_NEW(struct store_sqlite);
     store_init(&q->s, &sqlite_ops, env);
     int code = open_db(q, vfs, path, a, ret_detail);
