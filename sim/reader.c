@@ -225,10 +225,13 @@ static void hang_up(struct reader *r)
     check_complete(r);
 }
 
-/* What is there of the chunks. */
+/* What is there of the chunks: what was taken goes, and the head stays. */
 static void dechunk(struct reader *r)
 {
     for (;;) {
+        if (r->raw_at == r->in.n) {
+            r->in.n = r->raw_at = r->head_n;
+        }
         struct span rest = span_from(strbuf_span(&r->in), r->raw_at);
         const char *eol = memmem(rest.p, rest.n, "\r\n", 2);
         size_t n = 0, line = eol ? (size_t)(eol - rest.p) : 0;
@@ -276,6 +279,10 @@ static bool take_lines(struct reader *r)
     for (;;) {
         struct span rest = span_from(strbuf_span(&r->body), r->line_at);
         size_t n = span_find(rest, '\n');
+        if (rest.n == 0) {
+            strbuf_clear(&r->body);
+            r->line_at = 0;
+        }
         if (n == rest.n) {
             return true;
         }
