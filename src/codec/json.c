@@ -527,7 +527,8 @@ static bool scalars_equal(const yyjson_val *a, const yyjson_val *b)
     }
 }
 
-/* Bit for bit: what was taken over from one tree into another, texts and all. */
+/* Bit for bit: what was taken over from one tree into another, texts and all. (Of a null, which may
+ * have any bits, that is not sure: then values are looked at one by one.) */
 static inline bool are_copies(const yyjson_val *a, const yyjson_val *b, size_t n)
 {
     return memcmp(a, b, n * sizeof *a) == 0;
