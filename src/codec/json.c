@@ -7,12 +7,6 @@
 #include "base/mem.h"
 #include "codec/json_text.h"
 
-/* yyjson's readers take pointers without const although they do not write. */
-static yyjson_val *unconst(const yyjson_val *v)
-{
-    return (yyjson_val *)(uintptr_t)v;
-}
-
 static yyjson_mut_val *unconst_mut(const yyjson_mut_val *v)
 {
     return (yyjson_mut_val *)(uintptr_t)v;
@@ -53,7 +47,7 @@ static yyjson_alc arena_alc(struct arena *a)
  * that the root holds. */
 static bool is_too_deep(const yyjson_val *v, size_t levels)
 {
-    if (!yyjson_is_ctn(unconst(v)) || json_values(v) <= levels) {
+    if (!yyjson_is_ctn(json_unconst(v)) || json_values(v) <= levels) {
         return false;
     }
     bool deep = levels == 0;
@@ -305,9 +299,9 @@ static yyjson_mut_val *thaw_at(yyjson_mut_val *to, const yyjson_val *from)
             last->next = ++value;
             at++;
         }
-        if (yyjson_is_ctn(unconst(at))) {
+        if (yyjson_is_ctn(json_unconst(at))) {
             next = thaw_at(value, at);
-            at = unsafe_yyjson_get_next(unconst(at));
+            at = unsafe_yyjson_get_next(json_unconst(at));
         } else {
             value->tag = at->tag;
             value->uni.u64 = at->uni.u64;
@@ -332,7 +326,7 @@ yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v)
     size_t n = json_values(v);
     yyjson_mut_val *out = unsafe_yyjson_mut_val(doc, n);
     assert(out);
-    if (yyjson_is_ctn(unconst(v))) {
+    if (yyjson_is_ctn(json_unconst(v))) {
         yyjson_mut_val *end = thaw_at(out, v);
         assert(end == out + n);
     } else {
@@ -344,7 +338,7 @@ yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v)
 
 const yyjson_val *json_only(struct arena *a, const yyjson_val *obj, bool (*wanted)(struct span key))
 {
-    assert(yyjson_is_obj(unconst(obj)));
+    assert(yyjson_is_obj(json_unconst(obj)));
     size_t room = json_values(obj), members = 0;
     yyjson_val *out = arena_alloc_raw(a, room * sizeof *out), *at = out + 1;
     JSON_EACH(it, obj)
@@ -373,10 +367,10 @@ const yyjson_val *json_whole(struct arena *a, const yyjson_val *v)
 {
     assert(a);
     yyjson_doc *doc = NULL;
-    if (!yyjson_is_raw(unconst(v))) {
+    if (!yyjson_is_raw(json_unconst(v))) {
         return v;
     }
-    struct span text = span_of(yyjson_get_raw(unconst(v)), yyjson_get_len(unconst(v)));
+    struct span text = span_of(yyjson_get_raw(json_unconst(v)), yyjson_get_len(json_unconst(v)));
     return json_parse(a, text, &doc, NULL) ? NULL : yyjson_doc_get_root(doc);
 }
 
@@ -422,8 +416,8 @@ static inline __attribute__((always_inline)) yyjson_val *find_by_words(const yyj
 {
     const size_t tail = key.n - word;
     const uint64_t first = load_word(key.p, word), last = load_word(key.p + tail, word);
-    yyjson_val *k = unsafe_yyjson_get_first(unconst(v));
-    for (size_t left = unsafe_yyjson_get_len(unconst(v)); left; left--) {
+    yyjson_val *k = unsafe_yyjson_get_first(json_unconst(v));
+    for (size_t left = unsafe_yyjson_get_len(json_unconst(v)); left; left--) {
         if (has_length(k, key.n) && load_word(k->uni.str, word) == first &&
             load_word(k->uni.str + tail, word) == last) {
             return k + 1;
@@ -435,8 +429,8 @@ static inline __attribute__((always_inline)) yyjson_val *find_by_words(const yyj
 
 static seldom yyjson_val *find_slowly(const yyjson_val *v, struct span key)
 {
-    yyjson_val *k = unsafe_yyjson_get_first(unconst(v));
-    for (size_t left = unsafe_yyjson_get_len(unconst(v)); left; left--) {
+    yyjson_val *k = unsafe_yyjson_get_first(json_unconst(v));
+    for (size_t left = unsafe_yyjson_get_len(json_unconst(v)); left; left--) {
         if (is_key(k, key)) {
             return k + 1;
         }
@@ -461,7 +455,7 @@ static __attribute__((noinline)) yyjson_val *find_short(const yyjson_val *v, str
 
 yyjson_val *json_get_span(const yyjson_val *v, struct span key)
 {
-    if (!yyjson_is_obj(unconst(v))) {
+    if (!yyjson_is_obj(json_unconst(v))) {
         return NULL;
     }
     if (key.n >= sizeof(uint32_t) && key.n <= sizeof(uint64_t)) { /* most are that long */
@@ -475,12 +469,12 @@ yyjson_val *json_get_span(const yyjson_val *v, struct span key)
 
 int64_t json_int(const yyjson_val *v, int64_t otherwise)
 {
-    return yyjson_is_int(unconst(v)) ? yyjson_get_sint(unconst(v)) : otherwise;
+    return yyjson_is_int(json_unconst(v)) ? yyjson_get_sint(json_unconst(v)) : otherwise;
 }
 
 const char *json_type_name(const yyjson_val *v)
 {
-    yyjson_val *x = unconst(v);
+    yyjson_val *x = json_unconst(v);
     return yyjson_is_str(x)    ? "string"
            : yyjson_is_num(x)  ? "number"
            : yyjson_is_bool(x) ? "bool"
@@ -491,178 +485,7 @@ const char *json_type_name(const yyjson_val *v)
 
 size_t json_len(const yyjson_val *v)
 {
-    return yyjson_is_ctn(unconst(v)) ? unsafe_yyjson_get_len(unconst(v)) : 0;
-}
-
-static bool numbers_equal(const yyjson_val *a, const yyjson_val *b)
-{
-    yyjson_val *x = unconst(a), *y = unconst(b);
-    if (yyjson_is_int(x) && yyjson_is_int(y)) {
-        bool x_negative = yyjson_is_sint(x) && yyjson_get_sint(x) < 0;
-        bool y_negative = yyjson_is_sint(y) && yyjson_get_sint(y) < 0;
-        return x_negative == y_negative && yyjson_get_uint(x) == yyjson_get_uint(y);
-    }
-    return !(yyjson_get_num(x) < yyjson_get_num(y)) && !(yyjson_get_num(x) > yyjson_get_num(y));
-}
-
-/* Values that are no containers. */
-static bool scalars_equal(const yyjson_val *a, const yyjson_val *b)
-{
-    if (yyjson_is_num(unconst(a)) && yyjson_is_num(unconst(b))) {
-        return numbers_equal(a, b);
-    }
-    if (yyjson_get_type(unconst(a)) != yyjson_get_type(unconst(b))) {
-        return false;
-    }
-    switch (yyjson_get_type(unconst(a))) {
-    case YYJSON_TYPE_STR:
-    case YYJSON_TYPE_RAW:
-        return a->tag >> YYJSON_TAG_BIT == b->tag >> YYJSON_TAG_BIT &&
-               (a->uni.str == b->uni.str ||
-                span_same_short(a->uni.str, b->uni.str, a->tag >> YYJSON_TAG_BIT));
-    case YYJSON_TYPE_BOOL:
-        return yyjson_get_bool(unconst(a)) == yyjson_get_bool(unconst(b));
-    default:
-        return true; /* null */
-    }
-}
-
-/* Bit for bit: what was taken over from one tree into another, texts and all. (Of a null, which may
- * have any bits, that is not sure: then values are looked at one by one.) */
-static inline bool are_copies(const yyjson_val *a, const yyjson_val *b, size_t n)
-{
-    return memcmp(a, b, n * sizeof *a) == 0;
-}
-
-bool json_same(const yyjson_val *a, const yyjson_val *b)
-{
-    if (!a || !b) {
-        return a == b;
-    }
-    size_t n = json_values(a);
-    if (json_values(b) != n) {
-        return false;
-    }
-    if (are_copies(a, b, n)) {
-        return true;
-    }
-    for (size_t i = 0; i < n; i++) {
-        const yyjson_val *x = a + i, *y = b + i;
-        if (yyjson_is_ctn(unconst(x))) { /* as many members, which take as much room */
-            if (x->tag != y->tag || x->uni.ofs != y->uni.ofs) {
-                return false;
-            }
-        } else if (yyjson_is_str(unconst(x)) && x->tag == y->tag) {
-            size_t len = x->tag >> YYJSON_TAG_BIT;
-            if (x->uni.str != y->uni.str && !span_same_short(x->uni.str, y->uni.str, len)) {
-                return false;
-            }
-        } else if (!scalars_equal(x, y)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-/* One value, of a container only its kind and size. */
-static inline bool same_head(const yyjson_val *x, const yyjson_val *y)
-{
-    uint64_t tags = x->tag ^ y->tag;
-    size_t len = x->tag >> YYJSON_TAG_BIT;
-    switch (x->tag & YYJSON_TYPE_MASK) {
-    case YYJSON_TYPE_STR:
-        return (tags & ~(uint64_t)YYJSON_SUBTYPE_NOESC) == 0 &&
-               (x->uni.str == y->uni.str || span_same_short(x->uni.str, y->uni.str, len));
-    case YYJSON_TYPE_RAW:
-        return tags == 0 && memcmp(x->uni.str, y->uni.str, len) == 0;
-    case YYJSON_TYPE_NUM: /* what we made is signed, what was read is not */
-        return x->uni.u64 == y->uni.u64 &&
-               (tags == 0 || (tags == YYJSON_SUBTYPE_SINT && x->uni.i64 >= 0 &&
-                              !yyjson_is_real(unconst(x)) && !yyjson_is_real(unconst(y))));
-    default:
-        return tags == 0;
-    }
-}
-
-bool json_identical(const yyjson_val *a, const yyjson_val *b)
-{
-    assert(a);
-    assert(b);
-    if (!yyjson_is_ctn(unconst(a))) {
-        return same_head(a, b);
-    }
-    size_t n = json_values(a); /* members follow */
-    return a->tag == b->tag && json_values(b) == n && json_identical_run(a + 1, b + 1, n - 1);
-}
-
-bool json_identical_run(const yyjson_val *a, const yyjson_val *b, size_t n)
-{
-    if (are_copies(a, b, n)) {
-        return true;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (!same_head(a + i, b + i)) {
-            return false;
-        }
-    }
-    return true;
-}
-
-static bool members_equal(const yyjson_val *a, const yyjson_val *b);
-
-/* json_equal() without the quick look, which would be repeated at every level. */
-static bool equal_slowly(const yyjson_val *a, const yyjson_val *b)
-{
-    if (!yyjson_is_ctn(unconst(a))) {
-        return scalars_equal(a, b);
-    }
-    if (yyjson_get_type(unconst(a)) != yyjson_get_type(unconst(b)) || json_len(a) != json_len(b)) {
-        return false;
-    }
-    if (yyjson_is_obj(unconst(a))) {
-        return members_equal(a, b);
-    }
-    struct json_iter other = json_iter_begin(b);
-    JSON_EACH(it, a)
-    {
-        if (!equal_slowly(it.val, other.val)) {
-            return false;
-        }
-        json_iter_next(&other);
-    }
-    return true;
-}
-
-/* Of two objects with as many members. Mostly these come in the same order. */
-static bool members_equal(const yyjson_val *a, const yyjson_val *b)
-{
-    struct json_iter other = json_iter_begin(b);
-    JSON_EACH(it, a)
-    {
-        struct span key = json_str(it.key);
-        const yyjson_val *v = is_key(other.key, key) ? other.val : json_get_span(b, key);
-        if (!v || !equal_slowly(it.val, v)) {
-            return false;
-        }
-        json_iter_next(&other);
-    }
-    return true;
-}
-
-bool json_equal(const yyjson_val *a, const yyjson_val *b)
-{
-    if (!a || !b) {
-        return a == b;
-    }
-    return json_same(a, b) || equal_slowly(a, b);
-}
-
-bool json_mut_equal(const yyjson_mut_val *a, const yyjson_mut_val *b)
-{
-    if (!a || !b) {
-        return a == b;
-    }
-    return yyjson_mut_equals((yyjson_mut_val *)(uintptr_t)a, (yyjson_mut_val *)(uintptr_t)b);
+    return yyjson_is_ctn(json_unconst(v)) ? unsafe_yyjson_get_len(json_unconst(v)) : 0;
 }
 
 /* ---- writing ---- */

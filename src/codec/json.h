@@ -53,6 +53,11 @@ yyjson_mut_val *json_mut_copy(yyjson_mut_doc *doc, const yyjson_val *v);
 
 /* ---- reading ---- */
 
+/* yyjson's readers take pointers without const although they do not write. */
+static inline yyjson_val *json_unconst(const yyjson_val *v)
+{
+    return (yyjson_val *)(uintptr_t)v;
+}
 /* Member by key; NULL when v is no object or has no such key. */
 yyjson_val *json_get_span(const yyjson_val *v, struct span key);
 /* The same; inline, so that the length of a literal is known when it is compiled. */
@@ -73,7 +78,7 @@ static inline yyjson_val *json_get(const yyjson_val *v, const char *key)
 /* String value; empty span when absent or of another type. */
 static inline struct span json_str(const yyjson_val *v)
 {
-    yyjson_val *s = (yyjson_val *)(uintptr_t)v;
+    yyjson_val *s = json_unconst(v);
     return yyjson_is_str(s) ? span_of(unsafe_yyjson_get_str(s), unsafe_yyjson_get_len(s))
                             : span_of("", 0);
 }
@@ -100,7 +105,7 @@ size_t json_len(const yyjson_val *v);
  * know no places but their distances: a run of them may be copied as it is. */
 static inline size_t json_values(const yyjson_val *v)
 {
-    return (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
+    return (size_t)(unsafe_yyjson_get_next(json_unconst(v)) - v);
 }
 /* Single values of such trees. A string's bytes are shared; a container has no members. */
 static inline yyjson_val json_val_str(struct span s)
@@ -138,7 +143,7 @@ struct json_iter {
 };
 static inline struct json_iter json_iter_begin(const yyjson_val *container)
 {
-    yyjson_val *c = (yyjson_val *)(uintptr_t)container;
+    yyjson_val *c = json_unconst(container);
     if (!yyjson_is_ctn(c) || unsafe_yyjson_get_len(c) == 0) {
         return (struct json_iter){0};
     }

@@ -8,11 +8,6 @@
 
 static const struct span last_applied = {"kubectl.kubernetes.io/last-applied-configuration", 48};
 
-static yyjson_val *unconst(const yyjson_val *v)
-{
-    return (yyjson_val *)(uintptr_t)v;
-}
-
 /* ---- removal ---- */
 
 static const struct fieldset *named_set(struct arena *a, struct typed_ref r, const yyjson_val *obj)
@@ -253,7 +248,7 @@ static int refuse(struct conflicts *c, struct err *reterr)
 static struct span last_applied_of(const yyjson_val *obj)
 {
     const yyjson_val *notes = json_path(obj, "metadata", "annotations", NULL);
-    return json_str(yyjson_obj_getn(unconst(notes), last_applied.p, last_applied.n));
+    return json_str(yyjson_obj_getn(json_unconst(notes), last_applied.p, last_applied.n));
 }
 
 /* The fields that client-side apply set and that are still as it set them: nobody else's. */
@@ -374,7 +369,7 @@ static int check_head(struct managed *m, const yyjson_val *config)
     struct span given = json_get_str(config, "apiVersion"), name = json_get_str(config, "kind");
     struct span group = span_first(given, span_find(given, '/'));
     const char *slash = group.n == given.n ? "/" : "";
-    if (!yyjson_is_obj(unconst(config))) {
+    if (!yyjson_is_obj(json_unconst(config))) {
         return err_set(m->a, &m->err, ERR_BAD_REQUEST,
                        "the applied configuration must be one object of kind %s", kind->kind);
     }
@@ -389,7 +384,7 @@ static int check_config(struct managed *m, const yyjson_val *config, const yyjso
 {
     const struct schema_kind *kind = m->write->kind;
     const yyjson_val *managed = json_path(config, "metadata", "managedFields", NULL);
-    if (managed && !yyjson_is_null(unconst(managed))) {
+    if (managed && !yyjson_is_null(json_unconst(managed))) {
         return err_set(m->a, &m->err, ERR_BAD_REQUEST, "metadata.managedFields must be nil");
     }
     struct span why = typed_check(m->a, kind, config, false);

@@ -10,14 +10,9 @@
 /* Mistakes that one answer tells, and how much of a wrong value; a body can hold a million. */
 enum { MISTAKES_MAX = 20, SHOWN_BYTES = 1000 };
 
-static yyjson_val *unconst(const yyjson_val *v)
-{
-    return (yyjson_val *)(uintptr_t)v;
-}
-
 static bool is_map(const yyjson_val *v)
 {
-    return yyjson_is_null(unconst(v)) || yyjson_is_obj(unconst(v));
+    return yyjson_is_null(json_unconst(v)) || yyjson_is_obj(json_unconst(v));
 }
 
 struct item {
@@ -36,7 +31,7 @@ static int cmp_item(const void *x, const void *y)
 
 static const char *go_type(const yyjson_val *v)
 {
-    yyjson_val *x = unconst(v);
+    yyjson_val *x = json_unconst(v);
     return yyjson_is_str(x)    ? "string"
            : yyjson_is_bool(x) ? "bool"
            : yyjson_is_obj(x)  ? "map[string]interface {}"
@@ -79,7 +74,7 @@ static void check_value(struct mistakes *m, const struct place *p, struct typed_
 /* How Go's fmt package shows a value: with types (%#v) or without (%v). */
 static void put_go(struct strbuf *b, const yyjson_val *v, bool typed)
 {
-    yyjson_val *x = unconst(v);
+    yyjson_val *x = json_unconst(v);
     bool is_first = true, is_obj = yyjson_is_obj(x);
     if (b->n > SHOWN_BYTES) {
         return;
@@ -120,7 +115,7 @@ static struct span go_shown(struct arena *a, const yyjson_val *v, bool typed)
 static void check_plain(struct mistakes *m, const struct place *p, uint8_t shape,
                         const yyjson_val *v)
 {
-    yyjson_val *x = unconst(v);
+    yyjson_val *x = json_unconst(v);
     bool ok = true;
     const char *want = "";
     switch ((enum schema_shape)shape) {
@@ -249,7 +244,7 @@ static void check_texts(struct mistakes *m, const struct place *p, const yyjson_
     JSON_EACH(it, v)
     {
         struct place at = {p, {.what = FIELDSET_INDEX, .index = i++}};
-        if (!yyjson_is_null(unconst(it.val))) {
+        if (!yyjson_is_null(json_unconst(it.val))) {
             check_plain(m, &at, SCHEMA_STRING, it.val);
         }
     }
@@ -258,7 +253,8 @@ static void check_texts(struct mistakes *m, const struct place *p, const yyjson_
 static void check_value(struct mistakes *m, const struct place *p, struct typed_ref r,
                         const yyjson_val *v)
 {
-    bool is_known = yyjson_is_null(unconst(v)) || yyjson_is_raw(unconst(v)); /* managedFields */
+    bool is_known =
+        yyjson_is_null(json_unconst(v)) || yyjson_is_raw(json_unconst(v)); /* managedFields */
     if (m->n == MISTAKES_MAX || is_known) {
         return;
     }

@@ -15,14 +15,9 @@ struct change {
     struct fieldset below[CHANGES];
 };
 
-static yyjson_val *unconst(const yyjson_val *v)
-{
-    return (yyjson_val *)(uintptr_t)v;
-}
-
 static bool is_map(const yyjson_val *v)
 {
-    return yyjson_is_null(unconst(v)) || yyjson_is_obj(unconst(v));
+    return yyjson_is_null(json_unconst(v)) || yyjson_is_obj(json_unconst(v));
 }
 
 static const yyjson_val empty_object = {.tag = YYJSON_TYPE_OBJ};
@@ -94,14 +89,15 @@ struct pair {
 /* Neither a container nor null: one value, whatever its row says. */
 static bool is_plain(const yyjson_val *v)
 {
-    return yyjson_is_str(unconst(v)) || yyjson_is_num(unconst(v)) || yyjson_is_bool(unconst(v));
+    return yyjson_is_str(json_unconst(v)) || yyjson_is_num(json_unconst(v)) ||
+           yyjson_is_bool(json_unconst(v));
 }
 
 /* A member that is absent from an object that is there has Go's zero value, if any. */
 static void compare_member(struct arena *a, struct typed_ref r, struct span name, struct pair in,
                            const yyjson_val *old, const yyjson_val *next, struct change *c)
 {
-    if (yyjson_is_str(unconst(old)) && yyjson_is_str(unconst(next))) { /* mostly */
+    if (yyjson_is_str(json_unconst(old)) && yyjson_is_str(json_unconst(next))) { /* mostly */
         if (!span_eq(json_str(old), json_str(next))) {
             fieldset_add(a, &c->below[TAKEN], fieldset_field(name), true, NULL);
         }
@@ -110,7 +106,7 @@ static void compare_member(struct arena *a, struct typed_ref r, struct span name
     if (old && next && json_identical(old, next)) {
         return;
     }
-    if (!old && is_plain(next) && !yyjson_is_obj(unconst(in.old))) { /* new with its object */
+    if (!old && is_plain(next) && !yyjson_is_obj(json_unconst(in.old))) { /* new with its object */
         fieldset_add(a, &c->below[TAKEN], fieldset_field(name), true, NULL);
         return;
     }
@@ -118,8 +114,8 @@ static void compare_member(struct arena *a, struct typed_ref r, struct span name
     if (!is_plain(old) || !is_plain(next)) {
         m = typed_member(r, name);
         if (m.field && !m.elem) {
-            old = !old && yyjson_is_obj(unconst(in.old)) ? typed_zero(m.field) : old;
-            next = !next && yyjson_is_obj(unconst(in.next)) ? typed_zero(m.field) : next;
+            old = !old && yyjson_is_obj(json_unconst(in.old)) ? typed_zero(m.field) : old;
+            next = !next && yyjson_is_obj(json_unconst(in.next)) ? typed_zero(m.field) : next;
         }
     }
     if ((!old || is_plain(old)) && (!next || is_plain(next))) { /* a leaf, whatever its row says */
@@ -135,7 +131,7 @@ static void compare_member(struct arena *a, struct typed_ref r, struct span name
 /* Of an object that comes or goes as a whole, what Go would have in it beside what is written. */
 static void compare_zeros(struct arena *a, struct typed_ref r, struct pair in, struct change *c)
 {
-    const yyjson_val *there = yyjson_is_obj(unconst(in.old)) ? in.old : in.next;
+    const yyjson_val *there = yyjson_is_obj(json_unconst(in.old)) ? in.old : in.next;
     for (uint16_t i = 0; r.type && i < r.type->field_count; i++) {
         const struct schema_field *f = &r.type->fields[i];
         if (typed_zero(f) && !json_get(there, f->name)) {
@@ -176,13 +172,13 @@ static void compare_members(struct arena *a, struct typed_ref r, const yyjson_va
 {
     struct pair in = {old, next};
     if (typed_class(r) == TYPED_OBJECT &&
-        yyjson_is_obj(unconst(old)) != yyjson_is_obj(unconst(next))) {
+        yyjson_is_obj(json_unconst(old)) != yyjson_is_obj(json_unconst(next))) {
         compare_zeros(a, r, in, c);
     }
-    bool has_next = yyjson_is_obj(unconst(next));
+    bool has_next = yyjson_is_obj(json_unconst(next));
     struct json_iter there = json_iter_begin(has_next ? next : NULL);
     size_t found = 0;
-    if (yyjson_is_obj(unconst(old))) {
+    if (yyjson_is_obj(json_unconst(old))) {
         JSON_EACH(it, old)
         {
             struct span name = json_str(it.key);
@@ -197,7 +193,7 @@ static void compare_members(struct arena *a, struct typed_ref r, const yyjson_va
     JSON_EACH(it, next)
     {
         struct span name = json_str(it.key);
-        if (!yyjson_obj_getn(unconst(old), name.p, name.n)) {
+        if (!yyjson_obj_getn(json_unconst(old), name.p, name.n)) {
             compare_member(a, r, name, in, NULL, it.val, c);
         }
     }
@@ -208,7 +204,7 @@ static void compare_members(struct arena *a, struct typed_ref r, const yyjson_va
 static bool same_leaf(struct typed_ref r, const yyjson_val *old, const yyjson_val *next)
 {
     return json_equal(old, next) ||
-           (yyjson_is_ctn(unconst(old)) &&
+           (yyjson_is_ctn(json_unconst(old)) &&
             (typed_is_written(r, old, next) || typed_is_written(r, next, old)));
 }
 
@@ -218,7 +214,7 @@ static bool same_members(struct typed_ref r, const yyjson_val *old, const yyjson
     JSON_EACH(it, next)
     {
         struct span name = json_str(it.key);
-        const yyjson_val *other = yyjson_obj_getn(unconst(old), name.p, name.n);
+        const yyjson_val *other = yyjson_obj_getn(json_unconst(old), name.p, name.n);
         struct typed_ref m = typed_member(r, name);
         found += other != NULL;
         if (!other && m.field && !m.elem) {
@@ -233,10 +229,10 @@ static bool same_members(struct typed_ref r, const yyjson_val *old, const yyjson
 
 bool typed_same(struct typed_ref r, const yyjson_val *old, const yyjson_val *next)
 {
-    if (yyjson_is_arr(unconst(old)) && yyjson_is_arr(unconst(next)) &&
+    if (yyjson_is_arr(json_unconst(old)) && yyjson_is_arr(json_unconst(next)) &&
         json_len(old) == json_len(next)) {
         struct typed_ref of = r.field && !r.elem ? typed_element(r) : (struct typed_ref){0};
-        yyjson_arr_iter other = yyjson_arr_iter_with(unconst(next));
+        yyjson_arr_iter other = yyjson_arr_iter_with(json_unconst(next));
         JSON_EACH(it, old)
         {
             if (!typed_same(of, it.val, yyjson_arr_iter_next(&other))) {
@@ -245,7 +241,7 @@ bool typed_same(struct typed_ref r, const yyjson_val *old, const yyjson_val *nex
         }
         return true;
     }
-    if (yyjson_is_obj(unconst(old)) && yyjson_is_obj(unconst(next)) &&
+    if (yyjson_is_obj(json_unconst(old)) && yyjson_is_obj(json_unconst(next)) &&
         typed_class(r) != TYPED_LEAF) {
         return same_members(r, old, next);
     }
@@ -333,13 +329,13 @@ static bool compare_in_place(struct arena *a, struct typed_ref r, const yyjson_v
     struct json_iter x = json_iter_begin(old);
     for (struct json_iter y = json_iter_begin(next); y.val; json_iter_next(&y), i++) {
         const yyjson_val *name = json_get_span(y.val, key);
-        if (!yyjson_is_str(unconst(name))) {
+        if (!yyjson_is_str(json_unconst(name))) {
             return false;
         }
         names[i] = json_str(name);
         if (!json_identical(x.val, y.val)) {
             const yyjson_val *was = json_get_span(x.val, key);
-            if (!yyjson_is_str(unconst(was)) || !span_eq(json_str(was), names[i])) {
+            if (!yyjson_is_str(json_unconst(was)) || !span_eq(json_str(was), names[i])) {
                 return false;
             }
             differ[i] = (struct pair){x.val, y.val};
@@ -419,7 +415,7 @@ static void compare(struct arena *a, struct typed_ref r, const yyjson_val *old,
         class = typed_class_of(r, is_map(old ? old : next));
     }
     bool has_zeros =
-        class == TYPED_OBJECT && !(old && next) && yyjson_is_obj(unconst(old ? old : next));
+        class == TYPED_OBJECT && !(old && next) && yyjson_is_obj(json_unconst(old ? old : next));
     if (class == TYPED_LEAF || (json_len(old) == 0 && json_len(next) == 0 && !has_zeros)) {
         compare_leaf(r, old, next, c);
         return;
@@ -465,7 +461,7 @@ static const yyjson_val *behind_passed(const yyjson_val *meta, struct typed_skip
     while (it.key && is_passed(json_str(it.key), skip)) {
         json_iter_next(&it);
     }
-    *ret_n = it.key ? (size_t)(unsafe_yyjson_get_next(unconst(meta)) - it.key) : 0;
+    *ret_n = it.key ? (size_t)(unsafe_yyjson_get_next(json_unconst(meta)) - it.key) : 0;
     return it.key;
 }
 
@@ -482,7 +478,7 @@ static void compare_meta(struct arena *a, struct typed_ref r, const yyjson_val *
 {
     struct change at = {0};
     struct pair in = {old, next};
-    if (yyjson_is_obj(unconst(old)) && yyjson_is_obj(unconst(next)) &&
+    if (yyjson_is_obj(json_unconst(old)) && yyjson_is_obj(json_unconst(next)) &&
         is_same_meta(old, next, skip)) {
         return;
     }

@@ -6,19 +6,14 @@
 #include "codec/json.h"
 #include "managed/typed.h"
 
-static yyjson_val *unconst(const yyjson_val *v)
-{
-    return (yyjson_val *)(uintptr_t)v;
-}
-
 static bool is_map(const yyjson_val *v)
 {
-    return yyjson_is_null(unconst(v)) || yyjson_is_obj(unconst(v));
+    return yyjson_is_null(json_unconst(v)) || yyjson_is_obj(json_unconst(v));
 }
 
 static const yyjson_val *member(const yyjson_val *obj, struct span name)
 {
-    return yyjson_obj_getn(unconst(obj), name.p, name.n);
+    return yyjson_obj_getn(json_unconst(obj), name.p, name.n);
 }
 
 static void put(yyjson_mut_doc *doc, yyjson_mut_val *obj, struct span name, yyjson_mut_val *v)
@@ -244,7 +239,7 @@ yyjson_mut_val *typed_remove(struct arena *a, yyjson_mut_doc *doc, struct typed_
     assert(a);
     assert(doc);
     enum typed_class class = typed_class_of(r, is_map(v));
-    if (fieldset_is_empty(set) || !yyjson_is_ctn(unconst(v))) {
+    if (fieldset_is_empty(set) || !yyjson_is_ctn(json_unconst(v))) {
         return json_mut_copy(doc, v);
     }
     switch (class) {

@@ -10,15 +10,10 @@
 #include "codec/json.h"
 #include "managed/typed.h"
 
-static yyjson_val *unconst(const yyjson_val *v)
-{
-    return (yyjson_val *)(uintptr_t)v;
-}
-
 static bool is_list_written(struct typed_ref r, const yyjson_val *stored, const yyjson_val *given)
 {
     struct typed_ref of = r.field && !r.elem ? typed_element(r) : (struct typed_ref){0};
-    yyjson_arr_iter other = yyjson_arr_iter_with(unconst(given));
+    yyjson_arr_iter other = yyjson_arr_iter_with(json_unconst(given));
     if (json_len(stored) != json_len(given)) {
         return false;
     }
@@ -49,7 +44,7 @@ static bool is_object_written(struct typed_ref r, const yyjson_val *stored, cons
     {
         struct span name = json_str(it.key);
         if (is_map || !r.type || !schema_field_find(r.type, name)) {
-            const yyjson_val *other = yyjson_obj_getn(unconst(given), name.p, name.n);
+            const yyjson_val *other = yyjson_obj_getn(json_unconst(given), name.p, name.n);
             if (!other || !typed_is_written(of, it.val, other)) {
                 return false;
             }
@@ -62,10 +57,10 @@ static bool is_object_written(struct typed_ref r, const yyjson_val *stored, cons
 /* Is given what is stored, with all that Go writes? */
 bool typed_is_written(struct typed_ref r, const yyjson_val *stored, const yyjson_val *given)
 {
-    if (yyjson_is_arr(unconst(stored)) && yyjson_is_arr(unconst(given))) {
+    if (yyjson_is_arr(json_unconst(stored)) && yyjson_is_arr(json_unconst(given))) {
         return is_list_written(r, stored, given);
     }
-    if (yyjson_is_obj(unconst(stored)) && yyjson_is_obj(unconst(given))) {
+    if (yyjson_is_obj(json_unconst(stored)) && yyjson_is_obj(json_unconst(given))) {
         return is_object_written(r, stored, given);
     }
     return json_equal(stored, given);
@@ -120,7 +115,7 @@ static void list_below(struct arena *a, struct typed_ref r, struct fieldset *out
 static const struct fieldset *below(struct arena *a, struct typed_ref r, const yyjson_val *live,
                                     const yyjson_val *config, bool *ret_self)
 {
-    if (!yyjson_is_ctn(unconst(live)) || !yyjson_is_ctn(unconst(config))) {
+    if (!yyjson_is_ctn(json_unconst(live)) || !yyjson_is_ctn(json_unconst(config))) {
         return NULL; /* plain values are compared as they are */
     }
     struct fieldset *out = ARENA_NEW(a, struct fieldset);
@@ -139,7 +134,7 @@ static const struct fieldset *below(struct arena *a, struct typed_ref r, const y
         {
             struct span name = json_str(it.key);
             add(a, typed_member(r, name), out, fieldset_field(name),
-                yyjson_obj_getn(unconst(live), name.p, name.n), it.val);
+                yyjson_obj_getn(json_unconst(live), name.p, name.n), it.val);
         }
     }
     return fieldset_seal(a, out);
