@@ -346,12 +346,12 @@ void sim_kill_server(struct platform *w)
     if (w->reader) {
         reader_server_dies(w->reader);
     }
-    apiserver_free(w->api); /* with writes under way its memory stays: a dead process's */
+    apiserver_free(w->api);
     watch_hub_free(w->hub);
     if (w->disk) {
         sim_disk_stop(w->disk, sim_roll(w, 16)); /* in the midst of a commit, if there is one */
     }
-    store_crash(w->store);
+    store_die(w->store); /* with its writes the server's memory goes */
     if (w->disk) {
         restart_disk(w);
         if (w->plant->disk_rots) {

@@ -105,6 +105,9 @@ void store_free(struct store *s);
  * lost or not, as on a real machine. The writes under way must still be valid memory; they are not
  * touched afterwards. */
 void store_crash(struct store *s);
+/* The same where the writers go on, to give back what they hold: when the store is gone, each of
+ * the writes under way is done with -ECANCELED. */
+void store_die(struct store *s);
 
 /* For the simulator: limits that a short history reaches: so many superseded versions (0: as many
  * as ever), and a write-ahead log that is copied into the database at so many bytes, a fourth of

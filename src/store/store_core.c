@@ -289,14 +289,19 @@ void store_free(struct store *s)
     s->ops->free(s);
 }
 
-static void abandon(struct list *writes)
+/* told: their writers hear of it, and may be gone then. */
+static void abandon(struct list *writes, bool told)
 {
     struct list *link;
     while ((link = list_pop_front(writes)) != NULL) {
         struct store_write *w = CONTAINER_OF(link, struct store_write, link);
         cool(w);
-        object_unref(w->object);
-        object_unref(w->previous);
+        object_unref(TAKE_PTR(w->object));
+        object_unref(TAKE_PTR(w->previous));
+        if (told) {
+            w->entry = NULL;
+            w->done(w, -ECANCELED, NULL);
+        }
     }
 }
 
@@ -308,23 +313,34 @@ void store_shrink(struct store *s, size_t history_versions, size_t log_bytes)
     s->log_idle_limit = log_bytes / 4;
 }
 
-void store_crash(struct store *s)
+static void take_all(struct list *to, struct list *from)
+{
+    struct list *link;
+    while ((link = list_pop_front(from)) != NULL) {
+        list_push_back(to, link);
+    }
+}
+
+static void crash(struct store *s, bool told)
 {
     assert(s);
     assert(s->in_flight || list_is_empty(&s->flight));
     struct list writes;
     list_init(&writes);
-    /* The backend still reads the versions of the batch: their references go last. */
-    LIST_EACH(link, &s->flight)
-    {
-        list_remove(link);
-        list_push_back(&writes, link);
-    }
-    abandon(&s->gathering);
-    assert(list_is_empty(&s->gathering));
-    assert(list_is_empty(&s->flight));
-    s->ops->free(s);
-    abandon(&writes);
+    take_all(&writes, &s->flight);
+    take_all(&writes, &s->gathering);
+    s->ops->free(s); /* it still reads the versions of the batch: their references go last */
+    abandon(&writes, told);
+}
+
+void store_crash(struct store *s)
+{
+    crash(s, false);
+}
+
+void store_die(struct store *s)
+{
+    crash(s, true);
 }
 
 /* ---- loading ---- */

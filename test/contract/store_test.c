@@ -356,6 +356,25 @@ TEST_T(every_commit_may_fail_and_the_model_still_holds, 60)
     }
 }
 
+TEST(writers_of_a_store_that_dies_hear_of_it)
+{
+    struct world *w = world_new(MEMORY, false);
+    w->options.latency_ms = 200;
+    world_open(w);
+    struct put p[3] = {0};
+    world_submit(w, &p[0], 1, STORE_ABSENT, false, 1);
+    world_run_for(w, 20); /* under way */
+    world_submit(w, &p[1], 2, STORE_ABSENT, false, 1);
+    world_submit(w, &p[2], 1, STORE_ABSENT, false, 1); /* refused: it is there already */
+    store_die(w->store);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(p[i].code, -ECANCELED);
+    }
+    world_open(w);
+    CHECK_EQ(w->loaded.n, 0);
+    world_free(w);
+}
+
 TEST(a_crash_falls_before_between_or_after_durable_and_acknowledged)
 {
     for (int at = 0; at < 3; at++) {

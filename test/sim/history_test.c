@@ -7,13 +7,6 @@
 #include "test/kit/kit.h"
 #include "test/kit/sim_kit.h"
 
-/* A killed program leaves its memory behind, as a killed process does. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-
 static void history(const struct platform_options *o, int steps)
 {
     struct platform *w = platform_new(o);

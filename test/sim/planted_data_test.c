@@ -7,7 +7,7 @@
 #include "test/kit/kit.h"
 #include "test/kit/plant_kit.h"
 
-/* A killed program leaves its memory behind, as a killed process does. */
+/* A version that is slipped in is never given back. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {

@@ -3,13 +3,6 @@
 #include "test/kit/kit.h"
 #include "test/kit/plant_kit.h"
 
-/* A killed role leaves its memory behind, as a killed process does. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-
 #define OF_NODE                                                                                    \
     "\"topologyKey\":\"kubernetes.io/hostname\",\"labelSelector\":{\"matchLabels\":{\"app\":"      \
     "\"db\"}}"

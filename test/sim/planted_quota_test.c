@@ -4,7 +4,7 @@
 #include "test/kit/plant_kit.h"
 #include "watch/watch.h"
 
-/* A killed role leaves its memory behind, as a killed process does. */
+/* A version that is slipped in is never given back. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {

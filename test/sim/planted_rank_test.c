@@ -4,13 +4,6 @@
 #include "test/kit/kit.h"
 #include "test/kit/plant_kit.h"
 
-/* A killed role leaves its memory behind, as a killed process does. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-
 /* class NULL: none. */
 static void labelled(struct platform *w, int n, const char *app, const char *class, int cpu,
                      int stop_ms)

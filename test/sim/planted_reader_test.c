@@ -2,13 +2,6 @@
 #include "test/kit/kit.h"
 #include "test/kit/plant_kit.h"
 
-/* A killed role leaves its memory behind, as a killed process does. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-
 struct dropper {
     const char *type; /* one event of this type is not told; NULL: none */
     int told, dropped;

@@ -5,13 +5,6 @@
 #include "test/kit/kit.h"
 #include "test/kit/plant_kit.h"
 
-/* A killed role leaves its memory behind, as a killed process does. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-
 /* ---- Services ---- */
 
 static void settle_with_service(const struct plant *plant, const char *checker)

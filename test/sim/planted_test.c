@@ -6,13 +6,6 @@
 #include "test/kit/kit.h"
 #include "test/kit/plant_kit.h"
 
-/* A killed program leaves its memory behind, as a killed process does. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-
 /* ---- the bugs ---- */
 
 static bool deletes_by_force(void *data, struct arena *a, struct client_request *rq)

@@ -3,13 +3,6 @@
 #include "test/kit/kit.h"
 #include "test/kit/sim_kit.h"
 
-/* A killed program leaves its memory behind, as a killed process does. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-
 TEST(log_with_a_torn_tail_keeps_what_was_acknowledged)
 {
     uint64_t torn = 0, lost = 0;
