@@ -257,6 +257,15 @@ static yyjson_val *freeze_at(yyjson_val *to, const yyjson_mut_val *v, size_t *ro
     return at;
 }
 
+size_t json_freeze_into(yyjson_val *to, size_t n, const yyjson_mut_val *v)
+{
+    assert(n > 0);
+    assert(is_container(v));
+    size_t room = n - 1;
+    const yyjson_val *end = freeze_at(to, v, &room);
+    return end ? (size_t)(end - to) : 0;
+}
+
 enum { FEW_VALUES = 512 };
 
 yyjson_val *json_freeze_shared(struct arena *a, const yyjson_mut_val *v)
@@ -271,17 +280,14 @@ yyjson_val *json_freeze_shared(struct arena *a, const yyjson_mut_val *v)
     }
     /* Values know no places. Most trees are small: those are not counted first. */
     yyjson_val few[FEW_VALUES];
-    size_t room = FEW_VALUES - 1;
-    const yyjson_val *end = freeze_at(few, v, &room);
-    if (end) {
-        assert((size_t)(end - few) + room == FEW_VALUES);
-        size_t bytes = (size_t)(end - few) * sizeof *few;
-        return memcpy(arena_alloc_raw(a, bytes), few, bytes);
+    size_t n = json_freeze_into(few, FEW_VALUES, v);
+    if (n) {
+        return memcpy(arena_alloc_raw(a, n * sizeof *few), few, n * sizeof *few);
     }
-    room = count_values(v);
-    yyjson_val *root = arena_alloc_raw(a, (1 + room) * sizeof *root);
-    end = freeze_at(root, v, &room);
-    assert(end && room == 0);
+    size_t room = 1 + count_values(v);
+    yyjson_val *root = arena_alloc_raw(a, room * sizeof *root);
+    n = json_freeze_into(root, room, v);
+    assert(n == room);
     return root;
 }
 

@@ -39,6 +39,9 @@ struct span json_write_mut(struct arena *a, const yyjson_mut_val *v);
 yyjson_val *json_freeze(struct arena *a, const yyjson_mut_val *v);
 /* The same, for readers that are done before the tree's strings go: those are shared. */
 yyjson_val *json_freeze_shared(struct arena *a, const yyjson_mut_val *v);
+/* The same of an object or a list, into the room of n values. Returns how many they are; 0: more.
+ */
+size_t json_freeze_into(yyjson_val *to, size_t n, const yyjson_mut_val *v);
 /* An object with those members of another that are wanted; their strings are shared. */
 const yyjson_val *json_only(struct arena *a, const yyjson_val *obj,
                             bool (*wanted)(struct span key));

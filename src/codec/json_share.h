@@ -7,6 +7,7 @@
 #include "codec/json.h"
 
 struct json_shared {
+    struct arena *own; /* which this block is from */
     uint32_t refs;
     yyjson_val root[]; /* the tree's values; then its strings */
 };
@@ -15,7 +16,7 @@ struct json_shared {
  * cleared. Strings may have any bytes: json_clean_text() sees to those that are no UTF-8. v, which
  * the caller has made (json_freeze_shared(), json_build_done()), may be changed. */
 struct json_shared *json_share(struct arena *a, yyjson_val *v);
-/* The same of a tree that is still being made. */
+/* The same of an object or a list that is still being made, which stays as it is. */
 struct json_shared *json_share_mut(struct arena *a, yyjson_mut_val *v);
 /* Takes another reference, which this arena gives back. Returns the tree. */
 struct json_shared *json_share_hold(struct arena *a, struct json_shared *s);

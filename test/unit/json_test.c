@@ -606,6 +606,33 @@ TEST(shared_tree_is_what_its_text_would_be_parsed_to_and_outlives_its_maker)
     arena_free(other);
 }
 
+/* Texts of every length, plain and not, each time a few more, until the tree is a large one. */
+TEST(shared_tree_of_any_size_is_what_its_text_would_be_parsed_to)
+{
+    cleanup_arena struct arena *a = arena_new();
+    yyjson_mut_doc *doc = json_mut_new(a);
+    yyjson_mut_val *root = yyjson_mut_obj(doc), *list = yyjson_mut_arr(doc);
+    static const char *const odd[] = {"", "\"", "\xc3\xa9", "\x01", "\xc3"};
+    char letters[70] = "";
+    memset(letters, 'x', sizeof letters - 1);
+    json_put(doc, root, "list", list);
+    for (size_t i = 0; i < 200; i++) {
+        const char *tail = odd[i % (sizeof odd / sizeof *odd)];
+        struct span key = arena_printf(a, "%zu", i);
+        struct span text = arena_printf(a, "%.*s%s", (int)(i % sizeof letters), letters, tail);
+        json_put_span(doc, root, key, json_new_str(doc, text));
+        yyjson_mut_arr_append(list, yyjson_mut_sint(doc, 100 - (int64_t)i));
+        yyjson_doc *parsed = NULL;
+        const struct json_shared *one = json_share_mut(a, root);
+        const struct json_shared *same = json_share(a, json_freeze_shared(a, root));
+        CHECK(json_identical(one->root, same->root));
+        CHECK_EQ(json_len(json_get(one->root, "list")), (int64_t)i + 1);
+        CHECK_EQ(json_parse(a, json_write(a, one->root), &parsed, NULL), 0);
+        CHECK(json_identical(one->root, yyjson_doc_get_root(parsed)));
+        CHECK_SPAN(json_get_str(one->root, key.p), json_clean_text(a, text, 100).p);
+    }
+}
+
 TEST(faults_are_told_in_the_words_of_go)
 {
     static const char *const rows[][2] = {
