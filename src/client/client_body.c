@@ -171,13 +171,13 @@ yyjson_val *client_controller_of(struct object *o)
 struct span client_controller_uid(struct object *o)
 {
     assert(o);
-    return json_get_str(client_controller_of(o), "uid");
+    return object_controller_part(o, OBJECT_OWNER_UID);
 }
 
 struct span client_controller_kind(struct object *o)
 {
     assert(o);
-    return json_get_str(client_controller_of(o), "kind");
+    return object_controller_part(o, OBJECT_OWNER_KIND);
 }
 
 bool client_has_finalizer(struct object *o, const char *name)

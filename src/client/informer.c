@@ -457,6 +457,7 @@ static void on_event(void *data, enum client_event_type type, struct object *obj
         entry_free(e);
         /* The deletion's state is told as `old`: it carries the newest status and the revision of
          * the delete. */
+        object_take_sketch(object, old);
         tell(i, object, NULL);
         object_unref(old);
         check_waits(i);

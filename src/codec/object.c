@@ -13,6 +13,12 @@
 
 enum { UID_BYTES = 36 };
 
+/* Where in the JSON a member of the reference to the controller is; n 0: it has none. */
+struct owner_parts {
+    uint32_t at[OBJECT_OWNER_PARTS];
+    uint8_t n[OBJECT_OWNER_PARTS];
+};
+
 /* One allocation: this head, the key, then the JSON with the revision spliced in. */
 struct object {
     uint32_t refs;
@@ -27,10 +33,12 @@ struct object {
     bool is_ownerless, is_staying; /* the text says so: there may be no sketch */
     bool deleting;
     bool has_uid;           /* one of the usual form */
+    bool has_parts;         /* the document says no more of the controller than `parts` */
     uint32_t managed_n;     /* bytes of managedFields behind the splice; NOT_SOUGHT */
     uint32_t list_bytes;    /* object_list_bytes */
     uint32_t owners_at;     /* which value of the document ownerReferences are; 0: there are none */
     uint32_t controller_at; /* the same of the one among them that is the controller */
+    struct owner_parts parts;
     uint32_t ns_at, name_at; /* in the key; 0: it has no such part */
     int64_t rev;
     yyjson_doc *doc;
@@ -287,6 +295,53 @@ uint64_t object_labels_sketch(const struct object *o)
     return o->has_sketch ? o->labels : UINT64_MAX;
 }
 
+/* Strings still lie in a copy of the text that was parsed, where they were in it. What was parsed
+ * had one byte in place of managedFields. */
+static size_t place_of(struct object *o, const yyjson_val *string)
+{
+    struct span managed = managed_text(o);
+    size_t at = (size_t)(string->uni.str - json_doc_text(o->doc));
+    bool behind = managed.n && at > (size_t)(managed.p - json_of(o));
+    return behind ? at + managed.n - 1 : at;
+}
+
+static const struct span part_keys[OBJECT_OWNER_PARTS] = {
+    [OBJECT_OWNER_VERSION] = SPAN("apiVersion"),
+    [OBJECT_OWNER_KIND] = SPAN("kind"),
+    [OBJECT_OWNER_NAME] = SPAN("name"),
+    [OBJECT_OWNER_UID] = SPAN("uid"),
+};
+
+static size_t part_of(struct span key)
+{
+    size_t i = 0;
+    while (i < OBJECT_OWNER_PARTS && !span_eq(key, part_keys[i])) {
+        i++;
+    }
+    return i;
+}
+
+/* Only what the text has as it is, and not in escapes: else who asks needs the document. */
+static void sketch_controller(struct object *o, const yyjson_val *controller)
+{
+    const yyjson_val *first = controller + 1;
+    size_t first_at = place_of(o, first);
+    o->has_parts = true;
+    JSON_EACH(it, controller)
+    {
+        size_t part = part_of(json_str(it.key));
+        struct span value = json_str(it.val);
+        if (part < OBJECT_OWNER_PARTS && value.n && o->parts.n[part] == 0) {
+            size_t at = first_at + (size_t)(value.p - first->uni.str);
+            assert(at + value.n <= o->json_n);
+            o->parts.at[part] = (uint32_t)at;
+            o->parts.n[part] = (uint8_t)value.n;
+            o->has_parts = o->has_parts && value.n <= UINT8_MAX &&
+                           span_eq(value, span_of(json_of(o) + at, value.n));
+        }
+    }
+}
+
 static void sketch_owners(struct object *o, const yyjson_val *root, const yyjson_val *owners)
 {
     o->owners_at = (uint32_t)(owners - root);
@@ -294,6 +349,9 @@ static void sketch_owners(struct object *o, const yyjson_val *root, const yyjson
     {
         bool first = o->controller_at == 0 && json_get_bool(it.val, "controller", false);
         o->controller_at = first ? (uint32_t)(it.val - root) : o->controller_at;
+    }
+    if (o->controller_at) {
+        sketch_controller(o, root + o->controller_at);
     }
 }
 
@@ -328,6 +386,36 @@ static void sketch(struct object *o)
     o->has_sketch = true;
 }
 
+/* Apart from the revision, which both have. */
+static bool is_same_body(const struct object *o, const struct object *p)
+{
+    struct span of_o[2], of_p[2];
+    object_body_parts(o, of_o);
+    object_body_parts(p, of_p);
+    return o->splice_n && p->splice_n && of_o[0].n == of_p[0].n && span_eq(of_o[1], of_p[1]) &&
+           span_eq(of_o[0], of_p[0]);
+}
+
+void object_take_sketch(struct object *o, const struct object *known)
+{
+    if (o->has_sketch || !known->has_sketch || !is_same_body(o, known)) {
+        return;
+    }
+    o->has_sketch = true;
+    o->labels = known->labels;
+    o->deleting = known->deleting;
+    o->owners_at = known->owners_at;
+    o->controller_at = known->controller_at;
+    o->managed_n = known->managed_n;
+    o->has_parts = known->has_parts;
+    o->parts = known->parts;
+    for (size_t i = 0; i < OBJECT_OWNER_PARTS; i++) { /* all stand behind the revision */
+        o->parts.at[i] += (uint32_t)o->splice_n - known->splice_n;
+    }
+    o->has_uid = known->has_uid;
+    memcpy(o->uid, known->uid, UID_BYTES);
+}
+
 static seldom yyjson_val *first_root(struct object *o)
 {
     if (!o->doc) {
@@ -348,16 +436,6 @@ yyjson_val *object_root(struct object *o)
 {
     bool is_usual = o->doc && o->has_sketch && (o->glanced || o->wanted);
     return is_usual ? yyjson_doc_get_root(o->doc) : first_root(o);
-}
-
-/* Keys still lie in a copy of the text that was parsed, where they were in it. What was parsed had
- * one byte in place of managedFields. */
-static size_t place_of(struct object *o, const yyjson_val *key)
-{
-    struct span managed = managed_text(o);
-    size_t at = (size_t)(key->uni.str - json_doc_text(o->doc));
-    bool behind = managed.n && at > (size_t)(managed.p - json_of(o));
-    return behind ? at + managed.n - 1 : at;
 }
 
 struct span object_member_text(struct object *o, const struct json_iter *member)
@@ -541,13 +619,28 @@ yyjson_val *object_owners(struct object *o)
     return owners;
 }
 
-yyjson_val *object_controller(struct object *o)
+bool object_has_controller(struct object *o)
 {
     if (!o->has_sketch && !may_have(o, owners_key, &o->is_ownerless)) {
-        return NULL;
+        return false;
     }
     assert(!o->controller_at || o->controller_at > o->owners_at);
-    return o->controller_at ? object_root(o) + o->controller_at : NULL;
+    return o->controller_at > 0;
+}
+
+yyjson_val *object_controller(struct object *o)
+{
+    return object_has_controller(o) ? object_root(o) + o->controller_at : NULL;
+}
+
+struct span object_controller_part(struct object *o, enum object_owner_part part)
+{
+    assert(part < OBJECT_OWNER_PARTS);
+    if (!object_has_controller(o)) {
+        return SPAN_NULL;
+    }
+    return o->has_parts ? span_of(json_of(o) + o->parts.at[part], o->parts.n[part])
+                        : json_str(json_get_span(object_controller(o), part_keys[part]));
 }
 
 struct span object_key(struct arena *a, struct span resource, struct span ns, struct span name)

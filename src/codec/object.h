@@ -101,6 +101,20 @@ bool object_is_deleting(struct object *o);
 yyjson_val *object_owners(struct object *o);
 /* The one of them that is the controller, or NULL. */
 yyjson_val *object_controller(struct object *o);
+bool object_has_controller(struct object *o);
+/* What that reference says, empty when there is none. Needs no document of a version that was
+ * looked at before, and lives as long as the object. */
+enum object_owner_part {
+    OBJECT_OWNER_VERSION,
+    OBJECT_OWNER_KIND,
+    OBJECT_OWNER_NAME,
+    OBJECT_OWNER_UID,
+    OBJECT_OWNER_PARTS
+};
+struct span object_controller_part(struct object *o, enum object_owner_part part);
+/* What a look at known has found out is so of o, too, if it is the same but for the revision: a
+ * deletion's version mostly is the last one once more. */
+void object_take_sketch(struct object *o, const struct object *known);
 
 /* A sketch of metadata.labels, so that a selector over many objects does not take each apart: an
  * object that has the label has all bits of object_label_bits() set (value NULL: the key with

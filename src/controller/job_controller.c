@@ -83,7 +83,7 @@ static struct object *keeper(struct job_controller *c, struct object *pod)
 static bool is_stray(struct job_controller *c, struct object *pod)
 {
     return client_has_finalizer(pod, JOB_FINALIZER) && !keeper(c, pod) &&
-           (!client_controller_of(pod) || owned_controller_name(c->jobs.kind, pod).n > 0);
+           (!object_has_controller(pod) || owned_controller_name(c->jobs.kind, pod).n > 0);
 }
 
 static void run_stray(struct sync *s)

@@ -40,11 +40,11 @@ struct span owned_controller_name(const struct schema_kind *kind, struct object 
     if (!of.n || !span_eq_cstr(of, kind->kind)) {
         return SPAN_NULL;
     }
-    yyjson_val *owner = client_controller_of(o);
-    struct span version = json_get_str(owner, "apiVersion");
+    struct span version = object_controller_part(o, OBJECT_OWNER_VERSION);
     size_t slash = span_find(version, '/');
     struct span group = slash < version.n ? span_first(version, slash) : SPAN_NULL;
-    return span_eq_cstr(group, kind->group) ? json_get_str(owner, "name") : SPAN_NULL;
+    return span_eq_cstr(group, kind->group) ? object_controller_part(o, OBJECT_OWNER_NAME)
+                                            : SPAN_NULL;
 }
 
 /* Of a replication controller it is a map of labels. */
@@ -81,7 +81,7 @@ static bool add_if_selects(void *data, struct object *owner)
 /* Still without an owner and with the same labels: whoever would take it has had its turn. */
 static bool is_known_orphan(struct object *old, struct object *now)
 {
-    if (!old || client_controller_of(old)) {
+    if (!old || object_has_controller(old)) {
         return false;
     }
     yyjson_val *was = client_labels(old);
@@ -108,7 +108,7 @@ void owned_changed(struct owners *w, struct object *old, struct object *now)
         if (is.n) {
             reconciler_add(w->reconciler, object_namespace(now), is);
         }
-        if (!client_controller_of(now) && !is_known_orphan(old, now)) {
+        if (!object_has_controller(now) && !is_known_orphan(old, now)) {
             struct orphan_search x = {w, now};
             informer_index_each(w->informer, w->by_ns, object_namespace(now), add_if_selects, &x);
         }

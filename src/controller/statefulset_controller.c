@@ -20,10 +20,11 @@
 static void note_pod(struct statefulset_controller *c, struct object *pod)
 {
     assert(pod);
-    yyjson_val *owner = client_controller_of(pod);
-    struct set_state *state = owner ? statefulset_state_find(c, json_get_str(owner, "uid")) : NULL;
+    struct span uid = client_controller_uid(pod);
+    struct set_state *state = uid.n ? statefulset_state_find(c, uid) : NULL;
     if (state) {
-        int32_t ordinal = statefulset_ordinal(object_name(pod), json_get_str(owner, "name"));
+        int32_t ordinal =
+            statefulset_ordinal(object_name(pod), object_controller_part(pod, OBJECT_OWNER_NAME));
         if (ordinal >= 0) {
             statefulset_state_dirty(state, ordinal);
         } else {

@@ -1,4 +1,5 @@
 /* The sketch of an object's labels never denies a label that is there. */
+#include "codec/json.h"
 #include "codec/object.h"
 #include "kit/kit.h"
 
@@ -9,6 +10,25 @@ static struct object *make(const char *labels)
                    "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":\"a\"%s}}",
                    labels);
     return object_new(SPAN("pods/default/a"), 2, span_cstr(body));
+}
+
+static struct object *make_managed(const char *meta)
+{
+    char body[1024];
+    (void)snprintf(body, sizeof body,
+                   "{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\"metadata\":{\"managedFields\":"
+                   "[{\"manager\":\"m\"}],\"name\":\"a\"%s}}",
+                   meta);
+    return object_new(SPAN("pods/default/a"), 2, span_cstr(body));
+}
+
+static struct span body_of(const struct object *o)
+{
+    static char text[1024];
+    struct span parts[2];
+    object_body_parts(o, parts);
+    (void)snprintf(text, sizeof text, "%.*s%.*s", SPAN_ARG(parts[0]), SPAN_ARG(parts[1]));
+    return span_cstr(text);
 }
 
 static bool may_have(struct object *o, const char *key, const char *value)
@@ -85,4 +105,74 @@ TEST(owners_and_the_end_are_found_with_and_without_a_document)
         object_unref(text);
         object_unref(parsed);
     }
+}
+
+static struct span part(struct object *o, enum object_owner_part which)
+{
+    return object_controller_part(o, which);
+}
+
+static const char owners[] =
+    ",\"ownerReferences\":[{\"uid\":\"no\"},{\"apiVersion\":\"apps/v1\",\"kind\":\"ReplicaSet\","
+    "\"name\":\"web\",\"uid\":\"u-1\",\"controller\":true}]";
+
+TEST(what_is_said_of_the_controller_needs_no_document)
+{
+    static const char *const before[] = {"", ",\"labels\":{\"a\":\"\\u0001\"}"};
+    char meta[400];
+    for (size_t i = 0; i < 4; i++) {
+        (void)snprintf(meta, sizeof meta, "%s%s", before[i % 2], owners);
+        struct object *o = i < 2 ? make(meta) : make_managed(meta);
+        for (int turn = 0; turn < 3; turn++) {
+            CHECK_SPAN(part(o, OBJECT_OWNER_VERSION), "apps/v1");
+            CHECK_SPAN(part(o, OBJECT_OWNER_KIND), "ReplicaSet");
+            CHECK_SPAN(part(o, OBJECT_OWNER_NAME), "web");
+            CHECK_SPAN(part(o, OBJECT_OWNER_UID), "u-1");
+            CHECK(object_has_controller(o));
+            CHECK_EQ(object_has_root(o), turn != 1);
+            if (turn == 0) {
+                object_forget_root(o);
+            } else {
+                (void)object_root(o);
+            }
+        }
+        object_unref(o);
+    }
+}
+
+TEST(what_is_said_in_escapes_or_not_at_all_is_read_from_the_document)
+{
+    struct object *o = make(",\"ownerReferences\":[{\"uid\":\"a\\tb\",\"kind\":7,\"name\":\"\","
+                            "\"controller\":true}]");
+    for (int turn = 0; turn < 2; turn++) {
+        CHECK_SPAN(part(o, OBJECT_OWNER_UID), "a\tb");
+        CHECK_EQ(part(o, OBJECT_OWNER_KIND).n, 0);
+        CHECK_EQ(part(o, OBJECT_OWNER_NAME).n, 0);
+        CHECK_EQ(part(o, OBJECT_OWNER_VERSION).n, 0);
+        object_forget_root(o);
+    }
+    object_unref(o);
+}
+
+TEST(a_sketch_is_taken_from_the_same_body_only)
+{
+    char meta[400];
+    (void)snprintf(meta, sizeof meta, ",\"labels\":{\"k\":\"v\"}%s", owners);
+    struct object *known = make_managed(meta), *other = make(meta);
+    struct object *again = object_new(object_store_key(known), 123456, body_of(known));
+    object_take_sketch(again, known); /* nobody has looked at that yet */
+    CHECK(may_have(again, "nobody", "knows"));
+    (void)object_root(known);
+    object_take_sketch(other, known);
+    CHECK(may_have(other, "nobody", "knows"));
+    object_take_sketch(again, known);
+    CHECK_EQ(object_labels_sketch(again), object_labels_sketch(known));
+    CHECK_SPAN(part(again, OBJECT_OWNER_UID), "u-1");
+    CHECK_SPAN(part(again, OBJECT_OWNER_VERSION), "apps/v1");
+    CHECK(!object_has_root(again));
+    CHECK_SPAN(json_get_str(object_controller(again), "name"), "web");
+    CHECK_EQ(json_len(object_owners(again)), 2);
+    object_unref(known);
+    object_unref(other);
+    object_unref(again);
 }
