@@ -10,6 +10,11 @@ static bool is_object(const yyjson_val *v)
     return yyjson_is_obj((yyjson_val *)(uintptr_t)v);
 }
 
+static bool is_null(const yyjson_val *v)
+{
+    return yyjson_is_null((yyjson_val *)(uintptr_t)v);
+}
+
 static yyjson_val *put(yyjson_val *at, const yyjson_val *from, size_t n)
 {
     memcpy(at, from, n * sizeof *at);
@@ -20,7 +25,7 @@ enum { MEMBERS_MAX = 64 }; /* of one object of a patch: each is looked for among
 
 /* Of a set of names, the bits that stand for them: a name whose bit is not there is not among them.
  */
-static uint64_t bit_of(const yyjson_val *key)
+static inline uint64_t bit_of(const yyjson_val *key)
 {
     struct span name = json_str(key);
     if (name.n == 0) {
@@ -40,63 +45,46 @@ static bool is_first(const yyjson_val *object, const struct json_iter *it, uint6
     return !(before & bit) || json_get_span(object, json_str(it->key)) == it->val;
 }
 
-static bool is_simple(const yyjson_val *patch)
-{
-    uint64_t names = 0;
-    if (json_len(patch) > MEMBERS_MAX) {
-        return false;
-    }
-    JSON_EACH(it, patch)
-    {
-        uint64_t bit = bit_of(it.key);
-        if (!is_first(patch, &it, bit, names) || (is_object(it.val) && !is_simple(it.val))) {
-            return false;
-        }
-        names |= bit;
-    }
-    return true;
-}
-
 /* A patch of one object: the bits of its names, and of those of the original so far; how many of
- * its members the original has; the one behind the last of these. */
+ * the members that it sets the original has not had yet; the key behind the last that was found,
+ * and the end. */
 struct change {
     const yyjson_val *patch;
     uint64_t wanted, seen;
-    size_t used;
-    struct json_iter next;
+    size_t left;
+    const yyjson_val *next, *end;
 };
 
-static struct change change_begin(const yyjson_val *patch)
+/* Are the members few, none of them named twice? False: *ret_odd, and the merge is in vain. */
+static bool change_begin(struct change *c, const yyjson_val *patch, bool *ret_odd)
 {
-    struct change c = {.patch = patch, .next = json_iter_begin(patch)};
-    JSON_EACH(it, patch)
-    {
-        c.wanted |= bit_of(it.key);
+    *c = (struct change){.patch = patch, .next = patch + 1, .end = patch + json_values(patch)};
+    *ret_odd |= json_len(patch) > MEMBERS_MAX;
+    for (struct json_iter it = json_iter_begin(patch); it.key && !*ret_odd; json_iter_next(&it)) {
+        uint64_t bit = bit_of(it.key);
+        *ret_odd = !is_first(patch, &it, bit, c->wanted);
+        c->wanted |= bit;
+        c->left += !is_null(it.val);
     }
-    return c;
+    return !*ret_odd;
 }
 
-/* What the patch says of that member. Both mostly have the same ones in the same order. */
+/* What the patch says of that member. Both have runs of the same ones in the same order. */
 static const yyjson_val *change_of(struct change *c, const yyjson_val *key)
 {
     struct span name = json_str(key);
-    struct json_iter it = c->next;
-    while (it.key && !span_eq(json_str(it.key), name)) {
-        json_iter_next(&it);
-    }
-    if (!it.key) {
-        return json_get_span(c->patch, name); /* before it, or not there */
-    }
-    c->next = it;
-    json_iter_next(&c->next);
-    return it.val;
+    bool is_next = c->next < c->end && span_eq(json_str(c->next), name);
+    const yyjson_val *v = is_next ? c->next + 1 : json_get_span(c->patch, name);
+    c->next = v ? v + json_values(v) : c->next;
+    return v;
 }
 
-static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjson_val *patch);
+static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjson_val *patch,
+                         bool *ret_odd);
 
 /* A member of the original; returns where the next goes. */
 static yyjson_val *take(yyjson_val *at, const yyjson_val *original, const struct json_iter *it,
-                        struct change *c)
+                        struct change *c, bool *ret_odd)
 {
     uint64_t bit = bit_of(it->key), before = c->seen;
     const yyjson_val *change = c->wanted & bit ? change_of(c, it->key) : NULL;
@@ -104,27 +92,25 @@ static yyjson_val *take(yyjson_val *at, const yyjson_val *original, const struct
     if (!change) {
         return yyjson_is_raw(it->val) ? at : put(at, it->key, 1 + json_values(it->val));
     }
-    if (!is_first(original, it, bit, before)) {
+    if (is_null(change) || !is_first(original, it, bit, before)) {
         return at;
     }
-    c->used++;
-    return yyjson_is_null((yyjson_val *)(uintptr_t)change)
-               ? at
-               : merge(put(at, it->key, 1), it->val, change);
+    c->left--;
+    return merge(put(at, it->key, 1), it->val, change, ret_odd);
 }
 
-/* The members of the patch that the original (NULL: nothing) has not. */
+/* The members of the patch that the original has not. */
 static yyjson_val *add_new(yyjson_val *at, const yyjson_val *original, const struct change *c,
-                           uint64_t *members)
+                           uint64_t *members, bool *ret_odd)
 {
-    if (c->used == json_len(c->patch)) {
+    if (c->left == 0) {
         return at;
     }
     JSON_EACH(it, c->patch)
     {
-        bool is_new = !(c->seen & bit_of(it.key)) || !json_get_span(original, json_str(it.key));
-        if (!yyjson_is_null(it.val) && is_new) {
-            at = merge(put(at, it.key, 1), NULL, it.val);
+        if (!is_null(it.val) &&
+            (!(c->seen & bit_of(it.key)) || !json_get_span(original, json_str(it.key)))) {
+            at = merge(put(at, it.key, 1), NULL, it.val, ret_odd);
             ++*members;
         }
     }
@@ -138,39 +124,45 @@ static void close_object(yyjson_val *to, const yyjson_val *at, uint64_t members)
 }
 
 /* An object of the patch where none was: without nulls. */
-static yyjson_val *put_new(yyjson_val *to, const yyjson_val *patch)
+static yyjson_val *put_new(yyjson_val *to, const yyjson_val *patch, bool *ret_odd)
 {
-    uint64_t members = 0;
+    struct change c;
     yyjson_val *at = to + 1;
+    if (!change_begin(&c, patch, ret_odd)) {
+        return to;
+    }
     JSON_EACH(it, patch)
     {
-        if (!yyjson_is_null(it.val)) {
-            at = merge(put(at, it.key, 1), NULL, it.val);
-            members++;
+        if (!is_null(it.val)) {
+            at = merge(put(at, it.key, 1), NULL, it.val, ret_odd);
         }
     }
-    close_object(to, at, members);
+    close_object(to, at, c.left);
     return at;
 }
 
-static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjson_val *patch)
+static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjson_val *patch,
+                         bool *ret_odd)
 {
+    struct change c;
     if (!is_object(patch)) {
         return put(to, patch, json_values(patch));
     }
     if (!is_object(original)) {
-        return put_new(to, patch);
+        return put_new(to, patch, ret_odd);
     }
     uint64_t members = 0;
     yyjson_val *at = to + 1;
-    struct change c = change_begin(patch);
+    if (!change_begin(&c, patch, ret_odd)) {
+        return to;
+    }
     JSON_EACH(it, original)
     {
-        yyjson_val *next = take(at, original, &it, &c);
+        yyjson_val *next = take(at, original, &it, &c, ret_odd);
         members += next > at;
         at = next;
     }
-    at = add_new(at, original, &c, &members);
+    at = add_new(at, original, &c, &members, ret_odd);
     close_object(to, at, members);
     return at;
 }
@@ -182,29 +174,32 @@ const yyjson_val *patch_merge_quick(struct arena *a, const yyjson_val *original,
     assert(a);
     assert(original);
     assert(patch);
-    if (!is_object(patch) || !is_object(original) || !is_simple(patch)) {
+    struct change c;
+    bool is_odd = !is_object(patch) || !is_object(original);
+    if (is_odd || !change_begin(&c, patch, &is_odd)) {
         return NULL;
     }
     size_t room = json_values(original) + json_values(patch);
     yyjson_val *root = arena_alloc_raw(a, room * sizeof *root), *at = root + 1;
-    bool patches_meta = json_get(patch, "metadata") != NULL;
+    const yyjson_val *meta = json_get(patch, "metadata");
     uint64_t members = 0;
-    struct change c = change_begin(patch);
     JSON_EACH(it, original)
     {
         bool is_meta = span_eq(json_str(it.key), SPAN("metadata")) && is_object(it.val);
-        bool apart = is_meta && !patches_meta; /* taken apart in any case */
+        bool apart = is_meta && !meta; /* taken apart in any case */
         if (is_meta && !metadata) {
-            c.seen |= bit_of(it.key);
+            uint64_t bit = bit_of(it.key);
+            c.left -= meta && !is_null(meta) && !(c.seen & bit);
+            c.seen |= bit;
             continue;
         }
-        yyjson_val *next =
-            apart ? merge(put(at, it.key, 1), it.val, &no_change) : take(at, original, &it, &c);
+        yyjson_val *next = apart ? merge(put(at, it.key, 1), it.val, &no_change, &is_odd)
+                                 : take(at, original, &it, &c, &is_odd);
         members += next > at;
         at = next;
     }
-    at = add_new(at, original, &c, &members);
+    at = add_new(at, original, &c, &members, &is_odd);
     close_object(root, at, members);
     assert(at <= root + room);
-    return root;
+    return is_odd ? NULL : root;
 }

@@ -239,9 +239,28 @@ static yyjson_mut_val *any_tree(yyjson_mut_doc *doc, uint32_t *state, int depth)
     }
 }
 
+static bool is_not_metadata(struct span key)
+{
+    return !span_eq(key, SPAN("metadata"));
+}
+
+/* Without metadata, all else is the same. False: the original has none, or not one alone. */
+static bool check_without_metadata(struct arena *a, const yyjson_val *original,
+                                   const yyjson_val *patch)
+{
+    const yyjson_val *whole = patch_merge_quick(a, original, patch, true);
+    if (!whole || !yyjson_is_obj(json_get(original, "metadata")) ||
+        json_len(json_only(a, original, is_not_metadata)) + 1 != json_len(original)) {
+        return false;
+    }
+    const yyjson_val *rest = patch_merge_quick(a, original, patch, false);
+    CHECK_SPAN(json_write(a, rest), json_write(a, json_only(a, whole, is_not_metadata)).p);
+    return true;
+}
+
 TEST(the_quick_merge_ends_where_the_other_one_ends)
 {
-    size_t quick = 0;
+    size_t quick = 0, without = 0;
     for (uint32_t seed = 1; seed <= 20000; seed++) {
         struct arena *a cleanup_arena = arena_new();
         yyjson_mut_doc *doc = json_mut_new(a);
@@ -251,7 +270,9 @@ TEST(the_quick_merge_ends_where_the_other_one_ends)
         yyjson_val *patch = json_freeze(a, any_tree(doc, &state, 0));
         check_quick(a, original, patch, patch_merge(a, doc, original, patch, &err));
         quick += patch_merge_quick(a, original, patch, true) != NULL;
+        without += check_without_metadata(a, original, patch);
     }
+    CHECK(without > 1000);
     CHECK(quick > 10000 && quick < 20000); /* both ways were taken */
 }
 
