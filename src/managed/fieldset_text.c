@@ -84,6 +84,26 @@ static struct span whole_key(struct arena *a, const struct fieldset_elem *e)
     return arena_printf(a, "k:%.*s", SPAN_ARG(json_write_mut(a, obj)));
 }
 
+/* Mostly: the key of a field, in one go. */
+static void put_field(struct fieldset_text *t, struct span name)
+{
+    if (!json_text_is_plain(name)) {
+        fieldset_text_put(t, SPAN("\"f:"));
+        fieldset_text_put_quoted(t, name);
+        fieldset_text_put(t, SPAN("\":"));
+        return;
+    }
+    size_t n = name.n + sizeof "'f:':" - 1;
+    if (t->cap - t->n < n) {
+        fieldset_text_grow(t, n);
+    }
+    char *to = t->p + t->n;
+    memcpy(to, "\"f:", 3);
+    span_copy_short(to + 3, name.p, name.n);
+    memcpy(to + 3 + name.n, "\":", 2);
+    t->n += n;
+}
+
 void fieldset_text_put_key(struct fieldset_text *t, const struct fieldset_elem *e)
 {
     size_t from = t->n;
@@ -91,10 +111,8 @@ void fieldset_text_put_key(struct fieldset_text *t, const struct fieldset_elem *
     char number[40];
     switch (e->what) {
     case FIELDSET_FIELD:
-        fieldset_text_put(t, SPAN("\"f:"));
-        fieldset_text_put_quoted(t, e->name);
-        done = true;
-        break;
+        put_field(t, e->name);
+        return;
     case FIELDSET_INDEX:
         snprintf(number, sizeof number, "\"i:%lld", (long long)e->index);
         fieldset_text_put(t, span_cstr(number));

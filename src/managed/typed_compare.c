@@ -473,7 +473,7 @@ static bool is_same_meta(const yyjson_val *old, const yyjson_val *next, struct t
     return x_n == y_n && json_identical_run(x, y, x_n);
 }
 
-static void compare_meta(struct arena *a, struct typed_ref r, const yyjson_val *old,
+static void compare_meta(struct arena *a, struct typed_ref root, const yyjson_val *old,
                          const yyjson_val *next, struct typed_skip skip, struct change *c)
 {
     struct change at = {0};
@@ -482,6 +482,7 @@ static void compare_meta(struct arena *a, struct typed_ref r, const yyjson_val *
         is_same_meta(old, next, skip)) {
         return;
     }
+    struct typed_ref r = typed_member(root, SPAN("metadata"));
     JSON_EACH(it, next)
     {
         struct span name = json_str(it.key);
@@ -509,7 +510,7 @@ static void compare_top(struct arena *a, struct typed_ref r, struct span name,
                         struct change *c)
 {
     if (span_eq(name, SPAN("metadata"))) {
-        compare_meta(a, typed_member(r, name), old, next, skip, c);
+        compare_meta(a, r, old, next, skip, c);
     } else {
         struct pair in = {&empty_object, &empty_object}; /* the object itself is always there */
         compare_member(a, r, name, in, old, next, c);
