@@ -158,8 +158,10 @@ void fieldset_add(struct arena *a, struct fieldset *s, struct fieldset_elem e, b
 
 static int cmp_node(const void *x, const void *y)
 {
-    const struct fieldset_node *a = x, *b = y;
-    return fieldset_elem_cmp(&a->elem, &b->elem);
+    const struct fieldset_elem *a = &((const struct fieldset_node *)x)->elem,
+                               *b = &((const struct fieldset_node *)y)->elem;
+    bool are_fields = a->what == FIELDSET_FIELD && b->what == FIELDSET_FIELD; /* mostly */
+    return are_fields ? cmp_name(a->name, b->name) : fieldset_elem_cmp(a, b);
 }
 
 /* Moves a node to where it belongs among those before it, which are in order. True: one of them has
