@@ -98,9 +98,13 @@ static void put_field(struct fieldset_text *t, struct span name)
         fieldset_text_grow(t, n);
     }
     char *to = t->p + t->n;
-    memcpy(to, "\"f:", 3);
-    span_copy_short(to + 3, name.p, name.n);
-    memcpy(to + 3 + name.n, "\":", 2);
+    *to++ = '"';
+    *to++ = 'f';
+    *to++ = ':';
+    span_copy_short(to, name.p, name.n);
+    to += name.n;
+    *to++ = '"';
+    *to = ':';
     t->n += n;
 }
 

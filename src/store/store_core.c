@@ -298,6 +298,8 @@ static void abandon(struct list *writes, bool told)
         cool(w);
         object_unref(TAKE_PTR(w->object));
         object_unref(TAKE_PTR(w->previous));
+        assert(!w->is_warm);
+        assert(w->done);
         if (told) {
             w->entry = NULL;
             w->done(w, -ECANCELED, NULL);
@@ -316,6 +318,7 @@ void store_shrink(struct store *s, size_t history_versions, size_t log_bytes)
 static void take_all(struct list *to, struct list *from)
 {
     struct list *link;
+    assert(to != from);
     while ((link = list_pop_front(from)) != NULL) {
         list_push_back(to, link);
     }
@@ -323,23 +326,27 @@ static void take_all(struct list *to, struct list *from)
 
 static void crash(struct store *s, bool told)
 {
-    assert(s);
     assert(s->in_flight || list_is_empty(&s->flight));
     struct list writes;
     list_init(&writes);
     take_all(&writes, &s->flight);
     take_all(&writes, &s->gathering);
+    assert(list_is_empty(&s->flight));
+    assert(list_is_empty(&s->gathering));
     s->ops->free(s); /* it still reads the versions of the batch: their references go last */
     abandon(&writes, told);
+    assert(list_is_empty(&writes));
 }
 
 void store_crash(struct store *s)
 {
+    assert(s);
     crash(s, false);
 }
 
 void store_die(struct store *s)
 {
+    assert(s);
     crash(s, true);
 }
 

@@ -44,7 +44,7 @@ static void find_slots(struct order *o, struct span key, unsigned height,
 struct order_node *order_insert(struct order *o, struct object *object, uint64_t hash)
 {
     assert(object);
-    struct order_node **slots[ORDER_LEVELS];
+    struct order_node **slots[ORDER_LEVELS] = {NULL};
     struct span key = object_store_key(object);
     unsigned levels = height_of(hash);
     verify(hash == map_hash(key));
@@ -67,11 +67,11 @@ struct order_node *order_insert(struct order *o, struct object *object, uint64_t
 
 void order_remove(struct order *o, struct order_node *node)
 {
-    struct order_node **slots[ORDER_LEVELS];
+    struct order_node **slots[ORDER_LEVELS] = {NULL};
     find_slots(o, key_of(node), node->levels, slots);
-    assert(*slots[0] == node);
     assert(o->n > 0);
     for (unsigned i = 0; i < node->levels; i++) {
+        assert(slots[i]);
         assert(*slots[i] == node);
         *slots[i] = node->next[i];
     }
