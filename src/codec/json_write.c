@@ -160,7 +160,7 @@ static char *put_container(struct json_out *t, char *at, const yyjson_val *v, ui
         if (is_string(v->tag)) { /* nearly all */
             at = put_string_at(t, at, v++, place++);
         } else if (is_container(v->tag)) {
-            size_t n = (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
+            size_t n = json_values(v);
             at = put_container(t, at, v, place);
             v += n;
             place += n;
@@ -183,7 +183,7 @@ static void put_value(struct json_out *t, const yyjson_val *v)
     char *at = t->p + t->n;
     if (is_container(v->tag)) {
         at = put_container(t, at, v, t->place);
-        t->place += unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v;
+        t->place += json_values(v);
     } else {
         at = is_string(v->tag) ? put_text_at(t, at, v, t->place) : put_scalar_at(t, at, v);
         t->place++;
@@ -231,7 +231,7 @@ struct span json_write(struct arena *a, const yyjson_val *v)
 {
     assert(a && v);
     struct json_out t = {.a = a, .first = is_container(v->tag) ? FIRST_BYTES : FIRST_BYTES_SMALL};
-    size_t values = (size_t)(unsafe_yyjson_get_next((yyjson_val *)(uintptr_t)v) - v);
+    size_t values = json_values(v);
     t.place = arena_alloc_raw(a, values * sizeof *t.place);
     put_value(&t, v);
     struct span text = done(&t);
