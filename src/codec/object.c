@@ -19,6 +19,18 @@ struct owner_parts {
     uint8_t n[OBJECT_OWNER_PARTS];
 };
 
+/* What the first look at a document has found out, for those who come without one. */
+struct sketch {
+    uint64_t labels;        /* object_labels_sketch */
+    uint32_t owners_at;     /* which value of the document ownerReferences are; 0: there are none */
+    uint32_t controller_at; /* the same of the one among them that is the controller */
+    struct owner_parts parts;
+    bool has_parts; /* the document says no more of the controller than `parts` */
+    bool deleting;
+    bool has_uid; /* one of the usual form */
+    char uid[UID_BYTES];
+};
+
 /* One allocation: this head, the key, then the JSON with the revision spliced in. */
 struct object {
     uint32_t refs;
@@ -26,24 +38,17 @@ struct object {
     uint32_t json_n;
     uint32_t splice_at; /* the spliced part within the JSON */
     uint8_t splice_n;
-    bool glanced;                  /* within a glance: the document will not be kept */
-    bool wanted;                   /* somebody keeps values of the document */
-    uint8_t warm;                  /* how many said object_warm() */
-    bool has_sketch;               /* labels, deleting, owners_at, controller_at and uid are set */
+    bool glanced; /* within a glance: the document will not be kept */
+    bool wanted;  /* somebody keeps values of the document */
+    uint8_t warm; /* how many said object_warm() */
+    bool has_sketch;
     bool is_ownerless, is_staying; /* the text says so: there may be no sketch */
-    bool deleting;
-    bool has_uid;           /* one of the usual form */
-    bool has_parts;         /* the document says no more of the controller than `parts` */
-    uint32_t managed_n;     /* bytes of managedFields behind the splice; NOT_SOUGHT */
-    uint32_t list_bytes;    /* object_list_bytes */
-    uint32_t owners_at;     /* which value of the document ownerReferences are; 0: there are none */
-    uint32_t controller_at; /* the same of the one among them that is the controller */
-    struct owner_parts parts;
-    uint32_t ns_at, name_at; /* in the key; 0: it has no such part */
+    uint32_t managed_n;            /* bytes of managedFields behind the splice; NOT_SOUGHT */
+    uint32_t list_bytes;           /* object_list_bytes */
+    uint32_t ns_at, name_at;       /* in the key; 0: it has no such part */
     int64_t rev;
     yyjson_doc *doc;
-    uint64_t labels; /* object_labels_sketch */
-    char uid[UID_BYTES];
+    struct sketch sketch; /* if has_sketch */
 #ifdef BERTH_VERIFY
     uint64_t born_hash;
 #endif
@@ -292,7 +297,7 @@ void object_set_list_bytes(struct object *o, uint32_t bytes)
 uint64_t object_labels_sketch(const struct object *o)
 {
     assert(o);
-    return o->has_sketch ? o->labels : UINT64_MAX;
+    return o->has_sketch ? o->sketch.labels : UINT64_MAX;
 }
 
 /* Strings still lie in a copy of the text that was parsed, where they were in it. What was parsed
@@ -326,32 +331,32 @@ static void sketch_controller(struct object *o, const yyjson_val *controller)
 {
     const yyjson_val *first = controller + 1;
     size_t first_at = place_of(o, first);
-    o->has_parts = true;
+    o->sketch.has_parts = true;
     JSON_EACH(it, controller)
     {
         size_t part = part_of(json_str(it.key));
         struct span value = json_str(it.val);
-        if (part < OBJECT_OWNER_PARTS && value.n && o->parts.n[part] == 0) {
+        if (part < OBJECT_OWNER_PARTS && value.n && o->sketch.parts.n[part] == 0) {
             size_t at = first_at + (size_t)(value.p - first->uni.str);
             assert(at + value.n <= o->json_n);
-            o->parts.at[part] = (uint32_t)at;
-            o->parts.n[part] = (uint8_t)value.n;
-            o->has_parts = o->has_parts && value.n <= UINT8_MAX &&
-                           span_eq(value, span_of(json_of(o) + at, value.n));
+            o->sketch.parts.at[part] = (uint32_t)at;
+            o->sketch.parts.n[part] = (uint8_t)value.n;
+            o->sketch.has_parts = o->sketch.has_parts && value.n <= UINT8_MAX &&
+                                  span_eq(value, span_of(json_of(o) + at, value.n));
         }
     }
 }
 
 static void sketch_owners(struct object *o, const yyjson_val *root, const yyjson_val *owners)
 {
-    o->owners_at = (uint32_t)(owners - root);
+    o->sketch.owners_at = (uint32_t)(owners - root);
     JSON_EACH(it, owners)
     {
-        bool first = o->controller_at == 0 && json_get_bool(it.val, "controller", false);
-        o->controller_at = first ? (uint32_t)(it.val - root) : o->controller_at;
+        bool first = o->sketch.controller_at == 0 && json_get_bool(it.val, "controller", false);
+        o->sketch.controller_at = first ? (uint32_t)(it.val - root) : o->sketch.controller_at;
     }
-    if (o->controller_at) {
-        sketch_controller(o, root + o->controller_at);
+    if (o->sketch.controller_at) {
+        sketch_controller(o, root + o->sketch.controller_at);
     }
 }
 
@@ -360,7 +365,7 @@ static void sketch_labels(struct object *o, const yyjson_val *labels)
     JSON_EACH(label, labels)
     {
         struct span value = json_str(label.val);
-        o->labels |= object_label_bits(json_str(label.key), &value);
+        o->sketch.labels |= object_label_bits(json_str(label.key), &value);
     }
 }
 
@@ -373,14 +378,14 @@ static void sketch(struct object *o)
     {
         struct span key = json_str(it.key), text = json_str(it.val);
         if (span_eq(key, SPAN("uid")) && text.n == UID_BYTES) {
-            o->has_uid = true;
-            memcpy(o->uid, text.p, UID_BYTES);
+            o->sketch.has_uid = true;
+            memcpy(o->sketch.uid, text.p, UID_BYTES);
         } else if (span_eq(key, SPAN("labels"))) {
             sketch_labels(o, it.val);
         } else if (span_eq(key, SPAN("ownerReferences"))) {
             sketch_owners(o, root, it.val);
         } else if (span_eq(key, SPAN("deletionTimestamp"))) {
-            o->deleting = true;
+            o->sketch.deleting = true;
         }
     }
     o->has_sketch = true;
@@ -402,18 +407,11 @@ void object_take_sketch(struct object *o, const struct object *known)
         return;
     }
     o->has_sketch = true;
-    o->labels = known->labels;
-    o->deleting = known->deleting;
-    o->owners_at = known->owners_at;
-    o->controller_at = known->controller_at;
     o->managed_n = known->managed_n;
-    o->has_parts = known->has_parts;
-    o->parts = known->parts;
+    o->sketch = known->sketch;
     for (size_t i = 0; i < OBJECT_OWNER_PARTS; i++) { /* all stand behind the revision */
-        o->parts.at[i] += (uint32_t)o->splice_n - known->splice_n;
+        o->sketch.parts.at[i] += (uint32_t)o->splice_n - known->splice_n;
     }
-    o->has_uid = known->has_uid;
-    memcpy(o->uid, known->uid, UID_BYTES);
 }
 
 static seldom yyjson_val *first_root(struct object *o)
@@ -575,8 +573,8 @@ struct span object_namespace(struct object *o)
 
 struct span object_uid(struct object *o)
 {
-    if (o->has_uid) {
-        return span_of(o->uid, UID_BYTES);
+    if (o->sketch.has_uid) {
+        return span_of(o->sketch.uid, UID_BYTES);
     }
     return json_str(json_path(object_root(o), "metadata", "uid", NULL));
 }
@@ -602,7 +600,7 @@ bool object_is_deleting(struct object *o)
         return false;
     }
     assert(o->has_sketch);
-    return o->deleting;
+    return o->sketch.deleting;
 }
 
 static const char owners_key[] = "\"ownerReferences\"";
@@ -614,7 +612,7 @@ yyjson_val *object_owners(struct object *o)
     if (!o->has_sketch && !may_have(o, owners_key, &o->is_ownerless)) {
         return NULL;
     }
-    yyjson_val *owners = o->owners_at ? object_root(o) + o->owners_at : NULL;
+    yyjson_val *owners = o->sketch.owners_at ? object_root(o) + o->sketch.owners_at : NULL;
     verify(owners == json_path(object_root(o), "metadata", "ownerReferences", NULL));
     return owners;
 }
@@ -624,13 +622,13 @@ bool object_has_controller(struct object *o)
     if (!o->has_sketch && !may_have(o, owners_key, &o->is_ownerless)) {
         return false;
     }
-    assert(!o->controller_at || o->controller_at > o->owners_at);
-    return o->controller_at > 0;
+    assert(!o->sketch.controller_at || o->sketch.controller_at > o->sketch.owners_at);
+    return o->sketch.controller_at > 0;
 }
 
 yyjson_val *object_controller(struct object *o)
 {
-    return object_has_controller(o) ? object_root(o) + o->controller_at : NULL;
+    return object_has_controller(o) ? object_root(o) + o->sketch.controller_at : NULL;
 }
 
 struct span object_controller_part(struct object *o, enum object_owner_part part)
@@ -639,8 +637,9 @@ struct span object_controller_part(struct object *o, enum object_owner_part part
     if (!object_has_controller(o)) {
         return SPAN_NULL;
     }
-    return o->has_parts ? span_of(json_of(o) + o->parts.at[part], o->parts.n[part])
-                        : json_str(json_get_span(object_controller(o), part_keys[part]));
+    return o->sketch.has_parts
+               ? span_of(json_of(o) + o->sketch.parts.at[part], o->sketch.parts.n[part])
+               : json_str(json_get_span(object_controller(o), part_keys[part]));
 }
 
 struct span object_key(struct arena *a, struct span resource, struct span ns, struct span name)
