@@ -127,36 +127,9 @@ static bool is_absent(struct bootstrap *b, const struct schema_kind *kind, const
     return !current(b, kind, ns, name);
 }
 
-static bool is_among(struct span key, const char *const *names)
-{
-    assert(names);
-    while (*names && !span_eq_cstr(key, *names)) {
-        names++;
-    }
-    return *names;
-}
-
-/* Are the members of the two the same, but for those that the server makes? */
-static bool are_equal(const yyjson_val *is, const yyjson_val *want, const char *const *made)
-{
-    JSON_EACH(it, is)
-    {
-        struct span key = json_str(it.key);
-        if (!is_among(key, made) && !json_equal(it.val, json_get_span(want, key))) {
-            return false;
-        }
-    }
-    JSON_EACH(it, want)
-    {
-        if (!json_get_span(is, json_str(it.key))) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* Would an update change nothing, and be answered at once? So at nearly every start. */
-static bool is_as_wanted(struct bootstrap *b, struct object *o, const yyjson_val *want)
+static bool is_as_wanted(struct bootstrap *b, const struct schema_kind *kind, struct object *o,
+                         const yyjson_val *want)
 {
     static const char *const made[] = {"kind", "apiVersion", "metadata", NULL};
     static const char *const meta_made[] = {
@@ -169,8 +142,10 @@ static bool is_as_wanted(struct bootstrap *b, struct object *o, const yyjson_val
     }
     struct object_glance glance = object_glance_begin(o);
     const yyjson_val *root = object_root(o);
-    bool equal = are_equal(root, want, made) &&
-                 are_equal(json_get(root, "metadata"), json_get(want, "metadata"), meta_made);
+    const struct schema_field *meta = schema_field_find(kind->type, SPAN("metadata"));
+    bool equal =
+        schema_same(kind->type, root, want, made) &&
+        schema_same(meta->type, json_get(root, "metadata"), json_get(want, "metadata"), meta_made);
     object_glance_end(&glance);
     return equal;
 }
@@ -181,7 +156,7 @@ static void enforce(struct bootstrap *b, const struct schema_kind *kind, const c
 {
     struct object *o = current(b, kind, ns, name);
     const yyjson_val *want = parse(b, json);
-    if (!o || !is_as_wanted(b, o, want)) {
+    if (!o || !is_as_wanted(b, kind, o, want)) {
         run(b, o ? API_UPDATE : API_CREATE, kind, ns, name, want);
     }
 }
