@@ -200,19 +200,12 @@ static inline bool is_container(const yyjson_mut_val *v)
     return type == YYJSON_TYPE_OBJ || type == YYJSON_TYPE_ARR;
 }
 
-/* What is followed by the first child (of an object: the first key): children are a ring. */
-static inline const yyjson_mut_val *before_first(const yyjson_mut_val *container, bool is_object)
-{
-    const yyjson_mut_val *last = container->uni.ptr;
-    return is_object ? last->next : last;
-}
-
 /* Values within a container, keys included. */
 static size_t count_values(const yyjson_mut_val *v)
 {
     bool is_object = (v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ;
     size_t left = v->tag >> YYJSON_TAG_BIT, n = is_object ? 2 * left : left;
-    const yyjson_mut_val *at = left ? before_first(v, is_object) : NULL;
+    const yyjson_mut_val *at = json_mut_before_first(v, is_object);
     for (; left; left--) {
         at = is_object ? at->next->next : at->next;
         if (is_container(at)) {
@@ -227,7 +220,7 @@ static yyjson_val *freeze_at(yyjson_val *to, const yyjson_mut_val *v, size_t *ro
 {
     bool is_object = (v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ;
     size_t left = v->tag >> YYJSON_TAG_BIT, values = is_object ? 2 * left : left;
-    const yyjson_mut_val *child = left ? before_first(v, is_object) : NULL;
+    const yyjson_mut_val *child = json_mut_before_first(v, is_object);
     yyjson_val *at = to + 1;
     if (*room < values) {
         return NULL;
@@ -356,8 +349,7 @@ const yyjson_val *json_only(struct arena *a, const yyjson_val *obj, bool (*wante
             members++;
         }
     }
-    out->tag = (uint64_t)members << YYJSON_TAG_BIT | YYJSON_TYPE_OBJ;
-    out->uni.ofs = (size_t)(at - out) * sizeof *out;
+    *out = json_val_container(YYJSON_TYPE_OBJ, members, (size_t)(at - out));
     return out;
 }
 
@@ -510,7 +502,7 @@ mut_find_by_words(const yyjson_mut_val *obj, struct span key, size_t word)
     const size_t tail = key.n - word;
     const uint64_t first = load_word(key.p, word), last = load_word(key.p + tail, word);
     size_t left = obj->tag >> YYJSON_TAG_BIT;
-    const yyjson_mut_val *at = left ? before_first(obj, true) : NULL;
+    const yyjson_mut_val *at = json_mut_before_first(obj, true);
     for (; left; left--) {
         const yyjson_mut_val *k = at->next;
         at = k->next;
@@ -526,7 +518,7 @@ static __attribute__((noinline)) yyjson_mut_val *mut_find_any(const yyjson_mut_v
                                                               struct span key)
 {
     size_t left = obj->tag >> YYJSON_TAG_BIT;
-    const yyjson_mut_val *at = left ? before_first(obj, true) : NULL;
+    const yyjson_mut_val *at = json_mut_before_first(obj, true);
     for (; left; left--) {
         const yyjson_mut_val *k = at->next;
         at = k->next;

@@ -131,9 +131,23 @@ static inline yyjson_val json_val_bool(bool b)
 {
     return (yyjson_val){.tag = YYJSON_TYPE_BOOL | (b ? YYJSON_SUBTYPE_TRUE : YYJSON_SUBTYPE_FALSE)};
 }
+/* values: itself and those that follow. */
+static inline yyjson_val json_val_container(uint8_t type, uint64_t members, size_t values)
+{
+    return (yyjson_val){.tag = members << YYJSON_TAG_BIT | type,
+                        .uni.ofs = values * sizeof(yyjson_val)};
+}
 static inline yyjson_val json_val_none(uint8_t type)
 {
-    return (yyjson_val){.tag = type, .uni.ofs = sizeof(yyjson_val)};
+    return json_val_container(type, 0, 1);
+}
+/* Of a tree that may change, whose containers have rings: what the first child (of an object: the
+ * first key) follows; NULL: there is none. */
+static inline const yyjson_mut_val *json_mut_before_first(const yyjson_mut_val *container,
+                                                          bool is_object)
+{
+    const yyjson_mut_val *last = container->uni.ptr;
+    return container->tag >> YYJSON_TAG_BIT == 0 ? NULL : is_object ? last->next : last;
 }
 
 /* Iterates an array (key NULL) or an object; NULL or another type iterates nothing:

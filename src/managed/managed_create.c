@@ -3,7 +3,8 @@
  * What managed_update() finds by comparing with nothing, in one walk over the tree that goes
  * straight to text. A value is compared only with what Go would have there (typed_zero()), as an
  * object of which nothing is set. Where the walk meets what is rare (elements of the same name, a
- * value of another type than its row's) it gives up, and the comparison does it. */
+ * value of another type than its row's) it gives up, and the comparison does it. Most objects are
+ * like one that was walked before (managed_shape.h): the walk is seldom, and compiled for size. */
 #include "base/check.h"
 #include "base/sort.h"
 #include "codec/json_text.h"

@@ -62,13 +62,6 @@ static inline bool is_container(const yyjson_mut_val *v)
     return yyjson_mut_is_ctn((yyjson_mut_val *)(uintptr_t)v);
 }
 
-/* The key of the first member follows this, or the first element. NULL: there is none. */
-static inline const yyjson_mut_val *before_first(const yyjson_mut_val *container, bool is_object)
-{
-    const yyjson_mut_val *last = container->uni.ptr;
-    return container->tag >> YYJSON_TAG_BIT == 0 ? NULL : is_object ? last->next : last;
-}
-
 /* Type, and whether it is empty or zero. */
 static inline uint8_t class_of(const yyjson_mut_val *v)
 {
@@ -105,7 +98,7 @@ static __attribute__((noinline)) const struct step *match(const struct step *s,
         return NULL;
     }
     bool is_object = (v->tag & YYJSON_TYPE_MASK) == YYJSON_TYPE_OBJ;
-    const yyjson_mut_val *at = before_first(v, is_object);
+    const yyjson_mut_val *at = json_mut_before_first(v, is_object);
     s++;
     for (size_t left = v->tag >> YYJSON_TAG_BIT; left; left--) {
         at = at->next;
@@ -215,7 +208,7 @@ static void keep(struct keeping *to, struct span key, struct typed_ref r, const 
 static seldom void keep_members(struct keeping *to, struct typed_ref r, const yyjson_mut_val *v,
                                 const char *keys, const char *skip)
 {
-    const yyjson_mut_val *at = before_first(v, true);
+    const yyjson_mut_val *at = json_mut_before_first(v, true);
     for (size_t left = v->tag >> YYJSON_TAG_BIT; left && !to->has_failed; left--) {
         struct span name = text_of(at->next);
         at = at->next->next;
@@ -234,7 +227,7 @@ static seldom void keep_members(struct keeping *to, struct typed_ref r, const yy
 static seldom void keep_elements(struct keeping *to, struct typed_ref r, const yyjson_mut_val *v)
 {
     bool is_keyed = r.field->list_kind == SCHEMA_LIST_MAP && r.field->map_keys;
-    const yyjson_mut_val *at = before_first(v, false);
+    const yyjson_mut_val *at = json_mut_before_first(v, false);
     for (size_t left = v->tag >> YYJSON_TAG_BIT; left && !to->has_failed; left--) {
         at = at->next;
         if (is_keyed && yyjson_mut_is_obj((yyjson_mut_val *)(uintptr_t)at)) {

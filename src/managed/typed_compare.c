@@ -461,7 +461,7 @@ static const yyjson_val *behind_passed(const yyjson_val *meta, struct typed_skip
     while (it.key && is_passed(json_str(it.key), skip)) {
         json_iter_next(&it);
     }
-    *ret_n = it.key ? (size_t)(unsafe_yyjson_get_next(json_unconst(meta)) - it.key) : 0;
+    *ret_n = it.key ? json_values(meta) - (size_t)(it.key - meta) : 0;
     return it.key;
 }
 

@@ -36,8 +36,7 @@ static inline void flat_put(struct flat *t, yyjson_val v)
 /* The container that was begun there ends here. */
 static inline void flat_close(struct flat *t, size_t begin, uint64_t members, uint8_t type)
 {
-    t->at[begin].tag = members << YYJSON_TAG_BIT | type;
-    t->at[begin].uni.ofs = (t->n - begin) * sizeof *t->at;
+    t->at[begin] = json_val_container(type, members, t->n - begin);
 }
 
 /* The key of a member that a row of a built-in type describes: its name, not copied. */

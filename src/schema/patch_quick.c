@@ -117,12 +117,6 @@ static yyjson_val *add_new(yyjson_val *at, const yyjson_val *original, const str
     return at;
 }
 
-static void close_object(yyjson_val *to, const yyjson_val *at, uint64_t members)
-{
-    to->tag = members << YYJSON_TAG_BIT | YYJSON_TYPE_OBJ;
-    to->uni.ofs = (size_t)(at - to) * sizeof *to;
-}
-
 /* An object of the patch where none was: without nulls. */
 static yyjson_val *put_new(yyjson_val *to, const yyjson_val *patch, bool *ret_odd)
 {
@@ -137,7 +131,7 @@ static yyjson_val *put_new(yyjson_val *to, const yyjson_val *patch, bool *ret_od
             at = merge(put(at, it.key, 1), NULL, it.val, ret_odd);
         }
     }
-    close_object(to, at, c.left);
+    *to = json_val_container(YYJSON_TYPE_OBJ, c.left, (size_t)(at - to));
     return at;
 }
 
@@ -163,7 +157,7 @@ static yyjson_val *merge(yyjson_val *to, const yyjson_val *original, const yyjso
         at = next;
     }
     at = add_new(at, original, &c, &members, ret_odd);
-    close_object(to, at, members);
+    *to = json_val_container(YYJSON_TYPE_OBJ, members, (size_t)(at - to));
     return at;
 }
 
@@ -199,7 +193,7 @@ const yyjson_val *patch_merge_quick(struct arena *a, const yyjson_val *original,
         at = next;
     }
     at = add_new(at, original, &c, &members, &is_odd);
-    close_object(root, at, members);
+    *root = json_val_container(YYJSON_TYPE_OBJ, members, (size_t)(at - root));
     assert(at <= root + room);
     return is_odd ? NULL : root;
 }
